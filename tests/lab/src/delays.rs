@@ -1,0 +1,58 @@
+//! How long things take.
+
+use std::time::Duration;
+
+/// Delays of everything that takes time in the real world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delays {
+    /// Downloading an image to a Proxmox VE storage.
+    pub download: Duration,
+    /// Building an image at the factory.
+    pub build: Duration,
+    /// Creating a VM, including the import of its disk.
+    pub create: Duration,
+    /// Any other task of Proxmox VE (start, stop, resize, destroy, configuration).
+    pub task: Duration,
+    /// How long each 401 is held back (three seconds in reality).
+    pub tarpit: Duration,
+    /// From power-on until the Talos API listens.
+    pub boot: Duration,
+    /// From an accepted configuration until the API listens again with mutual TLS.
+    pub swap: Duration,
+    /// From the bootstrap (or a joinable etcd) until etcd is healthy.
+    pub etcd: Duration,
+    /// From etcd being healthy until the Kubernetes API answers.
+    pub apiserver: Duration,
+    /// From the Kubernetes API answering until a node is Ready.
+    pub ready: Duration,
+}
+
+impl Delays {
+    /// No delays at all: for tests and benchmarks.
+    pub const ZERO: Self = Self {
+        download: Duration::ZERO,
+        build: Duration::ZERO,
+        create: Duration::ZERO,
+        task: Duration::ZERO,
+        tarpit: Duration::ZERO,
+        boot: Duration::ZERO,
+        swap: Duration::ZERO,
+        etcd: Duration::ZERO,
+        apiserver: Duration::ZERO,
+        ready: Duration::ZERO,
+    };
+
+    /// The proportions of a small real cluster, at about a tenth of its time.
+    pub const REALISTIC: Self = Self {
+        download: Duration::from_millis(1500),
+        build: Duration::from_millis(1000),
+        create: Duration::from_millis(1500),
+        task: Duration::from_millis(300),
+        tarpit: Duration::from_secs(3),
+        boot: Duration::from_millis(2500),
+        swap: Duration::from_millis(1000),
+        etcd: Duration::from_millis(2000),
+        apiserver: Duration::from_millis(2000),
+        ready: Duration::from_millis(2000),
+    };
+}

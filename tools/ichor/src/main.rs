@@ -1,0 +1,4 @@
+//! The `ichor` program.
+fn main() -> std::process::ExitCode {
+    ichor::main(std::env::args_os())
+}

@@ -1,0 +1,4 @@
+//! The `kubeconfig-export` program.
+fn main() -> std::process::ExitCode {
+    kubeconfig_export::main(std::env::args_os())
+}

@@ -1,0 +1,4 @@
+//! The `pve-vm` program.
+fn main() -> std::process::ExitCode {
+    pve_vm::main(std::env::args_os())
+}
