@@ -1,0 +1,354 @@
+//! The Cluster record.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::spec::ClusterSpec;
+use crate::table::{Row, Scope};
+use crate::{API_VERSION, Entry, Exit, Failure, Map, Roster, Unusable};
+
+/// The cluster: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
+///
+/// `status.nodes` is held apart as a [`Roster`], because it may be long; so a clone is cheap.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// All fields but `end`; in `status` the place of `nodes` is kept by a null.
+    fields: Map,
+    roster: Option<Arc<Roster>>,
+    end: bool,
+}
+
+impl Cluster {
+    /// A new cluster with these nodes and no other status.
+    #[must_use]
+    pub fn new(name: &str, spec: Map, roster: Roster) -> Self {
+        let mut status = Map::new();
+        status.insert("nodes".into(), Value::Null);
+        let mut fields = Map::new();
+        fields.insert("apiVersion".into(), API_VERSION.into());
+        fields.insert("kind".into(), "Cluster".into());
+        fields.insert("name".into(), name.into());
+        fields.insert("spec".into(), spec.into());
+        fields.insert("status".into(), status.into());
+        Self { fields, roster: Some(Arc::new(roster)), end: false }
+    }
+
+    /// Reads a Cluster record whose `apiVersion` and `kind` have been checked.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, Unusable> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let (mut fields, entries) = deserializer
+            .deserialize_map(Record)
+            .map_err(|error| Unusable::new(format!("a Cluster record cannot be read: {error}")))?;
+        let end = fields.shift_remove("end") == Some(Value::Bool(true));
+        if !matches!(fields.get("name"), Some(Value::String(_))) {
+            return Err(Unusable::new("a Cluster record has no `name`"));
+        }
+        for part in ["spec", "status"] {
+            match fields.get(part) {
+                None => drop(fields.insert(part.into(), Map::new().into())),
+                Some(Value::Object(_)) => {}
+                Some(_) => {
+                    return Err(Unusable::new(format!("`{part}` of a Cluster record is not an object")));
+                }
+            }
+        }
+        let roster = entries.map(Roster::new).transpose()?.map(Arc::new);
+        Ok(Self { fields, roster, end })
+    }
+
+    /// The cluster's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.fields["name"].as_str().unwrap_or_default()
+    }
+
+    /// Whether this is the last line of its stream.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.end
+    }
+
+    /// The same record as the last line of a stream.
+    #[must_use]
+    pub fn ended(mut self) -> Self {
+        self.end = true;
+        self
+    }
+
+    /// Which nodes the stream brings; `None` in a record that does not say.
+    #[must_use]
+    pub fn roster(&self) -> Option<&Arc<Roster>> {
+        self.roster.as_ref()
+    }
+
+    /// Replaces the list of nodes.
+    pub fn set_roster(&mut self, roster: Arc<Roster>) {
+        self.status_mut().entry("nodes").or_insert(Value::Null);
+        self.roster = Some(roster);
+    }
+
+    /// What the user wrote, as it is.
+    #[must_use]
+    pub fn spec(&self) -> &Map {
+        self.fields["spec"].as_object().expect("checked when the record was made")
+    }
+
+    /// What the user wrote, typed.
+    ///
+    /// # Errors
+    /// A field of another type than the contract says; the field is named.
+    pub fn typed_spec(&self) -> Result<ClusterSpec, Unusable> {
+        serde_json::from_value(Value::Object(self.spec().clone()))
+            .map_err(|error| Unusable::new(format!("cluster {}: spec: {error}", self.name())))
+    }
+
+    /// What steps have found, without `nodes`.
+    #[must_use]
+    pub fn status(&self) -> &Map {
+        self.fields["status"].as_object().expect("checked when the record was made")
+    }
+
+    fn status_mut(&mut self) -> &mut Map {
+        self.fields["status"].as_object_mut().expect("checked when the record was made")
+    }
+
+    /// A field of `status`, typed; `None` if it is not there.
+    ///
+    /// # Errors
+    /// A field of another type than the contract says.
+    pub fn typed_status<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>, Unusable> {
+        let Some(value) = self.status().get(field) else {
+            return Ok(None);
+        };
+        serde_json::from_value(value.clone())
+            .map(Some)
+            .map_err(|error| Unusable::new(format!("cluster {}: status.{field}: {error}", self.name())))
+    }
+
+    /// Sets a field of `status`.
+    pub fn set_status(&mut self, field: &str, value: Value) {
+        self.status_mut().insert(field.to_owned(), value);
+    }
+
+    /// The folder that the cluster's files are in (absolute).
+    #[must_use]
+    pub fn dir(&self) -> Option<PathBuf> {
+        self.status().get("dir").and_then(Value::as_str).map(PathBuf::from)
+    }
+
+    /// Sets the folder that the cluster's files are in.
+    pub fn set_dir(&mut self, dir: &Path) {
+        self.set_status("dir", dir.to_string_lossy().into_owned().into());
+    }
+
+    /// Whether the stream is a dry run: nothing may be touched by any step.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        self.status().get("dryRun") == Some(&Value::Bool(true))
+    }
+
+    /// Makes the stream a dry run.
+    pub fn set_dry_run(&mut self) {
+        self.set_status("dryRun", true.into());
+    }
+
+    /// The failure of a whole step that the record carries.
+    #[must_use]
+    pub fn error(&self) -> Option<Failure> {
+        let error = self.status().get("error")?;
+        Some(serde_json::from_value(error.clone()).unwrap_or_else(|_| foreign_failure(error)))
+    }
+
+    /// Makes the record carry this failure, unless it carries one already: the first one explains the others.
+    pub fn set_error(&mut self, failure: &Failure) {
+        if !self.status().contains_key("error") {
+            let value = serde_json::to_value(failure).expect("a failure is a plain struct");
+            self.set_status("error", value);
+        }
+    }
+
+    /// Whether a dry run left something to do on this record.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        any_pending(self.status())
+    }
+
+    /// Drops what `row` and the steps after it write, and an error that one of them signed.
+    pub(crate) fn drop_stale(&mut self, row: &Row) {
+        drop_stale(self.status_mut(), row, Scope::Cluster);
+    }
+
+    /// Takes over the fields of `status` that `newer` has and this one lacks or has otherwise.
+    pub fn absorb(&mut self, newer: &Self) {
+        if let Some(roster) = &newer.roster {
+            self.set_roster(Arc::clone(roster));
+        }
+        for (field, value) in newer.status() {
+            if field != "nodes" && !(field == "error" && self.status().contains_key("error")) {
+                self.set_status(field, value.clone());
+            }
+        }
+    }
+}
+
+/// The failure in an error that is not of our making: it counts as final.
+pub(crate) fn foreign_failure(error: &Value) -> Failure {
+    let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
+    Failure::new(Exit::Failed, "foreign-error", text)
+}
+
+/// Whether one of the fields says `"pending": true`.
+pub(crate) fn any_pending(status: &Map) -> bool {
+    status.values().any(|value| value.get("pending") == Some(&Value::Bool(true)))
+}
+
+/// Drops from `status` what `row` and the steps after it write, and an error that one of them signed.
+pub(crate) fn drop_stale(status: &mut Map, row: &Row, scope: Scope) {
+    for field in row.stale(scope) {
+        status.shift_remove(field);
+    }
+    let signed = status.get("error").and_then(|error| error.get("step")).and_then(Value::as_str);
+    if signed.is_some_and(|step| row.covers(step)) {
+        status.shift_remove("error");
+    }
+}
+
+impl Serialize for Cluster {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in &self.fields {
+            if key == "status" {
+                map.serialize_entry(key, &Status { fields: self.status(), roster: self.roster.as_deref() })?;
+            } else {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        if self.end {
+            map.serialize_entry("end", &true)?;
+        }
+        map.end()
+    }
+}
+
+/// `status` with the roster put back in its place.
+struct Status<'a> {
+    fields: &'a Map,
+    roster: Option<&'a Roster>,
+}
+
+impl Serialize for Status<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in self.fields {
+            match self.roster {
+                Some(roster) if key == "nodes" => map.serialize_entry(key, roster)?,
+                _ => map.serialize_entry(key, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// Reads a Cluster record without building a tree of `status.nodes`.
+struct Record;
+
+impl<'de> Visitor<'de> for Record {
+    type Value = (Map, Option<Vec<Entry>>);
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a Cluster record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut fields, mut entries) = (Map::new(), None);
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let value = if key == "status" {
+                let (status, nodes) = map.next_value_seed(StatusSeed)?;
+                entries = nodes;
+                Value::Object(status)
+            } else {
+                map.next_value()?
+            };
+            fields.insert(key.into_owned(), value);
+        }
+        Ok((fields, entries))
+    }
+}
+
+struct StatusSeed;
+
+impl<'de> DeserializeSeed<'de> for StatusSeed {
+    type Value = (Map, Option<Vec<Entry>>);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for StatusSeed {
+    type Value = (Map, Option<Vec<Entry>>);
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the status of a Cluster record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut fields, mut entries) = (Map::new(), None);
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let value = if key == "nodes" {
+                entries = Some(map.next_value()?);
+                Value::Null
+            } else {
+                map.next_value()?
+            };
+            fields.insert(key.into_owned(), value);
+        }
+        Ok((fields, entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Cluster {
+        Cluster::from_json(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_written_as_it_was_read() {
+        let text = r#"{"apiVersion":"ichor/v1","kind":"Cluster","x":1.0,"name":"lab","status":{"a":{"b":[1e+5]},"nodes":[{"name":"cp-1","role":"controlplane","k":null}],"dir":"/d"},"spec":{"z":123456789012345678901234567890},"end":true}"#;
+        assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
+    }
+
+    #[test]
+    fn a_step_drops_what_it_and_later_steps_wrote() {
+        let mut cluster = read(
+            r#"{"name":"lab","status":{"image":{},"access":{},"kubeconfig":{},"error":{"step":"talos-wait","code":"x","message":"m","exit":5},"mine":1}}"#,
+        );
+        cluster.drop_stale(crate::table::row("talos-gen").unwrap());
+        assert_eq!(cluster.status().keys().collect::<Vec<_>>(), ["image", "mine"]);
+    }
+
+    #[test]
+    fn an_error_of_a_step_before_is_kept() {
+        let mut cluster =
+            read(r#"{"name":"lab","status":{"error":{"step":"pve-vm","code":"x","message":"m","exit":5}}}"#);
+        cluster.drop_stale(crate::table::row("talos-gen").unwrap());
+        assert_eq!(cluster.error().unwrap().step, "pve-vm");
+    }
+
+    #[test]
+    fn the_first_error_explains_the_later_ones() {
+        let mut cluster = Cluster::new("lab", Map::new(), Roster::default());
+        cluster.set_error(&Failure::new(Exit::Unusable, "cut", "input was cut"));
+        cluster.set_error(&Failure::new(Exit::Failed, "other", "something else"));
+        assert_eq!(cluster.error().unwrap().code, "cut");
+    }
+}

@@ -1,0 +1,105 @@
+//! Finds keys that are nearly right.
+//!
+//! Unknown keys are kept: users may put their own there. But a key that differs by a letter from a known one that is
+//! absent is a mistake that would otherwise be silent.
+
+use serde_json::Value;
+
+use crate::{Map, Unusable};
+
+const DOCUMENT: &[&str] = &["apiVersion", "kind", "name", "spec", "nodes"];
+const SPEC: &[&str] = &[
+    "endpoint",
+    "talos",
+    "kubernetes",
+    "proxmox",
+    "network",
+    "discovery",
+    "allowSchedulingOnControlPlanes",
+    "certSANs",
+    "patches",
+    "controlplane",
+    "worker",
+    "vm",
+    "labels",
+    "annotations",
+    "taints",
+];
+const TALOS: &[&str] = &["version", "schematic", "factory"];
+const KUBERNETES: &[&str] = &["version"];
+const PROXMOX: &[&str] = &["endpoint", "ca", "fingerprint", "storage", "images", "bridge", "pool", "vmids"];
+const NETWORK: &[&str] = &["gateway", "nameservers", "ntp", "vip"];
+const ROLE: &[&str] = &["vm", "labels", "annotations", "taints", "patches", "network"];
+const NODE: &[&str] =
+    &["name", "role", "address", "hostname", "vm", "labels", "annotations", "taints", "patches", "network"];
+
+/// Checks all maps of a cluster file but its nodes.
+pub(super) fn check(document: &Map) -> Result<(), Unusable> {
+    near_misses(document, DOCUMENT, "")?;
+    let Some(Value::Object(spec)) = document.get("spec") else {
+        return Ok(());
+    };
+    near_misses(spec, SPEC, "spec.")?;
+    let parts = [
+        ("talos", TALOS),
+        ("kubernetes", KUBERNETES),
+        ("proxmox", PROXMOX),
+        ("network", NETWORK),
+        ("controlplane", ROLE),
+        ("worker", ROLE),
+    ];
+    for (part, known) in parts {
+        if let Some(Value::Object(map)) = spec.get(part) {
+            near_misses(map, known, &format!("spec.{part}."))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks one of the nodes.
+pub(super) fn check_node(node: &Map, place: &str) -> Result<(), Unusable> {
+    near_misses(node, NODE, &format!("{place}."))?;
+    match node.get("network") {
+        Some(Value::Object(network)) => near_misses(network, NETWORK, &format!("{place}.network.")),
+        _ => Ok(()),
+    }
+}
+
+fn near_misses(map: &Map, known: &[&str], place: &str) -> Result<(), Unusable> {
+    for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
+        let meant = known.iter().filter(|name| !map.contains_key(**name)).find(|name| is_near(key, name));
+        if let Some(meant) = meant {
+            return Err(Unusable::new(format!("{place}{key}: unknown key; did you mean `{meant}`?")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `key` is `name` but for case, separators or a typing error.
+fn is_near(key: &str, name: &str) -> bool {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
+    let (key, name) = (plain(key), plain(name));
+    let allowed = if name.len() > 5 { 2 } else { 1 };
+    key == name || (name.len() > 2 && distance(&key, &name) <= allowed)
+}
+
+/// How many letters must be inserted, removed, replaced or swapped with their neighbour to get from one to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    rows[0] = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let cost = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}

@@ -1,0 +1,130 @@
+//! What an exit status means.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The exit status of a step; see [`Exit::meaning`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or already so.
+    Done = 0,
+    /// Failed for good.
+    Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// A dry run found changes to make.
+    Pending = 3,
+    /// Some nodes are done, the others may succeed when run again.
+    Partial = 4,
+    /// No answer in time.
+    Unreachable = 5,
+    /// Not allowed.
+    NotAllowed = 6,
+    /// Refused by a guard.
+    Guard = 7,
+    /// Unusable input.
+    Unusable = 8,
+    /// Stopped by SIGINT.
+    Interrupted = 130,
+    /// The reader of the output went away.
+    PipeClosed = 141,
+    /// Stopped by SIGTERM.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// Every status, in the order of the table.
+    pub const ALL: [Self; 12] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Pending,
+        Self::Partial,
+        Self::Unreachable,
+        Self::NotAllowed,
+        Self::Guard,
+        Self::Unusable,
+        Self::Interrupted,
+        Self::PipeClosed,
+        Self::Terminated,
+    ];
+
+    /// The number that the process exits with.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The status with this number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
+    /// What the status says, in a few words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done, or already so",
+            Self::Failed => "failed, and trying again won't help",
+            Self::Usage => "wrong usage",
+            Self::Pending => "`--dry-run`: changes are pending",
+            Self::Partial => "some nodes are done, others may succeed when run again",
+            Self::Unreachable => "no answer in time, unreachable",
+            Self::NotAllowed => "not allowed (credentials, privileges)",
+            Self::Guard => "refused by a guard: going on could destroy something",
+            Self::Unusable => "unusable input",
+            Self::Interrupted => "stopped by Ctrl-C (SIGINT)",
+            Self::PipeClosed => "the reader of the output went away",
+            Self::Terminated => "stopped by SIGTERM",
+        }
+    }
+
+    /// What a script does about it.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Done => "go on",
+            Self::Failed => "read the message",
+            Self::Usage => "fix the call",
+            Self::Pending => "decide",
+            Self::NotAllowed => "ask for the right",
+            Self::Guard => "ask a person",
+            Self::Unusable => "look at the step before",
+            Self::Partial | Self::Unreachable | Self::Interrupted | Self::PipeClosed | Self::Terminated => "run again",
+        }
+    }
+
+    /// Whether the same command may succeed when run again without anybody doing anything.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Partial | Self::Unreachable | Self::Interrupted | Self::PipeClosed | Self::Terminated)
+    }
+}
+
+impl Serialize for Exit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Exit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = u8::deserialize(deserializer)?;
+        Self::from_code(code).ok_or_else(|| serde::de::Error::custom(format!("{code} is not an exit status of a step")))
+    }
+}
+
+impl schemars::JsonSchema for Exit {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Exit".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "integer",
+            "enum": Self::ALL.map(Self::code),
+            "description": "The exit status that the error asks for.",
+        })
+    }
+}

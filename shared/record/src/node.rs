@@ -1,0 +1,170 @@
+//! The Node record.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::spec::{NodeSpec, Role};
+use crate::table::{Row, Scope};
+use crate::{API_VERSION, Failure, Map, Unusable};
+
+/// One node: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Node {
+    fields: Map,
+}
+
+impl Node {
+    /// A new node without status.
+    #[must_use]
+    pub fn new(name: &str, cluster: &str, spec: Map) -> Self {
+        let mut fields = Map::new();
+        fields.insert("apiVersion".into(), API_VERSION.into());
+        fields.insert("kind".into(), "Node".into());
+        fields.insert("name".into(), name.into());
+        fields.insert("cluster".into(), cluster.into());
+        fields.insert("spec".into(), spec.into());
+        fields.insert("status".into(), Map::new().into());
+        Self { fields }
+    }
+
+    /// A node from the fields of a record whose `apiVersion` and `kind` have been checked.
+    pub(crate) fn from_fields(mut fields: Map) -> Result<Self, Unusable> {
+        let Some(Value::String(name)) = fields.get("name") else {
+            return Err(Unusable::new("a Node record has no `name`"));
+        };
+        let name = name.clone();
+        if !matches!(fields.get("cluster"), Some(Value::String(_))) {
+            return Err(Unusable::new(format!("node {name}: the record has no `cluster`")));
+        }
+        for part in ["spec", "status"] {
+            match fields.get(part) {
+                None => drop(fields.insert(part.into(), Map::new().into())),
+                Some(Value::Object(_)) => {}
+                Some(_) => {
+                    return Err(Unusable::new(format!("node {name}: `{part}` is not an object")));
+                }
+            }
+        }
+        let node = Self { fields };
+        node.role().ok_or_else(|| node.bad_role())?;
+        Ok(node)
+    }
+
+    fn bad_role(&self) -> Unusable {
+        let found = self.spec().get("role").unwrap_or(&Value::Null);
+        Unusable::new(format!("node {}: spec.role is {found}", self.name())).hint("a role is controlplane or worker")
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.fields["name"].as_str().unwrap_or_default()
+    }
+
+    /// The name of its cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.fields["cluster"].as_str().unwrap_or_default()
+    }
+
+    fn role(&self) -> Option<Role> {
+        match self.spec().get("role")?.as_str()? {
+            "controlplane" => Some(Role::ControlPlane),
+            "worker" => Some(Role::Worker),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a control plane.
+    #[must_use]
+    pub fn is_control_plane(&self) -> bool {
+        self.role() == Some(Role::ControlPlane)
+    }
+
+    /// What the user wrote, as it is.
+    #[must_use]
+    pub fn spec(&self) -> &Map {
+        self.fields["spec"].as_object().expect("checked when the record was made")
+    }
+
+    /// What the user wrote, typed.
+    ///
+    /// # Errors
+    /// A field of another type than the contract says; the field is named.
+    pub fn typed_spec(&self) -> Result<NodeSpec, Unusable> {
+        serde_json::from_value(Value::Object(self.spec().clone()))
+            .map_err(|error| Unusable::new(format!("node {}: spec: {error}", self.name())))
+    }
+
+    /// What steps have found, as it is.
+    #[must_use]
+    pub fn status(&self) -> &Map {
+        self.fields["status"].as_object().expect("checked when the record was made")
+    }
+
+    fn status_mut(&mut self) -> &mut Map {
+        self.fields["status"].as_object_mut().expect("checked when the record was made")
+    }
+
+    /// A field of `status`, typed; `None` if it is not there.
+    ///
+    /// # Errors
+    /// A field of another type than the contract says.
+    pub fn typed_status<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>, Unusable> {
+        let Some(value) = self.status().get(field) else {
+            return Ok(None);
+        };
+        serde_json::from_value(value.clone())
+            .map(Some)
+            .map_err(|error| Unusable::new(format!("node {}: status.{field}: {error}", self.name())))
+    }
+
+    /// Sets a field of `status`.
+    pub fn set_status(&mut self, field: &str, value: Value) {
+        self.status_mut().insert(field.to_owned(), value);
+    }
+
+    /// The failure that the record carries.
+    #[must_use]
+    pub fn error(&self) -> Option<Failure> {
+        let error = self.status().get("error")?;
+        Some(serde_json::from_value(error.clone()).unwrap_or_else(|_| crate::cluster::foreign_failure(error)))
+    }
+
+    /// Whether the record carries a failure.
+    #[must_use]
+    pub fn has_error(&self) -> bool {
+        self.status().contains_key("error")
+    }
+
+    /// Makes the record carry this failure.
+    pub fn set_error(&mut self, failure: &Failure) {
+        let value = serde_json::to_value(failure).expect("a failure is a plain struct");
+        self.set_status("error", value);
+    }
+
+    /// The address to talk to: where it last answered, else where it was found, else where it was put.
+    ///
+    /// That is `status.applied.address`, else `status.addresses[0]`, else `spec.address` without its prefix length.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        let status = self.status();
+        let applied = status.get("applied").and_then(|applied| applied.get("address")).and_then(Value::as_str);
+        let found = status.get("addresses").and_then(|list| list.get(0)).and_then(Value::as_str);
+        let put = self.spec().get("address").and_then(Value::as_str).and_then(|text| text.split('/').next());
+        applied.or(found).or(put).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a dry run left something to do on this record.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        crate::cluster::any_pending(self.status())
+    }
+
+    /// Drops what `row` and the steps after it write, and an error that one of them signed.
+    pub(crate) fn drop_stale(&mut self, row: &Row) {
+        crate::cluster::drop_stale(self.status_mut(), row, Scope::Node);
+    }
+}

@@ -1,0 +1,173 @@
+//! Which nodes a stream will bring.
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::spec::Role;
+use crate::{Map, Unusable};
+
+/// One entry of `Cluster.status.nodes`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The node's name.
+    pub name: Box<str>,
+    /// The node's role.
+    pub role: Role,
+    /// Fields that this version does not know, kept as they came.
+    extra: Option<Box<Map>>,
+}
+
+impl Entry {
+    /// An entry with no further fields.
+    #[must_use]
+    pub fn new(name: &str, role: Role) -> Self {
+        Self { name: name.into(), role, extra: None }
+    }
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", &self.name)?;
+        map.serialize_entry("role", &self.role)?;
+        for (key, value) in self.extra.iter().flat_map(|extra| extra.iter()) {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> serde::de::Visitor<'de> for EntryVisitor {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an entry with name and role")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
+        use serde::de::Error;
+        let (mut name, mut role, mut extra) = (None, None, Map::new());
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match key.as_ref() {
+                "name" => name = Some(map.next_value()?),
+                "role" => role = Some(map.next_value()?),
+                _ => drop(extra.insert(key.into_owned(), map.next_value()?)),
+            }
+        }
+        Ok(Entry {
+            name: name.ok_or_else(|| A::Error::missing_field("name"))?,
+            role: role.ok_or_else(|| A::Error::missing_field("role"))?,
+            extra: (!extra.is_empty()).then(|| Box::new(extra)),
+        })
+    }
+}
+
+/// The nodes of a stream in file order, held in few bytes: a cluster of 100,000 must fit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Roster {
+    entries: Vec<Entry>,
+    /// Positions in `entries`, sorted by name.
+    by_name: Vec<u32>,
+}
+
+impl Roster {
+    /// A roster of these entries.
+    ///
+    /// # Errors
+    /// A name that is listed twice.
+    pub fn new(entries: Vec<Entry>) -> Result<Self, Unusable> {
+        let count = u32::try_from(entries.len()).map_err(|_| Unusable::new("more than 2^32 nodes"))?;
+        let mut by_name: Vec<u32> = (0..count).collect();
+        by_name.sort_unstable_by(|&a, &b| entries[a as usize].name.cmp(&entries[b as usize].name));
+        let twice = by_name.windows(2).find(|pair| entries[pair[0] as usize].name == entries[pair[1] as usize].name);
+        if let Some(pair) = twice {
+            return Err(Unusable::new(format!("node {} is listed twice", entries[pair[0] as usize].name)));
+        }
+        Ok(Self { entries, by_name })
+    }
+
+    /// Where in file order the node of this name stands.
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<usize> {
+        let at = self.by_name.binary_search_by(|&i| self.entries[i as usize].name.as_ref().cmp(name)).ok()?;
+        Some(self.by_name[at] as usize)
+    }
+
+    /// The entries in file order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
+        self.entries.iter()
+    }
+
+    /// The control planes in file order.
+    pub fn control_planes(&self) -> impl Iterator<Item = &Entry> {
+        self.iter().filter(|entry| entry.role == Role::ControlPlane)
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The roster without the nodes of these names.
+    #[must_use]
+    pub fn without(&self, names: &[String]) -> Self {
+        let entries = self.entries.iter().filter(|entry| !names.iter().any(|n| **n == *entry.name)).cloned().collect();
+        Self::new(entries).expect("a part of a roster without twins has none")
+    }
+}
+
+impl<'a> IntoIterator for &'a Roster {
+    type Item = &'a Entry;
+    type IntoIter = std::slice::Iter<'a, Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl Serialize for Roster {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_fields_of_an_entry_are_kept() {
+        let text = r#"{"name":"w-1","role":"worker","rack":"b7","height":1.50}"#;
+        let entry: Entry = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
+    }
+
+    #[test]
+    fn names_are_found_in_file_order() {
+        let names = ["w-2", "cp-1", "w-1"];
+        let roster = Roster::new(names.iter().map(|n| Entry::new(n, Role::Worker)).collect()).unwrap();
+        assert_eq!(names.map(|n| roster.position(n)), [Some(0), Some(1), Some(2)]);
+        assert_eq!(roster.position("w-3"), None);
+    }
+
+    #[test]
+    fn a_name_listed_twice_is_named() {
+        let twins = vec![Entry::new("a", Role::Worker), Entry::new("b", Role::Worker), Entry::new("a", Role::Worker)];
+        assert_eq!(Roster::new(twins).unwrap_err().message, "node a is listed twice");
+    }
+}

@@ -1,0 +1,290 @@
+//! Reads a stream of records and checks that it keeps the contract.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::table::Row;
+use crate::{API_VERSION, Cluster, Map, Node, Roster, Unusable};
+
+/// What a step gets to see of its input.
+#[derive(Debug)]
+pub enum Item {
+    /// The Cluster: the first line, or a later one whose status has grown.
+    Cluster(Box<Cluster>),
+    /// A node.
+    Node(Box<Node>),
+    /// The last line.
+    End(Box<Cluster>),
+}
+
+/// The state machine of one input: Cluster first, each listed node once, Cluster with `end` last.
+///
+/// Before a record is handed out, what the reading step and the steps after it write is dropped from its `status`, so
+/// that nothing is taken for true that an earlier run left over. Nodes that `keep` names keep theirs.
+#[derive(Debug)]
+pub struct Stream {
+    row: &'static Row,
+    only: Vec<String>,
+    name: Option<String>,
+    roster: Arc<Roster>,
+    seen: Vec<bool>,
+    ended: bool,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "apiVersion")]
+    api_version: Option<String>,
+    kind: Option<String>,
+}
+
+impl Stream {
+    /// A stream that `row`'s step reads, acting on the nodes `only` (all, if empty).
+    #[must_use]
+    pub fn new(row: &'static Row, only: Vec<String>) -> Self {
+        Self { row, only, name: None, roster: Arc::default(), seen: Vec::new(), ended: false }
+    }
+
+    /// Whether the step acts on this node.
+    #[must_use]
+    pub fn is_selected(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|selected| selected == name)
+    }
+
+    /// Takes the next record of the input.
+    ///
+    /// # Errors
+    /// A record that cannot be read, or that breaks the contract.
+    pub fn accept(&mut self, json: &[u8], line: u64) -> Result<Item, Unusable> {
+        self.accept_inner(json).map_err(|mut error| {
+            error.message = format!("line {line}: {}", error.message);
+            error
+        })
+    }
+
+    fn accept_inner(&mut self, json: &[u8]) -> Result<Item, Unusable> {
+        let text = std::str::from_utf8(json).map_err(|error| {
+            Unusable::new(format!("invalid UTF-8 at byte {} of the record", error.valid_up_to() + 1))
+        })?;
+        if self.ended {
+            return Err(Unusable::new("a second stream follows the end of the first")
+                .hint("one input is one run of one cluster: give each saved stream its own pipe"));
+        }
+        if text.starts_with(r#"{"apiVersion":"ichor/v1","kind":"Node","#) {
+            return self.node(text);
+        }
+        let head: Head = serde_json::from_str(text).map_err(|error| Unusable::new(format!("not JSON: {error}")))?;
+        match (head.api_version.as_deref(), head.kind.as_deref()) {
+            (Some(API_VERSION), Some("Cluster")) => self.cluster(json),
+            (Some(API_VERSION), Some("Node")) => self.node(text),
+            (version, kind) => Err(foreign(version, kind)),
+        }
+    }
+
+    fn cluster(&mut self, json: &[u8]) -> Result<Item, Unusable> {
+        let mut cluster = Cluster::from_json(json)?;
+        match &self.name {
+            None if cluster.is_end() => {
+                return Err(Unusable::new("the stream begins with its last line"));
+            }
+            None => self.begin(&cluster)?,
+            Some(name) if name != cluster.name() => {
+                return Err(Unusable::new(format!("two clusters in one input: {name} and {}", cluster.name())));
+            }
+            Some(_) => self.go_on(&cluster)?,
+        }
+        cluster.set_roster(Arc::clone(&self.roster));
+        cluster.drop_stale(self.row);
+        self.ended = cluster.is_end();
+        Ok(if self.ended { Item::End(Box::new(cluster)) } else { Item::Cluster(Box::new(cluster)) })
+    }
+
+    fn begin(&mut self, cluster: &Cluster) -> Result<(), Unusable> {
+        let roster = cluster.roster().ok_or_else(|| {
+            Unusable::new("the first Cluster record lists no nodes (`status.nodes`)")
+                .hint("`status.nodes` is written by whoever reads the cluster file")
+        })?;
+        if let Some(name) = self.only.iter().find(|name| roster.position(name).is_none()) {
+            return Err(Unusable::new(format!("--only {name}: no such node in cluster {}", cluster.name())));
+        }
+        self.name = Some(cluster.name().to_owned());
+        self.seen = vec![false; roster.len()];
+        self.roster = Arc::clone(roster);
+        Ok(())
+    }
+
+    /// A later Cluster record may leave nodes out of the list, but bring no new ones.
+    fn go_on(&mut self, cluster: &Cluster) -> Result<(), Unusable> {
+        let Some(roster) = cluster.roster().filter(|roster| **roster != self.roster) else {
+            return Ok(());
+        };
+        let mut seen = Vec::with_capacity(roster.len());
+        for entry in roster.iter() {
+            let Some(at) = self.roster.position(&entry.name) else {
+                return Err(Unusable::new(format!("node {} is added to the list in mid-stream", entry.name))
+                    .hint("two streams may have been mixed"));
+            };
+            seen.push(self.seen[at]);
+        }
+        (self.roster, self.seen) = (Arc::clone(roster), seen);
+        Ok(())
+    }
+
+    fn node(&mut self, text: &str) -> Result<Item, Unusable> {
+        let fields: Map = serde_json::from_str(text).map_err(|error| Unusable::new(format!("not JSON: {error}")))?;
+        let mut node = Node::from_fields(fields)?;
+        let Some(name) = &self.name else {
+            return Err(Unusable::new(format!("node {} comes before its Cluster record", node.name()))
+                .hint("the first line of a stream is the Cluster record"));
+        };
+        if node.cluster() != name {
+            let message =
+                format!("node {} is of cluster {}, the stream of cluster {name}", node.name(), node.cluster());
+            return Err(Unusable::new(message));
+        }
+        let Some(at) = self.roster.position(node.name()) else {
+            return Err(Unusable::new(format!("node {} is not in the Cluster record's list", node.name())));
+        };
+        if std::mem::replace(&mut self.seen[at], true) {
+            return Err(Unusable::new(format!("node {} comes twice", node.name())));
+        }
+        if self.is_selected(node.name()) {
+            node.drop_stale(self.row);
+        }
+        Ok(Item::Node(Box::new(node)))
+    }
+
+    /// Says that the input has ended; gives the names of listed nodes that never came.
+    ///
+    /// # Errors
+    /// An empty input, or one without its last line.
+    pub fn finish(&self) -> Result<Vec<String>, Unusable> {
+        if self.name.is_none() {
+            return Err(Unusable::new("the input is empty").hint("the step before wrote nothing: see what it said"));
+        }
+        if !self.ended {
+            return Err(Unusable::new("the input was cut: its last line (\"end\":true) is missing")
+                .hint("the step before was stopped; run the pipe again from the cluster file, nothing is lost"));
+        }
+        Ok(self.missing())
+    }
+
+    /// Names of listed nodes that have not come.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let entries = self.roster.iter().zip(&self.seen);
+        entries.filter(|(_, seen)| !**seen).map(|(entry, _)| entry.name.to_string()).collect()
+    }
+}
+
+/// Names what was given instead of a record.
+pub(crate) fn foreign(version: Option<&str>, kind: Option<&str>) -> Unusable {
+    let hint = "the input is a stream of records, or a cluster file (apiVersion: ichor/v1, kind: Cluster)";
+    let message = match (version, kind) {
+        (Some("v1"), Some("Config")) => "this is a kubeconfig, not a record".to_owned(),
+        (Some("v1alpha1"), Some(kind)) => {
+            format!("this is a Talos machine config document ({kind}), not a record")
+        }
+        (Some(API_VERSION), Some(kind)) => {
+            format!("unknown kind {kind:?}: a record is a Cluster or a Node")
+        }
+        (Some(API_VERSION), None) => "a record without `kind`".to_owned(),
+        (Some(version), Some(kind)) => {
+            format!("apiVersion {version:?}, kind {kind:?} is not a record of ichor/v1")
+        }
+        (Some(version), None) => format!("apiVersion {version:?} is not ichor/v1"),
+        (None, _) => "a JSON object without `apiVersion` is not a record".to_owned(),
+    };
+    Unusable::new(message).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::row;
+
+    const HEAD: &str = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"lab","spec":{},"status":{"nodes":[{"name":"cp-1","role":"controlplane"},{"name":"w-1","role":"worker"}]}}"#;
+    const END: &str = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"lab","end":true}"#;
+
+    fn node(name: &str) -> String {
+        format!(
+            r#"{{"apiVersion":"ichor/v1","kind":"Node","name":"{name}","cluster":"lab","spec":{{"role":"worker"}},"status":{{"vm":{{"id":1}},"applied":{{"address":"10.0.0.1"}}}}}}"#
+        )
+    }
+
+    fn run(lines: &[&str]) -> Result<Vec<String>, Unusable> {
+        let mut stream = Stream::new(row("talos-gen").unwrap(), Vec::new());
+        for (at, line) in lines.iter().enumerate() {
+            stream.accept(line.as_bytes(), at as u64 + 1)?;
+        }
+        stream.finish()
+    }
+
+    fn refusal(lines: &[&str]) -> String {
+        run(lines).unwrap_err().message
+    }
+
+    #[test]
+    fn a_complete_stream_is_accepted_in_any_order_of_nodes() {
+        assert_eq!(run(&[HEAD, &node("w-1"), &node("cp-1"), END]), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_a_later_step_wrote_is_dropped_on_reading() {
+        let mut stream = Stream::new(row("talos-gen").unwrap(), Vec::new());
+        stream.accept(HEAD.as_bytes(), 1).unwrap();
+        let Item::Node(node) = stream.accept(node("w-1").as_bytes(), 2).unwrap() else { panic!("not a node") };
+        assert_eq!(node.status().keys().collect::<Vec<_>>(), ["vm"]);
+    }
+
+    #[test]
+    fn a_node_that_is_not_selected_keeps_what_it_had() {
+        let mut stream = Stream::new(row("talos-gen").unwrap(), vec!["cp-1".into()]);
+        stream.accept(HEAD.as_bytes(), 1).unwrap();
+        let Item::Node(node) = stream.accept(node("w-1").as_bytes(), 2).unwrap() else { panic!("not a node") };
+        assert_eq!(node.status().keys().collect::<Vec<_>>(), ["vm", "applied"]);
+    }
+
+    #[test]
+    fn a_stream_without_its_last_line_was_cut() {
+        assert!(refusal(&[HEAD, &node("w-1")]).contains("was cut"));
+    }
+
+    #[test]
+    fn a_second_stream_in_the_same_input_is_refused() {
+        assert!(refusal(&[HEAD, &node("w-1"), &node("cp-1"), END, HEAD]).contains("line 5: a second stream"));
+    }
+
+    #[test]
+    fn nodes_that_do_not_belong_are_named() {
+        assert_eq!(refusal(&[HEAD, &node("w-1"), &node("w-1")]), "line 3: node w-1 comes twice");
+        assert!(refusal(&[HEAD, &node("w-9")]).contains("node w-9 is not in the Cluster record's list"));
+        assert!(refusal(&[&node("w-1")]).contains("comes before its Cluster record"));
+    }
+
+    #[test]
+    fn listed_nodes_that_never_came_are_told() {
+        assert_eq!(run(&[HEAD, &node("w-1"), END]), Ok(vec!["cp-1".to_owned()]));
+    }
+
+    #[test]
+    fn a_kubeconfig_is_called_by_its_name() {
+        assert!(refusal(&[r#"{"apiVersion":"v1","kind":"Config"}"#]).contains("this is a kubeconfig"));
+    }
+
+    #[test]
+    fn invalid_utf8_is_placed() {
+        let mut stream = Stream::new(row("talos-gen").unwrap(), Vec::new());
+        let error = stream.accept(b"{\"a\":\"\xff\"}", 7).unwrap_err();
+        assert_eq!(error.message, "line 7: invalid UTF-8 at byte 7 of the record");
+    }
+
+    #[test]
+    fn a_list_may_shrink_but_not_grow() {
+        let fewer = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"lab","status":{"nodes":[{"name":"w-1","role":"worker"}]},"end":true}"#;
+        assert_eq!(run(&[HEAD, &node("w-1"), fewer]), Ok(vec![]));
+        let more = HEAD.replace("\"w-1\"", "\"w-2\"");
+        assert!(refusal(&[HEAD, &more]).contains("node w-2 is added to the list in mid-stream"));
+    }
+}

@@ -1,0 +1,164 @@
+//! Which exit status a step ends with.
+
+use crate::{Cluster, Exit, Node};
+
+/// What a step did about one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It did something.
+    Changed,
+    /// All was as it should be.
+    Unchanged,
+    /// It would do something, were this not a dry run.
+    Pending,
+}
+
+/// Counts of what a step has seen, passed on and done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Nodes that it changed.
+    pub changed: u64,
+    /// Nodes that were as they should be.
+    pub unchanged: u64,
+    /// Nodes that it would change.
+    pub pending: u64,
+    /// Nodes that failed here.
+    pub failed: u64,
+    /// Nodes that it passed on untouched because they had failed before.
+    pub skipped: u64,
+    good: u64,
+    worst: Option<Exit>,
+    retryable: bool,
+    left_to_do: bool,
+    cluster_failed: bool,
+}
+
+impl Tally {
+    /// Counts what was done to a node in this step.
+    pub fn did(&mut self, change: Change) {
+        match change {
+            Change::Changed => self.changed += 1,
+            Change::Unchanged => self.unchanged += 1,
+            Change::Pending => self.pending += 1,
+        }
+    }
+
+    /// Looks at a node as it leaves the step.
+    pub fn see_node(&mut self, node: &Node) {
+        match node.error() {
+            Some(failure) => self.see_error(failure.exit),
+            None => self.good += 1,
+        }
+        self.left_to_do |= node.is_pending();
+    }
+
+    /// Looks at the Cluster record as it leaves the step.
+    pub fn see_cluster(&mut self, cluster: &Cluster) {
+        if let Some(failure) = cluster.error() {
+            self.cluster_failed = true;
+            self.see_error(failure.exit);
+        }
+        self.left_to_do |= cluster.is_pending();
+    }
+
+    fn see_error(&mut self, exit: Exit) {
+        /// Of all errors seen, the first of these decides.
+        const FIRST: [Exit; 6] = [Exit::Unusable, Exit::Guard, Exit::NotAllowed, Exit::Usage, Exit::Failed, Exit::Done];
+        if exit.is_retryable() {
+            self.retryable = true;
+            return;
+        }
+        let rank = |exit| FIRST.iter().position(|&e| e == exit).unwrap_or(FIRST.len());
+        // An error that claims status 0 or 3 is of a foreign script: it is still an error.
+        let exit = if rank(exit) < FIRST.len() - 1 { exit } else { Exit::Failed };
+        if self.worst.is_none_or(|worst| rank(exit) < rank(worst)) {
+            self.worst = Some(exit);
+        }
+    }
+
+    /// The exit status: the worst error, else "run again", else "changes are pending", else done.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self.worst {
+            Some(exit) => exit,
+            None if self.retryable && self.good > 0 && !self.cluster_failed => Exit::Partial,
+            None if self.retryable => Exit::Unreachable,
+            None if self.left_to_do => Exit::Pending,
+            None => Exit::Done,
+        }
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let counts = [
+            (self.changed, "changed"),
+            (self.unchanged, "unchanged"),
+            (self.pending, "pending"),
+            (self.failed, "failed"),
+            (self.skipped, "skipped"),
+        ];
+        let parts: Vec<_> = counts.iter().filter(|c| c.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        f.write_str(if parts.is_empty() { "nothing to do" } else { "" })?;
+        f.write_str(&parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Failure, Map, Roster};
+
+    fn node(exit: Option<Exit>) -> Node {
+        let mut spec = Map::new();
+        spec.insert("role".into(), "worker".into());
+        let mut node = Node::new("w-1", "lab", spec);
+        if let Some(exit) = exit {
+            node.set_error(&Failure::new(exit, "x", "m"));
+        }
+        node
+    }
+
+    fn exit(errors: &[Option<Exit>]) -> Exit {
+        let mut tally = Tally::default();
+        errors.iter().for_each(|e| tally.see_node(&node(*e)));
+        tally.exit()
+    }
+
+    #[test]
+    fn the_worst_error_decides_in_the_order_of_the_contract() {
+        let all = [Some(Exit::Failed), Some(Exit::NotAllowed), Some(Exit::Guard), Some(Exit::Unusable)];
+        for n in 1..=all.len() {
+            assert_eq!(Some(exit(&all[..n])), all[n - 1]);
+        }
+        assert_eq!(exit(&[Some(Exit::Unreachable), Some(Exit::Failed), None]), Exit::Failed);
+    }
+
+    #[test]
+    fn four_means_some_are_good_and_five_that_none_is() {
+        assert_eq!(exit(&[Some(Exit::Unreachable), None]), Exit::Partial);
+        assert_eq!(exit(&[Some(Exit::Unreachable)]), Exit::Unreachable);
+        assert_eq!(exit(&[None]), Exit::Done);
+    }
+
+    #[test]
+    fn no_node_is_good_when_the_whole_step_failed() {
+        let mut tally = Tally::default();
+        tally.see_node(&node(None));
+        let mut cluster = Cluster::new("lab", Map::new(), Roster::default());
+        cluster.set_error(&Failure::new(Exit::Unreachable, "x", "m"));
+        tally.see_cluster(&cluster);
+        assert_eq!(tally.exit(), Exit::Unreachable);
+    }
+
+    #[test]
+    fn pending_counts_only_without_errors() {
+        let mut pending = node(None);
+        pending.set_status("vm", serde_json::json!({"pending": true}));
+        let mut tally = Tally::default();
+        tally.see_node(&pending);
+        assert_eq!(tally.exit(), Exit::Pending);
+        tally.see_node(&node(Some(Exit::Unreachable)));
+        assert_eq!(tally.exit(), Exit::Partial);
+    }
+}
