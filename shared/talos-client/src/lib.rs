@@ -1,1 +1,40 @@
-//! Placeholder.
+//! Talking to one Talos node.
+//!
+//! [`probe`] makes one decision: what is at this address? Nothing, a node that boots, one in maintenance, one of this
+//! cluster, or somebody else's. With the answer comes a connected [`Node`], on which the calls are made that Ichor uses.
+//! Every dial and every call ends in bounded time, so that a node which accepts connections and then says nothing is
+//! only ever slow. Nodes are talked to directly: no request is forwarded by another node.
+//!
+//! Both generations of servers are covered: up to 1.12 the maintenance API is a small server of its own, from 1.13 on it
+//! is the whole API with a reader's rights.
+//!
+//! This crate knows nothing of records; it gives facts and errors, and its callers decide what they mean.
+
+mod address;
+mod boot;
+mod config;
+mod contact;
+mod cosi;
+mod error;
+mod etcd;
+mod fingerprint;
+mod identity;
+mod kubeconfig;
+mod node;
+mod probe;
+mod services;
+mod status;
+mod tls;
+
+pub use address::{API_PORT, Address, AddressError};
+pub use config::{Applied, Delivery, Mode};
+pub use contact::{Limits, Trust};
+pub use error::{Class, Error};
+pub use etcd::{Bootstrap, Member};
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use identity::{Identity, IdentityError};
+pub use kubeconfig::KubeconfigError;
+pub use node::Node;
+pub use probe::{Generation, Maintenance, Ours, Probe, Stranger, probe};
+pub use services::Service;
+pub use status::{Link, MachineStatus, NodeStatus, Stage, SystemInformation, TimeStatus, Unmet, VersionInfo};

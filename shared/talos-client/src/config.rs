@@ -1,0 +1,139 @@
+//! The machine configuration: giving it and reading it.
+
+use std::time::Duration;
+
+use talos_proto::{definitions, machine};
+
+use crate::{Error, Node, cosi::Kind};
+
+const MACHINE_CONFIG: Kind =
+    Kind { call: "MachineConfig", namespace: "config", name: "MachineConfigs.config.talos.dev" };
+
+/// How a configuration takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As the node sees fit: up to 1.13 it reboots for changes that need it.
+    Auto,
+    /// At once; a change that needs a reboot is refused (up to 1.13).
+    NoReboot,
+    /// At once, with a reboot; up to 1.13 only.
+    Reboot,
+    /// At the next boot.
+    Staged,
+    /// At once, and reverted after this time unless another one comes.
+    Try(Duration),
+}
+
+impl Mode {
+    fn number(self) -> machine::apply_configuration_request::Mode {
+        use machine::apply_configuration_request::Mode as Number;
+        match self {
+            Self::Auto => Number::Auto,
+            Self::NoReboot => Number::NoReboot,
+            Self::Reboot => Number::Reboot,
+            Self::Staged => Number::Staged,
+            Self::Try(_) => Number::Try,
+        }
+    }
+
+    /// talosctl sends one minute in every mode.
+    fn try_timeout(self) -> Duration {
+        match self {
+            Self::Try(timeout) => timeout,
+            _ => Duration::from_secs(60),
+        }
+    }
+}
+
+/// What is asked of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// How the configuration takes effect.
+    pub mode: Mode,
+    /// Whether the node only tells what it would do.
+    pub dry_run: bool,
+}
+
+/// What the node says about a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// What it doesn't like.
+    pub warnings: Vec<String>,
+    /// What it did, or would do; empty in maintenance up to 1.12.
+    pub details: String,
+    /// Whether it reboots, or would. In maintenance this says nothing: there an installation reboots the node.
+    pub reboots: bool,
+}
+
+impl Node {
+    /// Gives the node a configuration, or asks what it would do with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] leaves open whether the configuration was taken; else any [`Error`] of a call.
+    pub async fn apply_configuration(&self, config: &[u8], delivery: Delivery) -> Result<Applied, Error> {
+        let call = "ApplyConfiguration";
+        let timeout = prost_duration(delivery.mode.try_timeout());
+        let request = machine::ApplyConfigurationRequest {
+            data: config.to_vec(),
+            mode: delivery.mode.number().into(),
+            dry_run: delivery.dry_run,
+            try_mode_timeout: Some(timeout),
+        };
+        let reply = self.reply(call, self.machine().apply_configuration(request)).await?;
+        let message = self.only(call, reply.messages)?;
+        Ok(Applied {
+            warnings: message.warnings,
+            reboots: message.mode_details.contains("with a reboot"),
+            details: message.mode_details,
+        })
+    }
+
+    /// The active configuration, or `None` where there is none. Only an administrator may read it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call.
+    pub async fn machine_config(&self) -> Result<Option<String>, Error> {
+        let Some(resource) = self.found(&MACHINE_CONFIG, "v1alpha1").await? else { return Ok(None) };
+        let spec = resource.spec.unwrap_or_default();
+        let text = if spec.proto_spec.is_empty() {
+            // The YAML form is a string scalar that holds the whole configuration as YAML again.
+            serde_yaml::from_str(&spec.yaml_spec).map_err(|error| error.to_string())
+        } else {
+            decode(&spec.proto_spec)
+        };
+        text.map(Some).map_err(|why| self.unreadable(MACHINE_CONFIG.call, why))
+    }
+}
+
+fn decode(proto: &[u8]) -> Result<String, String> {
+    let spec: definitions::MachineConfigSpec = prost::Message::decode(proto).map_err(|error| format!("{error}"))?;
+    String::from_utf8(spec.yaml_marshalled).map_err(|error| error.to_string())
+}
+
+/// A duration as protobuf has it; what doesn't fit is as good as forever.
+fn prost_duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_is_never_the_zero_value() {
+        // Zero means "reboot" to nodes up to 1.13 and is refused by later ones.
+        assert_eq!(i32::from(Mode::Auto.number()), 1);
+        assert_eq!(i32::from(Mode::Reboot.number()), 0);
+    }
+
+    #[test]
+    fn a_try_ends_after_its_own_time_and_other_modes_send_a_minute() {
+        assert_eq!(prost_duration(Mode::Try(Duration::from_secs(5)).try_timeout()).seconds, 5);
+        assert_eq!(prost_duration(Mode::Auto.try_timeout()).seconds, 60);
+    }
+}

@@ -1,0 +1,156 @@
+//! etcd on a control plane node.
+
+use talos_proto::machine;
+
+use crate::{Error, Node, cosi::Kind};
+
+const ETCD_MEMBER: Kind = Kind { call: "EtcdMember", namespace: "etcd", name: "EtcdMembers.etcd.talos.dev" };
+
+/// Where etcd keeps its data.
+const DATA: &str = "/var/lib/etcd";
+
+/// A member of the etcd cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub id: u64,
+    /// The hostname under which it joined.
+    pub hostname: String,
+    /// Where its peers reach it.
+    pub peer_urls: Vec<String>,
+    /// Whether it doesn't vote yet.
+    pub learner: bool,
+}
+
+/// What became of a request to bootstrap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bootstrap {
+    /// etcd was started for the first time.
+    Done,
+    /// This node has etcd data already: it was bootstrapped, or joined.
+    Already,
+    /// The node can't do it yet; its own words.
+    NotYet(String),
+}
+
+impl Node {
+    /// The members of the etcd cluster as the cluster knows them; it needs a leader.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call; [`Error::Failed`] while etcd doesn't run.
+    pub async fn etcd_members(&self) -> Result<Vec<Member>, Error> {
+        self.members(false).await
+    }
+
+    /// The members of the etcd cluster as this node's own member knows them, also without a leader.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call; [`Error::Failed`] while etcd doesn't run.
+    pub async fn local_etcd_members(&self) -> Result<Vec<Member>, Error> {
+        self.members(true).await
+    }
+
+    async fn members(&self, query_local: bool) -> Result<Vec<Member>, Error> {
+        let call = "EtcdMemberList";
+        let request = machine::EtcdMemberListRequest { query_local };
+        let reply = self.reply(call, self.machine().etcd_member_list(request)).await?;
+        let message = self.only(call, reply.messages)?;
+        Ok(message.members.into_iter().map(of_member).collect())
+    }
+
+    /// The number of this node's own member, or `None` while its etcd isn't healthy.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call.
+    pub async fn etcd_member_id(&self) -> Result<Option<u64>, Error> {
+        let found: Option<talos_proto::definitions::EtcdMemberSpec> = self.resource(&ETCD_MEMBER, "local").await?;
+        found
+            .map(|found| u64::from_str_radix(&found.member_id, 16))
+            .transpose()
+            .map_err(|_| self.unreadable(ETCD_MEMBER.call, "its member_id is not hexadecimal".to_owned()))
+    }
+
+    /// Whether etcd has ever kept data on this node. That is what a node itself looks at when it is to bootstrap.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call.
+    pub async fn has_etcd_data(&self) -> Result<bool, Error> {
+        let request = machine::ListRequest { root: DATA.to_owned(), ..Default::default() };
+        match self.replies("List", 10_000, self.machine().list(request)).await {
+            Ok(files) => Ok(files.iter().any(is_content)),
+            Err(error) if error.words().is_some_and(says_missing) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the node to start etcd for the first time in this cluster.
+    ///
+    /// A node can't know of data on another one: whoever calls this must have asked every control plane before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] leaves open whether it was done; else any [`Error`] of a call.
+    pub async fn bootstrap(&self) -> Result<Bootstrap, Error> {
+        let call = "Bootstrap";
+        let answer = self.reply(call, self.machine().bootstrap(machine::BootstrapRequest::default())).await;
+        match answer {
+            Ok(_) => Ok(Bootstrap::Done),
+            Err(Error::Failed { code: tonic::Code::AlreadyExists, .. }) => Ok(Bootstrap::Already),
+            Err(Error::NotYet { message, .. }) if !is_for_workers(&message) => Ok(Bootstrap::NotYet(message)),
+            Err(Error::NotYet { address, message, .. }) => Err(Error::NotOffered { address, call, message }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Up to 1.12 a worker refuses with the code that means "not yet".
+fn is_for_workers(message: &str) -> bool {
+    message.contains("control plane node")
+}
+
+fn says_missing(words: &str) -> bool {
+    words.contains("no such file or directory")
+}
+
+/// The first entry of a listing is the folder itself; a folder that can't be read is an entry with an error.
+fn is_content(file: &machine::FileInfo) -> bool {
+    file.error.is_empty() && !matches!(file.relative_name.as_str(), "" | ".") && file.name != DATA
+}
+
+fn of_member(member: machine::EtcdMember) -> Member {
+    Member { id: member.id, hostname: member.hostname, peer_urls: member.peer_urls, learner: member.is_learner }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, relative_name: &str) -> machine::FileInfo {
+        machine::FileInfo { name: name.to_owned(), relative_name: relative_name.to_owned(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_folder_without_entries_is_no_data() {
+        assert!(!is_content(&file("/var/lib/etcd", ".")));
+        assert!(is_content(&file("member", "member")));
+    }
+
+    #[test]
+    fn a_missing_folder_is_no_data() {
+        let mut missing = file("/var/lib/etcd", "");
+        missing.error = "lstat /var/lib/etcd: no such file or directory".to_owned();
+
+        assert!(!is_content(&missing));
+        assert!(says_missing(&missing.error));
+    }
+
+    #[test]
+    fn a_worker_of_the_old_generation_is_not_worth_another_try() {
+        assert!(is_for_workers("bootstrap can only be performed on a control plane node"));
+        assert!(!is_for_workers("bootstrap is not available yet"));
+    }
+}

@@ -1,0 +1,153 @@
+//! A connected node, and how calls are made on it.
+
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::{StreamExt, stream::BoxStream};
+use hyper_util::rt::TokioIo;
+use talos_proto::{
+    common::Data, cosi::resource::state_client::StateClient, machine::machine_service_client::MachineServiceClient,
+};
+use tokio::time::timeout;
+use tonic::{
+    Response, Status, Streaming,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{Address, Error, Fingerprint, Limits, Trust, contact::Contact};
+
+/// The largest message that Talos sends or takes.
+const MESSAGE_LIMIT: usize = 32 << 20;
+
+/// The HTTP/2 windows that Talos's own client uses.
+const STREAM_WINDOW: u32 = 65_535 * 32;
+const CONNECTION_WINDOW: u32 = 65_535 * 16;
+
+/// One connection to one node.
+///
+/// It isn't made anew when it ends: then every call fails with [`Error::Lost`], and whoever waits connects again.
+/// Cloning is cheap; clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Node {
+    address: Address,
+    fingerprint: Fingerprint,
+    limits: Limits,
+    channel: Channel,
+}
+
+impl Node {
+    /// Connects to the node at `address` under `trust`.
+    ///
+    /// # Errors
+    ///
+    /// Says what is there instead: nothing, a node in maintenance, one of another cluster, …
+    pub async fn connect(address: &Address, trust: &Trust, limits: Limits) -> Result<Self, Error> {
+        let contact = Contact::trusted(address, trust, limits).await?;
+        Self::over(contact, address, limits).await
+    }
+
+    /// Speaks gRPC over a connection that is there already.
+    pub(crate) async fn over(contact: Contact, address: &Address, limits: Limits) -> Result<Self, Error> {
+        let fingerprint = contact.fingerprint;
+        let channel = channel(contact, address, limits).await?;
+        Ok(Self { address: address.clone(), fingerprint, limits, channel })
+    }
+
+    /// Where the node is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The fingerprint of the certificate that it showed.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    pub(crate) fn machine(&self) -> MachineServiceClient<Channel> {
+        MachineServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_LIMIT)
+            .max_encoding_message_size(MESSAGE_LIMIT)
+    }
+
+    pub(crate) fn state(&self) -> StateClient<Channel> {
+        StateClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_LIMIT)
+    }
+
+    /// The reply to one call, within the limit of a call.
+    pub(crate) async fn reply<T>(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        self.within(call, async { answer.await.map(Response::into_inner) }).await
+    }
+
+    /// All messages of a streamed reply, within the limit of a call. More than `most` are refused.
+    pub(crate) async fn replies<T>(
+        &self,
+        call: &'static str,
+        most: usize,
+        answer: impl Future<Output = Result<Response<Streaming<T>>, Status>>,
+    ) -> Result<Vec<T>, Error> {
+        let all = async {
+            let messages: BoxStream<'_, Result<T, Status>> = answer.await?.into_inner().take(most + 1).boxed();
+            messages.collect::<Vec<_>>().await.into_iter().collect::<Result<Vec<T>, Status>>()
+        };
+        let messages = self.within(call, all).await?;
+        if messages.len() > most {
+            return Err(self.unreadable(call, format!("more than {most} messages")));
+        }
+        Ok(messages)
+    }
+
+    /// The bytes of a streamed file.
+    pub(crate) async fn bytes(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<Response<Streaming<Data>>, Status>>,
+    ) -> Result<Vec<u8>, Error> {
+        let frames = self.replies(call, 1 << 16, answer).await?;
+        Ok(frames.into_iter().flat_map(|frame| frame.bytes).collect())
+    }
+
+    /// The one message that the node itself replies with. Several come only when requests are forwarded.
+    pub(crate) fn only<T>(&self, call: &'static str, messages: Vec<T>) -> Result<T, Error> {
+        messages.into_iter().next().ok_or_else(|| self.unreadable(call, "it holds no message".to_owned()))
+    }
+
+    pub(crate) fn unreadable(&self, call: &'static str, why: String) -> Error {
+        Error::Unreadable { address: self.address.clone(), call, why }
+    }
+
+    async fn within<T>(&self, call: &'static str, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Error> {
+        let limit = self.limits.call;
+        timeout(limit, answer)
+            .await
+            .map_err(|_| Error::Hanging { address: self.address.clone(), call, limit })?
+            .map_err(|status| Error::of_status(&self.address, call, &status))
+    }
+}
+
+/// A channel over this one connection: what asks for a second one gets an error.
+async fn channel(contact: Contact, address: &Address, limits: Limits) -> Result<Channel, Error> {
+    let call = "the HTTP/2 handshake";
+    let lost = || Error::Lost { address: address.clone(), call, source: None };
+    // The address goes into `:authority`; TLS is ours already, so the channel must not make it.
+    let uri = |scheme: &str| http::Uri::try_from(format!("{scheme}://{}", address.authority())).map_err(|_| lost());
+    let once = Arc::new(Mutex::new(Some(TokioIo::new(contact.stream))));
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let stream = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+        std::future::ready(stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
+    });
+    let connecting = Endpoint::from(uri("http")?)
+        .origin(uri("https")?)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    timeout(limits.dial, connecting.connect_with_connector(connector))
+        .await
+        .map_err(|_| Error::Hanging { address: address.clone(), call, limit: limits.dial })?
+        .map_err(|_| lost())
+}

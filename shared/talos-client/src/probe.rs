@@ -1,0 +1,146 @@
+//! What is at an address?
+
+use futures_util::join;
+
+use crate::{
+    Address, Error, Fingerprint, Identity, Limits, MachineStatus, Node, VersionInfo, contact::Contact, tls::Verdict,
+};
+
+/// What was found at an address.
+#[derive(Debug)]
+pub enum Probe {
+    /// Nothing: connections are refused, or there is no answer or no route.
+    Absent(Error),
+    /// A machine whose API isn't up, or goes down or over to another state at this moment.
+    Booting(Error),
+    /// Something that accepts connections and then doesn't answer.
+    Hanging(Error),
+    /// A node that waits for a configuration.
+    Maintenance(Box<Maintenance>),
+    /// A configured node of the cluster that our credentials are for.
+    Ours(Box<Ours>),
+    /// A configured node that isn't known to be of our cluster.
+    SomeoneElses(Stranger),
+}
+
+/// Which maintenance server a node has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Generation {
+    /// Up to 1.12: only configurations, disks and resources; no version.
+    Limited,
+    /// From 1.13 on: the whole API with a reader's rights.
+    Unified(VersionInfo),
+}
+
+/// A node in maintenance.
+#[derive(Debug)]
+pub struct Maintenance {
+    /// Connected without credentials.
+    pub node: Node,
+    /// Of the certificate that it showed.
+    pub fingerprint: Fingerprint,
+    /// Which server it has.
+    pub generation: Generation,
+    /// What it is doing: `maintenance`, or still or again `booting`.
+    pub status: MachineStatus,
+    /// The SMBIOS UUID of the machine in lower case, if it is known yet.
+    pub uuid: Option<String>,
+}
+
+/// A configured node of our cluster.
+#[derive(Debug)]
+pub struct Ours {
+    /// Connected with our credentials.
+    pub node: Node,
+    /// Of the certificate that it showed.
+    pub fingerprint: Fingerprint,
+    /// What it is doing.
+    pub status: MachineStatus,
+    /// Which Talos it runs, if it told.
+    pub version: Option<VersionInfo>,
+    /// The SMBIOS UUID of the machine in lower case, if it is known yet.
+    pub uuid: Option<String>,
+}
+
+/// A configured node that isn't known to be ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stranger {
+    /// Its certificate is of another authority.
+    OtherCluster(Fingerprint),
+    /// We have no credentials to compare with.
+    NoCredentials(Fingerprint),
+}
+
+/// Finds out what is at `address`, within the limits of a dial and a few calls.
+///
+/// One handshake tells a node in maintenance, which asks for no client certificate, from a configured one, and whether
+/// that one is of the cluster of `identity`.
+///
+/// # Errors
+///
+/// What is none of the answers: a node of ours that doesn't accept our certificate or whose own isn't valid here or now,
+/// a server that isn't Talos, a refused call.
+pub async fn probe(address: &Address, identity: Option<&Identity>, limits: Limits) -> Result<Probe, Error> {
+    let found = match Contact::any(address, identity, limits).await {
+        Ok(contact) => meet(contact, address, limits).await,
+        Err(error) => Err(error),
+    };
+    found.or_else(unanswered)
+}
+
+async fn meet(contact: Contact, address: &Address, limits: Limits) -> Result<Probe, Error> {
+    let address_error = |make: fn(Address) -> Error| Err(make(address.clone()));
+    if !contact.wants_certificate {
+        let node = Node::over(contact, address, limits).await?;
+        return maintenance(node).await;
+    }
+    match contact.verdict {
+        Verdict::NoAuthority => Ok(Probe::SomeoneElses(Stranger::NoCredentials(contact.fingerprint))),
+        Verdict::Foreign => Ok(Probe::SomeoneElses(Stranger::OtherCluster(contact.fingerprint))),
+        Verdict::OtherName => address_error(|address| Error::OtherName { address }),
+        Verdict::OtherTime => address_error(|address| Error::OtherTime { address }),
+        Verdict::Ours => ours(Node::over(contact, address, limits).await?).await,
+    }
+}
+
+/// What an error of the way to a node means as an answer.
+fn unanswered(error: Error) -> Result<Probe, Error> {
+    match error {
+        Error::Refused { .. } | Error::Unreachable { .. } | Error::Silent { .. } => Ok(Probe::Absent(error)),
+        Error::Hanging { .. } => Ok(Probe::Hanging(error)),
+        Error::Lost { .. } => Ok(Probe::Booting(error)),
+        error => Err(error),
+    }
+}
+
+async fn maintenance(node: Node) -> Result<Probe, Error> {
+    let (status, information, version) = join!(node.machine_status(), node.system_information(), node.version());
+    let generation = match version {
+        Ok(version) => Generation::Unified(version),
+        Err(Error::NotOffered { .. }) => Generation::Limited,
+        Err(error) => return Err(error),
+    };
+    Ok(Probe::Maintenance(Box::new(Maintenance {
+        fingerprint: node.fingerprint(),
+        generation,
+        status: status?,
+        uuid: information?.map(|information| information.uuid).filter(|uuid| !uuid.is_empty()),
+        node,
+    })))
+}
+
+async fn ours(node: Node) -> Result<Probe, Error> {
+    let (status, information, version) = join!(node.machine_status(), node.system_information(), node.version());
+    let version = match version {
+        Ok(version) => Some(version),
+        Err(Error::NotAuthorized { .. } | Error::NotOffered { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Probe::Ours(Box::new(Ours {
+        fingerprint: node.fingerprint(),
+        status: status?,
+        version,
+        uuid: information?.map(|information| information.uuid).filter(|uuid| !uuid.is_empty()),
+        node,
+    })))
+}
