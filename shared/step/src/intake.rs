@@ -1,0 +1,222 @@
+//! Reads the input in a thread of its own and hands records to the engine.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use record::document::{self, Exploded, MAX_DOCUMENT};
+use record::stream::{Item, Stream};
+use record::{Cluster, Framer, Map, Node, Unusable};
+use tokio::sync::mpsc;
+
+/// What the engine hears of the input.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A record that keeps the contract.
+    Item(Item),
+    /// Something to say aloud.
+    Warning(String),
+    /// The input has ended as it should; these listed nodes never came.
+    End(Vec<String>),
+    /// The input cannot be used from here on; the rest of it is read and dropped.
+    Broken(Unusable),
+}
+
+/// How many records may wait between reading and working. The engine never makes them wait for work or for the output.
+const AHEAD: usize = 1024;
+
+/// What there is to read.
+pub(crate) struct Intake {
+    pub(crate) stream: Stream,
+    /// Folder that files named in a cluster file are relative to.
+    pub(crate) base: PathBuf,
+    /// `--dir`, absolute.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+impl Intake {
+    /// Reads bytes: a stream of records, or a cluster file.
+    pub(crate) fn read(self, mut reader: Box<dyn Read + Send>) -> mpsc::Receiver<Heard> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let work = move || {
+            let mut feed = Feed { intake: self, framer: Framer::default(), sender };
+            if let Err(error) = feed.run(&mut reader) {
+                feed.hear(Heard::Broken(error));
+                // The step before must not be stopped by our not reading.
+                let _ = std::io::copy(&mut reader, &mut std::io::sink());
+            }
+        };
+        std::thread::Builder::new().name("intake".into()).spawn(work).expect("a thread can be started");
+        receiver
+    }
+
+    /// Takes records that the program made itself.
+    pub(crate) fn take(self, cluster: Cluster, nodes: Vec<Node>) -> mpsc::Receiver<Heard> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let work = move || {
+            let mut feed = Feed { intake: self, framer: Framer::default(), sender };
+            if let Err(error) = feed.records(cluster, nodes) {
+                feed.hear(Heard::Broken(error));
+            }
+        };
+        std::thread::Builder::new().name("intake".into()).spawn(work).expect("a thread can be started");
+        receiver
+    }
+}
+
+struct Feed {
+    intake: Intake,
+    framer: Framer,
+    sender: mpsc::Sender<Heard>,
+}
+
+impl Feed {
+    /// Tells the engine; if it is gone, nobody needs to know.
+    fn hear(&self, heard: Heard) {
+        let _ = self.sender.blocking_send(heard);
+    }
+
+    fn run(&mut self, reader: &mut dyn Read) -> Result<(), Unusable> {
+        let mut chunk = vec![0; 1 << 16];
+        let mut head = Vec::new();
+        let first = loop {
+            let count = fill(reader, &mut chunk)?;
+            head.extend_from_slice(&chunk[..count]);
+            let begin = begin(&head);
+            if begin.is_some() || count == 0 {
+                break begin;
+            }
+        };
+        match first {
+            Some(b'{') => self.json_values(head, reader, &mut chunk),
+            Some(_) => self.yaml(head, reader),
+            None => self.end(),
+        }
+    }
+
+    /// Records as JSON, or a cluster file as JSON: the first value tells.
+    fn json_values(&mut self, head: Vec<u8>, reader: &mut dyn Read, chunk: &mut [u8]) -> Result<(), Unusable> {
+        let mut first = true;
+        let mut pending = head;
+        loop {
+            let mut frames = Vec::new();
+            let pushed = self.framer.push(&pending, |frame| frames.push(frame));
+            for frame in frames {
+                if std::mem::take(&mut first)
+                    && let Some(document) = json_document(&frame.json)
+                {
+                    return self.explode(&document);
+                }
+                let item = self.intake.stream.accept(&frame.json, frame.line)?;
+                self.hear(Heard::Item(item));
+            }
+            pushed?;
+            let count = fill(reader, chunk)?;
+            if count == 0 {
+                break;
+            }
+            pending.clear();
+            pending.extend_from_slice(&chunk[..count]);
+        }
+        self.framer.finish()?;
+        self.end()
+    }
+
+    /// A cluster file, or records, as YAML.
+    fn yaml(&mut self, mut text: Vec<u8>, reader: &mut dyn Read) -> Result<(), Unusable> {
+        let limit = (MAX_DOCUMENT - text.len().min(MAX_DOCUMENT)) as u64 + 1;
+        reader.take(limit).read_to_end(&mut text).map_err(|error| unreadable(&error))?;
+        if text.len() > MAX_DOCUMENT {
+            let limit = MAX_DOCUMENT >> 20;
+            return Err(Unusable::new(format!("the input is larger than {limit} MiB and not a stream of records")));
+        }
+        let text = String::from_utf8(text).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let line = 1 + error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
+            Unusable::new(format!("invalid UTF-8 on line {line}"))
+        })?;
+        let documents = document::read_yaml(&text)?;
+        match documents.as_slice() {
+            [] => self.end(),
+            [first, ..] if first.get("end").is_some() || first.get("status").is_some() => self.yaml_records(&documents),
+            [document] => self.explode(document),
+            [_, second, ..] => {
+                let kind = second.get("kind").map(ToString::to_string).unwrap_or_default();
+                Err(Unusable::new(format!(
+                    "{} documents in one cluster file (the second: kind {kind})",
+                    documents.len()
+                ))
+                .hint("one file describes one cluster"))
+            }
+        }
+    }
+
+    fn yaml_records(&mut self, documents: &[Map]) -> Result<(), Unusable> {
+        for (at, document) in documents.iter().enumerate() {
+            let json = serde_json::to_vec(document).expect("a map of JSON values");
+            let item = self.intake.stream.accept(&json, at as u64 + 1)?;
+            self.hear(Heard::Item(item));
+        }
+        self.end()
+    }
+
+    fn explode(&mut self, document: &Map) -> Result<(), Unusable> {
+        let Exploded { mut cluster, nodes, warnings } = document::explode(document, &self.intake.base)?;
+        warnings.into_iter().for_each(|warning| self.hear(Heard::Warning(warning)));
+        let beside = self.intake.base.join(cluster.name());
+        cluster.set_dir(self.intake.dir.as_deref().unwrap_or(&beside));
+        self.records(cluster, nodes)
+    }
+
+    fn records(&mut self, cluster: Cluster, nodes: Vec<Node>) -> Result<(), Unusable> {
+        let begin = self.intake.stream.accept(&json(&cluster), 1)?;
+        self.hear(Heard::Item(begin));
+        for (at, node) in nodes.into_iter().enumerate() {
+            let item = self.intake.stream.accept(&json(&node), at as u64 + 2)?;
+            self.hear(Heard::Item(item));
+        }
+        let end = self.intake.stream.accept(&json(&cluster.ended()), 0)?;
+        self.hear(Heard::Item(end));
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), Unusable> {
+        let missing = self.intake.stream.finish()?;
+        self.hear(Heard::End(missing));
+        Ok(())
+    }
+}
+
+fn json<T: serde::Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).expect("a record is plain data")
+}
+
+/// The first byte that is not white space or a byte order mark.
+fn begin(text: &[u8]) -> Option<u8> {
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    text.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+}
+
+/// A cluster file in JSON, if that is what the value is (and not a record).
+fn json_document(json: &[u8]) -> Option<Map> {
+    let map: Map = serde_json::from_slice(json).ok()?;
+    document::is_document(&map).then_some(map)
+}
+
+fn fill(reader: &mut dyn Read, chunk: &mut [u8]) -> Result<usize, Unusable> {
+    loop {
+        match reader.read(chunk) {
+            Ok(count) => return Ok(count),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&error)),
+        }
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> Unusable {
+    Unusable::new(format!("the input cannot be read: {error}"))
+}
+
+/// `--dir` as an absolute path.
+pub(crate) fn absolute(dir: Option<&Path>) -> std::io::Result<Option<PathBuf>> {
+    dir.map(std::path::absolute).transpose()
+}

@@ -1,0 +1,196 @@
+//! Writes records in a thread of its own, so that a slow reader never holds up the work.
+
+use std::io::{BufWriter, ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+use record::{Cluster, Exit, Failure, Node};
+use tokio::sync::oneshot;
+
+use crate::flags::Format;
+use crate::signals::Stopping;
+
+enum Line {
+    Cluster(Arc<Cluster>),
+    Node(Box<Node>, &'static str),
+    Text(String),
+    Flushed(oneshot::Sender<()>),
+}
+
+/// The output of a step.
+pub(crate) struct Output {
+    lines: Sender<Line>,
+    thread: JoinHandle<Result<(), Failure>>,
+}
+
+impl Output {
+    /// Writes to `target`; when its reader goes away, `stopping` is told.
+    pub(crate) fn new(target: Box<dyn Write + Send>, format: Layout, stopping: Stopping) -> Self {
+        let (lines, receiver) = channel();
+        let work = move || {
+            let result =
+                Writer { target: BufWriter::with_capacity(1 << 16, target), format, rows: Vec::new() }.run(&receiver);
+            match result {
+                Ok(()) => Ok(()),
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    stopping.because(Exit::PipeClosed);
+                    Ok(())
+                }
+                Err(error) => {
+                    stopping.token.cancel();
+                    Err(Failure::new(Exit::Failed, "output", format!("the output cannot be written: {error}")))
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("output".into()).spawn(work).expect("a thread can be started");
+        Self { lines, thread }
+    }
+
+    /// Queues a Cluster line.
+    pub(crate) fn cluster(&self, cluster: Arc<Cluster>) {
+        self.send(Line::Cluster(cluster));
+    }
+
+    /// Queues a Node line; `what` says in a word what became of it.
+    pub(crate) fn node(&self, node: Box<Node>, what: &'static str) {
+        self.send(Line::Node(node, what));
+    }
+
+    /// Queues text that is not a record.
+    pub(crate) fn text(&self, text: String) {
+        self.send(Line::Text(text));
+    }
+
+    /// Waits until everything queued so far has been written, or cannot be.
+    pub(crate) async fn flushed(&self) {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Line::Flushed(sender));
+        let _ = receiver.await;
+    }
+
+    /// Queues a line; if the writer has given up, it is dropped.
+    fn send(&self, line: Line) {
+        let _ = self.lines.send(line);
+    }
+
+    /// Ends the output.
+    ///
+    /// # Errors
+    /// What kept it from being written.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        drop(self.lines);
+        self.thread.join().unwrap_or_else(|_| Err(Failure::new(Exit::Failed, "output", "the output thread failed")))
+    }
+}
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Records.
+    Records(Format),
+    /// Only what `--raw` asks for.
+    Raw,
+}
+
+struct Writer {
+    target: BufWriter<Box<dyn Write + Send>>,
+    format: Layout,
+    rows: Vec<[String; 5]>,
+}
+
+impl Writer {
+    fn run(mut self, lines: &Receiver<Line>) -> std::io::Result<()> {
+        loop {
+            // A line is flushed as soon as no other one waits: nobody downstream waits for our buffer.
+            let line = match lines.try_recv() {
+                Ok(line) => line,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    self.target.flush()?;
+                    match lines.recv() {
+                        Ok(line) => line,
+                        Err(_) => break,
+                    }
+                }
+            };
+            self.line(line)?;
+        }
+        self.table()?;
+        self.target.flush()
+    }
+
+    fn line(&mut self, line: Line) -> std::io::Result<()> {
+        match (line, self.format) {
+            (Line::Flushed(sender), _) => {
+                self.target.flush()?;
+                let _ = sender.send(());
+            }
+            (Line::Text(text), _) => self.target.write_all(text.as_bytes())?,
+            (Line::Cluster(cluster), Layout::Records(Format::Jsonl)) => self.json(&*cluster)?,
+            (Line::Node(node, _), Layout::Records(Format::Jsonl)) => self.json(&*node)?,
+            (Line::Cluster(cluster), Layout::Records(Format::Yaml)) => self.yaml(&*cluster)?,
+            (Line::Node(node, _), Layout::Records(Format::Yaml)) => self.yaml(&*node)?,
+            (Line::Node(node, what), Layout::Records(Format::Table)) => self.rows.push(row(&node, what)),
+            (Line::Cluster(_), Layout::Records(Format::Table)) | (Line::Cluster(_) | Line::Node(..), Layout::Raw) => {}
+        }
+        Ok(())
+    }
+
+    fn json<T: serde::Serialize>(&mut self, record: &T) -> std::io::Result<()> {
+        serde_json::to_writer(&mut self.target, record)?;
+        self.target.write_all(b"\n")
+    }
+
+    fn yaml<T: serde::Serialize>(&mut self, record: &T) -> std::io::Result<()> {
+        // By way of JSON, because numbers are held as written.
+        let value = serde_json::to_value(record)?;
+        let text = serde_yaml::to_string(&Plain(&value)).map_err(std::io::Error::other)?;
+        write!(self.target, "---\n{text}")
+    }
+
+    fn table(&mut self) -> std::io::Result<()> {
+        if self.format != Layout::Records(Format::Table) || self.rows.is_empty() {
+            return Ok(());
+        }
+        let head = ["NAME", "ROLE", "ADDRESS", "STATE", "DETAIL"].map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(&head).chain(&self.rows).collect();
+        let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+        let widths: Vec<_> = (0..4).map(width).collect();
+        for row in &rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(&format!("{cell:<width$}   "));
+            }
+            line.push_str(&row[4]);
+            writeln!(self.target, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+fn row(node: &Node, what: &str) -> [String; 5] {
+    let role = if node.is_control_plane() { "controlplane" } else { "worker" };
+    let detail = node.error().map(|failure| format!("{}: {}", failure.step, failure.message)).unwrap_or_default();
+    [node.name().into(), role.into(), node.address().unwrap_or("-").into(), what.into(), detail.replace('\n', "; ")]
+}
+
+/// A JSON value for the YAML writer: numbers as numbers.
+struct Plain<'a>(&'a serde_json::Value);
+
+impl serde::Serialize for Plain<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde_json::Value;
+        match self.0 {
+            Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+                (Some(whole), ..) => serializer.serialize_i64(whole),
+                (_, Some(whole), _) => serializer.serialize_u64(whole),
+                (_, _, Some(float)) => serializer.serialize_f64(float),
+                _ => serializer.serialize_str(&number.to_string()),
+            },
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Plain)),
+            Value::Object(map) => serializer.collect_map(map.iter().map(|(key, value)| (key, Plain(value)))),
+            other => other.serialize(serializer),
+        }
+    }
+}

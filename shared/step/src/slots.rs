@@ -1,0 +1,108 @@
+//! `--parallel`: how many nodes are worked on at the same time. Control planes are served first.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// The places to work at.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    control_planes: VecDeque<oneshot::Sender<Slot>>,
+    workers: VecDeque<oneshot::Sender<Slot>>,
+}
+
+/// A place to work at, given back when dropped. Hold none while waiting for something.
+#[derive(Debug)]
+pub struct Slot {
+    slots: Option<Arc<Slots>>,
+}
+
+impl Slots {
+    pub(crate) fn new(count: usize) -> Arc<Self> {
+        let state = State { free: count, control_planes: VecDeque::new(), workers: VecDeque::new() };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// Waits for a place.
+    pub(crate) async fn take(self: &Arc<Self>, is_control_plane: bool) -> Slot {
+        let waiting = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.free > 0 {
+                state.free -= 1;
+                return Slot { slots: Some(Arc::clone(self)) };
+            }
+            let (sender, receiver) = oneshot::channel();
+            let queue = if is_control_plane { &mut state.control_planes } else { &mut state.workers };
+            queue.push_back(sender);
+            receiver
+        };
+        waiting.await.expect("a queue lives as long as its slots")
+    }
+
+    /// Hands a place to the next in the queue, or puts it back.
+    fn give(self: Arc<Self>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = Slot { slots: Some(Arc::clone(&self)) };
+        while let Some(next) = state.control_planes.pop_front().or_else(|| state.workers.pop_front()) {
+            match next.send(slot) {
+                Ok(()) => return,
+                Err(back) => slot = back, // it was waited for by a task that is gone
+            }
+        }
+        slot.slots = None;
+        state.free += 1;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(slots) = self.slots.take() {
+            slots.give();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn control_planes_are_served_before_workers_that_waited_longer() {
+        let slots = Slots::new(1);
+        let held = slots.take(false).await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for (name, is_control_plane) in [("w-1", false), ("w-2", false), ("cp-1", true)] {
+            let (slots, order) = (Arc::clone(&slots), Arc::clone(&order));
+            tasks.spawn(async move {
+                let _slot = slots.take(is_control_plane).await;
+                order.lock().unwrap().push(name);
+            });
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        tasks.join_all().await;
+        assert_eq!(*order.lock().unwrap(), ["cp-1", "w-1", "w-2"]);
+    }
+
+    #[tokio::test]
+    async fn a_place_of_a_task_that_is_gone_is_not_lost() {
+        let slots = Slots::new(1);
+        let held = slots.take(false).await;
+        let gone = tokio::spawn({
+            let slots = Arc::clone(&slots);
+            async move { drop(slots.take(false).await) }
+        });
+        tokio::task::yield_now().await;
+        gone.abort();
+        drop(held);
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(5), slots.take(false)).await.is_ok());
+    }
+}

@@ -1,0 +1,132 @@
+//! Where the input comes from.
+
+use std::fs::{File, Metadata};
+use std::io::{IsTerminal, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use record::{Cluster, Exit, Failure, Node};
+
+use crate::flags::Flags;
+
+/// Where a step reads from.
+pub enum Source {
+    /// `-f`, stdin, or the file that `ICHOR_CLUSTER` names.
+    Input,
+    /// Records that the program made from its flags.
+    Records(Box<Cluster>, Vec<Node>),
+}
+
+/// An opened input.
+pub(crate) enum Opened {
+    /// Bytes to read.
+    Bytes {
+        reader: Box<dyn Read + Send>,
+        /// The folder that files named in a cluster file are relative to.
+        base: PathBuf,
+    },
+    /// Records.
+    Records(Box<Cluster>, Vec<Node>),
+}
+
+impl Source {
+    pub(crate) fn open(self, flags: &Flags, row: &'static str) -> Result<Opened, Failure> {
+        match self {
+            Self::Records(cluster, nodes) => Ok(Opened::Records(cluster, nodes)),
+            Self::Input => input(flags, row),
+        }
+    }
+}
+
+fn input(flags: &Flags, step: &'static str) -> Result<Opened, Failure> {
+    let stdin = std::io::stdin();
+    match flags.file.as_deref() {
+        Some("-") => open_stdin(),
+        Some(path) if stdin_has_data() => Err(usage(format!("-f {path} and a pipe on stdin: which of the two?"))
+            .hint("leave out -f to read the pipe, or give the step no input: `< /dev/null`")),
+        Some(path) => open_file(Path::new(path)),
+        None if stdin_is_pipe() || stdin_is_file() => open_stdin(),
+        None => match crate::variable("ICHOR_CLUSTER") {
+            Some(path) => open_file(Path::new(&path)),
+            None if stdin.is_terminal() => Err(usage("no input".to_owned())
+                .hint(format!("`{step} -f cluster.yaml`, or pipe records into it; `{step} --help` tells more"))),
+            None => open_stdin(),
+        },
+    }
+}
+
+fn usage(message: String) -> Failure {
+    Failure::new(Exit::Usage, "usage", message)
+}
+
+fn open_stdin() -> Result<Opened, Failure> {
+    let base = std::env::current_dir().map_err(|error| usage(format!("the working directory: {error}")))?;
+    let same = stat("/dev/stdin").is_some_and(|stdin| stdin.is_file() && is_stdout(&stdin));
+    if same {
+        return Err(usage("stdin and stdout are the same file".to_owned()).hint("write to another file"));
+    }
+    Ok(Opened::Bytes { reader: Box::new(std::io::stdin()), base })
+}
+
+fn open_file(path: &Path) -> Result<Opened, Failure> {
+    let shown = path.display();
+    let denied = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => usage(format!("{shown}: no such file")),
+        std::io::ErrorKind::PermissionDenied => {
+            Failure::new(Exit::NotAllowed, "not-allowed", format!("{shown}: permission denied"))
+        }
+        _ => Failure::new(Exit::Unusable, "unusable-input", format!("{shown}: {error}")),
+    };
+    let file = File::open(path).map_err(denied)?;
+    let metadata = file.metadata().map_err(denied)?;
+    if metadata.is_dir() {
+        let failure = Failure::new(Exit::Unusable, "unusable-input", format!("{shown} is a directory"));
+        return Err(failure.hint("-f takes a cluster file or saved records"));
+    }
+    if metadata.is_file() && is_stdout(&metadata) {
+        return Err(usage(format!("{shown} is input and output at once")).hint("write to another file"));
+    }
+    let full = path.canonicalize().map_err(denied)?;
+    let base = full.parent().unwrap_or(Path::new("/")).to_owned();
+    Ok(Opened::Bytes { reader: Box::new(file), base })
+}
+
+fn stat(path: &str) -> Option<Metadata> {
+    std::fs::metadata(path).ok()
+}
+
+fn is_stdout(input: &Metadata) -> bool {
+    stat("/dev/stdout").is_some_and(|stdout| (stdout.dev(), stdout.ino()) == (input.dev(), input.ino()))
+}
+
+/// Whether stdin is a pipe or a socket.
+pub(crate) fn stdin_is_pipe() -> bool {
+    stat("/dev/stdin").is_some_and(|stdin| stdin.file_type().is_fifo() || stdin.file_type().is_socket())
+}
+
+/// Whether stdout is a pipe or a socket.
+pub(crate) fn stdout_is_pipe() -> bool {
+    stat("/dev/stdout").is_some_and(|stdout| stdout.file_type().is_fifo() || stdout.file_type().is_socket())
+}
+
+fn stdin_is_file() -> bool {
+    stat("/dev/stdin").is_some_and(|stdin| stdin.is_file())
+}
+
+/// Whether stdin is a pipe that somebody writes to, or has written to.
+///
+/// An empty pipe whose writer is gone is how some runners give a program no input at all.
+fn stdin_has_data() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    if !stdin_is_pipe() {
+        return false;
+    }
+    let stdin = std::io::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if poll(&mut fds, Some(&now)).is_err() {
+        return true;
+    }
+    let found = fds[0].revents();
+    found.contains(PollFlags::IN) || !found.contains(PollFlags::HUP)
+}
