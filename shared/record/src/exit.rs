@@ -95,6 +95,14 @@ impl Exit {
         }
     }
 
+    /// The table of exit statuses as Markdown.
+    #[must_use]
+    pub fn markdown() -> String {
+        let row = |exit: Self| format!("| {} | {} | {} |\n", exit.code(), exit.meaning(), exit.advice());
+        let rows: String = Self::ALL.into_iter().map(row).collect();
+        format!("| exit | meaning | a script should |\n|---|---|---|\n{rows}")
+    }
+
     /// Whether the same command may succeed when run again without anybody doing anything.
     #[must_use]
     pub fn is_retryable(self) -> bool {

@@ -125,6 +125,23 @@ fn with_marks(mut schema: Value) -> Value {
 mod tests {
     use super::*;
 
+    /// The committed schema is what the types say. `ICHOR_REGENERATE=1` writes it anew.
+    fn assert_committed(name: &str, schema: &Value) {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
+        let fresh = serde_json::to_string_pretty(schema).unwrap() + "\n";
+        if std::env::var_os("ICHOR_REGENERATE").is_some() {
+            std::fs::write(&path, &fresh).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == fresh, "{name} differs from the types: run this test with ICHOR_REGENERATE=1");
+    }
+
+    #[test]
+    fn the_committed_schemas_are_fresh() {
+        assert_committed("record.json", &record());
+        assert_committed("cluster-file.json", &document());
+    }
+
     #[test]
     fn the_table_names_the_keys_that_the_types_have() {
         let mut generator = SchemaGenerator::default();

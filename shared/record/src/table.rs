@@ -126,6 +126,17 @@ pub static TABLE: [Row; 7] = [
     },
 ];
 
+/// The table as Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = "| step | does | needs | writes |\n|---|---|---|---|\n".to_owned();
+    for row in &TABLE {
+        let (needs, writes) = (row.needs_text(), row.writes_text());
+        text.push_str(&format!("| `{}` | {} | {needs} | {writes} |\n", row.step, row.summary));
+    }
+    text
+}
+
 /// The row of this step.
 #[must_use]
 pub fn row(step: &str) -> Option<&'static Row> {
