@@ -1,0 +1,54 @@
+# Recipes for a cluster: `just cluster=path/to/cluster.yaml up`. They are the programs' own commands, nothing more.
+
+# The description of the cluster.
+cluster := env("ICHOR_CLUSTER", "cluster.yaml")
+
+# Where the kubeconfig goes: beside the cluster file.
+kubeconfig := parent_directory(absolute_path(cluster)) / "kubeconfig"
+
+# Programs built here are found without installing them.
+export PATH := env("PATH") + ":" + justfile_directory() / "target/release"
+
+# Shows the recipes.
+default:
+    @just --justfile {{ quote(justfile()) }} --list
+
+# From the description to Ready nodes. Run it again after anything.
+[no-cd]
+up:
+    talos-image -f {{ quote(cluster) }} | pve-vm | talos-gen | talos-apply | talos-bootstrap | kubeconfig-export --to {{ quote(kubeconfig) }} | talos-wait --for ready
+
+# What `up` would do; touches nothing. Exit status 3 says that something is to be done.
+[no-cd]
+plan:
+    talos-image -f {{ quote(cluster) }} --dry-run | pve-vm | talos-gen | talos-apply | talos-bootstrap | kubeconfig-export --to {{ quote(kubeconfig) }} | talos-wait --for ready
+
+# Fetches the kubeconfig once more.
+[no-cd]
+kubeconfig:
+    talos-gen -f {{ quote(cluster) }} | kubeconfig-export --to {{ quote(kubeconfig) }}
+
+# Removes the cluster's VMs, and nothing else. `just down --yes` does not ask.
+[no-cd]
+down *ARGS:
+    pve-vm destroy -f {{ quote(cluster) }} {{ ARGS }}
+
+# Runs the whole pipe on the lab: no hypervisor needed.
+demo:
+    scripts/demo
+
+# Runs all tests.
+test *ARGS:
+    scripts/test {{ ARGS }}
+
+# Measures start-up, throughput, memory and the whole pipe.
+bench:
+    cargo build --release --locked --workspace --bins
+    cargo bench --locked -p e2e --bench table
+
+# What must pass before anything lands, without the tests.
+lint:
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items -q
+    if command -v cargo-deny > /dev/null; then cargo deny --offline check bans licenses sources; fi
