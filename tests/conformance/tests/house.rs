@@ -1,0 +1,143 @@
+//! The house is as ARCHITECTURE.md draws it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn metadata() -> Metadata {
+    let manifest = root().join("Cargo.toml");
+    MetadataCommand::new().manifest_path(manifest).no_deps().other_options(vec!["--offline".into()]).exec().unwrap()
+}
+
+/// `tools`, `shared` or `tests`: the folder that a crate is in.
+fn layer(package: &Package) -> String {
+    let folder = package.manifest_path.parent().unwrap();
+    assert_eq!(folder.file_name(), Some(package.name.as_str()), "folder name and crate name differ");
+    folder.parent().unwrap().file_name().unwrap().to_owned()
+}
+
+/// Names of the normal dependencies.
+fn dependencies(package: &Package) -> BTreeSet<&str> {
+    let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+    normal.map(|dependency| dependency.name.as_str()).collect()
+}
+
+const CLIENTS: [&str; 4] = ["talos-client", "pve-client", "factory-client", "kube-client"];
+const PURE: [&str; 3] = ["record", "machine-config", "cluster-pki"];
+
+/// The crates of the workspace that a crate may depend on.
+fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
+    let name = package.name.as_str();
+    let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    match (layer(package).as_str(), name) {
+        ("tests", "lab") => list(&["talos-proto", "machine-config", "cluster-pki"]),
+        ("tests", _) => list(&[&["lab", "ichor", "step", "record"], tools].concat()),
+        ("tools", "ichor") => list(&[&["step"], tools].concat()),
+        ("tools", _) => {
+            list(&[&["step", "record", "machine-config", "cluster-pki", "patience"], &CLIENTS[..]].concat())
+        }
+        (_, "step") => list(&["record", "patience"]),
+        // Secrets and talosconfig are written by the one emitter.
+        (_, "cluster-pki") => list(&["machine-config"]),
+        (_, client) if CLIENTS.contains(&client) => list(&["patience", "talos-proto"]),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn arrows_point_down_only() {
+    let metadata = metadata();
+    let packages = metadata.workspace_packages();
+    let tools: Vec<&str> =
+        packages.iter().filter(|p| layer(p) == "tools" && p.name != "ichor").map(|p| p.name.as_str()).collect();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    for package in &packages {
+        let allowed = allowed(package, &tools);
+        for dependency in dependencies(package).intersection(&ours) {
+            assert!(allowed.iter().any(|a| a == dependency), "{} must not depend on {dependency}", package.name);
+        }
+    }
+}
+
+#[test]
+fn the_pure_crates_have_nothing_to_do_io_with() {
+    let effects = ["tokio", "reqwest", "tonic", "hyper", "tempfile", "rustix", "rustls", "clap"];
+    for package in metadata().workspace_packages().iter().filter(|package| PURE.contains(&package.name.as_str())) {
+        let found: Vec<_> = dependencies(package).into_iter().filter(|name| effects.contains(name)).collect();
+        assert!(found.is_empty(), "{} depends on {found:?}", package.name);
+    }
+}
+
+#[test]
+fn no_crate_is_called_common_or_utils() {
+    let banned = ["common", "util", "utils", "helper", "helpers", "misc", "core"];
+    for package in metadata().workspace_packages() {
+        assert!(!banned.contains(&package.name.as_str()), "{}", package.name);
+    }
+}
+
+#[test]
+fn the_top_level_holds_what_the_shape_says_and_nothing_else() {
+    let allowed: BTreeSet<&str> = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "tools",
+        "shared",
+        "proto",
+        "scripts",
+        "tests",
+        "justfile",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "clippy.toml",
+        "rustfmt.toml",
+        "deny.toml",
+    ]
+    .into();
+    let listed = std::process::Command::new("git").arg("-C").arg(root()).args(["ls-files"]).output();
+    let Some(listed) = listed.ok().filter(|output| output.status.success()) else {
+        eprintln!("skipped: not a git checkout");
+        return;
+    };
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let top: BTreeSet<&str> = listed.lines().filter_map(|path| path.split('/').next()).collect();
+    let strange: Vec<_> = top.iter().filter(|name| !name.starts_with('.') && !allowed.contains(**name)).collect();
+    assert!(strange.is_empty(), "{strange:?} at top level");
+}
+
+#[test]
+fn each_file_is_short_enough_to_find_ones_way_in() {
+    let listed = std::process::Command::new("git").arg("-C").arg(root()).args(["ls-files", "*.rs"]).output();
+    let Some(listed) = listed.ok().filter(|output| output.status.success()) else {
+        eprintln!("skipped: not a git checkout");
+        return;
+    };
+    for path in String::from_utf8(listed.stdout).unwrap().lines().filter(|path| !path.contains("/gen/")) {
+        let Ok(text) = std::fs::read_to_string(root().join(path)) else { continue };
+        assert!(text.lines().count() <= 600, "{path} has {} lines", text.lines().count());
+    }
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+#[test]
+fn the_readme_holds_the_table_of_steps_from_the_code() {
+    let table = record::table::markdown();
+    assert!(readme().contains(&table), "README.md should hold this table of steps:\n{table}");
+}
+
+#[test]
+fn the_readme_holds_the_exit_statuses_from_the_code() {
+    let table = record::Exit::markdown();
+    assert!(readme().contains(&table), "README.md should hold this table of exit statuses:\n{table}");
+}
