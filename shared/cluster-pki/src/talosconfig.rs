@@ -1,0 +1,235 @@
+//! The talosconfig: which clusters a person can reach, and as whom.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use machine_config::value::{Map, Value};
+use machine_config::yaml::{self, Dialect, Node};
+use time::{Duration, OffsetDateTime};
+
+use crate::random::Random;
+use crate::{Authority, Bundle, Leaf, Secret, certificate, keys};
+
+/// Why a talosconfig can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No YAML.
+    #[error("the talosconfig isn't usable as YAML")]
+    Yaml(#[from] yaml::Error),
+    /// Nothing in it.
+    #[error("talos config file is empty")]
+    Empty,
+    /// No such context.
+    #[error("context {0:?} not found in config")]
+    NoContext(String),
+    /// A part of a context that isn't there or isn't base64.
+    #[error("{0} of the talosconfig's context isn't PEM in base64")]
+    Part(&'static str),
+    /// A certificate or key that can't be read.
+    #[error("the talosconfig's credentials can't be used")]
+    Credentials(#[from] crate::Error),
+}
+
+/// A talosconfig.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Talosconfig {
+    /// The name of the current context.
+    pub context: String,
+    /// The contexts by name.
+    pub contexts: Vec<(String, Context)>,
+}
+
+/// A cluster and a person's credentials for it. Credentials stand in base64, as in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Context {
+    /// Where the API is reached.
+    pub endpoints: Vec<String>,
+    /// Which nodes are asked by default.
+    pub nodes: Vec<String>,
+    /// The Talos CA's certificate.
+    pub ca: String,
+    /// The client's certificate.
+    pub crt: String,
+    /// The client's key.
+    pub key: Secret,
+    /// Name of the cluster behind a proxy; empty for none.
+    pub cluster: String,
+    /// URL of a proxy; empty for none.
+    pub proxy_url: String,
+    /// Other ways to authenticate, kept as they are.
+    pub auth: Option<Value>,
+}
+
+/// What a TLS client needs: PEM texts, the key under the label that TLS libraries know.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The client's certificate.
+    pub crt: String,
+    /// The client's key.
+    pub key: Secret,
+}
+
+impl Talosconfig {
+    /// A talosconfig with one context, which is the current one.
+    pub fn of(name: &str, context: Context) -> Self {
+        Self { context: name.to_owned(), contexts: vec![(name.to_owned(), context)] }
+    }
+
+    /// Reads a talosconfig; unknown keys don't matter.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let documents = yaml::read(text)?;
+        let root = documents.first().filter(|root| !root.is_null()).ok_or(Error::Empty)?;
+        let pairs = root.get("contexts").and_then(Node::pairs).unwrap_or_default();
+        let contexts = pairs.iter().map(|(key, node)| (key.text.clone(), Context::read(node)));
+        Ok(Self { context: text_of(root, "context"), contexts: contexts.collect() })
+    }
+
+    /// The text, as talosctl writes it.
+    pub fn emit(&self) -> Secret {
+        let mut contexts: Vec<_> = self.contexts.iter().collect();
+        contexts.sort_by(|a, b| yaml::natural_order(&a.0, &b.0));
+        let contexts: Map = contexts.into_iter().map(|(name, context)| (name, context.written())).collect();
+        let mut root = Map::new();
+        root.set("context", self.context.as_str());
+        root.set("contexts", contexts);
+        Secret::new(yaml::write(&root.into(), Dialect::V3))
+    }
+
+    /// A context by name; an empty name means the current one.
+    pub fn context(&self, name: &str) -> Result<&Context, Error> {
+        let name = if name.is_empty() { &self.context } else { name };
+        if self.contexts.is_empty() {
+            return Err(Error::Empty);
+        }
+        let found = self.contexts.iter().find(|(known, _)| known == name);
+        found.map(|(_, context)| context).ok_or_else(|| Error::NoContext(name.to_owned()))
+    }
+
+    /// Sets a context, in place where it exists.
+    pub fn set(&mut self, name: &str, context: Context) {
+        match self.contexts.iter_mut().find(|(known, _)| known == name) {
+            Some((_, slot)) => *slot = context,
+            None => self.contexts.push((name.to_owned(), context)),
+        }
+    }
+}
+
+fn text_of(node: &Node, key: &str) -> String {
+    node.get(key).and_then(Node::text).unwrap_or_default().to_owned()
+}
+
+fn list_of(node: &Node, key: &str) -> Vec<String> {
+    let items = node.get(key).and_then(Node::items).unwrap_or_default();
+    items.iter().filter_map(Node::text).map(str::to_owned).collect()
+}
+
+impl Context {
+    /// Makes credentials signed by a bundle's Talos CA; roles become the certificate's organizations, sorted.
+    pub fn generate(
+        bundle: &Bundle,
+        roles: &[&str],
+        endpoints: Vec<String>,
+        now: OffsetDateTime,
+        lifetime: Duration,
+        rng: &mut dyn Random,
+    ) -> Result<Self, crate::Error> {
+        let mut organizations: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+        organizations.sort();
+        let leaf = Leaf { organizations, client: true, ..Leaf::default() };
+        let signed: Authority = bundle.talos.issue(&leaf, now, lifetime, rng)?;
+        Ok(Self {
+            endpoints,
+            ca: STANDARD.encode(&bundle.talos.crt),
+            crt: STANDARD.encode(&signed.crt),
+            key: STANDARD.encode(signed.key.expose()).into(),
+            ..Self::default()
+        })
+    }
+
+    fn read(node: &Node) -> Self {
+        let mut endpoints = list_of(node, "endpoints");
+        // An old name for a single endpoint.
+        endpoints.extend(Some(text_of(node, "target")).filter(|target| !target.is_empty()));
+        Self {
+            endpoints,
+            nodes: list_of(node, "nodes"),
+            ca: text_of(node, "ca"),
+            crt: text_of(node, "crt"),
+            key: text_of(node, "key").into(),
+            cluster: text_of(node, "cluster"),
+            proxy_url: text_of(node, "proxy-url"),
+            auth: node.get("auth").filter(|auth| !auth.is_null()).map(machine_config::free_value),
+        }
+    }
+
+    fn written(&self) -> Map {
+        let mut out = Map::new();
+        out.set("endpoints", self.endpoints.clone());
+        if !self.nodes.is_empty() {
+            out.set("nodes", self.nodes.clone());
+        }
+        for (key, text) in [("ca", &*self.ca), ("crt", &*self.crt), ("key", self.key.expose())] {
+            if !text.is_empty() {
+                out.set(key, text);
+            }
+        }
+        if let Some(auth) = &self.auth {
+            out.set("auth", auth.clone());
+        }
+        for (key, text) in [("cluster", &self.cluster), ("proxy-url", &self.proxy_url)] {
+            if !text.is_empty() {
+                out.set(key, text);
+            }
+        }
+        out
+    }
+
+    /// The Talos CA's certificate, PEM.
+    pub fn ca_pem(&self) -> Result<String, Error> {
+        decode(&self.ca, "the CA").map(|pem| pem.expose().to_owned())
+    }
+
+    /// The client's certificate and key, ready for a TLS library.
+    pub fn identity(&self) -> Result<Identity, Error> {
+        let crt = decode(&self.crt, "the certificate")?.expose().to_owned();
+        let key = decode(self.key.expose(), "the key")?;
+        Ok(Identity { crt, key: keys::relabelled(key.expose())? })
+    }
+
+    /// The client's certificate and key in one PEM text.
+    pub fn identity_pem(&self) -> Result<Secret, Error> {
+        let identity = self.identity()?;
+        Ok(Secret::new(format!("{}{}", identity.crt, identity.key.expose())))
+    }
+
+    /// When the client's certificate ends.
+    pub fn not_after(&self) -> Result<OffsetDateTime, Error> {
+        let crt = decode(&self.crt, "the certificate")?;
+        Ok(certificate::not_after(crt.expose())?)
+    }
+
+    /// SHA-256 of the CA's DER in hexadecimal.
+    pub fn ca256(&self) -> Result<String, Error> {
+        Ok(certificate::ca256(&self.ca_pem()?)?)
+    }
+
+    /// Whether these are credentials of the bundle's cluster: its CA, and a certificate that this CA signed.
+    pub fn is_of(&self, bundle: &Bundle) -> bool {
+        self.matches(bundle).unwrap_or(false)
+    }
+
+    fn matches(&self, bundle: &Bundle) -> Result<bool, Error> {
+        let ours = certificate::der(&bundle.talos.crt)?;
+        let theirs = certificate::der(&self.ca_pem()?)?;
+        let crt = certificate::der(decode(&self.crt, "the certificate")?.expose())?;
+        let (authority, client) = (certificate::parse(&ours)?, certificate::parse(&crt)?);
+        let signed = certificate::subject_key_id(&authority) == certificate::authority_key_id(&client)
+            && authority.subject() == client.issuer();
+        Ok(ours == theirs && signed && self.identity().is_ok())
+    }
+}
+
+fn decode(text: &str, part: &'static str) -> Result<Secret, Error> {
+    let bytes = STANDARD.decode(text.trim()).map_err(|_| Error::Part(part))?;
+    let text = String::from_utf8(bytes).map_err(|_| Error::Part(part))?;
+    if text.is_empty() { Err(Error::Part(part)) } else { Ok(Secret::new(text)) }
+}

@@ -1,0 +1,63 @@
+//! What a bundle must hold, with Talos's own words.
+
+use crate::bundle::Bundle;
+use crate::{Authority, certificate, keys};
+
+/// Everything that is wrong with a bundle.
+pub(crate) fn problems(bundle: &Bundle) -> Vec<String> {
+    let mut out = Vec::new();
+    cluster(bundle, &mut out);
+    secrets(bundle, &mut out);
+    if bundle.machine_token.is_empty() {
+        out.push("trustdinfo.token is required".to_owned());
+    }
+    for (name, authority) in [
+        ("etcd", &bundle.etcd),
+        ("k8s", &bundle.kubernetes),
+        ("k8saggregator", &bundle.aggregator),
+        ("os", &bundle.talos),
+    ] {
+        out.extend(authority_problem(name, authority));
+    }
+    out.extend(service_account_problem(bundle));
+    out
+}
+
+fn cluster(bundle: &Bundle, out: &mut Vec<String>) {
+    if bundle.cluster_id.is_empty() {
+        out.push("cluster.id is required".to_owned());
+    }
+    if bundle.cluster_secret.is_empty() {
+        out.push("cluster.secret is required".to_owned());
+    }
+}
+
+fn secrets(bundle: &Bundle, out: &mut Vec<String>) {
+    const CHOICE: &str = "[secrets.secretboxencryptionsecret, secrets.aescbcencryptionsecret]";
+    if bundle.bootstrap_token.is_empty() {
+        out.push("secrets.bootstraptoken is required".to_owned());
+    }
+    match (&bundle.secretbox, &bundle.aescbc) {
+        (None, None) => out.push(format!("one of {CHOICE} is required")),
+        (Some(_), Some(_)) => out.push(format!("only one of {CHOICE} is allowed")),
+        _ => {}
+    }
+}
+
+fn authority_problem(name: &str, authority: &Authority) -> Option<String> {
+    if authority.crt.is_empty() && authority.key.is_empty() {
+        return Some(format!("certs.{name} is required"));
+    }
+    let checked = certificate::der(&authority.crt)
+        .and_then(|der| certificate::parse(&der).map(|_| ()))
+        .and_then(|()| keys::parse(authority.key.expose()).map(|_| ()));
+    checked.err().map(|error| format!("certs.{name} is invalid: {error}"))
+}
+
+fn service_account_problem(bundle: &Bundle) -> Option<String> {
+    if bundle.service_account.is_empty() {
+        return Some("certs.k8sserviceaccount is required".to_owned());
+    }
+    let checked = keys::parse(bundle.service_account.expose());
+    checked.err().map(|error| format!("certs.k8sserviceaccount.key is invalid: {error}"))
+}

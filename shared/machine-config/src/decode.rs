@@ -1,0 +1,161 @@
+//! From what is written in a file to typed values, led by the table.
+
+use crate::near;
+use crate::scalar::{free, typed};
+use crate::shape::{Shape, Type};
+use crate::value::{Map, Value};
+use crate::yaml::{Data, Node, Place};
+
+/// Why a document doesn't fit its kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A key that the table doesn't have.
+    #[error("{place}: unknown key {key:?}{}", within(path))]
+    UnknownKey {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: String,
+        /// The path of the structure that it stands in; empty at the top.
+        path: String,
+        /// The known key that is nearest.
+        nearest: Option<&'static str>,
+    },
+    /// A value of the wrong type.
+    #[error("{place}: {path} must be {wanted}, not {found}")]
+    Type {
+        /// Where.
+        place: Place,
+        /// The path of the field.
+        path: String,
+        /// What is expected there.
+        wanted: String,
+        /// What is there, secrets and long texts left out.
+        found: String,
+    },
+}
+
+fn within(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(" in {path}") }
+}
+
+/// The way to a value, for messages.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    part: &'a str,
+    secret: bool,
+}
+
+impl<'a> Path<'a> {
+    const ROOT: Path<'static> = Path { parent: None, part: "", secret: false };
+
+    fn child(&'a self, part: &'a str) -> Path<'a> {
+        Path { parent: Some(self), part, secret: self.secret }
+    }
+
+    fn text(&self) -> String {
+        match self.parent {
+            None => String::new(),
+            Some(parent) => {
+                let before = parent.text();
+                let dot = if before.is_empty() || self.part.starts_with('[') { "" } else { "." };
+                format!("{before}{dot}{}", self.part)
+            }
+        }
+    }
+
+    fn mismatch(&self, node: &Node, wanted: impl Into<String>) -> Error {
+        let found = match node.text() {
+            Some(text) if !self.secret && text.len() <= 60 => format!("{text:?}"),
+            _ => node.kind().to_owned(),
+        };
+        Error::Type { place: node.place, path: self.text(), wanted: wanted.into(), found }
+    }
+}
+
+/// Decodes the fields of a document; keys in `skip` are somebody else's.
+pub(crate) fn document(node: &Node, shape: &'static Shape, skip: &[&str]) -> Result<Map, Error> {
+    structure(node, shape, &Path::ROOT, skip)
+}
+
+fn structure(node: &Node, shape: &'static Shape, path: &Path<'_>, skip: &[&str]) -> Result<Map, Error> {
+    let pairs = node.pairs().ok_or_else(|| path.mismatch(node, "a mapping"))?;
+    let mut map = Map::new();
+    for (key, value) in pairs.iter().filter(|(key, _)| !skip.contains(&key.text.as_str())) {
+        let Some(field) = shape.field(&key.text) else {
+            let known: Vec<&'static str> = shape.fields().map(|field| field.key).collect();
+            return Err(Error::UnknownKey {
+                place: key.place,
+                key: key.text.clone(),
+                path: path.text(),
+                nearest: near::nearest(&key.text, known),
+            });
+        };
+        let mut inner = path.child(field.key);
+        inner.secret |= field.secret;
+        match decode(value, &field.ty, &inner)? {
+            Value::Null => {}
+            value => map.push(key.text.clone(), value),
+        }
+    }
+    Ok(map)
+}
+
+fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
+    if node.is_null() {
+        return Ok(Value::Null);
+    }
+    match (ty, &node.data) {
+        (Type::Free, _) => match node.data {
+            Data::Map(_) => Ok(anything(node)),
+            _ => Err(path.mismatch(node, "a mapping")),
+        },
+        (Type::Struct(shape), _) => structure(node, shape, path, &[]).map(Value::Map),
+        (Type::List(item), Data::List(items)) => list(items, item, path),
+        (Type::Map(item), Data::Map(_)) => map(node, item, path),
+        (Type::Argument, Data::List(items)) => list(items, &Type::Text, path),
+        (_, Data::Scalar(scalar)) => typed(scalar, ty).map_err(|wanted| path.mismatch(node, wanted)),
+        (Type::List(_), _) => Err(path.mismatch(node, "a sequence")),
+        (Type::Map(_), _) => Err(path.mismatch(node, "a mapping")),
+        _ => Err(path.mismatch(node, "a scalar")),
+    }
+}
+
+/// Go leaves null items out.
+fn list(items: &[Node], ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
+    let mut values = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let part = format!("[{index}]");
+        match decode(item, ty, &path.child(&part))? {
+            Value::Null => {}
+            value => values.push(value),
+        }
+    }
+    Ok(Value::List(values))
+}
+
+/// Go keeps a key without value, as the zero value.
+fn map(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
+    let mut map = Map::new();
+    for (key, value) in node.pairs().unwrap_or_default() {
+        let value = match decode(value, ty, &path.child(&key.text))? {
+            Value::Null if matches!(ty, Type::Text | Type::Argument) => "".into(),
+            value => value,
+        };
+        map.push(key.text.clone(), value);
+    }
+    Ok(Value::Map(map))
+}
+
+/// A value of no type, as Go's `any` takes it.
+pub(crate) fn anything(node: &Node) -> Value {
+    match &node.data {
+        Data::Scalar(scalar) => free(scalar),
+        Data::List(items) => Value::List(items.iter().map(anything).collect()),
+        Data::Map(pairs) => {
+            let pairs = pairs.iter().map(|(key, value)| (key.text.clone(), anything(value)));
+            Value::Map(pairs.collect())
+        }
+    }
+}

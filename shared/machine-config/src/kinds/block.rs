@@ -1,0 +1,148 @@
+//! Documents of volumes.
+
+use super::shared::ENCRYPTION_KEY_NODE_ID;
+use crate::shape::Type::{self, Bool, Duration, List, Size, Struct, Text, Word};
+use crate::shape::{Shape, must, opt, ptr};
+
+pub(super) static ENCRYPTION: Shape = Shape::new(
+    "EncryptionSpec",
+    &[
+        must("provider", Word(&["luks2"])),
+        must("keys", List(&Struct(&ENCRYPTION_KEY))),
+        opt("cipher", Text),
+        opt("keySize", Type::U64),
+        opt("blockSize", Type::U64),
+        opt("options", List(&Text)),
+        ptr("allowDiscards", Bool),
+    ],
+);
+
+pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
+    "EncryptionKey",
+    &[
+        must("slot", Type::INT),
+        ptr("static", Struct(&ENCRYPTION_KEY_STATIC)),
+        ptr("nodeID", Struct(&ENCRYPTION_KEY_NODE_ID)),
+        ptr("kms", Struct(&ENCRYPTION_KEY_KMS)),
+        ptr("tpm", Struct(&ENCRYPTION_KEY_TPM)),
+        ptr("lockToState", Bool),
+    ],
+);
+
+pub(super) static ENCRYPTION_KEY_STATIC: Shape = Shape::new("EncryptionKeyStatic", &[opt("passphrase", Text).secret()]);
+
+pub(super) static ENCRYPTION_KEY_KMS: Shape = Shape::new("EncryptionKeyKMS", &[must("endpoint", Text)]);
+
+pub(super) static ENCRYPTION_KEY_TPM: Shape = Shape::new(
+    "EncryptionKeyTPM",
+    &[ptr("options", Struct(&ENCRYPTION_KEY_TPM_OPTIONS)), ptr("checkSecurebootStatusOnEnroll", Bool)],
+);
+
+pub(super) static ENCRYPTION_KEY_TPM_OPTIONS: Shape =
+    Shape::new("EncryptionKeyTPMOptions", &[opt("pcrs", List(&Type::INT))]);
+
+pub(super) static EXISTING_VOLUME: Shape = Shape::new(
+    "ExistingVolumeConfig",
+    &[
+        must("name", Text),
+        opt("discovery", Struct(&VOLUME_DISCOVERY)),
+        opt("mount", Struct(&EXISTING_MOUNT)),
+        ptr("trim", Struct(&TRIM)),
+        ptr("scrub", Struct(&SCRUB)),
+    ],
+);
+
+pub(super) static VOLUME_DISCOVERY: Shape =
+    Shape::new("VolumeDiscoverySpec", &[opt("volumeSelector", Struct(&VOLUME_SELECTOR))]);
+
+pub(super) static VOLUME_SELECTOR: Shape = Shape::new("VolumeSelector", &[opt("match", Text)]);
+
+pub(super) static EXISTING_MOUNT: Shape =
+    Shape::new("ExistingMountSpec", &[ptr("readOnly", Bool), ptr("disableAccessTime", Bool), ptr("secure", Bool)]);
+
+pub(super) static EXTERNAL_VOLUME: Shape = Shape::new(
+    "ExternalVolumeConfig",
+    &[must("name", Text), must("filesystemType", Word(&["virtiofs"])), opt("mount", Struct(&EXTERNAL_MOUNT))],
+);
+
+pub(super) static EXTERNAL_MOUNT: Shape = Shape::new(
+    "ExternalMountSpec",
+    &[
+        ptr("readOnly", Bool),
+        ptr("disableAccessTime", Bool),
+        ptr("secure", Bool),
+        ptr("virtiofs", Struct(&VIRTIOFS_MOUNT)),
+    ],
+);
+
+pub(super) static VIRTIOFS_MOUNT: Shape = Shape::new("VirtiofsMountSpec", &[must("tag", Text)]);
+
+pub(super) static FILESYSTEM_TRIM: Shape = Shape::new("FilesystemTrimConfig", &[opt("interval", Duration)]);
+
+pub(super) static FILESYSTEM_SCRUB: Shape = Shape::new("FilesystemScrubConfig", &[opt("interval", Duration)]);
+
+pub(super) static RAW_VOLUME: Shape = Shape::new(
+    "RawVolumeConfig",
+    &[must("name", Text), opt("provisioning", Struct(&PROVISIONING)), opt("encryption", Struct(&ENCRYPTION))],
+);
+
+pub(super) static SCRUB: Shape = Shape::new("ScrubConfig", &[ptr("enabled", Bool), opt("interval", Duration)]);
+
+pub(super) static SWAP_VOLUME: Shape = Shape::new(
+    "SwapVolumeConfig",
+    &[must("name", Text), opt("provisioning", Struct(&PROVISIONING)), opt("encryption", Struct(&ENCRYPTION))],
+);
+
+pub(super) static TRIM: Shape = Shape::new("TrimConfig", &[ptr("enabled", Bool), opt("interval", Duration)]);
+
+pub(super) static USER_VOLUME: Shape = Shape::new(
+    "UserVolumeConfig",
+    &[
+        must("name", Text),
+        ptr("volumeType", Word(&["directory", "disk", "partition"])),
+        opt("provisioning", Struct(&PROVISIONING)),
+        opt("filesystem", Struct(&FILESYSTEM)),
+        opt("encryption", Struct(&ENCRYPTION)),
+        opt("mount", Struct(&USER_MOUNT)),
+        ptr("trim", Struct(&TRIM)),
+        ptr("scrub", Struct(&SCRUB)),
+    ],
+);
+
+pub(super) static USER_MOUNT: Shape =
+    Shape::new("UserMountSpec", &[ptr("disableAccessTime", Bool), ptr("secure", Bool)]);
+
+pub(super) static FILESYSTEM: Shape = Shape::new(
+    "FilesystemSpec",
+    &[opt("type", Word(&["ext4", "xfs", "btrfs"])), ptr("projectQuotaSupport", Bool), ptr("xfs", Struct(&XFS))],
+);
+
+pub(super) static XFS: Shape = Shape::new("XFSSpec", &[opt("minAllocationGroupSize", Size)]);
+
+pub(super) static VOLUME: Shape = Shape::new(
+    "VolumeConfig",
+    &[
+        must("name", Text),
+        opt("provisioning", Struct(&PROVISIONING)),
+        opt("filesystem", Struct(&SYSTEM_VOLUME_FILESYSTEM)),
+        opt("encryption", Struct(&ENCRYPTION)),
+        opt("mount", Struct(&MOUNT)),
+        ptr("trim", Struct(&TRIM)),
+        ptr("scrub", Struct(&SCRUB)),
+    ],
+);
+
+pub(super) static SYSTEM_VOLUME_FILESYSTEM: Shape =
+    Shape::new("SystemVolumeFilesystemSpec", &[ptr("xfs", Struct(&XFS))]);
+
+pub(super) static MOUNT: Shape = Shape::new("MountSpec", &[ptr("secure", Bool), ptr("disableAccessTime", Bool)]);
+
+pub(super) static PROVISIONING: Shape = Shape::new(
+    "ProvisioningSpec",
+    &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("grow", Bool), opt("minSize", Size), opt("maxSize", Size)],
+);
+
+pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelector", &[opt("match", Text)]);
+
+pub(super) static ZSWAP: Shape =
+    Shape::new("ZswapConfig", &[ptr("maxPoolPercent", Type::INT), ptr("shrinkerEnabled", Bool)]);

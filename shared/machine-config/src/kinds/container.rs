@@ -1,0 +1,64 @@
+//! Documents of system containers.
+
+use crate::shape::Type::{self, Bool, List, Struct, Text, Word};
+use crate::shape::{Shape, must, opt, ptr};
+
+pub(super) static CONTAINER: Shape = Shape::new(
+    "ContainerConfig",
+    &[
+        must("name", Text),
+        must("image", Text),
+        opt("entrypoint", List(&Text)),
+        opt("args", List(&Text)),
+        opt("workingDir", Text),
+        ptr("runAs", Struct(&CONTAINER_RUN_AS)),
+        opt("environment", List(&Text)),
+        opt("mounts", List(&Struct(&CONTAINER_MOUNT))),
+        ptr("security", Struct(&CONTAINER_SECURITY)),
+        ptr("network", Struct(&CONTAINER_NETWORK)),
+        ptr("resources", Struct(&CONTAINER_RESOURCES)),
+        ptr("dependsOn", Struct(&CONTAINER_DEPENDS_ON)),
+    ],
+);
+
+pub(super) static CONTAINER_MOUNT: Shape = Shape::new(
+    "ContainerMount",
+    &[
+        ptr("userVolume", Struct(&USER_VOLUME_MOUNT)),
+        ptr("tmpfs", Struct(&TMPFS_MOUNT)),
+        ptr("hostPath", Struct(&HOST_PATH_MOUNT)),
+    ],
+);
+
+pub(super) static USER_VOLUME_MOUNT: Shape =
+    Shape::new("UserVolumeMount", &[must("name", Text), must("destination", Text), opt("options", List(&Text))]);
+
+pub(super) static TMPFS_MOUNT: Shape =
+    Shape::new("TmpfsMount", &[must("destination", Text), opt("size", Text), opt("options", List(&Text))]);
+
+pub(super) static HOST_PATH_MOUNT: Shape =
+    Shape::new("HostPathMount", &[must("source", Text), must("destination", Text), opt("options", List(&Text))]);
+
+pub(super) static CONTAINER_RUN_AS: Shape =
+    Shape::new("ContainerRunAs", &[ptr("uid", Type::I32), ptr("gid", Type::I32)]);
+
+pub(super) static CONTAINER_NETWORK: Shape = Shape::new("ContainerNetwork", &[opt("mode", Word(&["none", "host"]))]);
+
+pub(super) static CONTAINER_RESOURCES: Shape =
+    Shape::new("ContainerResources", &[ptr("limits", Struct(&CONTAINER_RESOURCE_LIMITS))]);
+
+pub(super) static CONTAINER_RESOURCE_LIMITS: Shape =
+    Shape::new("ContainerResourceLimits", &[opt("cpu", Text), opt("memory", Text)]);
+
+pub(super) static CONTAINER_DEPENDS_ON: Shape = Shape::new(
+    "ContainerDependsOn",
+    &[opt("paths", List(&Text)), opt("networks", List(&Text)), ptr("time", Bool), opt("containers", List(&Text))],
+);
+
+pub(super) static CONTAINER_SECURITY: Shape = Shape::new(
+    "ContainerSecurity",
+    &[opt("profile", Word(&["restricted", "privileged"])), ptr("capabilities", Struct(&CONTAINER_CAPABILITIES))],
+);
+
+pub(super) static CONTAINER_CAPABILITIES: Shape =
+    Shape::new("ContainerCapabilities", &[opt("add", List(&Text)), opt("drop", List(&Text))]);

@@ -1,0 +1,163 @@
+//! Documents of Kubernetes components.
+
+use super::shared::PEM_PAIR;
+use crate::shape::Type::{self, Argument, Bool, Free, List, Map, Prefix, Struct, Text, Url};
+use crate::shape::{Shape, must, opt, ptr};
+
+pub(super) static KUBE_ADMISSION_CONTROL: Shape =
+    Shape::new("KubeAdmissionControlConfig", &[must("name", Text), must("configuration", Free)]);
+
+pub(super) static KUBE_AGGREGATOR_CA: Shape =
+    Shape::new("KubeAggregatorCAConfig", &[ptr("issuingCA", Struct(&PEM_PAIR)), opt("acceptedCAs", List(&Text))]);
+
+pub(super) static KUBE_API_SERVER: Shape = Shape::new(
+    "KubeAPIServerConfig",
+    &[
+        must("image", Text),
+        opt("extraArgs", Map(&Argument)),
+        opt("env", Map(&Text)),
+        opt("resources", Struct(&RESOURCES)),
+        ptr("apiPort", Type::INT),
+        opt("certExtraSANs", List(&Text)),
+        ptr("startupProbes", Bool),
+    ],
+);
+
+pub(super) static KUBE_API_SERVER_CA: Shape =
+    Shape::new("KubeAPIServerCAConfig", &[ptr("issuingCA", Struct(&PEM_PAIR)), opt("acceptedCAs", List(&Text))]);
+
+pub(super) static KUBE_AUDIT_POLICY: Shape =
+    Shape::new("KubeAuditPolicyConfig", &[must("configuration", Free).replace()]);
+
+pub(super) static KUBE_AUTHENTICATION: Shape =
+    Shape::new("KubeAuthenticationConfig", &[must("configuration", Free).replace()]);
+
+pub(super) static KUBE_AUTHORIZER: Shape =
+    Shape::new("KubeAuthorizerConfig", &[must("name", Text), must("type", Text), opt("webhook", Free)]);
+
+pub(super) static KUBE_CLUSTER: Shape =
+    Shape::new("KubeClusterConfig", &[must("clusterName", Text), must("endpoint", Url)]);
+
+pub(super) static RESOURCES: Shape = Shape::new("ResourcesConfig", &[opt("requests", Free), opt("limits", Free)]);
+
+pub(super) static KUBE_CONTROLLER_MANAGER: Shape = Shape::new(
+    "KubeControllerManagerConfig",
+    &[
+        ptr("enabled", Bool),
+        must("image", Text),
+        opt("extraArgs", Map(&Argument)),
+        opt("env", Map(&Text)),
+        opt("resources", Struct(&RESOURCES)),
+    ],
+);
+
+pub(super) static KUBE_CORE_DNS: Shape = Shape::new("KubeCoreDNSConfig", &[ptr("enabled", Bool), opt("image", Text)]);
+
+pub(super) static KUBE_CREDENTIAL_PROVIDER: Shape =
+    Shape::new("KubeCredentialProviderConfig", &[must("configuration", Free).replace()]);
+
+pub(super) static KUBE_ETCD_ENCRYPTION: Shape =
+    Shape::new("KubeEtcdEncryptionConfig", &[must("config", Free).secret()]);
+
+pub(super) static KUBE_EXTERNAL_MANIFEST: Shape =
+    Shape::new("KubeExternalManifestConfig", &[must("name", Text), opt("headers", Map(&Text)), must("url", Url)]);
+
+pub(super) static KUBE_FLANNEL_CNI: Shape = Shape::new(
+    "KubeFlannelCNIConfig",
+    &[
+        must("backendType", Text),
+        opt("backendPort", Type::U16),
+        opt("backendMTU", Type::U32),
+        opt("backendExtraConfig", Free),
+        opt("resources", Struct(&RESOURCES)),
+        opt("extraArgs", List(&Text)),
+        ptr("kubeNetworkPoliciesEnabled", Bool),
+    ],
+);
+
+pub(super) static KUBE_INLINE_MANIFEST: Shape =
+    Shape::new("KubeInlineManifestConfig", &[must("name", Text), must("manifest", Text)]);
+
+pub(super) static KUBELET: Shape = Shape::new(
+    "KubeletConfig",
+    &[
+        must("image", Text),
+        must("config", Free),
+        opt("extraArgs", Map(&Argument)),
+        opt("clusterDNS", List(&Text)),
+        ptr("defaultRuntimeSeccompProfileEnabled", Bool),
+    ],
+);
+
+pub(super) static KUBE_PRISM: Shape =
+    Shape::new("KubePrismConfig", &[must("port", Type::INT), opt("tlsServerName", Text)]);
+
+pub(super) static KUBE_NETWORK: Shape = Shape::new(
+    "KubeNetworkConfig",
+    &[
+        must("dnsDomain", Text),
+        must("podSubnets", List(&Prefix)).replace(),
+        must("serviceSubnets", List(&Prefix)).replace(),
+        opt("nodeCIDRMaskSizeIPv4", Type::INT),
+        opt("nodeCIDRMaskSizeIPv6", Type::INT),
+    ],
+);
+
+pub(super) static KUBE_NODE: Shape = Shape::new(
+    "KubeNodeConfig",
+    &[
+        ptr("skipNodeRegistration", Bool),
+        ptr("registerWithFQDN", Bool),
+        must("nodeIP", Struct(&NODE_IP)),
+        opt("labels", Map(&Text)),
+        opt("annotations", Map(&Text)),
+        opt("taints", Map(&Text)),
+    ],
+);
+
+pub(super) static NODE_IP: Shape = Shape::new("NodeIPConfig", &[opt("validSubnets", List(&Text))]);
+
+pub(super) static KUBE_PROXY: Shape = Shape::new(
+    "KubeProxyConfig",
+    &[
+        ptr("enabled", Bool),
+        opt("image", Text),
+        opt("mode", Text),
+        must("config", Free),
+        opt("extraArgs", Map(&Argument)),
+        opt("resources", Struct(&RESOURCES)),
+    ],
+);
+
+pub(super) static KUBE_SCHEDULER: Shape = Shape::new(
+    "KubeSchedulerConfig",
+    &[
+        ptr("enabled", Bool),
+        must("image", Text),
+        must("config", Free),
+        opt("extraArgs", Map(&Argument)),
+        opt("env", Map(&Text)),
+        opt("resources", Struct(&RESOURCES)),
+    ],
+);
+
+pub(super) static KUBE_SERVICE_ACCOUNT: Shape = Shape::new(
+    "KubeServiceAccountConfig",
+    &[must("issuer", Struct(&ISSUER_SERVICE_ACCOUNT)), opt("accepted", Struct(&ACCEPTED_SERVICE_ACCOUNT))],
+);
+
+pub(super) static ISSUER_SERVICE_ACCOUNT: Shape =
+    Shape::new("IssuerServiceAccountConfig", &[must("privateKey", Text).secret(), must("issuerURL", Url)]);
+
+pub(super) static ACCEPTED_SERVICE_ACCOUNT: Shape = Shape::new(
+    "AcceptedServiceAccountConfig",
+    &[opt("publicKeys", List(&Text)), opt("issuers", List(&Url)), opt("audiences", List(&Text))],
+);
+
+pub(super) static KUBE_STATIC_POD: Shape =
+    Shape::new("KubeStaticPodConfig", &[must("name", Text), must("pod", Free).replace()]);
+
+pub(super) static KUBE_TALOS_API_ACCESS: Shape = Shape::new(
+    "KubeTalosAPIAccessConfig",
+    &[opt("allowedRoles", List(&Text)), opt("allowedKubernetesNamespaces", List(&Text))],
+);

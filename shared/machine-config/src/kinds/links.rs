@@ -1,0 +1,137 @@
+//! Documents of network links.
+
+use crate::shape::Type::{
+    self, Address, AddressPort, Bool, Duration, List, Mac, Prefix, RoutingTable, Struct, Text, Word,
+};
+use crate::shape::{Field, Shape, must, opt, ptr};
+
+pub(super) static BOND: Shape = Shape::with(
+    "BondConfig",
+    &[
+        must("name", Text),
+        opt("hardwareAddr", Mac),
+        opt("links", List(&Text)),
+        ptr(
+            "bondMode",
+            Word(&["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"]),
+        ),
+        ptr("miimon", Type::U32),
+        ptr("updelay", Type::U32),
+        ptr("downdelay", Type::U32),
+        ptr("useCarrier", Bool),
+        ptr("xmitHashPolicy", Word(&["layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4"])),
+        ptr("arpInterval", Type::U32),
+        opt("arpIpTargets", List(&Address)),
+        opt("nsIp6Targets", List(&Address)),
+        ptr("arpValidate", Word(&["none", "active", "backup", "all", "filter", "filter-active", "filter-backup"])),
+        ptr("arpAllTargets", Word(&["any", "all"])),
+        ptr("lacpRate", Word(&["slow", "fast"])),
+        ptr("failOverMac", Word(&["none", "active", "follow"])),
+        ptr("adSelect", Word(&["stable", "bandwidth", "count"])),
+        ptr("adActorSysPrio", Type::U16),
+        ptr("adUserPortKey", Type::U16),
+        ptr("adLACPActive", Word(&["on", "off"])),
+        ptr("primary", Text),
+        ptr("primaryReselect", Word(&["always", "better", "failure"])),
+        ptr("resendIGMP", Type::U32),
+        ptr("minLinks", Type::U32),
+        ptr("lpInterval", Type::U32),
+        ptr("packetsPerSlave", Type::U32),
+        ptr("numPeerNotif", Type::U8),
+        ptr("tlbLogicalLb", Type::U8),
+        ptr("allSlavesActive", Type::U8),
+        ptr("peerNotifDelay", Type::U32),
+        ptr("missedMax", Type::U8),
+    ],
+    &COMMON,
+);
+
+pub(super) static BRIDGE: Shape = Shape::with(
+    "BridgeConfig",
+    &[
+        must("name", Text),
+        opt("hardwareAddr", Mac),
+        opt("links", List(&Text)),
+        opt("stp", Struct(&BRIDGE_STP)),
+        opt("vlan", Struct(&BRIDGE_VLAN)),
+    ],
+    &COMMON,
+);
+
+pub(super) static BRIDGE_STP: Shape = Shape::new("BridgeSTPConfig", &[ptr("enabled", Bool)]);
+
+pub(super) static BRIDGE_VLAN: Shape = Shape::new("BridgeVLANConfig", &[ptr("filtering", Bool)]);
+
+pub(super) static DUMMY_LINK: Shape =
+    Shape::with("DummyLinkConfig", &[must("name", Text), opt("hardwareAddr", Mac)], &COMMON);
+
+pub(super) static LINK: Shape = Shape::with("LinkConfig", &[must("name", Text)], &COMMON);
+
+/// Fields that every link has.
+static COMMON: [Field; 5] = [
+    ptr("up", Bool),
+    opt("mtu", Type::U32),
+    opt("addresses", List(&Struct(&ADDRESS))),
+    opt("routes", List(&Struct(&ROUTE))),
+    ptr("multicast", Bool),
+];
+
+pub(super) static ADDRESS: Shape =
+    Shape::new("AddressConfig", &[must("address", Prefix), ptr("routePriority", Type::U32)]);
+
+pub(super) static ROUTE: Shape = Shape::new(
+    "RouteConfig",
+    &[
+        opt("destination", Prefix),
+        opt("gateway", Address),
+        opt("source", Address),
+        opt("metric", Type::U32),
+        opt("mtu", Type::U32),
+        opt("table", RoutingTable),
+    ],
+);
+
+pub(super) static LINK_ALIAS: Shape =
+    Shape::new("LinkAliasConfig", &[must("name", Text), opt("selector", Struct(&LINK_SELECTOR))]);
+
+pub(super) static LINK_SELECTOR: Shape = Shape::new("LinkSelector", &[opt("match", Text)]);
+
+pub(super) static VETH: Shape =
+    Shape::with("VethConfig", &[must("name", Text), must("peer", Struct(&VETH_PEER))], &COMMON);
+
+pub(super) static VETH_PEER: Shape = Shape::with("VethPeerConfig", &[must("name", Text)], &COMMON);
+
+pub(super) static VLAN: Shape = Shape::with(
+    "VLANConfig",
+    &[must("name", Text), opt("vlanID", Type::U16), ptr("vlanMode", Word(&["802.1q", "802.1ad"])), opt("parent", Text)],
+    &COMMON,
+);
+
+pub(super) static VRF: Shape = Shape::with(
+    "VRFConfig",
+    &[must("name", Text), opt("hardwareAddr", Mac), opt("links", List(&Text)), must("table", RoutingTable)],
+    &COMMON,
+);
+
+pub(super) static WIREGUARD: Shape = Shape::with(
+    "WireguardConfig",
+    &[
+        must("name", Text),
+        opt("privateKey", Text).secret(),
+        opt("listenPort", Type::INT),
+        opt("firewallMark", Type::INT),
+        opt("peers", List(&Struct(&WIREGUARD_PEER))),
+    ],
+    &COMMON,
+);
+
+pub(super) static WIREGUARD_PEER: Shape = Shape::new(
+    "WireguardPeer",
+    &[
+        opt("publicKey", Text),
+        opt("presharedKey", Text).secret(),
+        opt("endpoint", AddressPort),
+        opt("persistentKeepaliveInterval", Duration),
+        opt("allowedIPs", List(&Prefix)),
+    ],
+);

@@ -1,0 +1,253 @@
+//! The legacy machine section.
+
+use super::cluster::CLUSTER;
+use super::machine_network::NETWORK;
+use super::shared::{CERTIFICATE, CERTIFICATE_AND_KEY, ENCRYPTION_KEY_NODE_ID};
+use crate::shape::Type::{
+    self, Argument, Bool, Bytes, DiskSize, Duration, Free, List, Map, Mode, Struct, Text, Url, Word,
+};
+use crate::shape::{Shape, must, opt, ptr};
+
+pub(super) static CONFIG: Shape = Shape::new(
+    "Config",
+    &[
+        must("version", Text),
+        ptr("debug", Bool),
+        ptr("persist", Bool),
+        must("machine", Struct(&MACHINE)).optional(),
+        must("cluster", Struct(&CLUSTER)).optional(),
+    ],
+);
+
+pub(super) static MACHINE: Shape = Shape::new(
+    "MachineConfig",
+    &[
+        must("type", Text),
+        must("token", Text).secret(),
+        ptr("ca", Struct(&CERTIFICATE_AND_KEY)),
+        opt("acceptedCAs", List(&Struct(&CERTIFICATE))),
+        must("certSANs", List(&Text)),
+        ptr("controlPlane", Struct(&MACHINE_CONTROL_PLANE)),
+        ptr("kubelet", Struct(&KUBELET)),
+        opt("pods", List(&Free)),
+        ptr("network", Struct(&NETWORK)),
+        opt("disks", List(&Struct(&MACHINE_DISK))),
+        ptr("install", Struct(&INSTALL)),
+        opt("files", List(&Struct(&MACHINE_FILE))),
+        opt("env", Map(&Text)),
+        ptr("time", Struct(&TIME)),
+        opt("sysctls", Map(&Text)),
+        opt("sysfs", Map(&Text)),
+        opt("registries", Struct(&REGISTRIES)),
+        ptr("systemDiskEncryption", Struct(&SYSTEM_DISK_ENCRYPTION)),
+        ptr("features", Struct(&FEATURES)),
+        ptr("udev", Struct(&UDEV)),
+        ptr("logging", Struct(&LOGGING)),
+        ptr("kernel", Struct(&KERNEL)),
+        opt("seccompProfiles", List(&Struct(&MACHINE_SECCOMP_PROFILE))).even_empty(),
+        opt("baseRuntimeSpecOverrides", Free),
+        opt("nodeLabels", Map(&Text)),
+        opt("nodeAnnotations", Map(&Text)),
+        opt("nodeTaints", Map(&Text)),
+    ],
+);
+
+pub(super) static MACHINE_SECCOMP_PROFILE: Shape =
+    Shape::new("MachineSeccompProfile", &[must("name", Text), must("value", Free)]);
+
+pub(super) static LINUX_ID_MAPPING: Shape =
+    Shape::new("LinuxIDMapping", &[must("containerID", Type::U32), must("hostID", Type::U32), must("size", Type::U32)]);
+
+pub(super) static EXTRA_MOUNT: Shape = Shape::new(
+    "ExtraMount",
+    &[
+        must("destination", Text),
+        opt("type", Text),
+        opt("source", Text),
+        opt("options", List(&Text)),
+        opt("uidMappings", List(&Struct(&LINUX_ID_MAPPING))),
+        opt("gidMappings", List(&Struct(&LINUX_ID_MAPPING))),
+    ],
+);
+
+pub(super) static MACHINE_CONTROL_PLANE: Shape = Shape::new(
+    "MachineControlPlaneConfig",
+    &[ptr("controllerManager", Struct(&MACHINE_CONTROLLER_MANAGER)), ptr("scheduler", Struct(&MACHINE_SCHEDULER))],
+);
+
+pub(super) static MACHINE_CONTROLLER_MANAGER: Shape =
+    Shape::new("MachineControllerManagerConfig", &[ptr("disabled", Bool)]);
+
+pub(super) static MACHINE_SCHEDULER: Shape = Shape::new("MachineSchedulerConfig", &[ptr("disabled", Bool)]);
+
+pub(super) static KUBELET: Shape = Shape::new(
+    "KubeletConfig",
+    &[
+        opt("image", Text),
+        opt("clusterDNS", List(&Text)),
+        opt("extraArgs", Map(&Argument)),
+        opt("extraMounts", List(&Struct(&EXTRA_MOUNT))),
+        opt("extraConfig", Free),
+        opt("credentialProviderConfig", Free),
+        ptr("defaultRuntimeSeccompProfileEnabled", Bool),
+        ptr("registerWithFQDN", Bool),
+        ptr("nodeIP", Struct(&KUBELET_NODE_IP)),
+        ptr("skipNodeRegistration", Bool),
+        ptr("disableManifestsDirectory", Bool),
+    ],
+);
+
+pub(super) static KUBELET_NODE_IP: Shape = Shape::new("KubeletNodeIPConfig", &[opt("validSubnets", List(&Text))]);
+
+pub(super) static INSTALL: Shape = Shape::new(
+    "InstallConfig",
+    &[
+        opt("disk", Text),
+        ptr("diskSelector", Struct(&INSTALL_DISK_SELECTOR)),
+        opt("extraKernelArgs", List(&Text)),
+        opt("image", Text),
+        opt("extensions", List(&Struct(&INSTALL_EXTENSION))),
+        ptr("bootloader", Bool),
+        must("wipe", Bool).optional(),
+        ptr("legacyBIOSSupport", Bool),
+        ptr("grubUseUKICmdline", Bool),
+    ],
+);
+
+pub(super) static INSTALL_DISK_SELECTOR: Shape = Shape::new(
+    "InstallDiskSelector",
+    &[
+        ptr("size", Text),
+        opt("name", Text),
+        opt("model", Text),
+        opt("serial", Text),
+        opt("modalias", Text),
+        opt("uuid", Text),
+        opt("wwid", Text),
+        opt("type", Word(&["ssd", "hdd", "nvme", "sd"])),
+        opt("busPath", Text),
+    ],
+);
+
+pub(super) static INSTALL_EXTENSION: Shape = Shape::new("InstallExtensionConfig", &[must("image", Text)]);
+
+pub(super) static TIME: Shape =
+    Shape::new("TimeConfig", &[ptr("disabled", Bool), opt("servers", List(&Text)), opt("bootTimeout", Duration)]);
+
+pub(super) static REGISTRIES: Shape = Shape::new(
+    "RegistriesConfig",
+    &[opt("mirrors", Map(&Struct(&REGISTRY_MIRROR))), opt("config", Map(&Struct(&REGISTRY)))],
+);
+
+pub(super) static MACHINE_DISK: Shape =
+    Shape::new("MachineDisk", &[opt("device", Text), opt("partitions", List(&Struct(&DISK_PARTITION)))]);
+
+pub(super) static DISK_PARTITION: Shape =
+    Shape::new("DiskPartition", &[opt("size", DiskSize), opt("mountpoint", Text)]);
+
+pub(super) static ENCRYPTION: Shape = Shape::new(
+    "EncryptionConfig",
+    &[
+        must("provider", Text),
+        must("keys", List(&Struct(&ENCRYPTION_KEY))),
+        opt("cipher", Text),
+        opt("keySize", Type::U64),
+        opt("blockSize", Type::U64),
+        opt("options", List(&Text)),
+    ],
+);
+
+pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
+    "EncryptionKey",
+    &[
+        ptr("static", Struct(&ENCRYPTION_KEY_STATIC)),
+        ptr("nodeID", Struct(&ENCRYPTION_KEY_NODE_ID)),
+        ptr("kms", Struct(&ENCRYPTION_KEY_KMS)),
+        must("slot", Type::INT),
+        ptr("tpm", Struct(&ENCRYPTION_KEY_TPM)),
+    ],
+);
+
+pub(super) static ENCRYPTION_KEY_STATIC: Shape = Shape::new("EncryptionKeyStatic", &[opt("passphrase", Text).secret()]);
+
+pub(super) static ENCRYPTION_KEY_KMS: Shape = Shape::new("EncryptionKeyKMS", &[must("endpoint", Text)]);
+
+pub(super) static ENCRYPTION_KEY_TPM: Shape =
+    Shape::new("EncryptionKeyTPM", &[ptr("checkSecurebootStatusOnEnroll", Bool)]);
+
+pub(super) static MACHINE_FILE: Shape = Shape::new(
+    "MachineFile",
+    &[must("content", Text), must("permissions", Mode), must("path", Text), must("op", Text)],
+);
+
+pub(super) static REGISTRY_MIRROR: Shape = Shape::new(
+    "RegistryMirrorConfig",
+    &[must("endpoints", List(&Text)), ptr("overridePath", Bool), ptr("skipFallback", Bool)],
+);
+
+pub(super) static REGISTRY: Shape =
+    Shape::new("RegistryConfig", &[ptr("tls", Struct(&REGISTRY_TLS)), ptr("auth", Struct(&REGISTRY_AUTH))]);
+
+pub(super) static REGISTRY_AUTH: Shape = Shape::new(
+    "RegistryAuthConfig",
+    &[
+        opt("username", Text),
+        opt("password", Text).secret(),
+        opt("auth", Text).secret(),
+        opt("identityToken", Text).secret(),
+    ],
+);
+
+pub(super) static REGISTRY_TLS: Shape = Shape::new(
+    "RegistryTLSConfig",
+    &[ptr("clientIdentity", Struct(&CERTIFICATE_AND_KEY)), opt("ca", Bytes), ptr("insecureSkipVerify", Bool)],
+);
+
+pub(super) static SYSTEM_DISK_ENCRYPTION: Shape = Shape::new(
+    "SystemDiskEncryptionConfig",
+    &[ptr("state", Struct(&ENCRYPTION)), ptr("ephemeral", Struct(&ENCRYPTION))],
+);
+
+pub(super) static FEATURES: Shape = Shape::new(
+    "FeaturesConfig",
+    &[
+        ptr("rbac", Bool),
+        ptr("stableHostname", Bool),
+        ptr("kubernetesTalosAPIAccess", Struct(&KUBERNETES_TALOS_API_ACCESS)),
+        ptr("apidCheckExtKeyUsage", Bool),
+        ptr("diskQuotaSupport", Bool),
+        ptr("kubePrism", Struct(&KUBE_PRISM)),
+        ptr("hostDNS", Struct(&HOST_DNS)),
+        ptr("imageCache", Struct(&IMAGE_CACHE)),
+        opt("nodeAddressSortAlgorithm", Text),
+    ],
+);
+
+pub(super) static KUBE_PRISM: Shape = Shape::new("KubePrism", &[ptr("enabled", Bool), opt("port", Type::INT)]);
+
+pub(super) static IMAGE_CACHE: Shape = Shape::new("ImageCacheConfig", &[ptr("localEnabled", Bool)]);
+
+pub(super) static KUBERNETES_TALOS_API_ACCESS: Shape = Shape::new(
+    "KubernetesTalosAPIAccessConfig",
+    &[ptr("enabled", Bool), opt("allowedRoles", List(&Text)), opt("allowedKubernetesNamespaces", List(&Text))],
+);
+
+pub(super) static HOST_DNS: Shape = Shape::new(
+    "HostDNSConfig",
+    &[ptr("enabled", Bool), ptr("forwardKubeDNSToHost", Bool), ptr("resolveMemberNames", Bool)],
+);
+
+pub(super) static UDEV: Shape = Shape::new("UdevConfig", &[opt("rules", List(&Text))]);
+
+pub(super) static LOGGING: Shape =
+    Shape::new("LoggingConfig", &[must("destinations", List(&Struct(&LOGGING_DESTINATION)))]);
+
+pub(super) static LOGGING_DESTINATION: Shape = Shape::new(
+    "LoggingDestination",
+    &[must("endpoint", Url).optional(), must("format", Text), opt("extraTags", Map(&Text))],
+);
+
+pub(super) static KERNEL: Shape = Shape::new("KernelConfig", &[opt("modules", List(&Struct(&KERNEL_MODULE)))]);
+
+pub(super) static KERNEL_MODULE: Shape =
+    Shape::new("KernelModuleConfig", &[must("name", Text), opt("parameters", List(&Text))]);

@@ -1,0 +1,172 @@
+//! The legacy network section of a machine.
+
+use crate::shape::Type::{self, Bool, Duration, List, Struct, Text};
+use crate::shape::{Shape, must, opt, ptr};
+
+pub(super) static NETWORK: Shape = Shape::new(
+    "NetworkConfig",
+    &[
+        opt("hostname", Text),
+        opt("interfaces", List(&Struct(&DEVICE))).by(&["interface", "deviceSelector"]),
+        opt("nameservers", List(&Text)),
+        opt("searchDomains", List(&Text)),
+        opt("extraHostEntries", List(&Struct(&EXTRA_HOST))),
+        ptr("kubespan", Struct(&NETWORK_KUBE_SPAN)),
+        ptr("disableSearchDomain", Bool),
+    ],
+);
+
+pub(super) static EXTRA_HOST: Shape = Shape::new("ExtraHost", &[must("ip", Text), must("aliases", List(&Text))]);
+
+pub(super) static DEVICE: Shape = Shape::new(
+    "Device",
+    &[
+        opt("interface", Text),
+        ptr("deviceSelector", Struct(&NETWORK_DEVICE_SELECTOR)),
+        opt("addresses", List(&Text)),
+        opt("cidr", Text),
+        opt("routes", List(&Struct(&ROUTE))),
+        ptr("bond", Struct(&BOND)),
+        ptr("bridge", Struct(&BRIDGE)),
+        ptr("bridgePort", Struct(&BRIDGE_PORT)),
+        opt("vlans", List(&Struct(&VLAN))).by(&["vlanId"]),
+        opt("mtu", Type::INT),
+        ptr("dhcp", Bool),
+        ptr("ignore", Bool),
+        ptr("dummy", Bool),
+        ptr("dhcpOptions", Struct(&DHCP_OPTIONS)),
+        ptr("wireguard", Struct(&DEVICE_WIREGUARD)),
+        ptr("vip", Struct(&DEVICE_VIP)),
+    ],
+);
+
+pub(super) static DHCP_OPTIONS: Shape = Shape::new(
+    "DHCPOptions",
+    &[must("routeMetric", Type::U32), ptr("ipv4", Bool), ptr("ipv6", Bool), opt("duidv6", Text)],
+);
+
+pub(super) static DEVICE_WIREGUARD: Shape = Shape::new(
+    "DeviceWireguardConfig",
+    &[
+        opt("privateKey", Text).secret(),
+        opt("listenPort", Type::INT),
+        opt("firewallMark", Type::INT),
+        opt("peers", List(&Struct(&DEVICE_WIREGUARD_PEER))),
+    ],
+);
+
+pub(super) static DEVICE_WIREGUARD_PEER: Shape = Shape::new(
+    "DeviceWireguardPeer",
+    &[
+        opt("publicKey", Text),
+        opt("endpoint", Text),
+        opt("persistentKeepaliveInterval", Duration),
+        opt("allowedIPs", List(&Text)),
+    ],
+);
+
+pub(super) static DEVICE_VIP: Shape = Shape::new(
+    "DeviceVIPConfig",
+    &[opt("ip", Text), ptr("equinixMetal", Struct(&VIP_EQUINIX_METAL)), ptr("hcloud", Struct(&VIP_HCLOUD))],
+);
+
+pub(super) static VIP_EQUINIX_METAL: Shape = Shape::new("VIPEquinixMetalConfig", &[must("apiToken", Text).secret()]);
+
+pub(super) static VIP_HCLOUD: Shape = Shape::new("VIPHCloudConfig", &[must("apiToken", Text).secret()]);
+
+pub(super) static BOND: Shape = Shape::new(
+    "Bond",
+    &[
+        must("interfaces", List(&Text)),
+        opt("deviceSelectors", List(&Struct(&NETWORK_DEVICE_SELECTOR))),
+        opt("arpIPTarget", List(&Text)),
+        must("mode", Text),
+        opt("xmitHashPolicy", Text),
+        opt("lacpRate", Text),
+        opt("adActorSystem", Text),
+        opt("arpValidate", Text),
+        opt("arpAllTargets", Text),
+        opt("primary", Text),
+        opt("primaryReselect", Text),
+        opt("failOverMac", Text),
+        opt("adSelect", Text),
+        opt("miimon", Type::U32),
+        opt("updelay", Type::U32),
+        opt("downdelay", Type::U32),
+        opt("arpInterval", Type::U32),
+        opt("resendIgmp", Type::U32),
+        opt("minLinks", Type::U32),
+        opt("lpInterval", Type::U32),
+        opt("packetsPerSlave", Type::U32),
+        opt("numPeerNotif", Type::U8),
+        opt("tlbDynamicLb", Type::U8),
+        opt("allSlavesActive", Type::U8),
+        ptr("useCarrier", Bool),
+        opt("adActorSysPrio", Type::U16),
+        opt("adUserPortKey", Type::U16),
+        opt("peerNotifyDelay", Type::U32),
+    ],
+);
+
+pub(super) static STP: Shape = Shape::new("STP", &[ptr("enabled", Bool)]);
+
+pub(super) static BRIDGE_VLAN: Shape = Shape::new("BridgeVLAN", &[ptr("vlanFiltering", Bool)]);
+
+pub(super) static BRIDGE: Shape = Shape::new(
+    "Bridge",
+    &[must("interfaces", List(&Text)), ptr("stp", Struct(&STP)), ptr("vlan", Struct(&BRIDGE_VLAN))],
+);
+
+pub(super) static BRIDGE_PORT: Shape = Shape::new("BridgePort", &[opt("master", Text)]);
+
+pub(super) static VLAN: Shape = Shape::new(
+    "Vlan",
+    &[
+        opt("addresses", List(&Text)),
+        opt("cidr", Text),
+        must("routes", List(&Struct(&ROUTE))),
+        ptr("dhcp", Bool),
+        must("vlanId", Type::U16),
+        opt("mtu", Type::U32),
+        ptr("vip", Struct(&DEVICE_VIP)),
+        ptr("dhcpOptions", Struct(&DHCP_OPTIONS)),
+    ],
+);
+
+pub(super) static ROUTE: Shape = Shape::new(
+    "Route",
+    &[
+        must("network", Text),
+        must("gateway", Text),
+        opt("source", Text),
+        opt("metric", Type::U32),
+        opt("mtu", Type::U32),
+    ],
+);
+
+pub(super) static NETWORK_KUBE_SPAN: Shape = Shape::new(
+    "NetworkKubeSpan",
+    &[
+        ptr("enabled", Bool),
+        ptr("advertiseKubernetesNetworks", Bool),
+        ptr("allowDownPeerBypass", Bool),
+        ptr("harvestExtraEndpoints", Bool),
+        ptr("mtu", Type::U32),
+        ptr("filters", Struct(&KUBE_SPAN_FILTERS)),
+    ],
+);
+
+pub(super) static KUBE_SPAN_FILTERS: Shape =
+    Shape::new("KubeSpanFilters", &[opt("endpoints", List(&Text)), opt("excludeAdvertisedNetworks", List(&Text))]);
+
+pub(super) static NETWORK_DEVICE_SELECTOR: Shape = Shape::new(
+    "NetworkDeviceSelector",
+    &[
+        opt("busPath", Text),
+        opt("hardwareAddr", Text),
+        opt("permanentAddr", Text),
+        opt("pciID", Text),
+        opt("driver", Text),
+        ptr("physical", Bool),
+    ],
+);

@@ -1,0 +1,223 @@
+//! Network documents other than links.
+
+use crate::shape::Type::{
+    self, Address, AddressPort, Bool, Duration, List, Mac, Map, Port, Prefix, RoutingTable, Struct, Text, Url, Word,
+};
+use crate::shape::{Shape, must, opt, ptr};
+
+pub(super) static BGP_INSTANCE: Shape = Shape::new(
+    "BGPInstanceConfig",
+    &[
+        must("name", Text),
+        opt("vrf", Text),
+        must("localASN", Type::U32),
+        opt("routerID", Address),
+        opt("routeSource", Address),
+        opt("advertise", List(&Text)).replace(),
+        ptr("multipath", Bool),
+        opt("maxPaths", Type::U8),
+        ptr("installRoutes", Bool),
+        opt("importRoutes", List(&Struct(&BGP_IMPORT_ROUTE))).replace(),
+        opt("neighbors", List(&Struct(&BGP_NEIGHBOR))).replace(),
+    ],
+);
+
+pub(super) static BGP_IMPORT_ROUTE: Shape =
+    Shape::new("BGPImportRoute", &[must("bgpInstance", Text), must("prefixes", List(&Prefix))]);
+
+pub(super) static BGP_NEIGHBOR: Shape = Shape::new(
+    "BGPNeighborConfig",
+    &[
+        opt("address", Address),
+        opt("link", Text),
+        opt("peerASN", Type::U32),
+        opt("localASN", Type::U32),
+        opt("passive", Bool),
+        opt("holdTime", Duration),
+        ptr("bfd", Struct(&BGP_BFD)),
+    ],
+);
+
+pub(super) static BGP_BFD: Shape = Shape::new(
+    "BGPBFDConfig",
+    &[opt("transmitInterval", Duration), opt("receiveInterval", Duration), opt("detectMultiplier", Type::U8)],
+);
+
+pub(super) static BLACKHOLE_ROUTE: Shape =
+    Shape::new("BlackholeRouteConfig", &[must("name", Text), opt("metric", Type::U32)]);
+
+pub(super) static DEFAULT_ACTION: Shape =
+    Shape::new("NetworkDefaultActionConfig", &[must("ingress", Word(&["accept", "block"]))]);
+
+pub(super) static DHCP4: Shape = Shape::new(
+    "DHCPv4Config",
+    &[
+        must("name", Text),
+        opt("routeMetric", Type::U32),
+        ptr("ignoreHostname", Bool),
+        ptr("ignoreRoutes", Bool),
+        ptr("clientIdentifier", Word(&["none", "mac", "duid"])),
+        opt("duidRaw", Mac),
+    ],
+);
+
+pub(super) static DHCP6: Shape = Shape::new(
+    "DHCPv6Config",
+    &[
+        must("name", Text),
+        opt("routeMetric", Type::U32),
+        ptr("ignoreHostname", Bool),
+        ptr("clientIdentifier", Word(&["none", "mac", "duid"])),
+        opt("duidRaw", Mac),
+    ],
+);
+
+pub(super) static ETHERNET: Shape = Shape::new(
+    "EthernetConfig",
+    &[
+        must("name", Text),
+        opt("features", Map(&Bool)),
+        ptr("rings", Struct(&ETHERNET_RINGS)),
+        ptr("channels", Struct(&ETHERNET_CHANNELS)),
+        opt(
+            "wakeOnLan",
+            List(&Word(&["phy", "unicast", "multicast", "broadcast", "arp", "magic", "magicsecure", "filter"])),
+        ),
+    ],
+);
+
+pub(super) static ETHERNET_RINGS: Shape = Shape::new(
+    "EthernetRingsConfig",
+    &[
+        ptr("rx", Type::U32),
+        ptr("tx", Type::U32),
+        ptr("rx-mini", Type::U32),
+        ptr("rx-jumbo", Type::U32),
+        ptr("rx-buf-len", Type::U32),
+        ptr("cqe-size", Type::U32),
+        ptr("tx-push", Bool),
+        ptr("rx-push", Bool),
+        ptr("tx-push-buf-len", Type::U32),
+        ptr("tcp-data-split", Bool),
+    ],
+);
+
+pub(super) static ETHERNET_CHANNELS: Shape = Shape::new(
+    "EthernetChannelsConfig",
+    &[ptr("rx", Type::U32), ptr("tx", Type::U32), ptr("other", Type::U32), ptr("combined", Type::U32)],
+);
+
+pub(super) static HCLOUD_VIP: Shape =
+    Shape::new("HCloudVIPConfig", &[must("name", Text), must("link", Text), must("apiToken", Text).secret()]);
+
+pub(super) static HOSTNAME: Shape =
+    Shape::new("HostnameConfig", &[ptr("auto", Word(&["stable", "off"])), opt("hostname", Text)]);
+
+pub(super) static HTTP_PROBE: Shape = Shape::new(
+    "HTTPProbeConfig",
+    &[
+        must("name", Text),
+        opt("interval", Duration),
+        opt("failureThreshold", Type::INT),
+        must("url", Url),
+        opt("timeout", Duration),
+    ],
+);
+
+pub(super) static KUBE_SPAN: Shape = Shape::new(
+    "KubeSpanConfig",
+    &[
+        ptr("enabled", Bool),
+        ptr("advertiseKubernetesNetworks", Bool),
+        ptr("allowDownPeerBypass", Bool),
+        ptr("harvestExtraEndpoints", Bool),
+        ptr("mtu", Type::U32),
+        ptr("filters", Struct(&KUBE_SPAN_FILTERS)),
+    ],
+);
+
+pub(super) static KUBE_SPAN_FILTERS: Shape = Shape::new(
+    "KubeSpanFiltersConfig",
+    &[opt("endpoints", List(&Text)), opt("excludeAdvertisedNetworks", List(&Prefix))],
+);
+
+pub(super) static KUBESPAN_ENDPOINTS: Shape =
+    Shape::new("KubeSpanEndpointsConfig", &[must("extraAnnouncedEndpoints", List(&AddressPort))]);
+
+pub(super) static LAYER2_VIP: Shape = Shape::new("Layer2VIPConfig", &[must("name", Text), must("link", Text)]);
+
+pub(super) static RESOLVER: Shape = Shape::new(
+    "ResolverConfig",
+    &[
+        opt("nameservers", List(&Struct(&NAMESERVER))),
+        opt("searchDomains", Struct(&SEARCH_DOMAINS)),
+        opt("hostDNS", Struct(&HOST_DNS)),
+    ],
+);
+
+pub(super) static NAMESERVER: Shape = Shape::new(
+    "NameserverConfig",
+    &[must("address", Address), opt("protocol", Word(&["Do53", "DoT", "DoH"])), opt("tlsServerName", Text)],
+);
+
+pub(super) static SEARCH_DOMAINS: Shape =
+    Shape::new("SearchDomainsConfig", &[opt("domains", List(&Text)), ptr("disableDefault", Bool)]);
+
+pub(super) static HOST_DNS: Shape = Shape::new(
+    "HostDNSConfig",
+    &[ptr("enabled", Bool), ptr("forwardKubeDNSToHost", Bool), ptr("resolveMemberNames", Bool)],
+);
+
+pub(super) static ROUTING_RULE: Shape = Shape::new(
+    "RoutingRuleConfig",
+    &[
+        must("name", Text),
+        opt("src", Prefix),
+        opt("dst", Prefix),
+        must("table", RoutingTable),
+        opt("action", Word(&["unicast", "blackhole", "unreachable", "prohibit"])),
+        opt("iifName", Text),
+        opt("oifName", Text),
+        opt("fwMark", Type::U32),
+        opt("fwMask", Type::U32),
+    ],
+);
+
+pub(super) static RULE: Shape = Shape::new(
+    "NetworkRuleConfig",
+    &[
+        must("name", Text),
+        must("portSelector", Struct(&RULE_PORT_SELECTOR)),
+        must("ingress", List(&Struct(&INGRESS_RULE))).replace(),
+    ],
+);
+
+pub(super) static RULE_PORT_SELECTOR: Shape = Shape::new(
+    "RulePortSelector",
+    &[must("ports", List(&Port)).replace(), must("protocol", Word(&["tcp", "udp", "icmp", "icmpv6"]))],
+);
+
+pub(super) static INGRESS_RULE: Shape = Shape::new("IngressRule", &[must("subnet", Prefix), opt("except", Prefix)]);
+
+pub(super) static STATIC_HOST: Shape =
+    Shape::new("StaticHostConfig", &[must("name", Text), must("hostnames", List(&Text))]);
+
+pub(super) static TCP_PROBE: Shape = Shape::new(
+    "TCPProbeConfig",
+    &[
+        must("name", Text),
+        opt("interval", Duration),
+        opt("failureThreshold", Type::INT),
+        must("endpoint", Text),
+        opt("timeout", Duration),
+    ],
+);
+
+pub(super) static TIME_SYNC: Shape = Shape::new(
+    "TimeSyncConfig",
+    &[ptr("enabled", Bool), opt("bootTimeout", Duration), ptr("ntp", Struct(&NTP)), ptr("ptp", Struct(&PTP))],
+);
+
+pub(super) static NTP: Shape = Shape::new("NTPConfig", &[opt("servers", List(&Text)), ptr("useNTS", Bool)]);
+
+pub(super) static PTP: Shape = Shape::new("PTPConfig", &[opt("devices", List(&Text))]);

@@ -1,0 +1,72 @@
+//! Documents of the system itself: kernel, files, logs, devices, discovery, extensions.
+
+use crate::shape::Type::{Bool, Duration, List, Map, Mode, Struct, Text, Url};
+use crate::shape::{Shape, must, opt, ptr};
+
+pub(super) static ENVIRONMENT: Shape = Shape::new("EnvironmentConfig", &[must("variables", Map(&Text))]);
+
+pub(super) static ETC_FILE: Shape =
+    Shape::new("EtcFileConfig", &[must("name", Text), must("mode", Mode), must("contents", Text)]);
+
+pub(super) static EVENT_SINK: Shape = Shape::new("EventSinkConfig", &[must("endpoint", Text)]);
+
+pub(super) static KERNEL_MODULE: Shape =
+    Shape::new("KernelModuleConfig", &[must("name", Text), opt("parameters", List(&Text))]);
+
+pub(super) static KMSG_LOG: Shape = Shape::new("KmsgLogConfig", &[must("name", Text), must("url", Url)]);
+
+pub(super) static OOM: Shape = Shape::new(
+    "OOMConfig",
+    &[
+        opt("triggerExpression", Text),
+        opt("cgroupRankingExpression", Text),
+        ptr("strictCgroupClassOrdering", Bool),
+        opt("sampleInterval", Duration),
+    ],
+);
+
+pub(super) static SECURITY_PROFILE: Shape = Shape::new("SecurityProfileConfig", &[ptr("workloadIsolation", Bool)]);
+
+pub(super) static SYSCTL: Shape = Shape::new("SysctlConfig", &[must("params", Map(&Text))]);
+
+pub(super) static SYSFS: Shape = Shape::new("SysfsConfig", &[must("params", Map(&Text))]);
+
+pub(super) static UDEV_RULES: Shape = Shape::new("UdevRulesConfig", &[opt("rules", List(&Text))]);
+
+pub(super) static UNATTENDED_INSTALL: Shape = Shape::new(
+    "UnattendedInstallConfig",
+    &[ptr("reboot", Bool), must("installer", Struct(&INSTALLER)), must("provisioning", Struct(&PROVISIONING))],
+);
+
+pub(super) static INSTALLER: Shape = Shape::new("InstallerSpec", &[opt("image", Text)]);
+
+pub(super) static PROVISIONING: Shape =
+    Shape::new("ProvisioningSpec", &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("wipe", Bool)]);
+
+pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelectorSpec", &[opt("match", Text)]);
+
+pub(super) static WATCHDOG_TIMER: Shape =
+    Shape::new("WatchdogTimerConfig", &[must("device", Text), opt("timeout", Duration)]);
+
+pub(super) static SERVICE: Shape = Shape::new(
+    "ExtensionServiceConfig",
+    &[
+        must("name", Text),
+        opt("configFiles", List(&Struct(&CONFIG_FILE))).by(&["mountPath"]),
+        opt("environment", List(&Text)),
+    ],
+);
+
+pub(super) static CONFIG_FILE: Shape = Shape::new("ConfigFile", &[must("content", Text), must("mountPath", Text)]);
+
+pub(super) static CONFIG: Shape =
+    Shape::new("SideroLinkConfig", &[must("apiUrl", Url), opt("uniqueToken", Text).secret()]);
+
+pub(super) static PCI_DRIVER_REBIND: Shape =
+    Shape::new("PCIDriverRebindConfig", &[must("name", Text), must("targetDriver", Text)]);
+
+pub(super) static DISCOVERY_IDENTITY: Shape =
+    Shape::new("DiscoveryIdentityConfig", &[must("clusterID", Text), must("clusterSecret", Text).secret()]);
+
+pub(super) static DISCOVERY_SERVICE: Shape =
+    Shape::new("DiscoveryServiceConfig", &[must("name", Text), must("endpoint", Url)]);

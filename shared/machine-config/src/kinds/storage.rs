@@ -1,0 +1,43 @@
+//! Documents of LVM and RAID.
+
+use crate::shape::Type::{self, Size, Struct, Text, Word};
+use crate::shape::{Shape, must, opt, ptr};
+
+pub(super) static LVM_LOGICAL_VOLUME: Shape = Shape::new(
+    "LVMLogicalVolumeConfig",
+    &[
+        must("name", Text),
+        must("type", Word(&["linear", "raid0", "raid1", "raid10"])),
+        ptr("mirrors", Type::U32),
+        ptr("stripes", Type::U32),
+        must("provisioning", Struct(&LVM_LOGICAL_VOLUME_PROVISIONING)),
+    ],
+);
+
+pub(super) static LVM_LOGICAL_VOLUME_PROVISIONING: Shape = Shape::new(
+    "LVMLogicalVolumeProvisioningSpec",
+    &[must("volumeGroup", Text), opt("minSize", Size), opt("maxSize", Size)],
+);
+
+pub(super) static LVM_VOLUME_GROUP: Shape =
+    Shape::new("LVMVolumeGroupConfig", &[must("name", Text), must("provisioning", Struct(&PROVISIONING))]);
+
+pub(super) static PROVISIONING: Shape =
+    Shape::new("ProvisioningSpec", &[opt("volumeSelector", Struct(&LVM_VOLUME_SELECTOR))]);
+
+pub(super) static LVM_VOLUME_SELECTOR: Shape = Shape::new("LVMVolumeSelectorSpec", &[opt("match", Text)]);
+
+pub(super) static RAID_ARRAY: Shape = Shape::new(
+    "RAIDArrayConfig",
+    &[
+        must("name", Text),
+        must("level", Word(&["raid1"])),
+        opt("metadata", Word(&["1.0", "1.2"])),
+        must("provisioning", Struct(&RAID_PROVISIONING)),
+    ],
+);
+
+pub(super) static RAID_PROVISIONING: Shape =
+    Shape::new("RAIDProvisioningSpec", &[must("volumeSelector", Struct(&RAID_VOLUME_SELECTOR))]);
+
+pub(super) static RAID_VOLUME_SELECTOR: Shape = Shape::new("RAIDVolumeSelector", &[opt("match", Text)]);

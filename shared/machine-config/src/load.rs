@@ -1,0 +1,175 @@
+//! Loads a config as strictly as Talos does.
+
+use std::collections::HashMap;
+
+use crate::config::{Config, Document, Identity};
+use crate::kinds::{self, Kind, LEGACY};
+use crate::yaml::{Node, Place};
+use crate::{near, yaml};
+
+/// Why a text is no machine config.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No document at all.
+    #[error("config not found")]
+    Empty,
+    /// No YAML.
+    #[error("not usable as YAML")]
+    Yaml(#[from] yaml::Error),
+    /// A document that isn't a mapping.
+    #[error("expected a YAML document at line {}", place.line)]
+    NotAMapping {
+        /// Where.
+        place: Place,
+    },
+    /// Neither a legacy document nor one with `apiVersion` and `kind`.
+    #[error("missing {key} (line {})", place.line)]
+    Missing {
+        /// What is missing.
+        key: &'static str,
+        /// Where the document begins.
+        place: Place,
+    },
+    /// A kind that isn't in the table.
+    #[error("document kind {kind:?} {version:?} is not registered (line {})", place.line)]
+    UnknownKind {
+        /// The kind.
+        kind: String,
+        /// Its apiVersion.
+        version: String,
+        /// The kind that is nearest.
+        nearest: Option<&'static str>,
+        /// Where the document begins.
+        place: Place,
+    },
+    /// A document that doesn't fit its kind.
+    #[error("error decoding document {identity} (line {})", place.line)]
+    Document {
+        /// Which.
+        identity: Identity,
+        /// Where it begins.
+        place: Place,
+        /// Why.
+        source: Box<crate::decode::Error>,
+    },
+    /// The same document twice.
+    #[error("duplicate document {identity} is not allowed (line {})", place.line)]
+    Duplicate {
+        /// Which.
+        identity: Identity,
+        /// Where the second one begins.
+        place: Place,
+    },
+}
+
+impl Error {
+    /// What the writer most likely meant, for a hint.
+    pub fn nearest(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownKind { nearest, .. } => *nearest,
+            Self::Document { source, .. } => match **source {
+                crate::decode::Error::UnknownKey { nearest, .. } => nearest,
+                crate::decode::Error::Type { .. } => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Keys that make a document the legacy one.
+const LEGACY_KEYS: [&str; 4] = ["machine", "cluster", "debug", "persist"];
+
+/// Loads a config.
+pub fn load(text: &str) -> Result<Config, Error> {
+    let mut documents = Vec::new();
+    let mut seen = HashMap::new();
+    for node in yaml::read(text)?.iter().filter(|node| !node.is_null()) {
+        let document = document(node)?;
+        let identity = document.identity();
+        if seen.insert(identity.clone(), ()).is_some() {
+            return Err(Error::Duplicate { identity, place: node.place });
+        }
+        documents.push(document);
+    }
+    if documents.is_empty() { Err(Error::Empty) } else { Ok(Config::new(documents)) }
+}
+
+fn document(node: &Node) -> Result<Document, Error> {
+    decode(node, kind_of(node)?)
+}
+
+/// Decodes one document of a kind.
+pub(crate) fn decode(node: &Node, kind: &'static Kind) -> Result<Document, Error> {
+    let skip: &[&str] = if kind.is_legacy() { &[] } else { &["apiVersion", "kind"] };
+    let fields = crate::decode::document(node, kind.shape, skip).map_err(|source| Error::Document {
+        identity: identity_of(node, kind),
+        place: node.place,
+        source: Box::new(source),
+    })?;
+    Ok(Document { kind, fields })
+}
+
+/// What kind of document a mapping is.
+pub(crate) fn kind_of(node: &Node) -> Result<&'static Kind, Error> {
+    let place = node.place;
+    if node.pairs().is_none() {
+        return Err(Error::NotAMapping { place });
+    }
+    if LEGACY_KEYS.iter().any(|key| node.get(key).is_some()) {
+        return Ok(&LEGACY);
+    }
+    let text = |key| node.get(key).and_then(Node::text);
+    let kind = text("kind").ok_or(Error::Missing { key: "kind", place })?;
+    let version = text("apiVersion").ok_or(Error::Missing { key: "apiVersion", place })?;
+    kinds::kind(kind).filter(|_| version == "v1alpha1").ok_or_else(|| Error::UnknownKind {
+        kind: kind.to_owned(),
+        version: version.to_owned(),
+        nearest: near::nearest(kind, kinds::KINDS.iter().map(|kind| kind.name)),
+        place,
+    })
+}
+
+/// The identity of a document that isn't decoded.
+pub(crate) fn identity_of(node: &Node, kind: &'static Kind) -> Identity {
+    let name = node.get("name").and_then(Node::text).filter(|_| kind.named);
+    Identity { kind: kind.name, name: name.unwrap_or_default().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> Error {
+        load(text).unwrap_err()
+    }
+
+    #[test]
+    fn a_typing_error_names_the_key_its_place_and_what_was_meant() {
+        let error = error("machine:\n  network:\n    hostnam: x\n");
+        assert_eq!(error.nearest(), Some("hostname"));
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(source, "line 3, column 5: unknown key \"hostnam\" in machine.network");
+    }
+
+    #[test]
+    fn unknown_kinds_and_missing_parts_are_refused() {
+        assert_eq!(error("apiVersion: v1alpha1\nkind: HostnameConf\n").nearest(), Some("HostnameConfig"));
+        assert_eq!(error("version: v1alpha1\n").to_string(), "missing kind (line 1)");
+        assert_eq!(error("# nothing\n"), Error::Empty);
+        assert_eq!(error("- a\n").to_string(), "expected a YAML document at line 1");
+    }
+
+    #[test]
+    fn the_same_document_twice_is_refused() {
+        let text = "apiVersion: v1alpha1\nkind: LinkConfig\nname: eth0\n";
+        let error = error(&format!("{text}---\n{text}"));
+        assert_eq!(error.to_string(), "duplicate document LinkConfig/eth0 is not allowed (line 5)");
+    }
+
+    #[test]
+    fn secrets_are_not_repeated_in_errors() {
+        let error = error("machine:\n  ca:\n    key: not-base64!\n");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(source, "line 3, column 10: machine.ca.key must be base64, not a scalar");
+    }
+}

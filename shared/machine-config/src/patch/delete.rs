@@ -1,0 +1,181 @@
+//! `$patch: delete`: taken out of a patch, and carried out on a document.
+
+use std::fmt;
+
+use super::Error;
+use crate::config::Document;
+use crate::shape::{Field, Shape, Type};
+use crate::value::{Map, Value};
+use crate::yaml::{Data, Key, Node};
+
+const DIRECTIVE: &str = "$patch";
+
+/// One step on the way to what is deleted.
+#[derive(Clone, Debug)]
+enum Step {
+    Key(String),
+    /// The first item whose field has this value.
+    Item {
+        index: usize,
+        key: String,
+        value: String,
+    },
+}
+
+/// What is deleted in a document.
+#[derive(Clone, Debug)]
+pub(super) struct Selector(Vec<Step>);
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&parts.join("."))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Item { index, .. } => write!(f, "[{index}]"),
+        }
+    }
+}
+
+/// What a patch's document asks to delete.
+pub(super) struct Extracted {
+    pub(super) selectors: Vec<Selector>,
+    /// Whether the whole document goes.
+    pub(super) whole: bool,
+    /// The document with its directives, by which its kind is known.
+    pub(super) original: Node,
+}
+
+/// Takes the directives, and what is empty without them, out of a document.
+pub(super) fn extract(node: &mut Node) -> Result<Extracted, Error> {
+    let original = node.clone();
+    let whole = directive(node)?;
+    let mut selectors = Vec::new();
+    if !whole {
+        walk(node, &mut Vec::new(), &mut selectors)?;
+    }
+    Ok(Extracted { selectors, whole, original })
+}
+
+/// Whether a mapping says `$patch: delete`.
+fn directive(node: &Node) -> Result<bool, Error> {
+    match node.get(DIRECTIVE) {
+        None => Ok(false),
+        Some(value) if value.text() == Some("delete") => Ok(true),
+        Some(value) => Err(Error::Directive { place: value.place }),
+    }
+}
+
+/// Collects below a node; the answer is whether the node is empty now and wasn't before.
+fn walk(node: &mut Node, path: &mut Vec<Step>, found: &mut Vec<Selector>) -> Result<bool, Error> {
+    match &mut node.data {
+        Data::Scalar(_) => Ok(false),
+        Data::Map(pairs) => walk_map(pairs, path, found),
+        Data::List(items) => walk_list(items, path, found),
+    }
+}
+
+fn walk_map(pairs: &mut Vec<(Key, Node)>, path: &mut Vec<Step>, found: &mut Vec<Selector>) -> Result<bool, Error> {
+    let before = pairs.len();
+    let mut kept = Vec::with_capacity(before);
+    for (key, mut value) in pairs.drain(..) {
+        path.push(Step::Key(key.text.clone()));
+        let gone = if directive(&value)? {
+            if let Some(item) = path.iter().position(|step| matches!(step, Step::Item { .. })) {
+                let path = Selector(path[..=item].to_vec()).to_string();
+                return Err(Error::Inner { path });
+            }
+            found.push(Selector(path.clone()));
+            true
+        } else {
+            walk(&mut value, path, found)?
+        };
+        path.pop();
+        if !gone {
+            kept.push((key, value));
+        }
+    }
+    *pairs = kept;
+    Ok(pairs.is_empty() && before > 0)
+}
+
+fn walk_list(items: &mut Vec<Node>, path: &mut Vec<Step>, found: &mut Vec<Selector>) -> Result<bool, Error> {
+    let before = items.len();
+    let mut kept = Vec::with_capacity(before);
+    for (index, mut item) in items.drain(..).enumerate() {
+        let step = item_step(&item, index);
+        path.push(step);
+        let gone = if directive(&item)? {
+            found.push(Selector(path.clone()));
+            true
+        } else {
+            walk(&mut item, path, found)?
+        };
+        path.pop();
+        if !gone {
+            kept.push(item);
+        }
+    }
+    *items = kept;
+    Ok(items.is_empty() && before > 0)
+}
+
+/// How an item is found again: by its first field.
+fn item_step(item: &Node, index: usize) -> Step {
+    let first = item.pairs().and_then(|pairs| pairs.iter().find(|(key, _)| key.text != DIRECTIVE));
+    let (key, value) =
+        first.map(|(key, value)| (key.text.clone(), value.text().unwrap_or_default().to_owned())).unwrap_or_default();
+    Step::Item { index, key, value }
+}
+
+/// Deletes in a document; what isn't there is an error.
+pub(super) fn apply(document: &mut Document, selector: &Selector) -> Result<(), Error> {
+    let identity = document.identity();
+    let shape = document.kind.shape;
+    in_struct(&mut document.fields, shape, &selector.0)
+        .ok_or_else(|| Error::Lookup { document: identity, path: selector.to_string() })
+}
+
+fn in_struct(map: &mut Map, shape: &'static Shape, path: &[Step]) -> Option<()> {
+    let (Step::Key(key), rest) = path.split_first()? else { return None };
+    let field = shape.field(key)?;
+    if rest.is_empty() {
+        return remove_field(map, field);
+    }
+    in_value(map.get_mut(key)?, &field.ty, rest)
+}
+
+/// A field that isn't behind a pointer is there even when it is zero.
+fn remove_field(map: &mut Map, field: &Field) -> Option<()> {
+    let removed = map.remove(field.key);
+    if removed.is_none() && field.optional { None } else { Some(()) }
+}
+
+fn in_value(value: &mut Value, ty: &Type, path: &[Step]) -> Option<()> {
+    let (step, rest) = path.split_first()?;
+    match (ty, value, step) {
+        (Type::Struct(shape), Value::Map(map), _) => in_struct(map, shape, path),
+        (Type::Map(_) | Type::Free, Value::Map(map), Step::Key(key)) if rest.is_empty() => map.remove(key).map(|_| ()),
+        (Type::Map(item), Value::Map(map), Step::Key(key)) => in_value(map.get_mut(key)?, item, rest),
+        (Type::Free, Value::Map(map), Step::Key(key)) => in_value(map.get_mut(key)?, &Type::Free, rest),
+        (Type::List(_), Value::List(items), Step::Item { key, value, .. }) if rest.is_empty() => {
+            remove_item(items, key, value)
+        }
+        (Type::Free, Value::List(items), Step::Item { key, value, .. }) if rest.is_empty() => {
+            remove_item(items, key, value)
+        }
+        _ => None,
+    }
+}
+
+/// Only text fields find an item: numbers never match, as in Talos.
+fn remove_item(items: &mut Vec<Value>, key: &str, wanted: &str) -> Option<()> {
+    let index = items.iter().position(|item| item.text_at(&[key]) == Some(wanted))?;
+    items.remove(index);
+    Some(())
+}

@@ -1,0 +1,255 @@
+//! Patches: what they are, and how they change a config.
+
+mod delete;
+mod json;
+mod merge;
+
+use std::collections::HashSet;
+
+use crate::config::{Config, Document, Identity};
+use crate::kinds::Kind;
+use crate::load;
+use crate::yaml::{self, Node};
+
+pub use json::JsonPatch;
+
+/// Why a patch can't be read or doesn't fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A file of patches that can't be read.
+    #[error("failed to read patch file {path:?}: {reason}")]
+    File {
+        /// Its name.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// Neither documents nor RFC 6902.
+    #[error("the patch can't be read as Talos documents")]
+    Load(#[from] load::Error),
+    /// A list that isn't RFC 6902.
+    #[error("the patch isn't a JSON patch: {0}")]
+    Json(String),
+    /// RFC 6902 on a config of several documents.
+    #[error("JSON6902 patches are not supported for multi-document machine configuration")]
+    ManyDocuments,
+    /// RFC 6902 whose operations don't fit.
+    #[error("failed to apply the JSON patch: {0}")]
+    Operation(String),
+    /// `$patch` with another value than `delete`.
+    #[error("{place}: the value of $patch must be the word \"delete\"")]
+    Directive {
+        /// Where.
+        place: yaml::Place,
+    },
+    /// `$patch: delete` of a document that isn't named fully.
+    #[error("missing {0} in document for which $patch: delete is used")]
+    Incomplete(&'static str),
+    /// `$patch: delete` inside an item of a list.
+    #[error("cannot delete an inner key in '{path}'")]
+    Inner {
+        /// The path.
+        path: String,
+    },
+    /// `$patch: delete` of what isn't there.
+    #[error(
+        "patch delete: path '{path}' in document '{}': failed to delete path '{path}': lookup failed",
+        upstream(document)
+    )]
+    Lookup {
+        /// The document.
+        document: Identity,
+        /// The path.
+        path: String,
+    },
+    /// A free-form value of another type than what is there.
+    #[error("merge type mismatch at {path}: left {left}, right {right}")]
+    Mismatch {
+        /// The path.
+        path: String,
+        /// What is there.
+        left: &'static str,
+        /// What the patch has.
+        right: &'static str,
+    },
+    /// A document that came to be twice.
+    #[error("duplicate document: {0}")]
+    Duplicate(Identity),
+    /// Two links of one name.
+    #[error("conflicting link configurations: {0} and {1}")]
+    Links(Identity, Identity),
+}
+
+impl Error {
+    /// What the writer most likely meant, for a hint.
+    pub fn nearest(&self) -> Option<&'static str> {
+        match self {
+            Self::Load(error) => error.nearest(),
+            _ => None,
+        }
+    }
+}
+
+/// A document's identity in Talos's spelling.
+fn upstream(identity: &Identity) -> String {
+    let version = if identity.kind == crate::kinds::LEGACY.name { "" } else { "v1alpha1" };
+    format!("{version}/{identity}")
+}
+
+/// A patch.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    /// Parts of documents, merged by the table's rules.
+    Strategic(Vec<Part>),
+    /// Operations of RFC 6902.
+    Json(JsonPatch),
+}
+
+/// One document of a strategic patch.
+#[derive(Clone, Debug)]
+pub struct Part {
+    identity: Identity,
+    kind: &'static Kind,
+    deletes: Vec<delete::Selector>,
+    whole: bool,
+    merge: Option<Document>,
+}
+
+impl Part {
+    /// Which document it changes.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The kind of that document.
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// What it merges in.
+    pub fn document(&self) -> Option<&Document> {
+        self.merge.as_ref()
+    }
+}
+
+/// What `--config-patch` takes: `@file`, a file's name, or the patch itself. `read` reads a file.
+pub fn argument(text: &str, read: impl FnOnce(&str) -> Result<String, String>) -> Result<Patch, Error> {
+    let path = match text.strip_prefix('@') {
+        Some(path) => Some(path),
+        None if !text.contains(['\n', ' ']) && !text.starts_with(['[', '{']) => Some(text),
+        None => None,
+    };
+    match path {
+        None => parse(text),
+        Some(path) => {
+            let file = |reason| Error::File { path: path.to_owned(), reason };
+            parse(&read(path).map_err(file)?)
+        }
+    }
+}
+
+/// Reads a patch: Talos documents if it can be, else RFC 6902 as JSON or YAML.
+pub fn parse(text: &str) -> Result<Patch, Error> {
+    let strategic = match strategic(text) {
+        Ok(parts) => return Ok(Patch::Strategic(parts)),
+        Err(error) => error,
+    };
+    let operations = yaml::read(text).ok().and_then(|nodes| nodes.into_iter().next());
+    match operations {
+        Some(node) if node.items().is_some() => JsonPatch::from_node(&node).map(Patch::Json),
+        _ if text.trim_start().starts_with('[') => Err(Error::Json("a list of operations is expected".to_owned())),
+        _ => Err(strategic),
+    }
+}
+
+fn strategic(text: &str) -> Result<Vec<Part>, Error> {
+    let nodes = yaml::read(text).map_err(load::Error::from)?;
+    let parts: Vec<Part> = nodes.into_iter().filter(|node| !node.is_null()).map(part).collect::<Result<_, _>>()?;
+    if parts.is_empty() { Err(load::Error::Empty.into()) } else { Ok(parts) }
+}
+
+fn part(mut node: Node) -> Result<Part, Error> {
+    let found = delete::extract(&mut node)?;
+    let kind = match load::kind_of(&found.original) {
+        Err(load::Error::Missing { key, .. }) if found.whole => return Err(Error::Incomplete(key)),
+        kind => kind?,
+    };
+    let identity = load::identity_of(&found.original, kind);
+    let nothing = found.whole || (kind.is_legacy() && is_bare(&node));
+    let merge = (!nothing).then(|| load::decode(&node, kind)).transpose()?;
+    Ok(Part { identity, kind, deletes: found.selectors, whole: found.whole, merge })
+}
+
+/// Whether nothing but the version is left of a legacy document.
+fn is_bare(node: &Node) -> bool {
+    node.pairs().is_none_or(|pairs| pairs.iter().all(|(key, _)| key.text == "version"))
+}
+
+/// Applies patches in order; adjacent JSON patches count as one.
+pub fn apply(config: &Config, patches: &[Patch]) -> Result<Config, Error> {
+    patches.iter().try_fold(config.clone(), |config, patch| match patch {
+        Patch::Strategic(parts) => apply_parts(config, parts),
+        Patch::Json(operations) => operations.apply(&config),
+    })
+}
+
+/// The legacy document is patched first, then the others in the patch's order.
+fn apply_parts(mut config: Config, parts: &[Part]) -> Result<Config, Error> {
+    let legacy = parts.iter().filter(|part| part.kind.is_legacy());
+    let others = parts.iter().filter(|part| !part.kind.is_legacy());
+    for part in legacy.chain(others) {
+        apply_part(&mut config, part)?;
+    }
+    check(&config)?;
+    Ok(Config::new(config.documents))
+}
+
+fn apply_part(config: &mut Config, part: &Part) -> Result<(), Error> {
+    let index = config.documents.iter().position(|doc| doc.identity() == part.identity);
+    if part.whole {
+        index.map(|index| config.documents.remove(index));
+        return Ok(());
+    }
+    if let Some(document) = index.map(|index| &mut config.documents[index]) {
+        for selector in &part.deletes {
+            delete::apply(document, selector)?;
+        }
+        if let Some(patch) = &part.merge {
+            merge::document(document, patch)?;
+        }
+    } else if let Some(selector) = part.deletes.first() {
+        let (document, path) = (part.identity.clone(), selector.to_string());
+        return Err(Error::Lookup { document, path });
+    } else if let Some(patch) = &part.merge {
+        config.documents.push(patch.clone());
+    }
+    Ok(())
+}
+
+/// Kinds of which only one may configure a link.
+const LINKS: [&str; 8] = [
+    "BondConfig",
+    "BridgeConfig",
+    "DummyLinkConfig",
+    "LinkConfig",
+    "VLANConfig",
+    "VRFConfig",
+    "VethConfig",
+    "WireguardConfig",
+];
+
+/// Checks that documents are still unique.
+fn check(config: &Config) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    let identities: Vec<Identity> = config.documents.iter().map(Document::identity).collect();
+    if let Some(twice) = identities.iter().find(|identity| !seen.insert((*identity).clone())) {
+        return Err(Error::Duplicate(twice.clone()));
+    }
+    let links: Vec<&Identity> = identities.iter().filter(|identity| LINKS.contains(&identity.kind)).collect();
+    for (index, link) in links.iter().enumerate() {
+        if let Some(other) = links[..index].iter().find(|other| other.name == link.name) {
+            return Err(Error::Links((*other).clone(), (*link).clone()));
+        }
+    }
+    Ok(())
+}

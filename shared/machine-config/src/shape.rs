@@ -1,0 +1,196 @@
+//! The words in which the table of kinds is written: what a field takes, when it is printed, how patches merge it.
+
+/// What a field holds. Reading, canonical text and merging follow from it.
+#[derive(Clone, Copy, Debug)]
+pub enum Type {
+    /// Any text.
+    Text,
+    /// Text that loses line ends and tabs at its beginning when it is read.
+    Trimmed,
+    /// A boolean; YAML 1.1 words are taken too.
+    Bool,
+    /// A whole number between two bounds.
+    Int(i64, u64),
+    /// A Go duration such as `1m30s`.
+    Duration,
+    /// A URL; patches merge it component by component.
+    Url,
+    /// An IP address.
+    Address,
+    /// A network or address with its prefix length.
+    Prefix,
+    /// An IP address with a port.
+    AddressPort,
+    /// A hardware address.
+    Mac,
+    /// A size with its unit, kept as written.
+    Size,
+    /// A size that is written in powers of a thousand.
+    DiskSize,
+    /// A file mode, written in octal.
+    Mode,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A routing table: a name or number.
+    RoutingTable,
+    /// Bytes in base64.
+    Bytes,
+    /// Ports and ranges of them.
+    Port,
+    /// A text or a list of them: the value of a command line argument.
+    Argument,
+    /// Any value at all.
+    Free,
+    /// A structure of its own.
+    Struct(&'static Shape),
+    /// A list.
+    List(&'static Type),
+    /// A map with text keys.
+    Map(&'static Type),
+}
+
+impl Type {
+    /// Go's `int`.
+    pub const INT: Self = Self::Int(i64::MIN, i64::MAX as u64);
+    /// Go's `int32`.
+    pub const I32: Self = Self::Int(i32::MIN as i64, i32::MAX as u64);
+    /// Go's `uint8`.
+    pub const U8: Self = Self::Int(0, u8::MAX as u64);
+    /// Go's `uint16`.
+    pub const U16: Self = Self::Int(0, u16::MAX as u64);
+    /// Go's `uint32`.
+    pub const U32: Self = Self::Int(0, u32::MAX as u64);
+    /// Go's `uint64`.
+    pub const U64: Self = Self::Int(0, u64::MAX);
+}
+
+/// When a field is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Print {
+    /// Always, as its zero value when it isn't set.
+    Always,
+    /// When it is set to something else than its zero value.
+    NotZero,
+    /// When it is set, even to an empty list.
+    Set,
+}
+
+/// How a patch meets what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// As the type says.
+    Typed,
+    /// The patch's value takes the place of the whole.
+    Replace,
+    /// List items with the same value of the first of these keys that is set are merged; others are appended.
+    By(&'static [&'static str]),
+    /// As `By`, but a matching item is replaced.
+    ReplaceBy(&'static str),
+}
+
+/// One field of a structure.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its key in the document.
+    pub key: &'static str,
+    /// What it holds.
+    pub ty: Type,
+    /// When it is printed.
+    pub print: Print,
+    /// Whether "not set" differs from its zero value, so that a patch can set it to zero.
+    pub optional: bool,
+    /// How patches meet it.
+    pub merge: Merge,
+    /// Whether it is a secret that must not be shown.
+    pub secret: bool,
+}
+
+/// A structure: its fields in the order in which they are written.
+#[derive(Debug)]
+pub struct Shape {
+    /// The name it has in Talos.
+    pub name: &'static str,
+    /// Its own fields.
+    pub fields: &'static [Field],
+    /// Fields that it shares with others, written behind its own.
+    pub tail: &'static [Field],
+}
+
+impl Shape {
+    /// A structure without shared fields.
+    pub(crate) const fn new(name: &'static str, fields: &'static [Field]) -> Self {
+        Self { name, fields, tail: &[] }
+    }
+
+    /// A structure with shared fields behind its own.
+    pub(crate) const fn with(name: &'static str, fields: &'static [Field], tail: &'static [Field]) -> Self {
+        Self { name, fields, tail }
+    }
+
+    /// All fields, in the order in which they are written.
+    pub fn fields(&self) -> impl Iterator<Item = &'static Field> {
+        self.fields.iter().chain(self.tail)
+    }
+
+    /// The field of a key.
+    pub fn field(&self, key: &str) -> Option<&'static Field> {
+        self.fields().find(|field| field.key == key)
+    }
+}
+
+impl Field {
+    const fn new(key: &'static str, ty: Type, print: Print, optional: bool) -> Self {
+        Self { key, ty, print, optional, merge: Merge::Typed, secret: false }
+    }
+
+    /// A field that Go holds behind a pointer.
+    pub(crate) const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// A field that is printed when empty, but not when unset.
+    pub(crate) const fn even_empty(mut self) -> Self {
+        self.print = Print::Set;
+        self
+    }
+
+    /// A field that patches replace.
+    pub(crate) const fn replace(mut self) -> Self {
+        self.merge = Merge::Replace;
+        self
+    }
+
+    /// A list whose items patches find by key.
+    pub(crate) const fn by(mut self, keys: &'static [&'static str]) -> Self {
+        self.merge = Merge::By(keys);
+        self
+    }
+
+    /// A list whose items patches replace by key.
+    pub(crate) const fn replace_by(mut self, key: &'static str) -> Self {
+        self.merge = Merge::ReplaceBy(key);
+        self
+    }
+
+    /// A field that must not be shown.
+    pub(crate) const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+/// A field that is always printed.
+pub(crate) const fn must(key: &'static str, ty: Type) -> Field {
+    Field::new(key, ty, Print::Always, false)
+}
+
+/// A field that is printed unless it is zero.
+pub(crate) const fn opt(key: &'static str, ty: Type) -> Field {
+    Field::new(key, ty, Print::NotZero, false)
+}
+
+/// A field behind a pointer, printed when it is set.
+pub(crate) const fn ptr(key: &'static str, ty: Type) -> Field {
+    Field::new(key, ty, Print::NotZero, true)
+}

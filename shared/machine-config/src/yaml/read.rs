@@ -1,0 +1,278 @@
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+
+use super::node::{Data, Key, Node, Place, Scalar};
+
+/// Why a text isn't usable YAML.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// More bytes than the reader takes.
+    #[error("{bytes} bytes are more than the {limit} that are read")]
+    TooLarge {
+        /// The size found.
+        bytes: usize,
+        /// The size allowed.
+        limit: usize,
+    },
+    /// Nested deeper than anything real.
+    #[error("{place}: nested deeper than {DEPTH} levels")]
+    TooDeep {
+        /// Where.
+        place: Place,
+    },
+    /// More values than anything real, most likely by aliases of aliases.
+    #[error("{place}: more than {NODES} values, aliases counted")]
+    TooMany {
+        /// Where.
+        place: Place,
+    },
+    /// The text breaks YAML's rules.
+    #[error("{place}: {text}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// The parser's words.
+        text: String,
+    },
+    /// One mapping has a key twice.
+    #[error("{place}: mapping key {key:?} is already defined on line {first}")]
+    DuplicateKey {
+        /// Where the second one stands.
+        place: Place,
+        /// The key.
+        key: String,
+        /// The line of the first.
+        first: usize,
+    },
+    /// A key that isn't a scalar.
+    #[error("{place}: a mapping key must be a scalar")]
+    OddKey {
+        /// Where.
+        place: Place,
+    },
+    /// An alias to an anchor that isn't complete.
+    #[error("{place}: an anchor contains itself")]
+    Circle {
+        /// Where.
+        place: Place,
+    },
+}
+
+const DEPTH: usize = 100;
+const NODES: usize = 250_000;
+
+/// The largest text that [`read`] takes: Talos itself refuses configs above a few MiB.
+const BYTES: usize = 8 << 20;
+
+/// Reads a stream of documents; an empty document is a null.
+pub fn read(text: &str) -> Result<Vec<Node>, Error> {
+    read_limited(text, BYTES)
+}
+
+/// Reads a stream of documents of at most `limit` bytes.
+pub fn read_limited(text: &str, limit: usize) -> Result<Vec<Node>, Error> {
+    if text.len() > limit {
+        return Err(Error::TooLarge { bytes: text.len(), limit });
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
+    reader.stream()
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    /// Complete anchors with the number of nodes in each.
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn stream(&mut self) -> Result<Vec<Node>, Error> {
+        let mut documents = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(documents),
+                (Event::DocumentStart(_), _) => {
+                    let first = self.next()?;
+                    documents.push(self.node(first, 0)?);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Place), Error> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, place(&span))),
+            Some(Err(error)) => Err(Error::Syntax { place: mark(error.marker()), text: error.info().to_owned() }),
+            None => Ok((Event::StreamEnd, Place::default())),
+        }
+    }
+
+    fn node(&mut self, (event, place): (Event<'a>, Place), depth: usize) -> Result<Node, Error> {
+        if depth > DEPTH {
+            return Err(Error::TooDeep { place });
+        }
+        let before = self.nodes;
+        self.count(1, place)?;
+        let (anchor, data) = match event {
+            Event::Alias(anchor) => return self.alias(anchor, place),
+            Event::Scalar(text, style, anchor, tag) => {
+                let forced = tag.is_some_and(|tag| tag.suffix == "str" || tag.suffix == "binary");
+                let plain = style == ScalarStyle::Plain && !forced;
+                (anchor, Data::Scalar(Scalar { text: text.into_owned(), plain }))
+            }
+            Event::SequenceStart(anchor, _) => (anchor, Data::List(self.items(depth)?)),
+            Event::MappingStart(anchor, _) => (anchor, Data::Map(self.pairs(depth)?)),
+            _ => {
+                return Err(Error::Syntax { place, text: "a value is missing".to_owned() });
+            }
+        };
+        let node = Node { place, data };
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), self.nodes - before));
+        }
+        Ok(node)
+    }
+
+    fn alias(&mut self, anchor: usize, place: Place) -> Result<Node, Error> {
+        let (node, size) = self.anchors.get(&anchor).cloned().ok_or(Error::Circle { place })?;
+        self.count(size, place)?;
+        Ok(node)
+    }
+
+    fn count(&mut self, more: usize, place: Place) -> Result<(), Error> {
+        self.nodes += more;
+        if self.nodes > NODES { Err(Error::TooMany { place }) } else { Ok(()) }
+    }
+
+    fn items(&mut self, depth: usize) -> Result<Vec<Node>, Error> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(items),
+                next => items.push(self.node(next, depth + 1)?),
+            }
+        }
+    }
+
+    fn pairs(&mut self, depth: usize) -> Result<Vec<(Key, Node)>, Error> {
+        let mut pairs = Vec::new();
+        let mut merged = Vec::new();
+        loop {
+            let key = match self.next()? {
+                (Event::MappingEnd, _) => break,
+                next => self.node(next, depth + 1)?,
+            };
+            let next = self.next()?;
+            let value = self.node(next, depth + 1)?;
+            let Data::Scalar(scalar) = key.data else {
+                return Err(Error::OddKey { place: key.place });
+            };
+            if scalar.plain && scalar.text == "<<" {
+                merged.push(value);
+            } else {
+                pairs.push((Key { place: key.place, text: scalar.text }, value));
+            }
+        }
+        unique(&pairs)?;
+        merged.into_iter().try_for_each(|source| merge_in(&mut pairs, source))?;
+        Ok(pairs)
+    }
+}
+
+fn unique(pairs: &[(Key, Node)]) -> Result<(), Error> {
+    let mut seen = HashSet::with_capacity(pairs.len());
+    let Some((key, _)) = pairs.iter().find(|(key, _)| !seen.insert(key.text.as_str())) else {
+        return Ok(());
+    };
+    let first = pairs.iter().find(|(other, _)| other.text == key.text);
+    Err(Error::DuplicateKey {
+        place: key.place,
+        key: key.text.clone(),
+        first: first.map_or(0, |(other, _)| other.place.line),
+    })
+}
+
+/// Adds what a merge key (`<<`) brings; keys that are there stay.
+fn merge_in(pairs: &mut Vec<(Key, Node)>, source: Node) -> Result<(), Error> {
+    match source.data {
+        Data::Map(more) => {
+            for (key, node) in more {
+                if !pairs.iter().any(|(old, _)| old.text == key.text) {
+                    pairs.push((key, node));
+                }
+            }
+            Ok(())
+        }
+        Data::List(sources) => sources.into_iter().try_for_each(|one| merge_in(pairs, one)),
+        Data::Scalar(_) => Err(Error::Syntax {
+            place: source.place,
+            text: "map merge requires map or sequence of maps as the value".to_owned(),
+        }),
+    }
+}
+
+fn place(span: &Span) -> Place {
+    mark(&span.start)
+}
+
+fn mark(marker: &Marker) -> Place {
+    Place { line: marker.line(), column: marker.col() + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Node {
+        read(text).unwrap().remove(0)
+    }
+
+    #[test]
+    fn scalars_stay_as_written() {
+        let node = one("a: 1.10\nb: 'yes'\nc: 0644\n");
+        assert_eq!(node.get("a").unwrap().text(), Some("1.10"));
+        assert!(!node.get("b").unwrap().scalar().unwrap().plain);
+        assert_eq!(node.get("c").unwrap().place, Place { line: 3, column: 4 });
+    }
+
+    #[test]
+    fn a_key_twice_is_refused_with_both_lines() {
+        let error = read("a: 1\nb: 2\na: 3\n").unwrap_err();
+        assert_eq!(error.to_string(), "line 3, column 1: mapping key \"a\" is already defined on line 1");
+    }
+
+    #[test]
+    fn aliases_and_merge_keys_are_followed() {
+        let node = one("base: &b {x: 1, y: 2}\nmore: {<<: *b, y: 3}\n");
+        let more = node.get("more").unwrap();
+        assert_eq!(more.get("x").unwrap().text(), Some("1"));
+        assert_eq!(more.get("y").unwrap().text(), Some("3"));
+    }
+
+    #[test]
+    fn a_bomb_of_aliases_is_refused() {
+        let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..10 {
+            let before = level - 1;
+            let row = vec![format!("*a{before}"); 9].join(",");
+            text.push_str(&format!("a{level}: &a{level} [{row}]\n"));
+        }
+        assert!(matches!(read(&text), Err(Error::TooMany { .. })));
+    }
+
+    #[test]
+    fn deep_nesting_and_size_are_refused() {
+        assert!(read(&"[".repeat(20_000)).is_err());
+        assert!(matches!(read(&"- ".repeat(200)), Err(Error::TooDeep { .. })));
+        assert!(matches!(read_limited("aaaa", 3), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn streams_hold_several_documents() {
+        assert_eq!(read("a: 1\n---\nb: 2\n---\n").unwrap().len(), 3);
+        assert!(read("").unwrap().is_empty());
+    }
+}

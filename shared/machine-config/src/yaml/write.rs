@@ -1,0 +1,149 @@
+use super::quote::{Dialect, Style, double_quoted};
+use crate::value::{Map, Value};
+
+/// Writes one document as go-yaml does: block style, four spaces, no leading `---`, one line end at the end.
+pub fn write(value: &Value, dialect: Dialect) -> String {
+    let mut writer = Writer { out: String::with_capacity(4096), dialect };
+    match value {
+        Value::Map(map) if !map.is_empty() => writer.map(map, 0, false),
+        Value::List(items) if !items.is_empty() => writer.list(items, 0, false),
+        other => {
+            writer.leaf(other, 0);
+            writer.out.push('\n');
+        }
+    }
+    writer.out
+}
+
+/// Writes a stream of documents with `---` between them.
+pub fn write_documents<'a>(values: impl IntoIterator<Item = &'a Value>, dialect: Dialect) -> String {
+    let documents: Vec<String> = values.into_iter().map(|value| write(value, dialect)).collect();
+    documents.join("---\n")
+}
+
+struct Writer {
+    out: String,
+    dialect: Dialect,
+}
+
+/// go-yaml counts columns to the next multiple of four below a mapping.
+fn below(column: usize) -> usize {
+    (column + 4) / 4 * 4
+}
+
+impl Writer {
+    /// Writes the pairs at `column`; the first line is already indented when `open`.
+    fn map(&mut self, map: &Map, column: usize, open: bool) {
+        for (index, (key, value)) in map.iter().enumerate() {
+            if index > 0 || !open {
+                self.indent(column);
+            }
+            let style = self.dialect.key_style(key);
+            self.scalar(key, style, column);
+            self.out.push(':');
+            self.child(value, below(column), false);
+        }
+    }
+
+    fn list(&mut self, items: &[Value], column: usize, open: bool) {
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 || !open {
+                self.indent(column);
+            }
+            self.out.push('-');
+            self.child(item, column + 2, true);
+        }
+    }
+
+    /// Writes what stands behind `key:` or `-`; only an item's collection begins on the same line.
+    fn child(&mut self, value: &Value, column: usize, item: bool) {
+        let gap = if item { " " } else { "\n" };
+        match value {
+            Value::Map(map) if !map.is_empty() => {
+                self.out.push_str(gap);
+                self.map(map, column, item);
+            }
+            Value::List(items) if !items.is_empty() => {
+                self.out.push_str(gap);
+                self.list(items, column, item);
+            }
+            leaf => {
+                self.out.push(' ');
+                self.leaf(leaf, column);
+                self.out.push('\n');
+            }
+        }
+    }
+
+    fn leaf(&mut self, value: &Value, column: usize) {
+        match value {
+            Value::Null => self.out.push_str("null"),
+            Value::Bool(flag) => self.out.push_str(if *flag { "true" } else { "false" }),
+            Value::Number(text) => self.out.push_str(text),
+            Value::Text(text) => self.scalar(text, self.dialect.style(text), column),
+            Value::List(_) => self.out.push_str("[]"),
+            Value::Map(_) => self.out.push_str("{}"),
+        }
+    }
+
+    fn scalar(&mut self, text: &str, style: Style, column: usize) {
+        match style {
+            Style::Plain => self.out.push_str(text),
+            Style::Single => {
+                self.out.push('\'');
+                self.out.push_str(&text.replace('\'', "''"));
+                self.out.push('\'');
+            }
+            Style::Double => double_quoted(text, &mut self.out),
+            Style::Literal => self.literal(text, column),
+        }
+    }
+
+    /// Writes a literal block without its last line end.
+    fn literal(&mut self, text: &str, column: usize) {
+        self.out.push('|');
+        if text.starts_with([' ', '\n']) {
+            self.out.push('4');
+        }
+        let (chomping, body) = match text.strip_suffix('\n') {
+            None => ("-", text),
+            Some(body) if body.is_empty() || body.ends_with('\n') => ("+", body),
+            Some(body) => ("", body),
+        };
+        self.out.push_str(chomping);
+        for line in body.split('\n') {
+            self.out.push('\n');
+            if !line.is_empty() {
+                self.indent(column);
+                self.out.push_str(line);
+            }
+        }
+    }
+
+    fn indent(&mut self, column: usize) {
+        self.out.extend(std::iter::repeat_n(' ', column));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::map;
+
+    #[test]
+    fn nesting_goes_to_multiples_of_four_but_two_behind_a_dash() {
+        let value = map! {
+            "a" => map! { "b" => vec![map! { "c" => map! { "d" => 1 }, "e" => Vec::<Value>::new() }] },
+        };
+        assert_eq!(write(&value, Dialect::V4), "a:\n    b:\n        - c:\n            d: 1\n          e: []\n");
+    }
+
+    #[test]
+    fn blocks_follow_the_text() {
+        let value = map! { "x" => "a\n\nb\n", "z" => vec!["p\nq", "r\n\n"] };
+        assert_eq!(
+            write(&value, Dialect::V4),
+            "x: |\n    a\n\n    b\nz:\n    - |-\n      p\n      q\n    - |+\n      r\n\n"
+        );
+    }
+}
