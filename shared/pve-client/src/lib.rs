@@ -1,1 +1,31 @@
-//! Placeholder.
+//! A client of the Proxmox VE API: what Ichor asks of it, and nothing else.
+//!
+//! [`request`] builds each call and reads its reply without any I/O; [`Client`] sends it. Between the two stand what
+//! makes this API special: endpoints as people write them ([`Endpoint`]), certificates that nobody has signed
+//! ([`Trust`]), refusals that are told apart by their text only ([`Refusal`]), work that goes on after the reply
+//! ([`Upid`]), and values that are numbers here and strings there ([`answer`]).
+//!
+//! It knows nothing of records, clusters or Talos.
+
+pub mod answer;
+mod client;
+mod endpoint;
+mod error;
+pub mod property;
+mod refusal;
+pub mod request;
+mod scalar;
+mod tls;
+mod token;
+mod upid;
+mod upload;
+
+pub use client::Client;
+pub use endpoint::{BadEndpoint, Endpoint};
+pub use error::{Cause, Error, FailedTask};
+pub use refusal::{Kind, Refusal};
+pub use request::Request;
+pub use tls::{BadTrust, Fingerprint, Trust, Untrusted};
+pub use token::{BadToken, Token};
+pub use upid::Upid;
+pub use upload::Upload;

@@ -1,0 +1,357 @@
+//! What replies hold, as far as Ichor reads them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::{Upid, property::Property, scalar};
+
+/// A release of Proxmox VE.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Release {
+    /// The full version: `9.2.11`.
+    #[serde(deserialize_with = "scalar::text")]
+    pub version: String,
+}
+
+impl Release {
+    /// Major and minor, for gates: (9, 2). Unreadable parts are 0.
+    pub fn minor(&self) -> (u32, u32) {
+        let mut parts = self.version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    }
+}
+
+/// Rights: path to privileges. A privilege that is listed is held.
+pub type Permissions = BTreeMap<String, BTreeMap<String, Value>>;
+
+/// A VM ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct VmId(#[serde(deserialize_with = "scalar::number")] pub u32);
+
+/// A host. Without Sys.Audit its capacity is missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Host {
+    /// Its name.
+    pub node: String,
+    /// `online`, `offline` or `unknown`.
+    pub status: String,
+    /// Processors.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub maxcpu: Option<u64>,
+    /// Memory in bytes.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub maxmem: Option<u64>,
+    /// Memory used now, in bytes.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub mem: Option<u64>,
+    /// SHA-256 fingerprint of its certificate.
+    pub ssl_fingerprint: Option<String>,
+}
+
+/// A row of `/cluster/status`: the cluster itself or one of its hosts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ClusterPart {
+    /// `cluster` or `node`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A guest as the whole cluster knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Resource {
+    /// VM ID; 0 for rows that are no guest.
+    #[serde(deserialize_with = "scalar::number")]
+    pub vmid: u32,
+    /// The host that holds it.
+    pub node: String,
+    /// `qemu` or `lxc`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name; missing right after its creation.
+    #[serde(deserialize_with = "scalar::text_or_none")]
+    pub name: Option<String>,
+    /// `running`, `stopped`, or `unknown` right after its creation.
+    pub status: String,
+    /// Its tags, joined by semicolons.
+    #[serde(deserialize_with = "scalar::text_or_none")]
+    pub tags: Option<String>,
+    /// The lock that is on it.
+    pub lock: Option<String>,
+    /// Whether it is a template.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub template: bool,
+    /// Processors.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub maxcpu: Option<u64>,
+    /// Memory in bytes.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub maxmem: Option<u64>,
+}
+
+/// A VM as its host knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct VmRow {
+    /// VM ID.
+    #[serde(deserialize_with = "scalar::number")]
+    pub vmid: u32,
+    /// Its name.
+    #[serde(deserialize_with = "scalar::text_or_none")]
+    pub name: Option<String>,
+    /// `running` or `stopped`.
+    pub status: String,
+    /// Its tags, joined by semicolons.
+    #[serde(deserialize_with = "scalar::text_or_none")]
+    pub tags: Option<String>,
+    /// Whether it is a template.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub template: bool,
+    /// Memory in bytes.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub maxmem: Option<u64>,
+}
+
+/// A VM's config: parameter names and values as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    values: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// The value of a parameter, as text whatever it came as.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// The value of a parameter that is a property string.
+    pub fn property(&self, name: &str) -> Option<Property> {
+        self.get(name).map(Property::parse)
+    }
+
+    /// What guards a change against changes in between.
+    pub fn digest(&self) -> Option<&str> {
+        self.get("digest")
+    }
+
+    /// The SMBIOS UUID, lower case.
+    pub fn uuid(&self) -> Option<String> {
+        self.property("smbios1")?.get("uuid").map(str::to_ascii_lowercase)
+    }
+
+    /// All parameters, by name.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Config {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(values: I) -> Self {
+        Self { values: values.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = Map::deserialize(deserializer)?;
+        let text = |(name, value): (String, Value)| scalar::written(&value).map(|value| (name, value));
+        Ok(Self { values: values.into_iter().filter_map(text).collect() })
+    }
+}
+
+/// Whether a VM runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Power {
+    /// `running` or `stopped`.
+    pub status: String,
+    /// The lock that is on it.
+    pub lock: Option<String>,
+    /// What the cluster's high availability says of it.
+    pub ha: Ha,
+}
+
+impl Power {
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        self.status == "running"
+    }
+}
+
+/// What the cluster's high availability says of a VM.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Ha {
+    /// Whether it starts and stops the VM by its own will.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub managed: bool,
+}
+
+/// The guest agent's answer about NICs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nics(pub Vec<Nic>);
+
+/// One NIC of a guest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Nic {
+    /// Its name in the guest.
+    pub name: String,
+    /// Its hardware address, lower case.
+    pub hardware_address: String,
+    /// Its addresses.
+    pub ip_addresses: Vec<NicAddress>,
+}
+
+/// An address of a NIC.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct NicAddress {
+    /// The address without its prefix length.
+    pub ip_address: String,
+}
+
+impl<'de> Deserialize<'de> for Nics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut answer = Value::deserialize(deserializer)?;
+        // An agent that doesn't know the command answers with an error object in place of the list.
+        let rows = answer.get_mut("result").map(Value::take).and_then(|result| match result {
+            Value::Array(rows) => Some(rows),
+            _ => None,
+        });
+        let nic = |row| Nic::deserialize(row).ok();
+        Ok(Self(rows.unwrap_or_default().into_iter().filter_map(nic).collect()))
+    }
+}
+
+/// A storage as one host sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Storage {
+    /// Its name.
+    pub storage: String,
+    /// Its type: `dir`, `lvmthin`, `zfspool`, `nfs`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it may hold, joined by commas.
+    pub content: String,
+    /// Whether all hosts see the same.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub shared: bool,
+    /// Whether it is usable now.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub active: bool,
+    /// Whether it is switched on.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub enabled: bool,
+    /// Free bytes.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub avail: Option<u64>,
+}
+
+impl Storage {
+    /// Whether it may hold this kind of content.
+    pub fn holds(&self, content: &str) -> bool {
+        self.content.split(',').any(|kind| kind.trim() == content)
+    }
+}
+
+/// A volume on a storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Content {
+    /// `storage:import/name.qcow2`.
+    pub volid: String,
+    /// Bytes.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub size: Option<u64>,
+}
+
+/// Where a task is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TaskState {
+    /// `running` or `stopped`.
+    pub status: String,
+    /// How it ended.
+    pub exitstatus: Option<String>,
+}
+
+impl TaskState {
+    /// Whether it has ended well; `None` while it runs. Warnings are success.
+    pub fn outcome(&self) -> Option<Result<(), &str>> {
+        if self.status != "stopped" {
+            return None;
+        }
+        match self.exitstatus.as_deref() {
+            Some("OK") => Some(Ok(())),
+            Some(text) if text.starts_with("WARNINGS:") => Some(Ok(())),
+            Some(text) => Some(Err(text)),
+            None => Some(Err("unexpected status")),
+        }
+    }
+}
+
+/// A line of a task's log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct LogLine {
+    /// The line.
+    pub t: String,
+}
+
+/// A task in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TaskRow {
+    /// Its name.
+    pub upid: Upid,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_gives_every_scalar_as_text() {
+        let json = r#"{"cores":2,"memory":"2048","onboot":1,"digest":"d","smbios1":"uuid=AB-12,serial=eA==,base64=1"}"#;
+        let config: Config = serde_json::from_str(json).unwrap();
+
+        assert_eq!((config.get("cores"), config.get("memory"), config.digest()), (Some("2"), Some("2048"), Some("d")));
+        assert_eq!(config.uuid().as_deref(), Some("ab-12"));
+    }
+
+    #[test]
+    fn an_agents_error_reads_as_no_nics() {
+        let nics: Nics = serde_json::from_str(r#"{"result":{"error":{"class":"CommandNotFound"}}}"#).unwrap();
+        assert_eq!(nics, Nics::default());
+
+        let nics: Nics = serde_json::from_str(
+            r#"{"result":[{"name":"lo"},{"name":"ens18","hardware-address":"bc:24:11:00:00:01",
+                "ip-addresses":[{"ip-address":"10.0.0.11","ip-address-type":"ipv4","prefix":24}]}]}"#,
+        )
+        .unwrap();
+        assert_eq!(nics.0[1].ip_addresses[0].ip_address, "10.0.0.11");
+        assert_eq!(nics.0[0].ip_addresses, []);
+    }
+
+    #[test]
+    fn a_task_with_warnings_has_succeeded_and_one_without_last_words_has_not() {
+        let task = |exit: Option<&str>| TaskState { status: "stopped".into(), exitstatus: exit.map(Into::into) };
+
+        assert_eq!(task(Some("WARNINGS: 2")).outcome(), Some(Ok(())));
+        assert_eq!(task(None).outcome(), Some(Err("unexpected status")));
+        assert_eq!(TaskState { status: "running".into(), exitstatus: None }.outcome(), None);
+    }
+
+    #[test]
+    fn a_release_is_compared_by_major_and_minor() {
+        let minor = |version: &str| Release { version: version.into() }.minor();
+        assert_eq!((minor("9.2.11"), minor("8.4-1"), minor("x")), ((9, 2), (8, 4), (0, 0)));
+    }
+}

@@ -1,0 +1,160 @@
+//! What can go wrong between a call and its result.
+
+use std::time::Duration;
+
+use crate::{Endpoint, Kind, Refusal, Untrusted, Upid};
+
+/// Why a call gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server could not be reached, or went silent.
+    #[error("no answer from Proxmox VE at {endpoint}")]
+    Unreachable {
+        /// Who was asked.
+        endpoint: Endpoint,
+        /// The innermost reason.
+        #[source]
+        source: Cause,
+    },
+    /// Nobody vouches for the server's certificate.
+    #[error("the certificate of {endpoint} is not trusted")]
+    Untrusted {
+        /// Who was asked.
+        endpoint: Endpoint,
+        /// What is wrong with it, and its fingerprint.
+        #[source]
+        source: Untrusted,
+    },
+    /// Something answers there, but not Proxmox VE.
+    #[error("what answers at {endpoint} is not the API of Proxmox VE: {what}")]
+    Foreign {
+        /// Who was asked.
+        endpoint: Endpoint,
+        /// What it answered.
+        what: String,
+    },
+    /// The server refused the call.
+    #[error("Proxmox VE refused {call}")]
+    Refused {
+        /// Method and path.
+        call: String,
+        /// Its words.
+        #[source]
+        source: Refusal,
+    },
+    /// The reply is JSON of another shape than expected.
+    #[error("the reply to {call} can't be read")]
+    Misread {
+        /// Method and path.
+        call: String,
+        /// Where it differs.
+        #[source]
+        source: Cause,
+    },
+    /// A task failed.
+    #[error("task {} of {} on {} failed", .0.upid.kind(), .0.upid.id(), .0.upid.node())]
+    Task(#[source] Box<FailedTask>),
+    /// A task did not end in time; it goes on.
+    #[error("task {} of {} on {} still runs after {}s", upid.kind(), upid.id(), upid.node(), waited.as_secs())]
+    TaskRuns {
+        /// Which.
+        upid: Upid,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A local file could not be read while it was sent.
+    #[error("{file} can't be read")]
+    File {
+        /// Which.
+        file: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// How a task ended, and what it wrote before.
+#[derive(Debug, thiserror::Error)]
+#[error("{refusal}")]
+pub struct FailedTask {
+    /// Which task.
+    pub upid: Upid,
+    /// Its exit status, classified.
+    pub refusal: Refusal,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+}
+
+/// The innermost reason of a failure that other layers only pass on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(pub String);
+
+impl Cause {
+    /// The last error of the chain that begins with `error`.
+    pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut last = error;
+        while let Some(source) = last.source() {
+            last = source;
+        }
+        Self(last.to_string())
+    }
+}
+
+impl Error {
+    /// What the refusal means, of a call or of a task.
+    pub fn kind(&self) -> Option<Kind> {
+        self.refusal().map(|refusal| refusal.kind)
+    }
+
+    /// The server's words, of a call or of a task.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { source, .. } => Some(source),
+            Self::Task(task) => Some(&task.refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later. After it, read what is there before trying again.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TaskRuns { .. } => true,
+            _ => matches!(self.kind(), Some(Kind::Busy | Kind::Locked | Kind::Changed)),
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Untrusted { source, .. } => Some(source.hint()),
+            Self::Unreachable { endpoint, .. } if endpoint.port() == 443 => {
+                Some(format!("a URL without a port means 443; Proxmox VE itself listens on {}:8006", endpoint.host()))
+            }
+            Self::Foreign { .. } => Some("the endpoint is the host that shows the web interface, port 8006".into()),
+            Self::Task(task) if !task.log.is_empty() => {
+                Some(format!("the task's log ends with: {}", task.log.join(" | ")))
+            }
+            _ => self.refusal().and_then(advice),
+        }
+    }
+}
+
+/// What to do about a refusal.
+fn advice(refusal: &Refusal) -> Option<String> {
+    match (refusal.kind, refusal.privilege()) {
+        (Kind::Unauthorized, _) => {
+            Some("the token may be mistyped, expired or removed; `pveum user token list USER@REALM` shows them".into())
+        }
+        (Kind::Forbidden, Some((path, privileges))) => Some(format!(
+            "give a role with {} on {path} to the token (with privilege separation, to the token and its user): \
+             `pveum acl modify {path} --tokens TOKEN --users USER --roles ROLE`",
+            privileges.replace('|', " or ")
+        )),
+        (Kind::Locked, _) if refusal.message.contains("(create)") => {
+            Some("a creation is under way, or was cut off; `qm unlock VMID` on the host lifts a lock left over".into())
+        }
+        (Kind::Protected, _) => Some("switch the VM's protection off first".into()),
+        _ => None,
+    }
+}

@@ -1,0 +1,413 @@
+//! Calls as data: method, path and parameters, and how their replies are read. Nothing here sends anything.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{
+    Refusal, Upid,
+    answer::{
+        ClusterPart, Config, Content, Host, LogLine, Nics, Permissions, Power, Release, Resource, Storage, TaskState,
+        VmRow,
+    },
+};
+
+/// The parameters of a call, in order.
+pub type Parameters = Vec<(String, String)>;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates or acts.
+    Post,
+    /// Changes.
+    Put,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// The word in HTTP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// A call whose reply is a `T`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request<T> {
+    method: Method,
+    path: String,
+    parameters: Parameters,
+    reply: PhantomData<fn() -> T>,
+}
+
+/// A reply as it came.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The phrase after the status, which holds the message where the body has none.
+    pub reason: Option<String>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Location`.
+    pub location: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why a reply holds no result.
+#[derive(Debug)]
+pub enum Fault {
+    /// The server refused.
+    Refused(Refusal),
+    /// The reply is none of Proxmox VE's; what it is instead.
+    Foreign(String),
+    /// It is JSON of another shape.
+    Misread(serde_json::Error),
+}
+
+impl<T> Request<T> {
+    fn new(method: Method, segments: &[&str]) -> Self {
+        let path = segments.iter().fold(String::new(), |path, segment| path + "/" + &encoded(segment));
+        Self { method, path, parameters: Vec::new(), reply: PhantomData }
+    }
+
+    fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.parameters.push((name.into(), value.to_string()));
+        self
+    }
+
+    fn with_all(mut self, parameters: Parameters) -> Self {
+        self.parameters.extend(parameters);
+        self
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The path below `/api2/json`, with the query: DELETE must not have a body, so its parameters stand there too.
+    pub fn target(&self) -> String {
+        match (self.method, self.parameters.is_empty()) {
+            (Method::Get | Method::Delete, false) => format!("{}?{}", self.path, form(&self.parameters)),
+            _ => self.path.clone(),
+        }
+    }
+
+    /// The body of a POST or PUT: a form.
+    pub fn body(&self) -> Option<String> {
+        matches!(self.method, Method::Post | Method::Put).then(|| form(&self.parameters))
+    }
+
+    /// Method and path, for messages; parameters are left out.
+    pub fn call(&self) -> String {
+        format!("{} {}", self.method.as_str(), self.path)
+    }
+}
+
+impl<T: DeserializeOwned> Request<T> {
+    /// Reads the reply to this call.
+    ///
+    /// # Errors
+    /// A refusal, a reply of something that isn't Proxmox VE, or data of another shape.
+    pub fn read(&self, reply: &Reply) -> Result<T, Fault> {
+        let data = data(reply)?;
+        T::deserialize(data).map_err(Fault::Misread)
+    }
+}
+
+/// The `data` of a reply.
+fn data(reply: &Reply) -> Result<Value, Fault> {
+    let json = serde_json::from_slice::<Value>(&reply.body).ok().filter(Value::is_object);
+    match (reply.status, json) {
+        (200..=299, Some(mut json)) => match json.get_mut("data") {
+            Some(data) => Ok(data.take()),
+            None => Err(Fault::Foreign("its JSON has no `data`".into())),
+        },
+        (200..=299, None) => Err(Fault::Foreign(format!("it answers with {}", content(reply)))),
+        (300..=399, _) => Err(Fault::Foreign(match &reply.location {
+            Some(location) => format!("it redirects to {location}"),
+            None => format!("it answers with status {}", reply.status),
+        })),
+        (404 | 405, None) => Err(Fault::Foreign(format!("it answers with status {}", reply.status))),
+        (status, None) if is_html(reply) && !(502..=504).contains(&status) => {
+            Err(Fault::Foreign(format!("it answers with status {status} and {}", content(reply))))
+        }
+        (status, json) => Err(Fault::Refused(refusal(status, json.as_ref(), reply))),
+    }
+}
+
+fn refusal(status: u16, json: Option<&Value>, reply: &Reply) -> Refusal {
+    let said = json.and_then(|json| json.get("message")).and_then(Value::as_str);
+    let message = said.or(reply.reason.as_deref()).unwrap_or_default();
+    let errors = json.and_then(|json| json.get("errors")).and_then(Value::as_object);
+    let text = |value: &Value| crate::scalar::written(value).unwrap_or_else(|| value.to_string());
+    let parameters = errors.into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect();
+    Refusal::new(status, message, parameters)
+}
+
+fn is_html(reply: &Reply) -> bool {
+    reply.content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"))
+}
+
+fn content(reply: &Reply) -> &str {
+    match reply.content_type.as_deref() {
+        Some(kind) => kind.split(';').next().unwrap_or(kind),
+        None => "no content type",
+    }
+}
+
+/// `name=value&…` with everything but letters, digits and `-._~` encoded: this server takes `;` for `&`.
+fn form(parameters: &[(String, String)]) -> String {
+    let pair = |(name, value): &(String, String)| format!("{}={}", encoded(name), encoded(value));
+    parameters.iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// `GET /version`.
+pub fn version() -> Request<Release> {
+    Request::new(Method::Get, &["version"])
+}
+
+/// `GET /nodes/{node}/version`: hosts may differ during an upgrade.
+pub fn node_version(node: &str) -> Request<Release> {
+    Request::new(Method::Get, &["nodes", node, "version"])
+}
+
+/// `GET /access/permissions`: the token's own rights by path.
+pub fn permissions() -> Request<Permissions> {
+    Request::new(Method::Get, &["access", "permissions"])
+}
+
+/// `GET /nodes`.
+pub fn nodes() -> Request<Vec<Host>> {
+    Request::new(Method::Get, &["nodes"])
+}
+
+/// `GET /cluster/status`: the cluster's name and its hosts. Needs Sys.Audit on `/`.
+pub fn cluster_status() -> Request<Vec<ClusterPart>> {
+    Request::new(Method::Get, &["cluster", "status"])
+}
+
+/// `GET /cluster/resources?type=vm`: every guest that the token may see. Names and states lag by 10 s.
+pub fn guests() -> Request<Vec<Resource>> {
+    Request::new(Method::Get, &["cluster", "resources"]).with("type", "vm")
+}
+
+/// `GET /cluster/nextid`: a free VM ID now. It is no reservation.
+pub fn next_id() -> Request<crate::answer::VmId> {
+    Request::new(Method::Get, &["cluster", "nextid"])
+}
+
+/// `GET /nodes/{node}/qemu`: the host's VMs, live.
+pub fn vms(node: &str) -> Request<Vec<VmRow>> {
+    Request::new(Method::Get, &["nodes", node, "qemu"])
+}
+
+/// `GET /nodes/{node}/qemu/{vmid}/config`: what will be after the next start.
+pub fn config(node: &str, vmid: u32) -> Request<Config> {
+    vm(Method::Get, node, vmid, &["config"])
+}
+
+/// `GET …/config?current=1`: what the running VM has.
+pub fn running_config(node: &str, vmid: u32) -> Request<Config> {
+    vm(Method::Get, node, vmid, &["config"]).with("current", 1)
+}
+
+/// `POST /nodes/{node}/qemu`: claims the VM ID at once, creates in a task.
+pub fn create(node: &str, vmid: u32, parameters: Parameters) -> Request<Upid> {
+    Request::new(Method::Post, &["nodes", node, "qemu"]).with("vmid", vmid).with_all(parameters)
+}
+
+/// `POST /nodes/{node}/qemu/{vmid}/config`: changes in a task; `digest` guards against changes in between.
+pub fn set_config(node: &str, vmid: u32, digest: Option<&str>, parameters: Parameters) -> Request<Option<Upid>> {
+    let request = vm(Method::Post, node, vmid, &["config"]).with_all(parameters);
+    match digest {
+        Some(digest) => request.with("digest", digest),
+        None => request,
+    }
+}
+
+/// `PUT /nodes/{node}/qemu/{vmid}/resize`: grows `disk` to `gib` GiB. Shrinking is refused by the server.
+pub fn resize(node: &str, vmid: u32, disk: &str, gib: u64) -> Request<Option<Upid>> {
+    vm(Method::Put, node, vmid, &["resize"]).with("disk", disk).with("size", format_args!("{gib}G"))
+}
+
+/// `POST /nodes/{node}/qemu/{vmid}/status/start`.
+pub fn start(node: &str, vmid: u32) -> Request<Upid> {
+    vm(Method::Post, node, vmid, &["status", "start"])
+}
+
+/// `POST /nodes/{node}/qemu/{vmid}/status/stop`: cuts the power.
+pub fn stop(node: &str, vmid: u32) -> Request<Upid> {
+    vm(Method::Post, node, vmid, &["status", "stop"])
+}
+
+/// `POST /nodes/{node}/qemu/{vmid}/status/shutdown`: asks the guest, cuts the power after `seconds`.
+pub fn shutdown(node: &str, vmid: u32, seconds: u32) -> Request<Upid> {
+    vm(Method::Post, node, vmid, &["status", "shutdown"]).with("timeout", seconds).with("forceStop", 1)
+}
+
+/// `DELETE /nodes/{node}/qemu/{vmid}?purge=1`: removes the VM, its own disks, and its place in jobs and HA.
+pub fn destroy(node: &str, vmid: u32) -> Request<Upid> {
+    vm(Method::Delete, node, vmid, &[]).with("purge", 1)
+}
+
+/// `GET /nodes/{node}/qemu/{vmid}/status/current`.
+pub fn power(node: &str, vmid: u32) -> Request<Power> {
+    vm(Method::Get, node, vmid, &["status", "current"])
+}
+
+/// `GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces`. Takes 3 s when no agent answers.
+pub fn nics(node: &str, vmid: u32) -> Request<Nics> {
+    vm(Method::Get, node, vmid, &["agent", "network-get-interfaces"])
+}
+
+/// `GET /nodes/{node}/storage`: the storages of a host, with their space.
+pub fn storages(node: &str) -> Request<Vec<Storage>> {
+    Request::new(Method::Get, &["nodes", node, "storage"])
+}
+
+/// `GET /nodes/{node}/storage/{storage}/content?content={content}`.
+pub fn contents(node: &str, storage: &str, content: &str) -> Request<Vec<Content>> {
+    Request::new(Method::Get, &["nodes", node, "storage", storage, "content"]).with("content", content)
+}
+
+/// `POST /nodes/{node}/storage/{storage}/download-url`: the host itself fetches `url` and checks the SHA-256.
+pub fn download(node: &str, storage: &str, file: &str, url: &str, sha256: Option<&str>) -> Request<Upid> {
+    let request = Request::new(Method::Post, &["nodes", node, "storage", storage, "download-url"])
+        .with("content", "import")
+        .with("filename", file)
+        .with("url", url);
+    match sha256 {
+        Some(digest) => request.with("checksum", digest).with("checksum-algorithm", "sha256"),
+        None => request,
+    }
+}
+
+/// `POST /nodes/{node}/storage/{storage}/upload`; its body is [`crate::Upload`]'s.
+pub(crate) fn upload(node: &str, storage: &str) -> Request<Upid> {
+    Request::new(Method::Post, &["nodes", node, "storage", storage, "upload"])
+}
+
+/// `DELETE /nodes/{node}/storage/{storage}/content/{volume}`.
+pub fn delete_content(node: &str, storage: &str, volume: &str) -> Request<Option<Upid>> {
+    Request::new(Method::Delete, &["nodes", node, "storage", storage, "content", volume])
+}
+
+/// `GET /nodes/{node}/tasks/{upid}/status`.
+pub fn task(upid: &Upid) -> Request<TaskState> {
+    Request::new(Method::Get, &["nodes", upid.node(), "tasks", &upid.to_string(), "status"])
+}
+
+/// `GET /nodes/{node}/tasks/{upid}/log`.
+pub fn task_log(upid: &Upid) -> Request<Vec<LogLine>> {
+    Request::new(Method::Get, &["nodes", upid.node(), "tasks", &upid.to_string(), "log"]).with("limit", 5000)
+}
+
+/// `GET /nodes/{node}/tasks?vmid={vmid}&source=active`: what is being done to a VM.
+pub fn active_tasks(node: &str, vmid: u32) -> Request<Vec<crate::answer::TaskRow>> {
+    Request::new(Method::Get, &["nodes", node, "tasks"]).with("vmid", vmid).with("source", "active")
+}
+
+fn vm<T>(method: Method, node: &str, vmid: u32, rest: &[&str]) -> Request<T> {
+    let id = vmid.to_string();
+    let mut segments = vec!["nodes", node, "qemu", &id];
+    segments.extend(rest);
+    Request::new(method, &segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, content_type: &str, body: &str) -> Reply {
+        Reply { status, content_type: Some(content_type.into()), body: body.into(), ..Reply::default() }
+    }
+
+    fn foreign(reply: &Reply) -> String {
+        match version().read(reply) {
+            Err(Fault::Foreign(what)) => what,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn parameters_of_a_post_are_a_form_and_semicolons_are_encoded() {
+        let request = create("pve1", 100, vec![("boot".into(), "order=scsi0;ide2".into())]);
+
+        assert_eq!(request.target(), "/nodes/pve1/qemu");
+        assert_eq!(request.body().as_deref(), Some("vmid=100&boot=order%3Dscsi0%3Bide2"));
+    }
+
+    #[test]
+    fn a_delete_has_its_parameters_in_the_query_and_no_body() {
+        let request = destroy("pve1", 100);
+
+        assert_eq!((request.target().as_str(), request.body()), ("/nodes/pve1/qemu/100?purge=1", None));
+    }
+
+    #[test]
+    fn names_in_the_path_are_encoded() {
+        let upid = Upid::parse("UPID:pve1:000073B7:0002752E:6B044D6D:qmcreate:100:talos@pve!cli:").unwrap();
+
+        let path =
+            "/nodes/pve1/tasks/UPID%3Apve1%3A000073B7%3A0002752E%3A6B044D6D%3Aqmcreate%3A100%3Atalos%40pve%21cli%3A";
+        assert_eq!(task(&upid).target(), format!("{path}/status"));
+        assert_eq!(
+            delete_content("pve1", "local", "local:import/x.qcow2").target(),
+            "/nodes/pve1/storage/local/content/local%3Aimport%2Fx.qcow2"
+        );
+    }
+
+    #[test]
+    fn the_message_is_read_from_the_body_and_else_from_the_reason() {
+        let mut unauthorized = reply(401, "", "");
+        unauthorized.reason = Some("No ticket".into());
+        let Err(Fault::Refused(refusal)) = version().read(&unauthorized) else { panic!("a refusal") };
+        assert_eq!((refusal.kind, refusal.message.as_str()), (crate::Kind::Unauthorized, "No ticket"));
+
+        let locked = reply(500, "application/json", r#"{"data":null,"message":"VM is locked (create)\n"}"#);
+        let Err(Fault::Refused(refusal)) = version().read(&locked) else { panic!("a refusal") };
+        assert_eq!((refusal.kind, refusal.message.as_str()), (crate::Kind::Locked, "VM is locked (create)"));
+    }
+
+    #[test]
+    fn servers_that_are_not_proxmox_are_described() {
+        assert_eq!(foreign(&reply(200, "text/html; charset=utf-8", "<html>")), "it answers with text/html");
+        assert_eq!(foreign(&reply(404, "text/plain", "404 page not found")), "it answers with status 404");
+        assert_eq!(foreign(&reply(200, "application/json", r#"{"ok":true}"#)), "its JSON has no `data`");
+        let mut moved = reply(301, "text/html", "");
+        moved.location = Some("https://pve.lan/".into());
+        assert_eq!(foreign(&moved), "it redirects to https://pve.lan/");
+    }
+
+    #[test]
+    fn a_config_change_may_be_done_before_the_reply() {
+        let request = set_config("pve1", 100, Some("abc"), vec![("cores".into(), "4".into())]);
+
+        assert_eq!(request.body().as_deref(), Some("cores=4&digest=abc"));
+        assert_eq!(request.read(&reply(200, "application/json", r#"{"data":null}"#)).unwrap(), None);
+    }
+}

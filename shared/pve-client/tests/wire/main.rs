@@ -1,0 +1,146 @@
+//! The client against a server that says on the wire exactly what a test tells it to.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
+
+mod server;
+
+use std::time::Duration;
+
+use pve_client::{Client, Endpoint, Error, Fingerprint, Kind, Token, Trust, Upid, request};
+use server::{Answer, Server};
+
+fn client(server: &Server, trust: &Trust) -> Client {
+    let token = Token::parse("talos@pve!cli=s3cret-s3cret").unwrap();
+    Client::new(Endpoint::parse(&server.address()).unwrap(), &token, trust).unwrap()
+}
+
+fn pinned(server: &Server) -> Client {
+    client(server, &Trust::Pinned(Fingerprint::of(&server.certificate)))
+}
+
+const VERSION: &str = r#"{"data":{"version":"9.2.11","release":"9.2"}}"#;
+
+#[tokio::test]
+async fn a_pinned_certificate_and_its_authority_are_trusted() {
+    let server = Server::start(vec![Answer::json(200, "OK", VERSION), Answer::json(200, "OK", VERSION)]).await;
+
+    let by_pin = pinned(&server).ask(&request::version()).await.unwrap();
+    let by_authority = client(&server, &Trust::Authority(server.authority.clone())).ask(&request::version()).await;
+
+    assert_eq!((by_pin.minor(), by_authority.unwrap().minor()), ((9, 2), (9, 2)));
+    assert!(server.requests()[0].contains("authorization: PVEAPIToken=talos@pve!cli=s3cret-s3cret"));
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_shown_with_its_fingerprint_and_two_ways_on() {
+    let server = Server::start(vec![]).await;
+    let other = Trust::Pinned(Fingerprint::of(b"another certificate"));
+    for trust in [Trust::System, other] {
+        let error = client(&server, &trust).ask(&request::version()).await.unwrap_err();
+
+        let Error::Untrusted { source, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(source.fingerprint, Fingerprint::of(&server.certificate));
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("pve-root-ca.pem") && hint.contains(&source.fingerprint.to_string()), "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_answers_is_trusted_only_when_asked_for() {
+    let server = Server::start(vec![Answer::json(200, "OK", VERSION)]).await;
+
+    assert!(client(&server, &Trust::Anyone).ask(&request::version()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_not_proxmox() {
+    let server = Server::without_tls().await;
+
+    let error = pinned(&server).ask(&request::version()).await.unwrap_err();
+
+    assert!(matches!(&error, Error::Foreign { what, .. } if what == "it does not speak TLS"), "{error:?}");
+}
+
+#[tokio::test]
+async fn nobody_listening_is_unreachable_with_the_innermost_reason() {
+    let server = Server::start(vec![]).await;
+    let client = pinned(&server);
+    server.stop().await;
+
+    let error = client.ask(&request::version()).await.unwrap_err();
+
+    let Error::Unreachable { source, .. } = &error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("refused"), "{source}");
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn the_reason_phrase_is_the_message_of_a_reply_without_a_body() {
+    let server =
+        Server::start(vec![Answer::text(401, "No ticket", ""), Answer::text(595, "Connection refused", "")]).await;
+    let client = pinned(&server);
+
+    let unauthorized = client.ask(&request::version()).await.unwrap_err();
+    let proxied = client.ask(&request::version()).await.unwrap_err();
+
+    assert_eq!(unauthorized.refusal().unwrap().message, "No ticket");
+    assert_eq!(proxied.kind(), Some(Kind::Busy));
+}
+
+#[tokio::test]
+async fn a_read_on_a_dropped_connection_is_sent_once_more_and_a_write_is_not() {
+    let server = Server::start(vec![Answer::Drop, Answer::json(200, "OK", VERSION), Answer::Drop]).await;
+    let client = pinned(&server);
+
+    assert!(client.ask(&request::version()).await.is_ok());
+    assert!(client.ask(&request::start("pve1", 100)).await.unwrap_err().is_transient());
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_failed_task_brings_its_last_words_and_the_end_of_its_log() {
+    let status = r#"{"data":{"status":"stopped","exitstatus":"unable to create VM 5 - no space left"}}"#;
+    let log = r#"{"total":2,"data":[{"n":1,"t":"creating disk"},{"n":2,"t":"TASK ERROR: unable to create VM 5"}]}"#;
+    let running = Answer::json(200, "OK", r#"{"data":{"status":"running"}}"#);
+    let unreachable = Answer::text(596, "Connection timed out", "");
+    let server =
+        Server::start(vec![running, unreachable, Answer::json(200, "OK", status), Answer::json(200, "OK", log)]);
+    let server = server.await;
+    let upid = Upid::parse("UPID:pve1:000073B7:0002752E:6B044D6D:qmcreate:5:talos@pve!cli:").unwrap();
+
+    let error = pinned(&server).finish(&upid, Duration::from_secs(30)).await.unwrap_err();
+
+    assert_eq!(error.to_string(), "task qmcreate of 5 on pve1 failed");
+    assert_eq!(error.refusal().unwrap().message, "unable to create VM 5 - no space left");
+    assert!(error.hint().unwrap().ends_with("creating disk | TASK ERROR: unable to create VM 5"));
+}
+
+#[tokio::test]
+async fn a_task_that_goes_on_is_told_from_one_that_failed() {
+    let running = || Answer::json(200, "OK", r#"{"data":{"status":"running"}}"#);
+    let server = Server::start((0..50).map(|_| running()).collect()).await;
+    let upid = Upid::parse("UPID:pve1:000073B7:0002752E:6B044D6D:qmstart:5:talos@pve!cli:").unwrap();
+
+    let error = pinned(&server).finish(&upid, Duration::from_millis(200)).await.unwrap_err();
+
+    assert!(matches!(error, Error::TaskRuns { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_upload_has_its_fields_in_the_servers_order_and_a_length() {
+    let folder = std::env::temp_dir().join(format!("pve-client-{}", std::process::id()));
+    std::fs::write(&folder, "image").unwrap();
+    let done = r#"{"data":{"status":"stopped","exitstatus":"OK"}}"#;
+    let upid = r#"{"data":"UPID:pve1:000073B7:0002752E:6B044D6D:imgcopy::talos@pve!cli:"}"#;
+    let server = Server::start(vec![Answer::json(200, "OK", upid), Answer::json(200, "OK", done)]).await;
+    let upload = pve_client::Upload { file: folder.clone(), name: "x.qcow2".into(), sha256: Some("ab".into()) };
+
+    pinned(&server).upload("pve1", "local", &upload, Duration::from_secs(30)).await.unwrap();
+
+    std::fs::remove_file(&folder).unwrap();
+    let request = server.requests().swap_remove(0);
+    let place = |text: &str| request.find(text).unwrap_or_else(|| panic!("{text} in {request}"));
+    assert!(place("name=\"content\"") < place("name=\"checksum-algorithm\""));
+    assert!(place("name=\"checksum\"") < place("name=\"filename\"; filename=\"x.qcow2\""));
+    assert!(request.contains("content-length:") && !request.contains("chunked"));
+}
