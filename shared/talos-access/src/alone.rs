@@ -1,0 +1,117 @@
+//! A stream made from flags.
+
+use std::path::Path;
+
+use cluster_pki::Talosconfig;
+use record::{Cluster, Entry, Exit, Failure, Map, Node, Role, Roster, status::Access};
+
+use crate::TalosFlags;
+
+/// The records of a tool that works without a stream.
+#[derive(Debug)]
+pub struct Alone {
+    /// Named after the context of the talosconfig.
+    pub cluster: Cluster,
+    /// Named after their addresses.
+    pub nodes: Vec<Node>,
+}
+
+/// Makes records from `flags`: a node of this `role` for each `--nodes`, else for each `--endpoints`, else for what the
+/// talosconfig's context names.
+///
+/// # Errors
+/// No node is named anywhere (exit 2), or the talosconfig can't be read (exit 8).
+pub fn alone(flags: &TalosFlags, role: Role) -> Result<Alone, Failure> {
+    let file = flags.talosconfig_file();
+    let config = file.as_deref().map(read).transpose()?;
+    let wanted = flags.context.as_deref().unwrap_or_default();
+    let context = config.as_ref().and_then(|config| config.context(wanted).ok());
+    let named = [&flags.nodes, &flags.endpoints].into_iter().find(|named| !named.is_empty()).cloned();
+    let listed = context.map(|context| if context.nodes.is_empty() { &context.endpoints } else { &context.nodes });
+    let mut addresses = named.or_else(|| listed.cloned()).unwrap_or_default();
+    let mut seen = std::collections::HashSet::new();
+    addresses.retain(|address| seen.insert(address.clone()));
+    if addresses.is_empty() {
+        return Err(Failure::new(Exit::Usage, "usage", "no node is named")
+            .hint("-n takes the addresses of nodes; without it, pipe records in or give a cluster file with -f"));
+    }
+    let name = config.as_ref().map(|config| if wanted.is_empty() { config.context.as_str() } else { wanted });
+    records(name.filter(|name| !name.is_empty()).unwrap_or("talos"), &addresses, role, file.as_deref())
+}
+
+fn read(file: &Path) -> Result<Talosconfig, Failure> {
+    let unusable = |why: &dyn std::error::Error| {
+        Failure::caused(Exit::Unusable, "unusable-input", file.display().to_string(), why)
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| unusable(&error))?;
+    Talosconfig::parse(&text).map_err(|error| unusable(&error))
+}
+
+fn records(name: &str, addresses: &[String], role: Role, file: Option<&Path>) -> Result<Alone, Failure> {
+    let roster = Roster::new(addresses.iter().map(|address| Entry::new(address, role)).collect())?;
+    let mut cluster = Cluster::new(name, Map::new(), roster);
+    let absolute = |path: &Path| {
+        std::path::absolute(path).map_err(|error| Failure::new(Exit::Usage, "usage", format!("{path:?}: {error}")))
+    };
+    cluster.set_dir(&absolute(Path::new("."))?);
+    if let Some(file) = file {
+        let talosconfig = absolute(file)?.to_string_lossy().into_owned();
+        let access = Access { talosconfig, ..Access::default() };
+        cluster.set_status("access", serde_json::to_value(access).expect("a status is plain data"));
+    }
+    let nodes = addresses.iter().map(|address| node(address, name, role)).collect();
+    Ok(Alone { cluster, nodes })
+}
+
+fn node(address: &str, cluster: &str, role: Role) -> Node {
+    let mut spec = Map::new();
+    spec.insert("role".to_owned(), role.as_str().into());
+    let mut node = Node::new(address, cluster, spec);
+    node.set_status("addresses", vec![address].into());
+    node
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "context: lab\ncontexts:\n    lab:\n        endpoints: [10.0.0.11, 10.0.0.12]\n        ca: eA==\n        crt: eA==\n        key: eA==\n";
+
+    fn flags(config: &str, nodes: &[&str]) -> (tempfile::NamedTempFile, TalosFlags) {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), config).expect("it can be written");
+        let nodes = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let flags = TalosFlags { nodes, talosconfig: Some(file.path().to_owned()), ..TalosFlags::default() };
+        (file, flags)
+    }
+
+    #[test]
+    fn named_nodes_become_records_with_an_address_and_credentials() {
+        let (file, flags) = flags(CONFIG, &["10.0.0.13", "10.0.0.13"]);
+
+        let alone = alone(&flags, Role::Worker).expect("records");
+
+        assert_eq!(alone.cluster.name(), "lab");
+        let access: Access = alone.cluster.typed_status("access").expect("typed").expect("there");
+        assert_eq!(access.talosconfig, file.path().to_string_lossy());
+        assert_eq!(alone.nodes.len(), 1);
+        assert_eq!(alone.nodes[0].address(), Some("10.0.0.13"));
+    }
+
+    #[test]
+    fn without_named_nodes_the_context_tells_them() {
+        let (_file, flags) = flags(CONFIG, &[]);
+
+        let alone = alone(&flags, Role::ControlPlane).expect("records");
+
+        assert_eq!(alone.nodes.iter().map(Node::name).collect::<Vec<_>>(), ["10.0.0.11", "10.0.0.12"]);
+        assert!(alone.nodes.iter().all(Node::is_control_plane));
+    }
+
+    #[test]
+    fn no_node_anywhere_is_wrong_usage() {
+        let (_file, flags) = flags("context: ''\ncontexts: {}\n", &[]);
+
+        assert_eq!(alone(&flags, Role::Worker).expect_err("no node").exit, Exit::Usage);
+    }
+}
