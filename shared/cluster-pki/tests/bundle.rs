@@ -29,18 +29,18 @@ fn rng(seed: u64) -> impl FnMut(&mut [u8]) {
 fn bundle() -> &'static Bundle {
     static BUNDLE: OnceLock<Bundle> = OnceLock::new();
     BUNDLE.get_or_init(|| {
-        let old = Contract::parse("v1.6").unwrap();
-        let key = service_account(old, &mut rng(7)).unwrap();
-        Bundle::generate_around(Contract::STABLE, key, NOW, &mut rng(1)).unwrap()
+        let old = Contract::parse("v1.6").expect("the fixture is good");
+        let key = service_account(old, &mut rng(7)).expect("the fixture is good");
+        Bundle::generate_around(Contract::STABLE, key, NOW, &mut rng(1)).expect("the fixture is good")
     })
 }
 
 fn der(pem_text: &str) -> Vec<u8> {
-    pem::parse(pem_text).unwrap().into_contents()
+    pem::parse(pem_text).expect("the fixture is good").into_contents()
 }
 
 fn openssl(folder: &Path, args: &[&str]) -> String {
-    let output = Command::new("openssl").args(args).current_dir(folder).output().unwrap();
+    let output = Command::new("openssl").args(args).current_dir(folder).output().expect("the fixture is good");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "openssl {args:?}: {errors}");

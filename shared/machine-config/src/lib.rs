@@ -31,3 +31,9 @@ pub use generate::generate;
 pub fn free_value(node: &yaml::Node) -> value::Value {
     decode::anything(node)
 }
+mod diff;
+pub mod labels;
+pub mod node;
+mod redact;
+pub use diff::{diff, is_same};
+pub use redact::{Found, redact, secrets};

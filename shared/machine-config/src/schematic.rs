@@ -5,6 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::contract::{Contract, Gate};
 use crate::decode;
 use crate::shape::Type::{self, Bool, Free, List, Struct, Text, Word};
 use crate::shape::{Shape, must, opt};
@@ -103,6 +104,17 @@ impl Schematic {
     }
 }
 
+/// The reference of the installer that belongs to an image of the Image Factory.
+///
+/// `factory` is the factory's URL or host, `platform` is `nocloud` or `metal`, `version` has its `v`. Up to Talos 1.9
+/// there was one installer for every platform.
+pub fn installer(factory: &str, platform: &str, contract: Contract, schematic: &str, version: &str) -> String {
+    let host = factory.split_once("://").map_or(factory, |(_, host)| host).trim_end_matches('/');
+    let name =
+        if contract.has(Gate::PlatformInstaller) { format!("{platform}-installer") } else { "installer".to_owned() };
+    format!("{host}/{name}/{schematic}:{version}")
+}
+
 /// Bytes in small hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -144,6 +156,15 @@ mod tests {
     fn the_empty_schematic_has_the_id_that_everybody_knows() {
         let id = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
         assert_eq!(Schematic::parse("{}").unwrap().id(), id);
+    }
+
+    #[test]
+    fn the_installer_bears_the_platform_from_1_10_on() {
+        let of = |version| {
+            installer("https://factory.talos.dev/", "nocloud", Contract::parse(version).unwrap(), "ab", version)
+        };
+        assert_eq!(of("v1.13.9"), "factory.talos.dev/nocloud-installer/ab:v1.13.9");
+        assert_eq!(of("v1.9.0"), "factory.talos.dev/installer/ab:v1.9.0");
     }
 
     #[test]

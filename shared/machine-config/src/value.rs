@@ -160,6 +160,11 @@ impl Map {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// The pairs, in order, values to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Value)> {
+        self.0.iter_mut().map(|(key, value)| (key.as_str(), value))
+    }
+
     /// Sorts the keys as Go's YAML writes maps.
     pub(crate) fn sort(&mut self) {
         self.0.sort_by(|a, b| crate::yaml::natural_order(&a.0, &b.0));

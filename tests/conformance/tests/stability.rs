@@ -59,7 +59,8 @@ fn made(case: &Case, bundle: &Bundle, patch_text: &str) -> Config {
     if !case.patched {
         return config;
     }
-    patch::apply(&config, &[patch::parse(patch_text).unwrap()]).unwrap()
+    let patch = patch::parse(patch_text).expect("upstream's patch is good");
+    patch::apply(&config, &[patch]).expect("upstream's patch fits")
 }
 
 #[test]

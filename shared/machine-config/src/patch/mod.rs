@@ -193,6 +193,18 @@ pub fn apply(config: &Config, patches: &[Patch]) -> Result<Config, Error> {
     })
 }
 
+/// Merges documents into a config by the rules of strategic patches.
+pub(crate) fn merge(config: &Config, documents: &[Document]) -> Result<Config, Error> {
+    let part = |document: &Document| Part {
+        identity: document.identity(),
+        kind: document.kind,
+        deletes: Vec::new(),
+        whole: false,
+        merge: Some(document.clone()),
+    };
+    apply_parts(config.clone(), &documents.iter().map(part).collect::<Vec<_>>())
+}
+
 /// The legacy document is patched first, then the others in the patch's order.
 fn apply_parts(mut config: Config, parts: &[Part]) -> Result<Config, Error> {
     let legacy = parts.iter().filter(|part| part.kind.is_legacy());

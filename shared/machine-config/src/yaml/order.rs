@@ -44,7 +44,7 @@ fn run(text: &[char], from: usize, start: u64) -> (u64, usize) {
 mod tests {
     use super::*;
 
-    fn sorted<'a>(mut keys: Vec<&'a str>) -> Vec<&'a str> {
+    fn sorted(mut keys: Vec<&str>) -> Vec<&str> {
         keys.sort_by(|a, b| natural_order(a, b));
         keys
     }
