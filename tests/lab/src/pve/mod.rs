@@ -1,1 +1,348 @@
-//! Placeholder.
+//! Proxmox VE 9.x: the REST API over TLS, with storages, tasks and VMs.
+//!
+//! The state machine ([`state`] and the modules around it) does no I/O; `driver` gives it a clock and carries out what
+//! it leaves to do, `server` speaks HTTP. Texts of refusals are those of the real request handlers.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::delays::Delays;
+use crate::machine::Machines;
+
+mod access;
+mod agent;
+mod config;
+mod content;
+mod create;
+mod disks;
+mod dispatch;
+mod download;
+mod driver;
+mod faults;
+mod form;
+mod formats;
+mod guest;
+mod options;
+mod power;
+mod property;
+mod reads;
+mod reply;
+mod routes;
+mod schema;
+mod server;
+mod state;
+mod storage;
+mod task;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod upload;
+mod work;
+
+pub use access::ROLE;
+use driver::Driver;
+pub use faults::Fault;
+use state::{State, Vm};
+pub use storage::{Storage, StorageKind};
+
+/// What the cluster is made of.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Address of the server.
+    pub address: IpAddr,
+    /// Port of the server; 0 takes a free one.
+    pub port: u16,
+    /// Name of the cluster, which only a cluster of several hosts has.
+    pub cluster: String,
+    /// Names of the hosts; all are reached through the one server.
+    pub nodes: Vec<String>,
+    /// Cores of each host.
+    pub cores: u32,
+    /// Bytes of memory of each host.
+    pub memory: u64,
+    /// Storages, which every host has.
+    pub storages: Vec<Storage>,
+    /// Bridges of every host.
+    pub bridges: Vec<String>,
+    /// `user@realm!id` of the API token.
+    pub token: String,
+    /// Secret of the API token.
+    pub secret: String,
+    /// How long name and status in the cluster's resources lag behind.
+    pub resources_lag: Duration,
+    /// How long things take.
+    pub delays: Delays,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            cluster: "lab".to_owned(),
+            nodes: vec!["pve1".to_owned()],
+            cores: 128,
+            memory: 1 << 40,
+            storages: vec![Storage::local(), Storage::local_lvm()],
+            bridges: vec!["vmbr0".to_owned()],
+            token: "ichor@pve!lab".to_owned(),
+            secret: "00000000-1111-4222-8333-444444444444".to_owned(),
+            resources_lag: Duration::ZERO,
+            delays: Delays::ZERO,
+        }
+    }
+}
+
+/// A running server; dropping it stops it.
+pub struct Pve {
+    driver: Arc<Driver>,
+    address: SocketAddr,
+    ca_pem: String,
+    fingerprint: String,
+    token: String,
+}
+
+impl Drop for Pve {
+    fn drop(&mut self) {
+        self.driver.stopped.cancel();
+    }
+}
+
+/// A VM as a test sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmView {
+    /// Its ID.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// The host that it is on.
+    pub node: String,
+    /// SMBIOS UUID, lower case.
+    pub uuid: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Its options, without pending changes.
+    pub config: BTreeMap<String, String>,
+    /// Why Talos does not boot on it, if it cannot.
+    pub obstacle: Option<&'static str>,
+}
+
+impl VmView {
+    fn of(id: u32, vm: &Vm) -> Self {
+        Self {
+            id,
+            name: vm.name(id),
+            node: vm.node.clone(),
+            uuid: vm.uuid().unwrap_or_default(),
+            running: vm.running.is_some(),
+            config: vm.config.clone(),
+            obstacle: guest::obstacle(&vm.config),
+        }
+    }
+}
+
+/// A task as a test sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskView {
+    /// Its identifier.
+    pub upid: String,
+    /// `qmcreate`, `download` …
+    pub kind: String,
+    /// What it worked on.
+    pub id: String,
+    /// `OK` or an error; `None` while it runs.
+    pub exit: Option<String>,
+    /// Its log.
+    pub log: Vec<String>,
+}
+
+impl Pve {
+    /// Starts a server on the current runtime; the machines run what it switches on.
+    pub fn start(settings: Settings, machines: Arc<dyn Machines>) -> anyhow::Result<Self> {
+        let identity = tls::identity(settings.address, &settings.nodes)?;
+        let wanted = SocketAddr::new(settings.address, settings.port);
+        let listener = std::net::TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let token = format!("{}={}", settings.token, settings.secret);
+        let driver = Driver::new(State::new(settings, identity.fingerprint.clone(), machines));
+        let acceptor = TlsAcceptor::from(Arc::clone(&identity.config));
+        tokio::spawn(server::serve(Arc::clone(&driver), TcpListener::from_std(listener)?, acceptor));
+        Ok(Self { driver, address, ca_pem: identity.ca_pem, fingerprint: identity.fingerprint, token })
+    }
+
+    /// `https://address:port`.
+    pub fn endpoint(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// The API token: `user@realm!id=secret`.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// PEM of the cluster's authority.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// SHA-256 of the server's certificate, upper-case pairs with colons.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The VM with this ID.
+    pub fn vm(&self, id: u32) -> Option<VmView> {
+        self.driver.with(|state| state.vms.get(&id).map(|vm| VmView::of(id, vm)))
+    }
+
+    /// The VM with this name; of several, the one with the lowest ID.
+    pub fn vm_by_name(&self, name: &str) -> Option<VmView> {
+        self.vms().into_iter().find(|vm| vm.name == name)
+    }
+
+    /// All VMs by ID.
+    pub fn vms(&self) -> Vec<VmView> {
+        self.driver.with(|state| state.vms.iter().map(|(id, vm)| VmView::of(*id, vm)).collect())
+    }
+
+    /// All tasks, the oldest first.
+    pub fn tasks(&self) -> Vec<TaskView> {
+        let view = |task: &task::Task| TaskView {
+            upid: task.upid.clone(),
+            kind: task.kind.to_owned(),
+            id: task.id.clone(),
+            exit: task.exit().map(str::to_owned),
+            log: task.log().to_vec(),
+        };
+        let mut tasks: Vec<TaskView> = self.driver.with(|state| state.tasks.newest_first().map(view).collect());
+        tasks.reverse();
+        tasks
+    }
+
+    /// Volume IDs on a storage of a host.
+    pub fn volumes(&self, node: &str, storage: &str) -> Vec<String> {
+        self.driver.with(|state| {
+            let Ok(storage) = state.storage(storage) else { return Vec::new() };
+            let rows = state.volumes.rows(&storage, node, None, None);
+            rows.iter().filter_map(|row| row["volid"].as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// Every request so far: method and path.
+    pub fn requests(&self) -> Vec<(String, String)> {
+        self.driver.requests()
+    }
+
+    /// How many requests wanted to change something.
+    pub fn changes(&self) -> usize {
+        self.requests().iter().filter(|(method, _)| method != "GET").count()
+    }
+
+    /// Waits until the condition holds; the caller bounds the time.
+    pub async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
+        let mut changes = self.driver.changes();
+        while !holds(self) {
+            // The sender lives as long as the driver, which this handle keeps.
+            let _changed = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
+        }
+    }
+
+    /// Fails the next creation of a VM with this name, with this text in the task.
+    pub fn fail_create(&self, name: &str, text: &str) {
+        self.driver.with(|state| state.faults.fail_create(name, text));
+    }
+
+    /// Lets the next allocations on a storage time out at its lock.
+    pub fn lock_storage(&self, storage: &str, times: usize) {
+        self.driver.with(|state| state.faults.lock_storage(storage, times));
+    }
+
+    /// Refuses the next tasks with `got no worker upid`.
+    pub fn refuse_workers(&self, times: u32) {
+        self.driver.with(|state| state.faults.workers = times);
+    }
+
+    /// Makes the next task of a type (`qmstart` …) take this long.
+    pub fn slow_task(&self, kind: &str, time: Duration) {
+        self.driver.with(|state| state.faults.slow_task(kind, time));
+    }
+
+    /// Lets tasks of the VM with this name stay unfinished until it is released.
+    pub fn hold(&self, name: &str) {
+        self.driver.with(|state| state.faults.hold(name));
+    }
+
+    /// Lets tasks of the VM with this name go on.
+    pub fn release(&self, name: &str) {
+        self.driver.with(|state| state.faults.release(name));
+    }
+
+    /// Lets the next request with this method and this text in its path go wrong.
+    pub fn fault(&self, method: &str, path: &str, fault: Fault) {
+        self.driver.with(|state| state.faults.request(method, path, fault));
+    }
+
+    /// Accepts connections from now on and leaves them alone, or stops doing so.
+    pub fn hang(&self, hanging: bool) {
+        self.driver.with(|state| state.faults.hanging = hanging);
+    }
+
+    /// Takes a host off the network.
+    pub fn take_offline(&self, node: &str) {
+        self.driver.with(|state| state.faults.offline.insert(node.to_owned()));
+    }
+
+    /// Brings a host back.
+    pub fn bring_online(&self, node: &str) {
+        self.driver.with(|state| state.faults.offline.remove(node));
+    }
+
+    /// Adds a VM that somebody else made, switched off.
+    pub fn add_vm(&self, id: u32, node: &str, options: &[(&str, &str)]) {
+        let config = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let vm = Vm { node: node.to_owned(), config, changed: driver::now(), ..Vm::default() };
+        self.driver.with(|state| state.vms.insert(id, vm));
+    }
+
+    /// Sets an option behind the back of everybody, or removes it.
+    pub fn set_option(&self, id: u32, option: &str, value: Option<&str>) {
+        self.driver.with(|state| {
+            let Some(vm) = state.vms.get_mut(&id) else { return };
+            match value {
+                Some(value) => vm.config.insert(option.to_owned(), value.to_owned()),
+                None => vm.config.remove(option),
+            };
+        });
+    }
+
+    /// Moves a VM to another host.
+    pub fn migrate(&self, id: u32, node: &str) {
+        self.driver.with(|state| {
+            if let Some(vm) = state.vms.get_mut(&id) {
+                vm.node = node.to_owned();
+            }
+        });
+    }
+
+    /// Adds a token with privileges by path, or replaces it.
+    pub fn add_token(&self, name: &str, secret: &str, grants: &[(&str, &[&str])]) {
+        self.driver.with(|state| state.access.add(name, secret, grants));
+    }
+
+    /// Adds a pool.
+    pub fn add_pool(&self, name: &str) {
+        self.driver.with(|state| state.pools.insert(name.to_owned()));
+    }
+
+    /// Replaces the storages.
+    pub fn set_storages(&self, storages: Vec<Storage>) {
+        self.driver.with(|state| state.settings.storages = storages);
+    }
+}

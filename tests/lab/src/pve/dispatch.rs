@@ -1,0 +1,115 @@
+//! From a request to its answer: route, privileges, parameters, then the state machine.
+
+use std::collections::BTreeMap;
+
+use super::access::Token;
+use super::options;
+use super::reply::{Refusal, Reply};
+use super::routes::{self, Needs, ROUTES, Route, Takes};
+use super::schema::{self, MISSING, Param, UNKNOWN};
+use super::state::{Call, Config, State};
+
+/// A request with its path taken apart and its parameters decoded.
+pub(crate) struct Request<'a> {
+    /// `GET`, `POST`, `PUT` or `DELETE`.
+    pub(crate) method: &'a str,
+    /// The path below `/api2/json`, as it was sent.
+    pub(crate) path: &'a str,
+    /// Parameters of the query and the body.
+    pub(crate) params: Config,
+}
+
+/// Parts of a path by their names in the route.
+type Parts = BTreeMap<&'static str, String>;
+
+/// Answers a request.
+pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now: u64) -> Result<Reply, Refusal> {
+    let (route, path) = find(request.method, request.path)?;
+    let call = Call { token, path, params: request.params, now };
+    check_node(state, &call)?;
+    check_vmid(&call)?;
+    check_needs(state, &call, &route.needs)?;
+    check_params(&call.params, &route.takes)?;
+    state.look_at_guests(now);
+    (route.run)(state, &call)
+}
+
+fn find(method: &str, path: &str) -> Result<(&'static Route, Parts), Refusal> {
+    let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(super::form::decode).collect();
+    ROUTES
+        .iter()
+        .filter(|route| route.method == method)
+        .find_map(|route| Some((route, matched(route, &parts)?)))
+        .ok_or_else(|| Refusal::NotImplemented(format!("Method '{method} {path}' not implemented")))
+}
+
+fn matched(route: &'static Route, parts: &[String]) -> Option<Parts> {
+    let pattern: Vec<&'static str> = route.path.split('/').skip(1).collect();
+    let mut found = Parts::new();
+    if pattern.len() != parts.len() {
+        return None;
+    }
+    for (wanted, part) in pattern.iter().zip(parts) {
+        match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some("command") if !routes::has_command(route, part) => return None,
+            Some(name) => drop(found.insert(name, part.clone())),
+            None if wanted == part => {}
+            None => return None,
+        }
+    }
+    Some(found)
+}
+
+fn check_node(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
+    let Some(node) = call.path.get("node") else { return Ok(()) };
+    if state.faults.offline.contains(node) {
+        return Err(Refusal::Unreachable("No route to host".to_owned()));
+    }
+    match state.settings.nodes.contains(node) {
+        true => Ok(()),
+        false => Err(Refusal::failed(format!(
+            "hostname lookup '{node}' failed - failed to get address info for: {node}: Name or service not known"
+        ))),
+    }
+}
+
+fn check_vmid(call: &Call<'_>) -> Result<(), Refusal> {
+    match call.path.get("vmid").map(|vmid| super::formats::vmid(vmid)) {
+        Some(Err(text)) => Err(Refusal::parameter("vmid", format!("invalid format - {text}\n"))),
+        _ => Ok(()),
+    }
+}
+
+fn check_needs(state: &State, call: &Call<'_>, needs: &Needs) -> Result<(), Refusal> {
+    match needs {
+        Needs::Login => Ok(()),
+        Needs::Any("/vms/{vmid}", any) => state.may(call.token, call.vmid(), None, any),
+        Needs::Any(path, any) => {
+            let path = path.replace("{node}", call.node()).replace("{storage}", call.storage());
+            call.token.require(&path, any).map_err(Refusal::forbidden)
+        }
+    }
+}
+
+fn check_params(params: &Config, takes: &Takes) -> Result<(), Refusal> {
+    let (known, with_options): (&[Param], bool) = match takes {
+        Takes::Only(known) => (known, false),
+        Takes::Options(known) => (known, true),
+    };
+    let mut wrong = Config::new();
+    for (name, value) in params {
+        let own = known.iter().find(|param| param.name == name).map(|param| param.kind);
+        let kind = own.or_else(|| options::kind_of(name).filter(|_| with_options));
+        let checked = kind.map_or_else(|| Err(UNKNOWN.to_owned()), |kind| schema::check(name, kind, value));
+        if let Err(text) = checked {
+            wrong.insert(name.clone(), text);
+        }
+    }
+    for param in known.iter().filter(|param| param.required && !params.contains_key(param.name)) {
+        wrong.insert(param.name.to_owned(), MISSING.to_owned());
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal::Parameters(wrong)),
+    }
+}

@@ -1,0 +1,98 @@
+//! What goes wrong on purpose.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What happens to a request instead of its reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is refused with this status and reason phrase, and nothing is done.
+    Refuse(u16, String),
+    /// It is done, but the connection is closed before the reply.
+    LoseReply,
+    /// Nothing is done and nothing is answered.
+    Hang,
+    /// The reply is a page that is no JSON.
+    Garbage,
+}
+
+/// Everything that is to go wrong.
+#[derive(Default)]
+pub(crate) struct Faults {
+    creates: Vec<(String, String)>,
+    storage_locks: Vec<String>,
+    /// How many of the next tasks fail to start.
+    pub(crate) workers: u32,
+    slow: Vec<(String, Duration)>,
+    requests: Vec<(String, String, Fault)>,
+    held: BTreeSet<String>,
+    /// Whether connections are accepted and then left alone.
+    pub(crate) hanging: bool,
+    /// Hosts that do not answer.
+    pub(crate) offline: BTreeSet<String>,
+}
+
+impl Faults {
+    /// Fails the next creation of a VM with this name.
+    pub(crate) fn fail_create(&mut self, name: &str, text: &str) {
+        self.creates.push((name.to_owned(), text.to_owned()));
+    }
+
+    /// Takes the error of a creation, if there is one to come.
+    pub(crate) fn create(&mut self, name: &str) -> Option<String> {
+        let at = self.creates.iter().position(|(other, _)| other == name)?;
+        Some(self.creates.remove(at).1)
+    }
+
+    /// Lets the next allocations on a storage run into its lock.
+    pub(crate) fn lock_storage(&mut self, storage: &str, times: usize) {
+        self.storage_locks.extend(std::iter::repeat_n(storage.to_owned(), times));
+    }
+
+    /// Takes a lock time-out of a storage, if there is one to come.
+    pub(crate) fn storage_lock(&mut self, storage: &str, shared: bool) -> Option<String> {
+        let at = self.storage_locks.iter().position(|other| other == storage)?;
+        self.storage_locks.remove(at);
+        Some(match shared {
+            true => format!("cfs-lock 'storage-{storage}' error: got lock request timeout"),
+            false => format!("can't lock file '/var/lock/pve-manager/pve-storage-{storage}' - got timeout"),
+        })
+    }
+
+    /// Makes the next task of this type take longer.
+    pub(crate) fn slow_task(&mut self, kind: &str, time: Duration) {
+        self.slow.push((kind.to_owned(), time));
+    }
+
+    /// Takes the time of a slow task, if there is one to come.
+    pub(crate) fn slow(&mut self, kind: &str) -> Option<Duration> {
+        let at = self.slow.iter().position(|(other, _)| other == kind)?;
+        Some(self.slow.remove(at).1)
+    }
+
+    /// Lets the next request with this method and this text in its path go wrong.
+    pub(crate) fn request(&mut self, method: &str, path: &str, fault: Fault) {
+        self.requests.push((method.to_owned(), path.to_owned(), fault));
+    }
+
+    /// Takes what goes wrong with a request, if anything does.
+    pub(crate) fn of_request(&mut self, method: &str, path: &str) -> Option<Fault> {
+        let at = self.requests.iter().position(|(of, part, _)| of == method && path.contains(part.as_str()))?;
+        Some(self.requests.remove(at).2)
+    }
+
+    /// Lets tasks of the VM with this name stay unfinished.
+    pub(crate) fn hold(&mut self, name: &str) {
+        self.held.insert(name.to_owned());
+    }
+
+    /// Lets them go on.
+    pub(crate) fn release(&mut self, name: &str) {
+        self.held.remove(name);
+    }
+
+    /// Whether tasks of this VM are held.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.held.contains(name)
+    }
+}

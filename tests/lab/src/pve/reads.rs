@@ -1,0 +1,291 @@
+//! What the cluster, its hosts and its tasks say of themselves.
+
+use serde_json::{Value, json};
+
+use super::power;
+use super::reply::{Refusal, Reply};
+use super::state::{Call, Published, State, Vm};
+use super::storage;
+use super::task::{self, Task};
+
+/// `GET /version`.
+pub(crate) fn version(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
+    Ok(json!({"release": "9.2", "repoid": "14a22df3", "version": "9.2.11"}).into())
+}
+
+/// `GET /access/permissions`.
+pub(crate) fn permissions(_: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let mut data = json!({});
+    for (path, held) in call.token.grants() {
+        data[path] = held.iter().map(|privilege| (privilege.clone(), Value::from(1))).collect();
+    }
+    for path in ["/access", "/nodes", "/pool", "/sdn", "/storage", "/vms"] {
+        if let (None, Some(held)) = (data.get(path), data.get("/").cloned()) {
+            data[path] = held;
+        }
+    }
+    Ok(data.into())
+}
+
+/// `GET /access/domains`.
+pub(crate) fn domains(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
+    let rows = json!([
+        {"comment": "Proxmox VE authentication server", "realm": "pve", "type": "pve"},
+        {"comment": "Linux PAM standard authentication", "realm": "pam", "type": "pam"},
+    ]);
+    Ok(rows.into())
+}
+
+/// `GET /cluster/nextid`.
+pub(crate) fn next_id(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    match call.param("vmid") {
+        Some(text) if text.parse().is_ok_and(|vmid: u32| state.vms.contains_key(&vmid)) => {
+            Err(Refusal::parameter("vmid", format!("VM {text} already exists")))
+        }
+        Some(text) => Ok(Value::from(text).into()),
+        None => {
+            let free = (100..).find(|vmid| !state.vms.contains_key(vmid));
+            Ok(json!(free).into())
+        }
+    }
+}
+
+/// `GET /cluster/status`.
+pub(crate) fn cluster_status(state: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
+    let mut rows = Vec::new();
+    let count = state.settings.nodes.len();
+    if count > 1 {
+        let name = &state.settings.cluster;
+        rows.push(json!({"id": "cluster", "name": name, "nodes": count, "quorate": 1, "type": "cluster", "version": 3}));
+    }
+    for (index, name) in state.settings.nodes.iter().enumerate() {
+        rows.push(json!({
+            "id": format!("node/{name}"), "ip": state.settings.address, "level": "", "local": u8::from(index == 0),
+            "name": name, "nodeid": index + 1, "online": u8::from(!state.faults.offline.contains(name)), "type": "node",
+        }));
+    }
+    Ok(Value::Array(rows).into())
+}
+
+/// `GET /cluster/resources`: silently leaves out what the token may not see.
+pub(crate) fn resources(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let wants = |kind: &str| call.param("type").is_none_or(|wanted| wanted == kind);
+    let mut rows = Vec::new();
+    if wants("vm") {
+        rows.extend(vm_rows(state, call));
+    }
+    if wants("node") {
+        rows.extend(node_rows(state, call));
+    }
+    if wants("storage") {
+        rows.extend(storage_rows(state, call));
+    }
+    Ok(Value::Array(rows).into())
+}
+
+fn vm_rows(state: &mut State, call: &Call<'_>) -> Vec<Value> {
+    let seen: Vec<u32> =
+        state.vms.keys().copied().filter(|vmid| state.may(call.token, *vmid, None, &["VM.Audit"]).is_ok()).collect();
+    let lag = state.settings.resources_lag.as_secs();
+    for vmid in &seen {
+        publish(state, *vmid, call.now, lag);
+    }
+    seen.iter().filter_map(|vmid| Some(vm_row(state, *vmid, state.vms.get(vmid)?, call.now))).collect()
+}
+
+/// Name and status come with the next broadcast; until then the old ones are shown.
+fn publish(state: &mut State, vmid: u32, now: u64, lag: u64) {
+    if let Some(vm) = state.vms.get_mut(&vmid)
+        && vm.changed + lag <= now
+        && !vm.config.contains_key("lock")
+    {
+        vm.published = Some(Published { name: vm.name(vmid), running: vm.running.is_some() });
+    }
+}
+
+fn vm_row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
+    let id = format!("qemu/{vmid}");
+    let mut row = match &vm.published {
+        None => json!({"id": id, "node": vm.node, "status": "unknown", "type": "qemu", "vmid": vmid}),
+        Some(published) => {
+            let live = power::row(state, vmid, vm, now);
+            let status = if published.running { "running" } else { "stopped" };
+            json!({
+                "cpu": 0, "disk": 0, "id": id, "maxcpu": live["cpus"], "maxdisk": live["maxdisk"],
+                "maxmem": live["maxmem"], "mem": live["mem"], "name": published.name, "node": vm.node,
+                "status": status, "template": u8::from(vm.is_set("template")), "type": "qemu",
+                "uptime": live["uptime"], "vmid": vmid,
+            })
+        }
+    };
+    for key in ["tags", "lock"] {
+        if let Some(value) = vm.config.get(key) {
+            row[key] = value.as_str().into();
+        }
+    }
+    if let Some(pool) = &vm.pool {
+        row["pool"] = pool.as_str().into();
+    }
+    row
+}
+
+fn node_rows(state: &State, call: &Call<'_>) -> Vec<Value> {
+    state.settings.nodes.iter().map(|node| node_row(state, call, node)).collect()
+}
+
+fn node_row(state: &State, call: &Call<'_>, node: &str) -> Value {
+    let status = if state.faults.offline.contains(node) { "offline" } else { "online" };
+    let mut row = json!({"id": format!("node/{node}"), "node": node, "status": status, "type": "node"});
+    if call.token.may(&format!("/nodes/{node}"), "Sys.Audit") {
+        let settings = &state.settings;
+        row["cpu"] = 0.into();
+        row["level"] = "".into();
+        row["maxcpu"] = settings.cores.into();
+        row["maxmem"] = settings.memory.into();
+        row["mem"] = used_memory(state, node).into();
+        row["disk"] = 0.into();
+        row["maxdisk"] = (100_u64 << 30).into();
+        row["uptime"] = 86_400.into();
+        row["cgroup-mode"] = 2.into();
+    }
+    row
+}
+
+fn used_memory(state: &State, node: &str) -> u64 {
+    const HOST: u64 = 2 << 30;
+    let running = state.vms.values().filter(|vm| vm.node == node).filter_map(|vm| vm.running.as_ref());
+    HOST + running.map(|running| super::guest::memory(&running.config) << 19).sum::<u64>()
+}
+
+fn storage_rows(state: &State, call: &Call<'_>) -> Vec<Value> {
+    let seen = state.settings.storages.iter().filter(|storage| may_see(call, &storage.name));
+    let place = |node: &String, storage| storage::resource(storage, node, state.volumes.used(storage, node));
+    seen.flat_map(|storage| state.settings.nodes.iter().map(move |node| place(node, storage))).collect()
+}
+
+/// Whether a storage shows up for the token.
+pub(crate) fn may_see(call: &Call<'_>, storage: &str) -> bool {
+    let path = format!("/storage/{storage}");
+    call.token.may(&path, "Datastore.Audit") || call.token.may(&path, "Datastore.AllocateSpace")
+}
+
+/// `GET /nodes`.
+pub(crate) fn nodes(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let mut rows = node_rows(state, call);
+    for row in &mut rows {
+        row["ssl_fingerprint"] = state.fingerprint.as_str().into();
+    }
+    Ok(Value::Array(rows).into())
+}
+
+/// `GET /nodes/{node}/status`.
+pub(crate) fn node_status(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let settings = &state.settings;
+    let used = used_memory(state, call.node());
+    let data = json!({
+        "boot-info": {"mode": "efi", "secureboot": 0},
+        "cpu": 0,
+        "cpuinfo": {
+            "cores": settings.cores, "cpus": settings.cores, "flags": "aes avx2 sse4_2 ssse3 cx16 popcnt lahf_lm hypervisor",
+            "hvm": "1", "mhz": "2300.000", "model": "Intel(R) Xeon(R) Processor", "sockets": 1, "user_hz": 100,
+        },
+        "current-kernel": {"machine": "x86_64", "release": "6.17.2-1-pve", "sysname": "Linux"},
+        "idle": 0,
+        "ksm": {"shared": 0},
+        "kversion": "Linux 6.17.2-1-pve #1 SMP PREEMPT_DYNAMIC",
+        "loadavg": ["0.05", "0.03", "0.01"],
+        "memory": {
+            "available": settings.memory - used, "free": settings.memory - used, "total": settings.memory, "used": used,
+        },
+        "pveversion": "pve-manager/9.2.11/14a22df3",
+        "rootfs": {"avail": 90_u64 << 30, "free": 95_u64 << 30, "total": 100_u64 << 30, "used": 5_u64 << 30},
+        "swap": {"free": 0, "total": 0, "used": 0},
+        "uptime": 86_400,
+        "wait": 0,
+    });
+    Ok(data.into())
+}
+
+/// `GET /nodes/{node}/network`.
+pub(crate) fn network(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let allowed = |bridge: &&String| call.token.may(&format!("/sdn/zones/localnetwork/{bridge}"), "SDN.Use");
+    let rows = state.settings.bridges.iter().filter(allowed).map(|bridge| {
+        json!({
+            "active": 1, "address": state.settings.address, "autostart": 1, "bridge_fd": "0", "bridge_ports": "eno1",
+            "bridge_stp": "off", "families": ["inet"], "iface": bridge, "method": "static", "priority": 4,
+            "type": "bridge",
+        })
+    });
+    Ok(Value::Array(rows.collect()).into())
+}
+
+/// `GET /nodes/{node}/qemu`.
+pub(crate) fn qemu(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let here = state.vms.iter().filter(|(_, vm)| vm.node == call.node());
+    let seen = here.filter(|(vmid, _)| state.may(call.token, **vmid, None, &["VM.Audit"]).is_ok());
+    Ok(Value::Array(seen.map(|(vmid, vm)| power::row(state, *vmid, vm, call.now)).collect()).into())
+}
+
+/// `GET /pools`.
+pub(crate) fn pools(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let seen = state.pools.iter().filter(|pool| call.token.may(&format!("/pool/{pool}"), "Pool.Audit"));
+    Ok(Value::Array(seen.map(|pool| json!({"poolid": pool})).collect()).into())
+}
+
+/// An empty list.
+pub(crate) fn nothing(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
+    Ok(json!([]).into())
+}
+
+/// `GET /nodes/{node}/tasks`.
+pub(crate) fn tasks(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let number = |name: &str, default| call.param(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let wanted = |task: &&Task| {
+        let running = match call.param("source") {
+            Some("active") => task.is_running(),
+            Some("all") => true,
+            _ => !task.is_running(),
+        };
+        running
+            && task.node == call.node()
+            && call.param("vmid").is_none_or(|vmid| task.id == vmid)
+            && call.param("typefilter").is_none_or(|kind| task.kind == kind)
+            && may_read(call, task)
+    };
+    let rows = state.tasks.newest_first().filter(wanted).skip(number("start", 0)).take(number("limit", 50));
+    Ok(Value::Array(rows.map(Task::row).collect()).into())
+}
+
+fn may_read(call: &Call<'_>, task: &Task) -> bool {
+    task.is_of(call.token) || call.token.may(&format!("/nodes/{}", task.node), "Sys.Audit")
+}
+
+fn task_of<'a>(state: &'a State, call: &Call<'_>) -> Result<&'a Task, Refusal> {
+    let upid = call.path.get("upid").map_or("", String::as_str);
+    if !task::is_upid(upid) {
+        return Err(Refusal::parameter("upid", "unable to parse worker upid"));
+    }
+    let task = state.tasks.get(upid).ok_or_else(|| Refusal::parameter("upid", "no such task"))?;
+    match may_read(call, task) {
+        true => Ok(task),
+        false => Err(Refusal::forbidden(format!("Permission check failed (/nodes/{}, Sys.Audit)", task.node))),
+    }
+}
+
+/// `GET tasks/{upid}/status`.
+pub(crate) fn task_status(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    Ok(task_of(state, call)?.status().into())
+}
+
+/// `GET tasks/{upid}/log`.
+pub(crate) fn task_log(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let log = task_of(state, call)?.log();
+    let number = |name: &str, default: usize| call.param(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let limit = match number("limit", 50) {
+        0 => usize::MAX,
+        limit => limit,
+    };
+    let lines = log.iter().enumerate().skip(number("start", 0)).take(limit);
+    let data = lines.map(|(index, line)| json!({"n": index + 1, "t": line})).collect();
+    Ok(Reply { data: Value::Array(data), total: Some(log.len()) })
+}

@@ -1,0 +1,77 @@
+//! Replies and refusals, as the state machine gives them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// A reply with status 200.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reply {
+    /// What stands under `data`.
+    pub(crate) data: Value,
+    /// The number of lines in all, beside a part of a log.
+    pub(crate) total: Option<usize>,
+}
+
+impl From<Value> for Reply {
+    fn from(data: Value) -> Self {
+        Self { data, total: None }
+    }
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// 400, with a text for each parameter.
+    Parameters(BTreeMap<String, String>),
+    /// 403.
+    Forbidden(String),
+    /// 500, which is everything else.
+    Failed(String),
+    /// 501.
+    NotImplemented(String),
+    /// 500 after a while: the guest agent was asked and did not answer.
+    AgentSilent,
+    /// 595: the host in the path does not answer the one that was asked.
+    Unreachable(String),
+}
+
+impl Refusal {
+    /// One bad parameter.
+    pub(crate) fn parameter(name: &str, text: impl Into<String>) -> Self {
+        Self::Parameters(BTreeMap::from([(name.to_owned(), text.into())]))
+    }
+
+    /// A missing privilege.
+    pub(crate) fn forbidden(text: impl Into<String>) -> Self {
+        Self::Forbidden(text.into())
+    }
+
+    /// Anything else that went wrong.
+    pub(crate) fn failed(text: impl Into<String>) -> Self {
+        Self::Failed(text.into())
+    }
+
+    /// Status and reason phrase.
+    pub(crate) fn status(&self) -> (u16, &str) {
+        match self {
+            Self::Parameters(_) => (400, "Parameter verification failed."),
+            Self::Forbidden(text) => (403, text),
+            Self::Failed(text) => (500, text),
+            Self::NotImplemented(text) => (501, text),
+            Self::AgentSilent => (500, "QEMU guest agent is not running"),
+            Self::Unreachable(text) => (595, text),
+        }
+    }
+
+    /// The text as a task would end with it.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Parameters(errors) => {
+                errors.iter().map(|(name, text)| format!("{name}: {}", text.trim_end())).collect::<Vec<_>>().join(", ")
+            }
+            Self::Forbidden(text) => format!("403 {text}"),
+            other => other.status().1.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Every call that is played: its path, what it takes, who may make it and what answers it.
+
+use super::formats;
+use super::reply::{Refusal, Reply};
+use super::schema::{INTEGER, Kind, Param, TEXT};
+use super::state::{Call, State};
+use super::{agent, config, content, create, power, reads};
+
+/// What a call takes.
+pub(crate) enum Takes {
+    /// These parameters.
+    Only(&'static [Param]),
+    /// These, and the options of a VM.
+    Options(&'static [Param]),
+}
+
+/// The privileges that a call needs before its parameters are looked at.
+pub(crate) enum Needs {
+    /// A known token.
+    Login,
+    /// One of these on a path, in which names in braces are replaced.
+    Any(&'static str, &'static [&'static str]),
+}
+
+/// A call.
+pub(crate) struct Route {
+    /// Its method.
+    pub(crate) method: &'static str,
+    /// Its path, with names in braces for the parts that vary.
+    pub(crate) path: &'static str,
+    /// Who may make it.
+    pub(crate) needs: Needs,
+    /// What it takes.
+    pub(crate) takes: Takes,
+    /// What answers it.
+    pub(crate) run: Run,
+}
+
+/// The answer to a call.
+pub(crate) type Run = fn(&mut State, &Call<'_>) -> Result<Reply, Refusal>;
+
+const fn get(path: &'static str, needs: Needs, params: &'static [Param], run: Run) -> Route {
+    Route { method: "GET", path, needs, takes: Takes::Only(params), run }
+}
+
+const fn change(method: &'static str, path: &'static str, needs: Needs, takes: Takes, run: Run) -> Route {
+    Route { method, path, needs, takes, run }
+}
+
+const AUDIT_VM: Needs = Needs::Any("/vms/{vmid}", &["VM.Audit"]);
+const AUDIT_STORAGE: Needs = Needs::Any("/storage/{storage}", &["Datastore.Audit", "Datastore.AllocateSpace"]);
+const ANY_CONFIG: Needs = Needs::Any(
+    "/vms/{vmid}",
+    &[
+        "VM.Config.Disk",
+        "VM.Config.CDROM",
+        "VM.Config.CPU",
+        "VM.Config.Memory",
+        "VM.Config.Network",
+        "VM.Config.HWType",
+        "VM.Config.Options",
+        "VM.Config.Cloudinit",
+    ],
+);
+const AGENT: Needs = Needs::Any("/vms/{vmid}", &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]);
+const POWER: Needs = Needs::Any("/vms/{vmid}", &["VM.PowerMgmt"]);
+
+const SKIP_LOCK: Param = Param::optional("skiplock", Kind::Boolean);
+const DIGEST: Param = Param::optional("digest", Kind::Text(Some(64)));
+const CONTENTS: Kind = Kind::OneOf(&["iso", "vztmpl", "import"]);
+const ALGORITHMS: Kind = Kind::OneOf(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]);
+
+/// All calls.
+pub(crate) const ROUTES: &[Route] = &[
+    get("/version", Needs::Login, &[], reads::version),
+    get("/access/permissions", Needs::Login, &[Param::optional("path", TEXT)], reads::permissions),
+    get("/access/domains", Needs::Login, &[], reads::domains),
+    get("/cluster/nextid", Needs::Login, &[Param::optional("vmid", Kind::Format(formats::vmid))], reads::next_id),
+    get("/cluster/status", Needs::Any("/", &["Sys.Audit"]), &[], reads::cluster_status),
+    get(
+        "/cluster/resources",
+        Needs::Login,
+        &[Param::optional("type", Kind::OneOf(&["vm", "storage", "node", "sdn"]))],
+        reads::resources,
+    ),
+    get("/cluster/ha/resources", Needs::Any("/", &["Sys.Audit"]), &[], reads::nothing),
+    get("/cluster/sdn/vnets", Needs::Login, &[], reads::nothing),
+    get("/pools", Needs::Login, &[Param::optional("poolid", TEXT)], reads::pools),
+    get("/storage", Needs::Login, &[], content::definitions),
+    get("/nodes", Needs::Login, &[], reads::nodes),
+    get("/nodes/{node}/version", Needs::Login, &[], reads::version),
+    get("/nodes/{node}/status", Needs::Any("/nodes/{node}", &["Sys.Audit"]), &[], reads::node_status),
+    get("/nodes/{node}/network", Needs::Login, &[Param::optional("type", TEXT)], reads::network),
+    get(
+        "/nodes/{node}/tasks",
+        Needs::Login,
+        &[
+            Param::optional("vmid", Kind::Format(formats::vmid)),
+            Param::optional("typefilter", TEXT),
+            Param::optional("source", Kind::OneOf(&["archive", "active", "all"])),
+            Param::optional("since", INTEGER),
+            Param::optional("until", INTEGER),
+            Param::optional("start", INTEGER),
+            Param::optional("limit", INTEGER),
+            Param::optional("errors", Kind::Boolean),
+            Param::optional("statusfilter", TEXT),
+            Param::optional("userfilter", TEXT),
+        ],
+        reads::tasks,
+    ),
+    get("/nodes/{node}/tasks/{upid}/status", Needs::Login, &[], reads::task_status),
+    get(
+        "/nodes/{node}/tasks/{upid}/log",
+        Needs::Login,
+        &[
+            Param::optional("start", Kind::Integer(Some(0), None)),
+            Param::optional("limit", Kind::Integer(Some(0), None)),
+            Param::optional("download", Kind::Boolean),
+        ],
+        reads::task_log,
+    ),
+    get(
+        "/nodes/{node}/storage",
+        Needs::Login,
+        &[
+            Param::optional("content", TEXT),
+            Param::optional("enabled", Kind::Boolean),
+            Param::optional("format", Kind::Boolean),
+            Param::optional("storage", TEXT),
+            Param::optional("target", TEXT),
+        ],
+        content::storages,
+    ),
+    get("/nodes/{node}/storage/{storage}/status", AUDIT_STORAGE, &[], content::status),
+    get(
+        "/nodes/{node}/storage/{storage}/content",
+        AUDIT_STORAGE,
+        &[Param::optional("content", TEXT), Param::optional("vmid", Kind::Format(formats::vmid))],
+        content::list,
+    ),
+    change(
+        "DELETE",
+        "/nodes/{node}/storage/{storage}/content/{volume}",
+        Needs::Login,
+        Takes::Only(&[Param::optional("delay", Kind::Integer(Some(1), Some(30)))]),
+        content::remove,
+    ),
+    change(
+        "POST",
+        "/nodes/{node}/storage/{storage}/download-url",
+        Needs::Any("/storage/{storage}", &["Datastore.AllocateTemplate"]),
+        Takes::Only(&[
+            Param::required("url", Kind::Pattern(formats::url)),
+            Param::required("content", CONTENTS),
+            Param::required("filename", Kind::Text(Some(255))),
+            Param::optional("checksum", TEXT),
+            Param::optional("checksum-algorithm", ALGORITHMS),
+            Param::optional("compression", Kind::OneOf(&["gz", "lzo", "zst", "bz2"])),
+            Param::optional("verify-certificates", Kind::Boolean),
+        ]),
+        content::download,
+    ),
+    get("/nodes/{node}/qemu", Needs::Login, &[Param::optional("full", Kind::Boolean)], reads::qemu),
+    change(
+        "POST",
+        "/nodes/{node}/qemu",
+        Needs::Login,
+        Takes::Options(&[
+            Param::required("vmid", Kind::Format(formats::vmid)),
+            Param::optional("pool", TEXT),
+            Param::optional("start", Kind::Boolean),
+            Param::optional("storage", TEXT),
+            Param::optional("bwlimit", Kind::Integer(Some(0), None)),
+            Param::optional("ha-managed", Kind::Boolean),
+            Param::optional("import-working-storage", TEXT),
+        ]),
+        create::create,
+    ),
+    change(
+        "DELETE",
+        "/nodes/{node}/qemu/{vmid}",
+        Needs::Any("/vms/{vmid}", &["VM.Allocate"]),
+        Takes::Only(&[
+            SKIP_LOCK,
+            Param::optional("purge", Kind::Boolean),
+            Param::optional("destroy-unreferenced-disks", Kind::Boolean),
+        ]),
+        create::remove,
+    ),
+    get(
+        "/nodes/{node}/qemu/{vmid}/config",
+        AUDIT_VM,
+        &[Param::optional("current", Kind::Boolean), Param::optional("snapshot", TEXT)],
+        config::read,
+    ),
+    change("PUT", "/nodes/{node}/qemu/{vmid}/config", ANY_CONFIG, UPDATE, config::put),
+    change("POST", "/nodes/{node}/qemu/{vmid}/config", ANY_CONFIG, UPDATE, config::post),
+    get("/nodes/{node}/qemu/{vmid}/pending", AUDIT_VM, &[], config::pending),
+    change(
+        "PUT",
+        "/nodes/{node}/qemu/{vmid}/resize",
+        Needs::Any("/vms/{vmid}", &["VM.Config.Disk"]),
+        Takes::Only(&[
+            SKIP_LOCK,
+            DIGEST,
+            Param::required("disk", TEXT),
+            Param::required("size", Kind::Pattern(formats::new_size)),
+        ]),
+        config::put_size,
+    ),
+    get("/nodes/{node}/qemu/{vmid}/status/current", AUDIT_VM, &[], power::current),
+    change("POST", "/nodes/{node}/qemu/{vmid}/status/{command}", POWER, COMMAND, power::command),
+    get("/nodes/{node}/qemu/{vmid}/agent/{command}", AGENT, &[], agent::command),
+    change("POST", "/nodes/{node}/qemu/{vmid}/agent/{command}", AGENT, Takes::Only(&[]), agent::command),
+];
+
+const UPDATE: Takes = Takes::Options(&[
+    SKIP_LOCK,
+    DIGEST,
+    Param::optional("delete", TEXT),
+    Param::optional("revert", TEXT),
+    Param::optional("force", Kind::Boolean),
+    Param::optional("background_delay", Kind::Integer(Some(1), Some(30))),
+]);
+
+const COMMAND: Takes = Takes::Only(&[
+    SKIP_LOCK,
+    Param::optional("timeout", Kind::Integer(Some(0), None)),
+    Param::optional("forceStop", Kind::Boolean),
+    Param::optional("keepActive", Kind::Boolean),
+    Param::optional("overrule-shutdown", Kind::Boolean),
+    Param::optional("machine", TEXT),
+    Param::optional("force-cpu", TEXT),
+]);
+
+const COMMANDS: &[&str] = &["start", "stop", "shutdown", "reboot", "reset"];
+const AGENT_GETS: &[&str] = &[
+    "network-get-interfaces",
+    "get-host-name",
+    "get-osinfo",
+    "get-users",
+    "get-time",
+    "get-timezone",
+    "get-vcpus",
+    "get-fsinfo",
+    "info",
+];
+
+/// Whether a command that stands in the path exists for the method.
+pub(crate) fn has_command(route: &Route, command: &str) -> bool {
+    match (route.path.contains("/status/{command}"), route.method) {
+        (true, _) => COMMANDS.contains(&command),
+        (false, "GET") => AGENT_GETS.contains(&command),
+        (false, _) => command == "ping",
+    }
+}

@@ -1,0 +1,301 @@
+//! Storages and the volumes on them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::property;
+use crate::disk_image::Found;
+use crate::machine::Image;
+
+/// How a storage keeps its volumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageKind {
+    /// Files in a folder.
+    Dir,
+    /// Thin logical volumes.
+    LvmThin,
+}
+
+impl StorageKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dir => "dir",
+            Self::LvmThin => "lvmthin",
+        }
+    }
+
+    /// Block storages give out whole extents.
+    fn rounded(self, bytes: u64) -> u64 {
+        const EXTENT: u64 = 4 << 20;
+        match self {
+            Self::Dir => bytes,
+            Self::LvmThin => bytes.next_multiple_of(EXTENT),
+        }
+    }
+}
+
+/// A storage as the administrator set it up; every host has it.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// Its name.
+    pub name: String,
+    /// How it keeps volumes.
+    pub kind: StorageKind,
+    /// The content types that are switched on.
+    pub content: Vec<String>,
+    /// Whether all hosts see the same volumes.
+    pub shared: bool,
+    /// Bytes in total.
+    pub size: u64,
+}
+
+impl Storage {
+    /// `local`, a folder that takes ISOs, templates and images to import.
+    pub fn local() -> Self {
+        Self::new("local", StorageKind::Dir, &["iso", "import", "vztmpl"])
+    }
+
+    /// `local-lvm`, for the disks of VMs.
+    pub fn local_lvm() -> Self {
+        Self::new("local-lvm", StorageKind::LvmThin, &["images", "rootdir"])
+    }
+
+    /// A storage of each host's own.
+    pub fn new(name: &str, kind: StorageKind, content: &[&str]) -> Self {
+        let content = content.iter().map(|kind| (*kind).to_owned()).collect();
+        Self { name: name.to_owned(), kind, content, shared: false, size: 64 << 40 }
+    }
+
+    /// Whether a content type is switched on.
+    pub(crate) fn takes(&self, content: &str) -> bool {
+        self.content.iter().any(|kind| kind == content)
+    }
+
+    /// The file behind a volume of a folder storage.
+    pub(crate) fn path(name: &str) -> String {
+        format!("/var/lib/vz/{name}")
+    }
+
+    fn disk_name(&self, vmid: u32, stem: &str, format: &str) -> String {
+        match self.kind {
+            StorageKind::Dir => format!("{vmid}/vm-{vmid}-{stem}.{format}"),
+            StorageKind::LvmThin => format!("vm-{vmid}-{stem}"),
+        }
+    }
+}
+
+/// A volume.
+#[derive(Debug, Clone)]
+pub(crate) struct Volume {
+    /// `storage:name`.
+    pub(crate) id: String,
+    /// `images`, `iso`, `import` or `vztmpl`.
+    pub(crate) content: String,
+    format: String,
+    /// Bytes: of the disk for a disk, of the file for an image.
+    pub(crate) size: u64,
+    /// Bytes of the disk inside an image.
+    pub(crate) virtual_size: u64,
+    /// The VM that owns it.
+    pub(crate) vmid: Option<u32>,
+    /// The Talos on it.
+    pub(crate) image: Option<Image>,
+    /// SHA-256 of an image.
+    pub(crate) sha256: Option<String>,
+    /// Seconds since 1970.
+    ctime: u64,
+    /// Tells a volume from an earlier one of the same name.
+    pub(crate) serial: u64,
+}
+
+impl Volume {
+    /// What tells this disk from every other that ever was.
+    pub(crate) fn identity(&self) -> String {
+        format!("{}#{}", self.id, self.serial)
+    }
+
+    fn row(&self) -> Value {
+        let mut row = json!({
+            "content": self.content, "ctime": self.ctime, "format": self.format, "size": self.size, "volid": self.id,
+        });
+        if let Some(vmid) = self.vmid {
+            row["parent"] = Value::Null;
+            row["used"] = 4096.into();
+            row["vmid"] = vmid.into();
+        }
+        row
+    }
+}
+
+/// A disk to allocate.
+pub(crate) struct Wanted<'a> {
+    /// Where the VM runs.
+    pub(crate) node: &'a str,
+    /// The VM.
+    pub(crate) vmid: u32,
+    /// `Some` for `cloudinit`, which has a name of its own.
+    pub(crate) stem: Option<&'static str>,
+    /// The format asked for, if any.
+    pub(crate) format: Option<&'a str>,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// What is copied onto it.
+    pub(crate) image: Option<Image>,
+}
+
+/// All volumes of all storages.
+#[derive(Default)]
+pub(crate) struct Volumes {
+    /// By host (empty for shared storages) and volume ID.
+    all: BTreeMap<(String, String), Volume>,
+    count: u64,
+}
+
+impl Volumes {
+    fn key(storage: &Storage, node: &str, id: &str) -> (String, String) {
+        let place = if storage.shared { "" } else { node };
+        (place.to_owned(), id.to_owned())
+    }
+
+    /// The volume with this ID, as a host sees it.
+    pub(crate) fn get(&self, storage: &Storage, node: &str, id: &str) -> Option<&Volume> {
+        self.all.get(&Self::key(storage, node, id))
+    }
+
+    /// The volume with this ID, as a host sees it.
+    pub(crate) fn get_mut(&mut self, storage: &Storage, node: &str, id: &str) -> Option<&mut Volume> {
+        self.all.get_mut(&Self::key(storage, node, id))
+    }
+
+    /// Takes a volume away.
+    pub(crate) fn remove(&mut self, storage: &Storage, node: &str, id: &str) -> Option<Volume> {
+        self.all.remove(&Self::key(storage, node, id))
+    }
+
+    /// Takes away all disks of a VM.
+    pub(crate) fn remove_of(&mut self, vmid: u32) -> Vec<Volume> {
+        let keys: Vec<_> =
+            self.all.iter().filter(|(_, volume)| volume.vmid == Some(vmid)).map(|(key, _)| key.clone()).collect();
+        keys.iter().filter_map(|key| self.all.remove(key)).collect()
+    }
+
+    /// Keeps an image that was downloaded or uploaded.
+    pub(crate) fn store(&mut self, storage: &Storage, node: &str, content: &str, file: &str, found: Found, now: u64) {
+        let id = format!("{}:{content}/{file}", storage.name);
+        self.count += 1;
+        let volume = Volume {
+            id: id.clone(),
+            content: content.to_owned(),
+            format: file.rsplit('.').next().unwrap_or_default().to_owned(),
+            size: found.size,
+            virtual_size: found.virtual_size,
+            vmid: None,
+            image: found.image,
+            sha256: Some(found.sha256),
+            ctime: now,
+            serial: self.count,
+        };
+        self.all.insert(Self::key(storage, node, &id), volume);
+    }
+
+    /// Makes a disk; its log lines say what Proxmox VE would print.
+    pub(crate) fn allocate(&mut self, storage: &Storage, wanted: Wanted<'_>, now: u64) -> (Volume, String) {
+        let default = if wanted.stem.is_some() { "qcow2" } else { "raw" };
+        let format = match storage.kind {
+            StorageKind::Dir => wanted.format.unwrap_or(default),
+            StorageKind::LvmThin => "raw",
+        };
+        let name = self.free_name(storage, &wanted, format);
+        let size = storage.kind.rounded(wanted.size);
+        self.count += 1;
+        let volume = Volume {
+            id: format!("{}:{name}", storage.name),
+            content: "images".to_owned(),
+            format: format.to_owned(),
+            size,
+            virtual_size: size,
+            vmid: Some(wanted.vmid),
+            image: wanted.image,
+            sha256: None,
+            ctime: now,
+            serial: self.count,
+        };
+        let line = match storage.kind {
+            StorageKind::Dir => {
+                format!("Formatting '/var/lib/vz/images/{name}', fmt={format} size={size} preallocation=off")
+            }
+            StorageKind::LvmThin => format!("  Logical volume \"{name}\" created."),
+        };
+        self.all.insert(Self::key(storage, wanted.node, &volume.id), volume.clone());
+        (volume, line)
+    }
+
+    fn free_name(&self, storage: &Storage, wanted: &Wanted<'_>, format: &str) -> String {
+        if let Some(stem) = wanted.stem {
+            return storage.disk_name(wanted.vmid, stem, format);
+        }
+        let taken = |index: u32| {
+            ["raw", "qcow2"].iter().any(|format| {
+                let name = storage.disk_name(wanted.vmid, &format!("disk-{index}"), format);
+                self.get(storage, wanted.node, &format!("{}:{name}", storage.name)).is_some()
+            })
+        };
+        let index = (0..).find(|index| !taken(*index)).expect("there is always a free number");
+        storage.disk_name(wanted.vmid, &format!("disk-{index}"), format)
+    }
+
+    /// Bytes in use on a storage of a host.
+    pub(crate) fn used(&self, storage: &Storage, node: &str) -> u64 {
+        self.on(storage, node).map(|volume| volume.size.min(2 << 30)).sum()
+    }
+
+    /// Rows of a listing.
+    pub(crate) fn rows(&self, storage: &Storage, node: &str, content: Option<&str>, vmid: Option<u32>) -> Vec<Value> {
+        self.on(storage, node)
+            .filter(|volume| content.is_none_or(|content| volume.content == content))
+            .filter(|volume| vmid.is_none_or(|vmid| volume.vmid == Some(vmid)))
+            .map(Volume::row)
+            .collect()
+    }
+
+    fn on<'a>(&'a self, storage: &'a Storage, node: &str) -> impl Iterator<Item = &'a Volume> {
+        let place = if storage.shared { String::new() } else { node.to_owned() };
+        let start = format!("{}:", storage.name);
+        self.all
+            .iter()
+            .filter(move |((at, id), _)| *at == place && id.starts_with(&start))
+            .map(|(_, volume)| volume)
+    }
+}
+
+/// The row of a storage in a host's list.
+pub(crate) fn row(storage: &Storage, used: u64) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no precision")]
+    let fraction = used as f64 / storage.size as f64;
+    json!({
+        "active": 1, "avail": storage.size - used.min(storage.size), "content": storage.content.join(","), "enabled": 1,
+        "shared": u8::from(storage.shared), "storage": storage.name, "total": storage.size,
+        "type": storage.kind.name(), "used": used, "used_fraction": fraction,
+    })
+}
+
+/// The row of a storage in the cluster's resources.
+pub(crate) fn resource(storage: &Storage, node: &str, used: u64) -> Value {
+    json!({
+        "content": storage.content.join(","), "disk": used, "id": format!("storage/{node}/{}", storage.name),
+        "maxdisk": storage.size, "node": node, "plugintype": storage.kind.name(),
+        "shared": u8::from(storage.shared), "status": "available", "storage": storage.name, "type": "storage",
+    })
+}
+
+/// The storage in a volume ID, and the name on it.
+pub(crate) fn split(id: &str) -> Option<(&str, &str)> {
+    id.split_once(':').filter(|(storage, _)| !storage.is_empty() && !storage.starts_with('/'))
+}
+
+/// Bytes of a `storage:GiB` allocation.
+pub(crate) fn gibibytes(name: &str) -> Option<u64> {
+    let number = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !name.is_empty();
+    number.then(|| property::bytes(&format!("{name}G"))).flatten()
+}
