@@ -1,1 +1,136 @@
-//! Placeholder.
+//! The Image Factory over plain HTTP: schematics, versions, extensions and images.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, StatusCode};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::delays::Delays;
+
+mod answer;
+mod catalog;
+mod packing;
+mod profile;
+
+use answer::{Answer, World};
+
+/// Bytes of the largest schematic.
+const BODY_LIMIT: usize = 4 << 20;
+
+/// What the factory is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port; 0 takes a free one.
+    pub port: u16,
+    /// How long things take.
+    pub delays: Delays,
+}
+
+/// A running factory; dropping it stops it.
+pub struct Factory {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    stopped: CancellationToken,
+}
+
+struct Shared {
+    world: Mutex<World>,
+    delays: Delays,
+    count: AtomicU64,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Factory {
+    fn drop(&mut self) {
+        self.stopped.cancel();
+    }
+}
+
+impl Factory {
+    /// Starts a factory on the current runtime.
+    pub fn start(settings: Settings) -> anyhow::Result<Self> {
+        let wanted = SocketAddr::new(settings.address, settings.port);
+        let listener = std::net::TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared { world: Mutex::default(), delays: settings.delays, count: AtomicU64::new(0) });
+        let stopped = CancellationToken::new();
+        let app = Router::new().fallback(handle).with_state(Arc::clone(&shared));
+        let server = axum::serve(TcpListener::from_std(listener)?, app);
+        let stop = stopped.clone();
+        tokio::spawn(async move {
+            // The server ends by itself only if its listener breaks; then its clients notice.
+            let _ended = server.with_graceful_shutdown(async move { stop.cancelled().await }).await;
+        });
+        Ok(Self { shared, address, stopped })
+    }
+
+    /// `http://address:port`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Canonical texts of the schematics that were registered, by ID.
+    pub fn schematics(&self) -> BTreeMap<String, String> {
+        self.shared.world().schematics()
+    }
+
+    /// Every request so far: method and path.
+    pub fn requests(&self) -> Vec<(String, String)> {
+        self.shared.world().requests.clone()
+    }
+
+    /// Fails the next request whose path holds this text.
+    pub fn fail_next(&self, path: &str, status: u16, text: &str) {
+        self.shared.world().failures.push((path.to_owned(), status, text.to_owned()));
+    }
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_LIMIT).await else { return plain(StatusCode::BAD_REQUEST) };
+    let answer = shared.world().answer(head.method.as_str(), head.uri.path(), &body);
+    if answer.built && !shared.delays.build.is_zero() {
+        tokio::time::sleep(shared.delays.build).await;
+    }
+    let id = head.headers.get("x-request-id").cloned().or_else(|| {
+        let count = shared.count.fetch_add(1, Ordering::Relaxed);
+        HeaderValue::from_str(&format!("00000000-0000-4000-8000-{count:012x}")).ok()
+    });
+    response(answer, id, head.method == http::Method::HEAD)
+}
+
+fn plain(status: StatusCode) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
+}
+
+fn response(answer: Answer, id: Option<HeaderValue>, head: bool) -> Response {
+    let mut response = plain(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    let headers = response.headers_mut();
+    headers.insert("server", HeaderValue::from_static("Image Factory v1.5.0"));
+    headers.extend(id.map(|id| (HeaderName::from_static("x-request-id"), id)));
+    headers.insert("content-length", HeaderValue::from(answer.body.len()));
+    for (name, value) in answer.headers {
+        headers.extend(HeaderValue::from_str(&value).ok().map(|value| (HeaderName::from_static(name), value)));
+    }
+    *response.body_mut() = if head { Body::empty() } else { Body::from(answer.body) };
+    response
+}
