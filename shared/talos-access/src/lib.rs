@@ -16,4 +16,4 @@ pub use credentials::Credentials;
 pub use failure::failure;
 pub use flags::{InsecureFlags, TalosFlags};
 pub use meeting::{Met, address, meet};
-pub use waiting::{until, until_for};
+pub use waiting::{attempt, until, until_for};

@@ -85,3 +85,12 @@ impl Teller {
         }
     }
 }
+
+/// What a call's outcome is to one who waits: an error that may pass is worth another try.
+pub fn attempt<T>(outcome: Result<T, talos_client::Error>) -> Attempt<T, Failure> {
+    match outcome {
+        Ok(value) => Attempt::Ready(value),
+        Err(error) if error.class() == talos_client::Class::Retry => Attempt::NotYet(error.chain()),
+        Err(error) => Attempt::Failed(crate::failure(&error)),
+    }
+}

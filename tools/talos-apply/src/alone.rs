@@ -1,0 +1,81 @@
+//! Working from flags: a machine config and the addresses of nodes.
+
+use std::{io::Read, path::Path};
+
+use machine_config::{patch, yaml::Dialect};
+use record::{Exit, Failure, Role};
+use step::Source;
+
+use crate::{args::Args, plan::Wanted};
+
+/// Reads the machine config that `-f` names, patched, and makes records of the nodes.
+pub(crate) fn prepare(args: &Args) -> Result<(Wanted, Source), Failure> {
+    let name = args.flags.file.as_deref().ok_or_else(|| {
+        usage("which machine config?".to_owned()).hint("-f names the file; `-f -` reads it from stdin")
+    })?;
+    let text = read(name)?;
+    let wanted = Wanted::read(patched(text, &args.patches)?, None).map_err(|error| {
+        Failure::from(error).hint("with -n, -f takes a machine config; --only names nodes of a cluster file")
+    })?;
+    let role = wanted.role;
+    Ok((wanted, records(args, role)?))
+}
+
+fn records(args: &Args, role: Role) -> Result<Source, Failure> {
+    let alone = talos_access::alone(&args.talos, role)?;
+    Ok(Source::Records(Box::new(alone.cluster), alone.nodes))
+}
+
+fn read(name: &str) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let result = if name == "-" {
+        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
+    } else {
+        std::fs::read(Path::new(name)).map(|read| bytes = read)
+    };
+    result.map_err(|error| usage(format!("{name}: {error}")))?;
+    String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Unusable, "machine-config", format!("{name}: not UTF-8")))
+}
+
+/// Without patches the config stays as it is, to the byte.
+fn patched(text: String, patches: &[String]) -> Result<String, Failure> {
+    if patches.is_empty() {
+        return Ok(text);
+    }
+    let unusable = |what: &str, error: &dyn std::error::Error| {
+        Failure::caused(Exit::Unusable, "machine-config", format!("--config-patch {what}"), error)
+    };
+    let mut read = Vec::new();
+    for text in patches {
+        let file = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
+        read.push(patch::argument(text, file).map_err(|error| unusable("can't be read", &error))?);
+    }
+    let config = machine_config::load(&text).map_err(|error| unusable("has nothing to patch", &error))?;
+    let config = patch::apply(&config, &read).map_err(|error| unusable("can't be applied", &error))?;
+    Ok(config.text(Dialect::V3))
+}
+
+fn usage(message: String) -> Failure {
+    Failure::new(Exit::Usage, "usage", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "version: v1alpha1 # by hand\nmachine:\n    type: worker\n    token: abc\n";
+
+    #[test]
+    fn a_config_without_patches_is_sent_as_it_was_written() {
+        assert_eq!(patched(CONFIG.to_owned(), &[]).expect("a config"), CONFIG);
+    }
+
+    #[test]
+    fn patches_are_merged_in_order() {
+        let patches = ["machine: {nodeLabels: {a: b}}".to_owned(), "machine: {nodeLabels: {a: c}}".to_owned()];
+
+        let text = patched(CONFIG.to_owned(), &patches).expect("a config");
+
+        assert!(text.contains("a: c") && !text.contains("a: b"), "{text}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Is it the machine that was meant?
+
+use record::status::Vm;
+use talos_client::{Fingerprint, Link};
+
+use crate::error::Error;
+
+/// What a machine's identity says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Match {
+    /// It is the one, or nothing is known that it could be compared with.
+    Same,
+    /// It doesn't say yet who it is.
+    NotYet,
+    /// Its UUID is another one; its network cards decide, for the UUID can be overridden on the node.
+    AskCards,
+}
+
+/// Compares the UUID that a node shows with that of the VM, where there is one.
+pub(crate) fn by_uuid(vm: Option<&Vm>, uuid: Option<&str>) -> Match {
+    match (vm.map(|vm| vm.uuid.as_str()).filter(|uuid| !uuid.is_empty()), uuid) {
+        (None, _) => Match::Same,
+        (Some(_), None) => Match::NotYet,
+        (Some(wanted), Some(found)) if wanted.eq_ignore_ascii_case(found) => Match::Same,
+        (Some(_), Some(_)) => Match::AskCards,
+    }
+}
+
+/// Compares the cards of a node whose UUID differs with those of the VM.
+pub(crate) fn by_cards(vm: &Vm, uuid: &str, links: &[Link]) -> Result<(), Error> {
+    let known = |mac: &str| vm.macs.iter().any(|wanted| wanted.eq_ignore_ascii_case(mac));
+    if links.iter().any(|link| link.physical && known(&link.mac)) {
+        return Ok(());
+    }
+    Err(Error::OtherMachine { found: uuid.to_owned(), wanted: vm.uuid.clone() })
+}
+
+/// Compares the fingerprint that a node in maintenance shows with those that are known, where there are any.
+pub(crate) fn by_fingerprint(pins: &[Fingerprint], found: Fingerprint) -> Result<(), Error> {
+    if pins.is_empty() || pins.contains(&found) {
+        return Ok(());
+    }
+    let given = pins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Err(Error::OtherFingerprint { found: found.to_string(), given })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vm() -> Vm {
+        Vm { uuid: "aaaa-01".to_owned(), macs: vec!["BC:24:11:00:00:01".to_owned()], ..Vm::default() }
+    }
+
+    fn card(mac: &str) -> Link {
+        Link { name: "eth0".to_owned(), mac: mac.to_owned(), physical: true, up: true }
+    }
+
+    #[test]
+    fn a_machine_is_known_by_its_uuid_in_any_case() {
+        assert_eq!(by_uuid(Some(&vm()), Some("AAAA-01")), Match::Same);
+        assert_eq!(by_uuid(Some(&vm()), None), Match::NotYet);
+        assert_eq!(by_uuid(Some(&vm()), Some("bbbb-02")), Match::AskCards);
+    }
+
+    #[test]
+    fn a_machine_of_unknown_origin_is_not_compared() {
+        assert_eq!(by_uuid(None, Some("bbbb-02")), Match::Same);
+        assert_eq!(by_uuid(Some(&Vm::default()), None), Match::Same);
+    }
+
+    #[test]
+    fn a_machine_with_another_uuid_and_a_card_of_the_vm_is_the_vm() {
+        assert!(by_cards(&vm(), "bbbb-02", &[card("bc:24:11:00:00:01")]).is_ok());
+
+        let error = by_cards(&vm(), "bbbb-02", &[card("bc:24:11:00:00:02")]).expect_err("another machine");
+        assert_eq!(error.to_string(), "the machine there has the UUID bbbb-02, but the VM has aaaa-01");
+    }
+
+    #[test]
+    fn a_fingerprint_is_only_compared_where_one_is_known() {
+        let found: Fingerprint = "pnduMqbUZ/sQyDW1o4kP6c1u1PoB2gRQu8KEV38guAM=".parse().expect("a fingerprint");
+        let other: Fingerprint = "AAAAMqbUZ/sQyDW1o4kP6c1u1PoB2gRQu8KEV38guAM=".parse().expect("a fingerprint");
+
+        assert!(by_fingerprint(&[], found).is_ok());
+        assert!(by_fingerprint(&[other, found], found).is_ok());
+        assert!(by_fingerprint(&[other], found).is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! What is wanted of a node, and whether that may be done to it.
+
+use machine_config::{Config, MachineType, value::Map, value::Value, yaml::Dialect};
+use record::Role;
+
+use crate::error::Error;
+
+/// The config that a node is to run.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) text: String,
+    pub(crate) config: Config,
+    pub(crate) role: Role,
+}
+
+/// What of a cluster's file a running node is compared with; empty where nothing is said.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Versions {
+    pub(crate) talos: String,
+    pub(crate) kubernetes: String,
+}
+
+impl Wanted {
+    /// Reads the config of a node with this role; without one, the config tells it.
+    pub(crate) fn read(text: String, role: Option<Role>) -> Result<Self, Error> {
+        let config = machine_config::load(&text)?;
+        let found = role_of(&config)?;
+        match role {
+            Some(role) if role != found => Err(Error::OtherRole { config: found.to_string(), node: role.to_string() }),
+            _ => Ok(Self { text, config, role: found }),
+        }
+    }
+
+    /// Whether the node runs this config already: to the byte, or in other words.
+    pub(crate) fn is_run_by(&self, running: &str) -> bool {
+        running == self.text || machine_config::load(running).is_ok_and(|running| is_same(&running, &self.config))
+    }
+}
+
+fn role_of(config: &Config) -> Result<Role, Error> {
+    match config.machine_type() {
+        Some(MachineType::ControlPlane) => Ok(Role::ControlPlane),
+        Some(MachineType::Worker) => Ok(Role::Worker),
+        None => {
+            let word = config.legacy(&["machine", "type"]).and_then(Value::as_text).unwrap_or_default();
+            Err(Error::MachineType(word.to_owned()))
+        }
+    }
+}
+
+fn is_same(a: &Config, b: &Config) -> bool {
+    a.text(Dialect::V3) == b.text(Dialect::V3)
+}
+
+/// Refuses to change a running node into something else: another role, another cluster, another version.
+pub(crate) fn may_change(
+    wanted: &Wanted,
+    running: &Config,
+    versions: &Versions,
+    running_talos: Option<&str>,
+) -> Result<(), Error> {
+    let role = role_of(running)?;
+    if role != wanted.role {
+        return Err(Error::RoleChange { running: role.to_string(), wanted: wanted.role.to_string() });
+    }
+    if let (Some(running), Some(wanted)) = (running.cluster_name(), wanted.config.cluster_name())
+        && running != wanted
+    {
+        return Err(Error::OtherCluster { running: running.to_owned(), wanted: wanted.to_owned() });
+    }
+    same_versions(wanted, running, versions, running_talos)
+}
+
+/// The file's versions must be those that run: a config with another one would upgrade in passing, or lie.
+fn same_versions(
+    wanted: &Wanted,
+    running: &Config,
+    versions: &Versions,
+    running_talos: Option<&str>,
+) -> Result<(), Error> {
+    if let Some(talos) = running_talos.filter(|talos| !versions.talos.is_empty() && *talos != versions.talos) {
+        return Err(Error::TalosVersion { running: talos.to_owned(), wanted: versions.talos.clone() });
+    }
+    let wanted = wanted.config.kubernetes_version().unwrap_or(&versions.kubernetes);
+    match running.kubernetes_version() {
+        Some(running) if !versions.talos.is_empty() && !wanted.is_empty() && running != wanted => {
+            Err(Error::KubernetesVersion { running: running.to_owned(), wanted: wanted.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What differs, a line each: `~ machine.sysctls`, `+ HostnameConfig`, `- LinkConfig/eth0`. Only places are named, no
+/// values, for many values are secret.
+pub(crate) fn differences(running: &Config, wanted: &Config) -> Vec<String> {
+    let find = |config: &Config, identity| {
+        config
+            .documents()
+            .iter()
+            .find(|document| document.identity() == identity)
+            .map(|document| document.fields.clone())
+    };
+    let mut lines = Vec::new();
+    for document in wanted.documents() {
+        let identity = document.identity();
+        match find(running, identity.clone()) {
+            None => lines.push(format!("+ {identity}")),
+            Some(fields) => {
+                let prefix = if document.kind.is_legacy() { String::new() } else { format!("{identity} ") };
+                places(&fields, &document.fields, &prefix, &mut lines);
+            }
+        }
+    }
+    let gone = running.documents().iter().map(machine_config::Document::identity);
+    lines.extend(gone.filter(|identity| find(wanted, identity.clone()).is_none()).map(|gone| format!("- {gone}")));
+    lines
+}
+
+fn places(running: &Map, wanted: &Map, prefix: &str, lines: &mut Vec<String>) {
+    for (key, value) in wanted.iter() {
+        match (running.get(key), value) {
+            (None, _) => lines.push(format!("+ {prefix}{key}")),
+            (Some(Value::Map(a)), Value::Map(b)) => places(a, b, &format!("{prefix}{key}."), lines),
+            (Some(a), b) if a != b => lines.push(format!("~ {prefix}{key}")),
+            _ => {}
+        }
+    }
+    let gone = running.iter().filter(|(key, _)| wanted.get(key).is_none());
+    lines.extend(gone.map(|(key, _)| format!("- {prefix}{key}")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(kind: &str, extra: &str) -> String {
+        format!(
+            "version: v1alpha1\nmachine:\n    type: {kind}\n    token: abc\n    kubelet:\n        image: ghcr.io/siderolabs/kubelet:v1.36.3\n{extra}cluster:\n    clusterName: lab\n    controlPlane:\n        endpoint: https://10.0.0.10:6443\n"
+        )
+    }
+
+    fn wanted(text: String) -> Wanted {
+        Wanted::read(text, None).expect("a machine config")
+    }
+
+    fn check(running: &str, wanted: &Wanted, talos: &str) -> Result<(), String> {
+        let running = machine_config::load(running).expect("a machine config");
+        let versions = Versions { talos: "v1.13.9".to_owned(), kubernetes: String::new() };
+        may_change(wanted, &running, &versions, Some(talos)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_config_for_another_role_is_refused() {
+        let error = Wanted::read(config("worker", ""), Some(Role::ControlPlane)).expect_err("the wrong role");
+
+        assert_eq!(error.to_string(), "the machine config is for a worker, but the node is a controlplane");
+    }
+
+    #[test]
+    fn the_same_config_in_other_words_is_the_same() {
+        let text = config("worker", "");
+        let commented = format!("# written by hand\n{}", text.replace("token: abc", "token: \"abc\""));
+
+        assert!(wanted(text).is_run_by(&commented));
+    }
+
+    #[test]
+    fn a_running_node_keeps_its_role_cluster_and_versions() {
+        let wanted = wanted(config("controlplane", ""));
+        let running = config("controlplane", "");
+
+        assert_eq!(check(&running, &wanted, "v1.13.9"), Ok(()));
+        let worker = check(&config("worker", ""), &wanted, "v1.13.9");
+        assert_eq!(worker, Err("the node runs as a worker, but the machine config is for a controlplane".to_owned()));
+        let other = check(&running.replace("clusterName: lab", "clusterName: prod"), &wanted, "v1.13.9");
+        assert_eq!(other, Err("the node is of cluster `prod`, but the machine config is for `lab`".to_owned()));
+        let talos = check(&running, &wanted, "v1.13.8");
+        assert_eq!(talos, Err("the node runs Talos v1.13.8, but the file says v1.13.9".to_owned()));
+        let kubernetes = check(&running.replace("v1.36.3", "v1.36.2"), &wanted, "v1.13.9");
+        assert_eq!(kubernetes, Err("the node runs Kubernetes v1.36.2, but the file says v1.36.3".to_owned()));
+    }
+
+    #[test]
+    fn differences_name_places_but_never_values() {
+        let running = machine_config::load(&config("worker", "")).expect("a machine config");
+        let text = config("worker", "    nodeLabels:\n        zone: a\n").replace("token: abc", "token: secret");
+        let wanted = machine_config::load(&format!(
+            "{text}---\napiVersion: v1alpha1\nkind: HostnameConfig\nauto: \"off\"\nhostname: w-1\n"
+        ))
+        .expect("a machine config");
+
+        let lines = differences(&running, &wanted);
+
+        assert_eq!(lines, ["~ machine.token", "+ machine.nodeLabels", "+ HostnameConfig"]);
+    }
+}

@@ -1,0 +1,180 @@
+//! The step.
+
+use record::{
+    Change, Failure, Node, Role,
+    spec::ClusterSpec,
+    status::{self, Applied},
+    table::Row,
+};
+use step::{Job, Need, Run, Source, Step, Stop, Written};
+use talos_access::Credentials;
+use talos_client::Fingerprint;
+
+use crate::{
+    alone,
+    args::Args,
+    change::Allowed,
+    delivery::{Delivery, Sight},
+    error::Error,
+    plan::{Versions, Wanted},
+    turns::Turns,
+};
+
+/// Delivers machine configs.
+pub(crate) struct Apply {
+    allowed: Allowed,
+    credentials: Credentials,
+    turns: Turns,
+    alone: Option<Alone>,
+}
+
+/// What is different without a stream.
+struct Alone {
+    wanted: Wanted,
+    insecure: bool,
+    pins: Vec<Fingerprint>,
+}
+
+impl Step for Apply {
+    type Args = Args;
+
+    fn row() -> &'static Row {
+        record::table::row("talos-apply").expect("the table has every step")
+    }
+
+    fn flags(args: &Args) -> &step::Flags {
+        &args.flags
+    }
+
+    fn prepare(args: Args) -> Result<Job<Self>, Failure> {
+        let (alone, source) = if args.talos.is_alone() {
+            let (wanted, source) = alone::prepare(&args)?;
+            let (insecure, pins) = (args.insecure.insecure, args.insecure.cert_fingerprints.clone());
+            (Some(Alone { wanted, insecure, pins }), source)
+        } else {
+            refuse_lone_flags(&args)?;
+            (None, Source::Input)
+        };
+        let allowed = Allowed { mode: args.api_mode(), reboot: args.reboot };
+        let credentials = Credentials::of_context(args.talos.context);
+        Ok(Job::Stream(Self { allowed, credentials, turns: Turns::default(), alone }, source))
+    }
+
+    async fn node(&self, run: Run, node: &Node) -> Result<Written, Stop> {
+        let Some(delivery) = self.delivery(&run, node).await? else { return Ok(planned(node)) };
+        if run.is_dry_run() {
+            return self.plan(&delivery).await;
+        }
+        match delivery.until_seen().await? {
+            Sight::Same => Ok(delivery.unchanged()),
+            Sight::Bare(_) if self.is_strict() => Err(Failure::from(Error::Maintenance).into()),
+            Sight::Bare(found) => delivery.first(found).await,
+            Sight::Differs(found, lines) => delivery.change(found, lines, self.allowed, &self.turns).await,
+        }
+    }
+}
+
+impl Apply {
+    /// Everything that the delivery needs; `None` if a dry run has only planned it.
+    async fn delivery<'a>(&self, run: &'a Run, node: &'a Node) -> Result<Option<Delivery<'a>>, Stop> {
+        let Some(wanted) = self.wanted(run, node)? else { return Ok(None) };
+        let identity = match &self.alone {
+            Some(alone) if alone.insecure => None,
+            _ => match self.credentials.get(run).await? {
+                Some(identity) => Some(identity),
+                None => return Ok(None),
+            },
+        };
+        if run.is_dry_run() && node.address().is_none() {
+            return Ok(None);
+        }
+        let vm: Option<status::Vm> = run.want(node, "vm")?;
+        let address = talos_access::address(run, node)?;
+        let pins = self.pins(vm.as_ref())?;
+        let versions = versions(&run.cluster().typed_spec()?, &wanted);
+        Ok(Some(Delivery { run, node, address, identity, pins, vm, wanted, versions }))
+    }
+
+    /// The config that the record refers to; `None` if a dry run has only planned it.
+    fn wanted(&self, run: &Run, node: &Node) -> Result<Option<Wanted>, Stop> {
+        if let Some(alone) = &self.alone {
+            return Ok(Some(alone.wanted.clone()));
+        }
+        let Need::Here(config) = run.need::<status::Config>(node, "config")? else { return Ok(None) };
+        let bytes = read(run, &config)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::new(record::Exit::Unusable, "machine-config", "the machine config is not UTF-8"))?;
+        let role = if node.is_control_plane() { Role::ControlPlane } else { Role::Worker };
+        Ok(Some(Wanted::read(text, Some(role)).map_err(Failure::from)?))
+    }
+
+    fn pins(&self, vm: Option<&status::Vm>) -> Result<Vec<Fingerprint>, Failure> {
+        if let Some(alone) = &self.alone {
+            return Ok(alone.pins.clone());
+        }
+        let known = vm.map(|vm| vm.fingerprints.as_slice()).unwrap_or_default();
+        let read = known.iter().map(|text| text.parse::<Fingerprint>()).collect::<Result<_, _>>();
+        read.map_err(|error| Failure::new(record::Exit::Unusable, "fingerprint", error.to_string()))
+    }
+
+    /// Whether a node in maintenance may not be configured: talosctl wants `--insecure` for that.
+    fn is_strict(&self) -> bool {
+        self.alone.as_ref().is_some_and(|alone| !alone.insecure)
+    }
+
+    /// Says what would be done, from one look at the node.
+    async fn plan(&self, delivery: &Delivery<'_>) -> Result<Written, Stop> {
+        use patience::Attempt;
+        match delivery.look().await {
+            Attempt::Ready(Sight::Same) => Ok(delivery.unchanged()),
+            Attempt::Ready(Sight::Bare(_)) if self.is_strict() => Err(Failure::from(Error::Maintenance).into()),
+            Attempt::Ready(Sight::Differs(found, lines)) => {
+                delivery.change(found, lines, self.allowed, &self.turns).await
+            }
+            Attempt::Ready(Sight::Bare(_)) | Attempt::NotYet(_) => Ok(planned(delivery.node)),
+            Attempt::Failed(failure) => Err(failure.into()),
+        }
+    }
+}
+
+/// The field of a node that nothing has been done to yet.
+fn planned(node: &Node) -> Written {
+    let address = node.address().unwrap_or_default().to_owned();
+    let applied = Applied { address, fingerprint: None, outcome: "applied".to_owned(), verified: false };
+    Written::field("applied", &applied, Change::Pending)
+}
+
+fn read(run: &Run, config: &status::Config) -> Result<Vec<u8>, Failure> {
+    if let Some(text) = &config.inline {
+        if step::sha256(text.as_bytes()) == config.sha256 {
+            return Ok(text.clone().into_bytes());
+        }
+        let message = "the machine config in the record was changed (its SHA-256 differs)";
+        return Err(Failure::new(record::Exit::Unusable, "digest-mismatch", message));
+    }
+    let file = config.file.as_deref().ok_or_else(|| {
+        Failure::new(record::Exit::Unusable, "missing-need", "status.config has neither `file` nor `inline`")
+    })?;
+    run.products()?.read_exactly(file, &config.sha256)
+}
+
+fn versions(spec: &ClusterSpec, wanted: &Wanted) -> Versions {
+    let kubernetes = spec.kubernetes.version.clone();
+    let kubernetes = kubernetes.or_else(|| wanted.config.kubernetes_version().map(str::to_owned));
+    Versions { talos: spec.talos.version.clone(), kubernetes: kubernetes.unwrap_or_default() }
+}
+
+/// Flags that mean nothing to a stream are refused rather than dropped.
+fn refuse_lone_flags(args: &Args) -> Result<(), Failure> {
+    let lone = [
+        ("--insecure", args.insecure.insecure),
+        ("--cert-fingerprint", !args.insecure.cert_fingerprints.is_empty()),
+        ("--config-patch", !args.patches.is_empty()),
+        ("--talosconfig", args.talos.talosconfig.is_some()),
+    ];
+    match lone.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Failure::new(record::Exit::Usage, "usage", format!("{flag} needs -n"))
+            .hint("in the pipe, credentials, patches and fingerprints come with the records")),
+        None => Ok(()),
+    }
+}
