@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The Kubernetes API of the lab's clusters.
+//!
+//! Each etcd holds a [`Store`] of objects; the API servers of its control planes answer from it. Requests are decided
+//! by pure functions on the store ([`answer`]); a thin layer speaks TLS and HTTP. Nodes come and get ready as kubelets
+//! report them, everything else is there so that `kubectl` feels at home.
+
+mod answer;
+mod discovery;
+mod node;
+mod objects;
+mod patch;
+mod request;
+mod resources;
+mod selector;
+mod server;
+mod status;
+mod store;
+mod table;
+
+pub(crate) use answer::{Answer, User, answer, events, timestamp};
+pub(crate) use node::{Report, allowed_label};
+pub(crate) use request::Request;
+pub(crate) use server::respond;
+pub(crate) use store::Store;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,178 @@
-//! Placeholder.
+//! Talos nodes: what boots on the machines of the lab.
+//!
+//! A [`Talos`] holds every node of a lab as one state machine ([`world`]) that knows nothing of sockets. A driver lets
+//! time pass for it and keeps open exactly those ports that its nodes would: the Talos API on port 50000 of each
+//! node's own loopback address, the Kubernetes API on 6443, both on shared addresses too. A call is answered from the
+//! world, so nothing is canned: what one client does, the next one sees.
+
+mod config;
+mod events;
+mod faults;
+mod handle;
+mod machines;
+mod net;
+mod node;
+mod pki;
+mod resources;
+mod rpc;
+mod version;
+mod world;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+use time::OffsetDateTime;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+pub use handle::NodeHandle;
+pub use node::{Counts, Stage};
+
+pub(crate) use world::{Id, World};
+
+use crate::delays::Delays;
+
+/// What a lab's nodes are made with.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Loopback network of the lab, `127.80.3.0/24`; DHCP hands out its hosts from the hundredth up.
+    pub subnet: Ipv4Net,
+    /// How long things take.
+    pub delays: Delays,
+}
+
+/// All Talos nodes of a lab.
+pub struct Talos {
+    world: Mutex<World>,
+    started: Instant,
+    wake: Arc<Notify>,
+    changes: watch::Sender<u64>,
+    /// One channel a node, in the order of their places.
+    channels: Mutex<Vec<watch::Sender<u64>>>,
+    certificates: net::Certificates,
+}
+
+impl Talos {
+    /// Makes a lab without nodes; they come when machines are switched on.
+    ///
+    /// # Panics
+    ///
+    /// Must be called inside a tokio runtime, on which everything will run.
+    pub fn new(settings: Settings) -> Arc<Self> {
+        let now = OffsetDateTime::now_utc();
+        let seed = getrandom::u64().unwrap_or_else(|_| now.unix_timestamp_nanos() as u64);
+        let talos = Arc::new(Self {
+            world: Mutex::new(World::new(settings.delays, settings.subnet, seed, now)),
+            started: Instant::now(),
+            wake: Arc::default(),
+            changes: watch::Sender::new(0),
+            channels: Mutex::default(),
+            certificates: net::Certificates::default(),
+        });
+        tokio::spawn(net::drive(Arc::downgrade(&talos), Arc::clone(&talos.wake)));
+        talos
+    }
+
+    /// A node by the name of its VM, its host name, its UUID or one of its addresses.
+    pub fn node(self: &Arc<Self>, name: &str) -> Option<NodeHandle> {
+        let id = self.read(|world| {
+            let address = name.parse::<IpAddr>().ok().and_then(|address| world.at_address(address));
+            let named = |id: &Id| world.nodes[*id].machine.name == name || world.nodes[*id].hostname().0 == name;
+            address.or_else(|| world.find(name)).or_else(|| (0..world.nodes.len()).find(named))
+        })?;
+        Some(NodeHandle::new(Arc::clone(self), id))
+    }
+
+    /// Every node that was ever switched on, in the order of their first boots.
+    pub fn nodes(self: &Arc<Self>) -> Vec<NodeHandle> {
+        let count = self.read(|world| world.nodes.len());
+        (0..count).map(|id| NodeHandle::new(Arc::clone(self), id)).collect()
+    }
+
+    /// How many separate etcd clusters exist of a Kubernetes cluster; more than one is a catastrophe.
+    pub fn etcd_clusters(&self, cluster: &str) -> usize {
+        self.read(|world| world.etcds.iter().filter(|etcd| etcd.name == cluster).count())
+    }
+
+    /// The node that holds a shared address at the moment.
+    pub fn holder(self: &Arc<Self>, shared: IpAddr) -> Option<NodeHandle> {
+        let id = self.read(|world| world.shared.get(&shared).copied())?;
+        Some(NodeHandle::new(Arc::clone(self), id))
+    }
+
+    /// A number that grows with every change of any node.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Waits until a condition on the lab holds; says whether it did within the bound.
+    pub async fn until(self: &Arc<Self>, bound: Duration, condition: impl Fn(&Arc<Self>) -> bool) -> bool {
+        let mut changes = self.changes();
+        let wait = async {
+            while !condition(self) {
+                if changes.changed().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(bound, wait).await.unwrap_or(false)
+    }
+
+    /// Asks the world as it is.
+    pub(crate) fn read<R>(&self, ask: impl FnOnce(&World) -> R) -> R {
+        ask(&self.lock())
+    }
+
+    /// Lets something happen in the world, and whatever follows from it without delay.
+    pub(crate) fn update<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        let result = {
+            let mut world = self.lock();
+            world.advance(self.started.elapsed());
+            let result = act(&mut world);
+            let now = world.now;
+            world.advance(now);
+            result
+        };
+        self.wake.notify_one();
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes of one node.
+    pub(crate) fn watch_node(&self, id: Id) -> watch::Receiver<u64> {
+        self.channel(id).subscribe()
+    }
+
+    fn channel(&self, id: Id) -> watch::Sender<u64> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if channels.len() <= id {
+            channels.resize_with(id + 1, || watch::Sender::new(0));
+        }
+        channels[id].clone()
+    }
+
+    /// Tells those who wait that nodes have changed.
+    fn publish(&self, changed: impl IntoIterator<Item = Id>) {
+        for id in changed {
+            self.channel(id).send_modify(|count| *count += 1);
+        }
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+impl Drop for Talos {
+    fn drop(&mut self) {
+        self.wake.notify_one();
+    }
+}

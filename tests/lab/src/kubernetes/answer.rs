@@ -1,0 +1,346 @@
+//! What the API answers to a request, decided on the store alone.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::request::{Request, Target};
+use super::resources::{self, Resource};
+use super::selector::Selector;
+use super::store::{Change, Store};
+use super::{discovery, patch, status, table};
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum User {
+    /// Nobody said.
+    Anonymous,
+    /// A client certificate of another authority, or an expired one.
+    Invalid,
+    /// A certificate with a name and groups.
+    Known { name: String, groups: Vec<String> },
+}
+
+/// The reply.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    Whole {
+        code: u16,
+        content_type: &'static str,
+        body: Vec<u8>,
+    },
+    /// A stream of what happens after a version; events of the state so far come first.
+    Watch {
+        first: Vec<Value>,
+        after: u64,
+    },
+}
+
+impl Answer {
+    pub(super) fn json(code: u16, body: &Value) -> Self {
+        Self::Whole { code, content_type: "application/json", body: body.to_string().into_bytes() }
+    }
+
+    fn text(text: &str) -> Self {
+        let content_type = "text/plain; charset=utf-8";
+        Self::Whole { code: 200, content_type, body: text.as_bytes().to_vec() }
+    }
+}
+
+/// Answers a request on a cluster; `server` is the version of the API server.
+pub(crate) fn answer(store: &mut Store, user: &User, request: &Request, server: &str, now: OffsetDateTime) -> Answer {
+    let path = request.path.trim_end_matches('/');
+    if matches!(path, "/healthz" | "/livez" | "/readyz") {
+        return health(path, request);
+    }
+    match user {
+        User::Anonymous | User::Invalid => return status::unauthorized(),
+        User::Known { name, groups } if !groups.iter().any(|group| group == "system:masters") => {
+            return refused(request, name);
+        }
+        User::Known { .. } => {}
+    }
+    match path {
+        "/version" => Answer::json(200, &version(server)),
+        "/api" => discover(request, true),
+        "/apis" => discover(request, false),
+        _ => object_or_group(store, request, now),
+    }
+}
+
+fn health(path: &str, request: &Request) -> Answer {
+    match request.query.contains_key("verbose") {
+        true => {
+            Answer::text(&format!("[+]ping ok\n[+]log ok\n[+]etcd ok\n{} check passed\n", path.trim_start_matches('/')))
+        }
+        false => Answer::text("ok"),
+    }
+}
+
+fn refused(request: &Request, user: &str) -> Answer {
+    let verb = verb(request);
+    let target = request.target();
+    let resource = target.and_then(|t| resources::find(t.group, t.version, t.plural));
+    status::forbidden(user, verb, resource, &request.path)
+}
+
+fn verb(request: &Request) -> &'static str {
+    let named = request.target().is_some_and(|target| target.name.is_some());
+    match (request.method.as_str(), named) {
+        ("POST", _) => "create",
+        ("PUT", _) => "update",
+        ("PATCH", _) => "patch",
+        ("DELETE", true) => "delete",
+        ("DELETE", false) => "deletecollection",
+        _ if request.flag("watch") => "watch",
+        (_, true) => "get",
+        (_, false) => "list",
+    }
+}
+
+fn version(server: &str) -> Value {
+    let plain = server.trim_start_matches('v');
+    let mut parts = plain.split('.');
+    json!({
+        "major": parts.next().unwrap_or_default(),
+        "minor": parts.next().unwrap_or_default(),
+        "gitVersion": server,
+        "gitCommit": "0000000000000000000000000000000000000000",
+        "gitTreeState": "clean",
+        "buildDate": "2026-07-15T00:00:00Z",
+        "goVersion": "go1.26.4",
+        "compiler": "gc",
+        "platform": "linux/amd64",
+    })
+}
+
+fn discover(request: &Request, core: bool) -> Answer {
+    if let Some(version) = request.aggregated() {
+        let body = discovery::aggregated(core, version).to_string().into_bytes();
+        let content_type = match version {
+            "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+            _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+        };
+        return Answer::Whole { code: 200, content_type, body };
+    }
+    match core {
+        true => Answer::json(200, &discovery::versions("kubernetes.default.svc:443")),
+        false => Answer::json(200, &discovery::group_list()),
+    }
+}
+
+fn object_or_group(store: &mut Store, request: &Request, now: OffsetDateTime) -> Answer {
+    let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+    let found = match parts.as_slice() {
+        ["api", version] => discovery::resource_list("", version),
+        ["apis", group] => discovery::one_group(group),
+        ["apis", group, version] => discovery::resource_list(group, version),
+        _ => None,
+    };
+    if let Some(body) = found {
+        return Answer::json(200, &body);
+    }
+    let Some(target) = request.target() else { return status::unknown_path() };
+    match resources::find(target.group, target.version, target.plural) {
+        Some(resource) => on_resource(store, request, &target, resource, now),
+        None => status::unknown_path(),
+    }
+}
+
+fn on_resource(
+    store: &mut Store,
+    request: &Request,
+    target: &Target<'_>,
+    resource: &Resource,
+    now: OffsetDateTime,
+) -> Answer {
+    let namespace = target.namespace.unwrap_or_default();
+    match (request.method.as_str(), target.name, target.subresource) {
+        ("GET", None, None) if request.flag("watch") => watch(store, request, target, resource, now),
+        ("GET", None, None) => list(store, request, target, resource, now),
+        ("GET", Some(name), None | Some("status")) => get(store, request, resource, namespace, name, now),
+        ("PATCH", Some(name), None | Some("status")) => change(store, request, resource, namespace, name, now),
+        ("PUT", Some(name), None | Some("status")) => replace(store, request, resource, namespace, name, now),
+        ("DELETE", Some(name), None) => delete(store, resource, namespace, name),
+        ("POST", Some(name), Some("eviction")) if resource.plural == "pods" => evict(store, resource, namespace, name),
+        (_, Some(_), Some(_)) => status::unknown_path(),
+        _ => status::method_not_allowed(),
+    }
+}
+
+fn selector(request: &Request) -> Selector {
+    Selector::new(request.text("labelSelector"), request.text("fieldSelector"))
+}
+
+fn list(store: &Store, request: &Request, target: &Target<'_>, resource: &Resource, now: OffsetDateTime) -> Answer {
+    let selector = selector(request);
+    let objects = store.list(resource.plural, target.namespace).filter(|object| selector.matches(object));
+    let objects: Vec<Value> = objects.cloned().collect();
+    let version = store.version.to_string();
+    if request.wants_table() {
+        return Answer::json(200, &table::table(resource, &objects, &version, now));
+    }
+    let body = json!({
+        "kind": format!("{}List", resource.kind),
+        "apiVersion": resource.group_version(),
+        "metadata": {"resourceVersion": version},
+        "items": objects,
+    });
+    Answer::json(200, &body)
+}
+
+fn get(
+    store: &Store,
+    request: &Request,
+    resource: &Resource,
+    namespace: &str,
+    name: &str,
+    now: OffsetDateTime,
+) -> Answer {
+    match store.get(resource.plural, namespace, name) {
+        None => status::not_found(resource, name),
+        Some(object) if request.wants_table() => {
+            let version = store.version.to_string();
+            Answer::json(200, &table::table(resource, std::slice::from_ref(object), &version, now))
+        }
+        Some(object) => Answer::json(200, object),
+    }
+}
+
+fn change(
+    store: &mut Store,
+    request: &Request,
+    resource: &Resource,
+    namespace: &str,
+    name: &str,
+    now: OffsetDateTime,
+) -> Answer {
+    let Some(mut object) = store.get(resource.plural, namespace, name).cloned() else {
+        return status::not_found(resource, name);
+    };
+    let merges = ["application/merge-patch+json", "application/strategic-merge-patch+json"];
+    if !merges.iter().any(|kind| request.content_type.starts_with(kind)) {
+        return status::unsupported_media_type();
+    }
+    let Ok(change) = serde_json::from_slice(&request.body) else {
+        return status::bad_request("the body of the request is not JSON");
+    };
+    patch::merge(&mut object, &change);
+    write(store, resource, object, namespace, name, now)
+}
+
+fn replace(
+    store: &mut Store,
+    request: &Request,
+    resource: &Resource,
+    namespace: &str,
+    name: &str,
+    now: OffsetDateTime,
+) -> Answer {
+    if store.get(resource.plural, namespace, name).is_none() {
+        return status::not_found(resource, name);
+    }
+    match serde_json::from_slice(&request.body) {
+        Ok(object) => write(store, resource, object, namespace, name, now),
+        Err(_) => status::bad_request("the body of the request is not JSON"),
+    }
+}
+
+fn write(
+    store: &mut Store,
+    resource: &Resource,
+    mut object: Value,
+    namespace: &str,
+    name: &str,
+    now: OffsetDateTime,
+) -> Answer {
+    object["metadata"]["name"] = json!(name);
+    store.put(resource.plural, object, &timestamp(now));
+    match store.get(resource.plural, namespace, name) {
+        Some(object) => Answer::json(200, object),
+        None => status::not_found(resource, name),
+    }
+}
+
+fn delete(store: &mut Store, resource: &Resource, namespace: &str, name: &str) -> Answer {
+    match store.remove(resource.plural, namespace, name) {
+        Some(object) => status::deleted(resource, name, &object["metadata"]["uid"]),
+        None => status::not_found(resource, name),
+    }
+}
+
+fn evict(store: &mut Store, resource: &Resource, namespace: &str, name: &str) -> Answer {
+    match store.remove(resource.plural, namespace, name) {
+        Some(_) => status::evicted(),
+        None => status::not_found(resource, name),
+    }
+}
+
+fn watch(store: &Store, request: &Request, target: &Target<'_>, resource: &Resource, now: OffsetDateTime) -> Answer {
+    let from = request.text("resourceVersion").and_then(|version| version.parse::<u64>().ok()).unwrap_or(0);
+    let initial = request.flag("sendInitialEvents");
+    if from > 0 && !initial {
+        return match store.changes(resource.plural, from) {
+            Some(_) => Answer::Watch { first: Vec::new(), after: from },
+            None => status::expired(),
+        };
+    }
+    let selector = selector(request);
+    let objects = store.list(resource.plural, target.namespace).filter(|object| selector.matches(object));
+    let mut first: Vec<Value> =
+        objects.map(|object| event(request, resource, "ADDED", object, store.version, now)).collect();
+    if initial {
+        first.push(bookmark(resource, store.version));
+    }
+    Answer::Watch { first, after: store.version }
+}
+
+/// Marks the end of the state so far.
+fn bookmark(resource: &Resource, version: u64) -> Value {
+    json!({
+        "type": "BOOKMARK",
+        "object": {
+            "kind": resource.kind,
+            "apiVersion": resource.group_version(),
+            "metadata": {
+                "resourceVersion": version.to_string(),
+                "annotations": {"k8s.io/initial-events-end": "true"},
+            },
+        },
+    })
+}
+
+fn event(
+    request: &Request,
+    resource: &Resource,
+    kind: &str,
+    object: &Value,
+    version: u64,
+    now: OffsetDateTime,
+) -> Value {
+    let object = match request.wants_table() {
+        true => table::table(resource, std::slice::from_ref(object), &version.to_string(), now),
+        false => object.clone(),
+    };
+    json!({"type": kind, "object": object})
+}
+
+/// What a watcher is told of changes after a version, and up to which version that goes.
+pub(crate) fn events(store: &Store, request: &Request, after: u64, now: OffsetDateTime) -> (Vec<Value>, u64) {
+    let target = request.target();
+    let resource = target.as_ref().and_then(|t| resources::find(t.group, t.version, t.plural));
+    let (Some(target), Some(resource)) = (target, resource) else { return (Vec::new(), after) };
+    let selector = selector(request);
+    let wanted = |change: &&Change| {
+        let namespace = change.object["metadata"]["namespace"].as_str();
+        target.namespace.is_none_or(|wanted| namespace == Some(wanted)) && selector.matches(&change.object)
+    };
+    let changes = store.changes(resource.plural, after).into_iter().flatten().filter(wanted);
+    let events = changes.map(|c| event(request, resource, c.event, &c.object, c.version, now)).collect();
+    (events, store.version.max(after))
+}
+
+/// The time as the API writes it.
+pub(crate) fn timestamp(now: OffsetDateTime) -> String {
+    let format = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    now.format(&format).unwrap_or_default()
+}

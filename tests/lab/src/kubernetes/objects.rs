@@ -1,0 +1,133 @@
+//! Objects that are there without anybody creating them: namespaces, the control plane's pods, the network's.
+
+use serde_json::{Value, json};
+
+use super::node::Report;
+
+/// What a fresh cluster holds: kind (plural) and object.
+pub(super) fn initial() -> Vec<(&'static str, Value)> {
+    let mut objects: Vec<(&str, Value)> = Vec::new();
+    for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+        objects.push(("namespaces", namespace(name)));
+    }
+    objects.push(("services", service("default", "kubernetes", "10.96.0.1", 443, 6443)));
+    objects.push(("services", service("kube-system", "kube-dns", "10.96.0.10", 53, 53)));
+    for name in ["kube-flannel", "kube-proxy"] {
+        objects.push(("daemonsets", daemon_set(name)));
+    }
+    objects.push(("deployments", deployment("coredns")));
+    objects
+}
+
+fn namespace(name: &str) -> Value {
+    json!({
+        "kind": "Namespace",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Active"},
+    })
+}
+
+fn service(namespace: &str, name: &str, address: &str, port: u16, target: u16) -> Value {
+    json!({
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": address,
+            "clusterIPs": [address],
+            "ports": [{"protocol": "TCP", "port": port, "targetPort": target}],
+        },
+        "status": {"loadBalancer": {}},
+    })
+}
+
+fn daemon_set(name: &str) -> Value {
+    json!({
+        "kind": "DaemonSet",
+        "apiVersion": "apps/v1",
+        "metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": name}},
+        "spec": {"selector": {"matchLabels": {"k8s-app": name}}},
+        "status": {"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0, "numberMisscheduled": 0},
+    })
+}
+
+fn deployment(name: &str) -> Value {
+    json!({
+        "kind": "Deployment",
+        "apiVersion": "apps/v1",
+        "metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"k8s-app": "kube-dns"}}},
+        "status": {"replicas": 2, "readyReplicas": 2, "availableReplicas": 2, "updatedReplicas": 2},
+    })
+}
+
+/// The pods that a control plane runs from its own manifests.
+pub(super) fn static_pods(report: &Report) -> Vec<Value> {
+    let components = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+    let pod = |component: &str| {
+        let image = format!("registry.k8s.io/{component}:{}", report.server);
+        let mut pod = pod(report, &format!("{component}-{}", report.name), component, &image);
+        pod["metadata"]["annotations"] = json!({
+            "kubernetes.io/config.mirror": report.boot_id,
+            "kubernetes.io/config.source": "file",
+            "talos.dev/config-version": "1",
+        });
+        pod["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "v1", "kind": "Node", "name": report.name, "uid": report.uuid, "controller": true}]);
+        pod
+    };
+    components.into_iter().map(pod).collect()
+}
+
+/// The pods that run on every node.
+pub(super) fn daemon_pods(report: &Report) -> Vec<Value> {
+    let pod = |daemon: &str, image: String| {
+        let mut pod = pod(report, &format!("{daemon}-{}", suffix(report)), daemon, &image);
+        pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": daemon, "uid": report.uuid, "controller": true}]);
+        pod
+    };
+    vec![
+        pod("kube-flannel", "ghcr.io/siderolabs/flannel:v0.27.4".to_owned()),
+        pod("kube-proxy", format!("registry.k8s.io/kube-proxy:{}", report.server)),
+    ]
+}
+
+/// Five characters that tell the pods of a node from others.
+fn suffix(report: &Report) -> String {
+    report.uuid.chars().filter(char::is_ascii_alphanumeric).rev().take(5).collect::<String>().to_lowercase()
+}
+
+fn pod(report: &Report, name: &str, app: &str, image: &str) -> Value {
+    let ready = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": report.at});
+    json!({
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": app, "tier": "control-plane"}},
+        "spec": {
+            "nodeName": report.name,
+            "hostNetwork": true,
+            "containers": [{"name": app, "image": image}],
+            "priorityClassName": "system-node-critical",
+            "restartPolicy": "Always",
+        },
+        "status": {
+            "phase": "Running",
+            "hostIP": report.address,
+            "podIP": report.address,
+            "podIPs": [{"ip": report.address}],
+            "startTime": report.at,
+            "conditions": [ready("PodScheduled"), ready("Initialized"), ready("ContainersReady"), ready("Ready")],
+            "containerStatuses": [{
+                "name": app,
+                "image": image,
+                "ready": true,
+                "started": true,
+                "restartCount": 0,
+                "state": {"running": {"startedAt": report.at}},
+            }],
+        },
+    })
+}

@@ -1,0 +1,172 @@
+//! The objects of one cluster, with the changes that watchers want to see.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json};
+
+use super::node::{self, Report};
+use super::objects;
+
+/// Where an object lies: kind (plural), namespace (empty for the whole cluster), name.
+pub(super) type Key = (String, String, String);
+
+/// A change of an object.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) version: u64,
+    /// `ADDED`, `MODIFIED` or `DELETED`.
+    pub(super) event: &'static str,
+    pub(super) plural: String,
+    pub(super) object: Value,
+}
+
+/// The changes that are kept for watchers.
+const CHANGES: usize = 10_000;
+
+/// The objects of a cluster.
+pub(crate) struct Store {
+    seed: u64,
+    pub(super) version: u64,
+    objects: BTreeMap<Key, Value>,
+    changes: VecDeque<Change>,
+}
+
+impl Store {
+    /// A cluster of which nothing runs yet.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, version: 1, objects: BTreeMap::new(), changes: VecDeque::new() }
+    }
+
+    /// The first API server came up: what it creates by itself is there.
+    pub(crate) fn begin(&mut self, at: &str) {
+        if self.objects.is_empty() {
+            for (plural, object) in objects::initial() {
+                self.create(plural, object, at);
+            }
+        }
+    }
+
+    /// A control plane's static pods run.
+    pub(crate) fn control_plane_up(&mut self, report: &Report) {
+        for pod in objects::static_pods(report) {
+            self.put("pods", pod, &report.at);
+        }
+    }
+
+    /// A kubelet came: its node is known from now on, not ready at first.
+    pub(crate) fn register(&mut self, report: &Report) {
+        let object = node::object(report, self.get("nodes", "", &report.name), false);
+        self.put("nodes", object, &report.at);
+        for pod in objects::daemon_pods(report) {
+            self.put("pods", pod, &report.at);
+        }
+    }
+
+    /// A kubelet's facts have changed.
+    pub(crate) fn refresh(&mut self, report: &Report) {
+        let Some(current) = self.get("nodes", "", &report.name) else { return };
+        let ready = node::is_ready(current);
+        let object = node::object(report, Some(current), ready);
+        self.put("nodes", object, &report.at);
+    }
+
+    /// A kubelet says that its node is ready, or nothing is heard from it any more.
+    pub(crate) fn set_ready(&mut self, name: &str, ready: bool, at: &str) {
+        if let Some(current) = self.get("nodes", "", name) {
+            let object = node::with_ready(current, ready, at);
+            self.put("nodes", object, at);
+        }
+    }
+
+    /// Whether a node is there and ready.
+    pub(crate) fn is_ready(&self, name: &str) -> bool {
+        self.get("nodes", "", name).is_some_and(node::is_ready)
+    }
+
+    /// Labels, annotations and unschedulability of a node.
+    pub(crate) fn node(&self, name: &str) -> Option<&Value> {
+        self.get("nodes", "", name)
+    }
+
+    pub(super) fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
+        self.objects.get(&(plural.to_owned(), namespace.to_owned(), name.to_owned()))
+    }
+
+    /// The objects of a kind, of one namespace or all.
+    pub(super) fn list<'a>(&'a self, plural: &'a str, namespace: Option<&'a str>) -> impl Iterator<Item = &'a Value> {
+        let wanted = move |key: &Key| key.0 == plural && namespace.is_none_or(|namespace| key.1 == namespace);
+        self.objects.iter().filter(move |(key, _)| wanted(key)).map(|(_, object)| object)
+    }
+
+    fn create(&mut self, plural: &str, object: Value, at: &str) {
+        self.put(plural, object, at);
+    }
+
+    /// Writes an object; gives it identity, creation time and version.
+    pub(super) fn put(&mut self, plural: &str, mut object: Value, at: &str) {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let key = (plural.to_owned(), text("namespace"), text("name"));
+        let before = self.objects.get(&key).map(|o| o["metadata"].clone());
+        let version = self.version + 1;
+        let uid = before.as_ref().map_or_else(|| json!(self.uid(version)), |m| m["uid"].clone());
+        let created = before.as_ref().map_or_else(|| json!(at), |m| m["creationTimestamp"].clone());
+        object["metadata"]["uid"] = uid;
+        object["metadata"]["creationTimestamp"] = created;
+        if self.objects.get(&key).is_some_and(|current| same(current, &object)) {
+            return;
+        }
+        object["metadata"]["resourceVersion"] = json!(version.to_string());
+        self.version = version;
+        let event = if before.is_some() { "MODIFIED" } else { "ADDED" };
+        self.log(event, plural, object.clone());
+        self.objects.insert(key, object);
+    }
+
+    /// Removes an object and gives what it was.
+    pub(super) fn remove(&mut self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
+        let mut object = self.objects.remove(&key)?;
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.log("DELETED", plural, object.clone());
+        Some(object)
+    }
+
+    fn log(&mut self, event: &'static str, plural: &str, object: Value) {
+        self.changes.push_back(Change { version: self.version, event, plural: plural.to_owned(), object });
+        if self.changes.len() > CHANGES {
+            self.changes.pop_front();
+        }
+    }
+
+    /// Changes of a kind after a version; `None` if they are no longer known.
+    pub(super) fn changes<'a>(&'a self, plural: &'a str, after: u64) -> Option<impl Iterator<Item = &'a Change>> {
+        let oldest = self.changes.front().map_or(self.version, |change| change.version - 1);
+        if after < oldest && self.changes.len() == CHANGES {
+            return None;
+        }
+        Some(self.changes.iter().filter(move |change| change.version > after && change.plural == plural))
+    }
+
+    fn uid(&self, number: u64) -> String {
+        let low = self.seed & 0xffff_ffff_ffff;
+        format!(
+            "{number:08x}-{:04x}-4{:03x}-8{:03x}-{low:012x}",
+            self.seed >> 48,
+            number & 0xfff,
+            self.seed >> 12 & 0xfff
+        )
+    }
+}
+
+/// Whether two objects differ in nothing but their version.
+fn same(one: &Value, other: &Value) -> bool {
+    let plain = |object: &Value| {
+        let mut object = object.clone();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+        }
+        object
+    };
+    plain(one) == plain(other)
+}

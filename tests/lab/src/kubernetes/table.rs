@@ -1,0 +1,173 @@
+//! Objects as the tables that kubectl prints.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::node;
+use super::resources::Resource;
+
+/// A column: name, priority (0 is always shown), and the cell of an object.
+struct Column {
+    name: &'static str,
+    priority: u32,
+    cell: fn(&Value, OffsetDateTime) -> Value,
+}
+
+const fn column(name: &'static str, cell: fn(&Value, OffsetDateTime) -> Value) -> Column {
+    Column { name, priority: 0, cell }
+}
+
+const fn wide(name: &'static str, cell: fn(&Value, OffsetDateTime) -> Value) -> Column {
+    Column { name, priority: 1, cell }
+}
+
+fn name(object: &Value, _: OffsetDateTime) -> Value {
+    object["metadata"]["name"].clone()
+}
+
+fn age(object: &Value, now: OffsetDateTime) -> Value {
+    let created = object["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+    match OffsetDateTime::parse(created, &Rfc3339) {
+        Ok(created) => json!(human((now - created).whole_seconds().max(0))),
+        Err(_) => json!("<unknown>"),
+    }
+}
+
+/// A duration as kubectl writes ages: `45s`, `3m12s`, `5h`, `2d3h`.
+fn human(seconds: i64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..600 if seconds % 60 > 0 => format!("{minutes}m{}s", seconds % 60),
+        0..10_800 => format!("{minutes}m"),
+        10_800..28_800 if minutes % 60 > 0 => format!("{hours}h{}m", minutes % 60),
+        0..172_800 => format!("{hours}h"),
+        172_800..691_200 if hours % 24 > 0 => format!("{days}d{}h", hours % 24),
+        _ => format!("{days}d"),
+    }
+}
+
+fn text(value: &Value) -> Value {
+    match value.as_str() {
+        Some(text) if !text.is_empty() => json!(text),
+        _ => json!("<none>"),
+    }
+}
+
+const NODE: &[Column] = &[
+    column("Name", name),
+    column("Status", |object, _| {
+        let ready = if node::is_ready(object) { "Ready" } else { "NotReady" };
+        match object["spec"]["unschedulable"] == json!(true) {
+            true => json!(format!("{ready},SchedulingDisabled")),
+            false => json!(ready),
+        }
+    }),
+    column("Roles", |object, _| {
+        let labels = object["metadata"]["labels"].as_object();
+        let roles = labels.into_iter().flatten().filter_map(|(k, _)| k.strip_prefix("node-role.kubernetes.io/"));
+        let mut roles: Vec<&str> = roles.filter(|role| !role.is_empty()).collect();
+        roles.sort_unstable();
+        if roles.is_empty() { json!("<none>") } else { json!(roles.join(",")) }
+    }),
+    column("Age", age),
+    column("Version", |object, _| object["status"]["nodeInfo"]["kubeletVersion"].clone()),
+    wide("Internal-IP", |object, _| address(object, "InternalIP")),
+    wide("External-IP", |object, _| address(object, "ExternalIP")),
+    wide("OS-Image", |object, _| object["status"]["nodeInfo"]["osImage"].clone()),
+    wide("Kernel-Version", |object, _| object["status"]["nodeInfo"]["kernelVersion"].clone()),
+    wide("Container-Runtime", |object, _| object["status"]["nodeInfo"]["containerRuntimeVersion"].clone()),
+];
+
+fn address(object: &Value, kind: &str) -> Value {
+    let addresses = object["status"]["addresses"].as_array();
+    let found = addresses.into_iter().flatten().find(|a| a["type"] == json!(kind));
+    found.map_or(json!("<none>"), |a| a["address"].clone())
+}
+
+const POD: &[Column] = &[
+    column("Name", name),
+    column("Ready", |_, _| json!("1/1")),
+    column("Status", |object, _| object["status"]["phase"].clone()),
+    column("Restarts", |_, _| json!("0")),
+    column("Age", age),
+    wide("IP", |object, _| text(&object["status"]["podIP"])),
+    wide("Node", |object, _| text(&object["spec"]["nodeName"])),
+    wide("Nominated Node", |_, _| json!("<none>")),
+    wide("Readiness Gates", |_, _| json!("<none>")),
+];
+
+const NAMESPACE: &[Column] =
+    &[column("Name", name), column("Status", |object, _| object["status"]["phase"].clone()), column("Age", age)];
+
+const SERVICE: &[Column] = &[
+    column("Name", name),
+    column("Type", |object, _| object["spec"]["type"].clone()),
+    column("Cluster-IP", |object, _| text(&object["spec"]["clusterIP"])),
+    column("External-IP", |_, _| json!("<none>")),
+    column("Port(s)", |object, _| {
+        let port = &object["spec"]["ports"][0];
+        json!(format!("{}/{}", port["port"], port["protocol"].as_str().unwrap_or("TCP")))
+    }),
+    column("Age", age),
+];
+
+const PLAIN: &[Column] = &[column("Name", name), column("Age", age)];
+
+fn columns(resource: &Resource) -> &'static [Column] {
+    match resource.plural {
+        "nodes" => NODE,
+        "pods" => POD,
+        "namespaces" => NAMESPACE,
+        "services" => SERVICE,
+        _ => PLAIN,
+    }
+}
+
+/// The table of some objects.
+pub(super) fn table(resource: &Resource, objects: &[Value], version: &str, now: OffsetDateTime) -> Value {
+    let columns = columns(resource);
+    let definitions: Vec<Value> = columns.iter().map(definition).collect();
+    let rows: Vec<Value> = objects.iter().map(|object| row(columns, object, now)).collect();
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": version},
+        "columnDefinitions": definitions,
+        "rows": rows,
+    })
+}
+
+fn definition(column: &Column) -> Value {
+    let format = if column.name == "Name" { "name" } else { "" };
+    json!({
+        "name": column.name,
+        "type": "string",
+        "format": format,
+        "description": format!("{} of the object.", column.name),
+        "priority": column.priority,
+    })
+}
+
+fn row(columns: &[Column], object: &Value, now: OffsetDateTime) -> Value {
+    let cells: Vec<Value> = columns.iter().map(|column| (column.cell)(object, now)).collect();
+    let partial = json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": object["metadata"],
+    });
+    json!({"cells": cells, "object": partial})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn ages_read_as_kubectl_writes_them() {
+        let written: Vec<String> = [45, 119, 120, 192, 700, 18_000, 90_000, 200_000].map(human).into();
+
+        assert_eq!(written, ["45s", "119s", "2m", "3m12s", "11m", "5h", "25h", "2d7h"]);
+    }
+}

@@ -1,0 +1,57 @@
+//! What a node reads from the machine config that was applied to it.
+//!
+//! This is the node's own view, on purpose apart from what writes configs: it knows the fields that change what the
+//! simulator does, and refuses what Talos refuses.
+
+mod document;
+mod kinds;
+mod network;
+mod rules;
+mod view;
+
+pub(crate) use document::Document;
+pub(crate) use network::{Hostname, Network};
+pub(crate) use view::{Authority, Config, Role};
+
+use super::version::Version;
+
+/// Why a config was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// It can't be read.
+    #[error("{0}")]
+    Parse(String),
+    /// It can be read, but not be used.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Refusal {
+    fn parse(text: impl Into<String>) -> Self {
+        Self::Parse(text.into())
+    }
+}
+
+/// A config that was read, with what is worth a remark.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The view of them; `None` without a v1alpha1 document, which a node needs to leave maintenance.
+    pub(crate) config: Option<Config>,
+    /// Texts of the warnings.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads and checks a machine config as a node of that version does.
+pub(crate) fn load(text: &str, version: Version) -> Result<Loaded, Refusal> {
+    let documents = document::load(text, version.minor)?;
+    let mut warnings = Vec::new();
+    rules::check(&documents, version, &mut warnings)?;
+    let config = match documents.iter().any(Document::is_v1alpha1) {
+        true => Some(view::read(text, &documents)?),
+        false => None,
+    };
+    Ok(Loaded { config, warnings })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Resources about the cluster that a node belongs to.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use talos_proto::definitions as proto;
+
+use super::Definition;
+use super::spec::{Item, ip, prefix};
+use crate::talos::config::Role;
+use crate::talos::node::Progress;
+use crate::talos::world::{Id, World};
+
+const fn plain(
+    kind: &'static str,
+    display: &'static str,
+    namespace: &'static str,
+    items: fn(&World, Id) -> Vec<Item>,
+) -> Definition {
+    Definition { kind, display, namespace, aliases: &[], columns: &[], sensitive: false, since: 0, items }
+}
+
+pub(super) const DEFINITIONS: &[Definition] = &[
+    Definition {
+        columns: &[("Member ID", "{.memberID}")],
+        ..plain("EtcdMembers.etcd.talos.dev", "EtcdMember", "etcd", etcd_member)
+    },
+    Definition {
+        aliases: &["member", "members"],
+        columns: &[
+            ("Hostname", "{.hostname}"),
+            ("Machine Type", "{.machineType}"),
+            ("OS", "{.operatingSystem}"),
+            ("Addresses", "{.addresses}"),
+        ],
+        ..plain("Members.cluster.talos.dev", "Member", "cluster", members)
+    },
+    Definition {
+        aliases: &["info", "infos"],
+        columns: &[("Cluster ID", "{.clusterId}"), ("Cluster Name", "{.clusterName}")],
+        ..plain("Infos.cluster.talos.dev", "Info", "cluster", info)
+    },
+    Definition {
+        columns: &[("Nodename", "{.nodename}")],
+        ..plain("Nodenames.kubernetes.talos.dev", "Nodename", "k8s", nodename)
+    },
+    Definition {
+        columns: &[("Ready", "{.nodeReady}"), ("Unschedulable", "{.unschedulable}")],
+        ..plain("NodeStatuses.kubernetes.talos.dev", "NodeStatus", "k8s", node_status)
+    },
+    Definition {
+        aliases: &["podstatus"],
+        columns: &[("Ready", "{.conditions[?(@.type==\"Ready\")].status}")],
+        ..plain("StaticPodStatuses.kubernetes.talos.dev", "StaticPodStatus", "k8s", static_pods)
+    },
+    Definition {
+        sensitive: true,
+        ..plain("KubeletSpecs.kubernetes.talos.dev", "KubeletSpec", "k8s", |_, _| Vec::new())
+    },
+];
+
+fn etcd_member(world: &World, id: Id) -> Vec<Item> {
+    let member = world.disk(id).and_then(|disk| disk.etcd).filter(|_| world.etcd_healthy(id));
+    let item = |(_, member): (u64, u64)| {
+        let member_id = format!("{member:016x}");
+        let yaml = json!({"memberID": member_id});
+        Item::new("local", &proto::EtcdMemberSpec { member_id }, &yaml)
+    };
+    member.map(item).into_iter().collect()
+}
+
+fn members(world: &World, id: Id) -> Vec<Item> {
+    let key = |id: Id| world.nodes[id].config.as_ref().map(|config| config.trust_key());
+    let Some(own) = key(id) else { return Vec::new() };
+    let others = (0..world.nodes.len()).filter(|other| world.nodes[*other].on && key(*other) == Some(own));
+    others.map(|other| member(world, other)).collect()
+}
+
+fn member(world: &World, id: Id) -> Item {
+    let node = &world.nodes[id];
+    let control_plane = node.is_control_plane();
+    let (number, name) = match control_plane {
+        true => (proto::MachineType::ControlPlane, "controlplane"),
+        false => (proto::MachineType::Worker, "worker"),
+    };
+    let port = i64::from(node.config.as_ref().map_or(6443, |config| config.server_port));
+    let node_id = node.machine.uuid.replace('-', "");
+    let spec = proto::ClusterMemberSpec {
+        node_id: node_id.clone(),
+        addresses: node.addresses.iter().map(|address| ip(address.addr())).collect(),
+        hostname: node.full_name(),
+        machine_type: number as i32,
+        operating_system: format!("Talos ({})", node.tag()),
+        control_plane: control_plane.then_some(proto::ControlPlane { api_server_port: port }),
+    };
+    let addresses: Vec<String> = node.addresses.iter().map(|address| address.addr().to_string()).collect();
+    let mut yaml = json!({
+        "nodeId": node_id,
+        "addresses": addresses,
+        "hostname": spec.hostname,
+        "machineType": name,
+        "operatingSystem": spec.operating_system,
+    });
+    if control_plane {
+        yaml["controlPlane"] = json!({"port": port});
+    }
+    Item::new(&node.hostname().0, &spec, &yaml)
+}
+
+fn info(world: &World, id: Id) -> Vec<Item> {
+    let Some(config) = &world.nodes[id].config else { return Vec::new() };
+    let spec =
+        proto::ClusterInfoSpec { cluster_id: config.cluster_id.clone(), cluster_name: config.cluster_name.clone() };
+    let yaml = json!({"clusterId": spec.cluster_id, "clusterName": spec.cluster_name});
+    vec![Item::new("current", &spec, &yaml)]
+}
+
+fn nodename(world: &World, id: Id) -> Vec<Item> {
+    if world.nodes[id].config.is_none() {
+        return Vec::new();
+    }
+    let nodename = world.nodename(id);
+    let yaml = json!({"nodename": nodename, "hostnameVersion": "1", "skipNodeRegistration": false});
+    let spec = proto::NodenameSpec { nodename, hostname_version: "1".to_owned(), skip_node_registration: false };
+    vec![Item::new("nodename", &spec, &yaml)]
+}
+
+fn texts(value: &Value) -> BTreeMap<String, String> {
+    let pairs = value.as_object().into_iter().flatten();
+    pairs.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
+}
+
+fn node_status(world: &World, id: Id) -> Vec<Item> {
+    if world.nodes[id].kubelet == Progress::Off {
+        return Vec::new();
+    }
+    let name = world.nodename(id);
+    let Some(store) = world.kubernetes_of(id).map(|etcd| &world.etcds[etcd].store) else { return Vec::new() };
+    let Some(object) = store.node(&name) else { return Vec::new() };
+    let range = object["spec"]["podCIDR"].as_str().and_then(|text| text.parse::<ipnet::IpNet>().ok());
+    let spec = proto::NodeStatusSpec {
+        nodename: name.clone(),
+        node_ready: store.is_ready(&name),
+        unschedulable: object["spec"]["unschedulable"] == json!(true),
+        labels: texts(&object["metadata"]["labels"]).into_iter().collect(),
+        annotations: texts(&object["metadata"]["annotations"]).into_iter().collect(),
+        pod_cid_rs: range.iter().map(|range| prefix(range.addr(), range.prefix_len())).collect(),
+    };
+    let yaml = json!({
+        "nodename": name,
+        "nodeReady": spec.node_ready,
+        "unschedulable": spec.unschedulable,
+        "labels": object["metadata"]["labels"],
+        "annotations": object["metadata"]["annotations"],
+        "podCIDRs": object["spec"]["podCIDRs"],
+    });
+    vec![Item::new(&name, &spec, &yaml)]
+}
+
+fn static_pods(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    if node.role() != Some(Role::ControlPlane) || node.apiserver == Progress::Off {
+        return Vec::new();
+    }
+    let ready = node.apiserver == Progress::Up;
+    let status = if ready { "True" } else { "False" };
+    let name = world.nodename(id);
+    let item = |component: &str| {
+        let condition = [("type", "Ready"), ("status", status)];
+        let fields = condition.map(|(key, value)| (key.to_owned(), text(value)));
+        let condition = prost_types::Struct { fields: fields.into_iter().collect() };
+        let conditions = kind(prost_types::value::Kind::StructValue(condition));
+        let conditions = prost_types::ListValue { values: vec![conditions] };
+        let fields = [
+            ("phase".to_owned(), text("Running")),
+            ("conditions".to_owned(), kind(prost_types::value::Kind::ListValue(conditions))),
+        ];
+        let pod_status = Some(prost_types::Struct { fields: fields.into_iter().collect() });
+        let yaml = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": status}]});
+        Item::new(&format!("kube-system/{component}-{name}"), &proto::StaticPodStatusSpec { pod_status }, &yaml)
+    };
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].into_iter().map(item).collect()
+}
+
+fn kind(kind: prost_types::value::Kind) -> prost_types::Value {
+    prost_types::Value { kind: Some(kind) }
+}
+
+fn text(text: &str) -> prost_types::Value {
+    kind(prost_types::value::Kind::StringValue(text.to_owned()))
+}

@@ -1,0 +1,248 @@
+//! Resources about the machine and its configuration.
+
+use serde_json::json;
+use talos_proto::definitions as proto;
+
+use super::Definition;
+use super::spec::Item;
+use crate::talos::config::Role;
+use crate::talos::world::{Id, World};
+
+const fn plain(
+    kind: &'static str,
+    display: &'static str,
+    namespace: &'static str,
+    items: fn(&World, Id) -> Vec<Item>,
+) -> Definition {
+    Definition { kind, display, namespace, aliases: &[], columns: &[], sensitive: false, since: 0, items }
+}
+
+pub(super) const DEFINITIONS: &[Definition] = &[
+    Definition {
+        aliases: &["machinestatus", "machinestatuses"],
+        columns: &[("Stage", "{.stage}"), ("Ready", "{.status.ready}")],
+        ..plain("MachineStatuses.runtime.talos.dev", "MachineStatus", "runtime", status)
+    },
+    Definition {
+        aliases: &["mc", "mcs"],
+        sensitive: true,
+        ..plain("MachineConfigs.config.talos.dev", "MachineConfig", "config", config)
+    },
+    Definition { columns: &[("Type", "{}")], ..plain("MachineTypes.config.talos.dev", "MachineType", "config", kind) },
+    Definition {
+        columns: &[("Manufacturer", "{.manufacturer}"), ("ProductName", "{.productName}"), ("UUID", "{.uuid}")],
+        ..plain("SystemInformations.hardware.talos.dev", "SystemInformation", "hardware", system)
+    },
+    Definition {
+        aliases: &["svc", "services"],
+        columns: &[("Running", "{.running}"), ("Healthy", "{.healthy}"), ("Health Unknown", "{.unknown}")],
+        ..plain("Services.v1alpha1.talos.dev", "Service", "runtime", services)
+    },
+    Definition {
+        columns: &[("Version", "{.version}")],
+        ..plain("Versions.runtime.talos.dev", "Version", "runtime", version)
+    },
+    Definition {
+        columns: &[("Synced", "{.synced}")],
+        ..plain("TimeStatuses.v1alpha1.talos.dev", "TimeStatus", "runtime", time)
+    },
+    Definition { since: 14, ..plain("BootIDs.runtime.talos.dev", "BootID", "runtime", boot_id) },
+    Definition {
+        aliases: &["disks"],
+        columns: &[
+            ("Size", "{.pretty_size}"),
+            ("Read Only", "{.readonly}"),
+            ("Transport", "{.transport}"),
+            ("Model", "{.model}"),
+        ],
+        ..plain("Disks.block.talos.dev", "Disk", "runtime", disks)
+    },
+    Definition {
+        columns: &[("Disk", "{.diskID}")],
+        ..plain("SystemDisks.block.talos.dev", "SystemDisk", "runtime", system_disk)
+    },
+    Definition {
+        columns: &[("SecureBoot", "{.secureBoot}")],
+        ..plain("SecurityStates.talos.dev", "SecurityState", "runtime", security)
+    },
+    Definition {
+        aliases: &["extensions"],
+        columns: &[("Name", "{.metadata.name}"), ("Version", "{.metadata.version}")],
+        ..plain("ExtensionStatuses.runtime.talos.dev", "ExtensionStatus", "runtime", extensions)
+    },
+    Definition {
+        columns: &[("Platform", "{.platform}"), ("Hostname", "{.hostname}")],
+        ..plain("PlatformMetadatas.talos.dev", "PlatformMetadata", "runtime", platform)
+    },
+    plain("Diagnostics.runtime.talos.dev", "Diagnostic", "runtime", |_, _| Vec::new()),
+];
+
+fn status(world: &World, id: Id) -> Vec<Item> {
+    let unmet = world.unmet(id);
+    let conditions =
+        unmet.iter().map(|(name, reason)| proto::UnmetCondition { name: name.clone(), reason: reason.clone() });
+    let stage = world.nodes[id].stage;
+    let spec = proto::MachineStatusSpec {
+        stage: stage as i32,
+        status: Some(proto::MachineStatusStatus { ready: unmet.is_empty(), unmet_conditions: conditions.collect() }),
+    };
+    let conditions: Vec<_> = unmet.iter().map(|(name, reason)| json!({"name": name, "reason": reason})).collect();
+    let yaml = json!({"stage": stage.name(), "status": {"ready": unmet.is_empty(), "unmetConditions": conditions}});
+    vec![Item::new("machine", &spec, &yaml)]
+}
+
+fn config(world: &World, id: Id) -> Vec<Item> {
+    let active = world.nodes[id].config.as_ref().map(|config| config.text.clone());
+    let stored = world.disk(id).and_then(|disk| disk.config.clone());
+    let item = |id: &str, text: String| {
+        let spec = proto::MachineConfigSpec { yaml_marshalled: text.clone().into_bytes() };
+        Item::new(id, &spec, &json!(text))
+    };
+    let active = active.map(|text| item("v1alpha1", text));
+    active.into_iter().chain(stored.map(|text| item("persistent", text))).collect()
+}
+
+fn kind(world: &World, id: Id) -> Vec<Item> {
+    let Some(role) = world.nodes[id].role() else { return Vec::new() };
+    let (number, name) = match role {
+        Role::ControlPlane => (proto::MachineType::ControlPlane, "controlplane"),
+        Role::Worker => (proto::MachineType::Worker, "worker"),
+    };
+    vec![Item::new("machine-type", &proto::MachineTypeSpec { machine_type: number as i32 }, &json!(name))]
+}
+
+fn system(world: &World, id: Id) -> Vec<Item> {
+    let uuid = world.nodes[id].machine.uuid.to_lowercase();
+    let spec = proto::SystemInformationSpec {
+        manufacturer: "QEMU".to_owned(),
+        product_name: "Standard PC (Q35 + ICH9, 2009)".to_owned(),
+        version: "pc-q35-10.1".to_owned(),
+        uuid,
+        wake_up_type: "Power Switch".to_owned(),
+        ..proto::SystemInformationSpec::default()
+    };
+    let yaml = json!({
+        "manufacturer": spec.manufacturer,
+        "productName": spec.product_name,
+        "version": spec.version,
+        "uuid": spec.uuid,
+        "wakeUpType": spec.wake_up_type,
+    });
+    vec![Item::new("systeminformation", &spec, &yaml)]
+}
+
+fn services(world: &World, id: Id) -> Vec<Item> {
+    let item = |service: crate::talos::world::Service| {
+        let running = service.state == "Running";
+        let spec = proto::ServiceSpec { running, healthy: service.healthy, unknown: service.unknown };
+        let yaml = json!({"running": running, "healthy": service.healthy, "unknown": service.unknown});
+        Item::new(&service.id, &spec, &yaml)
+    };
+    world.services(id).into_iter().map(item).collect()
+}
+
+fn version(world: &World, id: Id) -> Vec<Item> {
+    let spec = proto::VersionSpec { version: world.nodes[id].tag(), name: "Talos".to_owned() };
+    let yaml = json!({"name": spec.name, "version": spec.version});
+    vec![Item::new("version", &spec, &yaml)]
+}
+
+fn time(world: &World, id: Id) -> Vec<Item> {
+    let synced = world.nodes[id].time_synced;
+    let spec = proto::TimeStatusSpec { synced, epoch: 0, sync_disabled: false };
+    vec![Item::new("node", &spec, &json!({"synced": synced, "epoch": 0, "syncDisabled": false}))]
+}
+
+fn boot_id(world: &World, id: Id) -> Vec<Item> {
+    let spec = proto::BootIdSpec { boot_id: world.nodes[id].boot_id.clone() };
+    let yaml = json!({"bootID": spec.boot_id});
+    vec![Item::new("boot-id", &spec, &yaml)]
+}
+
+fn disks(world: &World, id: Id) -> Vec<Item> {
+    let size = world.nodes[id].machine.disk_size;
+    let spec = proto::DiskSpec {
+        size,
+        io_size: 512,
+        sector_size: 512,
+        model: "QEMU HARDDISK".to_owned(),
+        modalias: "scsi:t-0x00".to_owned(),
+        bus_path: "/pci0000:00/0000:00:05.0/0000:01:01.0/virtio1/host2/target2:0:0/2:0:0:0".to_owned(),
+        sub_system: "/sys/class/block".to_owned(),
+        transport: "virtio".to_owned(),
+        rotational: true,
+        dev_path: "/dev/sda".to_owned(),
+        pretty_size: pretty(size),
+        ..proto::DiskSpec::default()
+    };
+    let yaml = json!({
+        "dev_path": spec.dev_path,
+        "size": spec.size,
+        "pretty_size": spec.pretty_size,
+        "io_size": spec.io_size,
+        "sector_size": spec.sector_size,
+        "readonly": false,
+        "cdrom": false,
+        "model": spec.model,
+        "modalias": spec.modalias,
+        "bus_path": spec.bus_path,
+        "sub_system": spec.sub_system,
+        "transport": spec.transport,
+        "rotational": true,
+    });
+    vec![Item::new("sda", &spec, &yaml)]
+}
+
+/// `21 GB`, in powers of ten.
+fn pretty(size: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = size;
+    let mut unit = 0;
+    while value >= 1000 && unit < UNITS.len() - 1 {
+        value /= 1000;
+        unit += 1;
+    }
+    format!("{value} {}", UNITS[unit])
+}
+
+fn system_disk(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    let installed = node.machine.image.is_some() || world.disk(id).is_some_and(|disk| disk.installed.is_some());
+    if !installed {
+        return Vec::new();
+    }
+    let spec = proto::SystemDiskSpec { disk_id: "sda".to_owned(), dev_path: "/dev/sda".to_owned() };
+    vec![Item::new("system-disk", &spec, &json!({"diskID": "sda", "devPath": "/dev/sda"}))]
+}
+
+fn security(_: &World, _: Id) -> Vec<Item> {
+    let spec = proto::SecurityStateSpec::default();
+    vec![Item::new("securitystate", &spec, &json!({"secureBoot": false}))]
+}
+
+fn extensions(world: &World, id: Id) -> Vec<Item> {
+    let image = world.nodes[id].image.clone();
+    let names = image.into_iter().flat_map(|image| image.extensions);
+    let tag = world.nodes[id].tag();
+    let item = |(index, name): (usize, String)| {
+        let short = name.rsplit('/').next().unwrap_or_default().to_owned();
+        let metadata = proto::ExtensionMetadata {
+            name: short.clone(),
+            version: tag.clone(),
+            author: "Sidero Labs".to_owned(),
+            description: String::new(),
+        };
+        let yaml = json!({"image": format!("{index:03}.{short}.sqsh"), "metadata": {"name": short, "version": tag}});
+        let spec = proto::ExtensionStatusSpec { image: format!("{index:03}.{short}.sqsh"), metadata: Some(metadata) };
+        Item::new(&index.to_string(), &spec, &yaml)
+    };
+    names.enumerate().map(item).collect()
+}
+
+fn platform(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    let platform = node.image.as_ref().map(|image| image.platform.clone()).unwrap_or_default();
+    let hostname = if node.machine.network.is_empty() { String::new() } else { node.machine.name.clone() };
+    let yaml = json!({"platform": platform, "hostname": hostname});
+    vec![Item::new("platformmetadata", &proto::PlatformMetadataSpec { platform, hostname }, &yaml)]
+}

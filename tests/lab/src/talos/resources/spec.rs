@@ -1,0 +1,60 @@
+//! The two forms in which every spec travels: protobuf and YAML.
+
+use std::net::IpAddr;
+
+use prost::Message;
+use serde_json::Value;
+use talos_proto::common::{NetIp, NetIpPrefix};
+
+/// A resource without its metadata.
+pub(super) struct Item {
+    pub(super) id: String,
+    pub(super) proto: Vec<u8>,
+    pub(super) yaml: String,
+}
+
+impl Item {
+    pub(super) fn new(id: &str, proto: &impl Message, yaml_spec: &Value) -> Self {
+        Self { id: id.to_owned(), proto: proto.encode_to_vec(), yaml: yaml(yaml_spec) }
+    }
+}
+
+/// A value as YAML text.
+pub(super) fn yaml(value: &Value) -> String {
+    serde_yaml::to_string(&convert(value)).unwrap_or_default()
+}
+
+/// By hand, because numbers of `serde_json` don't survive another serializer.
+fn convert(value: &Value) -> serde_yaml::Value {
+    use serde_yaml::Value as Yaml;
+    match value {
+        Value::Null => Yaml::Null,
+        Value::Bool(flag) => Yaml::Bool(*flag),
+        Value::String(text) => Yaml::String(text.clone()),
+        Value::Array(items) => Yaml::Sequence(items.iter().map(convert).collect()),
+        Value::Object(map) => {
+            Yaml::Mapping(map.iter().map(|(key, value)| (Yaml::String(key.clone()), convert(value))).collect())
+        }
+        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), _, _) => Yaml::Number(number.into()),
+            (None, Some(number), _) => Yaml::Number(number.into()),
+            (None, None, number) => Yaml::Number(number.unwrap_or_default().into()),
+        },
+    }
+}
+
+/// The raw bytes of an address.
+pub(super) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+pub(super) fn ip(address: IpAddr) -> NetIp {
+    NetIp { ip: octets(address) }
+}
+
+pub(super) fn prefix(address: IpAddr, length: u8) -> NetIpPrefix {
+    NetIpPrefix { ip: octets(address), prefix_length: i32::from(length) }
+}

@@ -1,0 +1,178 @@
+//! Streams that go on: COSI watches and events.
+
+use std::sync::{Arc, Weak};
+
+use futures_util::stream::{self, StreamExt};
+use prost::Message;
+use prost_types::Any;
+use talos_proto::cosi::resource::{self as cosi_proto, Resource, WatchRequest, WatchResponse};
+use talos_proto::machine::{Event, EventsRequest};
+use tokio::sync::watch::Receiver;
+use tonic::Status;
+
+use super::{Call, Reply, cosi};
+use crate::talos::Talos;
+use crate::talos::events;
+use crate::talos::resources::Selection;
+use crate::talos::world::Id;
+
+/// Something to tell, then something that may follow when the node changes.
+struct Feed<S> {
+    talos: Weak<Talos>,
+    node: Id,
+    generation: u64,
+    changes: Receiver<u64>,
+    ready: Vec<Vec<u8>>,
+    state: S,
+}
+
+/// Turns a feed into a stream: `more` says what has come since it was last asked.
+fn feed<S, F>(feed: Feed<S>, more: F) -> Reply
+where
+    S: Send + 'static,
+    F: Fn(&Arc<Talos>, Id, &mut S) -> Vec<Vec<u8>> + Clone + Send + 'static,
+{
+    let frames = stream::unfold(feed, move |mut feed| {
+        let more = more.clone();
+        async move {
+            loop {
+                if !feed.ready.is_empty() {
+                    let frame = feed.ready.remove(0);
+                    return Some((Ok(frame), feed));
+                }
+                let talos = feed.talos.upgrade()?;
+                if talos.read(|world| world.nodes[feed.node].generation) != feed.generation {
+                    return None;
+                }
+                feed.ready = more(&talos, feed.node, &mut feed.state);
+                drop(talos);
+                if feed.ready.is_empty() && feed.changes.changed().await.is_err() {
+                    return None;
+                }
+            }
+        }
+    });
+    Reply::Many(frames.boxed())
+}
+
+fn begin<S>(call: &Call<'_>, ready: Vec<Vec<u8>>, state: S) -> Feed<S> {
+    Feed {
+        talos: Arc::downgrade(call.talos),
+        node: call.node(),
+        generation: call.see(|node| node.generation),
+        changes: call.talos.watch_node(call.node()),
+        ready,
+        state,
+    }
+}
+
+/// What a watcher has been told so far.
+struct Known {
+    selection: Selection,
+    resources: Vec<Resource>,
+}
+
+pub(super) fn watch(call: &Call<'_>) -> Result<Reply, Status> {
+    let request: WatchRequest = call.request()?;
+    let options = request.options.clone().unwrap_or_default();
+    if request.id.is_some() && (options.bootstrap_contents || !options.label_query.is_empty()) {
+        return Err(Status::unimplemented("bootstrap contents and label queries need a watch of a kind"));
+    }
+    let selection = cosi::selection(call, &request.namespace, &request.r#type, request.id.as_deref())?;
+    let resources = call.ask(|world, id| selection.resources(world, id));
+    let mut first = vec![WatchResponse::default().encode_to_vec()];
+    match &request.id {
+        Some(id) if resources.is_empty() => {
+            let gone = cosi::tombstone(&request.namespace, &request.r#type, id);
+            first.push(event(cosi_proto::EventType::Destroyed, Some(gone), None));
+        }
+        Some(_) => first.extend(created(&resources)),
+        None if options.bootstrap_contents => {
+            first.extend(created(&resources));
+            if request.api_version >= 1 {
+                first.push(event(cosi_proto::EventType::Bootstrapped, None, None));
+            }
+        }
+        None => {}
+    }
+    Ok(feed(begin(call, first, Known { selection, resources }), changed))
+}
+
+fn created(resources: &[Resource]) -> Vec<Vec<u8>> {
+    resources.iter().map(|resource| event(cosi_proto::EventType::Created, Some(resource.clone()), None)).collect()
+}
+
+fn event(kind: cosi_proto::EventType, resource: Option<Resource>, old: Option<Resource>) -> Vec<u8> {
+    let event = cosi_proto::Event { resource, old, error: None, event_type: kind as i32, bookmark: None };
+    WatchResponse { event: vec![event] }.encode_to_vec()
+}
+
+fn id_of(resource: &Resource) -> &str {
+    resource.metadata.as_ref().map_or("", |metadata| &metadata.id)
+}
+
+/// The events between what a watcher knows and what is.
+fn changed(talos: &Arc<Talos>, node: Id, known: &mut Known) -> Vec<Vec<u8>> {
+    let now = talos.read(|world| known.selection.resources(world, node));
+    let mut events = Vec::new();
+    for resource in &now {
+        match known.resources.iter().find(|old| id_of(old) == id_of(resource)) {
+            None => events.push(event(cosi_proto::EventType::Created, Some(resource.clone()), None)),
+            Some(old) if old.spec != resource.spec => {
+                events.push(event(cosi_proto::EventType::Updated, Some(resource.clone()), Some(old.clone())));
+            }
+            Some(_) => {}
+        }
+    }
+    for old in known.resources.iter().filter(|old| !now.iter().any(|new| id_of(new) == id_of(old))) {
+        let gone = Resource { spec: None, ..old.clone() };
+        events.push(event(cosi_proto::EventType::Destroyed, Some(gone), None));
+    }
+    known.resources = now;
+    events
+}
+
+/// The events of a node: a hello, as much of the past as was asked for, and what comes.
+pub(super) fn events(call: &Call<'_>) -> Result<Reply, Status> {
+    let request: EventsRequest = call.request()?;
+    let boot_id = call.see(|node| node.boot_id.clone());
+    let after = call.ask(|world, id| {
+        let node = &world.nodes[id];
+        let last = node.events.back().map_or(0, |event| event.number);
+        if request.tail_events != 0 {
+            let kept = u64::try_from(request.tail_events).unwrap_or(u64::MAX);
+            return last.saturating_sub(kept);
+        }
+        if !request.tail_id.is_empty() {
+            let seen = node.events.iter().find(|event| events::id(&boot_id, event.number) == request.tail_id);
+            return seen.map_or(last, |event| event.number);
+        }
+        let since =
+            world.now.saturating_sub(std::time::Duration::from_secs(request.tail_seconds.max(0).unsigned_abs().into()));
+        match request.tail_seconds {
+            0 => last,
+            _ => node.events.iter().find(|event| event.at >= since).map_or(last, |event| event.number - 1),
+        }
+    });
+    let hello = Event {
+        metadata: None,
+        data: Some(Any::default()),
+        id: events::id(&boot_id, 0),
+        actor_id: request.with_actor_id.clone(),
+    };
+    let state = (after, boot_id, request.with_actor_id);
+    Ok(feed(begin(call, vec![hello.encode_to_vec()], state), |talos, node, (after, boot_id, actor)| {
+        talos.read(|world| {
+            let all = world.nodes[node].events.iter().filter(|event| event.number > *after);
+            let wanted: Vec<_> = all.filter(|event| actor.is_empty() || event.actor == *actor).collect();
+            let frames = wanted.iter().map(|event| {
+                let data = Any { type_url: event.type_url.clone(), value: event.value.clone() };
+                let id = events::id(boot_id, event.number);
+                Event { metadata: None, data: Some(data), id, actor_id: event.actor.clone() }.encode_to_vec()
+            });
+            let frames = frames.collect();
+            *after = world.nodes[node].events.back().map_or(*after, |event| event.number);
+            frames
+        })
+    }))
+}

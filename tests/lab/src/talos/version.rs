@@ -1,0 +1,53 @@
+//! Talos releases, as far as behaviour depends on them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A release of Talos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) patch: u32,
+}
+
+impl Version {
+    /// Whether maintenance mode is served by the same API server as everything else (from 1.13).
+    pub(crate) fn unified_maintenance(self) -> bool {
+        self.minor >= 13
+    }
+
+    /// Whether the mode REBOOT of ApplyConfiguration is gone, and AUTO never reboots (from 1.14).
+    pub(crate) fn applies_without_reboot(self) -> bool {
+        self.minor >= 14
+    }
+
+    /// The Kubernetes minor releases that this Talos runs: oldest and newest.
+    pub(crate) fn kubernetes(self) -> (u32, u32) {
+        (self.minor + 18, self.minor + 23)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// The text isn't a version.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a version")]
+pub(crate) struct NotAVersion(String);
+
+impl FromStr for Version {
+    type Err = NotAVersion;
+
+    /// Reads `v1.13.9`; what follows a `-` is left out.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || NotAVersion(text.to_owned());
+        let plain = text.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
+        let mut parts = plain.split('.').map(str::parse);
+        let mut part = || parts.next().and_then(Result::ok);
+        Ok(Self { major: part().ok_or_else(bad)?, minor: part().ok_or_else(bad)?, patch: part().ok_or_else(bad)? })
+    }
+}

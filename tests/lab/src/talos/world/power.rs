@@ -1,0 +1,130 @@
+//! Switching machines on and off.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Due, Id, World};
+use crate::machine::Machine;
+use crate::talos::events::Content;
+use crate::talos::node::{Api, EtcdService, Node, Progress, Stage};
+
+/// What a machine does when it has gone down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Down {
+    Reboot,
+    PowerOff,
+}
+
+impl World {
+    /// Switches a machine on; one that is on already stays as it is.
+    pub(crate) fn power_on(&mut self, machine: Machine) {
+        let uuid = machine.uuid.to_lowercase();
+        let id = match self.by_uuid.get(&uuid) {
+            Some(id) if self.nodes[*id].on => return,
+            Some(id) => {
+                self.nodes[*id].machine = machine;
+                *id
+            }
+            None => {
+                self.nodes.push(Node::new(machine));
+                self.by_uuid.insert(uuid, self.nodes.len() - 1);
+                self.nodes.len() - 1
+            }
+        };
+        self.nodes[id].on = true;
+        self.nodes[id].console.clear();
+        self.start(id);
+    }
+
+    /// Begins to boot.
+    fn start(&mut self, id: Id) {
+        self.halt(id);
+        let boot_id = self.uuid();
+        let now = self.now;
+        let node = &mut self.nodes[id];
+        node.boot_id = boot_id;
+        node.booted_at = now;
+        node.maintenance = Arc::default();
+        node.events = VecDeque::new();
+        node.stage = Stage::Booting;
+        self.plan(id, self.delays.boot, Due::Boot);
+        self.touch(id);
+    }
+
+    /// Ends everything that runs on a node.
+    fn halt(&mut self, id: Id) {
+        self.lose_kubernetes_node(id);
+        let etcd = self.etcd_of(id);
+        let node = &mut self.nodes[id];
+        node.epoch += 1;
+        node.generation += 1;
+        node.api = Api::Closed;
+        node.api_due = false;
+        node.etcd = EtcdService::Absent;
+        node.apiserver = Progress::Off;
+        node.kubelet = Progress::Off;
+        node.config = None;
+        node.shared.clear();
+        node.addresses.clear();
+        node.faults.boot_held = false;
+        self.tried.remove(&id);
+        if let Some(etcd) = etcd {
+            self.elect_leader(etcd);
+        }
+        self.touch(id);
+    }
+
+    /// Pulls the plug.
+    pub(crate) fn power_off(&mut self, uuid: &str) {
+        if let Some(id) = self.find(uuid).filter(|id| self.nodes[*id].on) {
+            self.cut(id);
+        }
+    }
+
+    pub(super) fn cut(&mut self, id: Id) {
+        self.halt(id);
+        self.nodes[id].on = false;
+        self.nodes[id].stage = Stage::Unknown;
+    }
+
+    /// Reboots or shuts down on request; gives the identity that the events about it will name.
+    pub(crate) fn go_down(&mut self, id: Id, down: Down) -> String {
+        let actor = self.uuid();
+        let (name, stage) = match down {
+            Down::Reboot => ("reboot", Stage::Rebooting),
+            Down::PowerOff => ("shutdown", Stage::ShuttingDown),
+        };
+        self.tell(id, &Content::sequence(name, 1), &actor);
+        self.tell(id, &Content::phase("stopEverything", 0), &actor);
+        self.tell(id, &Content::task("stopAllServices", 0), &actor);
+        self.stage(id, stage);
+        self.print(id, &format!("{name} sequence: 8 phase(s)"));
+        match down {
+            Down::Reboot => self.start(id),
+            Down::PowerOff => {
+                self.nodes[id].epoch += 1;
+                self.plan(id, Duration::ZERO, Due::PowerOff);
+            }
+        }
+        actor
+    }
+
+    /// Forgets a disk and all that was on it.
+    pub(crate) fn disk_removed(&mut self, disk: &str) {
+        self.disks.remove(disk);
+        self.forget_lost_etcds();
+    }
+
+    /// Wipes what the guest wrote: the config, and etcd's data with it.
+    pub(crate) fn wipe(&mut self, id: Id, graceful: bool) {
+        if graceful {
+            self.leave_etcd(id);
+        }
+        let disk = self.disk_mut(id);
+        disk.config = None;
+        disk.etcd = None;
+        self.forget_lost_etcds();
+        self.stage(id, Stage::Resetting);
+    }
+}
