@@ -1,0 +1,105 @@
+//! What can go wrong between a call and its result.
+
+use crate::{Base, Refusal};
+
+/// Why a call gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system has no certificate authorities to check the factory's certificate against.
+    #[error("the certificate of {base} can't be checked on this system")]
+    NoRoots {
+        /// Who was to be asked.
+        base: Base,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// The factory could not be reached, or went silent.
+    #[error("no answer from the Image Factory at {base}")]
+    Unreachable {
+        /// Who was asked.
+        base: Base,
+        /// The innermost reason.
+        #[source]
+        source: Cause,
+    },
+    /// The factory refused.
+    #[error("the Image Factory refused {call}")]
+    Refused {
+        /// Method and path.
+        call: String,
+        /// Its words.
+        #[source]
+        source: Refusal,
+    },
+    /// Something answers there, but not an Image Factory.
+    #[error("what answers at {base} is not an Image Factory: {what}")]
+    Foreign {
+        /// Who was asked.
+        base: Base,
+        /// What it answered.
+        what: String,
+    },
+    /// A download ended before its end.
+    #[error("{url} was cut off after {received} bytes")]
+    Cut {
+        /// What was read.
+        url: String,
+        /// How much of it came.
+        received: u64,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// What was read could not be stored.
+    #[error("{url} could not be stored")]
+    Store {
+        /// What was read.
+        url: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The innermost reason of a failure that other layers only pass on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(pub String);
+
+impl Cause {
+    /// The last error of the chain that begins with `error`.
+    pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut last = error;
+        while let Some(source) = last.source() {
+            last = source;
+        }
+        Self(last.to_string())
+    }
+}
+
+impl Error {
+    /// The factory's words.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Cut { .. } => true,
+            _ => self.refusal().is_some_and(Refusal::is_transient),
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoRoots { .. } => Some("install the system's ca-certificates, or set SSL_CERT_FILE".into()),
+            _ => self.refusal().and_then(Refusal::hint),
+        }
+    }
+}
