@@ -1,4 +1,6 @@
 //! The `talos-gen` program.
-fn main() -> std::process::ExitCode {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     talos_gen::main(std::env::args_os())
 }

@@ -221,7 +221,7 @@ fn api_server(input: &Input<'_>) -> Map {
 }
 
 /// The host of a URL, without port and brackets.
-pub(crate) fn endpoint_host(url: &str) -> &str {
+pub fn endpoint_host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

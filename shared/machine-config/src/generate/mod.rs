@@ -9,7 +9,7 @@ use crate::contract::{Contract, Gate};
 use crate::kinds;
 use crate::value::{Map, Value};
 
-pub use legacy::POD_SECURITY;
+pub use legacy::{POD_SECURITY, endpoint_host};
 
 /// A certificate authority: PEM texts.
 #[derive(Clone, Copy)]

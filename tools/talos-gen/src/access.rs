@@ -1,0 +1,111 @@
+//! The secrets bundle and the talosconfig in the cluster's folder.
+
+use cluster_pki::{Bundle, Context, Random, Talosconfig};
+use machine_config::Contract;
+use record::{Exit, Failure};
+use step::{Made, Products};
+use time::{Duration, OffsetDateTime};
+
+use crate::error::Error;
+
+pub(crate) const SECRETS: &str = "secrets.yaml";
+pub(crate) const TALOSCONFIG: &str = "talosconfig";
+
+/// How long client certificates last, as talosctl's do.
+pub(crate) const LIFETIME: Duration = Duration::hours(8760);
+
+/// With less than this left, a client certificate is renewed.
+const RENEW_BEFORE: Duration = Duration::days(30);
+
+/// The operating system's randomness, once it was seen to work.
+pub(crate) fn entropy() -> Result<impl Random, Failure> {
+    getrandom::fill(&mut [0; 1])
+        .map_err(|error| Failure::new(Exit::Failed, "no-randomness", format!("no random numbers: {error}")))?;
+    Ok(|bytes: &mut [u8]| getrandom::fill(bytes).expect("the operating system gave random numbers a moment ago"))
+}
+
+/// The bundle in the folder; `None` if there is none yet.
+///
+/// Gone secrets of a cluster that was made with them are refused: new ones would lock everybody out.
+pub(crate) fn existing(products: &Products) -> Result<Option<Bundle>, Failure> {
+    let path = products.path(SECRETS).display().to_string();
+    match products.read(SECRETS)? {
+        Some(bytes) => read(&path, &bytes).map(Some),
+        None if products.lock()?.is_some_and(|lock| lock.contract().is_some()) => {
+            Err(Error::SecretsGone { path }.into())
+        }
+        None => Ok(None),
+    }
+}
+
+fn read(path: &str, bytes: &[u8]) -> Result<Bundle, Failure> {
+    let text = String::from_utf8_lossy(bytes);
+    Bundle::from_yaml(&text).map_err(|source| Error::Bundle { path: path.to_owned(), source }.into())
+}
+
+/// Makes the bundle. Of two runs at the same time, one makes it and the other one takes it over.
+pub(crate) fn make(products: &Products, contract: Contract) -> Result<(Bundle, Made), Failure> {
+    let bundle = Bundle::generate(contract, OffsetDateTime::now_utc(), &mut entropy()?).map_err(Error::Pki)?;
+    let made = products.create(SECRETS, bundle.to_yaml().expose().as_bytes())?;
+    match made {
+        Made::Now => Ok((bundle, made)),
+        Made::Before => {
+            let bytes = products.read(SECRETS)?.unwrap_or_default();
+            Ok((read(&products.path(SECRETS).display().to_string(), &bytes)?, made))
+        }
+    }
+}
+
+/// The talosconfig as it is and as it should be.
+pub(crate) struct Access {
+    config: Talosconfig,
+    name: String,
+    /// Whether its credentials can stay.
+    good: bool,
+}
+
+impl Access {
+    /// Reads what is there, judged by the bundle and the time.
+    pub(crate) fn read(products: &Products, name: &str, bundle: &Bundle) -> Result<Self, Failure> {
+        let bytes = products.read(TALOSCONFIG)?;
+        let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let config = text.and_then(|text| Talosconfig::parse(&text).ok()).unwrap_or_default();
+        let until = OffsetDateTime::now_utc() + RENEW_BEFORE;
+        let good = config
+            .context(name)
+            .is_ok_and(|context| context.is_of(bundle) && context.not_after().is_ok_and(|not_after| not_after > until));
+        Ok(Self { config, name: name.to_owned(), good })
+    }
+
+    /// The endpoints that it has, if its credentials can stay.
+    pub(crate) fn endpoints(&self) -> Option<&[String]> {
+        let context = self.config.context(&self.name).ok().filter(|_| self.good)?;
+        Some(&context.endpoints)
+    }
+
+    /// Whether nothing has to be written for these endpoints.
+    pub(crate) fn is_settled(&self, endpoints: &[String]) -> bool {
+        self.endpoints() == Some(endpoints)
+    }
+
+    /// Writes it with these endpoints, with new credentials only where the old ones can't stay.
+    pub(crate) fn write(&mut self, products: &Products, bundle: &Bundle, endpoints: &[String]) -> Result<(), Failure> {
+        let kept = self.config.context(&self.name).ok().filter(|_| self.good).cloned();
+        let context = match kept {
+            Some(context) => Context { endpoints: endpoints.to_vec(), ..context },
+            None => credentials(bundle, endpoints.to_vec())?,
+        };
+        self.config.set(&self.name, context);
+        self.config.context.clone_from(&self.name);
+        self.good = true;
+        products.write(TALOSCONFIG, self.config.emit().expose().as_bytes())?;
+        Ok(())
+    }
+}
+
+/// New credentials of an administrator.
+pub(crate) fn credentials(bundle: &Bundle, endpoints: Vec<String>) -> Result<Context, Failure> {
+    let now = OffsetDateTime::now_utc();
+    let context = Context::generate(bundle, &["os:admin"], endpoints, now, LIFETIME, &mut entropy()?);
+    Ok(context.map_err(Error::Pki)?)
+}

@@ -1,0 +1,144 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+/// Write the secrets, the machine configs and the talosconfig.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) flags: step::Flags,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What talos-gen does alone, with talosctl's flags.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a secrets bundle.
+    Secrets(Secrets),
+    /// Make machine configs and a talosconfig.
+    Config(Box<Config>),
+    /// Apply patches to a machine config.
+    Patch(Patch),
+    /// Show what differs between two machine configs; exit status 3 when something does.
+    Diff(Diff),
+}
+
+/// `talos-gen secrets`.
+#[derive(Debug, Group)]
+pub(crate) struct Secrets {
+    /// File to write; `-` is stdout.
+    #[arg(short, long, default_value = "secrets.yaml", value_name = "FILE")]
+    pub(crate) output_file: String,
+    /// Talos version that the secrets are for, as in v1.13.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) talos_version: Option<String>,
+    /// Take the secrets out of a control plane's machine config.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_controlplane_config: Option<PathBuf>,
+    /// Overwrite an existing file.
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// `talos-gen config`.
+#[derive(Debug, Group)]
+pub(crate) struct Config {
+    /// Name of the cluster.
+    pub(crate) name: String,
+    /// URL of the Kubernetes API.
+    pub(crate) endpoint: String,
+    /// Disk to install to.
+    #[arg(long, default_value = "/dev/sda", value_name = "DEVICE")]
+    pub(crate) install_disk: String,
+    /// Image to install with [default: the one of the Talos version].
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) install_image: Option<String>,
+    /// Further names and addresses for the certificates of the Talos and Kubernetes APIs.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    pub(crate) additional_sans: Vec<String>,
+    /// DNS domain of the cluster.
+    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
+    pub(crate) dns_domain: String,
+    /// Version of the machine config's format.
+    #[arg(long, default_value = "v1alpha1", value_parser = ["v1alpha1"])]
+    pub(crate) version: String,
+    /// Talos version that the configs are for, as in v1.13.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) talos_version: Option<String>,
+    /// Kubernetes version [default: the last one of the Talos version].
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes_version: Option<String>,
+    /// Patch for all machines: a file, `@file`, or the patch itself.
+    #[arg(short = 'p', long, value_name = "PATCH")]
+    pub(crate) config_patch: Vec<String>,
+    /// Patch for control planes.
+    #[arg(long, value_name = "PATCH")]
+    pub(crate) config_patch_control_plane: Vec<String>,
+    /// Patch for workers.
+    #[arg(long, value_name = "PATCH")]
+    pub(crate) config_patch_worker: Vec<String>,
+    /// Mirror of a registry, as in docker.io=https://mirror.lan.
+    #[arg(long, value_delimiter = ',', value_name = "HOST=URL")]
+    pub(crate) registry_mirror: Vec<String>,
+    /// Find members through the discovery service.
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) with_cluster_discovery: bool,
+    /// Connect members through KubeSpan.
+    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) with_kubespan: bool,
+    /// Secrets bundle to use [default: a new one, which isn't kept].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with_secrets: Option<PathBuf>,
+    /// Accepted and ignored: comments are never written.
+    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) with_docs: bool,
+    /// Accepted and ignored: comments are never written.
+    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) with_examples: bool,
+    /// What to write.
+    #[arg(short = 't', long, value_delimiter = ',', value_enum, default_value = "controlplane,worker,talosconfig")]
+    pub(crate) output_types: Vec<Output>,
+    /// Folder to write to; with one output type a file, or `-` for stdout.
+    #[arg(short, long, default_value = "", hide_default_value = true, value_name = "PATH")]
+    pub(crate) output: String,
+    /// Overwrite existing files.
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// What `talos-gen config` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// The config of control planes.
+    Controlplane,
+    /// The config of workers.
+    Worker,
+    /// Client credentials for the Talos API.
+    Talosconfig,
+}
+
+/// `talos-gen patch`.
+#[derive(Debug, Group)]
+pub(crate) struct Patch {
+    /// Machine config; `-` is stdin.
+    pub(crate) config: String,
+    /// Patch: a file, `@file`, or the patch itself.
+    #[arg(short, long, value_name = "PATCH")]
+    pub(crate) patch: Vec<String>,
+    /// File to write; `-` is stdout.
+    #[arg(short, long, default_value = "-", value_name = "FILE")]
+    pub(crate) output: String,
+}
+
+/// `talos-gen diff`.
+#[derive(Debug, Group)]
+pub(crate) struct Diff {
+    /// Machine config; `-` is stdin.
+    pub(crate) left: String,
+    /// Machine config; `-` is stdin.
+    pub(crate) right: String,
+}

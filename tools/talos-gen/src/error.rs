@@ -1,0 +1,92 @@
+use machine_config::{ContractError, LoadError, node, patch, schematic};
+use record::{Exit, Failure};
+
+/// Why nothing can be generated.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the Talos version can't be used")]
+    Contract(#[from] ContractError),
+    #[error("ichor.lock holds contract {locked}, which is newer than Talos {talos}")]
+    OlderTalos { locked: String, talos: String },
+    #[error("Talos {talos} does not run Kubernetes {kubernetes}")]
+    KubernetesWindow { talos: String, kubernetes: String, oldest: u32, newest: u32 },
+    #[error("{field}: {value:?} is not {wanted}")]
+    Unreadable { field: &'static str, value: String, wanted: &'static str },
+    #[error("patch {name}")]
+    Patch { name: String, source: patch::Error },
+    #[error("patch {name} holds a secret at {place}")]
+    InlineSecret { name: String, place: String },
+    #[error("patch {name} has documents that only control planes may have: {kinds}")]
+    ControlPlaneOnly { name: String, kinds: String },
+    #[error("patch {name} has a {kind}, which Talos knows from v1.{since} on; this is {talos}")]
+    NewerKind { name: String, kind: &'static str, since: u32, talos: String },
+    #[error("the machine type is {found:?} after the patches, not {wanted}")]
+    MachineType { found: String, wanted: &'static str },
+    #[error("the config can't be made")]
+    Node(#[from] node::Error),
+    #[error("spec.talos.schematic")]
+    Schematic(#[from] schematic::Error),
+    #[error("{path}")]
+    Bundle { path: String, source: cluster_pki::BundleError },
+    #[error("{path} is gone, but ichor.lock says that the cluster was made with it")]
+    SecretsGone { path: String },
+    #[error("keys or certificates can't be made")]
+    Pki(#[from] cluster_pki::Error),
+    #[error("{path}")]
+    Config { path: String, source: LoadError },
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Error {
+    fn kind(&self) -> (Exit, &'static str) {
+        match self {
+            Self::SecretsGone { .. } => (Exit::Guard, "secrets-gone"),
+            Self::Pki(_) => (Exit::Failed, "pki"),
+            Self::Usage(_) => (Exit::Usage, "usage"),
+            Self::Bundle { .. } => (Exit::Unusable, "unusable-secrets"),
+            Self::Patch { .. } | Self::InlineSecret { .. } | Self::ControlPlaneOnly { .. } | Self::NewerKind { .. } => {
+                (Exit::Unusable, "unusable-patch")
+            }
+            Self::Config { .. } => (Exit::Unusable, "unusable-config"),
+            _ => (Exit::Unusable, "unusable-spec"),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::OlderTalos { .. } => Some("configs of a newer contract don't load on an older Talos".to_owned()),
+            Self::KubernetesWindow { talos, oldest, newest, .. } => {
+                Some(format!("Talos {talos} runs Kubernetes 1.{oldest} to 1.{newest}"))
+            }
+            Self::InlineSecret { .. } => {
+                Some("put it in a file of its own, readable by you alone, and say \"@file\"".to_owned())
+            }
+            Self::ControlPlaneOnly { .. } => {
+                Some("move it to spec.controlplane.patches or to a control plane's patches".to_owned())
+            }
+            Self::SecretsGone { path } => Some(format!(
+                "restore {path}; new secrets would not be this cluster's. For a new cluster, remove its folder"
+            )),
+            Self::Patch { source: patch::Error::ManyDocuments, .. } => Some(
+                "from Talos 1.12 on configs have several documents: write the patch as YAML of the part to change"
+                    .to_owned(),
+            ),
+            Self::Patch { source, .. } => source.nearest().map(|word| format!("did you mean {word:?}?")),
+            Self::Config { source, .. } => source.nearest().map(|word| format!("did you mean {word:?}?")),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (exit, code) = error.kind();
+        let hint = error.hint();
+        let failure = Self::caused(exit, code, error.to_string(), &error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The user's patches: read, checked, applied. Files are read through a closure.
+
+use machine_config::patch::{self, Part, Patch};
+use machine_config::{Config, Contract, MachineType, secrets};
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// Reads the text of a file.
+pub(crate) type Reader<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
+/// A patch with the name that messages give it.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) patch: Patch,
+}
+
+/// Reads the patches of a spec: `@file`, or the patch itself as text or as YAML of the cluster file.
+pub(crate) fn of_spec(patches: &[Value], read: Reader<'_>) -> Result<Vec<Named>, Error> {
+    patches.iter().enumerate().map(|(index, value)| one(index + 1, value, read)).collect()
+}
+
+fn one(number: usize, value: &Value, read: Reader<'_>) -> Result<Named, Error> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let file = text.strip_prefix('@');
+    let name = file.map_or_else(|| number.to_string(), str::to_owned);
+    let patch = match file {
+        Some(_) => patch::argument(&text, read),
+        None => patch::parse(&text),
+    };
+    let patch = patch.map_err(|source| Error::Patch { name: name.clone(), source })?;
+    match inline_secret(&patch).filter(|_| file.is_none()) {
+        Some(place) => Err(Error::InlineSecret { name, place }),
+        None => Ok(Named { name, patch }),
+    }
+}
+
+/// Reads the values of `--config-patch`.
+pub(crate) fn of_flags(patches: &[String], read: Reader<'_>) -> Result<Vec<Named>, Error> {
+    let one = |(index, text): (usize, &String)| {
+        let name = text.strip_prefix('@').map_or_else(|| (index + 1).to_string(), str::to_owned);
+        match patch::argument(text, read) {
+            Ok(patch) => Ok(Named { name, patch }),
+            Err(source) => Err(Error::Patch { name, source }),
+        }
+    };
+    patches.iter().enumerate().map(one).collect()
+}
+
+/// Where a patch holds a secret, if it does.
+fn inline_secret(patch: &Patch) -> Option<String> {
+    let Patch::Strategic(parts) = patch else { return None };
+    let documents = parts.iter().filter_map(Part::document);
+    let found = documents.flat_map(secrets).next()?;
+    Some(format!("{} {}", found.document, found.path))
+}
+
+/// Applies patches; the second part names those that changed nothing.
+pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<(Config, Vec<String>), Error> {
+    let mut idle = Vec::new();
+    let mut config = config;
+    for named in patches {
+        let patched = patch::apply(&config, std::slice::from_ref(&named.patch))
+            .map_err(|source| Error::Patch { name: named.name.clone(), source })?;
+        if machine_config::is_same(&config, &patched) {
+            idle.push(named.name.clone());
+        }
+        config = patched;
+    }
+    Ok((config, idle))
+}
+
+/// Refuses documents that the machine or its Talos wouldn't take.
+pub(crate) fn check(patches: &[Named], machine: MachineType, talos: Contract) -> Result<(), Error> {
+    patches.iter().try_for_each(|named| check_one(named, machine, talos))
+}
+
+fn check_one(named: &Named, machine: MachineType, talos: Contract) -> Result<(), Error> {
+    let Patch::Strategic(parts) = &named.patch else { return Ok(()) };
+    let added = || parts.iter().filter(|part| part.document().is_some()).map(Part::kind);
+    if let Some(kind) = added().find(|kind| kind.since > talos.minor()) {
+        return Err(Error::NewerKind {
+            name: named.name.clone(),
+            kind: kind.name,
+            since: kind.since,
+            talos: talos.to_string(),
+        });
+    }
+    let closed: Vec<&str> = added().filter(|kind| kind.control_plane).map(|kind| kind.name).collect();
+    if machine == MachineType::Worker && !closed.is_empty() {
+        return Err(Error::ControlPlaneOnly { name: named.name.clone(), kinds: closed.join(", ") });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_files(path: &str) -> Result<String, String> {
+        Err(format!("no file {path}"))
+    }
+
+    fn read(patches: &[&str]) -> Result<Vec<Named>, Error> {
+        of_spec(&patches.iter().map(|text| Value::from(*text)).collect::<Vec<_>>(), &no_files)
+    }
+
+    #[test]
+    fn a_patch_may_be_text_yaml_or_a_file() {
+        let text = "machine: {sysctls: {a: '1'}}";
+        let patches = [text.into(), serde_json::json!({"machine": {"sysctls": {"b": "2"}}})];
+        assert_eq!(of_spec(&patches, &no_files).unwrap().len(), 2);
+        let file = |_: &str| Ok(text.to_owned());
+        assert_eq!(of_spec(&["@p.yaml".into()], &file).unwrap()[0].name, "p.yaml");
+        let error = read(&["@p.yaml"]).unwrap_err();
+        assert!(matches!(error, Error::Patch { .. }));
+    }
+
+    #[test]
+    fn a_secret_in_the_cluster_file_is_refused_but_not_in_a_file_of_its_own() {
+        let text = "machine: {token: abc.def}";
+        assert!(matches!(read(&[text]), Err(Error::InlineSecret { .. })));
+        assert!(of_spec(&["@p.yaml".into()], &|_| Ok(text.to_owned())).is_ok());
+    }
+
+    #[test]
+    fn documents_that_a_machine_would_not_take_are_named() {
+        let scheduler = "apiVersion: v1alpha1\nkind: KubeSchedulerConfig\nimage: a\n";
+        let patches = read(&[scheduler]).unwrap();
+        let contract = |text| Contract::parse(text).unwrap();
+        let check = |machine, version| check(&patches, machine, contract(version));
+        assert!(matches!(check(MachineType::Worker, "v1.14"), Err(Error::ControlPlaneOnly { .. })));
+        assert!(matches!(check(MachineType::ControlPlane, "v1.13"), Err(Error::NewerKind { .. })));
+        assert!(check(MachineType::ControlPlane, "v1.14").is_ok());
+    }
+}
