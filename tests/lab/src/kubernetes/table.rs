@@ -38,13 +38,21 @@ fn age(object: &Value, now: OffsetDateTime) -> Value {
 fn human(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
-        0..120 => format!("{seconds}s"),
-        120..600 if seconds % 60 > 0 => format!("{minutes}m{}s", seconds % 60),
-        0..10_800 => format!("{minutes}m"),
-        10_800..28_800 if minutes % 60 > 0 => format!("{hours}h{}m", minutes % 60),
-        0..172_800 => format!("{hours}h"),
-        172_800..691_200 if hours % 24 > 0 => format!("{days}d{}h", hours % 24),
+        ..120 => format!("{seconds}s"),
+        120..600 => two(minutes, 'm', seconds % 60, 's'),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => two(hours, 'h', minutes % 60, 'm'),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => two(days, 'd', hours % 24, 'h'),
         _ => format!("{days}d"),
+    }
+}
+
+/// Two units, the smaller one only if it counts.
+fn two(large: i64, unit: char, small: i64, smaller: char) -> String {
+    match small {
+        0 => format!("{large}{unit}"),
+        _ => format!("{large}{unit}{small}{smaller}"),
     }
 }
 

@@ -24,10 +24,7 @@ async fn kubectl(cluster: &Cluster, arguments: &[&str]) -> Option<(String, bool)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = match tokio::time::timeout(BOUND, command).await.expect("kubectl ends in time") {
-        Ok(output) => output,
-        Err(_) => return None,
-    };
+    let Ok(output) = tokio::time::timeout(BOUND, command).await.expect("kubectl ends in time") else { return None };
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     Some((text, output.status.success()))
 }

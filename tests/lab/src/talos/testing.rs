@@ -119,7 +119,7 @@ pub(crate) fn machine(name: &str, address: &str, version: &str) -> Machine {
     };
     let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
     Machine {
-        uuid: format!("{:0<8.8}-0000-4000-8000-{:0>12.12}", digits, digits),
+        uuid: format!("{digits:0<8.8}-0000-4000-8000-{digits:0>12.12}"),
         name: name.to_owned(),
         host: "pve1".to_owned(),
         macs: vec![format!("BC:24:11:00:00:{:02X}", name.bytes().fold(0u8, u8::wrapping_add))],

@@ -46,6 +46,8 @@ pub(super) async fn respond(
     let reply = rpc::call(talos, &caller, &path, &head.headers, &frames);
     if matches!(effect, Some(Effect::LoseReply)) {
         cut.cancel();
+        // Nothing may be written any more; the connection drops this call with itself.
+        return std::future::pending().await;
     }
     match reply {
         Ok(Reply::One(message)) => replied(stream::iter([Ok(message)])),

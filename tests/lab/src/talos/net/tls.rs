@@ -24,11 +24,13 @@ use crate::tls::provider;
 /// Server configurations that are still good, by node and face.
 #[derive(Default)]
 pub(crate) struct Certificates {
-    made: Mutex<HashMap<(Id, Face), (Stamp, Arc<ServerConfig>)>>,
+    made: Mutex<HashMap<(Id, Face), Made>>,
 }
 
 /// What a certificate was made for; another value asks for another certificate.
 type Stamp = (u64, u64);
+
+type Made = (Stamp, Arc<ServerConfig>);
 
 /// Why no certificate could be made.
 #[derive(Debug, thiserror::Error)]

@@ -8,14 +8,17 @@ use tonic::Status;
 use super::Call;
 use crate::talos::world::{Apply, Mode};
 
-pub(super) fn apply(call: &Call<'_>, request: ApplyConfigurationRequest) -> Result<ApplyConfigurationResponse, Status> {
+pub(super) fn apply(
+    call: &Call<'_>,
+    request: &ApplyConfigurationRequest,
+) -> Result<ApplyConfigurationResponse, Status> {
     let Some(mode) = Mode::from_number(request.mode) else {
         let text = format!("incorrect mode '{}' specified for the apply config call", request.mode);
         return Err(Status::invalid_argument(text));
     };
-    let timeout = request.try_mode_timeout.filter(|t| t.seconds > 0 || t.nanos > 0);
+    let timeout = request.try_mode_timeout.as_ref().filter(|t| t.seconds > 0 || t.nanos > 0);
     let apply = Apply {
-        data: request.data,
+        data: request.data.clone(),
         mode,
         dry_run: request.dry_run,
         try_timeout: timeout.map(|t| Duration::new(t.seconds.unsigned_abs(), t.nanos.unsigned_abs())),

@@ -8,7 +8,7 @@ use talos_proto::cluster::{HealthCheckProgress, HealthCheckRequest};
 use tonic::Status;
 
 use super::{Call, Reply};
-use crate::talos::node::{Progress, Stage};
+use crate::talos::node::{Node, Progress, Stage};
 use crate::talos::world::{Id, World};
 
 /// What is checked, in order: description, and what keeps it from holding.
@@ -48,7 +48,7 @@ pub(super) fn health_check(call: &Call<'_>) -> Result<Reply, Status> {
     if call.see(|node| node.config.is_none()) {
         return Err(Status::unimplemented("machine type is not set, cannot use cluster health check API"));
     }
-    if !call.see(|node| node.is_control_plane()) {
+    if !call.see(Node::is_control_plane) {
         return Err(Status::unimplemented("cluster health check is only available on control plane nodes"));
     }
     let timeout = request.wait_timeout.map_or(Duration::ZERO, |t| Duration::new(t.seconds.unsigned_abs(), 0));

@@ -4,6 +4,7 @@ use talos_proto::cosi::resource::{GetRequest, GetResponse, ListRequest, ListResp
 use tonic::Status;
 
 use super::Call;
+use crate::talos::node::Node;
 use crate::talos::resources::{self, Selection};
 
 /// Checks that a type may be read, and by the caller; gives what to read.
@@ -11,7 +12,7 @@ pub(super) fn selection(call: &Call<'_>, namespace: &str, kind: &str, id: Option
     if !resources::NAMESPACES.contains(&namespace) {
         return Err(Status::permission_denied(format!("namespace \"{namespace}\" is not supported")));
     }
-    let release = call.see(|node| node.version());
+    let release = call.see(Node::version);
     let Some(definition) = resources::definition(kind, release) else {
         return Err(Status::permission_denied(format!("resource type \"{kind}\" is not supported")));
     };
@@ -21,7 +22,7 @@ pub(super) fn selection(call: &Call<'_>, namespace: &str, kind: &str, id: Option
     Ok(Selection::new(definition, namespace, id))
 }
 
-pub(super) fn get(call: &Call<'_>, request: GetRequest) -> Result<GetResponse, Status> {
+pub(super) fn get(call: &Call<'_>, request: &GetRequest) -> Result<GetResponse, Status> {
     let selection = selection(call, &request.namespace, &request.r#type, Some(&request.id))?;
     let mut found = call.ask(|world, id| selection.resources(world, id));
     match found.pop() {
@@ -33,7 +34,7 @@ pub(super) fn get(call: &Call<'_>, request: GetRequest) -> Result<GetResponse, S
     }
 }
 
-pub(super) fn list(call: &Call<'_>, request: ListRequest) -> Result<Vec<ListResponse>, Status> {
+pub(super) fn list(call: &Call<'_>, request: &ListRequest) -> Result<Vec<ListResponse>, Status> {
     let selection = selection(call, &request.namespace, &request.r#type, None)?;
     let found = call.ask(|world, id| selection.resources(world, id));
     Ok(found.into_iter().map(|resource| ListResponse { resource: Some(resource) }).collect())

@@ -9,16 +9,17 @@ use talos_proto::machine::{
 use tonic::Status;
 
 use super::Call;
+use crate::talos::world::World;
 
 /// A member's peer port.
 const PEER: u16 = 2380;
 const CLIENT: u16 = 2379;
 
-pub(super) fn bootstrap(call: &Call<'_>, request: BootstrapRequest) -> Result<BootstrapResponse, Status> {
+pub(super) fn bootstrap(call: &Call<'_>, request: &BootstrapRequest) -> Result<BootstrapResponse, Status> {
     if request.recover_etcd {
         return Err(Status::unimplemented("method EtcdRecover not implemented"));
     }
-    call.act(|world, id| world.bootstrap(id))?;
+    call.act(World::bootstrap)?;
     Ok(BootstrapResponse { messages: vec![Bootstrap::default()] })
 }
 
@@ -38,7 +39,7 @@ fn serving(call: &Call<'_>, what: &str) -> Result<usize, Status> {
     })
 }
 
-pub(super) fn members(call: &Call<'_>, _: EtcdMemberListRequest) -> Result<EtcdMemberListResponse, Status> {
+pub(super) fn members(call: &Call<'_>, _: &EtcdMemberListRequest) -> Result<EtcdMemberListResponse, Status> {
     let etcd = serving(call, "member list")?;
     let members: Vec<EtcdMember> = call.ask(|world, _| {
         let members = world.etcds[etcd].members.iter().map(|member| EtcdMember {
@@ -54,7 +55,7 @@ pub(super) fn members(call: &Call<'_>, _: EtcdMemberListRequest) -> Result<EtcdM
     Ok(EtcdMemberListResponse { messages: vec![EtcdMembers { metadata: None, legacy_members, members }] })
 }
 
-pub(super) fn status(call: &Call<'_>, (): ()) -> Result<EtcdStatusResponse, Status> {
+pub(super) fn status(call: &Call<'_>, (): &()) -> Result<EtcdStatusResponse, Status> {
     let place = serving(call, "etcd status")?;
     let member_status = call.ask(|world, id| {
         let etcd = &world.etcds[place];
@@ -77,14 +78,14 @@ pub(super) fn status(call: &Call<'_>, (): ()) -> Result<EtcdStatusResponse, Stat
     Ok(EtcdStatusResponse { messages: vec![EtcdStatus { metadata: None, member_status: Some(member_status) }] })
 }
 
-pub(super) fn alarms(call: &Call<'_>, (): ()) -> Result<EtcdAlarmListResponse, Status> {
+pub(super) fn alarms(call: &Call<'_>, (): &()) -> Result<EtcdAlarmListResponse, Status> {
     serving(call, "etcd alarm list")?;
     Ok(EtcdAlarmListResponse { messages: vec![EtcdAlarm::default()] })
 }
 
 pub(super) fn remove(
     call: &Call<'_>,
-    request: EtcdRemoveMemberByIdRequest,
+    request: &EtcdRemoveMemberByIdRequest,
 ) -> Result<EtcdRemoveMemberByIdResponse, Status> {
     let etcd = serving(call, "etcd remove member")?;
     match call.act(|world, _| world.remove_member(etcd, request.member_id)) {
@@ -93,15 +94,15 @@ pub(super) fn remove(
     }
 }
 
-pub(super) fn leave(call: &Call<'_>, _: EtcdLeaveClusterRequest) -> Result<EtcdLeaveClusterResponse, Status> {
+pub(super) fn leave(call: &Call<'_>, _: &EtcdLeaveClusterRequest) -> Result<EtcdLeaveClusterResponse, Status> {
     serving(call, "etcd leave")?;
-    call.act(|world, id| world.leave_etcd(id));
+    call.act(World::leave_etcd);
     Ok(EtcdLeaveClusterResponse { messages: vec![EtcdLeaveCluster::default()] })
 }
 
 pub(super) fn forfeit(
     call: &Call<'_>,
-    _: EtcdForfeitLeadershipRequest,
+    _: &EtcdForfeitLeadershipRequest,
 ) -> Result<EtcdForfeitLeadershipResponse, Status> {
     let place = serving(call, "etcd forfeit leadership")?;
     let member = call.act(|world, id| {

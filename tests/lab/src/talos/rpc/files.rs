@@ -12,7 +12,7 @@ const CHUNK: usize = 1024;
 /// Go's bit for a directory in a file mode.
 const DIRECTORY: u32 = 1 << 31;
 
-pub(super) fn read(call: &Call<'_>, request: ReadRequest) -> Result<Vec<Data>, Status> {
+pub(super) fn read(call: &Call<'_>, request: &ReadRequest) -> Result<Vec<Data>, Status> {
     let content = match request.path.as_str() {
         "/proc/sys/kernel/random/boot_id" => call.see(|node| format!("{}\n", node.boot_id)),
         "/proc/uptime" => call.ask(|world, id| {
@@ -54,7 +54,7 @@ fn directories(call: &Call<'_>) -> Vec<String> {
     found
 }
 
-pub(super) fn list(call: &Call<'_>, request: ListRequest) -> Result<Vec<FileInfo>, Status> {
+pub(super) fn list(call: &Call<'_>, request: &ListRequest) -> Result<Vec<FileInfo>, Status> {
     let root = match request.root.trim_end_matches('/') {
         "" => "/",
         root => root,

@@ -15,15 +15,16 @@ use tonic::Status;
 
 use super::Call;
 use crate::talos::config::{Authority, Config};
+use crate::talos::node::Node;
 use crate::talos::pki::{self, Client};
 
 const YEAR: Duration = Duration::from_secs(8760 * 3600);
 
 /// The admin kubeconfig, with a certificate made for this call.
-pub(super) fn kubeconfig(call: &Call<'_>, (): ()) -> Result<Vec<Data>, Status> {
+pub(super) fn kubeconfig(call: &Call<'_>, (): &()) -> Result<Vec<Data>, Status> {
     let config = call.see(|node| node.config.clone());
     let config = config.ok_or_else(|| Status::unimplemented("machine type is not set, cannot use kubeconfig API"))?;
-    if !call.see(|node| node.is_control_plane()) {
+    if !call.see(Node::is_control_plane) {
         return Err(Status::unimplemented("kubeconfig is only available on control plane nodes"));
     }
     if config.kubernetes.key.is_empty() {
@@ -89,14 +90,14 @@ fn archive(content: &[u8]) -> std::io::Result<Vec<u8>> {
 /// A talosconfig with a certificate made for this call.
 pub(super) fn client_configuration(
     call: &Call<'_>,
-    request: GenerateClientConfigurationRequest,
+    request: &GenerateClientConfigurationRequest,
 ) -> Result<GenerateClientConfigurationResponse, Status> {
-    let config = call.see(|node| node.config.clone()).filter(|_| call.see(|node| node.is_control_plane()));
+    let config = call.see(|node| node.config.clone()).filter(|_| call.see(Node::is_control_plane));
     let Some(config) = config else {
         let text = "generate client configuration is only available on control plane nodes";
         return Err(Status::unimplemented(text));
     };
-    let lifetime = request.crt_ttl.filter(|ttl| ttl.seconds > 0);
+    let lifetime = request.crt_ttl.as_ref().filter(|ttl| ttl.seconds > 0);
     let lifetime = lifetime.ok_or_else(|| Status::invalid_argument("crt_ttl should be positive"))?;
     let lifetime = Duration::from_secs(lifetime.seconds.unsigned_abs());
     let client = Client { common: None, organizations: &request.roles, lifetime };

@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
 use super::{Call, Reply, files};
+use crate::talos::world::World;
 
 /// Frames, and after them nothing more for those who follow.
 fn frames(data: &[Data], follow: bool) -> Reply {
@@ -53,12 +54,12 @@ pub(super) fn logs(call: &Call<'_>) -> Result<Reply, Status> {
 }
 
 fn names(call: &Call<'_>) -> Vec<String> {
-    let services = call.ask(|world, id| world.services(id)).into_iter().map(|service| service.id);
+    let services = call.ask(World::services).into_iter().map(|service| service.id);
     let mut names: Vec<String> = services.chain(["controller-runtime", "kernel"].map(str::to_owned)).collect();
     names.sort_unstable();
     names
 }
 
-pub(super) fn containers(call: &Call<'_>, (): ()) -> Result<LogsContainersResponse, Status> {
+pub(super) fn containers(call: &Call<'_>, (): &()) -> Result<LogsContainersResponse, Status> {
     Ok(LogsContainersResponse { messages: vec![LogsContainer { metadata: None, ids: names(call) }] })
 }

@@ -86,21 +86,21 @@ impl Call<'_> {
     }
 
     /// Answers with one message.
-    fn one<Q, R>(&self, handle: impl FnOnce(&Self, Q) -> Result<R, Status>) -> Result<Reply, Status>
+    fn one<Q, R>(&self, handle: impl FnOnce(&Self, &Q) -> Result<R, Status>) -> Result<Reply, Status>
     where
         Q: Message + Default,
         R: Message,
     {
-        Ok(Reply::One(handle(self, self.request()?)?.encode_to_vec()))
+        Ok(Reply::One(handle(self, &self.request()?)?.encode_to_vec()))
     }
 
     /// Answers with messages that are all there already.
-    fn several<Q, R>(&self, handle: impl FnOnce(&Self, Q) -> Result<Vec<R>, Status>) -> Result<Reply, Status>
+    fn several<Q, R>(&self, handle: impl FnOnce(&Self, &Q) -> Result<Vec<R>, Status>) -> Result<Reply, Status>
     where
         Q: Message + Default,
         R: Message,
     {
-        let messages: Vec<_> = handle(self, self.request()?)?.iter().map(|m| Ok(m.encode_to_vec())).collect();
+        let messages: Vec<_> = handle(self, &self.request()?)?.iter().map(|m| Ok(m.encode_to_vec())).collect();
         Ok(Reply::Many(futures_util::stream::iter(messages).boxed()))
     }
 }

@@ -9,17 +9,17 @@ use tonic::Status;
 use super::Call;
 use crate::talos::world::Down;
 
-pub(super) fn reboot(call: &Call<'_>, _: RebootRequest) -> Result<RebootResponse, Status> {
+pub(super) fn reboot(call: &Call<'_>, _: &RebootRequest) -> Result<RebootResponse, Status> {
     let actor_id = call.act(|world, id| world.go_down(id, Down::Reboot));
     Ok(RebootResponse { messages: vec![Reboot { metadata: None, actor_id }] })
 }
 
-pub(super) fn shutdown(call: &Call<'_>, _: ShutdownRequest) -> Result<ShutdownResponse, Status> {
+pub(super) fn shutdown(call: &Call<'_>, _: &ShutdownRequest) -> Result<ShutdownResponse, Status> {
     let actor_id = call.act(|world, id| world.go_down(id, Down::PowerOff));
     Ok(ShutdownResponse { messages: vec![Shutdown { metadata: None, actor_id }] })
 }
 
-pub(super) fn reset(call: &Call<'_>, request: ResetRequest) -> Result<ResetResponse, Status> {
+pub(super) fn reset(call: &Call<'_>, request: &ResetRequest) -> Result<ResetResponse, Status> {
     if let Some(disk) = request.user_disks_to_wipe.first() {
         return Err(Status::unknown(format!("reset user disk failed: device {disk} wasn't found")));
     }

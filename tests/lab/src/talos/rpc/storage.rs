@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::Call;
 
-pub(super) fn disks(call: &Call<'_>, (): ()) -> Result<DisksResponse, Status> {
+pub(super) fn disks(call: &Call<'_>, (): &()) -> Result<DisksResponse, Status> {
     let system_disk = call.ask(|world, id| {
         world.nodes[id].machine.image.is_some() || world.disk(id).is_some_and(|disk| disk.installed.is_some())
     });
@@ -25,7 +25,7 @@ pub(super) fn disks(call: &Call<'_>, (): ()) -> Result<DisksResponse, Status> {
     Ok(DisksResponse { messages: vec![Disks { metadata: None, disks: vec![disk] }] })
 }
 
-pub(super) fn wipe(_: &Call<'_>, request: BlockDeviceWipeRequest) -> Result<BlockDeviceWipeResponse, Status> {
+pub(super) fn wipe(_: &Call<'_>, request: &BlockDeviceWipeRequest) -> Result<BlockDeviceWipeResponse, Status> {
     match request.devices.first() {
         Some(device) if device.device != "sda" => {
             Err(Status::not_found(format!("blockdevice \"{}\" not found", device.device)))

@@ -11,9 +11,9 @@ use time::OffsetDateTime;
 use tonic::Status;
 
 use super::Call;
-use crate::talos::world::Service;
+use crate::talos::world::{Service, World};
 
-pub(super) fn version(call: &Call<'_>, (): ()) -> Result<VersionResponse, Status> {
+pub(super) fn version(call: &Call<'_>, (): &()) -> Result<VersionResponse, Status> {
     let (tag, platform, configured) = call.see(|node| {
         let platform = node.image.as_ref().map(|image| image.platform.clone()).unwrap_or_default();
         (node.tag(), platform, node.config.is_some())
@@ -36,14 +36,14 @@ pub(super) fn version(call: &Call<'_>, (): ()) -> Result<VersionResponse, Status
     Ok(VersionResponse { messages: vec![message] })
 }
 
-pub(super) fn hostname(call: &Call<'_>, (): ()) -> Result<HostnameResponse, Status> {
+pub(super) fn hostname(call: &Call<'_>, (): &()) -> Result<HostnameResponse, Status> {
     let hostname = call.see(|node| node.hostname().0);
     Ok(HostnameResponse { messages: vec![Hostname { metadata: None, hostname }] })
 }
 
-pub(super) fn services(call: &Call<'_>, (): ()) -> Result<ServiceListResponse, Status> {
+pub(super) fn services(call: &Call<'_>, (): &()) -> Result<ServiceListResponse, Status> {
     let at = timestamp(OffsetDateTime::now_utc());
-    let services = call.ask(|world, id| world.services(id));
+    let services = call.ask(World::services);
     let services = services.iter().map(|service| info(service, at)).collect();
     Ok(ServiceListResponse { messages: vec![ServiceList { metadata: None, services }] })
 }
@@ -64,7 +64,7 @@ fn info(service: &Service, at: Timestamp) -> ServiceInfo {
     }
 }
 
-pub(super) fn memory(call: &Call<'_>, (): ()) -> Result<MemoryResponse, Status> {
+pub(super) fn memory(call: &Call<'_>, (): &()) -> Result<MemoryResponse, Status> {
     let total = call.see(|node| node.machine.memory) * 1024;
     let meminfo = MemInfo {
         memtotal: total,
@@ -77,17 +77,17 @@ pub(super) fn memory(call: &Call<'_>, (): ()) -> Result<MemoryResponse, Status> 
     Ok(MemoryResponse { messages: vec![Memory { metadata: None, meminfo: Some(meminfo) }] })
 }
 
-pub(super) fn load(_: &Call<'_>, (): ()) -> Result<LoadAvgResponse, Status> {
+pub(super) fn load(_: &Call<'_>, (): &()) -> Result<LoadAvgResponse, Status> {
     Ok(LoadAvgResponse { messages: vec![LoadAvg { metadata: None, load1: 0.25, load5: 0.5, load15: 0.25 }] })
 }
 
-pub(super) fn time(call: &Call<'_>, (): ()) -> Result<TimeResponse, Status> {
-    time_check(call, TimeRequest { server: String::new() })
+pub(super) fn time(call: &Call<'_>, (): &()) -> Result<TimeResponse, Status> {
+    time_check(call, &TimeRequest { server: String::new() })
 }
 
-pub(super) fn time_check(call: &Call<'_>, request: TimeRequest) -> Result<TimeResponse, Status> {
+pub(super) fn time_check(call: &Call<'_>, request: &TimeRequest) -> Result<TimeResponse, Status> {
     let configured = call.see(|node| node.config.as_ref().and_then(|c| c.network.time_servers.first().cloned()));
-    let asked = Some(request.server).filter(|server| !server.is_empty());
+    let asked = Some(request.server.clone()).filter(|server| !server.is_empty());
     let server = asked.or(configured).unwrap_or_else(|| "time.cloudflare.com".to_owned());
     let now = Some(timestamp(OffsetDateTime::now_utc()));
     Ok(TimeResponse { messages: vec![Time { metadata: None, server, localtime: now, remotetime: now }] })
