@@ -1,0 +1,20 @@
+//! What was typed.
+
+use talos_access::TalosFlags;
+
+use crate::plan::Condition;
+
+/// Wait until a condition holds.
+#[derive(Debug, clap::Parser)]
+#[command(about = "Wait until a condition holds")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) flags: step::Flags,
+
+    /// What to wait for.
+    #[arg(long = "for", value_enum, value_name = "CONDITION", default_value = "ready")]
+    pub(crate) condition: Condition,
+
+    #[command(flatten)]
+    pub(crate) talos: TalosFlags,
+}

@@ -1,0 +1,121 @@
+//! Which condition holds, by what is known of a node.
+
+/// What to wait for. Each one holds only if those before it do, but for maintenance, which ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Condition {
+    /// The Talos API answers.
+    Reachable,
+    /// The node waits for its configuration.
+    Maintenance,
+    /// The node runs a configuration of this cluster.
+    Configured,
+    /// Its etcd is a member (workers have none).
+    Etcd,
+    /// The node is registered with Kubernetes.
+    Kubernetes,
+    /// Talos has finished booting, and Kubernetes calls the node Ready.
+    Ready,
+}
+
+impl Condition {
+    /// The word in records and flags.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Reachable => "reachable",
+            Self::Maintenance => "maintenance",
+            Self::Configured => "configured",
+            Self::Etcd => "etcd",
+            Self::Kubernetes => "kubernetes",
+            Self::Ready => "ready",
+        }
+    }
+
+    /// Whether it can come to hold only after etcd was started.
+    pub(crate) fn needs_etcd(self) -> bool {
+        self >= Self::Etcd
+    }
+
+    /// Whether the node is asked without credentials, which it may not accept yet.
+    pub(crate) fn needs_credentials(self) -> bool {
+        self >= Self::Configured
+    }
+}
+
+/// What a node told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It waits for a configuration.
+    Maintenance,
+    /// It is configured.
+    Configured {
+        /// Whether its etcd knows members; `None` on a worker.
+        etcd: Option<bool>,
+        /// What Kubernetes says of it: registered, and Ready.
+        registered: Option<bool>,
+        /// Whether Talos has finished booting; else what is missing.
+        booted: Result<(), String>,
+    },
+}
+
+/// Whether the condition holds; else what is missing.
+pub(crate) fn holds(condition: Condition, told: &Told) -> Result<(), String> {
+    let (etcd, registered, booted) = match (told, condition) {
+        (_, Condition::Reachable) | (Told::Maintenance, Condition::Maintenance) => return Ok(()),
+        (Told::Configured { .. }, Condition::Maintenance) => return Err("it is configured already".to_owned()),
+        (Told::Maintenance, _) => return Err("it is in maintenance".to_owned()),
+        (Told::Configured { etcd, registered, booted }, _) => (etcd, registered, booted),
+    };
+    if condition >= Condition::Etcd && *etcd == Some(false) {
+        return Err("its etcd is not a member yet".to_owned());
+    }
+    if condition >= Condition::Kubernetes && registered.is_none() {
+        return Err("it is not registered with Kubernetes".to_owned());
+    }
+    if condition == Condition::Ready {
+        booted.clone()?;
+        if *registered != Some(true) {
+            return Err("Kubernetes does not call it Ready".to_owned());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READY: Told = Told::Configured { etcd: Some(true), registered: Some(true), booted: Ok(()) };
+
+    #[test]
+    fn a_ready_control_plane_meets_every_condition_but_maintenance() {
+        use Condition::{Configured, Etcd, Kubernetes, Maintenance, Reachable, Ready};
+        for condition in [Reachable, Configured, Etcd, Kubernetes, Ready] {
+            assert_eq!(holds(condition, &READY), Ok(()), "{condition:?}");
+        }
+        assert!(holds(Maintenance, &READY).is_err());
+    }
+
+    #[test]
+    fn maintenance_is_reachable_and_nothing_more() {
+        assert_eq!(holds(Condition::Reachable, &Told::Maintenance), Ok(()));
+        assert_eq!(holds(Condition::Maintenance, &Told::Maintenance), Ok(()));
+        assert!(holds(Condition::Configured, &Told::Maintenance).is_err());
+    }
+
+    #[test]
+    fn a_worker_has_no_etcd_to_wait_for() {
+        let worker = Told::Configured { etcd: None, registered: None, booted: Err("x".into()) };
+        assert_eq!(holds(Condition::Etcd, &worker), Ok(()));
+        assert!(holds(Condition::Kubernetes, &worker).is_err());
+    }
+
+    #[test]
+    fn ready_takes_both_talos_and_kubernetes() {
+        let told = |registered, booted: Result<(), String>| Told::Configured { etcd: Some(true), registered, booted };
+        assert!(holds(Condition::Ready, &told(Some(false), Ok(()))).unwrap_err().contains("Ready"));
+        assert_eq!(
+            holds(Condition::Ready, &told(Some(true), Err("time is not synced".into()))).unwrap_err(),
+            "time is not synced"
+        );
+    }
+}
