@@ -96,6 +96,11 @@ impl Factory {
         self.shared.world().requests.clone()
     }
 
+    /// How many requests wanted to register something.
+    pub fn writes(&self) -> u64 {
+        self.requests().iter().map(|(method, _)| u64::from(method == "POST")).sum()
+    }
+
     /// Fails the next request whose path holds this text.
     pub fn fail_next(&self, path: &str, status: u16, text: &str) {
         self.shared.world().failures.push((path.to_owned(), status, text.to_owned()));

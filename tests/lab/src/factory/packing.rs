@@ -105,8 +105,7 @@ mod tests {
 
     /// What a program of the system makes of the file; `None` where it is not installed.
     fn unpacked(program: &str, packed: &[u8]) -> Option<Vec<u8>> {
-        let mut child =
-            Command::new(program).arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let mut child = Command::new(program).arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
         let mut stdin = child.stdin.take()?;
         let packed = packed.to_vec();
         let writer = std::thread::spawn(move || stdin.write_all(&packed));

@@ -212,7 +212,10 @@ pub(crate) fn put_size(state: &mut State, call: &Call<'_>) -> Result<Reply, Refu
     let names = options::resizable();
     if !names.contains(&disk) {
         let list = names.join(", ");
-        return Err(Refusal::parameter("disk", format!("value '{disk}' does not have a value in the enumeration '{list}'")));
+        return Err(Refusal::parameter(
+            "disk",
+            format!("value '{disk}' does not have a value in the enumeration '{list}'"),
+        ));
     }
     let vm = state.vm(call)?;
     if call.param("digest").is_some_and(|known| known != digest(&vm.config)) {

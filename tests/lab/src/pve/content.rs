@@ -106,8 +106,12 @@ fn wanted(state: &State, call: &Call<'_>) -> Result<Download, Refusal> {
     check_extension(content, &file)?;
     let checksum = match (call.param("checksum-algorithm"), call.param("checksum")) {
         (Some(algorithm), Some(digest)) => Some((algorithm.to_owned(), digest.to_lowercase())),
-        (Some(_), None) => return Err(Refusal::parameter("checksum", "missing property required by 'checksum-algorithm'")),
-        (None, Some(_)) => return Err(Refusal::parameter("checksum-algorithm", "missing property required by 'checksum'")),
+        (Some(_), None) => {
+            return Err(Refusal::parameter("checksum", "missing property required by 'checksum-algorithm'"));
+        }
+        (None, Some(_)) => {
+            return Err(Refusal::parameter("checksum-algorithm", "missing property required by 'checksum'"));
+        }
         (None, None) => None,
     };
     Ok(Download {

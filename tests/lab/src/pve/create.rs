@@ -8,7 +8,7 @@ use super::property;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, Effect, State, Vm};
 use super::work::Work;
-use super::{formats, power};
+use super::{formats, keys, power};
 
 /// Parameters of a creation that are no options of the VM.
 const NOT_OPTIONS: &[&str] = &["vmid", "pool", "start", "storage", "bwlimit", "ha-managed", "import-working-storage"];
@@ -34,10 +34,7 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
 }
 
 fn options_of(params: &Config) -> impl Iterator<Item = (&str, &str)> {
-    params
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .filter(|(name, _)| !NOT_OPTIONS.contains(name))
+    params.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| !NOT_OPTIONS.contains(name))
 }
 
 fn allowed(state: &State, call: &Call<'_>, vmid: u32, pool: Option<&str>) -> Result<(), Refusal> {
@@ -86,7 +83,7 @@ pub(crate) fn option_allowed(
 }
 
 fn bridge_allowed(call: &Call<'_>, nic: &str) -> Result<(), Refusal> {
-    let pairs = property::parse(nic, &formats::NIC).unwrap_or_default();
+    let pairs = property::parse(nic, &keys::NIC).unwrap_or_default();
     match property::get(&pairs, "bridge") {
         None => Ok(()),
         Some(bridge) => {
@@ -107,6 +104,7 @@ fn claim(state: &mut State, call: &Call<'_>, vmid: u32) -> Result<(), Refusal> {
     let vm = Vm {
         node: call.node().to_owned(),
         config,
+        claimed: call.param("name").map(str::to_owned),
         pool: call.param("pool").map(str::to_owned),
         changed: call.now,
         ..Vm::default()
@@ -182,7 +180,7 @@ pub(crate) fn kept(state: &mut State, name: &str, value: &str) -> String {
     if options::index_of(name, "net").is_none() {
         return value.to_owned();
     }
-    let mut pairs = property::parse(value, &formats::NIC).unwrap_or_default();
+    let mut pairs = property::parse(value, &keys::NIC).unwrap_or_default();
     if property::get(&pairs, "macaddr").is_none() {
         let mac = state.mac();
         property::set(&mut pairs, "macaddr", mac);

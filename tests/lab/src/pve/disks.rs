@@ -1,6 +1,6 @@
 //! Drives: what may be asked for, and making the disks behind them.
 
-use super::formats;
+use super::keys;
 use super::property::{self, Pairs};
 use super::reply::Refusal;
 use super::schema::Properties;
@@ -15,9 +15,9 @@ const SMALL: u64 = 4 << 20;
 /// The keys of a drive option.
 pub(crate) fn properties(option: &str) -> &'static Properties {
     match option {
-        "efidisk0" => &formats::EFI_DISK,
-        "tpmstate0" => &formats::TPM_STATE,
-        _ => &formats::DRIVE,
+        "efidisk0" => &keys::EFI_DISK,
+        "tpmstate0" => &keys::TPM_STATE,
+        _ => &keys::DRIVE,
     }
 }
 
@@ -144,7 +144,8 @@ fn cloud_init(
     log: &mut Vec<String>,
 ) -> Result<(), String> {
     locked(state, storage, log)?;
-    let wanted = Wanted { node: place.node, vmid: place.vmid, stem: Some("cloudinit"), format: None, size: SMALL, image: None };
+    let wanted =
+        Wanted { node: place.node, vmid: place.vmid, stem: Some("cloudinit"), format: None, size: SMALL, image: None };
     let (volume, line) = state.volumes.allocate(storage, wanted, place.now);
     log.push(line);
     property::set(pairs, "file", volume.id);

@@ -30,6 +30,7 @@ pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now
     check_vmid(&call)?;
     check_needs(state, &call, &route.needs)?;
     check_params(&call.params, &route.takes)?;
+    check_readable(state, &call, route.method)?;
     state.look_at_guests(now);
     (route.run)(state, &call)
 }
@@ -88,6 +89,16 @@ fn check_needs(state: &State, call: &Call<'_>, needs: &Needs) -> Result<(), Refu
             let path = path.replace("{node}", call.node()).replace("{storage}", call.storage());
             call.token.require(&path, any).map_err(Refusal::forbidden)
         }
+    }
+}
+
+fn check_readable(state: &State, call: &Call<'_>, method: &str) -> Result<(), Refusal> {
+    let vmid = call.vmid();
+    match state.vms.get(&vmid) {
+        Some(vm) if method == "GET" && state.faults.hides(&vm.name(vmid)) => {
+            Err(Refusal::failed(format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -37,10 +37,7 @@ async fn one(uri: &Uri) -> anyhow::Result<Answer> {
     ensure!(address.ip().is_loopback(), "the lab's hosts reach loopback only, not {address}");
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let (reply, _closed) = tokio::join!(
-        async move { read(&mut sender, uri, authority.as_str()).await },
-        connection
-    );
+    let (reply, _closed) = tokio::join!(async move { read(&mut sender, uri, authority.as_str()).await }, connection);
     reply
 }
 
@@ -48,7 +45,8 @@ type Sender = hyper::client::conn::http1::SendRequest<Empty<Bytes>>;
 
 async fn read(sender: &mut Sender, uri: &Uri, host: &str) -> anyhow::Result<Answer> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path).header(header::HOST, host).header(header::CONNECTION, "close").body(Empty::new())?;
+    let request =
+        Request::get(path).header(header::HOST, host).header(header::CONNECTION, "close").body(Empty::new())?;
     let reply = sender.send_request(request).await?;
     let status = reply.status();
     if status.is_redirection() {

@@ -26,6 +26,7 @@ pub(crate) struct Faults {
     slow: Vec<(String, Duration)>,
     requests: Vec<(String, String, Fault)>,
     held: BTreeSet<String>,
+    unreadable: BTreeSet<String>,
     /// Whether connections are accepted and then left alone.
     pub(crate) hanging: bool,
     /// Hosts that do not answer.
@@ -33,9 +34,9 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Fails the next creation of a VM with this name.
-    pub(crate) fn fail_create(&mut self, name: &str, text: &str) {
-        self.creates.push((name.to_owned(), text.to_owned()));
+    /// Fails the next creations of a VM with this name.
+    pub(crate) fn fail_create(&mut self, name: &str, text: &str, times: usize) {
+        self.creates.extend(std::iter::repeat_n((name.to_owned(), text.to_owned()), times));
     }
 
     /// Takes the error of a creation, if there is one to come.
@@ -89,6 +90,16 @@ impl Faults {
     /// Lets them go on.
     pub(crate) fn release(&mut self, name: &str) {
         self.held.remove(name);
+    }
+
+    /// Refuses to read the VM with this name, as when its configuration stays locked.
+    pub(crate) fn refuse_reads(&mut self, name: &str) {
+        self.unreadable.insert(name.to_owned());
+    }
+
+    /// Whether the VM with this name cannot be read.
+    pub(crate) fn hides(&self, name: &str) -> bool {
+        self.unreadable.contains(name)
     }
 
     /// Whether tasks of this VM are held.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::disks;
-use super::formats;
+use super::keys;
 use super::options;
 use super::power;
 use super::property;
@@ -51,7 +51,7 @@ pub(crate) fn obstacle(config: &Config) -> Option<&'static str> {
 
 /// Whether the `agent` option switches the channel on.
 pub(crate) fn enabled(agent: &str) -> bool {
-    let pairs = property::parse(agent, &formats::AGENT).unwrap_or_default();
+    let pairs = property::parse(agent, &keys::AGENT).unwrap_or_default();
     matches!(property::get(&pairs, "enabled"), Some("1" | "on" | "yes" | "true"))
 }
 
@@ -102,7 +102,7 @@ fn nics(config: &Config) -> Vec<(usize, String)> {
     let mut nics: Vec<(usize, String)> = config
         .iter()
         .filter_map(|(name, value)| {
-            let pairs = property::parse(value, &formats::NIC).ok()?;
+            let pairs = property::parse(value, &keys::NIC).ok()?;
             Some((options::index_of(name, "net")?, property::get(&pairs, "macaddr")?.to_uppercase()))
         })
         .collect();
@@ -123,7 +123,7 @@ fn has_cloud_init(config: &Config) -> bool {
 }
 
 fn nic(option: Option<&String>) -> NicConfig {
-    let pairs = option.and_then(|text| property::parse(text, &formats::IP_CONFIG).ok()).unwrap_or_default();
+    let pairs = option.and_then(|text| property::parse(text, &keys::IP_CONFIG).ok()).unwrap_or_default();
     let fixed = ["ip", "ip6"].iter().find_map(|key| {
         let (address, prefix) = property::get(&pairs, key)?.split_once('/')?;
         let gateway = property::get(&pairs, if *key == "ip" { "gw" } else { "gw6" });

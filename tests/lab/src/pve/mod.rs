@@ -28,6 +28,7 @@ mod faults;
 mod form;
 mod formats;
 mod guest;
+mod keys;
 mod options;
 mod power;
 mod property;
@@ -137,7 +138,7 @@ impl VmView {
     fn of(id: u32, vm: &Vm) -> Self {
         Self {
             id,
-            name: vm.name(id),
+            name: vm.claimed.clone().filter(|_| !vm.config.contains_key("name")).unwrap_or_else(|| vm.name(id)),
             node: vm.node.clone(),
             uuid: vm.uuid().unwrap_or_default(),
             running: vm.running.is_some(),
@@ -241,8 +242,8 @@ impl Pve {
     }
 
     /// How many requests wanted to change something.
-    pub fn changes(&self) -> usize {
-        self.requests().iter().filter(|(method, _)| method != "GET").count()
+    pub fn writes(&self) -> u64 {
+        self.requests().iter().map(|(method, _)| u64::from(method != "GET")).sum()
     }
 
     /// Waits until the condition holds; the caller bounds the time.
@@ -254,9 +255,9 @@ impl Pve {
         }
     }
 
-    /// Fails the next creation of a VM with this name, with this text in the task.
-    pub fn fail_create(&self, name: &str, text: &str) {
-        self.driver.with(|state| state.faults.fail_create(name, text));
+    /// Fails the next creations of a VM with this name, with this text in the task.
+    pub fn fail_create(&self, name: &str, text: &str, times: usize) {
+        self.driver.with(|state| state.faults.fail_create(name, text, times));
     }
 
     /// Lets the next allocations on a storage time out at its lock.
@@ -284,6 +285,16 @@ impl Pve {
         self.driver.with(|state| state.faults.release(name));
     }
 
+    /// Refuses to read the VM with this name from now on.
+    pub fn refuse_reads_of(&self, name: &str) {
+        self.driver.with(|state| state.faults.refuse_reads(name));
+    }
+
+    /// Takes back everything that was to go wrong, and lets go of what was held.
+    pub fn heal(&self) {
+        self.driver.with(|state| state.faults = faults::Faults::default());
+    }
+
     /// Lets the next request with this method and this text in its path go wrong.
     pub fn fault(&self, method: &str, path: &str, fault: Fault) {
         self.driver.with(|state| state.faults.request(method, path, fault));
@@ -309,6 +320,16 @@ impl Pve {
         let config = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let vm = Vm { node: node.to_owned(), config, changed: driver::now(), ..Vm::default() };
         self.driver.with(|state| state.vms.insert(id, vm));
+    }
+
+    /// Adds somebody's VM with this name on the first host, and tells its ID.
+    pub fn add_foreign_vm(&self, name: &str) -> u32 {
+        let (id, node) = self.driver.with(|state| {
+            let free = (100..).find(|id| !state.vms.contains_key(id)).unwrap_or_default();
+            (free, state.settings.nodes.first().cloned().unwrap_or_default())
+        });
+        self.add_vm(id, &node, &[("name", name), ("memory", "2048"), ("ostype", "l26")]);
+        id
     }
 
     /// Sets an option behind the back of everybody, or removes it.

@@ -1,6 +1,7 @@
 //! The options of a VM: what each may be, what right it takes, and whether a running VM takes it at once.
 
 use super::formats;
+use super::keys;
 use super::schema::{Kind, TEXT};
 
 /// The group of an option: the right that changing it takes.
@@ -50,7 +51,7 @@ const fn many(name: &'static str, count: u16, kind: Kind, group: Group) -> Opt {
 
 const POSITIVE: Kind = Kind::Integer(Some(1), None);
 const NOT_NEGATIVE: Kind = Kind::Integer(Some(0), None);
-const DRIVE: Kind = Kind::Properties(&formats::DRIVE);
+const DRIVE: Kind = Kind::Properties(&keys::DRIVE);
 
 const LOCKS: Kind = Kind::OneOf(&[
     "backup",
@@ -72,14 +73,14 @@ const CONTROLLERS: Kind =
 const OPTIONS: &[Opt] = &[
     one("acpi", Kind::Boolean, Group::Hardware),
     one("affinity", Kind::Format(formats::cpu_set), Group::Cpu),
-    one("agent", Kind::Properties(&formats::AGENT), Group::Options),
+    one("agent", Kind::Properties(&keys::AGENT), Group::Options),
     one("allow-ksm", Kind::Boolean, Group::Memory),
     one("arch", Kind::OneOf(&["x86_64", "aarch64"]), Group::Hardware),
     one("args", TEXT, Group::Root),
     one("balloon", NOT_NEGATIVE, Group::Memory),
     one("bios", Kind::OneOf(&["seabios", "ovmf"]), Group::Options),
-    live("boot", Kind::Properties(&formats::BOOT), Group::Disk),
-    live("cicustom", Kind::Properties(&formats::CI_CUSTOM), Group::CloudInit),
+    live("boot", Kind::Properties(&keys::BOOT), Group::Disk),
+    live("cicustom", Kind::Properties(&keys::CI_CUSTOM), Group::CloudInit),
     live("cipassword", TEXT, Group::CloudInit),
     live("citype", Kind::OneOf(&["configdrive2", "nocloud", "opennebula"]), Group::CloudInit),
     live("ciupgrade", Kind::Boolean, Group::CloudInit),
@@ -89,48 +90,48 @@ const OPTIONS: &[Opt] = &[
     live("cpulimit", Kind::Number(Some(0), Some(128)), Group::Cpu),
     live("cpuunits", Kind::Integer(Some(1), Some(262_144)), Group::Cpu),
     live("description", Kind::Text(Some(8192)), Group::Options),
-    one("efidisk0", Kind::Properties(&formats::EFI_DISK), Group::Disk),
+    one("efidisk0", Kind::Properties(&keys::EFI_DISK), Group::Disk),
     live("hookscript", TEXT, Group::Root),
     many("hostpci", 16, TEXT, Group::Hardware),
     live("hotplug", Kind::Format(formats::hotplug), Group::Options),
     many("ide", 4, DRIVE, Group::Disk),
-    many("ipconfig", 32, Kind::Properties(&formats::IP_CONFIG), Group::CloudInit),
+    many("ipconfig", 32, Kind::Properties(&keys::IP_CONFIG), Group::CloudInit),
     one("keyboard", TEXT, Group::Options),
     one("kvm", Kind::Boolean, Group::Hardware),
     live("localtime", Kind::Boolean, Group::Options),
     live("lock", LOCKS, Group::Root),
-    one("machine", Kind::Properties(&formats::MACHINE), Group::Hardware),
-    one("memory", Kind::Properties(&formats::MEMORY), Group::Memory),
+    one("machine", Kind::Properties(&keys::MACHINE), Group::Hardware),
+    one("memory", Kind::Properties(&keys::MEMORY), Group::Memory),
     live("name", Kind::Format(formats::dns_name), Group::Options),
     live("nameserver", TEXT, Group::CloudInit),
-    many("net", 32, Kind::Properties(&formats::NIC), Group::Network),
+    many("net", 32, Kind::Properties(&keys::NIC), Group::Network),
     one("numa", Kind::Boolean, Group::Cpu),
     many("numa", 8, TEXT, Group::Cpu),
     live("onboot", Kind::Boolean, Group::Options),
     one("ostype", OS_TYPES, Group::Options),
     live("protection", Kind::Boolean, Group::Options),
-    one("rng0", Kind::Properties(&formats::RNG), Group::Hardware),
+    one("rng0", Kind::Properties(&keys::RNG), Group::Hardware),
     many("sata", 6, DRIVE, Group::Disk),
     many("scsi", 31, DRIVE, Group::Disk),
     one("scsihw", CONTROLLERS, Group::Hardware),
     live("searchdomain", TEXT, Group::CloudInit),
     many("serial", 4, Kind::Pattern(formats::serial), Group::Hardware),
     live("shares", Kind::Integer(Some(0), Some(50_000)), Group::Memory),
-    one("smbios1", Kind::Properties(&formats::SMBIOS), Group::Hardware),
+    one("smbios1", Kind::Properties(&keys::SMBIOS), Group::Hardware),
     one("sockets", POSITIVE, Group::Cpu),
     live("sshkeys", TEXT, Group::CloudInit),
     live("startup", Kind::Format(formats::startup), Group::Startup),
     one("tablet", Kind::Boolean, Group::Hardware),
     live("tags", Kind::Format(formats::tags), Group::Options),
     live("template", Kind::Boolean, Group::Options),
-    one("tpmstate0", Kind::Properties(&formats::TPM_STATE), Group::Disk),
+    one("tpmstate0", Kind::Properties(&keys::TPM_STATE), Group::Disk),
     many("unused", 256, TEXT, Group::Disk),
     many("usb", 14, TEXT, Group::Hardware),
     one("vcpus", POSITIVE, Group::Cpu),
-    one("vga", Kind::Properties(&formats::VGA), Group::Hardware),
+    one("vga", Kind::Properties(&keys::VGA), Group::Hardware),
     many("virtio", 16, DRIVE, Group::Disk),
     one("vmgenid", Kind::Pattern(formats::vmgenid), Group::Root),
-    one("watchdog", Kind::Properties(&formats::WATCHDOG), Group::Hardware),
+    one("watchdog", Kind::Properties(&keys::WATCHDOG), Group::Hardware),
 ];
 
 fn find(name: &str) -> Option<&'static Opt> {
@@ -140,10 +141,7 @@ fn find(name: &str) -> Option<&'static Opt> {
         let canonical = index == "0" || !index.starts_with('0');
         option.name == stem && canonical && index.parse::<u16>().is_ok_and(|index| index < option.count)
     };
-    OPTIONS
-        .iter()
-        .find(|option| option.count == 0 && option.name == name)
-        .or_else(|| OPTIONS.iter().find(indexed))
+    OPTIONS.iter().find(|option| option.count == 0 && option.name == name).or_else(|| OPTIONS.iter().find(indexed))
 }
 
 /// What the option may be; `None` for a name that is no option of a VM.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::create;
 use super::disks;
-use super::formats;
 use super::guest;
+use super::keys;
 use super::options;
 use super::property;
 use super::reply::{Refusal, Reply};
@@ -53,7 +53,7 @@ pub(crate) fn on(state: &mut State, vmid: u32, now: u64) -> Result<(), String> {
 fn check_bridges(state: &State, config: &Config) -> Result<(), String> {
     let nics = config.iter().filter(|(name, _)| options::index_of(name, "net").is_some());
     for (_, nic) in nics {
-        let pairs = property::parse(nic, &formats::NIC).unwrap_or_default();
+        let pairs = property::parse(nic, &keys::NIC).unwrap_or_default();
         if let Some(bridge) = property::get(&pairs, "bridge")
             && !state.settings.bridges.iter().any(|known| known == bridge)
         {

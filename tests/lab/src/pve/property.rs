@@ -4,8 +4,20 @@ use super::schema::Properties;
 
 /// Models of network cards; each may stand as a key whose value is the hardware address.
 pub(crate) const NIC_MODELS: &[&str] = &[
-    "e1000", "e1000-82540em", "e1000-82544gc", "e1000-82545em", "e1000e", "i82551", "i82557b", "i82559er", "ne2k_isa",
-    "ne2k_pci", "pcnet", "rtl8139", "virtio", "vmxnet3",
+    "e1000",
+    "e1000-82540em",
+    "e1000-82544gc",
+    "e1000-82545em",
+    "e1000e",
+    "i82551",
+    "i82557b",
+    "i82559er",
+    "ne2k_isa",
+    "ne2k_pci",
+    "pcnet",
+    "rtl8139",
+    "virtio",
+    "vmxnet3",
 ];
 
 /// Keys and values in the order in which they stand.
@@ -41,7 +53,8 @@ fn default_key(known: &Properties, seen: &Pairs) -> Result<String, String> {
 
 /// Puts a property string together: the default key first and bare, the others sorted.
 pub(crate) fn print(pairs: &Pairs, default: &str) -> String {
-    let mut parts: Vec<String> = pairs.iter().filter(|(key, _)| key == default).map(|(_, value)| value.clone()).collect();
+    let mut parts: Vec<String> =
+        pairs.iter().filter(|(key, _)| key == default).map(|(_, value)| value.clone()).collect();
     let mut rest: Vec<String> =
         pairs.iter().filter(|(key, _)| key != default).map(|(key, value)| format!("{key}={value}")).collect();
     rest.sort();
@@ -99,7 +112,12 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     let number: f64 = digits.parse().ok().filter(|number| *number >= 0.0)?;
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes of disks are far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sizes of disks are far below 2^53"
+    )]
     let bytes = (number * unit as f64) as u64;
     Some(bytes)
 }
@@ -118,7 +136,8 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_and_without_a_unit() {
-        let cases = [("20G", Some(20 << 30)), ("8192M", Some(8 << 30)), ("7", Some(7)), ("4.5K", Some(4608)), ("x", None)];
+        let cases =
+            [("20G", Some(20 << 30)), ("8192M", Some(8 << 30)), ("7", Some(7)), ("4.5K", Some(4608)), ("x", None)];
         for (text, count) in cases {
             assert_eq!(bytes(text), count);
         }

@@ -56,7 +56,9 @@ pub(crate) fn cluster_status(state: &mut State, _: &Call<'_>) -> Result<Reply, R
     let count = state.settings.nodes.len();
     if count > 1 {
         let name = &state.settings.cluster;
-        rows.push(json!({"id": "cluster", "name": name, "nodes": count, "quorate": 1, "type": "cluster", "version": 3}));
+        rows.push(
+            json!({"id": "cluster", "name": name, "nodes": count, "quorate": 1, "type": "cluster", "version": 3}),
+        );
     }
     for (index, name) in state.settings.nodes.iter().enumerate() {
         rows.push(json!({

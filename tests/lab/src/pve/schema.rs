@@ -188,7 +188,11 @@ mod tests {
             ("serial0", "/etc/passwd", "value does not match the regex pattern"),
             ("boot", "order=", "invalid format - missing key in comma-separated list property\n"),
             ("hotplug", "bogus", "invalid format - invalid hotplug feature 'bogus'\n"),
-            ("memory", "abc", "invalid format - format error\nmemory.current: type check ('integer') failed - got 'abc'\n"),
+            (
+                "memory",
+                "abc",
+                "invalid format - format error\nmemory.current: type check ('integer') failed - got 'abc'\n",
+            ),
             ("cpu", "bogus", "invalid format - Built-in cputype 'bogus' is not defined (missing 'custom-' prefix?)\n"),
             (
                 "net0",
@@ -205,7 +209,11 @@ mod tests {
                 "local:4,foo=1",
                 "invalid format - format error\nscsi0.foo: property is not defined in schema and the schema does not allow additional properties\n",
             ),
-            ("smbios1", "uuid=x", "invalid format - format error\nsmbios1.uuid: value does not match the regex pattern\n"),
+            (
+                "smbios1",
+                "uuid=x",
+                "invalid format - format error\nsmbios1.uuid: value does not match the regex pattern\n",
+            ),
         ];
         for (name, value, text) in cases {
             assert_eq!(refusal(name, value), text, "{name}={value}");

@@ -209,7 +209,10 @@ fn refused(status: u16, reason: &str, errors: Option<&Config>) -> Response<Body>
     let end = if status == 501 { "" } else { "\n" };
     let mut body = Map::from_iter([("data".to_owned(), Value::Null)]);
     if let Some(errors) = errors {
-        body.insert("errors".to_owned(), errors.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect());
+        body.insert(
+            "errors".to_owned(),
+            errors.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect(),
+        );
     }
     body.insert("message".to_owned(), format!("{reason}{end}").into());
     json(status, reason, body)
@@ -218,7 +221,9 @@ fn refused(status: u16, reason: &str, errors: Option<&Config>) -> Response<Body>
 fn json(status: u16, reason: &str, body: Map<String, Value>) -> Response<Body> {
     let mut reply = status_line(status, reason);
     *reply.body_mut() = Full::new(Value::Object(body).to_string().into());
-    reply.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json;charset=UTF-8"));
+    reply
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json;charset=UTF-8"));
     reply
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Vm {
     pub(crate) pending: BTreeMap<String, Option<String>>,
     /// Since when it runs, and with what options; `None` while it is off.
     pub(crate) running: Option<Running>,
+    /// The name that it will have once it is made.
+    pub(crate) claimed: Option<String>,
     /// The pool that it is in.
     pub(crate) pool: Option<String>,
     /// What the cluster's resources say while they lag.
@@ -204,11 +206,6 @@ impl State {
     /// The VM of the call, if it is on the host of the call.
     pub(crate) fn vm(&self, call: &Call<'_>) -> Result<&Vm, Refusal> {
         self.vms.get(&call.vmid()).filter(|vm| vm.node == call.node()).ok_or_else(|| no_config(call))
-    }
-
-    /// The VM of the call, if it is on the host of the call.
-    pub(crate) fn vm_mut(&mut self, call: &Call<'_>) -> Result<&mut Vm, Refusal> {
-        self.vms.get_mut(&call.vmid()).filter(|vm| vm.node == call.node()).ok_or_else(|| no_config(call))
     }
 
     /// The storage with this name.

@@ -262,10 +262,7 @@ impl Volumes {
     fn on<'a>(&'a self, storage: &'a Storage, node: &str) -> impl Iterator<Item = &'a Volume> {
         let place = if storage.shared { String::new() } else { node.to_owned() };
         let start = format!("{}:", storage.name);
-        self.all
-            .iter()
-            .filter(move |((at, id), _)| *at == place && id.starts_with(&start))
-            .map(|(_, volume)| volume)
+        self.all.iter().filter(move |((at, id), _)| *at == place && id.starts_with(&start)).map(|(_, volume)| volume)
     }
 }
 

@@ -121,7 +121,9 @@ impl State {
         let upid = self.tasks.begin(node, work.kind(), &work.id(), call.token, call.now).upid.clone();
         let delay = self.time_of(&work);
         let effect = match (&work, call.param("url")) {
-            (Work::Download(Download { verdict: None, .. }), Some(url)) => Effect::Fetch { upid: upid.clone(), url: url.to_owned() },
+            (Work::Download(Download { verdict: None, .. }), Some(url)) => {
+                Effect::Fetch { upid: upid.clone(), url: url.to_owned() }
+            }
             _ => Effect::Run { upid: upid.clone(), delay },
         };
         self.works.insert(upid.clone(), work);
@@ -173,7 +175,9 @@ impl State {
     fn run(&mut self, work: Work, now: u64, log: &mut Vec<String>) -> Result<(), String> {
         match work {
             Work::Create { vmid, params, may_tag } => create::finish(self, vmid, &params, may_tag, now, log),
-            Work::Configure { vmid, params } => config::apply(self, vmid, &params, now, log).map_err(|error| error.text()),
+            Work::Configure { vmid, params } => {
+                config::apply(self, vmid, &params, now, log).map_err(|error| error.text())
+            }
             Work::Resize { vmid, disk, size } => config::resize(self, vmid, &disk, &size, log),
             Work::Start(vmid) => power::on(self, vmid, now),
             Work::Stop(vmid) | Work::Shutdown(vmid) => power::off(self, vmid, now),

@@ -1,0 +1,208 @@
+//! `ichor-lab`: a lab for people and their pipelines.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Plays Proxmox VE, the Image Factory, Talos nodes and Kubernetes on loopback.
+#[derive(Debug, Parser)]
+#[command(name = "ichor-lab", version, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a lab until it is interrupted; prints what to put into the environment.
+    Serve(Shape),
+    /// Runs a command in a lab's environment, and passes its exit status on.
+    Run {
+        #[command(flatten)]
+        shape: Shape,
+        /// The command with its arguments.
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+}
+
+/// What the lab is made of.
+#[derive(Debug, clap::Args)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "labs run on Linux only"))]
+struct Shape {
+    /// Control planes in the cluster file.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    control_planes: usize,
+    /// Workers in the cluster file.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: usize,
+    /// Gives the control planes an address that they share.
+    #[arg(long)]
+    vip: bool,
+    /// Lets the workers get their addresses by DHCP.
+    #[arg(long)]
+    dhcp: bool,
+    /// Version of Talos in the cluster file.
+    #[arg(long, value_name = "VERSION", default_value = "v1.13.9")]
+    talos: String,
+    /// Hosts of Proxmox VE.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    hosts: usize,
+    /// How long things take: not at all, or about a tenth of the real time.
+    #[arg(long, value_enum, default_value_t = Pace::Realistic)]
+    delays: Pace,
+    /// Name of the cluster.
+    #[arg(long, default_value = "lab")]
+    name: String,
+    /// Folder for the cluster file, which stays; left out, one that goes with the lab.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Pace {
+    Zero,
+    Realistic,
+}
+
+/// Runs `ichor-lab`.
+pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Args::try_parse_from(argv) {
+        Ok(args) => outcome(run(args.command)),
+        Err(error) => {
+            // Help that nobody reads is no failure.
+            let _printed = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+fn outcome(result: anyhow::Result<u8>) -> ExitCode {
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            // With stderr gone there is nobody left to tell.
+            let _told = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run(_command: Command) -> anyhow::Result<u8> {
+    anyhow::bail!("the lab needs Linux, where every address in 127.0.0.0/8 is there without being set up")
+}
+
+#[cfg(target_os = "linux")]
+fn run(command: Command) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let status = runtime.block_on(async {
+        match command {
+            Command::Serve(shape) => linux::serve(shape).await,
+            Command::Run { shape, command } => linux::run(shape, &command).await,
+        }
+    });
+    runtime.shutdown_background();
+    status
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::OsString;
+    use std::io::Write;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use tokio::process::{Child, Command};
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use super::{Pace, Shape};
+    use crate::delays::Delays;
+    use crate::{Lab, Options};
+
+    impl Shape {
+        fn options(self) -> Options {
+            Options {
+                name: self.name,
+                control_planes: self.control_planes,
+                workers: self.workers,
+                talos: self.talos,
+                vip: self.vip,
+                dhcp: self.dhcp,
+                hosts: (1..=self.hosts.max(1)).map(|number| format!("pve{number}")).collect(),
+                delays: match self.delays {
+                    Pace::Zero => Delays::ZERO,
+                    Pace::Realistic => Delays::REALISTIC,
+                },
+                dir: self.dir,
+                ..Options::default()
+            }
+        }
+    }
+
+    /// Runs a lab until SIGINT or SIGTERM.
+    pub(super) async fn serve(shape: Shape) -> anyhow::Result<u8> {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let lab = Lab::start(shape.options()).await?;
+        let mut out = std::io::stdout().lock();
+        for (name, value) in lab.env() {
+            writeln!(out, "export {name}='{value}'")?;
+        }
+        out.flush()?;
+        drop(out);
+        writeln!(
+            std::io::stderr(),
+            "ichor-lab: runs until interrupted; the lines above go into a shell's environment"
+        )?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        Ok(0)
+    }
+
+    /// Runs a command in a lab.
+    pub(super) async fn run(shape: Shape, command: &[OsString]) -> anyhow::Result<u8> {
+        let Some((program, arguments)) = command.split_first() else { return Ok(2) };
+        let lab = Lab::start(shape.options()).await?;
+        let mut child = match Command::new(program).args(arguments).envs(lab.env()).spawn() {
+            Ok(child) => child,
+            Err(error) => return missing(program, &error),
+        };
+        let status = wait(&mut child).await?;
+        Ok(code(status))
+    }
+
+    /// As in a shell: 127 for a command that is not there, 126 for one that cannot be run.
+    fn missing(program: &OsString, error: &std::io::Error) -> anyhow::Result<u8> {
+        writeln!(std::io::stderr(), "error: cannot run {}: {error}", program.display())?;
+        Ok(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+    }
+
+    fn code(status: ExitStatus) -> u8 {
+        let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+        u8::try_from(code).unwrap_or(1)
+    }
+
+    /// Waits for the command. What the terminal sends reaches the command by itself, as they share a group; the lab
+    /// only outlives it. SIGTERM is for the lab alone, so it is passed on.
+    async fn wait(child: &mut Child) -> anyhow::Result<ExitStatus> {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        loop {
+            tokio::select! {
+                status = child.wait() => return Ok(status?),
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => pass_on(child).await?,
+            }
+        }
+    }
+
+    async fn pass_on(child: &Child) -> anyhow::Result<()> {
+        if let Some(pid) = child.id() {
+            Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        }
+        Ok(())
+    }
+}

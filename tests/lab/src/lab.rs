@@ -1,0 +1,220 @@
+//! Everything together: a lab with its network, its servers and its folder.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use crate::cluster_file::ClusterFile;
+use crate::delays::Delays;
+use crate::factory::{self, Factory};
+use crate::pve::{self, Pve, Storage};
+use crate::subnet::Subnet;
+use crate::talos::{self, Talos};
+
+/// Numbers of hosts in the lab's network: the gateway, Proxmox VE, the factory, the shared address.
+const GATEWAY: u32 = 1;
+const PROXMOX: u32 = 2;
+const FACTORY: u32 = 3;
+const VIP: u32 = 10;
+/// The first node; DHCP begins at 100, so the nodes that don't fit below it come after the space left to DHCP.
+const FIRST_NODE: u32 = 11;
+const DHCP: u32 = 100;
+
+/// What a lab is made of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name of the cluster.
+    pub name: String,
+    /// Control planes in the cluster file.
+    pub control_planes: usize,
+    /// Workers in the cluster file.
+    pub workers: usize,
+    /// Version of Talos in the cluster file.
+    pub talos: String,
+    /// Whether the control planes share an address.
+    pub vip: bool,
+    /// Whether the workers ask DHCP for their addresses.
+    pub dhcp: bool,
+    /// Names of the hosts of Proxmox VE.
+    pub hosts: Vec<String>,
+    /// Storages of Proxmox VE.
+    pub storages: Vec<Storage>,
+    /// How long things take.
+    pub delays: Delays,
+    /// Where the cluster file goes; left out, a folder that is removed with the lab.
+    pub dir: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            name: "lab".to_owned(),
+            control_planes: 1,
+            workers: 1,
+            talos: "v1.13.9".to_owned(),
+            vip: false,
+            dhcp: false,
+            hosts: vec!["pve1".to_owned()],
+            storages: vec![Storage::local(), Storage::local_lvm()],
+            delays: Delays::ZERO,
+            dir: None,
+        }
+    }
+}
+
+/// A running lab; dropping it stops everything and removes a folder of its own making.
+pub struct Lab {
+    name: String,
+    pve: Pve,
+    factory: Factory,
+    talos: Arc<Talos>,
+    dir: PathBuf,
+    _own_dir: Option<TempDir>,
+    _subnet: Subnet,
+}
+
+impl Lab {
+    /// Starts a lab on the current runtime.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let subnet = Subnet::claim(options.control_planes + options.workers)?;
+        let talos = Talos::new(talos::Settings { subnet: subnet.net, delays: options.delays });
+        let pve = Pve::start(hypervisor(&options, &subnet), Arc::clone(&talos) as _)?;
+        let address = IpAddr::V4(subnet.host(FACTORY));
+        let factory = Factory::start(factory::Settings { address, port: 8080, delays: options.delays })?;
+        let (dir, own_dir) = folder(options.dir.as_deref())?;
+        write(&dir.join("pve-root-ca.pem"), pve.ca_pem())?;
+        write(&dir.join("cluster.yaml"), &cluster_file(&options, &subnet, &pve.endpoint()))?;
+        Ok(Self { name: options.name, pve, factory, talos, dir, _own_dir: own_dir, _subnet: subnet })
+    }
+
+    /// Name of the cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The hypervisor.
+    pub fn pve(&self) -> &Pve {
+        &self.pve
+    }
+
+    /// The Image Factory.
+    pub fn factory(&self) -> &Factory {
+        &self.factory
+    }
+
+    /// The nodes.
+    pub fn talos(&self) -> &Arc<Talos> {
+        &self.talos
+    }
+
+    /// The folder with the cluster file.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The cluster file.
+    pub fn cluster_file(&self) -> PathBuf {
+        self.dir.join("cluster.yaml")
+    }
+
+    /// What a command needs in its environment to work on this lab.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let loopback = "127.0.0.0/8,localhost";
+        let pairs = [
+            ("ICHOR_CLUSTER", self.cluster_file().display().to_string()),
+            ("PROXMOX_VE_ENDPOINT", self.pve.endpoint()),
+            ("PROXMOX_VE_API_TOKEN", self.pve.token().to_owned()),
+            ("ICHOR_FACTORY", self.factory.endpoint()),
+            ("NO_PROXY", loopback.to_owned()),
+            ("no_proxy", loopback.to_owned()),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    }
+}
+
+/// Hosts that are large enough for what the cluster file asks.
+fn hypervisor(options: &Options, subnet: &Subnet) -> pve::Settings {
+    let nodes = (options.control_planes + options.workers) as u64;
+    pve::Settings {
+        address: IpAddr::V4(subnet.host(PROXMOX)),
+        port: 8006,
+        nodes: options.hosts.clone(),
+        memory: (1 << 40) + nodes * (16 << 30),
+        storages: options.storages.clone(),
+        delays: options.delays,
+        ..pve::Settings::default()
+    }
+}
+
+fn folder(wanted: Option<&Path>) -> anyhow::Result<(PathBuf, Option<TempDir>)> {
+    match wanted {
+        Some(dir) => {
+            fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            Ok((dir.canonicalize()?, None))
+        }
+        None => {
+            let own = tempfile::Builder::new().prefix("ichor-lab-").tempdir()?;
+            Ok((own.path().to_owned(), Some(own)))
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn cluster_file(options: &Options, subnet: &Subnet, proxmox: &str) -> String {
+    let mut addresses = addresses(subnet);
+    let mut next = || addresses.next().unwrap_or(Ipv4Addr::LOCALHOST);
+    let control_planes = (1..=options.control_planes).map(|number| (format!("cp-{number}"), next())).collect();
+    let workers =
+        (1..=options.workers).map(|number| (format!("w-{number}"), (!options.dhcp).then(&mut next))).collect();
+    ClusterFile {
+        name: &options.name,
+        talos: &options.talos,
+        proxmox,
+        net: subnet.net,
+        gateway: subnet.host(GATEWAY),
+        vip: options.vip.then(|| subnet.host(VIP)),
+        control_planes,
+        workers,
+    }
+    .text()
+}
+
+/// Static addresses: below those of DHCP, then from the top of the network downwards.
+fn addresses(subnet: &Subnet) -> impl Iterator<Item = Ipv4Addr> + use<> {
+    let (first, last) = (u32::from(subnet.net.network()), u32::from(subnet.net.broadcast()));
+    let low = (FIRST_NODE..DHCP).map(move |number| Ipv4Addr::from(first + number));
+    low.chain((first + 2 * DHCP..last).rev().map(Ipv4Addr::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn labs_run_side_by_side_each_with_a_cluster_file_of_its_own() {
+        let (one, two) = tokio::join!(Lab::start(Options::default()), Lab::start(Options::default()));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_ne!(one.pve().endpoint(), two.pve().endpoint());
+        let text = fs::read_to_string(one.cluster_file()).unwrap();
+        assert!(text.contains(&one.pve().endpoint()), "{text}");
+        let dir = one.dir().to_owned();
+        drop(one);
+        assert!(!dir.exists(), "the folder goes with the lab");
+        assert!(two.cluster_file().exists());
+    }
+
+    #[test]
+    fn three_hundred_nodes_have_addresses_of_their_own() {
+        let subnet = Subnet::claim(300).unwrap();
+        let found: std::collections::BTreeSet<Ipv4Addr> = addresses(&subnet).take(300).collect();
+        assert_eq!(found.len(), 300);
+        assert!(found.iter().all(|address| subnet.net.contains(address)));
+    }
+}

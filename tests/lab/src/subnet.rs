@@ -1,0 +1,83 @@
+//! A loopback network of a lab's own.
+//!
+//! Labs run side by side, also those of different processes: each claims its networks by listening on a fixed port of
+//! the first address, and whoever finds that taken tries the next.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::bail;
+use ipnet::Ipv4Net;
+
+/// Port of the first address of each /24 whose listener is the claim.
+const CLAIM: u16 = 8007;
+/// The /24 networks to choose from are 127.FIRST.0 up to 127.254.255.
+const FIRST: u8 = 80;
+
+/// A network that nobody else on this machine uses as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Subnet {
+    /// The network.
+    pub(crate) net: Ipv4Net,
+    _claims: Vec<TcpListener>,
+}
+
+impl Subnet {
+    /// Claims a free network with room for so many nodes.
+    pub(crate) fn claim(nodes: usize) -> anyhow::Result<Self> {
+        let prefix = prefix(nodes);
+        let step = 1_usize << (24 - prefix);
+        // Neighbouring processes start at different places, so that they rarely try the same network.
+        let places = usize::from(255 - FIRST) * 256;
+        let start = std::process::id() as usize * 64 / step * step;
+        for offset in (0..places).step_by(step) {
+            let place = (start + offset) % places / step * step;
+            if let Some(claims) = claims(place, step) {
+                return Ok(Self { net: Ipv4Net::new(network(place), prefix)?, _claims: claims });
+            }
+        }
+        bail!("no free network in 127.0.0.0/8 for {nodes} nodes")
+    }
+
+    /// The host with this number.
+    pub(crate) fn host(&self, number: u32) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.net.network()) + number)
+    }
+}
+
+/// Half of a network is left to DHCP.
+fn prefix(nodes: usize) -> u8 {
+    match nodes {
+        0..=80 => 24,
+        81..=800 => 22,
+        _ => 20,
+    }
+}
+
+fn network(place: usize) -> Ipv4Addr {
+    let [.., high, low] = (place as u32).to_be_bytes();
+    Ipv4Addr::new(127, FIRST + high, low, 0)
+}
+
+fn claims(place: usize, step: usize) -> Option<Vec<TcpListener>> {
+    let first = |place| Ipv4Addr::from(u32::from(network(place)) + 1);
+    (place..place + step).map(|place| TcpListener::bind((first(place), CLAIM)).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_labs_never_share_a_network() {
+        let (one, two) = (Subnet::claim(3).unwrap(), Subnet::claim(300).unwrap());
+        assert!(!two.net.contains(&one.net) && one.net != two.net);
+        assert_eq!((one.net.prefix_len(), two.net.prefix_len()), (24, 22));
+    }
+
+    #[test]
+    fn a_network_is_free_again_when_its_lab_is_gone() {
+        let first = Subnet::claim(1).unwrap().net;
+        let again = Subnet::claim(1).unwrap().net;
+        assert!(first == again || again.prefix_len() == 24);
+    }
+}
