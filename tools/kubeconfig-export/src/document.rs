@@ -1,0 +1,180 @@
+//! A kubeconfig as a document: whatever is in it stays in it.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use machine_config::{
+    free_value,
+    value::{Map, Value},
+    yaml::{self, Dialect},
+};
+use time::OffsetDateTime;
+
+/// A kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Document {
+    root: Map,
+}
+
+/// The three lists of named entries, each with the key under which an entry holds its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    Clusters,
+    Users,
+    Contexts,
+}
+
+impl Section {
+    fn keys(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Clusters => ("clusters", "cluster"),
+            Self::Users => ("users", "user"),
+            Self::Contexts => ("contexts", "context"),
+        }
+    }
+}
+
+/// A context with what it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) context: String,
+    pub(crate) cluster: String,
+    pub(crate) user: String,
+    /// URL of the Kubernetes API.
+    pub(crate) server: String,
+    /// The certificate authority: PEM in base64.
+    pub(crate) authority: String,
+    /// When the client certificate runs out, where there is one.
+    pub(crate) end: Option<OffsetDateTime>,
+}
+
+impl Document {
+    /// Reads a kubeconfig; an empty text is an empty one.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let documents = yaml::read(text).map_err(|error| error.to_string())?;
+        match documents.first().filter(|node| !node.is_null()).map(free_value) {
+            None => Ok(Self { root: [("apiVersion", "v1"), ("kind", "Config")].into_iter().collect() }),
+            Some(Value::Map(root)) if root.get("kind").and_then(Value::as_text) == Some("Config") => Ok(Self { root }),
+            Some(_) => Err("it has no `kind: Config`".to_owned()),
+        }
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> String {
+        yaml::write(&Value::Map(self.root.clone()), Dialect::V3)
+    }
+
+    /// The content of a named entry.
+    pub(crate) fn entry(&self, section: Section, name: &str) -> Option<&Map> {
+        let (list, content) = section.keys();
+        let entries = self.root.get(list)?.as_list()?;
+        let named = |entry: &&Value| entry.text_at(&["name"]) == Some(name);
+        entries.iter().find(named)?.at(&[content])?.as_map()
+    }
+
+    /// Sets the content of a named entry, in place where it exists.
+    pub(crate) fn set(&mut self, section: Section, name: &str, content: Map) {
+        let (list, key) = section.keys();
+        let mut entry = Map::new();
+        entry.set("name", name);
+        entry.set(key, content);
+        let mut entries = self.root.get(list).and_then(Value::as_list).map(<[Value]>::to_vec).unwrap_or_default();
+        match entries.iter_mut().find(|entry| entry.text_at(&["name"]) == Some(name)) {
+            Some(slot) => *slot = entry.into(),
+            None => entries.push(entry.into()),
+        }
+        self.root.set(list, entries);
+    }
+
+    /// Gives an entry another name.
+    pub(crate) fn rename(&mut self, section: Section, from: &str, to: &str) {
+        let (list, _) = section.keys();
+        let mut entries = self.root.get(list).and_then(Value::as_list).map(<[Value]>::to_vec).unwrap_or_default();
+        for entry in entries.iter_mut().filter_map(Value::as_map_mut) {
+            if entry.get("name").and_then(Value::as_text) == Some(from) {
+                entry.set("name", to);
+            }
+        }
+        self.root.set(list, entries);
+    }
+
+    /// The name of the current context.
+    pub(crate) fn current(&self) -> Option<&str> {
+        self.root.get("current-context").and_then(Value::as_text).filter(|name| !name.is_empty())
+    }
+
+    /// Makes a context the current one.
+    pub(crate) fn set_current(&mut self, context: &str) {
+        self.root.set("current-context", context);
+    }
+
+    /// Every context that is complete.
+    pub(crate) fn ways(&self) -> Vec<Way> {
+        let contexts = self.root.get("contexts").and_then(Value::as_list).unwrap_or_default();
+        contexts.iter().filter_map(|entry| self.way(entry.text_at(&["name"])?)).collect()
+    }
+
+    /// A context with what it leads to, if it is complete.
+    pub(crate) fn way(&self, context: &str) -> Option<Way> {
+        let text = |map: &Map, key: &str| map.get(key).and_then(Value::as_text).map(str::to_owned);
+        let content = self.entry(Section::Contexts, context)?;
+        let (cluster, user) = (text(content, "cluster")?, text(content, "user")?);
+        let leads = self.entry(Section::Clusters, &cluster)?;
+        let end = self.entry(Section::Users, &user).and_then(|user| text(user, "client-certificate-data"));
+        Some(Way {
+            context: context.to_owned(),
+            server: text(leads, "server")?,
+            authority: text(leads, "certificate-authority-data").unwrap_or_default(),
+            end: end.as_deref().and_then(not_after),
+            cluster,
+            user,
+        })
+    }
+}
+
+/// When a certificate (PEM in base64) runs out.
+fn not_after(certificate: &str) -> Option<OffsetDateTime> {
+    let pem = String::from_utf8(STANDARD.decode(certificate.trim()).ok()?).ok()?;
+    cluster_pki::not_after(&pem).ok()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A kubeconfig as a node makes it, with a client certificate that runs out in this year.
+    pub(crate) fn kubeconfig(cluster: &str, authority: &str, year: i32) -> String {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        let mut params = rcgen::CertificateParams::default();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let certificate = STANDARD.encode(params.self_signed(&key).expect("a certificate").pem());
+        format!(
+            "apiVersion: v1\nkind: Config\nclusters:\n- name: {cluster}\n  cluster:\n    server: https://{cluster}:6443\n    certificate-authority-data: {authority}\nusers:\n- name: admin@{cluster}\n  user:\n    client-certificate-data: {certificate}\n    client-key-data: c2VjcmV0\ncontexts:\n- context:\n    cluster: {cluster}\n    namespace: default\n    user: admin@{cluster}\n  name: admin@{cluster}\ncurrent-context: admin@{cluster}\n"
+        )
+    }
+
+    #[test]
+    fn the_current_context_leads_to_server_authority_and_certificate() {
+        let document = Document::parse(&kubeconfig("lab", "Q0E=", 2040)).expect("a kubeconfig");
+
+        let way = document.way(document.current().expect("a current context")).expect("a complete one");
+
+        assert_eq!((way.cluster.as_str(), way.user.as_str()), ("lab", "admin@lab"));
+        assert_eq!((way.server.as_str(), way.authority.as_str()), ("https://lab:6443", "Q0E="));
+        assert_eq!(way.end.map(OffsetDateTime::year), Some(2040));
+    }
+
+    #[test]
+    fn whatever_else_is_in_a_kubeconfig_stays_in_it() {
+        let text = "apiVersion: v1\nkind: Config\npreferences:\n    colors: true\nusers:\n    - name: me\n      user:\n        exec:\n            apiVersion: client.authentication.k8s.io/v1\n            args:\n                - --token\n                - \"0123\"\n            command: aws\n";
+
+        let document = Document::parse(text).expect("a kubeconfig");
+
+        assert_eq!(document.text(), text);
+    }
+
+    #[test]
+    fn something_else_is_no_kubeconfig() {
+        assert!(Document::parse("kind: Cluster\n").is_err());
+        assert!(Document::parse("- a\n").is_err());
+        assert!(Document::parse("").expect("an empty one").ways().is_empty());
+    }
+}

@@ -1,0 +1,137 @@
+//! Merging a kubeconfig into another one, without duplicating or clobbering anything.
+
+use machine_config::value::Map;
+
+use crate::{
+    document::{Document, Section, Way},
+    plan::is_same_cluster,
+};
+
+/// Adds what `made` leads to to `existing`, and makes it the current context; says what got another name.
+///
+/// Entries that lead to the same cluster already are renewed in place. Entries of the same name that are something else
+/// stay, unless `force` is given, and the new ones get a number.
+pub(crate) fn merge(existing: &mut Document, made: &Document, way: &Way, force: bool) -> Vec<String> {
+    let known = existing.ways().into_iter().find(|known| is_same_cluster(known, way) && known.user == way.user);
+    let names = match known {
+        // Another context of the same cluster keeps its name; the wished one is added beside it.
+        Some(known) => Names { context: way.context.clone(), ..Names::of(&known) },
+        None => Names::free(existing, way, force),
+    };
+    let said = names.renamed(way);
+    let mut context = made.entry(Section::Contexts, &way.context).cloned().unwrap_or_default();
+    context.set("cluster", names.cluster.as_str());
+    context.set("user", names.user.as_str());
+    existing.set(Section::Clusters, &names.cluster, content(made, Section::Clusters, &way.cluster));
+    existing.set(Section::Users, &names.user, content(made, Section::Users, &way.user));
+    existing.set(Section::Contexts, &names.context, context);
+    existing.set_current(&names.context);
+    said
+}
+
+fn content(made: &Document, section: Section, name: &str) -> Map {
+    made.entry(section, name).cloned().unwrap_or_default()
+}
+
+/// What the three entries are called.
+struct Names {
+    cluster: String,
+    user: String,
+    context: String,
+}
+
+impl Names {
+    fn of(way: &Way) -> Self {
+        Self { cluster: way.cluster.clone(), user: way.user.clone(), context: way.context.clone() }
+    }
+
+    /// Names that aren't taken. As talosctl has it, the number of a cluster goes into its user's name and its context's.
+    fn free(existing: &Document, way: &Way, force: bool) -> Self {
+        if force {
+            return Self::of(way);
+        }
+        let free = |section, name: String| unused(existing, section, &name);
+        let cluster = free(Section::Clusters, way.cluster.clone());
+        let user = free(Section::Users, way.user.replacen(&way.cluster, &cluster, 1));
+        let context = free(Section::Contexts, way.context.replacen(&way.user, &user, 1));
+        Self { cluster, user, context }
+    }
+
+    fn renamed(&self, way: &Way) -> Vec<String> {
+        let pairs = [
+            ("cluster", &way.cluster, &self.cluster),
+            ("user", &way.user, &self.user),
+            ("context", &way.context, &self.context),
+        ];
+        let renamed = pairs.into_iter().filter(|(_, from, to)| from != to);
+        renamed.map(|(what, from, to)| format!("renamed {what} {from} to {to}")).collect()
+    }
+}
+
+/// The name, with a number behind it if it is taken.
+fn unused(existing: &Document, section: Section, name: &str) -> String {
+    let numbered = (1..).map(|number: u32| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| existing.entry(section, name).is_none()).expect("numbers don't end")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        document::tests::kubeconfig,
+        plan::{Wishes, made},
+    };
+
+    fn merged(existing: &str, fresh: &str, wishes: &Wishes, force: bool) -> (Document, Vec<String>) {
+        let mut existing = Document::parse(existing).expect("a kubeconfig");
+        let (fresh, way) = made(fresh, wishes).expect("a kubeconfig");
+        let said = merge(&mut existing, &fresh, &way, force);
+        (existing, said)
+    }
+
+    fn contexts(document: &Document) -> Vec<String> {
+        document.ways().into_iter().map(|way| way.context).collect()
+    }
+
+    #[test]
+    fn the_same_cluster_is_renewed_in_place_and_never_doubled() {
+        let old = kubeconfig("lab", "Q0E=", 2029);
+
+        let (document, said) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Wishes::default(), false);
+
+        assert_eq!(contexts(&document), ["admin@lab"]);
+        assert_eq!(document.way("admin@lab").and_then(|way| way.end).map(time::OffsetDateTime::year), Some(2031));
+        assert!(said.is_empty());
+    }
+
+    #[test]
+    fn another_cluster_of_the_same_name_is_left_as_it_is() {
+        let old = kubeconfig("lab", "T1RIRVI=", 2029);
+
+        let (document, said) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Wishes::default(), false);
+
+        assert_eq!(contexts(&document), ["admin@lab", "admin@lab-1"]);
+        assert_eq!(document.way("admin@lab").map(|way| way.authority), Some("T1RIRVI=".to_owned()));
+        assert_eq!(document.current(), Some("admin@lab-1"));
+        assert_eq!(said.len(), 3);
+    }
+
+    #[test]
+    fn force_takes_the_names_of_another_cluster() {
+        let old = kubeconfig("lab", "T1RIRVI=", 2029);
+
+        let (document, _) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Wishes::default(), true);
+
+        assert_eq!(contexts(&document), ["admin@lab"]);
+        assert_eq!(document.way("admin@lab").map(|way| way.authority), Some("Q0E=".to_owned()));
+    }
+
+    #[test]
+    fn an_empty_file_takes_everything() {
+        let (document, said) = merged("", &kubeconfig("lab", "Q0E=", 2031), &Wishes::default(), false);
+
+        assert_eq!((contexts(&document).len(), said.len()), (1, 0));
+        assert_eq!(document.current(), Some("admin@lab"));
+    }
+}

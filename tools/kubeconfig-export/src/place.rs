@@ -1,0 +1,86 @@
+//! The file.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::error::Error;
+
+/// Where the kubeconfig goes: `--to`, else the usual file of kubectl when merging, else `default`.
+pub(crate) fn file(to: Option<&Path>, merge: bool, default: &Path) -> Result<PathBuf, Error> {
+    let file = match to {
+        Some(to) => to.to_owned(),
+        None if merge => usual()?,
+        None => default.to_owned(),
+    };
+    let file = if file.is_dir() { file.join("kubeconfig") } else { file };
+    std::path::absolute(&file).map_err(|source| Error::Read { file, source })
+}
+
+/// The file that kubectl uses.
+fn usual() -> Result<PathBuf, Error> {
+    if let Some(files) = step::variable("KUBECONFIG") {
+        let mut files = std::env::split_paths(&files).filter(|file| !file.as_os_str().is_empty());
+        return match (files.next(), files.next()) {
+            (Some(file), None) => Ok(file),
+            _ => Err(Error::SeveralFiles),
+        };
+    }
+    std::env::home_dir().map(|home| home.join(".kube/config")).ok_or(Error::NoHome)
+}
+
+/// The text of the file, if it is there.
+pub(crate) fn read(file: &Path) -> Result<Option<String>, Error> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Read { file: file.to_owned(), source }),
+    }
+}
+
+/// Writes the file (0600, atomically). A link is followed, so that it stays a link.
+pub(crate) fn write(file: &Path, text: &str) -> Result<(), Error> {
+    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let written = || -> std::io::Result<()> {
+        let parent = target.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(parent)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(parent)?;
+        temporary.write_all(text.as_bytes())?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(&target).map(|_| ()).map_err(|error| error.error)
+    };
+    written().map_err(|source| Error::Write { file: file.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_for_its_owner_only_and_a_link_stays_a_link() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (link, real) = (folder.path().join("link"), folder.path().join("real"));
+        fs::write(&real, "old").expect("a file");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).expect("permissions");
+        std::os::unix::fs::symlink(&real, &link).expect("a link");
+
+        write(&link, "new").expect("written");
+
+        assert_eq!(fs::read_to_string(&real).expect("a file"), "new");
+        assert_eq!(fs::metadata(&real).expect("a file").permissions().mode() & 0o777, 0o600);
+        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+    }
+
+    #[test]
+    fn a_folder_takes_a_file_of_the_usual_name() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+
+        let file = file(Some(folder.path()), false, Path::new("x")).expect("a file");
+
+        assert_eq!(file, folder.path().join("kubeconfig"));
+    }
+}
