@@ -343,3 +343,26 @@ async fn every_type_lists_with_both_forms_of_its_spec() {
     }
     assert!(seen > 20, "{seen} types");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_nodes_fit_into_one_lab() {
+    const WORKERS: usize = 299;
+    let (talos, secrets) = (lab("127.84.0.0/22"), Secrets::new());
+    let endpoint = "https://127.84.0.11:6443";
+    talos.power_on(machine("cp-1", "127.84.0.11", "v1.13.9"));
+    for number in 0..WORKERS {
+        let mut worker = machine("w", "", "v1.13.9");
+        worker.uuid = format!("00000000-0000-4000-8000-{number:012}");
+        (worker.name, worker.disk) = (format!("w-{number}"), format!("disk-{number}"));
+        worker.macs = vec![format!("BC:24:11:01:{:02X}:{:02X}", number / 256, number % 256)];
+        talos.power_on(worker);
+    }
+    apply(insecure("127.84.0.11").await, &secrets.control_plane("cp-1", endpoint)).await.unwrap();
+    talos.update(|world| world.bootstrap(0)).unwrap();
+    for node in talos.nodes().into_iter().skip(1) {
+        let address = node.address().unwrap().to_string();
+        apply(insecure(&address).await, &secrets.worker(&node.name(), endpoint)).await.unwrap();
+    }
+
+    assert!(talos.until(BOUND, |talos| talos.nodes().iter().all(NodeHandle::is_ready)).await);
+}
