@@ -68,13 +68,6 @@ fn generated_code_is_fresh() {
         rewrite(&committed, &fresh);
     }
     let old = sources(&committed);
-    let stale: Vec<_> = fresh
-        .keys()
-        .chain(old.keys())
-        .filter(|name| fresh.get(*name) != old.get(*name))
-        .collect();
-    assert!(
-        stale.is_empty(),
-        "src/gen is stale: {stale:?}; run the test with ICHOR_REGENERATE=1"
-    );
+    let stale: Vec<_> = fresh.keys().chain(old.keys()).filter(|name| fresh.get(*name) != old.get(*name)).collect();
+    assert!(stale.is_empty(), "src/gen is stale: {stale:?}; run the test with ICHOR_REGENERATE=1");
 }
