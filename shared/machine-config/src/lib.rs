@@ -37,3 +37,4 @@ pub mod node;
 mod redact;
 pub use diff::{diff, is_same};
 pub use redact::{Found, redact, secrets};
+pub mod validate;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cluster_pki::Bundle;
 use conformance::{text, vectors};
 use machine_config::generate::{Input, Options};
+use machine_config::validate::{Mode, validate};
 use machine_config::{Config, Contract, MachineType, generate, patch};
 
 const STABILITY: &str = "talos-config/pkg/machinery/config/types/v1alpha1/testdata/stability";
@@ -87,6 +88,16 @@ fn promised_files_are_read_and_written_again_to_the_byte() {
         assert_eq!(config.machine_type(), Some(case.machine));
         assert_eq!(config.endpoint(), Some("https://base:6443"));
         assert_eq!(config.kubernetes_version(), Some("v1.28.0"));
+    }
+}
+
+#[test]
+fn promised_files_have_no_errors() {
+    let Some(folder) = vectors(STABILITY) else { return };
+    for case in cases(&folder) {
+        let config = machine_config::load(&text(&case.file)).unwrap();
+        let errors = validate(&config, Mode::Cloud).errors;
+        assert!(errors.is_empty(), "{}: {errors:?}", case.file.display());
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cluster_pki::{Bundle, Talosconfig};
 use machine_config::generate::{Input, Options};
+use machine_config::validate::Mode;
 use machine_config::yaml::Dialect;
 use machine_config::{Contract, MachineType, generate};
 use record::{Exit, Failure};
@@ -11,7 +12,7 @@ use step::Console;
 use time::OffsetDateTime;
 
 use crate::access::{credentials, entropy};
-use crate::args::{Command, Config, Diff, Output, Patch, Secrets};
+use crate::args::{Command, Config, Diff, Output, Patch, Secrets, Validate};
 use crate::error::Error;
 use crate::{files, machine, patches};
 
@@ -21,6 +22,7 @@ pub(crate) fn run(command: Command, console: &Console) -> Result<Exit, Failure> 
         Command::Secrets(args) => secrets(&args, console),
         Command::Config(args) => config(&args, console),
         Command::Patch(args) => patch(&args, console),
+        Command::Validate(args) => validate(&args, console),
         Command::Diff(args) => diff(&args, console),
     }
 }
@@ -211,6 +213,24 @@ fn patch(args: &Patch, console: &Console) -> Result<Exit, Failure> {
         console.warn(&format!("patch {name} changes nothing"));
     }
     emit(&args.output, &config.text(Dialect::V3), true, console)
+}
+
+fn validate(args: &Validate, console: &Console) -> Result<Exit, Failure> {
+    let config = load(&args.config)?;
+    // The words of `--mode` are those that the arguments allow.
+    let mode = Mode::parse(&args.mode).unwrap_or(Mode::Metal);
+    let mut report = machine_config::validate::validate(&config, mode);
+    if args.strict {
+        report.errors.extend(report.warnings.drain(..).map(|warning| format!("warning: {warning}")));
+    }
+    for warning in &report.warnings {
+        console.warn(warning);
+    }
+    if !report.errors.is_empty() {
+        return Err(Error::Invalid(report.errors).into());
+    }
+    console.say(None, &format!("{} is valid for {} mode", args.config, args.mode));
+    Ok(Exit::Done)
 }
 
 fn diff(args: &Diff, console: &Console) -> Result<Exit, Failure> {

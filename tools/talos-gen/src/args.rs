@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Config(Box<Config>),
     /// Apply patches to a machine config.
     Patch(Patch),
+    /// Check a machine config by Talos's rules.
+    Validate(Validate),
     /// Show what differs between two machine configs; exit status 3 when something does.
     Diff(Diff),
 }
@@ -132,6 +134,20 @@ pub(crate) struct Patch {
     /// File to write; `-` is stdout.
     #[arg(short, long, default_value = "-", value_name = "FILE")]
     pub(crate) output: String,
+}
+
+/// `talos-gen validate`.
+#[derive(Debug, Group)]
+pub(crate) struct Validate {
+    /// Machine config; `-` is stdin.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: String,
+    /// How the machine boots.
+    #[arg(short, long, value_parser = ["metal", "cloud", "container"])]
+    pub(crate) mode: String,
+    /// Take warnings for errors.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// `talos-gen diff`.

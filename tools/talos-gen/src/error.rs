@@ -22,6 +22,8 @@ pub(crate) enum Error {
     NewerKind { name: String, kind: &'static str, since: u32, talos: String },
     #[error("the machine type is {found:?} after the patches, not {wanted}")]
     MachineType { found: String, wanted: &'static str },
+    #[error("Talos refuses this config: {}", .0.join("; "))]
+    Invalid(Vec<String>),
     #[error("the config can't be made")]
     Node(#[from] node::Error),
     #[error("spec.talos.schematic")]

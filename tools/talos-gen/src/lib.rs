@@ -9,7 +9,7 @@
 //! *Exit status*: 0 done; 3 a dry run would write something; 7 the secrets of an existing cluster are gone; 8 a spec or
 //! patch that can't be used; 1, 2, 6 as everywhere.
 //!
-//! Alone: `talos-gen secrets`, `config`, `patch`, `diff`, with talosctl's flags.
+//! Alone: `talos-gen secrets`, `config`, `patch`, `validate`, `diff`, with talosctl's flags.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

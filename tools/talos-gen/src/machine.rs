@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use cluster_pki::Bundle;
 use machine_config::generate::{Input, Options};
 use machine_config::node::{Node as Facts, tailor};
+use machine_config::validate::{Mode, validate};
 use machine_config::{Config, Gate, MachineType, generate};
 use record::Role;
 use record::spec::NodeSpec;
@@ -59,7 +60,8 @@ pub(crate) fn config(
         let word = config.legacy(&["machine", "type"]).and_then(|value| value.as_text());
         return Err(Error::MachineType { found: word.unwrap_or_default().to_owned(), wanted: machine.as_str() });
     }
-    Ok(Made { config, idle })
+    let report = validate(&config, Mode::Cloud);
+    if report.errors.is_empty() { Ok(Made { config, idle }) } else { Err(Error::Invalid(report.errors)) }
 }
 
 /// The machine type of a role.

@@ -156,6 +156,7 @@ fn a_patch_that_does_not_fit_stops_its_nodes_with_one_clear_message() {
     for (patch, message, hint) in [
         ("machine: {sysctl: {a: '1'}}", "unknown key \\\"sysctl\\\" in machine", "did you mean \\\"sysctls\\\"?"),
         ("machine: {token: abc}", "patch 1 holds a secret at v1alpha1 machine.token", "@file"),
+        ("machine: {network: {hostname: a}}", "static hostname is already set in v1alpha1 config", ""),
         ("[{op: remove, path: /machine}]", "not supported for multi-document", "write the patch as YAML"),
     ] {
         let outcome = with(patch);
@@ -198,7 +199,7 @@ fn existing_files_are_kept_unless_forced() {
 }
 
 #[test]
-fn patch_and_diff_work_alone() {
+fn patch_validate_and_diff_work_alone() {
     let folder = folder();
     let config = ["config", "lab", "https://10.0.0.10:6443", "--with-secrets", "lab/secrets.yaml"];
     assert!(gen_in(folder.path()).args(config).output().unwrap().status.success());
@@ -209,6 +210,11 @@ fn patch_and_diff_work_alone() {
     let output = gen_in(folder.path()).args(["diff", "worker.yaml", "patched.yaml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stdout).contains("+        a: \"1\"\n"));
+    let validate = |mode: &str| {
+        let mut command = gen_in(folder.path());
+        command.args(["validate", "-c", "patched.yaml", "-m", mode]).output().unwrap().status.code()
+    };
+    assert_eq!((validate("cloud"), validate("metal"), validate("moon")), (Some(0), Some(0), Some(2)));
     let same = gen_in(folder.path()).args(["diff", "worker.yaml", "worker.yaml"]).output().unwrap();
     assert_eq!((same.status.code(), same.stdout.len()), (Some(0), 0));
 }
