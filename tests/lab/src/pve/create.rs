@@ -11,13 +11,27 @@ use super::work::Work;
 use super::{formats, keys, power};
 
 /// Parameters of a creation that are no options of the VM.
-const NOT_OPTIONS: &[&str] = &["vmid", "pool", "start", "storage", "bwlimit", "ha-managed", "import-working-storage"];
+const NOT_OPTIONS: &[&str] = &[
+    "archive",
+    "unique",
+    "force",
+    "vmid",
+    "pool",
+    "start",
+    "storage",
+    "bwlimit",
+    "ha-managed",
+    "import-working-storage",
+];
 
 /// Claims the ID and starts the task that makes the VM.
 pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vmid: u32 = call.param("vmid").and_then(|text| text.parse().ok()).unwrap_or_default();
     let pool = call.param("pool");
     allowed(state, call, vmid, pool)?;
+    if call.param("archive").is_some() {
+        return Err(Refusal::failed("the lab restores no backups"));
+    }
     for (name, value) in options_of(&call.params) {
         option_allowed(state, call, vmid, pool, name, value)?;
     }

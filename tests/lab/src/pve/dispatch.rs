@@ -19,6 +19,14 @@ pub(crate) struct Request<'a> {
     pub(crate) params: Config,
 }
 
+/// Parameters that need another one.
+const NEEDED: &[(&str, &str)] = &[
+    ("unique", "archive"),
+    ("force", "archive"),
+    ("checksum", "checksum-algorithm"),
+    ("checksum-algorithm", "checksum"),
+];
+
 /// Parts of a path by their names in the route.
 type Parts = BTreeMap<&'static str, String>;
 
@@ -31,7 +39,7 @@ pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now
     check_needs(state, &call, &route.needs)?;
     check_params(&call.params, &route.takes)?;
     check_readable(state, &call, route.method)?;
-    state.look_at_guests(now);
+    look_at_guests(state, &call, route.path);
     (route.run)(state, &call)
 }
 
@@ -92,6 +100,16 @@ fn check_needs(state: &State, call: &Call<'_>, needs: &Needs) -> Result<(), Refu
     }
 }
 
+/// Guests may have switched themselves off: looks at those that the answer tells of.
+fn look_at_guests(state: &mut State, call: &Call<'_>, path: &str) {
+    if path.contains("{vmid}") {
+        state.look_at_guest(call.vmid(), call.now);
+    } else if path.ends_with("/qemu") || path == "/cluster/resources" {
+        let all: Vec<u32> = state.vms.keys().copied().collect();
+        all.into_iter().for_each(|vmid| state.look_at_guest(vmid, call.now));
+    }
+}
+
 fn check_readable(state: &State, call: &Call<'_>, method: &str) -> Result<(), Refusal> {
     let vmid = call.vmid();
     match state.vms.get(&vmid) {
@@ -118,6 +136,11 @@ fn check_params(params: &Config, takes: &Takes) -> Result<(), Refusal> {
     }
     for param in known.iter().filter(|param| param.required && !params.contains_key(param.name)) {
         wrong.insert(param.name.to_owned(), MISSING.to_owned());
+    }
+    let takes = |name: &str| known.iter().any(|param| param.name == name);
+    let lacks = |(name, needed): &&(&str, &str)| params.contains_key(*name) && !params.contains_key(*needed);
+    for (name, needed) in NEEDED.iter().filter(lacks).filter(|(name, needed)| takes(name) && takes(needed)) {
+        wrong.insert((*needed).to_owned(), format!("missing property required by '{name}'"));
     }
     match wrong.is_empty() {
         true => Ok(()),

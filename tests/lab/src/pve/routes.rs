@@ -167,6 +167,9 @@ pub(crate) const ROUTES: &[Route] = &[
         Needs::Login,
         Takes::Options(&[
             Param::required("vmid", Kind::Format(formats::vmid)),
+            Param::optional("archive", TEXT),
+            Param::optional("unique", Kind::Boolean),
+            Param::optional("force", Kind::Boolean),
             Param::optional("pool", TEXT),
             Param::optional("start", Kind::Boolean),
             Param::optional("storage", TEXT),

@@ -251,12 +251,11 @@ impl State {
         )
     }
 
-    /// Notes the guests that have switched themselves off.
-    pub(crate) fn look_at_guests(&mut self, now: u64) {
-        let guests = Arc::clone(&self.guests);
-        for vm in self.vms.values_mut().filter(|vm| vm.running.is_some()) {
+    /// Notes that a guest has switched itself off, if it has.
+    pub(crate) fn look_at_guest(&mut self, vmid: u32, now: u64) {
+        if let Some(vm) = self.vms.get_mut(&vmid).filter(|vm| vm.running.is_some()) {
             let uuid = vm.uuid().unwrap_or_default();
-            if !guests.is_on(&uuid) {
+            if !self.guests.is_on(&uuid) {
                 vm.running = None;
                 vm.changed = now;
             }
