@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{Mode, Report, Rule, is_set, pairs, texts};
 use crate::config::{Config, MachineType};
 use crate::labels;
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 pub(super) const RULES: &[Rule] = &[
     sections,
@@ -156,7 +156,7 @@ fn interface_addressing(interface: &Value, report: &mut Report) {
     match (name, selector) {
         (None, None) => report.error("required config section was not found: either interface or deviceSelector"),
         (Some(name), Some(_)) => {
-            report.error(format!("interface {name:?}: interface and deviceSelector exclude each other"))
+            report.error(format!("interface {name:?}: interface and deviceSelector exclude each other"));
         }
         _ => {}
     }
@@ -205,7 +205,7 @@ fn kubelet(config: &Config, _: Mode, report: &mut Report) {
     let what = "kubelet nodeIP subnet is not valid";
     subnets(config, &["machine", "kubelet", "nodeIP", "validSubnets"], what, report);
     let extra = config.legacy(&["machine", "kubelet", "extraConfig"]).and_then(Value::as_map);
-    for (key, _) in extra.into_iter().flat_map(|map| map.iter()).filter(|(key, _)| KUBELET_OWN.contains(key)) {
+    for (key, _) in extra.into_iter().flat_map(Map::iter).filter(|(key, _)| KUBELET_OWN.contains(key)) {
         report.error(format!("kubelet configuration field {key:?} can't be overridden"));
     }
 }

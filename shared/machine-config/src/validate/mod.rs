@@ -5,7 +5,7 @@ mod container;
 mod legacy;
 
 use crate::config::Config;
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// How the machine boots, which decides what its config must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ fn texts<'a>(config: &'a Config, path: &[&str]) -> Vec<&'a str> {
 /// The pairs of a map of texts in the legacy document.
 fn pairs<'a>(config: &'a Config, path: &[&str]) -> Vec<(&'a str, &'a str)> {
     let map = config.legacy(path).and_then(Value::as_map);
-    map.into_iter().flat_map(|map| map.iter()).filter_map(|(key, value)| Some((key, value.as_text()?))).collect()
+    map.into_iter().flat_map(Map::iter).filter_map(|(key, value)| Some((key, value.as_text()?))).collect()
 }
 
 #[cfg(test)]
