@@ -50,8 +50,28 @@ pub(super) fn load(text: &str, minor: u32) -> Result<Vec<Document>, Refusal> {
     }
     match documents.is_empty() {
         true => Err(Refusal::parse("config not found")),
-        false => Ok(documents),
+        false => typed(text).map(|()| documents),
     }
+}
+
+/// Refuses fields that a document doesn't have, and values that don't fit their field, at every level.
+fn typed(text: &str) -> Result<(), Refusal> {
+    match machine_config::load(text) {
+        Err(error @ (machine_config::LoadError::Document { .. } | machine_config::LoadError::Yaml(_))) => {
+            Err(Refusal::parse(chain(&error)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 fn duplicate(document: &Document) -> Refusal {

@@ -93,6 +93,8 @@ fn nodes_refuse_what_talos_refuses() {
             worker.replace("nodeLabels:", "network: {hostname: x}\n    nodeLabels:"),
             "static hostname is already set in v1alpha1 config",
         ),
+        (control_plane.replace("kubePrism: {enabled", "kubePrism: {enable"), "enable"),
+        (control_plane.replace("port: 7445", "port: often"), "often"),
         (format!("{control_plane}---\n{worker}"), "duplicate v1alpha1.Config"),
     ];
     for (text, expected) in cases {
