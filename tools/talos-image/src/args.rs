@@ -1,0 +1,78 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+/// Turn a schematic and a version into an image where the VMs can use it.
+#[derive(Debug, clap::Parser)]
+#[command(about = "Turn a schematic and a version into an image where the VMs can use it")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) flags: step::Flags,
+
+    /// File with the API token for Proxmox VE, instead of PROXMOX_VE_API_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) kind: Kind,
+
+    #[command(flatten)]
+    pub(crate) alone: Alone,
+}
+
+/// Which of the images that belong to a schematic and a version.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Image")]
+pub(crate) struct Kind {
+    /// Platform: nocloud for Proxmox VE, metal, aws, …
+    #[arg(long, default_value = "nocloud")]
+    pub(crate) platform: String,
+
+    /// Architecture: amd64 or arm64.
+    #[arg(long, default_value = "amd64", value_parser = ["amd64", "arm64"])]
+    pub(crate) arch: String,
+
+    /// Kind of file: iso, or raw, qcow2, vhd, ova, each perhaps with .xz, .zst, .gz or .tar.gz.
+    #[arg(long, value_name = "FORMAT", default_value = "qcow2")]
+    pub(crate) image_format: String,
+
+    /// The image that is signed for secure boot, and its installer.
+    #[arg(long)]
+    pub(crate) secureboot: bool,
+}
+
+/// What replaces a cluster file.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Alone, without a stream")]
+pub(crate) struct Alone {
+    /// Talos version; with it no input is read.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) talos_version: Option<String>,
+
+    /// Schematic: a YAML or JSON file, or an ID of 64 hexadecimal digits.
+    #[arg(long, value_name = "FILE|ID", requires = "talos_version")]
+    pub(crate) schematic: Option<String>,
+
+    /// Official extension, in place of a schematic file; more than one may be given.
+    #[arg(long = "extension", value_name = "NAME", requires = "talos_version", conflicts_with = "schematic")]
+    pub(crate) extensions: Vec<String>,
+
+    /// URL of the Image Factory.
+    #[arg(long, value_name = "URL", requires = "talos_version")]
+    pub(crate) factory: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[test]
+    fn the_flags_fit_together() {
+        Args::command().debug_assert();
+        assert!(Args::try_parse_from(["talos-image", "--schematic", "x"]).is_err(), "alone needs a version");
+        let args = Args::parse_from(["talos-image", "--talos-version", "v1.13.9", "--raw"]);
+        assert_eq!(args.kind.image_format, "qcow2");
+    }
+}

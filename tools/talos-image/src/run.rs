@@ -1,0 +1,177 @@
+//! The step.
+
+use std::path::PathBuf;
+
+use factory_client::{Client, Image};
+use record::{Change, Cluster, Exit, Failure, Node, Roster, spec::ProxmoxSpec, status, table::Row};
+use step::{Job, Run, Source, Step, Stop};
+
+use crate::{
+    alone,
+    args::{Args, Kind},
+    error::{self, Error},
+    plan::{self, Wanted},
+    storage::{Found, Place},
+};
+
+/// Makes an image usable.
+pub(crate) struct TalosImage {
+    kind: Kind,
+    token_file: Option<PathBuf>,
+}
+
+impl Step for TalosImage {
+    type Args = Args;
+
+    fn row() -> &'static Row {
+        record::table::row("talos-image").expect("the table has every step")
+    }
+
+    fn flags(args: &Args) -> &step::Flags {
+        &args.flags
+    }
+
+    fn prepare(args: Args) -> Result<Job<Self>, Failure> {
+        let source = match &args.alone.talos_version {
+            Some(_) if args.flags.file.is_some() => {
+                return Err(Failure::new(Exit::Usage, "usage", "-f and --talos-version: which of the two?"));
+            }
+            Some(version) => {
+                let spec = alone::spec(&args.alone, version)?;
+                Source::Records(Box::new(Cluster::new("talos", spec, Roster::default())), Vec::new())
+            }
+            None => Source::Input,
+        };
+        Ok(Job::Stream(Self { kind: args.kind, token_file: args.token_file }, source))
+    }
+
+    async fn cluster(&self, run: Run) -> Result<(), Stop> {
+        let spec = run.cluster().typed_spec()?;
+        let wanted = Wanted::read(&spec.talos, step::variable("ICHOR_FACTORY")).map_err(Failure::from)?;
+        let client = Client::new(wanted.base.clone()).map_err(|error| error::factory(&error))?;
+        let image = self.registered(&run, &client, &wanted).await?;
+        let mut status = status::Image {
+            schematic: image.schematic.clone(),
+            version: image.version.to_string(),
+            url: client.base().image(&image),
+            installer: wanted.installer(&image),
+            ..status::Image::default()
+        };
+        let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref().map(|images| (proxmox, images)));
+        let change = match images {
+            Some((proxmox, storage)) => self.deliver(&run, &client, &image, proxmox, storage, &mut status).await?,
+            None => Change::Unchanged,
+        };
+        run.write_cluster("image", &status, change);
+        Ok(())
+    }
+
+    fn acts_on(&self, _: &Node) -> bool {
+        false
+    }
+
+    fn product(&self, _: &Run, cluster: &Cluster) -> Result<String, Failure> {
+        let image: Option<status::Image> = cluster.typed_status("image")?;
+        Ok(image.map(|image| image.url).unwrap_or_default())
+    }
+}
+
+impl TalosImage {
+    /// The image, once the factory knows its schematic and has its extensions.
+    async fn registered(&self, run: &Run, client: &Client, wanted: &Wanted) -> Result<Image, Failure> {
+        if !wanted.extensions.is_empty() {
+            let known = client.extensions(wanted.version).await.map_err(|error| error::factory(&error))?;
+            if let Some(missing) = wanted.missing(&known) {
+                return Err(missing.into());
+            }
+        }
+        let id = match &wanted.schematic {
+            plan::Source::Text { canonical, id } if !run.is_dry_run() => {
+                let theirs = client.register(canonical).await.map_err(|error| error::factory(&error))?;
+                if theirs != *id {
+                    run.warn(&format!(
+                        "the factory gives the schematic the ID {theirs}, computed was {id}; theirs counts"
+                    ));
+                }
+                theirs
+            }
+            plan::Source::Text { .. } => wanted.schematic.id().to_owned(),
+            plan::Source::Id(id) => match client.knows(id).await.map_err(|error| error::factory(&error))? {
+                true => id.clone(),
+                false => return Err(Error::UnknownSchematic { base: client.base().to_string(), id: id.clone() }.into()),
+            },
+        };
+        Ok(wanted.image(&id, &self.kind)?)
+    }
+
+    /// Has the image on every host that the storage is on.
+    async fn deliver(
+        &self,
+        run: &Run,
+        client: &Client,
+        image: &Image,
+        proxmox: &ProxmoxSpec,
+        storage: &str,
+        status: &mut status::Image,
+    ) -> Result<Change, Failure> {
+        if !["qcow2", "raw"].contains(&self.kind.image_format.as_str()) {
+            return Err(Error::NotImportable(self.kind.image_format.clone()).into());
+        }
+        let pve = settings(proxmox, self.token_file.clone()).connect(step::variable).map_err(|it| error::unset(&it))?;
+        let place = Place { storage: storage.to_owned(), file: plan::file(image) };
+        let Found { volumes, absent } = place.look(&pve).await?;
+        status.volumes = volumes;
+        let locked = run.products()?.lock()?.and_then(|lock| lock.image(&status.url).map(str::to_owned));
+        if run.is_dry_run() {
+            status.sha256 = locked;
+            return Ok(if absent.is_empty() { Change::Unchanged } else { Change::Pending });
+        }
+        let sha256 = match locked {
+            Some(sha256) => sha256,
+            None => first_read(run, client, image, &status.url).await?,
+        };
+        status.sha256 = Some(sha256.clone());
+        if absent.is_empty() {
+            return Ok(Change::Unchanged);
+        }
+        client.prepare(image).await.map_err(|error| error::factory(&error))?;
+        run.announce(&format!("downloading {} to {storage} on {}", status.url, absent.join(", ")));
+        place.bring(&pve, &absent, &status.url, &sha256, |what| run.announce(what)).await?;
+        Ok(Change::Changed)
+    }
+}
+
+/// Reads an image once, and locks what it is.
+async fn first_read(run: &Run, client: &Client, image: &Image, url: &str) -> Result<String, Failure> {
+    client.prepare(image).await.map_err(|error| error::factory(&error))?;
+    run.announce(&format!("reading {url} once, to lock its digest"));
+    let read = async {
+        match client.fetch(url, |_| Ok(())).await {
+            // Nothing was stored, so beginning again costs nothing but time.
+            Err(error) if error.is_transient() => client.fetch(url, |_| Ok(())).await,
+            read => read,
+        }
+    };
+    let stopping = run.stopping();
+    let fetched = tokio::select! {
+        fetched = read => fetched.map_err(|error| error::factory(&error))?,
+        () = stopping.cancelled() => return Err(Failure::interrupted()),
+    };
+    run.products()?.update_lock(|lock| match lock.image(url) {
+        // Another run locked it meanwhile: that one counts, and the host's checksum decides.
+        Some(sha256) => sha256.to_owned(),
+        None => {
+            lock.set_image(url, &fetched.sha256);
+            fetched.sha256
+        }
+    })
+}
+
+fn settings(spec: &ProxmoxSpec, token_file: Option<PathBuf>) -> pve_client::Settings {
+    pve_client::Settings {
+        endpoint: spec.endpoint.clone(),
+        ca: spec.ca.as_ref().map(PathBuf::from),
+        fingerprint: spec.fingerprint.clone(),
+        token_file,
+    }
+}
