@@ -1,0 +1,218 @@
+//! Making a VM that exists be as the spec says, and switching it on.
+
+use std::time::Duration;
+
+use patience::{Attempt, Backoff, Deadline, Ended, Patience, until};
+use pve_client::{Kind, answer::Config, request};
+use record::{Failure, Node};
+use step::{Run, Stop};
+
+use crate::{
+    addresses,
+    creation::{Spot, settled},
+    difference::Difference,
+    error::{self, Error},
+    fleet::{Fleet, Gate},
+    machine::Machine,
+};
+
+/// Seconds that a guest gets to shut down before its power is cut.
+const SHUTDOWN: u32 = 60;
+
+/// A node's VM at work.
+pub(crate) struct Work<'a> {
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) run: &'a Run,
+    pub(crate) node: &'a Node,
+    pub(crate) machine: &'a Machine,
+    pub(crate) spot: Spot,
+}
+
+impl Work<'_> {
+    /// Refuses what the user didn't allow.
+    pub(crate) fn guard(&self, difference: &Difference, running: bool, reboot: bool) -> Result<(), Failure> {
+        let (vmid, host) = (self.spot.vmid, self.spot.host.clone());
+        if !difference.recreate.is_empty() {
+            return Err(Error::NeedsRecreate { vmid, host, why: difference.recreate.join(", ") }.into());
+        }
+        if running && !reboot && !difference.reboot.is_empty() {
+            return Err(Error::NeedsReboot { vmid, host, what: difference.told.join(", ") }.into());
+        }
+        Ok(())
+    }
+
+    /// Changes what differs; the VM is off afterwards if it has to be switched on again.
+    pub(crate) async fn apply(&self, config: Config, difference: Difference, running: bool) -> Result<(), Stop> {
+        if difference.is_none() {
+            return Ok(());
+        }
+        let _slot = self.run.slot(self.node).await?;
+        let has_to_be_off = running && !difference.reboot.is_empty();
+        self.configure(config, &difference).await?;
+        if let Some(gib) = difference.grow {
+            let request = request::resize(&self.spot.host, self.spot.vmid, "scsi0", gib);
+            self.persist(|| self.fleet.pve.settle(&request, self.run.wait_timeout())).await?;
+        }
+        if has_to_be_off {
+            self.run.say(self.node, &format!("switching VM {} off for its changes", self.spot.vmid));
+            let request = request::shutdown(&self.spot.host, self.spot.vmid, SHUTDOWN);
+            self.persist(|| self.fleet.pve.run(&request, self.run.wait_timeout())).await?;
+        }
+        if !difference.told.is_empty() {
+            self.run.say(self.node, &format!("changed VM {}: {}", self.spot.vmid, difference.told.join(", ")));
+        }
+        Ok(())
+    }
+
+    /// Sends the changed parameters; the digest keeps what somebody else changes meanwhile.
+    async fn configure(&self, config: Config, difference: &Difference) -> Result<(), Stop> {
+        let changes = difference.live.iter().chain(&difference.reboot);
+        let (tags, others): (Vec<_>, Vec<_>) = changes.cloned().partition(|(key, _)| key == "tags");
+        let mut config = Some(config);
+        if !others.is_empty() {
+            self.send(config.take(), others).await.map_err(|error| error::proxmox(&error))?;
+        }
+        if tags.is_empty() {
+            return Ok(());
+        }
+        match self.send(config.take(), tags).await {
+            // The mark in the description is enough; tags may be reserved for others.
+            Err(error) if error.kind() == Some(Kind::Forbidden) => {
+                let why = error.refusal().map(ToString::to_string).unwrap_or_default();
+                self.run.warn(&format!("VM {} gets no tags: {why}", self.spot.vmid));
+                Ok(())
+            }
+            sent => sent.map_err(|error| error::proxmox(&error).into()),
+        }
+    }
+
+    async fn send(&self, config: Option<Config>, parameters: Vec<(String, String)>) -> Result<(), pve_client::Error> {
+        let (host, vmid) = (&self.spot.host, self.spot.vmid);
+        let digest = config.as_ref().and_then(Config::digest);
+        let request = request::set_config(host, vmid, digest, parameters.clone());
+        match self.fleet.pve.settle(&request, self.run.wait_timeout()).await {
+            // Somebody changed something else: the values are still to be these.
+            Err(error) if error.is_transient() => {
+                let request = request::set_config(host, vmid, None, parameters);
+                self.tried(|| self.fleet.pve.settle(&request, self.run.wait_timeout())).await
+            }
+            sent => sent,
+        }
+    }
+
+    /// Switches the VM on, unless it runs.
+    pub(crate) async fn start(&self) -> Result<bool, Stop> {
+        let (host, vmid) = (&self.spot.host, self.spot.vmid);
+        let power = self.fleet.pve.ask(&request::power(host, vmid)).await.map_err(|error| error::proxmox(&error))?;
+        if power.is_running() {
+            return Ok(false);
+        }
+        let slot = self.run.slot(self.node).await?;
+        let request = request::start(host, vmid);
+        let started = self.tried(|| async {
+            match self.fleet.pve.run(&request, self.run.wait_timeout()).await {
+                Err(error) if error.kind() == Some(Kind::Running) => Ok(()),
+                ended => ended,
+            }
+        });
+        started.await.map_err(|error| error::proxmox(&error))?;
+        drop(slot);
+        self.until_running().await?;
+        self.run.say(self.node, &format!("started VM {vmid} on {host}"));
+        Ok(true)
+    }
+
+    /// Where high availability starts the VM, the task only asks for it.
+    async fn until_running(&self) -> Result<(), Stop> {
+        let look = || async {
+            match self.fleet.pve.ask(&request::power(&self.spot.host, self.spot.vmid)).await {
+                Ok(power) if power.is_running() => Attempt::Ready(()),
+                Ok(power) => Attempt::NotYet(format!("it is {}", power.status)),
+                Err(error) if error.is_transient() => Attempt::NotYet(error.to_string()),
+                Err(error) => Attempt::Failed(error::proxmox(&error)),
+            }
+        };
+        self.wait(Backoff::usual(), look).await.map_err(|ended| self.restless(ended))
+    }
+
+    /// The addresses that the VM got from DHCP, as its guest agent tells them.
+    pub(crate) async fn addresses(&self) -> Result<Vec<String>, Stop> {
+        let look = || async {
+            let _place = self.fleet.pass(Gate::Agent, &self.spot.host).await;
+            match self.fleet.pve.ask(&request::nics(&self.spot.host, self.spot.vmid)).await {
+                Ok(nics) => match addresses::of(&nics, &self.machine.macs) {
+                    none if none.is_empty() => Attempt::NotYet("its guest agent tells of no address".into()),
+                    found => Attempt::Ready(found),
+                },
+                Err(error) if error.is_transient() => Attempt::NotYet(error.to_string()),
+                Err(error) if matches!(error.kind(), Some(Kind::NoAgent | Kind::Stopped)) => {
+                    Attempt::NotYet(error.refusal().map(ToString::to_string).unwrap_or_default())
+                }
+                Err(error) => Attempt::Failed(error::proxmox(&error)),
+            }
+        };
+        let pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(4)).seeded(&self.machine.name);
+        match self.wait(pauses, look).await {
+            Err(Ended::Expired { last, .. }) => {
+                let last = last.unwrap_or_else(|| "no answer".into());
+                Err(Failure::from(Error::NoAddress { vmid: self.spot.vmid, host: self.spot.host.clone(), last }).into())
+            }
+            waited => waited.map_err(|ended| self.restless(ended)),
+        }
+    }
+
+    /// The config, once nobody is at work on it.
+    pub(crate) async fn config(&self) -> Result<Config, Stop> {
+        settled(self.fleet, self.run, &self.spot).await
+    }
+
+    /// Does it until it is done, fails for good, or the time is up.
+    pub(crate) async fn persist<F>(&self, work: impl FnMut() -> F) -> Result<(), Stop>
+    where
+        F: Future<Output = Result<(), pve_client::Error>>,
+    {
+        self.tried(work).await.map_err(|error| error::proxmox(&error).into())
+    }
+
+    async fn tried<F>(&self, mut work: impl FnMut() -> F) -> Result<(), pve_client::Error>
+    where
+        F: Future<Output = Result<(), pve_client::Error>>,
+    {
+        let deadline = Deadline::within(self.run.wait_timeout());
+        let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).seeded(&self.machine.name);
+        let stopping = self.run.stopping();
+        loop {
+            let now = tokio::time::Instant::now();
+            match work().await {
+                Err(error) if error.is_transient() && !deadline.passed(now) && !stopping.is_cancelled() => {
+                    tokio::select! {
+                        () = tokio::time::sleep(deadline.at_most(now, pauses.pause())) => {}
+                        () = stopping.cancelled() => {}
+                    }
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn wait<T, F>(&self, pauses: Backoff, look: impl FnMut() -> F) -> Result<T, Ended<Failure>>
+    where
+        F: Future<Output = Attempt<T, Failure>>,
+    {
+        let stopping = self.run.stopping();
+        let patience =
+            Patience::new(Deadline::within(self.run.wait_timeout())).paced(pauses.seeded(&self.machine.name));
+        until(patience, stopping.cancelled(), look).await
+    }
+
+    fn restless(&self, ended: Ended<Failure>) -> Stop {
+        match ended {
+            Ended::Failed(failure) => failure.into(),
+            Ended::Interrupted { .. } => Failure::interrupted().into(),
+            Ended::Expired { last, .. } => {
+                let last = last.unwrap_or_else(|| "no answer".into());
+                Failure::from(Error::Restless { vmid: self.spot.vmid, host: self.spot.host.clone(), last }).into()
+            }
+        }
+    }
+}

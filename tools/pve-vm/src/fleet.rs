@@ -1,0 +1,195 @@
+//! What all nodes of a run share: the connection, what there is, and what is taken.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use pve_client::{Client, request};
+use record::{Failure, Roster, spec::ClusterSpec, status};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    error::{self, Error},
+    identity::Identity,
+    inventory::Inventory,
+    machine::Machine,
+    placement::{Host, Request, place},
+};
+
+/// How many VMs are created at the same time on one host: each allocation holds the storage's lock, and who waits for
+/// it longer than 10 s fails.
+const CREATIONS: usize = 2;
+/// How many guest agents are asked at the same time on one host: a silent one occupies one of three workers for 3 s.
+const AGENTS: usize = 2;
+
+/// What all nodes of a run share.
+pub(crate) struct Fleet {
+    pub(crate) pve: Client,
+    pub(crate) identity: Identity,
+    pub(crate) cluster: String,
+    pub(crate) spec: ClusterSpec,
+    pub(crate) inventory: Inventory,
+    pub(crate) image: status::Image,
+    ledger: Mutex<Ledger>,
+    /// Held from choosing a VM ID until the server has claimed it.
+    pub(crate) claim: tokio::sync::Mutex<()>,
+    gates: Mutex<BTreeMap<(Gate, String), Arc<Semaphore>>>,
+}
+
+/// What is limited on each host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Gate {
+    Create,
+    Agent,
+}
+
+/// What is taken, by others or by this run.
+struct Ledger {
+    hosts: Vec<Host>,
+    taken: BTreeSet<u32>,
+}
+
+impl Fleet {
+    pub(crate) fn new(
+        pve: Client,
+        identity: Identity,
+        cluster: &str,
+        spec: ClusterSpec,
+        inventory: Inventory,
+        image: status::Image,
+    ) -> Self {
+        let ledger = Ledger { hosts: inventory.hosts.clone(), taken: inventory.taken.clone() };
+        Self {
+            pve,
+            identity,
+            cluster: cluster.to_owned(),
+            spec,
+            inventory,
+            image,
+            ledger: Mutex::new(ledger),
+            claim: tokio::sync::Mutex::default(),
+            gates: Mutex::default(),
+        }
+    }
+
+    /// Finds out which hosts have the storage for disks and the image.
+    pub(crate) async fn survey(&self) -> Result<(), Failure> {
+        let storage = self.spec.proxmox.as_ref().and_then(|it| it.storage.clone()).ok_or(Error::Unset("storage"))?;
+        let hosts: Vec<Host> = self.ledger().hosts.clone();
+        for host in hosts.iter().filter(|host| host.obstacle.is_none()) {
+            let obstacle = self.obstacle(&host.name, &storage).await.map_err(|error| error::proxmox(&error))?;
+            let mut ledger = self.ledger();
+            ledger.hosts.iter_mut().filter(|it| it.name == host.name).for_each(|it| it.obstacle.clone_from(&obstacle));
+        }
+        Ok(())
+    }
+
+    async fn obstacle(&self, host: &str, storage: &str) -> Result<Option<String>, pve_client::Error> {
+        let storages = self.pve.ask(&request::storages(host)).await?;
+        Ok(match storages.iter().find(|row| row.storage == storage) {
+            None => Some(format!("it has no storage {storage}")),
+            Some(row) if !row.active => Some(format!("storage {storage} is not active")),
+            Some(row) if !row.holds("images") => Some(format!("storage {storage} doesn't allow content `images`")),
+            Some(_) if !self.image.volumes.contains_key(host) => Some("the image is not there".into()),
+            Some(_) => None,
+        })
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The host that a new VM goes to; it is counted there from now on.
+    pub(crate) fn place(&self, machine: &Machine) -> Result<String, Error> {
+        let request = Request { memory: machine.memory, cores: machine.cores, control_plane: machine.control_plane };
+        let mut ledger = self.ledger();
+        let name = match &machine.host {
+            Some(wanted) => self.wanted(&ledger, machine, wanted)?,
+            None => place(&ledger.hosts, request)
+                .map_err(|reasons| Error::NoRoom { node: machine.name.clone(), reasons })?
+                .to_owned(),
+        };
+        ledger.hosts.iter_mut().filter(|host| host.name == name).for_each(|host| host.take(request));
+        Ok(name)
+    }
+
+    /// A host that the user chose is taken whatever its load, if it can be at all.
+    fn wanted(&self, ledger: &Ledger, machine: &Machine, wanted: &str) -> Result<String, Error> {
+        let host = ledger.hosts.iter().find(|host| host.name == wanted);
+        let reason = match host {
+            None => Some(format!("there is none of that name, but {}", self.host_names().join(", "))),
+            Some(host) => host.obstacle.clone(),
+        };
+        match reason {
+            None => Ok(wanted.to_owned()),
+            Some(reason) => Err(Error::Host { node: machine.name.clone(), host: wanted.to_owned(), reason }),
+        }
+    }
+
+    fn host_names(&self) -> Vec<&str> {
+        self.inventory.hosts.iter().map(|host| host.name.as_str()).collect()
+    }
+
+    /// The volume of the image on a host.
+    pub(crate) fn volume(&self, host: &str) -> Result<&str, Error> {
+        self.image.volumes.get(host).map(String::as_str).ok_or_else(|| Error::NoImageOn(host.into()))
+    }
+
+    /// A VM ID that seems free. Call it with [`Self::claim`] held.
+    pub(crate) async fn free_id(&self, machine: &Machine) -> Result<u32, Failure> {
+        if let Some(wanted) = machine.vmid {
+            return Ok(wanted);
+        }
+        if let Some((first, last)) = self.range()? {
+            let ledger = self.ledger();
+            let free = (first..=last).find(|id| !ledger.taken.contains(id));
+            return free.ok_or_else(|| Error::RangeFull(first, last).into());
+        }
+        let next = self.pve.ask(&request::next_id()).await.map_err(|error| error::proxmox(&error))?;
+        let ledger = self.ledger();
+        let free = (next.0..).find(|id| !ledger.taken.contains(id));
+        Ok(free.unwrap_or(next.0))
+    }
+
+    fn range(&self) -> Result<Option<(u32, u32)>, Error> {
+        let Some(text) = self.spec.proxmox.as_ref().and_then(|proxmox| proxmox.vmids.as_ref()) else { return Ok(None) };
+        let parts = text.split_once('-').and_then(|(first, last)| Some((id(first)?, id(last)?)));
+        parts.filter(|(first, last)| first <= last).map(Some).ok_or_else(|| Error::Range(text.clone()))
+    }
+
+    /// Nobody gets this VM ID any more in this run.
+    pub(crate) fn take(&self, vmid: u32) {
+        self.ledger().taken.insert(vmid);
+    }
+
+    /// Waits for a place at one of a host's gates.
+    pub(crate) async fn pass(&self, gate: Gate, host: &str) -> OwnedSemaphorePermit {
+        let places = if gate == Gate::Create { CREATIONS } else { AGENTS };
+        let semaphore = {
+            let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(gates.entry((gate, host.to_owned())).or_insert_with(|| Arc::new(Semaphore::new(places))))
+        };
+        semaphore.acquire_owned().await.expect("nobody closes the gates")
+    }
+
+    /// The topology region of a host: the Proxmox VE cluster, or the lone host itself.
+    pub(crate) fn region(&self, host: &str) -> String {
+        self.inventory.region.clone().unwrap_or_else(|| host.to_owned())
+    }
+}
+
+/// Refuses hardware addresses that two nodes would share: they are derived from names, and 24 bits may meet.
+pub(crate) fn distinct(identity: &Identity, roster: &Roster) -> Result<(), Error> {
+    let mut seen = BTreeMap::new();
+    for entry in roster.iter() {
+        if let Some(other) = seen.insert(identity.mac(&entry.name, 0), entry.name.to_string()) {
+            return Err(Error::SameMac(other, entry.name.to_string()));
+        }
+    }
+    Ok(())
+}
+
+fn id(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|id| (100..1_000_000_000).contains(id))
+}

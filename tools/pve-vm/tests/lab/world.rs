@@ -1,0 +1,126 @@
+//! A lab with an image in it, and what the program says there.
+
+use std::process::Stdio;
+
+use lab::{Lab, Options};
+use serde_json::{Value, json};
+
+/// One control plane and one worker.
+pub(crate) fn options() -> Options {
+    Options::default()
+}
+
+pub(crate) struct World {
+    pub(crate) lab: Lab,
+    hosts: Vec<String>,
+}
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    code: Option<i32>,
+    records: Vec<Value>,
+    pub(crate) stderr: String,
+}
+
+const SCHEMATIC: &str = "ce4c980550dd2ab1b17bbf2b08801c7eb59418eafe8f279833297925d67c7515";
+
+impl World {
+    pub(crate) async fn start(options: Options) -> Self {
+        let hosts = options.hosts.clone();
+        let world = Self { lab: Lab::start(options).await.unwrap(), hosts };
+        world.bring_image().await;
+        world
+    }
+
+    fn image(&self) -> String {
+        format!("{}/image/{SCHEMATIC}/v1.13.9/nocloud-amd64.qcow2", self.lab.factory().endpoint())
+    }
+
+    /// Does what talos-image does, with the calls that it makes.
+    async fn bring_image(&self) {
+        use factory_client::{Base, Client};
+        let factory = Client::new(Base::parse(&self.lab.factory().endpoint()).unwrap()).unwrap();
+        let extensions = "            - siderolabs/qemu-guest-agent\n";
+        let schematic = format!("customization:\n    systemExtensions:\n        officialExtensions:\n{extensions}");
+        assert_eq!(factory.register(&schematic).await.unwrap(), SCHEMATIC);
+        let environment = self.lab.env();
+        let variable = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let ca = Some(self.lab.dir().join("pve-root-ca.pem"));
+        let settings = pve_client::Settings { ca, ..pve_client::Settings::default() };
+        let pve = settings.connect(variable).unwrap();
+        for host in &self.hosts {
+            let request = pve_client::request::download(host, "local", "talos.qcow2", &self.image(), None);
+            pve.run(&request, std::time::Duration::from_secs(30)).await.unwrap();
+        }
+    }
+
+    /// The VM of this name.
+    pub(crate) fn vm(&self, name: &str) -> lab::pve::VmView {
+        self.lab.pve().vm_by_name(name).unwrap_or_else(|| panic!("no VM {name}"))
+    }
+
+    /// Edits the cluster file; the text to replace must be there.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.lab.cluster_file()).unwrap();
+        assert!(text.contains(from), "{from:?} is not in the cluster file:\n{text}");
+        std::fs::write(self.lab.cluster_file(), text.replacen(from, to, 1)).unwrap();
+    }
+
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with(arguments, &[]).await
+    }
+
+    /// Runs the program on the records of the cluster file, with the image in them.
+    pub(crate) async fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
+        let records = self.lab.dir().join("records.jsonl");
+        std::fs::write(&records, self.records()).unwrap();
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pve-vm"));
+        command.args(["-f", &records.to_string_lossy(), "--format", "jsonl", "--wait-timeout", "60s"]).args(arguments);
+        command.env_clear().envs(self.lab.env()).envs(variables.iter().copied()).stdin(Stdio::null());
+        let output = command.output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        Outcome {
+            code: output.status.code(),
+            records: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn records(&self) -> String {
+        let text = std::fs::read_to_string(self.lab.cluster_file()).unwrap();
+        let document = record::document::read_yaml(&text).unwrap().swap_remove(0);
+        let mut exploded = record::document::explode(&document, self.lab.dir()).unwrap();
+        exploded.cluster.set_dir(&self.lab.dir().join(self.lab.name()));
+        let volumes: serde_json::Map<String, Value> =
+            self.hosts.iter().map(|host| (host.clone(), json!("local:import/talos.qcow2"))).collect();
+        let image = json!({"schematic": SCHEMATIC, "version": "v1.13.9", "url": self.image(), "installer": "x",
+            "volumes": volumes, "changed": false});
+        exploded.cluster.set_status("image", image);
+        let mut lines = vec![serde_json::to_string(&exploded.cluster).unwrap()];
+        lines.extend(exploded.nodes.iter().map(|node| serde_json::to_string(node).unwrap()));
+        lines.push(serde_json::to_string(&exploded.cluster.ended()).unwrap());
+        lines.join("\n") + "\n"
+    }
+}
+
+impl Outcome {
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{text:?} is not in:\n{}", self.stderr);
+        self
+    }
+
+    /// `status` of a node.
+    #[track_caller]
+    pub(crate) fn status(&self, node: &str) -> &Value {
+        let found = self.records.iter().find(|record| record["kind"] == "Node" && record["name"] == node);
+        found.map_or_else(|| panic!("no record of {node}:\n{}", self.stderr), |record| &record["status"])
+    }
+}
