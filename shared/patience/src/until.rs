@@ -102,7 +102,7 @@ where
     let mut interrupted = pin!(interrupted);
     loop {
         let found = tokio::select! {
-            found = bounded(patience.deadline, attempt()) => found,
+            found = bounded(patience.deadline, Box::pin(attempt())) => found,
             () = &mut interrupted => return Err(Ended::Interrupted { last }),
         };
         match found {

@@ -3,7 +3,8 @@
 use futures_util::join;
 
 use crate::{
-    Address, Error, Fingerprint, Identity, Limits, MachineStatus, Node, VersionInfo, contact::Contact, tls::Verdict,
+    Address, Error, Fingerprint, Identity, Limits, MachineStatus, Node, SystemInformation, VersionInfo,
+    contact::Contact, tls::Verdict,
 };
 
 /// What was found at an address.
@@ -113,8 +114,15 @@ fn unanswered(error: Error) -> Result<Probe, Error> {
     }
 }
 
+type Answers = (Result<MachineStatus, Error>, Result<Option<SystemInformation>, Error>, Result<VersionInfo, Error>);
+
+/// What every node is asked, at once. Boxed: three calls under way are large, and whoever probes holds them.
+async fn answers(node: &Node) -> Answers {
+    Box::pin(async { join!(node.machine_status(), node.system_information(), node.version()) }).await
+}
+
 async fn maintenance(node: Node) -> Result<Probe, Error> {
-    let (status, information, version) = join!(node.machine_status(), node.system_information(), node.version());
+    let (status, information, version) = answers(&node).await;
     let generation = match version {
         Ok(version) => Generation::Unified(version),
         Err(Error::NotOffered { .. }) => Generation::Limited,
@@ -130,7 +138,7 @@ async fn maintenance(node: Node) -> Result<Probe, Error> {
 }
 
 async fn ours(node: Node) -> Result<Probe, Error> {
-    let (status, information, version) = join!(node.machine_status(), node.system_information(), node.version());
+    let (status, information, version) = answers(&node).await;
     let version = match version {
         Ok(version) => Some(version),
         Err(Error::NotAuthorized { .. } | Error::NotOffered { .. }) => None,
