@@ -149,6 +149,12 @@ pub fn writer(scope: Scope, name: &str) -> Option<&'static str> {
     TABLE.iter().find(|row| row.writes.iter().any(|f| f.scope == scope && f.name == name)).map(|row| row.step)
 }
 
+/// Whether a failure of `step` as a whole may be why nobody wrote this field of `status`.
+#[must_use]
+pub fn is_behind(step: &str, scope: Scope, name: &str) -> bool {
+    writer(scope, name).is_some_and(|writer| row(step).is_some_and(|row| row.covers(writer)))
+}
+
 impl Row {
     /// This step and those after it.
     #[must_use]

@@ -123,6 +123,8 @@ pub(crate) struct Engine<S: Step> {
     tally: Tally,
     tasks: JoinSet<(Box<Node>, Outcome)>,
     whole: Option<JoinHandle<Result<(), Stop>>>,
+    /// Nodes that leave once the task for the whole cluster has ended: its failure explains them, and goes first.
+    held: Vec<Node>,
     /// A failure of this step as a whole.
     failure: Option<Failure>,
     begun: bool,
@@ -157,6 +159,7 @@ impl<S: Step> Engine<S> {
             tally: Tally::default(),
             tasks: JoinSet::new(),
             whole: None,
+            held: Vec::new(),
             failure: None,
             begun: false,
             selected,
@@ -173,6 +176,7 @@ impl<S: Step> Engine<S> {
         dir: Option<PathBuf>,
     ) {
         let mut listening = true;
+        let mut told = false;
         let run = self.run.clone();
         while listening || !self.tasks.is_empty() || self.whole.is_some() {
             tokio::select! {
@@ -185,10 +189,24 @@ impl<S: Step> Engine<S> {
                     None => listening = false,
                 },
                 () = reader_gone(&run), if listening => listening = false,
+                () = signalled(&run), if !told => {
+                    told = true;
+                    self.tell_of_stopping();
+                }
             }
         }
         while let Ok(change) = growth.try_recv() {
             self.grew(change);
+        }
+    }
+
+    /// Says why the step doesn't end at once, if it doesn't.
+    fn tell_of_stopping(&self) {
+        let begun = self.tasks.len();
+        if begun > 0 {
+            let text =
+                format!("stopping once {begun} begun nodes are at a safe point; a second signal ends it at once");
+            self.run.shared.console.sum_up(&text);
         }
     }
 
@@ -293,6 +311,10 @@ impl<S: Step> Engine<S> {
             }
             Err(Stop::Explained) => {
                 self.tally.skipped += 1;
+                if self.whole.is_some() {
+                    self.held.push(*node);
+                    return;
+                }
                 "skipped"
             }
             Err(Stop::Failed(failure)) => {
@@ -326,14 +348,21 @@ impl<S: Step> Engine<S> {
             Ok(Err(Stop::Failed(failure))) => self.fail_whole(failure),
             Err(error) => self.fail_whole(Failure::new(Exit::Failed, "internal", format!("the task failed: {error}"))),
         }
+        for node in std::mem::take(&mut self.held) {
+            self.emit(Box::new(node), "skipped");
+        }
     }
 
-    /// A failure of the whole step: printed once, and put into the Cluster so that the tasks and later steps see it.
+    /// A failure of the whole step: printed once, and put into the Cluster so that the tasks and later steps see it
+    /// before the nodes that it explains.
     fn fail_whole(&mut self, mut failure: Failure) {
         self.run.shared.row.step.clone_into(&mut failure.step);
         self.run.shared.console.failure(None, &failure);
         self.run.shared.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_error(&failure));
         self.failure.get_or_insert(failure);
+        if self.begun {
+            self.output.cluster(self.run.cluster());
+        }
     }
 
     /// The input has ended as it should; listed nodes that never came are an error unless one explains them.
@@ -409,6 +438,15 @@ async fn reader_gone(run: &Run) {
         std::future::pending::<()>().await;
     }
     run.shared.world.send_modify(|world| world.ended = true);
+}
+
+/// Waits until a signal asks the step to stop.
+async fn signalled(run: &Run) {
+    let stopping = &run.shared.stopping;
+    stopping.token.cancelled().await;
+    if stopping.reason().is_none_or(|reason| reason == Exit::PipeClosed) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// The end of the task for the whole cluster; never, if there is none.

@@ -154,9 +154,14 @@ impl Run {
     /// A field of the node's `status` that the step uses if it is there.
     ///
     /// # Errors
-    /// It was only planned, and this is not a dry run; or it is of another type than the contract says.
+    /// [`Stop::Explained`] if the step that writes it failed as a whole, or one before it: then it is not known whether
+    /// there is anything to do. It was only planned, and this is not a dry run; or it is of another type than the
+    /// contract says.
     pub fn want<T: DeserializeOwned>(&self, node: &Node, field: &str) -> Result<Option<T>, Stop> {
-        let Some(value) = node.typed_status(field)? else { return Ok(None) };
+        let Some(value) = node.typed_status(field)? else {
+            let failed = self.cluster().error().is_some_and(|error| table::is_behind(&error.step, Scope::Node, field));
+            return if failed { Err(Stop::Explained) } else { Ok(None) };
+        };
         let need = self.planned(value, node.status().get(field), &format!("node {}", node.name()), field)?;
         Ok(Some(need.value()))
     }

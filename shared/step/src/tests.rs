@@ -21,7 +21,8 @@ struct Args {
     flags: Flags,
 }
 
-/// Does what the node's name says: `bad-…` fails for good, `mute-…` does not answer, `slow-…` waits for the others.
+/// Does what the node's name says: `bad-…` fails for good, `mute-…` does not answer, `slow-…` waits for the others,
+/// `idle-…` has nothing to do because of the cluster's error.
 struct Toy {
     fast_ones: tokio::sync::Semaphore,
 }
@@ -62,6 +63,7 @@ impl Step for Toy {
                 self.fast_ones.acquire().await.unwrap().forget();
                 Ok(Written::field("config", &json!({"sha256": "s"}), Change::Unchanged))
             }
+            Some("idle") => Err(Stop::Explained),
             Some("needy") => {
                 run.need::<Value>(node, "vm")?;
                 Ok(Written::nothing())
@@ -195,6 +197,15 @@ async fn a_need_of_the_cluster_that_never_comes_is_an_error_of_the_step() {
     let error = &outcome.last()["status"]["error"];
     assert_eq!(error["message"], "cluster lab: status.image is missing; talos-image writes it");
     assert_eq!(outcome.exit, Exit::Unusable);
+}
+
+#[tokio::test]
+async fn a_failure_of_the_whole_step_leaves_before_the_nodes_that_it_explains() {
+    let outcome = run(stream(&["idle-1"]).replace("image", "picture"), &[]).await;
+    let at = |so: &dyn Fn(&Value) -> bool| outcome.lines.iter().position(so).expect("such a line");
+    let error = at(&|line| line["status"]["error"]["step"] == "talos-gen" && line.get("end").is_none());
+    assert!(error < at(&|line| line["kind"] == "Node"));
+    assert_eq!(outcome.node("idle-1")["status"], json!({}));
 }
 
 #[tokio::test]
