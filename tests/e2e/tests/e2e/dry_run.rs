@@ -1,0 +1,33 @@
+use crate::support::{Shape, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_the_first_step_touches_nothing_anywhere() {
+    let world = World::start(Shape::SMALL).await;
+    let files = world.scratch.files("");
+    let pipe = World::pipe().replacen("talos-image", "talos-image --dry-run", 1);
+    let outcome = world.sh(&pipe).await.exits(3);
+    assert_eq!(outcome.nodes().len(), 3);
+    assert_eq!(outcome.node("w-1")["status"]["vm"]["pending"], true);
+    assert_eq!(world.touches(), 0);
+    assert_eq!(world.lab.factory().writes(), 0);
+    assert_eq!(world.scratch.files(""), files);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_a_cluster_that_is_up_finds_nothing_to_do() {
+    let world = World::start(Shape::SMALL).await;
+    world.up().await.exits(0);
+    let (before, files) = (world.touches(), world.scratch.files(""));
+    world.sh(&World::pipe().replacen("talos-image", "talos-image --dry-run", 1)).await.exits(0);
+    assert_eq!(world.touches(), before);
+    assert_eq!(world.scratch.files(""), files);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_not_taken_for_a_fact() {
+    let world = World::start(Shape::SMALL).await;
+    world.sh("talos-image --dry-run | pve-vm > plan.jsonl").await.exits(3);
+    world.sh("jq -c 'if .status.dryRun then .status.dryRun=false else . end' plan.jsonl > bent.jsonl").await.exits(0);
+    world.sh("pve-vm < bent.jsonl").await.exits(8).says("is only planned");
+    assert_eq!(world.touches(), 0);
+}

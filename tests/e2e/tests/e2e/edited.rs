@@ -1,0 +1,59 @@
+use crate::support::{Shape, World, changes};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_added_to_the_file_reaches_the_node_and_nothing_else_changes() {
+    let world = World::start(Shape::SMALL).await;
+    world.up().await.exits(0);
+    world.edit("name: w-1, role: worker", "name: w-1, role: worker, labels: {topology.kubernetes.io/zone: rack-7}");
+    let boots: Vec<_> = world.names().iter().map(|name| world.node(name).boot_id()).collect();
+    let outcome = world.up().await.exits(0);
+    assert_eq!(world.node("w-1").label("topology.kubernetes.io/zone").as_deref(), Some("rack-7"));
+    let others: Vec<_> = changes(&outcome).into_iter().filter(|change| change.name != "w-1").collect();
+    assert_eq!(others, []);
+    let after: Vec<_> = world.names().iter().map(|name| world.node(name).boot_id()).collect();
+    assert_eq!(after, boots, "nobody rebooted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_added_to_the_file_joins_and_one_removed_from_it_is_left_alone() {
+    let world = World::start(Shape::SMALL).await;
+    let whole = world.file();
+    let without: String =
+        whole.lines().filter(|line| !line.contains("name: w-2")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(world.lab.cluster_file(), &without).unwrap();
+    world.up().await.exits(0);
+    world.assert_up(&["cp-1".into(), "w-1".into()]);
+
+    std::fs::write(world.lab.cluster_file(), &whole).unwrap();
+    world.up().await.exits(0);
+    world.assert_up(&world.names());
+
+    std::fs::write(world.lab.cluster_file(), &without).unwrap();
+    let outcome = world.up().await.exits(0).says("w-2");
+    assert_eq!(outcome.names().len(), 2);
+    world.assert_up(&world.names());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_is_changed_only_while_the_others_are_healthy_members() {
+    let world = World::start(Shape { workers: 0, ..Shape::HA }).await;
+    world.up().await.exits(0);
+    world.edit("  controlplane: {", "  controlplane: {labels: {example.com/tier: gold}, ");
+    world.up().await.exits(0);
+    for name in world.names() {
+        assert_eq!(world.node(&name).label("example.com/tier").as_deref(), Some("gold"), "{name}");
+    }
+    world.assert_up(&world.names());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destroy_removes_exactly_what_is_ours() {
+    let world = World::start(Shape::SMALL).await;
+    world.up().await.exits(0);
+    world.lab.pve().add_foreign_vm("somebody-elses");
+    world.sh("pve-vm destroy < /dev/null").await.exits(2).says("--yes");
+    world.sh("pve-vm destroy --yes").await.exits(0);
+    let left: Vec<_> = world.lab.pve().vms().iter().map(|vm| vm.name.clone()).collect();
+    assert_eq!(left, ["somebody-elses"]);
+    world.sh("pve-vm destroy --yes").await.exits(0);
+}

@@ -1,0 +1,27 @@
+//! Whole pipes, as processes. One executable, so that it is linked once; a module for each kind of run.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+/// Input that cannot be used: one clear message, the status from the table, nothing half-written.
+mod bad_input;
+/// `--dry-run` travels, and touches nothing.
+mod dry_run;
+/// The file was edited between two runs.
+mod edited;
+/// Something goes wrong on the way.
+mod failure;
+/// From nothing to Ready nodes, in every shape of the pipe.
+mod first_run;
+/// `kill -9` at every point.
+mod killed;
+/// What every program has: help, version, completions, man page, schema.
+mod programs;
+/// The justfile, and `ichor-lab run`.
+mod recipes;
+/// Servers and nodes that are not what they should be.
+mod servers;
+/// Ctrl-C.
+mod signals;
+/// Where programs, labs and scratch folders come from.
+mod support;
+/// A script of the user's own in place of a step.
+mod swapped;

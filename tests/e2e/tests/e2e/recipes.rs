@@ -1,0 +1,41 @@
+use crate::support::Scratch;
+
+/// The checkout's justfile.
+const JUSTFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../justfile");
+
+#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
+fn has_just() -> bool {
+    let found = std::env::var_os("ICHOR_JUST").is_some()
+        || std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("just").exists()));
+    assert!(found || std::env::var_os("CI").is_none(), "CI needs just");
+    if !found {
+        eprintln!("skipped: no just (scripts/test gets it)");
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn just_up_twice_in_ichor_lab_run_changes_nothing_the_second_time() {
+    if !has_just() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let just = format!("just --justfile {JUSTFILE} --working-directory .");
+    let script = format!(
+        "ichor-lab run --delays zero --workers 2 -- sh -c '{just} up > 1.jsonl && {just} up > 2.jsonl && {just} plan > 3.jsonl && {just} down --yes'"
+    );
+    scratch.sh(&script).await.exits(0);
+    let changed = scratch
+        .sh("jq -c '.status | to_entries[] | select(.value | type == \"object\" and .changed == true)' 2.jsonl")
+        .await;
+    assert_eq!(changed.exits(0).stdout, "");
+    assert!(!scratch.sh("jq -c 'select(.status.vm.changed)' 1.jsonl").await.exits(0).stdout.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ichor_lab_run_passes_the_exit_status_on() {
+    let scratch = Scratch::new();
+    scratch.sh("ichor-lab run --delays zero -- sh -c 'exit 42'").await.exits(42);
+    scratch.sh("ichor-lab run --delays zero -- no-such-command").await.exits(127);
+}
