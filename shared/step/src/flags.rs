@@ -31,7 +31,7 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     pub wait_timeout: Duration,
 
-    /// Folder for the cluster's files [default: <name>/ beside the cluster file].
+    /// Folder for the cluster's files; left out: `<name>/` beside the cluster file.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 

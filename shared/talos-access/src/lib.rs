@@ -1,8 +1,8 @@
 //! From records, or from talosctl's flags, to a connected node: what the tools that talk to nodes share.
 //!
 //! Each of these tools finds credentials and an address in the stream ([`Credentials`], [`address`]) or makes a stream
-//! from flags that mean what they mean to talosctl ([`TalosFlags`], [`alone`]), asks what is there ([`meet`]), and waits
-//! with a bound ([`until`]). What goes wrong on the way becomes a failure of the contract in one place ([`failure`]).
+//! from flags that mean what they mean to talosctl ([`TalosFlags`], [`alone()`]), asks what is there ([`meet`]), and waits
+//! with a bound ([`until`]). What goes wrong on the way becomes a failure of the contract in one place ([`failure()`]).
 
 mod alone;
 mod credentials;

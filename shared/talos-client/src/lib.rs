@@ -1,6 +1,6 @@
 //! Talking to one Talos node.
 //!
-//! [`probe`] makes one decision: what is at this address? Nothing, a node that boots, one in maintenance, one of this
+//! [`probe()`] makes one decision: what is at this address? Nothing, a node that boots, one in maintenance, one of this
 //! cluster, or somebody else's. With the answer comes a connected [`Node`], on which the calls are made that Ichor uses.
 //! Every dial and every call ends in bounded time, so that a node which accepts connections and then says nothing is
 //! only ever slow. Nodes are talked to directly: no request is forwarded by another node.

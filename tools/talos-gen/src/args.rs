@@ -83,7 +83,7 @@ pub(crate) struct Config {
     /// Patch for workers.
     #[arg(long, value_name = "PATCH")]
     pub(crate) config_patch_worker: Vec<String>,
-    /// Mirror of a registry, as in docker.io=https://mirror.lan.
+    /// Mirror of a registry, as in `docker.io=https://mirror.lan`.
     #[arg(long, value_delimiter = ',', value_name = "HOST=URL")]
     pub(crate) registry_mirror: Vec<String>,
     /// Find members through the discovery service.

@@ -1,7 +1,7 @@
 //! The Kubernetes API of the lab's clusters.
 //!
-//! Each etcd holds a [`Store`] of objects; the API servers of its control planes answer from it. Requests are decided
-//! by pure functions on the store ([`answer`]); a thin layer speaks TLS and HTTP. Nodes come and get ready as kubelets
+//! Each etcd holds a `Store` of objects; the API servers of its control planes answer from it. Requests are decided
+//! by pure functions on the store (`answer`); a thin layer speaks TLS and HTTP. Nodes come and get ready as kubelets
 //! report them, everything else is there so that `kubectl` feels at home.
 
 mod answer;

@@ -1,6 +1,6 @@
 //! Proxmox VE 9.x: the REST API over TLS, with storages, tasks and VMs.
 //!
-//! The state machine ([`state`] and the modules around it) does no I/O; `driver` gives it a clock and carries out what
+//! The state machine (`state` and the modules around it) does no I/O; `driver` gives it a clock and carries out what
 //! it leaves to do, `server` speaks HTTP. Texts of refusals are those of the real request handlers.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Talos nodes: what boots on the machines of the lab.
 //!
-//! A [`Talos`] holds every node of a lab as one state machine ([`world`]) that knows nothing of sockets. A driver lets
+//! A [`Talos`] holds every node of a lab as one state machine (`world`) that knows nothing of sockets. A driver lets
 //! time pass for it and keeps open exactly those ports that its nodes would: the Talos API on port 50000 of each
 //! node's own loopback address, the Kubernetes API on 6443, both on shared addresses too. A call is answered from the
 //! world, so nothing is canned: what one client does, the next one sees.
