@@ -196,8 +196,13 @@ fn begin(text: &[u8]) -> Option<u8> {
     text.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
-/// A cluster file in JSON, if that is what the value is (and not a record).
+/// A cluster file in JSON, if that is what the value is (and not a record, whose list of nodes may be long).
 fn json_document(json: &[u8]) -> Option<Map> {
+    #[derive(serde::Deserialize)]
+    struct Shape {
+        nodes: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Shape>(json).ok()?.nodes?;
     let map: Map = serde_json::from_slice(json).ok()?;
     document::is_document(&map).then_some(map)
 }
