@@ -45,7 +45,7 @@ pub use flags::{Flags, Format};
 pub use products::{Made, Products, sha256};
 pub use record;
 pub use run::{Need, Run};
-pub use slots::Slot;
+pub use slots::{Slot, Slots};
 pub use source::Source;
 
 /// A program of the pipe.

@@ -1,13 +1,13 @@
-//! `--parallel`: how many nodes are worked on at the same time. Control planes are served first.
+//! Places to work at: `--parallel`, or what else can take only so many at a time. Control planes are served first.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The places to work at.
+/// A number of places to work at.
 #[derive(Debug)]
-pub(crate) struct Slots {
+pub struct Slots {
     state: Mutex<State>,
 }
 
@@ -25,13 +25,19 @@ pub struct Slot {
 }
 
 impl Slots {
-    pub(crate) fn new(count: usize) -> Arc<Self> {
+    /// So many places.
+    #[must_use]
+    pub fn new(count: usize) -> Arc<Self> {
         let state = State { free: count, control_planes: VecDeque::new(), workers: VecDeque::new() };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
-    /// Waits for a place.
-    pub(crate) async fn take(self: &Arc<Self>, is_control_plane: bool) -> Slot {
+    /// Waits for a place. Control planes overtake workers; among their like, first come, first served.
+    pub async fn take(self: &Arc<Self>, is_control_plane: bool) -> Slot {
+        if !is_control_plane {
+            // Control planes that become ready at the same moment get here first.
+            tokio::task::yield_now().await;
+        }
         let waiting = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.free > 0 {

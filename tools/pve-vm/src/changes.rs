@@ -138,7 +138,7 @@ impl Work<'_> {
     /// The addresses that the VM got from DHCP, as its guest agent tells them.
     pub(crate) async fn addresses(&self) -> Result<Vec<String>, Stop> {
         let look = || async {
-            let _place = self.fleet.pass(Gate::Agent, &self.spot.host).await;
+            let _place = self.fleet.pass(Gate::Agent, &self.spot.host, self.machine).await;
             match self.fleet.pve.ask(&request::nics(&self.spot.host, self.spot.vmid)).await {
                 Ok(nics) => match addresses::of(&nics, &self.machine.macs) {
                     none if none.is_empty() => Attempt::NotYet("its guest agent tells of no address".into()),

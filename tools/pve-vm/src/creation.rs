@@ -38,7 +38,7 @@ pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Mach
     let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).seeded(&machine.name);
     let stopping = run.stopping();
     let _place = tokio::select! {
-        place = fleet.pass(Gate::Create, &host) => place,
+        place = fleet.pass(Gate::Create, &host, machine) => place,
         () = stopping.cancelled() => return Err(Failure::interrupted().into()),
     };
     loop {

@@ -7,7 +7,7 @@ use std::{
 
 use pve_client::{Client, request};
 use record::{Failure, Roster, spec::ClusterSpec, status};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use step::{Slot, Slots};
 
 use crate::{
     error::{self, Error},
@@ -34,7 +34,7 @@ pub(crate) struct Fleet {
     ledger: Mutex<Ledger>,
     /// Held from choosing a VM ID until the server has claimed it.
     pub(crate) claim: tokio::sync::Mutex<()>,
-    gates: Mutex<BTreeMap<(Gate, String), Arc<Semaphore>>>,
+    gates: Mutex<BTreeMap<(Gate, String), Arc<Slots>>>,
 }
 
 /// What is limited on each host.
@@ -163,14 +163,14 @@ impl Fleet {
         self.ledger().taken.insert(vmid);
     }
 
-    /// Waits for a place at one of a host's gates.
-    pub(crate) async fn pass(&self, gate: Gate, host: &str) -> OwnedSemaphorePermit {
+    /// Waits for a place at one of a host's gates; control planes first.
+    pub(crate) async fn pass(&self, gate: Gate, host: &str, machine: &Machine) -> Slot {
         let places = if gate == Gate::Create { CREATIONS } else { AGENTS };
-        let semaphore = {
+        let slots = {
             let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(gates.entry((gate, host.to_owned())).or_insert_with(|| Arc::new(Semaphore::new(places))))
+            Arc::clone(gates.entry((gate, host.to_owned())).or_insert_with(|| Slots::new(places)))
         };
-        semaphore.acquire_owned().await.expect("nobody closes the gates")
+        slots.take(machine.control_plane).await
     }
 
     /// The topology region of a host: the Proxmox VE cluster, or the lone host itself.
