@@ -137,7 +137,7 @@ impl<S: Step> Engine<S> {
         let Pipes { flags, input, output, layout, dir } = pipes;
         let in_a_pipe = stdin_is_pipe() || stdout_is_pipe();
         let (grown, growth) = mpsc::unbounded_channel();
-        let output = Output::new(output, layout, stopping.clone());
+        let output = Output::new(output, layout, S::detail, stopping.clone());
         let heard = listen(input, Stream::new(S::row(), flags.only.clone()), dir.clone());
         let cluster = Arc::new(Cluster::new("", record::Map::new(), record::Roster::default()));
         let world = World { cluster, control_planes: Vec::new(), ended: false };

@@ -139,7 +139,9 @@ impl Feed {
             [] => self.end(),
             [first, ..] if first.get("end").is_some() || first.get("status").is_some() => self.yaml_records(&documents),
             [document] => self.explode(document),
-            [_, second, ..] => {
+            [first, second, ..] => {
+                // Somebody else's file is called by its name first.
+                document::explode(first, &self.intake.base)?;
                 let kind = second.get("kind").map(ToString::to_string).unwrap_or_default();
                 Err(Unusable::new(format!(
                     "{} documents in one cluster file (the second: kind {kind})",

@@ -83,6 +83,12 @@ pub trait Step: Send + Sync + Sized + 'static {
         async { Ok(Written::nothing()) }
     }
 
+    /// What is worth knowing of a node once it is done, in a few words for people's table. The default says nothing.
+    fn detail(node: &Node) -> String {
+        let _ = node;
+        String::new()
+    }
+
     /// The step's product as text, for `--raw`, once all is done.
     ///
     /// # Errors

@@ -27,11 +27,16 @@ pub(crate) struct Output {
 
 impl Output {
     /// Writes to `target`; when its reader goes away, `stopping` is told.
-    pub(crate) fn new(target: Box<dyn Write + Send>, format: Layout, stopping: Stopping) -> Self {
+    pub(crate) fn new(
+        target: Box<dyn Write + Send>,
+        format: Layout,
+        detail: fn(&Node) -> String,
+        stopping: Stopping,
+    ) -> Self {
         let (lines, receiver) = channel();
         let work = move || {
-            let result =
-                Writer { target: BufWriter::with_capacity(1 << 16, target), format, rows: Vec::new() }.run(&receiver);
+            let result = Writer { target: BufWriter::with_capacity(1 << 16, target), format, detail, rows: Vec::new() }
+                .run(&receiver);
             match result {
                 Ok(()) => Ok(()),
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
@@ -106,6 +111,7 @@ pub(crate) enum Layout {
 struct Writer {
     target: BufWriter<Box<dyn Write + Send>>,
     format: Layout,
+    detail: fn(&Node) -> String,
     rows: Vec<[String; 5]>,
 }
 
@@ -140,7 +146,7 @@ impl Writer {
             (Line::Cluster(cluster), Layout::Records(Format::Jsonl)) => self.json(&*cluster)?,
             (Line::Cluster(cluster), Layout::Records(Format::Yaml)) => self.yaml(&*cluster)?,
             (Line::Node(node, _), Layout::Records(Format::Yaml)) => self.yaml(&*node)?,
-            (Line::Node(node, what), Layout::Records(Format::Table)) => self.rows.push(row(&node, what)),
+            (Line::Node(node, what), Layout::Records(Format::Table)) => self.rows.push(row(&node, what, self.detail)),
             // Nodes as JSON come as bytes.
             (Line::Node(..), Layout::Records(Format::Jsonl)) => {}
             (Line::Cluster(_), Layout::Records(Format::Table)) | (Line::Cluster(_) | Line::Node(..), Layout::Raw) => {}
@@ -180,9 +186,10 @@ impl Writer {
     }
 }
 
-fn row(node: &Node, what: &str) -> [String; 5] {
+fn row(node: &Node, what: &str, detail: fn(&Node) -> String) -> [String; 5] {
     let role = if node.is_control_plane() { "controlplane" } else { "worker" };
-    let detail = node.error().map(|failure| format!("{}: {}", failure.step, failure.message)).unwrap_or_default();
+    let failed = |failure: Failure| format!("{}: {}", failure.step, failure.message);
+    let detail = node.error().map_or_else(|| detail(node), failed);
     [node.name().into(), role.into(), node.address().unwrap_or("-").into(), what.into(), detail.replace('\n', "; ")]
 }
 

@@ -12,6 +12,7 @@ const SYSTEM_INFORMATION: Kind =
     Kind { call: "SystemInformation", namespace: "hardware", name: "SystemInformations.hardware.talos.dev" };
 const LINK_STATUS: Kind = Kind { call: "LinkStatus", namespace: "network", name: "LinkStatuses.net.talos.dev" };
 const TIME_STATUS: Kind = Kind { call: "TimeStatus", namespace: "runtime", name: "TimeStatuses.v1alpha1.talos.dev" };
+const MACHINE_TYPE: Kind = Kind { call: "MachineType", namespace: "config", name: "MachineTypes.config.talos.dev" };
 const NODE_STATUS: Kind = Kind { call: "NodeStatus", namespace: "k8s", name: "NodeStatuses.kubernetes.talos.dev" };
 const NODE_NAME: Kind = Kind { call: "Nodename", namespace: "k8s", name: "Nodenames.kubernetes.talos.dev" };
 
@@ -216,6 +217,21 @@ impl Node {
             serial: found.serial_number,
             manufacturer: found.manufacturer,
         }))
+    }
+
+    /// Whether the node is a control plane, or `None` while it has no configuration.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call.
+    pub async fn is_control_plane(&self) -> Result<Option<bool>, Error> {
+        use spec::MachineType as Number;
+        let found: Option<spec::MachineTypeSpec> = self.resource(&MACHINE_TYPE, "machine-type").await?;
+        Ok(match found.map(|found| found.machine_type()) {
+            Some(Number::Init | Number::ControlPlane) => Some(true),
+            Some(Number::Worker) => Some(false),
+            Some(Number::Unknown) | None => None,
+        })
     }
 
     /// The network links of the node.

@@ -44,6 +44,13 @@ impl Step for PveVm {
         record::table::row("pve-vm").expect("the table has every step")
     }
 
+    fn detail(node: &Node) -> String {
+        match node.typed_status::<status::Vm>("vm") {
+            Ok(Some(status::Vm { id: Some(id), node, .. })) => format!("VM {id} on {node}"),
+            _ => String::new(),
+        }
+    }
+
     fn flags(args: &Args) -> &step::Flags {
         &args.0.flags
     }

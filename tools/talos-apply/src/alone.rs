@@ -1,12 +1,15 @@
 //! Working from flags: a machine config and the addresses of nodes.
 
-use std::{io::Read, path::Path};
+use std::{fs::File, io::Read};
 
 use machine_config::{patch, yaml::Dialect};
 use record::{Exit, Failure, Role};
 use step::Source;
 
 use crate::{args::Args, plan::Wanted};
+
+/// The largest message that a node takes, in bytes.
+const MOST: u64 = 32 << 20;
 
 /// Reads the machine config that `-f` names, patched, and makes records of the nodes.
 pub(crate) fn prepare(args: &Args) -> Result<(Wanted, Source), Failure> {
@@ -29,11 +32,15 @@ fn records(args: &Args, role: Role) -> Result<Source, Failure> {
 fn read(name: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let result = if name == "-" {
-        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
+        std::io::stdin().take(MOST + 1).read_to_end(&mut bytes)
     } else {
-        std::fs::read(Path::new(name)).map(|read| bytes = read)
+        File::open(name).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
     };
     result.map_err(|error| usage(format!("{name}: {error}")))?;
+    if bytes.len() as u64 > MOST {
+        let message = format!("{name}: larger than {} MiB, the most that a node takes", MOST >> 20);
+        return Err(Failure::new(Exit::Unusable, "machine-config", message));
+    }
     String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Unusable, "machine-config", format!("{name}: not UTF-8")))
 }
 

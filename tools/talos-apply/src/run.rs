@@ -42,6 +42,11 @@ impl Step for Apply {
         record::table::row("talos-apply").expect("the table has every step")
     }
 
+    fn detail(node: &Node) -> String {
+        let applied: Option<Applied> = node.typed_status("applied").ok().flatten();
+        applied.map(|applied| applied.outcome).unwrap_or_default()
+    }
+
     fn flags(args: &Args) -> &step::Flags {
         &args.flags
     }

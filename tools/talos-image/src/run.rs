@@ -72,7 +72,7 @@ impl Step for TalosImage {
 
     fn product(&self, _: &Run, cluster: &Cluster) -> Result<String, Failure> {
         let image: Option<status::Image> = cluster.typed_status("image")?;
-        Ok(image.map(|image| image.url).unwrap_or_default())
+        Ok(image.map(|image| image.url + "\n").unwrap_or_default())
     }
 }
 

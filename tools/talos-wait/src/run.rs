@@ -17,6 +17,8 @@ use crate::plan::{Condition, Told, holds};
 pub(crate) struct Wait {
     condition: Condition,
     credentials: Credentials,
+    /// Without a stream, each node has to say what it is.
+    alone: bool,
 }
 
 impl Step for Wait {
@@ -26,19 +28,25 @@ impl Step for Wait {
         record::table::row("talos-wait").expect("the table has every step")
     }
 
+    fn detail(node: &Node) -> String {
+        let waited: Option<status::Waited> = node.typed_status("waited").ok().flatten();
+        waited.map(|waited| waited.condition).unwrap_or_default()
+    }
+
     fn flags(args: &Args) -> &step::Flags {
         &args.flags
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
-        let source = if args.talos.is_alone() {
+        let alone = args.talos.is_alone();
+        let source = if alone {
             let alone = talos_access::alone(&args.talos, Role::Worker)?;
             Source::Records(Box::new(alone.cluster), alone.nodes)
         } else {
             Source::Input
         };
         let credentials = Credentials::of_context(args.talos.context);
-        Ok(Job::Stream(Self { condition: args.condition, credentials }, source))
+        Ok(Job::Stream(Self { condition: args.condition, credentials, alone }, source))
     }
 
     /// Asks the Kubernetes API itself, where the stream has credentials for it.
@@ -140,6 +148,15 @@ impl Wait {
 
     /// Asks a configured node no more than the condition needs.
     async fn question(&self, ours: &Ours, control_plane: bool) -> Attempt<Told, Failure> {
+        let control_plane = match self.alone && self.condition >= Condition::Etcd {
+            false => control_plane,
+            true => match attempt(ours.node.is_control_plane().await) {
+                Attempt::Ready(Some(told)) => told,
+                Attempt::Ready(None) => return Attempt::NotYet("it does not say yet what it is".to_owned()),
+                Attempt::NotYet(status) => return Attempt::NotYet(status),
+                Attempt::Failed(failure) => return Attempt::Failed(failure),
+            },
+        };
         let etcd = match self.condition >= Condition::Etcd && control_plane {
             true => Some(ours.node.local_etcd_members().await.is_ok_and(|members| !members.is_empty())),
             false => None,

@@ -13,6 +13,9 @@ nodes:
   - {name: w-1, role: worker, address: 127.9.9.21/24}
 ";
 
+/// A name that is longer by one than an RFC 1123 label may be.
+const LONG_NAME: &str = "name: a234567890123456789012345678901234567890123456789012345678901234";
+
 /// Asserts that each step refuses this input with this status and message, and writes no file and no records but
 /// those that it had been given.
 async fn refused_by_all(contents: &[u8], status: i32, message: &str) {
@@ -66,6 +69,7 @@ async fn mistakes_in_a_cluster_file_are_refused_by_whoever_reads_it() {
         ("kind: Cluster", "kind: Node", "kind is \"Node\""),
         ("ichor/v1", "ichor/v9", "ichor/v9"),
         ("name: lab", "name: ../x", "\"../x\" cannot be used"),
+        ("name: w-1", LONG_NAME, "cannot be used"),
         ("name: w-1", "name: cp-1", "node cp-1 is listed twice"),
         ("role: worker", "role: master", "role of w-1 is \"master\""),
         ("127.9.9.21/24", "127.9.9.11/24", "the same address 127.9.9.11"),
@@ -116,6 +120,7 @@ async fn streams_that_break_the_contract_are_refused() {
     refused("head -n 2 lab.jsonl", "the input was cut").await;
     refused("grep -v Cluster lab.jsonl", "before its Cluster record").await;
     refused("sed 's/\"cluster\":\"lab\"/\"cluster\":\"prod\"/' lab.jsonl", "is of cluster prod").await;
+    refused("sed '2s/\"name\":\"lab\"/\"name\":\"prod\"/' lab.jsonl", "two clusters in one input").await;
     refused("jq -c 'select(.name!=\"w-1\")' lab.jsonl", "listed, but never came: w-1").await;
     refused("jq -c 'if .kind==\"Node\" then .,. else . end' lab.jsonl", "comes twice").await;
     refused("jq -c 'if .name==\"w-1\" then .name=\"w-9\" else . end' lab.jsonl", "node w-9 is not in the").await;
@@ -140,9 +145,16 @@ async fn files_that_cannot_be_input_are_named() {
     scratch.sh("talos-gen -f nowhere.yaml").await.exits(2).says("nowhere.yaml: no such file");
     scratch.sh("talos-gen -f lab.jsonl >> lab.jsonl").await.exits(2).says("input and output at once");
     scratch.sh("talos-gen < lab.jsonl >> lab.jsonl").await.exits(2).says("the same file");
-    if !rustix::process::geteuid().is_root() {
-        scratch.sh("chmod 0 cluster.yaml; talos-gen -f cluster.yaml").await.exits(6).says("permission denied");
-    }
+    // Root reads everything, unless it gives up the right to.
+    let humbly = match rustix::process::geteuid().is_root() {
+        true => "setpriv --bounding-set=-dac_override,-dac_read_search",
+        false => "",
+    };
+    let unreadable = format!("chmod 0 cluster.yaml; {humbly} talos-gen -f cluster.yaml");
+    scratch.sh(&unreadable).await.exits(6).says("permission denied");
+    let unwritable =
+        format!("chmod 600 cluster.yaml; mkdir shut; chmod 500 shut; {humbly} talos-gen -f cluster.yaml --dir shut");
+    scratch.sh(&unwritable).await.exits(6).says("Permission denied");
 }
 
 #[tokio::test]

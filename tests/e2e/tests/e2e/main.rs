@@ -1,6 +1,8 @@
 //! Whole pipes, as processes. One executable, so that it is linked once; a module for each kind of run.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+/// Each step without a stream, with talosctl's flags.
+mod alone;
 /// Input that cannot be used: one clear message, the status from the table, nothing half-written.
 mod bad_input;
 /// `--dry-run` travels, and touches nothing.

@@ -1,0 +1,80 @@
+use crate::support::{Shape, World};
+
+/// A lab whose nodes are configured, with nothing bootstrapped yet.
+async fn configured() -> World {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.sh("talos-image | pve-vm | talos-gen | talos-apply > lab.jsonl").await.exits(0);
+    world
+}
+
+fn address(world: &World, node: &str) -> String {
+    world.node(node).address().unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_steps_after_the_config_work_with_talosctls_flags() {
+    let world = configured().await;
+    let (cp, w) = (address(&world, "cp-1"), address(&world, "w-1"));
+    let sh = async |command: &str| world.sh(&command.replace("CP", &cp).replace("WORKER", &w)).await;
+
+    let early = sh("talos-wait -n CP --talosconfig lab/talosconfig --for etcd --wait-timeout 1s").await.exits(5);
+    early.says("its etcd is not a member yet");
+    sh("talos-bootstrap -n CP --talosconfig lab/talosconfig").await.exits(0).says("started etcd");
+    sh("talos-bootstrap -n CP --talosconfig lab/talosconfig").await.exits(0).never_says("started etcd");
+    assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 1);
+    sh("talos-wait -n CP,WORKER --talosconfig lab/talosconfig --for ready").await.exits(0);
+    let table = sh("talos-wait -e CP --talosconfig lab/talosconfig --for ready --format table").await.exits(0);
+    assert!(table.stdout.lines().nth(1).unwrap().ends_with("ready"), "{table}");
+
+    let kubeconfig = sh("kubeconfig-export -n CP --talosconfig lab/talosconfig --raw").await.exits(0).stdout;
+    assert!(kubeconfig.starts_with("apiVersion: v1") && kubeconfig.contains(&format!("https://{cp}:6443")));
+    assert_eq!(world.scratch.files("").iter().filter(|file| file.contains("kubeconfig")).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_another_cluster_are_refused_and_not_retried() {
+    let world = configured().await;
+    let cp = address(&world, "cp-1");
+    world.sh("talos-gen config other https://127.0.0.9:6443 -o other").await.exits(0);
+    for command in ["talos-bootstrap", "kubeconfig-export --raw", "talos-wait --for ready"] {
+        let outcome = world.sh(&format!("{command} -n {cp} --talosconfig other/talosconfig --wait-timeout 20s")).await;
+        assert!([6, 7].contains(&outcome.status), "{command}: {outcome}");
+    }
+    assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_config_is_applied_as_talosctl_does() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.sh("talos-image | pve-vm | talos-gen > lab.jsonl").await.exits(0);
+    let w = address(&world, "w-1");
+    let config = "-f lab/nodes/w-1.yaml";
+
+    world.sh(&format!("talos-apply -n {w} {config} --talosconfig lab/talosconfig")).await.exits(6).says("--insecure");
+    let wrong = "AAAAMqbUZ/sQyDW1o4kP6c1u1PoB2gRQu8KEV38guAM=";
+    let refused = world.sh(&format!("talos-apply -n {w} {config} -i --cert-fingerprint {wrong}")).await.exits(7);
+    refused.says(wrong);
+    assert!(world.node("w-1").config().is_none(), "it was configured all the same");
+    let applied = world.sh(&format!("cat lab/nodes/w-1.yaml | talos-apply -n {w} -i -f -")).await.exits(0);
+    assert_eq!(applied.nodes()[0]["status"]["applied"]["outcome"], "applied");
+    assert_eq!(world.node("w-1").config().as_deref(), Some(world.scratch.read("lab/nodes/w-1.yaml").as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_other_kind_is_called_by_its_name() {
+    let world = configured().await;
+    let (cp, file) = (address(&world, "cp-1"), world.lab.cluster_file());
+    world.sh("talos-apply -f lab/nodes/cp-1.yaml").await.exits(8).says("this is a Talos machine config");
+    let outcome = world.sh(&format!("talos-apply -n {cp} -f {}", file.display())).await;
+    outcome.exits(8).says("with -n, -f takes a machine config");
+    world.sh(&format!("talos-apply -n {cp} -f /dev/zero")).await.exits(8).says("larger than 32 MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_tell_people_what_the_step_knows_of_a_node() {
+    let world = configured().await;
+    let table = world.sh("pve-vm list --format table").await.exits(0).stdout;
+    assert!(table.lines().skip(1).all(|line| line.contains(" VM ") && line.ends_with(" on pve1")), "{table}");
+    let url = world.sh("talos-image --raw").await.exits(0).stdout;
+    assert!(url.starts_with("http") && url.ends_with("nocloud-amd64.qcow2\n"), "{url}");
+}
