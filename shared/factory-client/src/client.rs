@@ -218,11 +218,14 @@ impl Client {
     }
 
     async fn once(&self, call: &str, request: RequestBuilder) -> Result<Response, Error> {
-        let unreachable = |error: reqwest::Error| Error::Unreachable {
-            base: self.base.clone(),
-            source: Cause::innermost(&error.without_url()),
+        let unanswered = |error: reqwest::Error| {
+            let (base, source) = (self.base.clone(), Cause::innermost(&error.without_url()));
+            match source.is_about_certificate() {
+                true => Error::Untrusted { base, source },
+                false => Error::Unreachable { base, source },
+            }
         };
-        let reply = request.send().await.map_err(unreachable)?;
+        let reply = request.send().await.map_err(unanswered)?;
         if reply.status().is_success() {
             return Ok(reply);
         }

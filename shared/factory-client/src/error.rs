@@ -23,6 +23,15 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// The factory's certificate isn't trusted here.
+    #[error("the certificate of {base} is not trusted")]
+    Untrusted {
+        /// Who was asked.
+        base: Base,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
     /// The factory refused.
     #[error("the Image Factory refused {call}")]
     Refused {
@@ -76,6 +85,11 @@ impl Cause {
         }
         Self(last.to_string())
     }
+
+    /// Whether it is about the certificate of the other side, in the words of rustls.
+    pub(crate) fn is_about_certificate(&self) -> bool {
+        self.0.starts_with("invalid peer certificate")
+    }
 }
 
 impl Error {
@@ -99,6 +113,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoRoots { .. } => Some("install the system's ca-certificates, or set SSL_CERT_FILE".into()),
+            Self::Untrusted { .. } => {
+                Some("add its authority to the system's certificates, or name it in SSL_CERT_FILE".into())
+            }
             _ => self.refusal().and_then(Refusal::hint),
         }
     }

@@ -41,6 +41,21 @@ impl Failure {
         Self::new(exit, code, chain(message.into(), error))
     }
 
+    /// The failure that an error amounts to, with its causes.
+    #[must_use]
+    pub fn of(exit: Exit, code: &str, error: &dyn std::error::Error) -> Self {
+        Self::caused(exit, code, String::new(), error)
+    }
+
+    /// The same with a hint, where there is one.
+    #[must_use]
+    pub fn maybe_hint(self, hint: Option<impl Into<String>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// The failure of a node that was not touched because the step was asked to stop.
     #[must_use]
     pub fn interrupted() -> Self {
@@ -54,7 +69,7 @@ fn chain(mut message: String, error: &dyn std::error::Error) -> String {
     while let Some(cause) = next {
         let text = cause.to_string();
         if !text.is_empty() && !message.contains(&text) {
-            message.push_str(": ");
+            message.push_str(if message.is_empty() { "" } else { ": " });
             message.push_str(&text);
         }
         next = cause.source();

@@ -99,7 +99,11 @@ impl std::fmt::Display for Tally {
             (self.skipped, "skipped"),
         ];
         let parts: Vec<_> = counts.iter().filter(|c| c.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        f.write_str(if parts.is_empty() { "nothing to do" } else { "" })?;
+        f.write_str(match (parts.is_empty(), self.cluster_failed) {
+            (true, true) => "failed",
+            (true, false) => "nothing to do",
+            (false, _) => "",
+        })?;
         f.write_str(&parts.join(", "))
     }
 }

@@ -36,10 +36,6 @@ impl std::error::Error for Unusable {}
 
 impl From<Unusable> for Failure {
     fn from(unusable: Unusable) -> Self {
-        let failure = Self::new(Exit::Unusable, "unusable-input", unusable.message);
-        match unusable.hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(Exit::Unusable, "unusable-input", unusable.message).maybe_hint(unusable.hint)
     }
 }

@@ -5,11 +5,7 @@ use talos_client::{Class, Error};
 
 /// The failure that an error amounts to: its exit status, a stable code, and a hint where one is known.
 pub fn failure(error: &Error) -> Failure {
-    let failure = Failure::new(exit(error.class()), code(error), error.chain());
-    match hint(error) {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    Failure::new(exit(error.class()), code(error), error.chain()).maybe_hint(hint(error))
 }
 
 fn exit(class: Class) -> Exit {

@@ -40,10 +40,15 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
         ("tests", _) => list(&[&["lab", "ichor", "step", "record"], tools].concat()),
         ("tools", "ichor") => list(&[&["step"], tools].concat()),
         ("tools", _) => list(
-            &[&["step", "record", "machine-config", "cluster-pki", "patience", "talos-access"], &CLIENTS[..]].concat(),
+            &[
+                &["step", "record", "machine-config", "cluster-pki", "patience", "talos-access", "pve-access"],
+                &CLIENTS[..],
+            ]
+            .concat(),
         ),
         (_, "step") => list(&["record", "patience"]),
         (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "cluster-pki"]),
+        (_, "pve-access") => list(&["step", "record", "pve-client"]),
         // Secrets and talosconfig are written by the one emitter.
         (_, "cluster-pki") => list(&["machine-config"]),
         (_, client) if CLIENTS.contains(&client) => list(&["patience", "talos-proto"]),

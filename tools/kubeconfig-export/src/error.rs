@@ -58,10 +58,6 @@ impl Error {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        let failure = Self::new(error.exit(), error.code(), format!("{error}{cause}"));
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error.exit(), error.code(), format!("{error}{cause}")).maybe_hint(error.hint())
     }
 }

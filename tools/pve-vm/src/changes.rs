@@ -11,7 +11,7 @@ use crate::{
     addresses,
     creation::{Spot, settled},
     difference::Difference,
-    error::{self, Error},
+    error::Error,
     fleet::{Fleet, Gate},
     machine::Machine,
 };
@@ -29,9 +29,15 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Refuses what the user didn't allow.
+    /// Refuses what the user didn't allow, and says what is left as it is.
     pub(crate) fn guard(&self, difference: &Difference, running: bool, reboot: bool) -> Result<(), Failure> {
         let (vmid, host) = (self.spot.vmid, self.spot.host.clone());
+        if let Some(storage) = &difference.elsewhere {
+            let wanted = &self.machine.storage;
+            self.run.warn(&format!(
+                "VM {vmid} has its disk on {storage}, the file says {wanted}: it stays there (`qm disk move {vmid} scsi0 {wanted}` on {host} moves it)"
+            ));
+        }
         if !difference.recreate.is_empty() {
             return Err(Error::NeedsRecreate { vmid, host, why: difference.recreate.join(", ") }.into());
         }
@@ -70,7 +76,7 @@ impl Work<'_> {
         let (tags, others): (Vec<_>, Vec<_>) = changes.cloned().partition(|(key, _)| key == "tags");
         let mut config = Some(config);
         if !others.is_empty() {
-            self.send(config.take(), others).await.map_err(|error| error::proxmox(&error))?;
+            self.send(config.take(), others).await.map_err(|error| pve_access::failure(&error))?;
         }
         if tags.is_empty() {
             return Ok(());
@@ -82,7 +88,7 @@ impl Work<'_> {
                 self.run.warn(&format!("VM {} gets no tags: {why}", self.spot.vmid));
                 Ok(())
             }
-            sent => sent.map_err(|error| error::proxmox(&error).into()),
+            sent => sent.map_err(|error| pve_access::failure(&error).into()),
         }
     }
 
@@ -103,7 +109,8 @@ impl Work<'_> {
     /// Switches the VM on, unless it runs.
     pub(crate) async fn start(&self) -> Result<bool, Stop> {
         let (host, vmid) = (&self.spot.host, self.spot.vmid);
-        let power = self.fleet.pve.ask(&request::power(host, vmid)).await.map_err(|error| error::proxmox(&error))?;
+        let power =
+            self.fleet.pve.ask(&request::power(host, vmid)).await.map_err(|error| pve_access::failure(&error))?;
         if power.is_running() {
             return Ok(false);
         }
@@ -115,7 +122,7 @@ impl Work<'_> {
                 ended => ended,
             }
         });
-        started.await.map_err(|error| error::proxmox(&error))?;
+        started.await.map_err(|error| pve_access::failure(&error))?;
         drop(slot);
         self.until_running().await?;
         self.run.say(self.node, &format!("started VM {vmid} on {host}"));
@@ -129,7 +136,7 @@ impl Work<'_> {
                 Ok(power) if power.is_running() => Attempt::Ready(()),
                 Ok(power) => Attempt::NotYet(format!("it is {}", power.status)),
                 Err(error) if error.is_transient() => Attempt::NotYet(error.to_string()),
-                Err(error) => Attempt::Failed(error::proxmox(&error)),
+                Err(error) => Attempt::Failed(pve_access::failure(&error)),
             }
         };
         self.wait(Backoff::usual(), look).await.map_err(|ended| self.restless(ended))
@@ -148,7 +155,7 @@ impl Work<'_> {
                 Err(error) if matches!(error.kind(), Some(Kind::NoAgent | Kind::Stopped)) => {
                     Attempt::NotYet(error.refusal().map(ToString::to_string).unwrap_or_default())
                 }
-                Err(error) => Attempt::Failed(error::proxmox(&error)),
+                Err(error) => Attempt::Failed(pve_access::failure(&error)),
             }
         };
         let pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(4)).seeded(&self.machine.name);
@@ -171,7 +178,7 @@ impl Work<'_> {
     where
         F: Future<Output = Result<(), pve_client::Error>>,
     {
-        self.tried(work).await.map_err(|error| error::proxmox(&error).into())
+        self.tried(work).await.map_err(|error| pve_access::failure(&error).into())
     }
 
     async fn tried<F>(&self, mut work: impl FnMut() -> F) -> Result<(), pve_client::Error>

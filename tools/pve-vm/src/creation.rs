@@ -9,7 +9,7 @@ use step::{Run, Stop};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    error::{self, Error},
+    error::Error,
     fleet::{Fleet, Gate},
     identity::Owner,
     machine::Machine,
@@ -94,8 +94,8 @@ async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host:
             fleet.take(vmid);
             Ok(Outcome::Again)
         }
-        _ if error.is_transient() => Ok(Outcome::Later(error::proxmox(&error))),
-        _ => Err(error::proxmox(&error).into()),
+        _ if error.is_transient() => Ok(Outcome::Later(pve_access::failure(&error))),
+        _ => Err(pve_access::failure(&error).into()),
     }
 }
 
@@ -118,7 +118,7 @@ pub(crate) async fn settled(fleet: &Fleet, run: &Run, spot: &Spot) -> Result<Con
                 None => Attempt::Ready(config),
             },
             Err(error) if error.is_transient() => Attempt::NotYet(error.to_string()),
-            Err(error) => Attempt::Failed(error::proxmox(&error)),
+            Err(error) => Attempt::Failed(pve_access::failure(&error)),
         }
     };
     let stopping = run.stopping();

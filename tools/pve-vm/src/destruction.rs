@@ -4,11 +4,7 @@ use pve_client::{Kind, request};
 use record::Failure;
 use step::Stop;
 
-use crate::{
-    changes::Work,
-    error::{self, Error},
-    identity::Owner,
-};
+use crate::{changes::Work, error::Error, identity::Owner};
 
 impl Work<'_> {
     /// Switches the VM off and removes it with its disks. What it is, is read once more right before.
@@ -16,7 +12,7 @@ impl Work<'_> {
         let (host, vmid) = (&self.spot.host, self.spot.vmid);
         let config = match self.fleet.pve.ask(&request::config(host, vmid)).await {
             Err(error) if error.kind() == Some(Kind::NotFound) => return Ok(()),
-            config => config.map_err(|error| error::proxmox(&error))?,
+            config => config.map_err(|error| pve_access::failure(&error))?,
         };
         if self.fleet.identity.owner(&config, &self.machine.name) != Owner::Ours {
             let node = self.machine.name.clone();

@@ -15,6 +15,8 @@ pub(crate) struct Difference {
     pub(crate) grow: Option<u64>,
     /// Why nothing but another VM will do.
     pub(crate) recreate: Vec<String>,
+    /// The storage of the first disk, if it is another one than the file says: it stays there.
+    pub(crate) elsewhere: Option<String>,
     /// Each difference for people: `memory 2048 -> 4096`.
     pub(crate) told: Vec<String>,
 }
@@ -68,6 +70,8 @@ impl Difference {
         let Some(disk) = found.property("scsi0") else {
             return self.recreate.push("it has no disk scsi0".into());
         };
+        let storage = disk.bare().and_then(|volume| volume.split_once(':')).map(|(storage, _)| storage);
+        self.elsewhere = storage.filter(|storage| *storage != wanted.storage).map(str::to_owned);
         let Some(bytes) = disk.get("size").and_then(bytes) else { return };
         if bytes < wanted.disk << 30 {
             self.told.push(format!("disk {} -> {}G", disk.get("size").unwrap_or_default(), wanted.disk));

@@ -6,7 +6,7 @@ use pve_client::{Client, answer::Permissions, request};
 use record::{Failure, spec::ProxmoxSpec};
 use step::Run;
 
-use crate::error::{self, Error};
+use crate::error::Error;
 
 /// Privileges that talos-image and pve-vm need; the agent's depends on the release.
 const PRIVILEGES: [&str; 16] = [
@@ -30,7 +30,7 @@ const PRIVILEGES: [&str; 16] = [
 
 /// Checks, says what is well, and fails with what isn't.
 pub(crate) async fn check(run: &Run, pve: &Client, spec: &ProxmoxSpec) -> Result<(), Failure> {
-    let told = |error: pve_client::Error| error::proxmox(&error);
+    let told = |error: pve_client::Error| pve_access::failure(&error);
     let release = pve.ask(&request::version()).await.map_err(told)?;
     run.announce(&format!("ok: Proxmox VE {} at {}", release.version, pve.endpoint()));
     let permissions = pve.ask(&request::permissions()).await.map_err(told)?;

@@ -127,44 +127,6 @@ impl Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let failure = Self::new(error.exit(), error.code(), error.to_string());
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    }
-}
-
-/// The failure of a call to Proxmox VE.
-pub(crate) fn proxmox(error: &pve_client::Error) -> Failure {
-    use pve_client::{Error as E, Kind};
-    let (exit, code) = match (error, error.kind()) {
-        (E::Untrusted { .. }, _) => (Exit::NotAllowed, "untrusted"),
-        (_, Some(Kind::Unauthorized | Kind::Forbidden)) => (Exit::NotAllowed, "not-allowed"),
-        (_, Some(Kind::Protected)) => (Exit::Guard, "protected"),
-        _ if error.is_transient() => (Exit::Unreachable, "unreachable"),
-        _ => (Exit::Failed, "proxmox-refused"),
-    };
-    let failure = told(exit, code, error);
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-/// The failure of settings that are missing or wrong.
-pub(crate) fn unset(error: &pve_client::Unset) -> Failure {
-    let failure = told(Exit::Unusable, "proxmox-settings", error);
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-/// A failure that tells the error and its causes.
-fn told(exit: Exit, code: &str, error: &dyn std::error::Error) -> Failure {
-    match error.source() {
-        Some(source) => Failure::caused(exit, code, error.to_string(), source),
-        None => Failure::new(exit, code, error.to_string()),
+        Self::new(error.exit(), error.code(), error.to_string()).maybe_hint(error.hint())
     }
 }

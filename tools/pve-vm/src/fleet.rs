@@ -10,7 +10,7 @@ use record::{Failure, Roster, spec::ClusterSpec, status};
 use step::{Slot, Slots};
 
 use crate::{
-    error::{self, Error},
+    error::Error,
     identity::Identity,
     inventory::Inventory,
     machine::Machine,
@@ -78,7 +78,7 @@ impl Fleet {
         let storage = self.spec.proxmox.as_ref().and_then(|it| it.storage.clone()).ok_or(Error::Unset("storage"))?;
         let hosts: Vec<Host> = self.ledger().hosts.clone();
         for host in hosts.iter().filter(|host| host.obstacle.is_none()) {
-            let obstacle = self.obstacle(&host.name, &storage).await.map_err(|error| error::proxmox(&error))?;
+            let obstacle = self.obstacle(&host.name, &storage).await.map_err(|error| pve_access::failure(&error))?;
             let mut ledger = self.ledger();
             ledger.hosts.iter_mut().filter(|it| it.name == host.name).for_each(|it| it.obstacle.clone_from(&obstacle));
         }
@@ -146,7 +146,7 @@ impl Fleet {
             let free = (first..=last).find(|id| !ledger.taken.contains(id));
             return free.ok_or_else(|| Error::RangeFull(first, last).into());
         }
-        let next = self.pve.ask(&request::next_id()).await.map_err(|error| error::proxmox(&error))?;
+        let next = self.pve.ask(&request::next_id()).await.map_err(|error| pve_access::failure(&error))?;
         let ledger = self.ledger();
         let free = (next.0..).find(|id| !ledger.taken.contains(id));
         Ok(free.unwrap_or(next.0))

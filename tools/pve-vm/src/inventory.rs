@@ -11,7 +11,7 @@ use record::{Failure, Roster};
 use tokio::task::JoinSet;
 
 use crate::{
-    error::{self, Error},
+    error::Error,
     identity::{Identity, Owner, has_tag},
     placement::Host,
 };
@@ -161,7 +161,8 @@ async fn configs(pve: &Client, rows: Vec<(String, VmRow)>) -> Vec<Known> {
             let Some((host, row)) = rows.next() else { break };
             let pve = pve.clone();
             work.spawn(async move {
-                let config = pve.ask(&request::config(&host, row.vmid)).await.map_err(|error| error::proxmox(&error));
+                let config =
+                    pve.ask(&request::config(&host, row.vmid)).await.map_err(|error| pve_access::failure(&error));
                 Known { vmid: row.vmid, host, name: row.name.unwrap_or_default(), config }
             });
         }

@@ -2,13 +2,8 @@
 
 use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 
-use pve_client::{Client, request};
-use record::{
-    Change, Failure, Node,
-    spec::{NodeSpec, ProxmoxSpec},
-    status,
-    table::Row,
-};
+use pve_client::request;
+use record::{Change, Failure, Node, spec::NodeSpec, status, table::Row};
 use step::{Console, Job, Run, Source, Step, Stop, Written};
 use tokio::sync::{OnceCell, watch};
 
@@ -18,7 +13,7 @@ use crate::{
     creation::{Spot, create},
     difference::Difference,
     doctor,
-    error::{self, Error},
+    error::Error,
     fleet::{Fleet, distinct},
     identity::Identity,
     inventory::{Inventory, Known},
@@ -103,7 +98,7 @@ impl PveVm {
     async fn load(&self, run: &Run) -> Result<Option<Arc<Fleet>>, Stop> {
         let cluster = run.cluster();
         let spec = cluster.typed_spec()?;
-        let pve = connect(spec.proxmox.as_ref(), self.token_file.clone())?;
+        let pve = pve_access::connect(&spec.proxmox.clone().unwrap_or_default(), self.token_file.clone())?;
         if self.verb == Verb::Doctor {
             doctor::check(run, &pve, &spec.proxmox.unwrap_or_default()).await?;
             return Ok(None);
@@ -113,7 +108,7 @@ impl PveVm {
         let identity = self.identity(run)?;
         let roster = run.cluster().roster().cloned().unwrap_or_default();
         distinct(&identity, &roster).map_err(Failure::from)?;
-        let inventory = Inventory::read(&pve, &identity, &roster).await.map_err(|error| error::proxmox(&error))?;
+        let inventory = Inventory::read(&pve, &identity, &roster).await.map_err(|error| pve_access::failure(&error))?;
         for known in inventory.unlisted(&identity, &roster) {
             let (vmid, host, name) = (known.vmid, &known.host, &known.name);
             run.announce(&format!(
@@ -197,7 +192,7 @@ impl PveVm {
 
     async fn runs(&self, work: &Work<'_>) -> Result<bool, Failure> {
         let power = work.fleet.pve.ask(&request::power(&work.spot.host, work.spot.vmid)).await;
-        power.map(|power| power.is_running()).map_err(|error| error::proxmox(&error))
+        power.map(|power| power.is_running()).map_err(|error| pve_access::failure(&error))
     }
 
     /// Says what `ensure` would do.
@@ -270,17 +265,6 @@ impl PveVm {
             None => Err(Error::Unconfirmed.into()),
         }
     }
-}
-
-fn connect(spec: Option<&ProxmoxSpec>, token_file: Option<PathBuf>) -> Result<Client, Failure> {
-    let spec = spec.cloned().unwrap_or_default();
-    let settings = pve_client::Settings {
-        endpoint: spec.endpoint,
-        ca: spec.ca.map(PathBuf::from),
-        fingerprint: spec.fingerprint,
-        token_file,
-    };
-    settings.connect(step::variable).map_err(|error| error::unset(&error))
 }
 
 fn list(fleet: &Fleet, machine: &Machine, spec: &NodeSpec, found: Option<&Known>) -> Written {

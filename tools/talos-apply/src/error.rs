@@ -86,10 +86,6 @@ impl From<Error> for Failure {
         let failure = Self::caused(error.exit(), error.code(), "", &error);
         // `caused` puts the causes behind a message; here the error itself is the message.
         let message = failure.message.trim_start_matches(": ").to_owned();
-        let failure = Self::new(error.exit(), error.code(), message);
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error.exit(), error.code(), message).maybe_hint(error.hint())
     }
 }

@@ -117,7 +117,7 @@ impl TalosImage {
         if !["qcow2", "raw"].contains(&self.kind.image_format.as_str()) {
             return Err(Error::NotImportable(self.kind.image_format.clone()).into());
         }
-        let pve = settings(proxmox, self.token_file.clone()).connect(step::variable).map_err(|it| error::unset(&it))?;
+        let pve = pve_access::connect(proxmox, self.token_file.clone())?;
         let place = Place { storage: storage.to_owned(), file: plan::file(image) };
         let Found { volumes, absent } = place.look(&pve).await?;
         status.volumes = volumes;
@@ -165,13 +165,4 @@ async fn first_read(run: &Run, client: &Client, image: &Image, url: &str) -> Res
             fetched.sha256
         }
     })
-}
-
-fn settings(spec: &ProxmoxSpec, token_file: Option<PathBuf>) -> pve_client::Settings {
-    pve_client::Settings {
-        endpoint: spec.endpoint.clone(),
-        ca: spec.ca.as_ref().map(PathBuf::from),
-        fingerprint: spec.fingerprint.clone(),
-        token_file,
-    }
 }

@@ -10,7 +10,7 @@ use pve_client::{
 use record::Failure;
 use tokio::task::JoinSet;
 
-use crate::error::{self, Error};
+use crate::error::Error;
 
 /// How long a host may take to download an image.
 const DOWNLOAD: Duration = Duration::from_secs(40 * 60);
@@ -41,15 +41,15 @@ impl Place {
 
     /// Looks at every host that is online.
     pub(crate) async fn look(&self, pve: &Client) -> Result<Found, Failure> {
-        let hosts = pve.ask(&request::nodes()).await.map_err(|error| error::proxmox(&error))?;
+        let hosts = pve.ask(&request::nodes()).await.map_err(|error| pve_access::failure(&error))?;
         let (mut found, mut shared) = (Found::default(), None);
         for host in online(&hosts) {
-            let storages = pve.ask(&request::storages(host)).await.map_err(|error| error::proxmox(&error))?;
+            let storages = pve.ask(&request::storages(host)).await.map_err(|error| pve_access::failure(&error))?;
             let Some(row) = storages.iter().find(|row| row.storage == self.storage) else { continue };
             self.usable(pve, host, row).await?;
             let is_there = match shared {
                 Some(known) if row.shared => known,
-                _ => self.is_there(pve, host).await.map_err(|error| error::proxmox(&error))?,
+                _ => self.is_there(pve, host).await.map_err(|error| pve_access::failure(&error))?,
             };
             let first = !row.shared || shared.is_none();
             if row.shared {
@@ -72,7 +72,7 @@ impl Place {
         if row.holds("import") {
             return Ok(());
         }
-        let release = pve.ask(&request::node_version(host)).await.map_err(|error| error::proxmox(&error))?;
+        let release = pve.ask(&request::node_version(host)).await.map_err(|error| pve_access::failure(&error))?;
         Err(match release.minor() < (8, 4) {
             true => Error::TooOld { host: on, version: release.version },
             false => Error::NoImport { storage, host: on, content: row.content.clone() },
@@ -123,7 +123,7 @@ impl Place {
                 Ok(())
             }
             Err(error) if mismatch(&error) => Err(Error::Rebuilt { url: url.into() }.into()),
-            Err(error) => Err(error::proxmox(&error)),
+            Err(error) => Err(pve_access::failure(&error)),
         }
     }
 }

@@ -145,3 +145,35 @@ pub(crate) fn has_kubectl() -> bool {
     assert!(found || std::env::var_os("CI").is_none(), "CI needs kubectl");
     found
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_before_comes_up_with_its_own_contract_and_kubernetes() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.edit("version: v1.13.9", "version: v1.12.4");
+    let outcome = world.up().await.exits(0).says("v1.35");
+    world.assert_up(&world.names());
+    assert_eq!(outcome.end()["status"]["access"]["contract"], "v1.12");
+    assert_eq!(outcome.end()["status"]["image"]["version"], "v1.12.4");
+    world.sh(&World::pipe()).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_file_says_of_a_node_is_in_its_config() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.scratch.write("patches/all.yaml", "machine:\n    sysctls:\n        vm.max_map_count: \"262144\"\n");
+    world.edit("spec:\n", "spec:\n  patches: [\"@patches/all.yaml\"]\n");
+    let worker = "worker: {patches: [\"machine: {kubelet: {extraArgs: {v: '4'}}}\"], ";
+    world.edit("worker: {", worker);
+    let node = "{name: w-1, hostname: store.lab.lan, labels: {example.com/disk: nvme}, annotations: {example.com/rack: b7}, taints: {example.com/only: \"yes:NoSchedule\"}, ";
+    world.edit("{name: w-1, ", node);
+    world.up().await.exits(0);
+    world.assert_up(&world.names());
+    let (worker, other) = (world.node("w-1").config().unwrap(), world.node("cp-1").config().unwrap());
+    for text in
+        ["vm.max_map_count", "v: \"4\"", "hostname: store.lab.lan", "example.com/disk: nvme", "example.com/rack: b7"]
+    {
+        assert!(worker.contains(text), "{text:?} is not in:\n{worker}");
+    }
+    assert!(other.contains("vm.max_map_count") && !other.contains("v: \"4\""), "{other}");
+    assert_eq!(world.node("w-1").label("example.com/disk").as_deref(), Some("nvme"));
+}

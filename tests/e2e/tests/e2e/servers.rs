@@ -34,6 +34,14 @@ async fn a_server_that_is_not_proxmox_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_factory_whose_certificate_is_not_trusted_is_not_asked_again() {
+    let mut world = World::start(Shape::SMALL).await;
+    let proxmox = world.lab.env().into_iter().find(|(name, _)| name == "PROXMOX_VE_ENDPOINT").unwrap().1;
+    world.scratch.set("ICHOR_FACTORY", &proxmox);
+    world.sh("talos-image").await.exits(6).says("is not trusted").says("UnknownIssuer").never_says("run again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_accepts_and_hangs_is_given_up_in_bounded_time() {
     let world = World::start(Shape::SMALL).await;
     world.sh("talos-image | pve-vm | talos-gen > lab.jsonl").await.exits(0);
