@@ -26,7 +26,7 @@ plan:
 # Fetches the kubeconfig once more.
 [no-cd]
 kubeconfig:
-    talos-gen -f {{ quote(cluster) }} | kubeconfig-export --to {{ quote(kubeconfig) }}
+    kubeconfig-export -f {{ quote(cluster) }} --to {{ quote(kubeconfig) }}
 
 # Removes the cluster's VMs, and nothing else. `just down --yes` does not ask.
 [no-cd]

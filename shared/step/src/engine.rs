@@ -140,7 +140,7 @@ impl<S: Step> Engine<S> {
         let output = Output::new(output, layout, S::detail, stopping.clone());
         let heard = listen(input, Stream::new(S::row(), flags.only.clone()), dir.clone());
         let cluster = Arc::new(Cluster::new("", record::Map::new(), record::Roster::default()));
-        let world = World { cluster, control_planes: Vec::new(), ended: false };
+        let world = World { cluster, control_planes: Vec::new(), is_first: false, ended: false };
         let shared = Shared {
             row: S::row(),
             slots: Slots::new(flags.parallel),
@@ -216,6 +216,7 @@ impl<S: Step> Engine<S> {
             Heard::Item(Item::Cluster(cluster)) => self.absorb(&cluster, true),
             Heard::Item(Item::End(cluster)) => self.absorb(&cluster, false),
             Heard::Item(Item::Node(node)) => self.node(node),
+            Heard::File => self.run.shared.world.send_modify(|world| world.is_first = true),
             Heard::Warning(text) => self.run.warn(&text),
             Heard::End(missing) => self.input_ended(&missing),
             Heard::Broken(error) => self.broken(error),

@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 pub(crate) enum Heard {
     /// A record that keeps the contract.
     Item(Item),
+    /// The input is a cluster file: no step stands before this one.
+    File,
     /// Something to say aloud.
     Warning(String),
     /// The input has ended as it should; these listed nodes never came.
@@ -163,6 +165,7 @@ impl Feed {
 
     fn explode(&mut self, document: &Map) -> Result<(), Unusable> {
         let Exploded { mut cluster, nodes, warnings } = document::explode(document, &self.intake.base)?;
+        self.hear(Heard::File);
         warnings.into_iter().for_each(|warning| self.hear(Heard::Warning(warning)));
         let beside = self.intake.base.join(cluster.name());
         cluster.set_dir(self.intake.dir.as_deref().unwrap_or(&beside));

@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) cluster: Arc<Cluster>,
     /// The control planes that have come, in the order in which they came.
     pub(crate) control_planes: Vec<Arc<Node>>,
+    /// Whether this step has read the cluster file itself.
+    pub(crate) is_first: bool,
     /// Whether the input has ended.
     pub(crate) ended: bool,
 }
@@ -86,6 +88,13 @@ impl Run {
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
         self.cluster().is_dry_run()
+    }
+
+    /// Whether this step has read the cluster file itself, so that no step stands before it. Then what the cluster's
+    /// folder holds may stand for what a step before would have written.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.shared.world.borrow().is_first
     }
 
     /// Cancelled once nothing new may be started: waits end, what has begun is brought to a safe point.

@@ -9,6 +9,9 @@ use talos_client::Identity;
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
+/// Where talos-gen writes the credentials, in the cluster's folder.
+const TALOSCONFIG: &str = "talosconfig";
+
 /// The client credentials that `Cluster.status.access` refers to, read once.
 #[derive(Debug, Default)]
 pub struct Credentials {
@@ -27,7 +30,11 @@ impl Credentials {
     /// # Errors
     /// They never come, can't be read, have run out, or are another cluster's.
     pub async fn get(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
-        match run.cluster_need::<Access>("access").await? {
+        let need = match self.beside(run)? {
+            Some(access) => Need::Here(access),
+            None => run.cluster_need::<Access>("access").await?,
+        };
+        match need {
             Need::Planned(_) => Ok(None),
             Need::Here(access) => {
                 let identity =
@@ -43,6 +50,14 @@ impl Credentials {
     /// They are there but can't be read, have run out, or are another cluster's.
     pub async fn if_there(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
         if run.cluster().status().contains_key("access") { self.get(run).await } else { Ok(None) }
+    }
+
+    /// The talosconfig of an earlier run, for a step that reads the cluster file itself: `talos-wait -f cluster.yaml`.
+    fn beside(&self, run: &Run) -> Result<Option<Access>, Failure> {
+        if !run.is_first() || run.products()?.read(TALOSCONFIG)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Access { talosconfig: TALOSCONFIG.to_owned(), ..Access::default() }))
     }
 
     fn load(&self, run: &Run, access: &Access) -> Result<Identity, Failure> {

@@ -71,8 +71,8 @@ impl Step for Export {
     }
 
     async fn cluster(&self, run: Run) -> Result<(), Stop> {
-        let planned =
-            !self.alone && matches!(run.cluster_need::<status::Bootstrap>("bootstrap").await?, Need::Planned(_));
+        let planned = self.has_steps_before(&run)
+            && matches!(run.cluster_need::<status::Bootstrap>("bootstrap").await?, Need::Planned(_));
         let identity = self.credentials.get(&run).await?;
         let (Some(identity), false) = (identity, planned) else {
             run.write_cluster("kubeconfig", &status::Kubeconfig::default(), Change::Pending);
@@ -90,6 +90,12 @@ impl Step for Export {
 }
 
 impl Export {
+    /// Whether it stands in a pipe behind the step that starts etcd. Alone, or from a cluster file, whether the cluster
+    /// has a kubeconfig to give is for its nodes to say.
+    fn has_steps_before(&self, run: &Run) -> bool {
+        !self.alone && !run.is_first()
+    }
+
     /// Writes the file, unless it is good enough as it is, and the record.
     fn deliver(&self, run: &Run, made: &Document, way: &Way) -> Result<(), Stop> {
         if run.flags().raw && self.to.is_none() && !self.merge {

@@ -1,5 +1,7 @@
 //! What was typed.
 
+use std::path::PathBuf;
+
 use talos_access::TalosFlags;
 
 use crate::plan::Condition;
@@ -14,6 +16,10 @@ pub(crate) struct Args {
     /// What to wait for.
     #[arg(long = "for", value_enum, value_name = "CONDITION", default_value = "ready")]
     pub(crate) condition: Condition,
+
+    /// Kubeconfig to ask the Kubernetes API itself with, where the records name none.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) talos: TalosFlags,

@@ -1,5 +1,6 @@
 //! The step.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kube_client::{Client, Kubeconfig};
@@ -19,6 +20,7 @@ pub(crate) struct Wait {
     credentials: Credentials,
     /// Without a stream, each node has to say what it is.
     alone: bool,
+    kubeconfig: Option<PathBuf>,
 }
 
 impl Step for Wait {
@@ -46,7 +48,7 @@ impl Step for Wait {
             Source::Input
         };
         let credentials = Credentials::of_context(args.talos.context);
-        Ok(Job::Stream(Self { condition: args.condition, credentials, alone }, source))
+        Ok(Job::Stream(Self { condition: args.condition, credentials, alone, kubeconfig: args.kubeconfig }, source))
     }
 
     /// Asks the Kubernetes API itself, where the stream has credentials for it.
@@ -55,11 +57,13 @@ impl Step for Wait {
             return Ok(());
         }
         let kubeconfig: Option<status::Kubeconfig> = run.cluster_want("kubeconfig").await?;
-        let Some(file) = kubeconfig.and_then(|kubeconfig| kubeconfig.file) else { return Ok(()) };
+        let exported = kubeconfig.and_then(|kubeconfig| kubeconfig.file);
+        let exported = exported.map(|file| run.products().map(|products| products.path(&file))).transpose()?;
+        let Some(file) = exported.or_else(|| self.kubeconfig.clone()) else { return Ok(()) };
         if run.is_dry_run() && run.cluster().is_pending() {
             return Ok(());
         }
-        let client = client(&run, &file)?;
+        let client = client(&file)?;
         let ask = || async {
             match client.ready().await {
                 Ok(()) => Attempt::Ready(()),
@@ -184,12 +188,11 @@ impl Wait {
 }
 
 /// A client with the credentials in a file.
-fn client(run: &Run, file: &str) -> Result<Client, Stop> {
-    let path = run.products()?.path(file);
+fn client(path: &Path) -> Result<Client, Stop> {
     let unusable = |error: &dyn std::error::Error| {
         Failure::caused(Exit::Unusable, "kubeconfig", path.display().to_string(), error)
     };
-    let text = std::fs::read_to_string(&path).map_err(|error| unusable(&error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
     let kubeconfig = Kubeconfig::parse(&text, None).map_err(|error| unusable(&error))?;
     Ok(Client::new(&kubeconfig).map_err(|error| unusable(&error))?)
 }

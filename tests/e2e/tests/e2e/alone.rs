@@ -71,6 +71,20 @@ async fn a_file_of_the_other_kind_is_called_by_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_reads_the_file_itself_takes_the_talosconfig_of_the_clusters_folder() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.sh("talos-wait --for ready").await.exits(8).says("status.access is missing; talos-gen writes it");
+    world.up().await.exits(0);
+    let (before, files) = (world.touches(), world.scratch.files(""));
+    world.sh("talos-wait --for ready").await.exits(0);
+    let kubeconfig = world.sh("kubeconfig-export --raw").await.exits(0).stdout;
+    assert!(kubeconfig.contains("client-certificate-data"));
+    assert_eq!((world.touches(), world.scratch.files("")), (before, files));
+    // In a pipe, what a step before should have written is not made up.
+    world.sh("talos-image | kubeconfig-export").await.exits(8).says("is missing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tables_tell_people_what_the_step_knows_of_a_node() {
     let world = configured().await;
     let table = world.sh("pve-vm list --format table").await.exits(0).stdout;

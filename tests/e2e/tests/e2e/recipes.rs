@@ -23,7 +23,7 @@ async fn just_up_twice_in_ichor_lab_run_changes_nothing_the_second_time() {
     let scratch = Scratch::new();
     let just = format!("just --justfile {JUSTFILE} --working-directory .");
     let script = format!(
-        "ichor-lab run --delays zero --workers 2 -- sh -c '{just} up > 1.jsonl && {just} up > 2.jsonl && {just} plan > 3.jsonl && {just} down --yes'"
+        "ichor-lab run --delays zero --workers 2 -- sh -c '{just} up > 1.jsonl && {just} up > 2.jsonl && {just} plan > 3.jsonl && rm $(dirname $ICHOR_CLUSTER)/kubeconfig && {just} kubeconfig > 4.jsonl && test -s $(dirname $ICHOR_CLUSTER)/kubeconfig && {just} down --yes'"
     );
     scratch.sh(&script).await.exits(0);
     let changed = scratch
