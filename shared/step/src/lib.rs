@@ -42,7 +42,7 @@ pub use arguments::reference;
 pub use console::Console;
 pub use env::variable;
 pub use flags::{Flags, Format};
-pub use products::{Made, Products, sha256};
+pub use products::{Claim, Made, Products, sha256};
 pub use record;
 pub use run::{Need, Run};
 pub use slots::{Slot, Slots};

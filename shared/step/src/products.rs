@@ -1,6 +1,6 @@
 //! The cluster's folder: secrets, configs, talosconfig, `ichor.lock`.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -28,6 +28,12 @@ pub enum Made {
     Now,
     /// It was there, made by an earlier run or by one at the same time.
     Before,
+}
+
+/// The right to be the only process of its step at work on a cluster.
+#[derive(Debug)]
+pub struct Claim {
+    _file: File,
 }
 
 /// The folder that a cluster's files are in.
@@ -130,6 +136,24 @@ impl Products {
             Ok(mut file) => file.write_all(GITIGNORE.as_bytes()).map_err(|error| failed(&ignore, &error)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(failed(&ignore, &error)),
+        }
+    }
+
+    /// Claims the folder for this step, as long as the claim lives: `None` while another process has it.
+    ///
+    /// The kernel lets go of the claim of a process that ends, however it ends.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn claim(&self, step: &str) -> Result<Option<Claim>, Failure> {
+        self.folder()?;
+        let path = self.path(&format!(".{step}.lock"));
+        let file = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|error| failed(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Claim { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(&path, &error)),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use patience::{Attempt, Deadline, Ended, Patience};
 use record::table::{self, Scope};
 use record::{Change, Cluster, Exit, Failure, Node};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
-use crate::products::Products;
+use crate::products::{Claim, Products};
 use crate::signals::Stopping;
 use crate::slots::{Slot, Slots};
 use crate::{Flags, Stop, engine};
@@ -114,6 +115,36 @@ impl Run {
                 .hint("--dir says where the cluster's files are")
         })?;
         Ok(Products::new(dir, cluster.name()))
+    }
+
+    /// Waits until no other run of this step is at work on the cluster's folder, and claims it. Two runs at the same time
+    /// would each make what is missing.
+    ///
+    /// # Errors
+    /// The other run is still at work after `--wait-timeout` (exit 5), the step was asked to stop, or the folder cannot
+    /// be written.
+    pub async fn claim(&self) -> Result<Claim, Stop> {
+        let products = self.products()?;
+        let busy = "another run of this step is at work on this cluster";
+        let mut told = false;
+        let ask = || {
+            let claimed = products.claim(self.shared.row.step);
+            let waits = matches!(claimed, Ok(None)) && !std::mem::replace(&mut told, true);
+            if waits {
+                self.announce(&format!("waiting: {busy}"));
+            }
+            std::future::ready(match claimed {
+                Ok(Some(claim)) => Attempt::Ready(claim),
+                Ok(None) => Attempt::NotYet(busy.to_owned()),
+                Err(failure) => Attempt::Failed(failure),
+            })
+        };
+        let patience = Patience::new(Deadline::within(self.wait_timeout()));
+        patience::until(patience, self.shared.stopping.token.cancelled(), ask).await.map_err(|ended| match ended {
+            Ended::Failed(failure) => failure.into(),
+            Ended::Interrupted { .. } => Failure::interrupted().into(),
+            expired @ Ended::Expired { .. } => Failure::new(Exit::Unreachable, "busy", expired.to_string()).into(),
+        })
     }
 
     /// Says on stderr what happened to a node.

@@ -7,7 +7,7 @@ use std::{
 
 use pve_client::{Client, request};
 use record::{Failure, Roster, spec::ClusterSpec, status};
-use step::{Slot, Slots};
+use step::{Claim, Slot, Slots};
 
 use crate::{
     error::Error,
@@ -35,6 +35,8 @@ pub(crate) struct Fleet {
     /// Held from choosing a VM ID until the server has claimed it.
     pub(crate) claim: tokio::sync::Mutex<()>,
     gates: Mutex<BTreeMap<(Gate, String), Arc<Slots>>>,
+    /// Held by a run that changes anything: of two at the same time each would make what is missing.
+    _claim: Option<Claim>,
 }
 
 /// What is limited on each host.
@@ -58,6 +60,7 @@ impl Fleet {
         spec: ClusterSpec,
         inventory: Inventory,
         image: status::Image,
+        claim: Option<Claim>,
     ) -> Self {
         let ledger = Ledger { hosts: inventory.hosts.clone(), taken: inventory.taken.clone() };
         Self {
@@ -70,6 +73,7 @@ impl Fleet {
             ledger: Mutex::new(ledger),
             claim: tokio::sync::Mutex::default(),
             gates: Mutex::default(),
+            _claim: claim,
         }
     }
 

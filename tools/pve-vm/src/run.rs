@@ -105,6 +105,8 @@ impl PveVm {
         }
         let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
         let image = if makes { self.image(run).await? } else { status::Image::default() };
+        let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy) && !run.is_dry_run();
+        let claim = if acts { Some(run.claim().await?) } else { None };
         let identity = self.identity(run)?;
         let roster = run.cluster().roster().cloned().unwrap_or_default();
         distinct(&identity, &roster).map_err(Failure::from)?;
@@ -115,7 +117,7 @@ impl PveVm {
                 "VM {vmid} on {host} ({name}) is this cluster's but not in the file; it is left alone"
             ));
         }
-        let fleet = Fleet::new(pve, identity, cluster.name(), spec, inventory, image);
+        let fleet = Fleet::new(pve, identity, cluster.name(), spec, inventory, image, claim);
         if makes {
             fleet.survey().await?;
         }

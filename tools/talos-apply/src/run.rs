@@ -60,9 +60,10 @@ impl Step for Apply {
             refuse_lone_flags(&args)?;
             (None, Source::Input)
         };
+        let turns = if alone.is_some() { Turns::default() } else { Turns::of_stream() };
         let allowed = Allowed { mode: args.api_mode(), reboot: args.reboot };
         let credentials = Credentials::of_context(args.talos.context);
-        Ok(Job::Stream(Self { allowed, credentials, turns: Turns::default(), alone }, source))
+        Ok(Job::Stream(Self { allowed, credentials, turns, alone }, source))
     }
 
     async fn node(&self, run: Run, node: &Node) -> Result<Written, Stop> {

@@ -1,6 +1,6 @@
 //! One control plane after the other.
 
-use step::{Run, Stop};
+use step::{Claim, Run, Stop};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::Error;
@@ -9,15 +9,23 @@ use crate::error::Error;
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     unwell: Mutex<Option<String>>,
+    /// Whether runs at the same time are kept apart, which takes a folder that they share.
+    apart: bool,
 }
 
 /// The right to change one control plane.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     unwell: MutexGuard<'a, Option<String>>,
+    _claim: Option<Claim>,
 }
 
 impl Turns {
+    /// Turns in a stream: also another run's talos-apply has to wait for its turn.
+    pub(crate) fn of_stream() -> Self {
+        Self { apart: true, ..Self::default() }
+    }
+
     /// Waits for the turn; first come, first served.
     pub(crate) async fn wait(&self, run: &Run) -> Result<Turn<'_>, Stop> {
         let stopping = run.stopping();
@@ -27,7 +35,10 @@ impl Turns {
         };
         match unwell.as_ref() {
             Some(name) => Err(record::Failure::from(Error::Halted(name.clone())).into()),
-            None => Ok(Turn { unwell }),
+            None => {
+                let claim = if self.apart { Some(run.claim().await?) } else { None };
+                Ok(Turn { unwell, _claim: claim })
+            }
         }
     }
 }

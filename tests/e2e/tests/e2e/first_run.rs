@@ -121,6 +121,17 @@ async fn two_labs_side_by_side_do_not_meet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_runs_at_the_same_time_make_one_cluster() {
+    let world = World::start(Shape::HA).await;
+    std::fs::remove_file(world.scratch.path(world.lab.name()).join("secrets.yaml")).unwrap();
+    let (first, second) = tokio::join!(world.up(), world.up());
+    first.exits(0);
+    second.exits(0);
+    world.assert_up(&world.names());
+    assert_eq!(changes(&world.up().await.exits(0)), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kubectl_sees_the_nodes_with_the_exported_credentials() {
     let world = World::start(Shape::SMALL).await;
     world.edit("name: w-1, role: worker", "name: w-1, role: worker, labels: {topology.kubernetes.io/zone: rack-1}");
