@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use record::{Cluster, Exit, Failure, Node};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::flags::Flags;
 
@@ -113,20 +114,18 @@ fn stdin_is_file() -> bool {
     stat("/dev/stdin").is_some_and(|stdin| stdin.is_file())
 }
 
-/// Whether stdin is a pipe that somebody writes to, or has written to.
+/// How long a pipe beside `-f` may be silent until it counts as one that nobody writes to.
 ///
-/// An empty pipe whose writer is gone is how some runners give a program no input at all.
+/// A step before writes its first line at once. Some runners give a program a pipe that they never write to nor close,
+/// and some close it only a moment after the program has begun.
+const SILENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Whether stdin is a pipe that somebody writes to.
 fn stdin_has_data() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     if !stdin_is_pipe() {
         return false;
     }
     let stdin = std::io::stdin();
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    if poll(&mut fds, Some(&now)).is_err() {
-        return true;
-    }
-    let found = fds[0].revents();
-    found.contains(PollFlags::IN) || !found.contains(PollFlags::HUP)
+    poll(&mut fds, Some(&SILENCE)).is_err() || fds[0].revents().contains(PollFlags::IN)
 }

@@ -134,6 +134,9 @@ async fn a_file_and_a_pipe_at_once_are_ambiguous() {
     let outcome = scratch.sh("echo '{}' | talos-gen -f cluster.yaml").await;
     outcome.exits(2).says("-f cluster.yaml and a pipe on stdin: which of the two?");
     scratch.sh("true | talos-gen --dry-run -f cluster.yaml > /dev/null").await.exits(3);
+    // Some runners give a program a pipe that they neither write to nor close.
+    let idle = "mkfifo idle; exec 3<> idle; talos-gen --dry-run -f cluster.yaml < idle > /dev/null";
+    scratch.sh(idle).await.exits(3);
 }
 
 #[tokio::test]
