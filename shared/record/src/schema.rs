@@ -151,7 +151,7 @@ mod tests {
                 let keys: Vec<_> =
                     schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|p| p.keys()).collect();
                 let mut expected: Vec<_> = field.keys.to_vec();
-                if field.name == "config" {
+                if ["config", "kubeconfig"].contains(&field.name) {
                     expected.push("inline"); // only with --inline
                 }
                 assert_eq!(keys, expected, "{} writes {}", row.step, field.name);

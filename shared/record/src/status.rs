@@ -126,6 +126,9 @@ pub struct Kubeconfig {
     /// SHA-256 of the file, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The kubeconfig itself, with `--inline` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inline: Option<String>,
 }
 
 /// `Node.status.waited` and `Cluster.status.waited`, by `talos-wait`.

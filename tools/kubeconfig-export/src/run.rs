@@ -98,11 +98,15 @@ impl Export {
 
     /// Writes the file, unless it is good enough as it is, and the record.
     fn deliver(&self, run: &Run, made: &Document, way: &Way) -> Result<(), Stop> {
-        if run.flags().raw && self.to.is_none() && !self.merge {
-            self.keep(made.text());
+        let flags = run.flags();
+        if (flags.raw || flags.inline) && self.to.is_none() && !self.merge {
+            let text = made.text();
+            self.keep(text.clone());
             let kubeconfig = status::Kubeconfig {
                 context: way.context.clone(),
                 server: way.server.clone(),
+                sha256: flags.inline.then(|| step::sha256(text.as_bytes())),
+                inline: flags.inline.then_some(text),
                 ..status::Kubeconfig::default()
             };
             run.write_cluster("kubeconfig", &kubeconfig, Change::Unchanged);
@@ -117,6 +121,7 @@ impl Export {
             context: way.context,
             server: way.server,
             sha256: Some(step::sha256(text.as_bytes())),
+            inline: None,
         };
         self.keep(text);
         run.write_cluster("kubeconfig", &kubeconfig, change);

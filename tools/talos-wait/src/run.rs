@@ -1,6 +1,6 @@
 //! The step.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube_client::{Client, Kubeconfig};
@@ -56,14 +56,8 @@ impl Step for Wait {
         if self.condition < Condition::Kubernetes {
             return Ok(());
         }
-        let kubeconfig: Option<status::Kubeconfig> = run.cluster_want("kubeconfig").await?;
-        let exported = kubeconfig.and_then(|kubeconfig| kubeconfig.file);
-        let exported = exported.map(|file| run.products().map(|products| products.path(&file))).transpose()?;
-        let Some(file) = exported.or_else(|| self.kubeconfig.clone()) else { return Ok(()) };
-        if run.is_dry_run() && run.cluster().is_pending() {
-            return Ok(());
-        }
-        let client = client(&file)?;
+        let Some(kubeconfig) = self.kubeconfig(&run).await? else { return Ok(()) };
+        let client = Client::new(&kubeconfig).map_err(|error| Failure::of(Exit::Unusable, "kubeconfig", &error))?;
         let ask = || async {
             match client.ready().await {
                 Ok(()) => Attempt::Ready(()),
@@ -92,6 +86,31 @@ impl Step for Wait {
 impl Wait {
     fn waited(&self) -> status::Waited {
         status::Waited { condition: self.condition.as_str().to_owned() }
+    }
+
+    /// Credentials for the Kubernetes API: those that the stream has exported, else those that the user names.
+    async fn kubeconfig(&self, run: &Run) -> Result<Option<Kubeconfig>, Stop> {
+        let exported: Option<status::Kubeconfig> = run.cluster_want("kubeconfig").await?;
+        if run.is_dry_run() && run.cluster().is_pending() {
+            return Ok(None);
+        }
+        let exported = exported.unwrap_or_default();
+        let (place, text, context) = match (exported.inline, exported.file, &self.kubeconfig) {
+            (Some(text), ..) => ("status.kubeconfig.inline".to_owned(), text, Some(exported.context)),
+            (None, Some(file), _) => {
+                let bytes = run.products()?.read_exactly(&file, &exported.sha256.unwrap_or_default())?;
+                (file, String::from_utf8_lossy(&bytes).into_owned(), Some(exported.context))
+            }
+            (None, None, Some(path)) => {
+                let place = path.display().to_string();
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Failure::caused(Exit::Unusable, "kubeconfig", place.clone(), &error))?;
+                (place, text, None)
+            }
+            (None, None, None) => return Ok(None),
+        };
+        let read = Kubeconfig::parse(&text, context.as_deref());
+        Ok(Some(read.map_err(|error| Failure::caused(Exit::Unusable, "kubeconfig", place, &error))?))
     }
 
     /// Credentials, if the condition cannot do without, or if they are there anyway.
@@ -185,14 +204,4 @@ impl Wait {
         let booted = if status.is_running_and_ready() { Ok(()) } else { Err(missing().to_lowercase()) };
         Attempt::Ready(Told::Configured { etcd, registered, booted })
     }
-}
-
-/// A client with the credentials in a file.
-fn client(path: &Path) -> Result<Client, Stop> {
-    let unusable = |error: &dyn std::error::Error| {
-        Failure::caused(Exit::Unusable, "kubeconfig", path.display().to_string(), error)
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
-    let kubeconfig = Kubeconfig::parse(&text, None).map_err(|error| unusable(&error))?;
-    Ok(Client::new(&kubeconfig).map_err(|error| unusable(&error))?)
 }

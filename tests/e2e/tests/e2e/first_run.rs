@@ -188,3 +188,28 @@ async fn what_the_file_says_of_a_node_is_in_its_config() {
     assert!(other.contains("vm.max_map_count") && !other.contains("v: \"4\""), "{other}");
     assert_eq!(world.node("w-1").label("example.com/disk").as_deref(), Some("nvme"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pipe_works_with_everything_inline_and_no_file_of_it_on_disk() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    let pipe = World::pipe().replacen("talos-gen", "talos-gen --inline", 1);
+    let pipe = pipe.replacen("kubeconfig-export --to kubeconfig", "kubeconfig-export --inline", 1);
+    let outcome = world.sh(&pipe).await.exits(0);
+    world.assert_up(&world.names());
+    let kubeconfig = &outcome.end()["status"]["kubeconfig"];
+    assert!(kubeconfig["inline"].as_str().unwrap().contains("client-key-data"), "{kubeconfig}");
+    assert!(kubeconfig.get("file").is_none());
+    let files = world.scratch.files("lab");
+    assert!(!files.iter().any(|file| file.starts_with("nodes") || file == "kubeconfig"), "{files:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_changed_after_its_record_was_written_is_refused() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.sh("talos-image | pve-vm | talos-gen > gen.jsonl").await.exits(0);
+    let config = world.scratch.read("lab/nodes/w-1.yaml");
+    world.scratch.write("lab/nodes/w-1.yaml", format!("# by hand\n{config}"));
+    let outcome = world.sh("talos-apply -f gen.jsonl").await.exits(8).says("the file was changed after the record");
+    assert_eq!(outcome.node("w-1")["status"]["error"]["code"], "digest-mismatch");
+    assert!(world.node("w-1").config().is_none());
+}
