@@ -2,7 +2,7 @@
 
 use talos_proto::machine;
 
-use crate::{Error, Node, cosi::Kind};
+use crate::{Address, Error, Node, cosi::Kind};
 
 const ETCD_MEMBER: Kind = Kind { call: "EtcdMember", namespace: "etcd", name: "EtcdMembers.etcd.talos.dev" };
 
@@ -20,6 +20,17 @@ pub struct Member {
     pub peer_urls: Vec<String>,
     /// Whether it doesn't vote yet.
     pub learner: bool,
+}
+
+impl Member {
+    /// Where the Talos API of its machine is, as far as its peers know its IP address.
+    pub fn address(&self) -> Option<Address> {
+        self.peer_urls.iter().find_map(|url| {
+            let uri: http::Uri = url.parse().ok()?;
+            let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+            host.parse().ok().map(Address::of)
+        })
+    }
 }
 
 /// What became of a request to bootstrap.

@@ -1,5 +1,6 @@
 //! Changing the config of a node that runs.
 
+use futures_util::future::join_all;
 use patience::{Attempt, Deadline};
 use record::{Change, Failure};
 use step::{Stop, Written};
@@ -10,7 +11,7 @@ use crate::{
     delivery::{Delivery, Sight},
     error::Error,
     first::refused,
-    turns::Turns,
+    turns::{Turn, Turns},
 };
 
 /// How many differences are shown.
@@ -41,26 +42,15 @@ impl Delivery<'_> {
         turns: &Turns,
     ) -> Result<Written, Stop> {
         if self.run.is_dry_run() || !self.node.is_control_plane() {
-            return self.change_now(&found.node, &lines, allowed).await;
+            return self.change_now(&found.node, &lines, allowed, None).await;
         }
         drop(found);
         let mut turn = turns.wait(self.run).await?;
         // It may have been a long wait: look again.
         let Sight::Differs(found, lines) = self.until_seen().await? else { return Ok(self.unchanged()) };
         let member = self.until_etcd_is_well(&found.node).await?;
-        if member {
-            turn.begins(self.node.name());
-        }
-        let written = self.change_now(&found.node, &lines, allowed).await;
-        if written.is_ok() || !self.was_touched(&written) {
-            turn.ends_well();
-        }
-        written
-    }
-
-    /// Whether the node may have been changed although that didn't end well: only then are the others at risk.
-    fn was_touched(&self, written: &Result<Written, Stop>) -> bool {
-        matches!(written, Err(Stop::Failed(failure)) if failure.code == "timeout" || failure.code == "unreachable")
+        let turn = if member { Some(&mut turn) } else { None };
+        self.change_now(&found.node, &lines, allowed, turn).await
     }
 
     /// The record of a node that runs its config already.
@@ -68,7 +58,15 @@ impl Delivery<'_> {
         Written::field("applied", &self.applied("unchanged", true), Change::Unchanged)
     }
 
-    async fn change_now(&self, node: &Node, lines: &[String], allowed: Allowed) -> Result<Written, Stop> {
+    /// From the moment at which the config is sent until the node is well again, it counts as unwell, however that ends:
+    /// only what the node itself refused, or was never sent, leaves it as it was.
+    async fn change_now(
+        &self,
+        node: &Node,
+        lines: &[String],
+        allowed: Allowed,
+        mut turn: Option<&mut Turn<'_>>,
+    ) -> Result<Written, Stop> {
         self.show(lines);
         let trial = self.ask(node, Asked { mode: allowed.mode, dry_run: true }).await?;
         let reboots = trial.as_ref().is_some_and(|trial| trial.reboots);
@@ -83,7 +81,9 @@ impl Delivery<'_> {
         let before = self.before(node, reboots).await?;
         self.send_change(node, allowed.mode).await?;
         if allowed.mode != Mode::Staged {
+            turn.iter_mut().for_each(|turn| turn.begins(self.node.name()));
             self.until_changed(&before).await?;
+            turn.iter_mut().for_each(|turn| turn.ends_well());
         }
         self.run.say(self.node, outcome);
         let verified = allowed.mode != Mode::Staged;
@@ -130,8 +130,36 @@ impl Delivery<'_> {
         let has_data = node.has_etcd_data().await.map_err(|error| Stop::from(talos_access::failure(&error)))?;
         if has_data {
             talos_access::until(self.run, self.node, || is_member(node)).await?;
+            talos_access::until(self.run, self.node, || self.can_be_spared(node)).await?;
         }
         Ok(has_data)
+    }
+
+    /// Whether etcd goes on without this member: all others are healthy, or enough of them to decide.
+    async fn can_be_spared(&self, node: &Node) -> Attempt<(), Failure> {
+        let Attempt::Ready(own) = attempt(node.etcd_member_id().await) else {
+            return Attempt::NotYet("it is not a healthy member of etcd".to_owned());
+        };
+        let members = match node.etcd_members().await {
+            Ok(members) => members.into_iter().filter(|member| !member.learner).collect::<Vec<_>>(),
+            Err(error) => return Attempt::NotYet(error.chain()),
+        };
+        let others: Vec<_> = members.iter().filter(|member| Some(member.id) != own).collect();
+        let well = join_all(others.iter().map(|member| self.is_well(member))).await;
+        let unwell: Vec<_> =
+            others.iter().zip(&well).filter(|(_, well)| !**well).map(|(it, _)| &*it.hostname).collect();
+        if unwell.is_empty() || others.len() - unwell.len() > members.len() / 2 {
+            return Attempt::Ready(());
+        }
+        Attempt::NotYet(format!("etcd could not do without this node: {} not healthy there", unwell.join(", ")))
+    }
+
+    async fn is_well(&self, member: &talos_client::Member) -> bool {
+        let Some(address) = member.address() else { return false };
+        match meet(&address, self.identity.as_deref()).await {
+            Attempt::Ready(Met::Ours(found)) => matches!(is_member(&found.node).await, Attempt::Ready(())),
+            _ => false,
+        }
     }
 
     /// Waits until the node runs the config, on a new boot if it was to reboot, and is a member of etcd again.

@@ -15,6 +15,8 @@ pub(crate) enum Error {
     RoleChange { running: String, wanted: String },
     #[error("the node is of cluster `{running}`, but the machine config is for `{wanted}`")]
     OtherCluster { running: String, wanted: String },
+    #[error("the machine config is of another cluster than the node: its {0} is another one")]
+    OtherIdentity(&'static str),
     #[error("the machine there has the UUID {found}, but the VM has {wanted}")]
     OtherMachine { found: String, wanted: String },
     #[error("the node shows the certificate fingerprint {found}, which is none of {given}")]
@@ -48,7 +50,7 @@ impl Error {
         match self {
             Self::Config(_) | Self::MachineType(_) => "machine-config",
             Self::OtherRole { .. } | Self::RoleChange { .. } => "other-role",
-            Self::OtherCluster { .. } => "other-cluster",
+            Self::OtherCluster { .. } | Self::OtherIdentity(_) => "other-cluster",
             Self::OtherMachine { .. } | Self::OtherFingerprint { .. } => "other-machine",
             Self::TalosVersion { .. } | Self::KubernetesVersion { .. } => "other-version",
             Self::NeedsReboot(_) => "needs-reboot",
@@ -62,6 +64,9 @@ impl Error {
         match self {
             Self::OtherRole { .. } => Some("compare the node's `role` with the file that its record names"),
             Self::RoleChange { .. } => Some("a node can't change its role: reset it, or remove it and make it anew"),
+            Self::OtherIdentity(_) => {
+                Some("do the cluster's secrets.yaml and patches belong to the cluster that runs there?")
+            }
             Self::OtherMachine { .. } => Some("does another machine have this address?"),
             Self::OtherFingerprint { .. } => {
                 Some("the node prints it on its console, and anew whenever its addresses change")

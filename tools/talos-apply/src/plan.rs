@@ -68,7 +68,27 @@ pub(crate) fn may_change(
     {
         return Err(Error::OtherCluster { running: running.to_owned(), wanted: wanted.to_owned() });
     }
+    same_identity(wanted, running)?;
     same_versions(wanted, running, versions, running_talos)
+}
+
+/// What a cluster's nodes know each other by. With another one a node would be lost to its cluster, and to us.
+const IDENTITY: [(&str, &[&str]); 3] = [
+    ("machine.ca.crt", &["machine", "ca", "crt"]),
+    ("cluster.id", &["cluster", "id"]),
+    ("cluster.ca.crt", &["cluster", "ca", "crt"]),
+];
+
+fn same_identity(wanted: &Wanted, running: &Config) -> Result<(), Error> {
+    for (name, path) in IDENTITY {
+        let of = |config: &Config| config.legacy(path).and_then(Value::as_text).map(str::to_owned);
+        if let (Some(running), Some(wanted)) = (of(running), of(&wanted.config))
+            && running != wanted
+        {
+            return Err(Error::OtherIdentity(name));
+        }
+    }
+    Ok(())
 }
 
 /// The file's versions must be those that run: a config with another one would upgrade in passing, or lie.

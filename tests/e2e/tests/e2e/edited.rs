@@ -47,6 +47,52 @@ async fn a_control_plane_is_changed_only_while_the_others_are_healthy_members() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_control_plane_is_changed_while_another_one_is_down() {
+    let world = World::start(Shape { workers: 0, ..Shape::HA }).await;
+    world.up().await.exits(0);
+    world.edit("  controlplane: {", "  controlplane: {labels: {example.com/tier: gold}, ");
+    world.node("cp-3").refuse(true);
+    let part = "talos-image | pve-vm | talos-gen | talos-apply --wait-timeout 3s";
+    world.sh(part).await.exits(5).says("etcd could not do without this node: cp-3");
+    for name in ["cp-1", "cp-2"] {
+        assert_eq!(world.node(name).label("example.com/tier"), None, "{name} was changed");
+    }
+    world.node("cp-3").refuse(false);
+    world.up().await.exits(0);
+    assert_eq!(world.node("cp-1").label("example.com/tier").as_deref(), Some("gold"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_that_does_not_get_well_after_its_change_is_the_last_one_changed() {
+    let world = World::start(Shape { workers: 0, ..Shape::HA }).await;
+    world.up().await.exits(0);
+    world.edit("  controlplane: {", "  controlplane: {labels: {example.com/tier: gold}, ");
+    let applied = || world.names().iter().map(|name| world.node(name).counts().applied).sum::<u32>();
+    let before = applied();
+    world.names().iter().for_each(|name| world.node(name).hold_boot());
+    let part = "talos-image | pve-vm | talos-gen | talos-apply --mode reboot --reboot --wait-timeout 3s";
+    let outcome = world.sh(part).await.exits(5).says("did not get well after its change");
+    assert_eq!(applied(), before + 1, "{outcome}");
+    world.names().iter().for_each(|name| world.node(name).release_boot());
+    world.up().await.exits(0);
+    world.assert_up(&world.names());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_with_another_authority_is_refused_by_every_running_node() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.up().await.exits(0);
+    world.sh("talos-gen config other https://127.0.0.9:6443 -o other").await.exits(0);
+    let other = world.scratch.read("other/controlplane.yaml");
+    let at = |key: &str| other.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap().trim().to_owned();
+    world.scratch.write("ca.yaml", format!("machine: {{ca: {{crt: {}, key: {}}}}}\n", at("crt:"), at("key:")));
+    world.edit("  controlplane: {", "  controlplane: {patches: [\"@ca.yaml\"], ");
+    let before = world.node("cp-1").config();
+    world.up().await.exits(7).says("machine.ca.crt is another one");
+    assert_eq!(world.node("cp-1").config(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn destroy_removes_exactly_what_is_ours() {
     let world = World::start(Shape::SMALL).await;
     world.up().await.exits(0);
