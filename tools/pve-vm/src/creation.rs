@@ -9,6 +9,7 @@ use step::{Run, Stop};
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    changes::Work,
     error::Error,
     fleet::{Fleet, Gate},
     identity::Owner,
@@ -44,6 +45,7 @@ pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Mach
     loop {
         let failure = match attempt(fleet, run, node, machine, &host).await? {
             Outcome::Made(spot) => {
+                let spot = sole(fleet, run, node, machine, spot).await?;
                 run.say(node, &format!("created VM {} on {}", spot.vmid, spot.host));
                 return Ok(spot);
             }
@@ -97,6 +99,25 @@ async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host:
         _ if error.is_transient() => Ok(Outcome::Later(pve_access::failure(&error))),
         _ => Err(pve_access::failure(&error).into()),
     }
+}
+
+/// A run elsewhere, or a request of ours that was thought lost, may have made the same VM. That with the lowest VM ID
+/// stays; a higher one goes before it was ever started.
+async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Spot) -> Result<Spot, Stop> {
+    for host in fleet.inventory.hosts.iter().map(|host| &host.name) {
+        // A host that does not answer has not made anything a moment ago.
+        for row in fleet.pve.ask(&request::vms(host)).await.unwrap_or_default() {
+            let twin = Spot { vmid: row.vmid, host: host.clone() };
+            let same_name = row.name.as_deref() == Some(&machine.name) && twin.vmid < made.vmid;
+            if same_name && is_ours(fleet, &twin, &machine.name).await {
+                settled(fleet, run, &twin).await?;
+                run.say(node, &format!("has VM {} already: removing the double {}", twin.vmid, made.vmid));
+                Work { fleet, run, node, machine, spot: made }.destroy().await?;
+                return Ok(twin);
+            }
+        }
+    }
+    Ok(made)
 }
 
 /// Whether the VM may be there in spite of the error.

@@ -43,6 +43,10 @@ pub(crate) enum Error {
     NeedsReboot { vmid: u32, host: String, what: String },
     #[error("VM {vmid} on {host} has to be made anew: {why}")]
     NeedsRecreate { vmid: u32, host: String, why: String },
+    #[error("control plane {first} is disrupted in this run already, so {node} is left as it is")]
+    OneAtATime { first: String, node: String },
+    #[error("VM {vmid} on {host} ({name}) is this cluster's but not in the file, and has the address {address}")]
+    AddressTaken { vmid: u32, host: String, name: String, address: String },
     #[error("VM {vmid} on {host} did not get an address: {last}")]
     NoAddress { vmid: u32, host: String, last: String },
     #[error("VM {vmid} on {host} did not come to rest: {last}")]
@@ -74,6 +78,8 @@ impl Error {
             | Self::Taken { .. }
             | Self::NeedsReboot { .. }
             | Self::NeedsRecreate { .. }
+            | Self::OneAtATime { .. }
+            | Self::AddressTaken { .. }
             | Self::OtherName => Exit::Guard,
             Self::Offline { .. } | Self::NoAddress { .. } | Self::Restless { .. } => Exit::Unreachable,
             Self::Unconfirmed => Exit::Usage,
@@ -93,6 +99,8 @@ impl Error {
             Self::Offline { .. } => "host-offline",
             Self::NeedsReboot { .. } => "needs-reboot",
             Self::NeedsRecreate { .. } => "needs-recreate",
+            Self::OneAtATime { .. } => "one-at-a-time",
+            Self::AddressTaken { .. } => "address-taken",
             Self::NoAddress { .. } => "no-address",
             Self::Restless { .. } => "timeout",
             Self::Unconfirmed | Self::OtherName => "unconfirmed",
@@ -114,6 +122,10 @@ impl Error {
             Self::SameMac(..) => "rename one of the two",
             Self::NeedsReboot { .. } => "--reboot allows it",
             Self::NeedsRecreate { .. } => "--recreate allows it, and what is on its disk is lost",
+            Self::OneAtATime { .. } => "wait until etcd is healthy again (`talos-wait --for etcd`), then run again",
+            Self::AddressTaken { .. } => {
+                "was the node renamed? Its name is its VM's identity: name it as before, or remove that VM first"
+            }
             Self::NoAddress { .. } => {
                 "DHCP needs the extension siderolabs/qemu-guest-agent in the schematic, so that the VM can tell its address; or give the node a static `address`"
             }

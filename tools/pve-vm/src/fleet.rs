@@ -12,7 +12,7 @@ use step::{Claim, Slot, Slots};
 use crate::{
     error::Error,
     identity::Identity,
-    inventory::Inventory,
+    inventory::{Inventory, Known},
     machine::Machine,
     placement::{Host, Request, place},
 };
@@ -35,6 +35,9 @@ pub(crate) struct Fleet {
     /// Held from choosing a VM ID until the server has claimed it.
     pub(crate) claim: tokio::sync::Mutex<()>,
     gates: Mutex<BTreeMap<(Gate, String), Arc<Slots>>>,
+    /// The control plane that is switched off or made anew in this run. This program can't see when its etcd is healthy
+    /// again, so it is the only one.
+    disrupted: Mutex<Option<String>>,
     /// Held by a run that changes anything: of two at the same time each would make what is missing.
     _claim: Option<Claim>,
 }
@@ -73,6 +76,7 @@ impl Fleet {
             ledger: Mutex::new(ledger),
             claim: tokio::sync::Mutex::default(),
             gates: Mutex::default(),
+            disrupted: Mutex::default(),
             _claim: claim,
         }
     }
@@ -160,6 +164,41 @@ impl Fleet {
         let Some(text) = self.spec.proxmox.as_ref().and_then(|proxmox| proxmox.vmids.as_ref()) else { return Ok(None) };
         let parts = text.split_once('-').and_then(|(first, last)| Some((id(first)?, id(last)?)));
         parts.filter(|(first, last)| first <= last).map(Some).ok_or_else(|| Error::Range(text.clone()))
+    }
+
+    /// Allows a running machine to be switched off or made anew: workers always, of the control planes one.
+    pub(crate) fn disrupt(&self, machine: &Machine) -> Result<(), Error> {
+        if !machine.control_plane {
+            return Ok(());
+        }
+        let mut disrupted = self.disrupted.lock().unwrap_or_else(PoisonError::into_inner);
+        match disrupted.as_ref() {
+            Some(first) if *first != machine.name => {
+                Err(Error::OneAtATime { first: first.clone(), node: machine.name.clone() })
+            }
+            _ => {
+                *disrupted = Some(machine.name.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Refuses an address that a VM of ours has which the file doesn't list: two machines would answer there.
+    pub(crate) fn free_address(&self, roster: &Roster, address: Option<&str>) -> Result<(), Error> {
+        let Some(address) = address else { return Ok(()) };
+        let has_it = |known: &&Known| {
+            let config = known.config.as_ref().ok().and_then(|config| config.property("ipconfig0"));
+            config.is_some_and(|config| [config.get("ip"), config.get("ip6")].contains(&Some(address)))
+        };
+        match self.inventory.unlisted(&self.identity, roster).find(has_it) {
+            Some(Known { vmid, host, name, .. }) => Err(Error::AddressTaken {
+                vmid: *vmid,
+                host: host.clone(),
+                name: name.clone(),
+                address: address.to_owned(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Nobody gets this VM ID any more in this run.

@@ -161,6 +161,10 @@ impl PveVm {
         spec: &NodeSpec,
         found: Option<&Known>,
     ) -> Result<Written, Stop> {
+        if found.is_none() {
+            let roster = run.cluster().roster().cloned().unwrap_or_default();
+            fleet.free_address(&roster, spec.address.as_deref()).map_err(Failure::from)?;
+        }
         if run.is_dry_run() {
             return self.plan(run, fleet, node, machine, spec, found).await;
         }
@@ -172,6 +176,7 @@ impl PveVm {
         let mut config = work.config().await?;
         let mut difference = Difference::between(machine, &config);
         if self.recreate && !difference.recreate.is_empty() {
+            fleet.disrupt(machine).map_err(Failure::from)?;
             run.say(node, &format!("making VM {} anew: {}", work.spot.vmid, difference.recreate.join(", ")));
             work.destroy().await?;
             work.spot = create(fleet, run, node, machine).await?;
@@ -181,6 +186,9 @@ impl PveVm {
         }
         let running = !changed && self.runs(&work).await?;
         work.guard(&difference, running, self.reboot)?;
+        if running && !difference.reboot.is_empty() {
+            fleet.disrupt(machine).map_err(Failure::from)?;
+        }
         changed |= !difference.is_none();
         work.apply(config, difference, running).await?;
         changed |= work.start().await?;

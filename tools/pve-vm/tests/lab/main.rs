@@ -84,6 +84,59 @@ async fn a_change_that_needs_a_reboot_waits_for_its_flag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_the_control_planes_one_is_switched_off_in_a_run() {
+    let world = World::start(lab::Options { control_planes: 3, ..options() }).await;
+    world.run(&[]).await.exits(0);
+    world.edit("controlplane: {vm: {cores: 2, memory: 4096", "controlplane: {vm: {cores: 2, memory: 5120");
+    let larger = || (1..=3).filter(|n| world.vm(&format!("cp-{n}")).config["memory"] == "5120").count();
+
+    for done in 1..=3 {
+        let outcome = world.run(&["--reboot"]).await;
+        assert_eq!(larger(), done, "{}", outcome.stderr);
+        if done < 3 {
+            outcome.exits(7).says("is disrupted in this run already");
+        }
+    }
+    let ids: Vec<u32> = world.lab.pve().vms().iter().map(|vm| vm.id).collect();
+    world.edit("memory: 5120, disk: 20", "memory: 5120, disk: 10");
+    world.run(&["--recreate"]).await.exits(7).says("is disrupted in this run already");
+    let left = world.lab.pve().vms().iter().filter(|vm| vm.config["scsi0"].contains("size=20G")).count();
+    assert_eq!((left, ids.len()), (3, 4), "two control planes and the worker are as they were");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_node_does_not_get_a_second_machine_at_its_address() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    world.edit("name: w-1", "name: w-9");
+
+    world.run(&[]).await.exits(7).says("(w-1) is this cluster's but not in the file, and has the address");
+
+    assert_eq!(world.lab.pve().vms().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_checkouts_of_one_cluster_at_the_same_time_make_its_vms_once() {
+    let world = World::start(options()).await;
+    let folders = ["one", "two"].map(|name| world.lab.dir().join(name));
+    for folder in &folders {
+        std::fs::create_dir(folder).unwrap();
+        let mut lock = record::Lock::new(world.lab.name());
+        lock.set_uid("00112233445566778899aabbccddeeff");
+        std::fs::write(folder.join("ichor.lock"), lock.emit()).unwrap();
+    }
+    let [one, two] = folders.each_ref().map(|folder| ["--dir".to_owned(), folder.display().to_string()]);
+    let (one, two) = (one.each_ref().map(String::as_str), two.each_ref().map(String::as_str));
+
+    let (first, second) = tokio::join!(world.run(&one), world.run(&two));
+
+    let mut names: Vec<String> = world.lab.pve().vms().into_iter().map(|vm| vm.name).collect();
+    names.sort();
+    assert_eq!(names, ["cp-1", "w-1"], "{}{}", first.stderr, second.stderr);
+    world.run(&one).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disk_grows_while_the_vm_runs_and_a_smaller_one_means_another_vm() {
     let world = World::start(options()).await;
     world.run(&[]).await.exits(0);
