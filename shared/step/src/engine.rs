@@ -140,7 +140,8 @@ impl<S: Step> Engine<S> {
         let output = Output::new(output, layout, S::detail, stopping.clone());
         let heard = listen(input, Stream::new(S::row(), flags.only.clone()), dir.clone());
         let cluster = Arc::new(Cluster::new("", record::Map::new(), record::Roster::default()));
-        let world = World { cluster, control_planes: Vec::new(), is_first: false, ended: false };
+        let world =
+            World { cluster, control_planes: Vec::new(), listed: Arc::default(), is_first: false, ended: false };
         let shared = Shared {
             row: S::row(),
             slots: Slots::new(flags.parallel),
@@ -233,7 +234,10 @@ impl<S: Step> Engine<S> {
         }
         let nodes = cluster.roster().map_or(0, |roster| roster.len());
         let cluster = Arc::new(cluster);
-        self.run.shared.world.send_modify(|world| world.cluster = Arc::clone(&cluster));
+        self.run.shared.world.send_modify(|world| {
+            world.cluster = Arc::clone(&cluster);
+            world.listed = cluster.roster().map(Arc::clone).unwrap_or_default();
+        });
         self.output.cluster(cluster);
         self.output.flushed().await;
         self.begun = true;

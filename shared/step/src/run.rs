@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use patience::{Attempt, Deadline, Ended, Patience};
 use record::table::{self, Scope};
-use record::{Change, Cluster, Exit, Failure, Node};
+use record::{Change, Cluster, Exit, Failure, Node, Roster};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) cluster: Arc<Cluster>,
     /// The control planes that have come, in the order in which they came.
     pub(crate) control_planes: Vec<Arc<Node>>,
+    /// Which nodes the input listed at first: `--allow-missing` takes those that don't come out of the Cluster's list.
+    pub(crate) listed: Arc<Roster>,
     /// Whether this step has read the cluster file itself.
     pub(crate) is_first: bool,
     /// Whether the input has ended.
@@ -89,6 +91,12 @@ impl Run {
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
         self.cluster().is_dry_run()
+    }
+
+    /// Which nodes the input listed at first, also those that `--allow-missing` does without.
+    #[must_use]
+    pub fn listed(&self) -> Arc<Roster> {
+        Arc::clone(&self.shared.world.borrow().listed)
     }
 
     /// Whether this step has read the cluster file itself, so that no step stands before it. Then what the cluster's

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use patience::Attempt;
-use record::{Failure, Node};
+use record::{Exit, Failure, Node};
 use talos_access::{Met, attempt, meet};
 use talos_client::{Address, Error, Identity};
 
@@ -16,27 +16,39 @@ pub(crate) struct Voice {
     pub(crate) name: String,
     /// Where it is; `None` if it can't be asked any more.
     pub(crate) address: Option<Address>,
+    /// Why it can't be asked, if no error in the stream explains that.
+    pub(crate) unexplained: Option<Failure>,
 }
 
 impl Voice {
-    /// The control plane of this record: one with an error, or without a config, won't be heard from.
+    /// The control plane of this record: one with an error, or without a config, won't be heard from. A config that is
+    /// only planned is none.
     pub(crate) fn of(node: &Node) -> Self {
-        let can_be_asked = !node.has_error() && node.status().contains_key("applied");
+        let applied = node.status().get("applied");
+        let can_be_asked = !node.has_error() && applied.is_some_and(|applied| applied.get("pending").is_none());
         let address = node.address().filter(|_| can_be_asked).and_then(|address| address.parse().ok());
-        Self { name: node.name().to_owned(), address }
+        Self { name: node.name().to_owned(), address, unexplained: None }
+    }
+
+    /// A control plane that is listed but never came. `explained` says whether the stream carries an error about that.
+    pub(crate) fn absent(name: &str, explained: bool) -> Self {
+        let message = format!("{name} is listed but never came: it may have etcd data");
+        let failure = Failure::new(Exit::Guard, "not-heard-from", message)
+            .hint(format!("a control plane that is gone for good: --without {name} goes on without it"));
+        Self { name: name.to_owned(), address: None, unexplained: (!explained).then_some(failure) }
     }
 }
 
 /// Asks all of them at once.
-pub(crate) async fn observe(voices: &[Voice], identity: &Arc<Identity>) -> Result<Vec<Seen>, Failure> {
+pub(crate) async fn observe(voices: &[Voice], identity: &Arc<Identity>) -> Vec<Seen> {
     let asked = voices.iter().map(|voice| async {
         let etcd = match &voice.address {
-            Some(address) => etcd(address, identity).await?,
-            None => Etcd::Never,
+            Some(address) => etcd(address, identity).await.unwrap_or_else(|failure| Etcd::Refused(failure.into())),
+            None => voice.unexplained.clone().map_or(Etcd::Never, |failure| Etcd::Refused(failure.into())),
         };
-        Ok(Seen { name: voice.name.clone(), etcd })
+        Seen { name: voice.name.clone(), etcd }
     });
-    join_all(asked).await.into_iter().collect()
+    join_all(asked).await
 }
 
 async fn etcd(address: &Address, identity: &Identity) -> Result<Etcd, Failure> {

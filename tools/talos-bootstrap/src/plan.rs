@@ -1,5 +1,7 @@
 //! What to do, by what is known of each control plane.
 
+use record::Failure;
+
 /// What is known of etcd on one control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Etcd {
@@ -11,6 +13,8 @@ pub(crate) enum Etcd {
     Empty,
     /// Not known (yet), and why.
     Unknown(String),
+    /// It doesn't tell us: it is of another cluster, or doesn't take our credentials.
+    Refused(Box<Failure>),
     /// It won't be known: an earlier step failed on the node, or it never came.
     Never,
 }
@@ -36,6 +40,8 @@ pub(crate) enum Decision {
     Start(String),
     /// Something has to become known first.
     Wait(String),
+    /// Nothing may be done, because a control plane doesn't tell.
+    Refused(Failure),
     /// Nothing may be done, because of an error that is in the stream already.
     Explained,
     /// Two nodes tell of clusters that have no member in common.
@@ -55,6 +61,13 @@ pub(crate) fn decide(seen: &[Seen]) -> Decision {
         }
         let members = members.iter().map(|(_, hostname)| hostname.clone()).collect();
         return Decision::Runs { node: first.name.clone(), members };
+    }
+    let refused = seen.iter().find_map(|seen| match &seen.etcd {
+        Etcd::Refused(failure) => Some(failure),
+        _ => None,
+    });
+    if let Some(failure) = refused {
+        return Decision::Refused(Failure::clone(failure));
     }
     if let Some(reason) = seen.iter().find_map(silent) {
         return Decision::Wait(reason);
@@ -111,6 +124,15 @@ mod tests {
 
         let runs = Decision::Runs { node: "cp-2".to_owned(), members: vec!["cp-2".to_owned()] };
         assert_eq!(decide(&all), runs);
+    }
+
+    #[test]
+    fn a_control_plane_that_refuses_to_tell_means_no_unless_another_one_tells() {
+        let failure = Failure::new(record::Exit::Guard, "other-cluster", "of another cluster");
+        let refused = seen("cp-1", Etcd::Refused(failure.clone().into()));
+
+        assert_eq!(decide(&[refused.clone(), seen("cp-2", Etcd::Empty)]), Decision::Refused(failure));
+        assert!(matches!(decide(&[refused, seen("cp-2", members(&[2]))]), Decision::Runs { .. }));
     }
 
     #[test]

@@ -91,6 +91,7 @@ fn alone(args: &Args) -> Result<Source, Failure> {
 impl Bootstrap {
     async fn ensure(&self, run: &Run) -> Result<Outcome, Stop> {
         let identity = self.credentials.get(run).await?;
+        self.check_names(run)?;
         let voices = self.voices(run).await?;
         if run.is_dry_run() {
             return self.plan(&voices, identity.as_ref()).await;
@@ -108,16 +109,28 @@ impl Bootstrap {
         }
     }
 
+    /// A name after `--without` that isn't a control plane's is a mistake.
+    fn check_names(&self, run: &Run) -> Result<(), Failure> {
+        let listed = run.listed();
+        let is_listed = |name: &String| listed.control_planes().any(|entry| *entry.name == **name);
+        match self.without.iter().find(|name| !is_listed(name)) {
+            Some(name) => {
+                let message = format!("--without {name}: no such control plane in the list");
+                Err(Failure::new(Exit::Usage, "usage", message))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Every listed control plane in file order, but for those that are done without.
     async fn voices(&self, run: &Run) -> Result<Vec<Voice>, Stop> {
         let came = run.control_planes().await?;
-        let cluster = run.cluster();
-        let listed = cluster.roster().into_iter().flat_map(|roster| roster.control_planes());
-        let wanted = listed.filter(|entry| !self.without.iter().any(|name| **name == *entry.name));
+        let listed = run.listed();
+        let wanted = listed.control_planes().filter(|entry| !self.without.iter().any(|name| **name == *entry.name));
         Ok(wanted
             .map(|entry| match came.iter().find(|node| *node.name() == *entry.name) {
                 Some(node) => Voice::of(node),
-                None => Voice { name: entry.name.to_string(), address: None },
+                None => Voice::absent(&entry.name, run.cluster().error().is_some()),
             })
             .collect())
     }
@@ -130,10 +143,7 @@ impl Bootstrap {
         identity: &Arc<Identity>,
         started: &Mutex<Option<Instant>>,
     ) -> Attempt<Option<Outcome>, Failure> {
-        let seen = match observe(voices, identity).await {
-            Ok(seen) => seen,
-            Err(failure) => return Attempt::Failed(failure),
-        };
+        let seen = observe(voices, identity).await;
         let since = *started.lock().unwrap_or_else(PoisonError::into_inner);
         match decide(&seen) {
             Decision::Runs { node, members } => {
@@ -143,6 +153,7 @@ impl Bootstrap {
             Decision::Start(node) if since.is_some_and(|since| since.elapsed() < STARTING) => {
                 Attempt::NotYet(format!("etcd starts on {node}"))
             }
+            Decision::Start(name) if !is_selected(run, &name) => Attempt::Failed(left_out(&name)),
             Decision::Start(name) => {
                 let address = voices.iter().find(|voice| voice.name == name).and_then(|voice| voice.address.as_ref());
                 match address {
@@ -153,6 +164,7 @@ impl Bootstrap {
             Decision::Wait(status) => Attempt::NotYet(status),
             Decision::Explained => Attempt::Ready(None),
             Decision::Split(one, other) => Attempt::Failed(split(&one, &other)),
+            Decision::Refused(failure) => Attempt::Failed(failure),
         }
     }
 
@@ -191,12 +203,13 @@ impl Bootstrap {
     /// Says what would be done, from one look.
     async fn plan(&self, voices: &[Voice], identity: Option<&Arc<Identity>>) -> Result<Outcome, Stop> {
         let seen = match identity {
-            Some(identity) => observe(voices, identity).await?,
+            Some(identity) => observe(voices, identity).await,
             None => Vec::new(),
         };
         match decide(&seen) {
             Decision::Runs { node, members } => Ok(outcome(&seen, node, members, Change::Unchanged)),
             Decision::Split(one, other) => Err(split(&one, &other).into()),
+            Decision::Refused(failure) => Err(failure.into()),
             Decision::Explained if identity.is_some() => Err(Stop::Explained),
             _ => {
                 let first = voices.first().ok_or(Stop::Explained)?.name.clone();
@@ -213,6 +226,16 @@ fn outcome(seen: &[Seen], node: String, members: Vec<String>, change: Change) ->
         bootstrap: status::Bootstrap { node, members },
         change,
     }
+}
+
+fn is_selected(run: &Run, name: &str) -> bool {
+    let only = &run.flags().only;
+    only.is_empty() || only.iter().any(|selected| selected == name)
+}
+
+fn left_out(name: &str) -> Failure {
+    let message = format!("etcd would be started on {name}, which --only leaves out");
+    Failure::new(Exit::Guard, "left-out", message).hint("leave out --only: etcd is started once for the whole cluster")
 }
 
 fn split(one: &str, other: &str) -> Failure {

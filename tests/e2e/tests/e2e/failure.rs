@@ -59,6 +59,26 @@ async fn a_control_plane_filtered_out_before_the_bootstrap_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_talks_talos_bootstrap_into_acting_without_every_control_plane() {
+    let world = World::start(Shape { workers: 1, ..Shape::HA }).await;
+    world.sh("talos-image | pve-vm | talos-gen | talos-apply > applied.jsonl").await.exits(0);
+    let without_cp_1 = "jq -c 'select(.name!=\"cp-1\")' applied.jsonl";
+    let planned = "jq -c 'if .name==\"cp-2\" then .status.applied.pending=true else . end' applied.jsonl";
+    for (command, status) in [
+        (format!("{without_cp_1} | talos-bootstrap --allow-missing --wait-timeout 2s"), 7),
+        (format!("{planned} | talos-bootstrap --wait-timeout 2s"), 8),
+        ("talos-bootstrap -f applied.jsonl --only w-1".to_owned(), 7),
+        ("talos-bootstrap -f applied.jsonl --without cp-77".to_owned(), 2),
+    ] {
+        let outcome = world.sh(&command).await;
+        assert_eq!(outcome.status, status, "{command}: {outcome}");
+        assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 0, "{command}");
+    }
+    world.sh(&format!("{without_cp_1} | talos-bootstrap --allow-missing --without cp-1")).await.exits(0);
+    assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_logs_in_one_input_are_refused() {
     let world = World::start(Shape::SMALL).await;
     world.sh(&format!("{} > lab.jsonl", World::pipe())).await.exits(0);
