@@ -9,9 +9,16 @@ use machine_config::{
 use time::OffsetDateTime;
 
 /// A kubeconfig.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Document {
     root: Map,
+}
+
+/// It holds keys, which aren't shown.
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Document({}, …)", self.current().unwrap_or_default())
+    }
 }
 
 /// The three lists of named entries, each with the key under which an entry holds its content.
@@ -68,6 +75,12 @@ impl Document {
         let entries = self.root.get(list)?.as_list()?;
         let named = |entry: &&Value| entry.text_at(&["name"]) == Some(name);
         entries.iter().find(named)?.at(&[content])?.as_map()
+    }
+
+    /// The names of all entries of a list; an entry without one has an empty name.
+    pub(crate) fn names(&self, section: Section) -> Vec<&str> {
+        let entries = self.root.get(section.keys().0).and_then(Value::as_list).unwrap_or_default();
+        entries.iter().map(|entry| entry.text_at(&["name"]).unwrap_or_default()).collect()
     }
 
     /// Sets the content of a named entry, in place where it exists.

@@ -40,9 +40,42 @@ pub(crate) fn read(file: &Path) -> Result<Option<String>, Error> {
     }
 }
 
+/// Keeps other runs from changing files in the same folder; the kernel lets go of it when the process ends.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _folder: fs::File,
+}
+
+/// Takes the turn to read the file and to write it; `None` while another run has it.
+pub(crate) fn turn(file: &Path) -> Result<Option<Turn>, Error> {
+    let target = target(file);
+    let parent = target.parent().unwrap_or(Path::new("/"));
+    let taken = || -> std::io::Result<Option<Turn>> {
+        fs::create_dir_all(parent)?;
+        let folder = fs::File::open(parent)?;
+        match folder.try_lock() {
+            Ok(()) => Ok(Some(Turn { _folder: folder })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    };
+    taken().map_err(|source| Error::Write { file: file.to_owned(), source })
+}
+
+/// What a link leads to, also if nothing is there yet.
+fn target(file: &Path) -> PathBuf {
+    if let Ok(target) = fs::canonicalize(file) {
+        return target;
+    }
+    match fs::read_link(file) {
+        Ok(link) => file.parent().unwrap_or(Path::new("/")).join(link),
+        Err(_) => file.to_owned(),
+    }
+}
+
 /// Writes the file (0600, atomically). A link is followed, so that it stays a link.
 pub(crate) fn write(file: &Path, text: &str) -> Result<(), Error> {
-    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let target = target(file);
     let written = || -> std::io::Result<()> {
         let parent = target.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(parent)?;
@@ -73,6 +106,29 @@ mod tests {
         assert_eq!(fs::read_to_string(&real).expect("a file"), "new");
         assert_eq!(fs::metadata(&real).expect("a file").permissions().mode() & 0o777, 0o600);
         assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+    }
+
+    #[test]
+    fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("real", &link).expect("a link");
+
+        write(&link, "new").expect("written");
+
+        assert_eq!(fs::read_to_string(folder.path().join("real")).expect("a file"), "new");
+        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+    }
+
+    #[test]
+    fn of_two_runs_one_has_the_turn() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("config");
+        let first = turn(&file).expect("a folder");
+        assert!(first.is_some());
+        assert!(turn(&file).expect("a folder").is_none());
+        drop(first);
+        assert!(turn(&file).expect("a folder").is_some());
     }
 
     #[test]

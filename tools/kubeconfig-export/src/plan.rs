@@ -39,6 +39,17 @@ pub(crate) fn is_same_cluster(one: &Way, other: &Way) -> bool {
     !one.authority.is_empty() && one.authority == other.authority
 }
 
+/// Whether nothing would be lost by replacing `existing`: every entry in it is part of a way to this cluster.
+pub(crate) fn is_all_of(existing: &Document, way: &Way) -> bool {
+    let ways: Vec<Way> = existing.ways().into_iter().filter(|known| is_same_cluster(known, way)).collect();
+    let all = |section, of: fn(&Way) -> &str| {
+        existing.names(section).iter().all(|name| ways.iter().any(|way| of(way) == *name))
+    };
+    all(Section::Contexts, |way| &way.context)
+        && all(Section::Clusters, |way| &way.cluster)
+        && all(Section::Users, |way| &way.user)
+}
+
 /// The context in `existing` that serves as well as the one that was made: the same cluster, the same server, the wished
 /// name, and a certificate that is valid for a while.
 pub(crate) fn good_enough(existing: &Document, made: &Way, wishes: &Wishes, now: OffsetDateTime) -> Option<Way> {
@@ -63,6 +74,22 @@ mod tests {
 
     fn now() -> OffsetDateTime {
         rcgen::date_time_ymd(2030, 1, 1)
+    }
+
+    #[test]
+    fn a_file_is_only_replaced_if_everything_in_it_leads_to_this_cluster() {
+        let (document, way) = fresh(&Wishes::default());
+        assert!(is_all_of(&document, &way));
+        assert!(is_all_of(&Document::parse("").expect("an empty one"), &way));
+        for others in [
+            "contexts: [{name: x, context: {cluster: x}}]",
+            "users: [{name: me, user: {token: abc}}]",
+            "clusters: [{name: x, cluster: {server: https://x}}]",
+            "users: [{user: {token: abc}}]",
+        ] {
+            let existing = Document::parse(&format!("kind: Config\n{others}\n")).expect("a kubeconfig");
+            assert!(!is_all_of(&existing, &way), "{others}");
+        }
     }
 
     fn fresh(wishes: &Wishes) -> (Document, Way) {

@@ -80,7 +80,7 @@ impl Step for Export {
         };
         let text = fetch(&run, &identity).await?;
         let (made, way) = plan::made(&text, &self.wishes).map_err(Failure::from)?;
-        self.deliver(&run, &made, &way)
+        self.deliver(&run, &made, &way).await
     }
 
     fn product(&self, _run: &Run, _cluster: &Cluster) -> Result<String, Failure> {
@@ -97,7 +97,7 @@ impl Export {
     }
 
     /// Writes the file, unless it is good enough as it is, and the record.
-    fn deliver(&self, run: &Run, made: &Document, way: &Way) -> Result<(), Stop> {
+    async fn deliver(&self, run: &Run, made: &Document, way: &Way) -> Result<(), Stop> {
         let flags = run.flags();
         if (flags.raw || flags.inline) && self.to.is_none() && !self.merge {
             let text = made.text();
@@ -114,6 +114,7 @@ impl Export {
         }
         let products = run.products()?;
         let file = place::file(self.to.as_deref(), self.merge, &products.path("kubeconfig")).map_err(Failure::from)?;
+        let _turn = if run.is_dry_run() { None } else { Some(turn(run, &file).await?) };
         let (text, way, change) = self.settle(run, &file, made, way).map_err(Failure::from)?;
         let shown = file.strip_prefix(products.path("")).unwrap_or(&file).display().to_string();
         let kubeconfig = status::Kubeconfig {
@@ -163,7 +164,7 @@ impl Export {
                 let said = merge(&mut existing, made, way, self.force);
                 Ok((existing, said))
             }
-            Some(Ok(existing)) if !self.force && !is_all_ours(&existing, way) => {
+            Some(Ok(existing)) if !self.force && !plan::is_all_of(&existing, way) => {
                 Err(Error::OtherCluster { file: file.to_owned() })
             }
             _ => Ok((made.clone(), Vec::new())),
@@ -175,9 +176,16 @@ impl Export {
     }
 }
 
-/// Whether nothing would be lost by replacing the file: all its contexts lead to this cluster.
-fn is_all_ours(existing: &Document, way: &Way) -> bool {
-    existing.ways().iter().all(|known| plan::is_same_cluster(known, way))
+/// Waits for the turn to change the file: of two merges at the same time one would be lost.
+async fn turn(run: &Run, file: &Path) -> Result<place::Turn, Stop> {
+    let ask = || {
+        std::future::ready(match place::turn(file) {
+            Ok(Some(turn)) => Attempt::Ready(turn),
+            Ok(None) => Attempt::NotYet(format!("another run writes to the folder of {}", file.display())),
+            Err(error) => Attempt::Failed(error.into()),
+        })
+    };
+    talos_access::until_for(run, None, Deadline::within(run.wait_timeout()), ask).await
 }
 
 /// Fetches a kubeconfig from the first control plane that gives one.
