@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::spec::ClusterSpec;
 use crate::table::{Row, Scope};
+use crate::unusable::check_name;
 use crate::{API_VERSION, Entry, Exit, Failure, Map, Roster, Unusable};
 
 /// The cluster: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
@@ -46,9 +47,10 @@ impl Cluster {
             .deserialize_map(Record)
             .map_err(|error| Unusable::new(format!("a Cluster record cannot be read: {error}")))?;
         let end = fields.shift_remove("end") == Some(Value::Bool(true));
-        if !matches!(fields.get("name"), Some(Value::String(_))) {
+        let Some(Value::String(name)) = fields.get("name") else {
             return Err(Unusable::new("a Cluster record has no `name`"));
-        }
+        };
+        check_name("cluster", name)?;
         for part in ["spec", "status"] {
             match fields.get(part) {
                 None => drop(fields.insert(part.into(), Map::new().into())),
@@ -57,6 +59,9 @@ impl Cluster {
                     return Err(Unusable::new(format!("`{part}` of a Cluster record is not an object")));
                 }
             }
+        }
+        if let Some(other) = fields["status"].get("dryRun").filter(|value| !value.is_boolean()) {
+            return Err(Unusable::new(format!("status.dryRun is {other}, neither true nor false")));
         }
         let roster = entries.map(Roster::new).transpose()?.map(Arc::new);
         Ok(Self { fields, roster, end })
@@ -165,9 +170,11 @@ impl Cluster {
         Some(serde_json::from_value(error.clone()).unwrap_or_else(|_| foreign_failure(error)))
     }
 
-    /// Makes the record carry this failure, unless it carries one already: the first one explains the others.
+    /// Makes the record carry this failure, unless it carries one already: the first one explains the others. But one
+    /// after which running again is no help replaces one that asks for it.
     pub fn set_error(&mut self, failure: &Failure) {
-        if !self.status().contains_key("error") {
+        let replaces = |first: Failure| first.exit.is_retryable() && !failure.exit.is_retryable();
+        if self.error().is_none_or(replaces) {
             let value = serde_json::to_value(failure).expect("a failure is a plain struct");
             self.set_status("error", value);
         }
@@ -182,6 +189,11 @@ impl Cluster {
     /// Drops what `row` and the steps after it write, and an error that one of them signed.
     pub(crate) fn drop_stale(&mut self, row: &Row) {
         drop_stale(self.status_mut(), row, Scope::Cluster);
+    }
+
+    /// Takes out what `--inline` put in: it is not for a terminal.
+    pub fn hide_inline(&mut self) {
+        hide_inline(self.status_mut());
     }
 
     /// Takes over the fields of `status` that `newer` has and this one lacks or has otherwise.
@@ -201,6 +213,13 @@ impl Cluster {
 pub(crate) fn foreign_failure(error: &Value) -> Failure {
     let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
     Failure::new(Exit::Failed, "foreign-error", text)
+}
+
+/// Takes what `--inline` put into fields of `status` out of them.
+pub(crate) fn hide_inline(status: &mut Map) {
+    for inline in status.values_mut().filter_map(|field| field.get_mut("inline")) {
+        *inline = "(not shown on a terminal)".into();
+    }
 }
 
 /// Whether one of the fields says `"pending": true`.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::spec::{NodeSpec, Role};
 use crate::table::{Row, Scope};
+use crate::unusable::check_name;
 use crate::{API_VERSION, Failure, Map, Unusable};
 
 /// One node: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
@@ -35,6 +36,7 @@ impl Node {
             return Err(Unusable::new("a Node record has no `name`"));
         };
         let name = name.clone();
+        check_name("node", &name)?;
         if !matches!(fields.get("cluster"), Some(Value::String(_))) {
             return Err(Unusable::new(format!("node {name}: the record has no `cluster`")));
         }
@@ -155,6 +157,11 @@ impl Node {
         let found = status.get("addresses").and_then(|list| list.get(0)).and_then(Value::as_str);
         let put = self.spec().get("address").and_then(Value::as_str).and_then(|text| text.split('/').next());
         applied.or(found).or(put).filter(|text| !text.is_empty())
+    }
+
+    /// Takes out what `--inline` put in: it is not for a terminal.
+    pub fn hide_inline(&mut self) {
+        crate::cluster::hide_inline(self.status_mut());
     }
 
     /// Whether a dry run left something to do on this record.

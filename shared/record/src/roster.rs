@@ -4,6 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::spec::Role;
+use crate::unusable::check_name;
 use crate::{Map, Unusable};
 
 /// One entry of `Cluster.status.nodes`.
@@ -84,6 +85,9 @@ impl Roster {
     /// # Errors
     /// A name that is listed twice.
     pub fn new(entries: Vec<Entry>) -> Result<Self, Unusable> {
+        for entry in &entries {
+            check_name("node", &entry.name)?;
+        }
         let count = u32::try_from(entries.len()).map_err(|_| Unusable::new("more than 2^32 nodes"))?;
         let mut by_name: Vec<u32> = (0..count).collect();
         by_name.sort_unstable_by(|&a, &b| entries[a as usize].name.cmp(&entries[b as usize].name));
@@ -99,6 +103,15 @@ impl Roster {
     pub fn position(&self, name: &str) -> Option<usize> {
         let at = self.by_name.binary_search_by(|&i| self.entries[i as usize].name.as_ref().cmp(name)).ok()?;
         Some(self.by_name[at] as usize)
+    }
+
+    /// The entry at a position in file order.
+    ///
+    /// # Panics
+    /// There are fewer.
+    #[must_use]
+    pub fn at(&self, position: usize) -> &Entry {
+        &self.entries[position]
     }
 
     /// The entries in file order.
@@ -126,7 +139,8 @@ impl Roster {
     /// The roster without the nodes of these names.
     #[must_use]
     pub fn without(&self, names: &[String]) -> Self {
-        let entries = self.entries.iter().filter(|entry| !names.iter().any(|n| **n == *entry.name)).cloned().collect();
+        let names: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
+        let entries = self.entries.iter().filter(|entry| !names.contains(&*entry.name)).cloned().collect();
         Self::new(entries).expect("a part of a roster without twins has none")
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::table::Row;
-use crate::{API_VERSION, Cluster, Map, Node, Roster, Unusable};
+use crate::{API_VERSION, Cluster, Map, Node, Role, Roster, Unusable};
 
 /// What a step gets to see of its input.
 #[derive(Debug)]
@@ -146,6 +146,11 @@ impl Stream {
         let Some(at) = self.roster.position(node.name()) else {
             return Err(Unusable::new(format!("node {} is not in the Cluster record's list", node.name())));
         };
+        if (self.roster.at(at).role == Role::ControlPlane) != node.is_control_plane() {
+            let (name, listed) = (node.name(), self.roster.at(at).role);
+            return Err(Unusable::new(format!("node {name} is listed as a {listed}, but its record says otherwise"))
+                .hint("the list and `spec.role` come from the cluster file: edit it there"));
+        }
         if std::mem::replace(&mut self.seen[at], true) {
             return Err(Unusable::new(format!("node {} comes twice", node.name())));
         }
@@ -208,8 +213,9 @@ mod tests {
     const END: &str = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"lab","end":true}"#;
 
     fn node(name: &str) -> String {
+        let role = if name.starts_with("cp") { "controlplane" } else { "worker" };
         format!(
-            r#"{{"apiVersion":"ichor/v1","kind":"Node","name":"{name}","cluster":"lab","spec":{{"role":"worker"}},"status":{{"vm":{{"id":1}},"applied":{{"address":"10.0.0.1"}}}}}}"#
+            r#"{{"apiVersion":"ichor/v1","kind":"Node","name":"{name}","cluster":"lab","spec":{{"role":"{role}"}},"status":{{"vm":{{"id":1}},"applied":{{"address":"10.0.0.1"}}}}}}"#
         )
     }
 
@@ -261,6 +267,31 @@ mod tests {
         assert_eq!(refusal(&[HEAD, &node("w-1"), &node("w-1")]), "line 3: node w-1 comes twice");
         assert!(refusal(&[HEAD, &node("w-9")]).contains("node w-9 is not in the Cluster record's list"));
         assert!(refusal(&[&node("w-1")]).contains("comes before its Cluster record"));
+    }
+
+    #[test]
+    fn a_name_that_could_leave_the_clusters_folder_is_refused_in_records_too() {
+        for name in ["../../evil", "a/b", "..", "a\\u001b[2J", ""] {
+            let text = node("w-1").replace("w-1", name);
+            assert!(refusal(&[HEAD, &text]).contains("the name cannot be used"), "{name}");
+            assert!(refusal(&[&HEAD.replace("w-1", name)]).contains("the name cannot be used"), "{name}");
+            assert!(refusal(&[&HEAD.replace("lab", name)]).contains("the name cannot be used"), "{name}");
+        }
+        for name in ["10.0.0.11", "fe80::1%eth0", "[fd00::1]:50000", "node.lan"] {
+            assert_eq!(run(&[&HEAD.replace("w-1", name), &node(name), &node("cp-1"), END]), Ok(vec![]), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_role_than_the_list_says_is_refused() {
+        let text = node("w-1").replace("worker", "controlplane");
+        assert!(refusal(&[HEAD, &text]).contains("node w-1 is listed as a worker"));
+    }
+
+    #[test]
+    fn a_dry_run_that_is_neither_true_nor_false_is_refused() {
+        let text = HEAD.replace(r#""status":{"#, r#""status":{"dryRun":"yes","#);
+        assert!(refusal(&[&text]).contains(r#"status.dryRun is "yes""#));
     }
 
     #[test]

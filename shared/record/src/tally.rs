@@ -61,6 +61,12 @@ impl Tally {
         self.left_to_do |= cluster.is_pending();
     }
 
+    /// Looks at a failure of the whole step, which the Cluster record need not carry.
+    pub fn see_failure(&mut self, exit: Exit) {
+        self.cluster_failed = true;
+        self.see_error(exit);
+    }
+
     fn see_error(&mut self, exit: Exit) {
         /// Of all errors seen, the first of these decides.
         const FIRST: [Exit; 6] = [Exit::Unusable, Exit::Guard, Exit::NotAllowed, Exit::Usage, Exit::Failed, Exit::Done];

@@ -26,6 +26,18 @@ impl Unusable {
     }
 }
 
+/// Refuses a name in a record that could be more than a name: it becomes a file, a VM and a word on the terminal.
+///
+/// In records that are made from flags names are addresses, so this is wider than the cluster file's RFC 1123 label.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Unusable> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:[]%".contains(c);
+    if (1..=253).contains(&name.len()) && name.chars().all(fits) && !name.starts_with(['.', '-']) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(80).collect();
+    Err(Unusable::new(format!("{what} {shown:?}: the name cannot be used")).hint("a name is an RFC 1123 label"))
+}
+
 impl std::fmt::Display for Unusable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)

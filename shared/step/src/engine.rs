@@ -362,7 +362,9 @@ impl<S: Step> Engine<S> {
     /// before the nodes that it explains.
     fn fail_whole(&mut self, mut failure: Failure) {
         self.run.shared.row.step.clone_into(&mut failure.step);
-        self.run.shared.console.failure(None, &failure);
+        if failure.code != Failure::interrupted().code {
+            self.run.shared.console.failure(None, &failure);
+        }
         self.run.shared.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_error(&failure));
         self.failure.get_or_insert(failure);
         if self.begun {
@@ -388,13 +390,7 @@ impl<S: Step> Engine<S> {
 
     /// The input cannot be used from here on.
     fn broken(&mut self, error: Unusable) {
-        let explained = self.begun && self.run.cluster().error().is_some();
-        let failure = Failure::from(error);
-        if explained {
-            self.failure.get_or_insert(failure);
-        } else {
-            self.fail_whole(failure);
-        }
+        self.fail_whole(Failure::from(error));
         self.run.shared.world.send_modify(|world| world.ended = true);
     }
 
@@ -402,6 +398,7 @@ impl<S: Step> Engine<S> {
     async fn end(mut self, argv: &[OsString], in_a_pipe: bool, layout: Layout) -> Exit {
         let cluster = self.run.cluster();
         self.tally.see_cluster(&cluster);
+        self.failure.iter().for_each(|failure| self.tally.see_failure(failure.exit));
         let mut own_exit = None;
         if self.begun {
             if layout == Layout::Raw && self.tally.exit() == Exit::Done {
@@ -423,8 +420,7 @@ impl<S: Step> Engine<S> {
             console.failure(None, failure);
             return failure.exit;
         }
-        let failed = self.failure.as_ref().map(|failure| failure.exit).filter(|_| !self.begun);
-        let exit = self.run.shared.stopping.reason().or(failed).or(own_exit).unwrap_or_else(|| self.tally.exit());
+        let exit = self.run.shared.stopping.reason().or(own_exit).unwrap_or_else(|| self.tally.exit());
         if self.begun && exit != Exit::PipeClosed {
             console.sum_up(&self.tally.to_string());
         }

@@ -98,15 +98,21 @@ impl Feed {
     /// Records as JSON, or a cluster file as JSON: the first value tells.
     fn json_values(&mut self, head: Vec<u8>, reader: &mut dyn Read, chunk: &mut [u8]) -> Result<(), Unusable> {
         let mut first = true;
+        let mut file = None;
         let mut pending = head;
         loop {
             let mut frames = Vec::new();
             let pushed = self.framer.push(&pending, |frame| frames.push(frame));
             for frame in frames {
-                if std::mem::take(&mut first)
-                    && let Some(document) = json_document(&frame.json)
-                {
-                    return self.explode(&document);
+                if std::mem::take(&mut first) {
+                    file = json_document(&frame.json);
+                    if file.is_some() {
+                        continue;
+                    }
+                }
+                if file.is_some() {
+                    let message = format!("line {}: something follows the cluster file", frame.line);
+                    return Err(Unusable::new(message).hint("one file describes one cluster"));
                 }
                 let item = self.intake.stream.accept(&frame.json, frame.line)?;
                 self.hear(Heard::Item(item));
@@ -120,7 +126,10 @@ impl Feed {
             pending.extend_from_slice(&chunk[..count]);
         }
         self.framer.finish()?;
-        self.end()
+        match file {
+            Some(document) => self.explode(&document),
+            None => self.end(),
+        }
     }
 
     /// A cluster file, or records, as YAML.

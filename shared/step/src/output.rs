@@ -1,6 +1,6 @@
 //! Writes records in a thread of its own, so that a slow reader never holds up the work.
 
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -22,6 +22,8 @@ enum Line {
 pub(crate) struct Output {
     lines: Sender<Line>,
     format: Layout,
+    /// Whether people see it: what an earlier step put in with `--inline` isn't for them.
+    terminal: bool,
     thread: JoinHandle<Result<(), Failure>>,
 }
 
@@ -50,18 +52,24 @@ impl Output {
             }
         };
         let thread = std::thread::Builder::new().name("output".into()).spawn(work).expect("a thread can be started");
-        Self { lines, format, thread }
+        Self { lines, format, terminal: std::io::stdout().is_terminal(), thread }
     }
 
     /// Queues a Cluster line.
-    pub(crate) fn cluster(&self, cluster: Arc<Cluster>) {
+    pub(crate) fn cluster(&self, mut cluster: Arc<Cluster>) {
+        if self.terminal {
+            Arc::make_mut(&mut cluster).hide_inline();
+        }
         self.send(Line::Cluster(cluster));
     }
 
     /// Queues a Node line; `what` says in a word what became of it.
     ///
     /// A slow reader may make many nodes wait here. As text, each takes a fifth of the memory of its tree.
-    pub(crate) fn node(&self, node: Box<Node>, what: &'static str) {
+    pub(crate) fn node(&self, mut node: Box<Node>, what: &'static str) {
+        if self.terminal {
+            node.hide_inline();
+        }
         if self.format == Layout::Records(Format::Jsonl) {
             let mut line = serde_json::to_vec(&*node).expect("a record is plain data");
             line.push(b'\n');

@@ -42,7 +42,9 @@ impl Source {
 fn input(flags: &Flags, step: &'static str) -> Result<Opened, Failure> {
     let stdin = std::io::stdin();
     match flags.file.as_deref() {
-        Some("-") => open_stdin(),
+        Some("-" | "/dev/stdin") if stdin.is_terminal() => Err(usage("-f -: stdin is a terminal".to_owned())
+            .hint("pipe records or a cluster file into it, or name a file")),
+        Some("-" | "/dev/stdin") => open_stdin(),
         Some(path) if stdin_has_data() => Err(usage(format!("-f {path} and a pipe on stdin: which of the two?"))
             .hint("leave out -f to read the pipe, or give the step no input: `< /dev/null`")),
         Some(path) => open_file(Path::new(path)),
@@ -87,8 +89,11 @@ fn open_file(path: &Path) -> Result<Opened, Failure> {
     if metadata.is_file() && is_stdout(&metadata) {
         return Err(usage(format!("{shown} is input and output at once")).hint("write to another file"));
     }
-    let full = path.canonicalize().map_err(denied)?;
-    let base = full.parent().unwrap_or(Path::new("/")).to_owned();
+    // A pipe, as `<(…)` makes one, is in no folder.
+    let base = match metadata.is_file() {
+        true => path.canonicalize().map_err(denied)?.parent().unwrap_or(Path::new("/")).to_owned(),
+        false => std::env::current_dir().map_err(denied)?,
+    };
     Ok(Opened::Bytes { reader: Box::new(file), base })
 }
 

@@ -217,6 +217,24 @@ async fn an_input_that_was_cut_is_never_mistaken_for_success() {
 }
 
 #[tokio::test]
+async fn an_input_that_is_cut_after_an_error_is_unusable_all_the_same() {
+    let error = json!({"step": "talos-image", "code": "x", "message": "m", "exit": 5});
+    let head = head(&["a-1"]).replace(r#""dir":"#, &format!(r#""error":{error},"dir":"#));
+    for rest in ["", "garbage"] {
+        let outcome = run(format!("{head}\n{rest}"), &[]).await;
+        assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Unusable, &json!(8)), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_cluster_file_in_json_is_refused() {
+    let file = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"home","spec":{"talos":{"version":"v1.13.9"}},"nodes":[{"name":"a-1","role":"controlplane","address":"10.0.0.1/24"}]}"#;
+    assert_eq!(run(format!("{file}\n"), &[]).await.names(), ["a-1"]);
+    let outcome = run(format!("{file}\n{file}\n"), &[]).await;
+    assert_eq!((outcome.exit, outcome.lines.len()), (Exit::Unusable, 0));
+}
+
+#[tokio::test]
 async fn a_listed_node_that_never_comes_is_an_error_unless_allowed() {
     let input = stream(&["a-1", "a-2"]).replace(&node("a-2"), "");
     let strict = run(input.clone(), &[]).await;

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use record::{Exit, Failure};
 
+/// The code of a VM of this cluster's name that isn't of this `ichor.lock`.
+pub(crate) const OTHER_LOCK: &str = "other-lock";
+
 /// What the reader would handle differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -94,7 +97,8 @@ impl Error {
             Self::RangeFull(..) | Self::Taken { .. } => "vmid",
             Self::NoImage | Self::NoImageOn(_) => "image",
             Self::NoRoom { .. } | Self::Host { .. } => "placement",
-            Self::Foreign { .. } | Self::OtherLock { .. } | Self::Unmarked { .. } => "not-ours",
+            Self::OtherLock { .. } => OTHER_LOCK,
+            Self::Foreign { .. } | Self::Unmarked { .. } => "not-ours",
             Self::Twice { .. } | Self::SameMac(..) => "ambiguous",
             Self::Offline { .. } => "host-offline",
             Self::NeedsReboot { .. } => "needs-reboot",

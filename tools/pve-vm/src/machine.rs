@@ -255,7 +255,8 @@ fn text(node: &str, vm: &Map, key: &str) -> Result<Option<String>, Error> {
 
 fn number(node: &str, vm: &Map, key: &str) -> Result<Option<u64>, Error> {
     let Some(text) = text(node, vm, key)? else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| Error::Value(node.into(), key.into()))
+    // What Proxmox VE counts fits into 32 bits; so products and GiB in bytes fit into 64.
+    text.parse::<u32>().map(|number| Some(number.into())).map_err(|_| Error::Value(node.into(), key.into()))
 }
 
 #[cfg(test)]
@@ -325,6 +326,7 @@ mod tests {
         let error = |vm: Value| machine(json!({"role": "worker", "vm": vm})).unwrap_err().to_string();
 
         assert_eq!(error(json!({"disk": "20G"})), "node cp-1: spec.vm.disk is of the wrong type");
+        assert_eq!(error(json!({"cores": u64::MAX})), "node cp-1: spec.vm.cores is of the wrong type");
         assert_eq!(error(json!({"cores": [1]})), "node cp-1: spec.vm.cores is of the wrong type");
         assert_eq!(error(json!({"boot": "pxe"})), "node cp-1: spec.vm.boot is \"pxe\"");
     }

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 
-use pve_client::request;
+use pve_client::{Client, request};
 use record::{Change, Failure, Node, spec::NodeSpec, status, table::Row};
 use step::{Console, Job, Run, Source, Step, Stop, Written};
 use tokio::sync::{OnceCell, watch};
@@ -13,7 +13,7 @@ use crate::{
     creation::{Spot, create},
     difference::Difference,
     doctor,
-    error::Error,
+    error::{self, Error},
     fleet::{Fleet, distinct},
     identity::Identity,
     inventory::{Inventory, Known},
@@ -107,7 +107,7 @@ impl PveVm {
         let image = if makes { self.image(run).await? } else { status::Image::default() };
         let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy) && !run.is_dry_run();
         let claim = if acts { Some(run.claim().await?) } else { None };
-        let identity = self.identity(run)?;
+        let identity = self.identity(run, &pve).await?;
         let roster = run.cluster().roster().cloned().unwrap_or_default();
         distinct(&identity, &roster).map_err(Failure::from)?;
         let inventory = Inventory::read(&pve, &identity, &roster).await.map_err(|error| pve_access::failure(&error))?;
@@ -130,13 +130,25 @@ impl PveVm {
     }
 
     /// The cluster's identity; a dry run makes none, and then no VM can be the cluster's yet.
-    fn identity(&self, run: &Run) -> Result<Identity, Failure> {
+    async fn identity(&self, run: &Run, pve: &Client) -> Result<Identity, Failure> {
         let products = run.products()?;
         let known = products.lock()?.and_then(|lock| lock.uid().map(str::to_owned));
         match known {
             Some(uid) => Ok(Identity::new(&uid)),
             None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure) => Ok(Identity::new("(none)")),
-            None => Ok(Identity::new(&products.uid()?)),
+            None => {
+                // With a lock that got lost, the cluster's VMs are there: a new identity must not be written for them.
+                let nobody = Identity::new("(none)");
+                let roster = run.cluster().roster().cloned().unwrap_or_default();
+                let read = Inventory::read(pve, &nobody, &roster).await;
+                let inventory = read.map_err(|error| pve_access::failure(&error))?;
+                let found = roster.iter().map(|entry| inventory.find(&nobody, run.cluster().name(), &entry.name));
+                let lost = found.filter_map(Result::err).find(|failure| failure.code == error::OTHER_LOCK);
+                if let Some(failure) = lost {
+                    return Err(failure);
+                }
+                Ok(Identity::new(&products.uid()?))
+            }
         }
     }
 
@@ -257,7 +269,11 @@ impl PveVm {
             run.say(node, &format!("would destroy VM {} on {}", spot.vmid, spot.host));
             return Ok(Written::field("vm", &vm(fleet, machine, Some(&spot)), Change::Pending));
         }
-        self.confirmed.get_or_init(|| self.confirm(fleet)).await.clone()?;
+        let stopping = run.stopping();
+        tokio::select! {
+            confirmed = self.confirmed.get_or_init(|| self.confirm(fleet)) => confirmed.clone()?,
+            () = stopping.cancelled() => return Err(Failure::interrupted().into()),
+        }
         Work { fleet, run, node, machine, spot }.destroy().await?;
         Ok(Written::nothing())
     }

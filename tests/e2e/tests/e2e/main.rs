@@ -27,3 +27,5 @@ mod signals;
 mod support;
 /// A script of the user's own in place of a step.
 mod swapped;
+/// What people see on a terminal.
+mod terminal;

@@ -116,6 +116,19 @@ async fn a_renamed_node_does_not_get_a_second_machine_at_its_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_got_lost_is_not_replaced_while_the_clusters_vms_are_there() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let lock = world.lab.dir().join(world.lab.name()).join("ichor.lock");
+    std::fs::remove_file(&lock).unwrap();
+
+    world.run(&[]).await.exits(7).says("restore ichor.lock from version control");
+
+    assert!(!lock.exists(), "a new identity was written");
+    assert_eq!(world.lab.pve().vms().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_checkouts_of_one_cluster_at_the_same_time_make_its_vms_once() {
     let world = World::start(options()).await;
     let folders = ["one", "two"].map(|name| world.lab.dir().join(name));
