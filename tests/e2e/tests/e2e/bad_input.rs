@@ -109,6 +109,9 @@ async fn an_even_number_of_control_planes_is_a_warning() {
 
 #[tokio::test]
 async fn streams_that_break_the_contract_are_refused() {
+    if crate::support::lacks("jq") {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.write("cluster.yaml", FILE);
     scratch.sh("talos-gen --dry-run -f cluster.yaml > lab.jsonl").await.exits(3);

@@ -3,21 +3,17 @@ use crate::support::Scratch;
 /// The checkout's justfile.
 const JUSTFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../justfile");
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
-fn has_just() -> bool {
-    let found = std::env::var_os("ICHOR_JUST").is_some()
-        || std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("just").exists()));
-    assert!(found || std::env::var_os("CI").is_none(), "CI needs just");
-    if !found {
-        eprintln!("skipped: no just (scripts/test gets it)");
-    }
-    found
+/// Whether there is no just: `scripts/test` gets it.
+fn lacks_just() -> bool {
+    std::env::var_os("ICHOR_JUST").is_none() && crate::support::lacks("just")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn just_up_twice_in_ichor_lab_run_changes_nothing_the_second_time() {
-    if !has_just() {
+    if crate::support::lacks("jq") {
+        return;
+    }
+    if lacks_just() {
         return;
     }
     let scratch = Scratch::new();

@@ -5,6 +5,9 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/exampl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_script_can_stand_in_for_pve_vm() {
+    if crate::support::lacks("jq") {
+        return;
+    }
     let world = World::start(Shape { dhcp: true, ..Shape::SMALL }).await;
     let made = world.sh("talos-image | pve-vm").await.exits(0);
     let addresses: Vec<_> =

@@ -8,6 +8,9 @@ async fn on_a_terminal(world: &World, command: &str, typed: &str) -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_get_a_table_and_files_get_records() {
+    if crate::support::lacks("script") {
+        return;
+    }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
     let table = on_a_terminal(&world, "talos-gen --dry-run -f cluster.yaml", "").await.exits(3);
     assert!(table.stdout.contains("NAME") && table.stdout.contains("w-1"), "{table}");
@@ -17,6 +20,9 @@ async fn people_get_a_table_and_files_get_records() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_without_input_tells_its_usage_and_never_hangs() {
+    if crate::support::lacks("script") {
+        return;
+    }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
     for command in ["unset ICHOR_CLUSTER; talos-gen", "talos-gen -f -"] {
         let outcome = on_a_terminal(&world, command, "").await.exits(2);
@@ -26,6 +32,9 @@ async fn a_step_without_input_tells_its_usage_and_never_hangs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_reaches_a_terminal_by_way_of_inline() {
+    if crate::support::lacks("script") {
+        return;
+    }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
     let refused = on_a_terminal(&world, "talos-gen --inline -f cluster.yaml", "").await.exits(2);
     assert!(refused.stdout.contains("--inline puts secrets into the records"), "{refused}");
@@ -36,6 +45,9 @@ async fn nothing_secret_reaches_a_terminal_by_way_of_inline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn destroying_wants_the_clusters_name() {
+    if crate::support::lacks("script") {
+        return;
+    }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
     world.sh("talos-image | pve-vm").await.exits(0);
     on_a_terminal(&world, "pve-vm destroy -f cluster.yaml", "prod\\n").await.exits(7);
