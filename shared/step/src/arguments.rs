@@ -89,8 +89,23 @@ pub(crate) fn again(argv: &[OsString], in_a_pipe: bool) -> String {
     if in_a_pipe {
         return "run the same pipe again".to_owned();
     }
-    let words: Vec<_> = argv.iter().map(|word| quoted(&word.to_string_lossy())).collect();
+    let mut patch = false;
+    let words = argv.iter().map(|word| {
+        let word = word.to_string_lossy();
+        // A patch that was typed may hold anything, also secrets.
+        let hidden = std::mem::replace(&mut patch, is_patch(&word) && !word.contains('=')) && !word.starts_with('@');
+        match word.split_once('=').filter(|(flag, _)| is_patch(flag)) {
+            Some((flag, _)) => format!("{flag}=…"),
+            None if hidden => "…".to_owned(),
+            None => quoted(&word),
+        }
+    });
+    let words: Vec<_> = words.collect();
     format!("run again: {}", words.join(" "))
+}
+
+fn is_patch(word: &str) -> bool {
+    word == "-p" || word.starts_with("--config-patch")
 }
 
 fn quoted(word: &str) -> String {

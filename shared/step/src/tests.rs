@@ -331,3 +331,12 @@ async fn nothing_is_started_for_a_reader_that_went_away() {
     let exit = Engine::run(Toy::default(), pipes, Stopping::default(), &[]).await;
     assert_eq!(exit, Exit::PipeClosed);
 }
+
+#[test]
+fn the_command_to_run_again_does_not_repeat_a_patch() {
+    let words =
+        ["talos-apply", "-n", "10.0.0.1", "-p", "machine: {token: abc}", "-p", "@a b.yaml", "--config-patch=x: y"];
+    let argv: Vec<_> = words.map(std::ffi::OsString::from).to_vec();
+    let text = crate::arguments::again(&argv, false);
+    assert_eq!(text, "run again: talos-apply -n 10.0.0.1 -p … -p '@a b.yaml' --config-patch=…");
+}

@@ -49,3 +49,44 @@ async fn a_second_ctrl_c_ends_a_step_at_once() {
     world.up().await.exits(0);
     world.assert_up(&world.names());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_statuses_of_all_steps_tell_the_signal_and_the_records_what_it_kept_from_being_done() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let world = World::start(Shape::SMALL).await;
+        world.lab.pve().hold(&world.vm_name("w-1"));
+        let script = "exec bash -c 'trap : INT TERM; pve-vm -f image.jsonl 2> said | talos-gen > lab.jsonl; echo ${PIPESTATUS[*]}'";
+        world.sh("talos-image > image.jsonl").await.exits(0);
+        let child = world.scratch.command(script).spawn().unwrap();
+        let group = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+        until("the VM of w-1", || world.lab.pve().vms().iter().any(|vm| vm.name == world.vm_name("w-1"))).await;
+        kill_process_group(group, signal).unwrap();
+        until("the signal", || world.scratch.read("said").contains("a second signal ends it at once")).await;
+        world.lab.pve().release(&world.vm_name("w-1"));
+        let output =
+            tokio::time::timeout(SOON, child.wait_with_output()).await.expect("the pipe does not end").unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{status} {status}\n"));
+        let saved = world.scratch.read("lab.jsonl");
+        assert!(saved.contains(r#""code":"interrupted""#), "{saved}");
+        assert!(saved.trim_end().ends_with(r#""end":true}"#), "{saved}");
+        assert!(!world.scratch.read("said").contains("error:"), "{}", world.scratch.read("said"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_begins_while_an_ended_one_still_winds_down_makes_nothing_twice() {
+    let world = World::start(Shape::SMALL).await;
+    world.lab.pve().hold(&world.vm_name("w-1"));
+    let child = world.scratch.command("talos-image | pve-vm 2> said > lab.jsonl").spawn().unwrap();
+    let group = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    until("the VM of w-1", || world.lab.pve().vms().iter().any(|vm| vm.name == world.vm_name("w-1"))).await;
+    kill_process_group(group, Signal::TERM).unwrap();
+    let release = async {
+        until("the first run winds down", || world.scratch.read("said").contains("a second signal")).await;
+        world.lab.pve().release(&world.vm_name("w-1"));
+    };
+    let (second, ()) = tokio::join!(world.up(), release);
+    second.exits(0);
+    world.assert_up(&world.names());
+    drop(child);
+}
