@@ -21,6 +21,7 @@ mod engine;
 mod env;
 mod flags;
 mod intake;
+mod launch;
 mod output;
 mod products;
 mod run;
@@ -172,7 +173,7 @@ impl<E: Into<Failure>> From<E> for Stop {
 pub fn main<S: Step>(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     let argv: Vec<OsString> = argv.into_iter().collect();
     let exit = match arguments::parse::<S>(&argv) {
-        Ok(args) => engine::start::<S>(args, &argv),
+        Ok(args) => launch::start::<S>(args, &argv),
         Err(exit) => return exit,
     };
     ExitCode::from(exit.code())

@@ -9,7 +9,8 @@ use record::table::Row;
 use record::{Change, Exit, Failure, Node};
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, Pipes};
+use crate::engine::Engine;
+use crate::launch::Pipes;
 use crate::output::Layout;
 use crate::signals::Stopping;
 use crate::source::Opened;

@@ -58,7 +58,7 @@ const END: &str = "{\"apiVersion\":\"ichor/v1\",\"kind\":\"Cluster\",\"name\":\"
 fn lines(nodes: usize) -> Vec<u8> {
     let list: Vec<_> = (0..nodes).map(|n| format!(r#"{{"name":"w-{n}","role":"worker"}}"#)).collect();
     let mut text = format!(
-        r#"{{"apiVersion":"ichor/v1","kind":"Cluster","name":"big","spec":{{}},"status":{{"nodes":[{}],"dir":"/tmp/big"}}}}"#,
+        r#"{{"apiVersion":"ichor/v1","kind":"Cluster","name":"big","spec":{{}},"status":{{"nodes":[{}],"dir":"/nowhere"}}}}"#,
         list.join(",")
     );
     text.push('\n');
