@@ -139,6 +139,12 @@ impl Written {
         Self { fields: Vec::new(), change: Change::Unchanged }
     }
 
+    /// No field, because what the field would tell of was removed now.
+    #[must_use]
+    pub fn gone() -> Self {
+        Self { fields: Vec::new(), change: Change::Changed }
+    }
+
     /// One field. The engine adds `changed`, or `pending`, to a value that is an object.
     #[must_use]
     pub fn field<T: Serialize>(name: &'static str, value: &T, change: Change) -> Self {

@@ -10,6 +10,7 @@
 
 mod addresses;
 mod args;
+mod case;
 mod changes;
 mod creation;
 mod destruction;

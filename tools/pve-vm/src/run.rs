@@ -2,21 +2,19 @@
 
 use std::{io::IsTerminal, path::PathBuf, sync::Arc};
 
-use pve_client::{Client, request};
-use record::{Change, Failure, Node, spec::NodeSpec, status, table::Row};
+use pve_client::Client;
+use record::{Failure, Node, status, table::Row};
 use step::{Console, Job, Run, Source, Step, Stop, Written};
 use tokio::sync::{OnceCell, watch};
 
 use crate::{
     args::{Args, Verb},
-    changes::Work,
-    creation::{Spot, create},
-    difference::Difference,
+    case::{Allowed, Case},
     doctor,
     error::{self, Error},
     fleet::{Fleet, distinct},
     identity::Identity,
-    inventory::{Inventory, Known},
+    inventory::Inventory,
     machine::{Machine, Site},
 };
 
@@ -24,8 +22,7 @@ use crate::{
 pub(crate) struct PveVm {
     verb: Verb,
     token_file: Option<PathBuf>,
-    reboot: bool,
-    recreate: bool,
+    allowed: Allowed,
     yes: bool,
     /// What the nodes share, once it is known; an inner `None` says that it can't be had.
     fleet: watch::Sender<Option<Option<Arc<Fleet>>>>,
@@ -59,8 +56,7 @@ impl Step for PveVm {
         let step = Self {
             verb: args.verb,
             token_file: args.token_file,
-            reboot: args.reboot,
-            recreate: args.recreate,
+            allowed: Allowed { reboot: args.reboot, recreate: args.recreate },
             yes: args.yes,
             fleet: watch::Sender::new(None),
             confirmed: OnceCell::new(),
@@ -85,10 +81,12 @@ impl Step for PveVm {
         let site = Site { cluster: &fleet.cluster, spec: &fleet.spec, identity: &fleet.identity };
         let machine = Machine::read(&site, node.name(), &spec).map_err(Failure::from)?;
         let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name())?;
+        let case = Case { run: &run, fleet: &fleet, node, machine: &machine, spec: &spec, found };
         match self.verb {
-            Verb::Destroy => self.destroy(&run, &fleet, node, &machine, found).await,
-            Verb::List => Ok(list(&fleet, &machine, &spec, found)),
-            _ => self.ensure(&run, &fleet, node, &machine, &spec, found).await,
+            Verb::Destroy => self.destroy(&case).await,
+            Verb::List => Ok(case.listed()),
+            _ if run.is_dry_run() => case.plan(self.allowed).await,
+            _ => case.ensure(self.allowed).await,
         }
     }
 }
@@ -164,118 +162,18 @@ impl PveVm {
         }
     }
 
-    async fn ensure(
-        &self,
-        run: &Run,
-        fleet: &Fleet,
-        node: &Node,
-        machine: &Machine,
-        spec: &NodeSpec,
-        found: Option<&Known>,
-    ) -> Result<Written, Stop> {
-        if found.is_none() {
-            let roster = run.cluster().roster().cloned().unwrap_or_default();
-            fleet.free_address(&roster, spec.address.as_deref()).map_err(Failure::from)?;
+    async fn destroy(&self, case: &Case<'_>) -> Result<Written, Stop> {
+        let Some(spot) = case.spot() else { return Ok(Written::nothing()) };
+        if case.run.is_dry_run() {
+            return Ok(case.would_destroy(&spot));
         }
-        if run.is_dry_run() {
-            return self.plan(run, fleet, node, machine, spec, found).await;
-        }
-        let (spot, mut changed) = match found {
-            Some(known) => (Spot { vmid: known.vmid, host: known.host.clone() }, false),
-            None => (create(fleet, run, node, machine).await?, true),
-        };
-        let mut work = Work { fleet, run, node, machine, spot };
-        let mut config = work.config().await?;
-        let mut difference = Difference::between(machine, &config);
-        if self.recreate && !difference.recreate.is_empty() {
-            fleet.disrupt(machine).map_err(Failure::from)?;
-            run.say(node, &format!("making VM {} anew: {}", work.spot.vmid, difference.recreate.join(", ")));
-            work.destroy().await?;
-            work.spot = create(fleet, run, node, machine).await?;
-            config = work.config().await?;
-            difference = Difference::between(machine, &config);
-            changed = true;
-        }
-        let running = !changed && self.runs(&work).await?;
-        work.guard(&difference, running, self.reboot)?;
-        if running && !difference.reboot.is_empty() {
-            fleet.disrupt(machine).map_err(Failure::from)?;
-        }
-        changed |= !difference.is_none();
-        work.apply(config, difference, running).await?;
-        changed |= work.start().await?;
-        let addresses = match spec.static_address() {
-            Some(address) => vec![address.to_string()],
-            None => work.addresses().await?,
-        };
-        let change = if changed { Change::Changed } else { Change::Unchanged };
-        Ok(Written::field("vm", &vm(fleet, machine, Some(&work.spot)), change).and("addresses", &addresses))
-    }
-
-    async fn runs(&self, work: &Work<'_>) -> Result<bool, Failure> {
-        let power = work.fleet.pve.ask(&request::power(&work.spot.host, work.spot.vmid)).await;
-        power.map(|power| power.is_running()).map_err(|error| pve_access::failure(&error))
-    }
-
-    /// Says what `ensure` would do.
-    async fn plan(
-        &self,
-        run: &Run,
-        fleet: &Fleet,
-        node: &Node,
-        machine: &Machine,
-        spec: &NodeSpec,
-        found: Option<&Known>,
-    ) -> Result<Written, Stop> {
-        let Some(known) = found else {
-            let host = fleet.place(machine).map_err(Failure::from)?;
-            run.say(node, &format!("would create a VM on {host}"));
-            return Ok(planned(fleet, machine, spec, None, Change::Pending));
-        };
-        let spot = Spot { vmid: known.vmid, host: known.host.clone() };
-        let work = Work { fleet, run, node, machine, spot };
-        let config = known.config.clone()?;
-        let difference = Difference::between(machine, &config);
-        let running = self.runs(&work).await?;
-        if !difference.recreate.is_empty() && self.recreate {
-            run.say(node, &format!("would make VM {} anew: {}", known.vmid, difference.recreate.join(", ")));
-        } else {
-            work.guard(&difference, running, self.reboot)?;
-        }
-        if !difference.told.is_empty() {
-            run.say(node, &format!("would change VM {}: {}", known.vmid, difference.told.join(", ")));
-        }
-        let change = if difference.is_none() && running { Change::Unchanged } else { Change::Pending };
-        let mut written = planned(fleet, machine, spec, Some(&work.spot), change);
-        if spec.address.is_none() && running {
-            let nics = fleet.pve.ask(&request::nics(&known.host, known.vmid)).await.unwrap_or_default();
-            let addresses = crate::addresses::of(&nics, &machine.macs);
-            written = if addresses.is_empty() { written } else { written.and("addresses", &addresses) };
-        }
-        Ok(written)
-    }
-
-    async fn destroy(
-        &self,
-        run: &Run,
-        fleet: &Fleet,
-        node: &Node,
-        machine: &Machine,
-        found: Option<&Known>,
-    ) -> Result<Written, Stop> {
-        let Some(known) = found else { return Ok(Written::nothing()) };
-        let spot = Spot { vmid: known.vmid, host: known.host.clone() };
-        if run.is_dry_run() {
-            run.say(node, &format!("would destroy VM {} on {}", spot.vmid, spot.host));
-            return Ok(Written::field("vm", &vm(fleet, machine, Some(&spot)), Change::Pending));
-        }
-        let stopping = run.stopping();
+        let stopping = case.run.stopping();
         tokio::select! {
-            confirmed = self.confirmed.get_or_init(|| self.confirm(fleet)) => confirmed.clone()?,
+            confirmed = self.confirmed.get_or_init(|| self.confirm(case.fleet)) => confirmed.clone()?,
             () = stopping.cancelled() => return Err(Failure::interrupted().into()),
         }
-        Work { fleet, run, node, machine, spot }.destroy().await?;
-        Ok(Written::nothing())
+        case.work(spot).destroy().await?;
+        Ok(Written::gone())
     }
 
     /// Asks once for all nodes.
@@ -290,36 +188,5 @@ impl PveVm {
             Some(_) => Err(Error::OtherName.into()),
             None => Err(Error::Unconfirmed.into()),
         }
-    }
-}
-
-fn list(fleet: &Fleet, machine: &Machine, spec: &NodeSpec, found: Option<&Known>) -> Written {
-    match found {
-        Some(known) => {
-            let spot = Spot { vmid: known.vmid, host: known.host.clone() };
-            planned(fleet, machine, spec, Some(&spot), Change::Unchanged)
-        }
-        None => Written::nothing(),
-    }
-}
-
-/// The node's fields as far as they are known without waiting.
-fn planned(fleet: &Fleet, machine: &Machine, spec: &NodeSpec, spot: Option<&Spot>, change: Change) -> Written {
-    let written = Written::field("vm", &vm(fleet, machine, spot), change);
-    match spec.static_address() {
-        Some(address) => written.and("addresses", &[address.to_string()]),
-        None => written,
-    }
-}
-
-fn vm(fleet: &Fleet, machine: &Machine, spot: Option<&Spot>) -> status::Vm {
-    status::Vm {
-        id: spot.map(|spot| spot.vmid),
-        node: spot.map(|spot| spot.host.clone()).unwrap_or_default(),
-        uuid: machine.uuid.clone(),
-        macs: machine.macs.clone(),
-        fingerprints: Vec::new(),
-        zone: spot.map(|spot| spot.host.clone()),
-        region: spot.map(|spot| fleet.region(&spot.host)),
     }
 }
