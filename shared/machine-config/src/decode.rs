@@ -107,6 +107,7 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
         return Ok(Value::Null);
     }
     match (ty, &node.data) {
+        (Type::Pointer(inner), _) => decode(node, inner, path),
         (Type::Free, _) => match node.data {
             Data::Map(_) => Ok(anything(node)),
             _ => Err(path.mismatch(node, "a mapping")),
@@ -122,13 +123,13 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     }
 }
 
-/// Go leaves null items out.
+/// Go leaves null items out, unless they are pointers.
 fn list(items: &[Node], ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     let mut values = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let part = format!("[{index}]");
         match decode(item, ty, &path.child(&part))? {
-            Value::Null => {}
+            Value::Null if !matches!(ty, Type::Pointer(_)) => {}
             value => values.push(value),
         }
     }

@@ -31,6 +31,7 @@ fn printed(field: &Field, value: Option<&Value>) -> Option<Value> {
 
 fn encode(value: &Value, ty: &Type) -> Value {
     match (ty, value) {
+        (Type::Pointer(inner), value) => encode(value, inner),
         (Type::Struct(shape), Value::Map(map)) => Value::Map(structure(map, shape)),
         (Type::List(item), Value::List(items)) => Value::List(items.iter().map(|value| encode(value, item)).collect()),
         (Type::Map(item), Value::Map(map)) => {
@@ -60,6 +61,7 @@ pub(crate) fn sorted(value: &Value) -> Value {
 pub(crate) fn is_zero(value: &Value, ty: &Type) -> bool {
     match (ty, value) {
         (_, Value::Null) => true,
+        (Type::Pointer(_), _) => false,
         (Type::Struct(shape), Value::Map(map)) => shape.fields().all(|field| match map.get(field.key) {
             None | Some(Value::Null) => true,
             Some(value) => !field.optional && is_zero(value, &field.ty),

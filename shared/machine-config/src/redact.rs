@@ -55,6 +55,7 @@ fn hide_in_struct(map: &mut Map, shape: &'static Shape) {
 
 fn hide_in(value: &mut Value, ty: &Type) {
     match (ty, value) {
+        (Type::Pointer(inner), value) => hide_in(value, inner),
         (Type::Struct(shape), Value::Map(map)) => hide_in_struct(map, shape),
         (Type::List(item), Value::List(items)) => items.iter_mut().for_each(|value| hide_in(value, item)),
         (Type::Map(item), Value::Map(map)) => map.iter_mut().for_each(|(_, value)| hide_in(value, item)),
@@ -115,6 +116,7 @@ fn find_in_struct(map: &Map, shape: &'static Shape, path: &str, found: &mut dyn 
 
 fn find_in(value: &Value, ty: &Type, path: &str, found: &mut dyn FnMut(String, &str)) {
     match (ty, value) {
+        (Type::Pointer(inner), value) => find_in(value, inner, path, found),
         (Type::Struct(shape), Value::Map(map)) => find_in_struct(map, shape, path, found),
         (Type::List(item), Value::List(items)) => {
             items.iter().enumerate().for_each(|(i, value)| find_in(value, item, &format!("{path}[{i}]"), found));

@@ -34,6 +34,7 @@ pub(crate) fn typed(scalar: &Scalar, ty: &Type) -> Result<Value, String> {
         Type::Size => size(text),
         Type::DiskSize => disk_size(text),
         Type::RoutingTable => routing_table(text),
+        Type::Pointer(inner) => typed(scalar, inner),
         Type::Struct(_) | Type::Map(_) => Err("a mapping".to_owned()),
         Type::List(_) => Err("a sequence".to_owned()),
     }
@@ -141,7 +142,7 @@ fn disk_size(text: &str) -> Result<Value, String> {
     Ok(thousands(number * factor).into())
 }
 
-fn unit(name: &str) -> Option<f64> {
+pub(crate) fn unit(name: &str) -> Option<f64> {
     let name = name.to_ascii_lowercase();
     let power = "kmgtpe".find(name.chars().next().unwrap_or('b')).map_or(0, |index| index + 1);
     let power = i32::try_from(power).ok()?;
@@ -198,7 +199,7 @@ fn duration(scalar: &Scalar) -> Result<Value, String> {
 }
 
 /// Parses a Go duration; a number without unit only when it is zero.
-fn nanoseconds(text: &str) -> Option<i128> {
+pub(crate) fn nanoseconds(text: &str) -> Option<i128> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),

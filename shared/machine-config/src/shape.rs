@@ -45,11 +45,21 @@ pub enum Type {
     Struct(&'static Shape),
     /// A list.
     List(&'static Type),
+    /// An item that Go holds behind a pointer: a null stays one.
+    Pointer(&'static Type),
     /// A map with text keys.
     Map(&'static Type),
 }
 
 impl Type {
+    /// What a pointer points to; anything else is itself.
+    pub(crate) fn behind(&self) -> &Self {
+        match self {
+            Self::Pointer(inner) => inner,
+            other => other,
+        }
+    }
+
     /// Go's `int`.
     pub const INT: Self = Self::Int(i64::MIN, i64::MAX as u64);
     /// Go's `int32`.
@@ -103,6 +113,8 @@ pub struct Field {
     pub merge: Merge,
     /// Whether it is a secret that must not be shown.
     pub secret: bool,
+    /// What has taken its place, for fields that Talos still reads but no longer wants.
+    pub deprecated: Option<&'static str>,
 }
 
 /// A structure: its fields in the order in which they are written.
@@ -140,7 +152,7 @@ impl Shape {
 
 impl Field {
     const fn new(key: &'static str, ty: Type, print: Print, optional: bool) -> Self {
-        Self { key, ty, print, optional, merge: Merge::Typed, secret: false }
+        Self { key, ty, print, optional, merge: Merge::Typed, secret: false, deprecated: None }
     }
 
     /// A field that Go holds behind a pointer.
@@ -176,6 +188,12 @@ impl Field {
     /// A field that must not be shown.
     pub(crate) const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    /// A field whose place something else has taken.
+    pub(crate) const fn deprecated(mut self, instead: &'static str) -> Self {
+        self.deprecated = Some(instead);
         self
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cluster_pki::{Bundle, Talosconfig};
 use machine_config::generate::{Input, Options};
-use machine_config::validate::Mode;
+use machine_config::validate::{Mode, contract_of};
 use machine_config::yaml::Dialect;
 use machine_config::{Contract, MachineType, generate};
 use record::{Exit, Failure};
@@ -219,10 +219,12 @@ fn validate(args: &Validate, console: &Console) -> Result<Exit, Failure> {
     let config = load(&args.config)?;
     // The words of `--mode` are those that the arguments allow.
     let mode = Mode::parse(&args.mode).unwrap_or(Mode::Metal);
-    let mut report = machine_config::validate::validate(&config, mode);
-    if args.strict {
-        report.errors.extend(report.warnings.drain(..).map(|warning| format!("warning: {warning}")));
-    }
+    let contract = match &args.talos_version {
+        Some(version) => contract(Some(version))?,
+        None => contract_of(&config),
+    };
+    let report = machine_config::validate::validate(&config, mode, contract);
+    let report = if args.strict { report.strict() } else { report };
     for warning in &report.warnings {
         console.warn(warning);
     }

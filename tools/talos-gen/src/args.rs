@@ -143,11 +143,14 @@ pub(crate) struct Validate {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: String,
     /// How the machine boots.
-    #[arg(short, long, value_parser = ["metal", "cloud", "container"])]
+    #[arg(short, long, value_parser = ["metal", "cloud", "container", "metal-agent"])]
     pub(crate) mode: String,
-    /// Take warnings for errors.
+    /// Take warnings about the legacy document for errors.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Talos version whose rules count, as in v1.13 [default: the newest stable one, or one that knows all documents].
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) talos_version: Option<String>,
 }
 
 /// `talos-gen diff`.

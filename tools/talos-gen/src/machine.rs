@@ -60,7 +60,7 @@ pub(crate) fn config(
         let word = config.legacy(&["machine", "type"]).and_then(|value| value.as_text());
         return Err(Error::MachineType { found: word.unwrap_or_default().to_owned(), wanted: machine.as_str() });
     }
-    let report = validate(&config, Mode::Cloud);
+    let report = validate(&config, Mode::Cloud, plan.talos);
     if report.errors.is_empty() { Ok(Made { config, idle }) } else { Err(Error::Invalid(report.errors)) }
 }
 

@@ -1,45 +1,49 @@
 //! The legacy cluster section.
 
 use super::shared::{CERTIFICATE, CERTIFICATE_AND_KEY, KEY};
-use crate::shape::Type::{self, Argument, Bool, Duration, Free, List, Map, Struct, Text, Trimmed, Url};
+use crate::shape::Type::{self, Argument, Bool, Duration, Free, List, Map, Pointer, Struct, Text, Trimmed, Url};
 use crate::shape::{Shape, must, opt, ptr};
 
 pub(super) static CLUSTER: Shape = Shape::new(
     "ClusterConfig",
     &[
-        opt("id", Text),
-        opt("secret", Text).secret(),
-        ptr("controlPlane", Struct(&CONTROL_PLANE)),
-        opt("clusterName", Text),
-        ptr("network", Struct(&CLUSTER_NETWORK)),
+        opt("id", Text).deprecated("DiscoveryIdentityConfig"),
+        opt("secret", Text).secret().deprecated("DiscoveryIdentityConfig"),
+        ptr("controlPlane", Struct(&CONTROL_PLANE)).deprecated("KubeClusterConfig"),
+        opt("clusterName", Text).deprecated("KubeClusterConfig"),
+        ptr("network", Struct(&CLUSTER_NETWORK)).deprecated("KubeNetworkConfig and KubeFlannelCNIConfig"),
         opt("token", Text).secret(),
-        opt("aescbcEncryptionSecret", Text).secret(),
-        opt("secretboxEncryptionSecret", Text).secret(),
-        ptr("ca", Struct(&CERTIFICATE_AND_KEY)),
-        opt("acceptedCAs", List(&Struct(&CERTIFICATE))),
-        ptr("aggregatorCA", Struct(&CERTIFICATE_AND_KEY)),
-        ptr("serviceAccount", Struct(&KEY)),
-        ptr("apiServer", Struct(&API_SERVER)),
-        ptr("controllerManager", Struct(&CONTROLLER_MANAGER)),
-        ptr("proxy", Struct(&PROXY)),
-        ptr("scheduler", Struct(&SCHEDULER)),
-        ptr("discovery", Struct(&CLUSTER_DISCOVERY)),
+        opt("aescbcEncryptionSecret", Text).secret().deprecated("KubeEtcdEncryptionConfig"),
+        opt("secretboxEncryptionSecret", Text).secret().deprecated("KubeEtcdEncryptionConfig"),
+        ptr("ca", Struct(&CERTIFICATE_AND_KEY)).deprecated("KubeAPIServerCAConfig"),
+        opt("acceptedCAs", List(&Pointer(&Struct(&CERTIFICATE)))).deprecated("KubeAPIServerCAConfig"),
+        ptr("aggregatorCA", Struct(&CERTIFICATE_AND_KEY)).deprecated("KubeAggregatorCAConfig"),
+        ptr("serviceAccount", Struct(&KEY)).deprecated("KubeServiceAccountConfig"),
+        ptr("apiServer", Struct(&API_SERVER)).deprecated("KubeAPIServerConfig"),
+        ptr("controllerManager", Struct(&CONTROLLER_MANAGER)).deprecated("KubeControllerManagerConfig"),
+        ptr("proxy", Struct(&PROXY)).deprecated("KubeProxyConfig"),
+        ptr("scheduler", Struct(&SCHEDULER)).deprecated("KubeSchedulerConfig"),
+        ptr("discovery", Struct(&CLUSTER_DISCOVERY)).deprecated("DiscoveryServiceConfig"),
         ptr("etcd", Struct(&ETCD)),
-        ptr("coreDNS", Struct(&CORE_DNS)),
+        ptr("coreDNS", Struct(&CORE_DNS)).deprecated("KubeCoreDNSConfig"),
         ptr("externalCloudProvider", Struct(&EXTERNAL_CLOUD_PROVIDER)),
-        opt("extraManifests", List(&Text)).even_empty(),
-        opt("extraManifestHeaders", Map(&Text)),
-        opt("inlineManifests", List(&Struct(&CLUSTER_INLINE_MANIFEST))).even_empty(),
+        opt("extraManifests", List(&Text)).even_empty().deprecated("KubeExternalManifestConfig"),
+        opt("extraManifestHeaders", Map(&Text)).deprecated("KubeExternalManifestConfig"),
+        opt("inlineManifests", List(&Struct(&CLUSTER_INLINE_MANIFEST)))
+            .even_empty()
+            .deprecated("KubeInlineManifestConfig"),
         ptr("adminKubeconfig", Struct(&ADMIN_KUBECONFIG)),
-        ptr("allowSchedulingOnMasters", Bool),
-        ptr("allowSchedulingOnControlPlanes", Bool),
+        ptr("allowSchedulingOnMasters", Bool).deprecated("KubeNodeConfig"),
+        ptr("allowSchedulingOnControlPlanes", Bool).deprecated("KubeNodeConfig"),
     ],
 );
 
 pub(super) static CORE_DNS: Shape = Shape::new("CoreDNS", &[ptr("disabled", Bool), opt("image", Text)]);
 
-pub(super) static CONTROL_PLANE: Shape =
-    Shape::new("ControlPlaneConfig", &[must("endpoint", Url).optional(), opt("localAPIServerPort", Type::INT)]);
+pub(super) static CONTROL_PLANE: Shape = Shape::new(
+    "ControlPlaneConfig",
+    &[must("endpoint", Url).optional(), opt("localAPIServerPort", Type::INT).deprecated("KubeAPIServerConfig")],
+);
 
 pub(super) static API_SERVER: Shape = Shape::new(
     "APIServerConfig",
@@ -50,10 +54,13 @@ pub(super) static API_SERVER: Shape = Shape::new(
         opt("env", Map(&Text)),
         opt("certSANs", List(&Text)),
         ptr("disablePodSecurityPolicy", Bool),
-        opt("admissionControl", List(&Struct(&ADMISSION_PLUGIN))).by(&["name"]),
-        opt("auditPolicy", Free).replace(),
+        opt("admissionControl", List(&Pointer(&Struct(&ADMISSION_PLUGIN))))
+            .by(&["name"])
+            .deprecated("KubeAdmissionControlConfig"),
+        opt("auditPolicy", Free).replace().deprecated("KubeAuditPolicyConfig"),
         ptr("resources", Struct(&RESOURCES)),
-        opt("authorizationConfig", List(&Struct(&AUTHORIZATION_CONFIG_AUTHORIZER))),
+        opt("authorizationConfig", List(&Pointer(&Struct(&AUTHORIZATION_CONFIG_AUTHORIZER))))
+            .deprecated("KubeAuthorizerConfig"),
     ],
 );
 
@@ -97,7 +104,7 @@ pub(super) static ETCD: Shape = Shape::new(
         opt("image", Text),
         must("ca", Struct(&CERTIFICATE_AND_KEY)).optional(),
         opt("extraArgs", Map(&Argument)),
-        opt("subnet", Text),
+        opt("subnet", Text).deprecated("advertisedSubnets"),
         opt("advertisedSubnets", List(&Text)),
         opt("listenSubnets", List(&Text)),
     ],
@@ -132,15 +139,28 @@ pub(super) static VOLUME_MOUNT: Shape =
 pub(super) static CLUSTER_INLINE_MANIFEST: Shape =
     Shape::new("ClusterInlineManifest", &[must("name", Text), must("contents", Trimmed)]);
 
-pub(super) static CLUSTER_DISCOVERY: Shape =
-    Shape::new("ClusterDiscoveryConfig", &[ptr("enabled", Bool), must("registries", Struct(&DISCOVERY_REGISTRIES))]);
+pub(super) static CLUSTER_DISCOVERY: Shape = Shape::new(
+    "ClusterDiscoveryConfig",
+    &[
+        ptr("enabled", Bool).deprecated("DiscoveryServiceConfig"),
+        must("registries", Struct(&DISCOVERY_REGISTRIES)).deprecated("DiscoveryServiceConfig"),
+    ],
+);
 
 pub(super) static DISCOVERY_REGISTRIES: Shape = Shape::new(
     "DiscoveryRegistriesConfig",
-    &[must("kubernetes", Struct(&REGISTRY_KUBERNETES)), must("service", Struct(&REGISTRY_SERVICE))],
+    &[
+        must("kubernetes", Struct(&REGISTRY_KUBERNETES)).deprecated("DiscoveryServiceConfig"),
+        must("service", Struct(&REGISTRY_SERVICE)).deprecated("DiscoveryServiceConfig"),
+    ],
 );
 
 pub(super) static REGISTRY_KUBERNETES: Shape = Shape::new("RegistryKubernetesConfig", &[ptr("disabled", Bool)]);
 
-pub(super) static REGISTRY_SERVICE: Shape =
-    Shape::new("RegistryServiceConfig", &[ptr("disabled", Bool), opt("endpoint", Text)]);
+pub(super) static REGISTRY_SERVICE: Shape = Shape::new(
+    "RegistryServiceConfig",
+    &[
+        ptr("disabled", Bool).deprecated("DiscoveryServiceConfig"),
+        opt("endpoint", Text).deprecated("DiscoveryServiceConfig"),
+    ],
+);

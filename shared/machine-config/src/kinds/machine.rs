@@ -4,7 +4,7 @@ use super::cluster::CLUSTER;
 use super::machine_network::NETWORK;
 use super::shared::{CERTIFICATE, CERTIFICATE_AND_KEY, ENCRYPTION_KEY_NODE_ID};
 use crate::shape::Type::{
-    self, Argument, Bool, Bytes, DiskSize, Duration, Free, List, Map, Mode, Struct, Text, Url, Word,
+    self, Argument, Bool, Bytes, DiskSize, Duration, Free, List, Map, Mode, Pointer, Struct, Text, Url, Word,
 };
 use crate::shape::{Shape, must, opt, ptr};
 
@@ -13,7 +13,7 @@ pub(super) static CONFIG: Shape = Shape::new(
     &[
         must("version", Text),
         ptr("debug", Bool),
-        ptr("persist", Bool),
+        ptr("persist", Bool).deprecated("nothing: it is always on"),
         must("machine", Struct(&MACHINE)).optional(),
         must("cluster", Struct(&CLUSTER)).optional(),
     ],
@@ -25,30 +25,32 @@ pub(super) static MACHINE: Shape = Shape::new(
         must("type", Text),
         must("token", Text).secret(),
         ptr("ca", Struct(&CERTIFICATE_AND_KEY)),
-        opt("acceptedCAs", List(&Struct(&CERTIFICATE))),
+        opt("acceptedCAs", List(&Pointer(&Struct(&CERTIFICATE)))),
         must("certSANs", List(&Text)),
-        ptr("controlPlane", Struct(&MACHINE_CONTROL_PLANE)),
-        ptr("kubelet", Struct(&KUBELET)),
-        opt("pods", List(&Free)),
-        ptr("network", Struct(&NETWORK)),
-        opt("disks", List(&Struct(&MACHINE_DISK))),
-        ptr("install", Struct(&INSTALL)),
-        opt("files", List(&Struct(&MACHINE_FILE))),
-        opt("env", Map(&Text)),
-        ptr("time", Struct(&TIME)),
-        opt("sysctls", Map(&Text)),
-        opt("sysfs", Map(&Text)),
-        opt("registries", Struct(&REGISTRIES)),
-        ptr("systemDiskEncryption", Struct(&SYSTEM_DISK_ENCRYPTION)),
+        ptr("controlPlane", Struct(&MACHINE_CONTROL_PLANE))
+            .deprecated("KubeControllerManagerConfig and KubeSchedulerConfig"),
+        ptr("kubelet", Struct(&KUBELET)).deprecated("KubeletConfig"),
+        opt("pods", List(&Free)).deprecated("KubeStaticPodConfig"),
+        ptr("network", Struct(&NETWORK)).deprecated("the network documents, such as LinkConfig and HostnameConfig"),
+        opt("disks", List(&Pointer(&Struct(&MACHINE_DISK)))).deprecated("UserVolumeConfig"),
+        ptr("install", Struct(&INSTALL)).deprecated("UnattendedInstallConfig"),
+        opt("files", List(&Pointer(&Struct(&MACHINE_FILE)))).deprecated("EtcFileConfig and CRICustomizationConfig"),
+        opt("env", Map(&Text)).deprecated("EnvironmentConfig"),
+        ptr("time", Struct(&TIME)).deprecated("TimeSyncConfig"),
+        opt("sysctls", Map(&Text)).deprecated("SysctlConfig"),
+        opt("sysfs", Map(&Text)).deprecated("SysfsConfig"),
+        opt("registries", Struct(&REGISTRIES))
+            .deprecated("RegistryMirrorConfig, RegistryTLSConfig and RegistryAuthConfig"),
+        ptr("systemDiskEncryption", Struct(&SYSTEM_DISK_ENCRYPTION)).deprecated("VolumeConfig"),
         ptr("features", Struct(&FEATURES)),
-        ptr("udev", Struct(&UDEV)),
+        ptr("udev", Struct(&UDEV)).deprecated("UdevRulesConfig"),
         ptr("logging", Struct(&LOGGING)),
-        ptr("kernel", Struct(&KERNEL)),
-        opt("seccompProfiles", List(&Struct(&MACHINE_SECCOMP_PROFILE))).even_empty(),
-        opt("baseRuntimeSpecOverrides", Free),
-        opt("nodeLabels", Map(&Text)),
-        opt("nodeAnnotations", Map(&Text)),
-        opt("nodeTaints", Map(&Text)),
+        ptr("kernel", Struct(&KERNEL)).deprecated("KernelModuleConfig"),
+        opt("seccompProfiles", List(&Pointer(&Struct(&MACHINE_SECCOMP_PROFILE)))).even_empty(),
+        opt("baseRuntimeSpecOverrides", Free).deprecated("CRIBaseRuntimeSpecConfig"),
+        opt("nodeLabels", Map(&Text)).deprecated("KubeNodeConfig"),
+        opt("nodeAnnotations", Map(&Text)).deprecated("KubeNodeConfig"),
+        opt("nodeTaints", Map(&Text)).deprecated("KubeNodeConfig"),
     ],
 );
 
@@ -72,7 +74,10 @@ pub(super) static EXTRA_MOUNT: Shape = Shape::new(
 
 pub(super) static MACHINE_CONTROL_PLANE: Shape = Shape::new(
     "MachineControlPlaneConfig",
-    &[ptr("controllerManager", Struct(&MACHINE_CONTROLLER_MANAGER)), ptr("scheduler", Struct(&MACHINE_SCHEDULER))],
+    &[
+        ptr("controllerManager", Struct(&MACHINE_CONTROLLER_MANAGER)).deprecated("KubeControllerManagerConfig"),
+        ptr("scheduler", Struct(&MACHINE_SCHEDULER)).deprecated("KubeSchedulerConfig"),
+    ],
 );
 
 pub(super) static MACHINE_CONTROLLER_MANAGER: Shape =
@@ -83,17 +88,17 @@ pub(super) static MACHINE_SCHEDULER: Shape = Shape::new("MachineSchedulerConfig"
 pub(super) static KUBELET: Shape = Shape::new(
     "KubeletConfig",
     &[
-        opt("image", Text),
-        opt("clusterDNS", List(&Text)),
-        opt("extraArgs", Map(&Argument)),
-        opt("extraMounts", List(&Struct(&EXTRA_MOUNT))),
-        opt("extraConfig", Free),
+        opt("image", Text).deprecated("KubeletConfig"),
+        opt("clusterDNS", List(&Text)).deprecated("KubeletConfig"),
+        opt("extraArgs", Map(&Argument)).deprecated("KubeletConfig"),
+        opt("extraMounts", List(&Struct(&EXTRA_MOUNT))).deprecated("nothing: it is gone with the documents"),
+        opt("extraConfig", Free).deprecated("KubeletConfig"),
         opt("credentialProviderConfig", Free),
-        ptr("defaultRuntimeSeccompProfileEnabled", Bool),
-        ptr("registerWithFQDN", Bool),
-        ptr("nodeIP", Struct(&KUBELET_NODE_IP)),
-        ptr("skipNodeRegistration", Bool),
-        ptr("disableManifestsDirectory", Bool),
+        ptr("defaultRuntimeSeccompProfileEnabled", Bool).deprecated("KubeletConfig"),
+        ptr("registerWithFQDN", Bool).deprecated("KubeNodeConfig"),
+        ptr("nodeIP", Struct(&KUBELET_NODE_IP)).deprecated("KubeNodeConfig"),
+        ptr("skipNodeRegistration", Bool).deprecated("KubeNodeConfig"),
+        ptr("disableManifestsDirectory", Bool).deprecated("nothing: it is always on"),
     ],
 );
 
@@ -104,10 +109,10 @@ pub(super) static INSTALL: Shape = Shape::new(
     &[
         opt("disk", Text),
         ptr("diskSelector", Struct(&INSTALL_DISK_SELECTOR)),
-        opt("extraKernelArgs", List(&Text)),
+        opt("extraKernelArgs", List(&Text)).deprecated("an installer of the Image Factory"),
         opt("image", Text),
-        opt("extensions", List(&Struct(&INSTALL_EXTENSION))),
-        ptr("bootloader", Bool),
+        opt("extensions", List(&Struct(&INSTALL_EXTENSION))).deprecated("an installer of the Image Factory"),
+        ptr("bootloader", Bool).deprecated("nothing: it never had an effect"),
         must("wipe", Bool).optional(),
         ptr("legacyBIOSSupport", Bool),
         ptr("grubUseUKICmdline", Bool),
@@ -140,7 +145,7 @@ pub(super) static REGISTRIES: Shape = Shape::new(
 );
 
 pub(super) static MACHINE_DISK: Shape =
-    Shape::new("MachineDisk", &[opt("device", Text), opt("partitions", List(&Struct(&DISK_PARTITION)))]);
+    Shape::new("MachineDisk", &[opt("device", Text), opt("partitions", List(&Pointer(&Struct(&DISK_PARTITION))))]);
 
 pub(super) static DISK_PARTITION: Shape =
     Shape::new("DiskPartition", &[opt("size", DiskSize), opt("mountpoint", Text)]);
@@ -149,7 +154,7 @@ pub(super) static ENCRYPTION: Shape = Shape::new(
     "EncryptionConfig",
     &[
         must("provider", Text),
-        must("keys", List(&Struct(&ENCRYPTION_KEY))),
+        must("keys", List(&Pointer(&Struct(&ENCRYPTION_KEY)))),
         opt("cipher", Text),
         opt("keySize", Type::U64),
         opt("blockSize", Type::U64),
@@ -212,13 +217,13 @@ pub(super) static FEATURES: Shape = Shape::new(
     "FeaturesConfig",
     &[
         ptr("rbac", Bool),
-        ptr("stableHostname", Bool),
-        ptr("kubernetesTalosAPIAccess", Struct(&KUBERNETES_TALOS_API_ACCESS)),
+        ptr("stableHostname", Bool).deprecated("HostnameConfig"),
+        ptr("kubernetesTalosAPIAccess", Struct(&KUBERNETES_TALOS_API_ACCESS)).deprecated("KubeTalosAPIAccessConfig"),
         ptr("apidCheckExtKeyUsage", Bool),
         ptr("diskQuotaSupport", Bool),
-        ptr("kubePrism", Struct(&KUBE_PRISM)),
-        ptr("hostDNS", Struct(&HOST_DNS)),
-        ptr("imageCache", Struct(&IMAGE_CACHE)),
+        ptr("kubePrism", Struct(&KUBE_PRISM)).deprecated("KubePrismConfig"),
+        ptr("hostDNS", Struct(&HOST_DNS)).deprecated("ResolverConfig"),
+        ptr("imageCache", Struct(&IMAGE_CACHE)).deprecated("ImageCacheConfig"),
         opt("nodeAddressSortAlgorithm", Text),
     ],
 );
@@ -237,7 +242,7 @@ pub(super) static HOST_DNS: Shape = Shape::new(
     &[ptr("enabled", Bool), ptr("forwardKubeDNSToHost", Bool), ptr("resolveMemberNames", Bool)],
 );
 
-pub(super) static UDEV: Shape = Shape::new("UdevConfig", &[opt("rules", List(&Text))]);
+pub(super) static UDEV: Shape = Shape::new("UdevConfig", &[opt("rules", List(&Text)).deprecated("UdevRulesConfig")]);
 
 pub(super) static LOGGING: Shape =
     Shape::new("LoggingConfig", &[must("destinations", List(&Struct(&LOGGING_DESTINATION)))]);
@@ -247,7 +252,15 @@ pub(super) static LOGGING_DESTINATION: Shape = Shape::new(
     &[must("endpoint", Url).optional(), must("format", Text), opt("extraTags", Map(&Text))],
 );
 
-pub(super) static KERNEL: Shape = Shape::new("KernelConfig", &[opt("modules", List(&Struct(&KERNEL_MODULE)))]);
+pub(super) static KERNEL: Shape = Shape::new(
+    "KernelConfig",
+    &[opt("modules", List(&Pointer(&Struct(&KERNEL_MODULE)))).deprecated("KernelModuleConfig")],
+);
 
-pub(super) static KERNEL_MODULE: Shape =
-    Shape::new("KernelModuleConfig", &[must("name", Text), opt("parameters", List(&Text))]);
+pub(super) static KERNEL_MODULE: Shape = Shape::new(
+    "KernelModuleConfig",
+    &[
+        must("name", Text).deprecated("KernelModuleConfig"),
+        opt("parameters", List(&Text)).deprecated("KernelModuleConfig"),
+    ],
+);

@@ -1,18 +1,20 @@
 //! The legacy network section of a machine.
 
-use crate::shape::Type::{self, Bool, Duration, List, Struct, Text};
+use crate::shape::Type::{self, Bool, Duration, List, Pointer, Struct, Text};
 use crate::shape::{Shape, must, opt, ptr};
 
 pub(super) static NETWORK: Shape = Shape::new(
     "NetworkConfig",
     &[
-        opt("hostname", Text),
-        opt("interfaces", List(&Struct(&DEVICE))).by(&["interface", "deviceSelector"]),
-        opt("nameservers", List(&Text)),
-        opt("searchDomains", List(&Text)),
-        opt("extraHostEntries", List(&Struct(&EXTRA_HOST))),
-        ptr("kubespan", Struct(&NETWORK_KUBE_SPAN)),
-        ptr("disableSearchDomain", Bool),
+        opt("hostname", Text).deprecated("HostnameConfig"),
+        opt("interfaces", List(&Pointer(&Struct(&DEVICE))))
+            .by(&["interface", "deviceSelector"])
+            .deprecated("LinkConfig and the other network documents"),
+        opt("nameservers", List(&Text)).deprecated("ResolverConfig"),
+        opt("searchDomains", List(&Text)).deprecated("ResolverConfig"),
+        opt("extraHostEntries", List(&Pointer(&Struct(&EXTRA_HOST)))).deprecated("StaticHostConfig"),
+        ptr("kubespan", Struct(&NETWORK_KUBE_SPAN)).deprecated("KubeSpanConfig"),
+        ptr("disableSearchDomain", Bool).deprecated("ResolverConfig"),
     ],
 );
 
@@ -25,11 +27,11 @@ pub(super) static DEVICE: Shape = Shape::new(
         ptr("deviceSelector", Struct(&NETWORK_DEVICE_SELECTOR)),
         opt("addresses", List(&Text)),
         opt("cidr", Text),
-        opt("routes", List(&Struct(&ROUTE))),
+        opt("routes", List(&Pointer(&Struct(&ROUTE)))),
         ptr("bond", Struct(&BOND)),
         ptr("bridge", Struct(&BRIDGE)),
         ptr("bridgePort", Struct(&BRIDGE_PORT)),
-        opt("vlans", List(&Struct(&VLAN))).by(&["vlanId"]),
+        opt("vlans", List(&Pointer(&Struct(&VLAN)))).by(&["vlanId"]),
         opt("mtu", Type::INT),
         ptr("dhcp", Bool),
         ptr("ignore", Bool),
@@ -51,7 +53,7 @@ pub(super) static DEVICE_WIREGUARD: Shape = Shape::new(
         opt("privateKey", Text).secret(),
         opt("listenPort", Type::INT),
         opt("firewallMark", Type::INT),
-        opt("peers", List(&Struct(&DEVICE_WIREGUARD_PEER))),
+        opt("peers", List(&Pointer(&Struct(&DEVICE_WIREGUARD_PEER)))),
     ],
 );
 
@@ -124,7 +126,7 @@ pub(super) static VLAN: Shape = Shape::new(
     &[
         opt("addresses", List(&Text)),
         opt("cidr", Text),
-        must("routes", List(&Struct(&ROUTE))),
+        must("routes", List(&Pointer(&Struct(&ROUTE)))),
         ptr("dhcp", Bool),
         must("vlanId", Type::U16),
         opt("mtu", Type::U32),

@@ -122,9 +122,8 @@ fn type_name(value: &Value) -> &'static str {
 
 /// Merges items of the same key, appends the others.
 fn by_key(left: &mut Value, right: &Value, ty: &Type, keys: &[&str], path: &str) -> Result<(), Error> {
-    let (Value::List(old), Value::List(new), Type::List(Type::Struct(shape))) = (left, right, ty) else {
-        return Ok(());
-    };
+    let (Value::List(old), Value::List(new), Type::List(item_type)) = (left, right, ty) else { return Ok(()) };
+    let Type::Struct(shape) = item_type.behind() else { return Ok(()) };
     for (index, item) in new.iter().enumerate() {
         match old.iter_mut().find(|there| same(there, item, keys)) {
             Some(Value::Map(there)) => {

@@ -1,60 +1,263 @@
 //! What stands in a document must not stand in the legacy document as well.
 
-use super::is_set;
+use super::View;
 use crate::config::Config;
+use crate::kinds::LEGACY;
 
-/// Kind, path in the legacy document, and what is said about it.
-const CONFLICTS: &[(&str, &str, &str)] = &[
-    ("HostnameConfig", "machine.network.hostname", "static hostname is already set in v1alpha1 config"),
-    ("HostnameConfig", "machine.features.stableHostname", "stable hostname is already set in v1alpha1 config"),
-    ("ResolverConfig", "machine.network.nameservers", SET),
-    ("ResolverConfig", "machine.network.searchDomains", SET),
-    ("ResolverConfig", "machine.network.disableSearchDomain", SET),
-    ("TimeSyncConfig", "machine.time", SET),
-    ("KubeletConfig", "machine.kubelet", SET),
-    ("KubeNodeConfig", "machine.nodeLabels", SET),
-    ("KubeNodeConfig", "machine.nodeAnnotations", SET),
-    ("KubeNodeConfig", "machine.nodeTaints", SET),
-    ("KubeNodeConfig", "cluster.allowSchedulingOnControlPlanes", SET),
-    ("KubeNodeConfig", "cluster.allowSchedulingOnMasters", SET),
-    ("KubeClusterConfig", "cluster.clusterName", SET),
-    ("KubeClusterConfig", "cluster.controlPlane.endpoint", SET),
-    ("KubeNetworkConfig", "cluster.network", SET),
-    ("KubeFlannelCNIConfig", "cluster.network", SET),
-    ("KubeAPIServerConfig", "cluster.apiServer", SET),
-    ("KubeAPIServerConfig", "cluster.controlPlane.localAPIServerPort", SET),
-    ("KubeAPIServerCAConfig", "cluster.ca", SET),
-    ("KubeAggregatorCAConfig", "cluster.aggregatorCA", SET),
-    ("KubeServiceAccountConfig", "cluster.serviceAccount", SET),
-    ("KubeEtcdEncryptionConfig", "cluster.secretboxEncryptionSecret", SET),
-    ("KubeEtcdEncryptionConfig", "cluster.aescbcEncryptionSecret", SET),
-    ("KubeControllerManagerConfig", "cluster.controllerManager", SET),
-    ("KubeSchedulerConfig", "cluster.scheduler", SET),
-    ("KubeProxyConfig", "cluster.proxy", SET),
-    ("KubeCoreDNSConfig", "cluster.coreDNS", SET),
-    ("KubePrismConfig", "machine.features.kubePrism", SET),
-    ("DiscoveryServiceConfig", "cluster.discovery", SET),
-    ("DiscoveryIdentityConfig", "cluster.id", SET),
-    ("DiscoveryIdentityConfig", "cluster.secret", SET),
-    ("UnattendedInstallConfig", "machine.install", SET),
-    ("KubeSpanConfig", "machine.network.kubespan", SET),
-];
-
-/// Said with the path behind it.
-const SET: &str = "incompatible with v1alpha1 config";
-
-/// Every conflict.
-pub(super) fn found(config: &Config) -> Vec<String> {
-    let clash = |(kind, path, text): &(&str, &str, &str)| {
-        let parts: Vec<&str> = path.split('.').collect();
-        let both = config.find(kind).is_some() && is_set(config, &parts) && !is_off(config, &parts);
-        let place = if *text == SET { format!(" (.{path})") } else { String::new() };
-        both.then(|| format!("{kind}: {text}{place}"))
-    };
-    CONFLICTS.iter().filter_map(clash).collect()
+/// When a place of the legacy document counts as used.
+#[derive(Clone, Copy)]
+enum When {
+    /// Something is set there, be it empty.
+    Set,
+    /// Something other than nothing stands there.
+    NotEmpty,
+    /// A switch is on.
+    On,
 }
 
-/// A switch that is off sets nothing.
-fn is_off(config: &Config, path: &[&str]) -> bool {
-    config.legacy(path) == Some(&crate::value::Value::Bool(false))
+use When::{NotEmpty, On, Set};
+
+/// Kind, place in the legacy document, when it clashes, and Talos's words. The first of a kind that clashes is told.
+const CONFLICTS: &[(&str, &str, When, &str)] = &[
+    ("HostnameConfig", "machine.network.hostname", NotEmpty, "static hostname is already set in v1alpha1 config"),
+    ("HostnameConfig", "machine.features.stableHostname", On, "stable hostname is already set in v1alpha1 config"),
+    ("ResolverConfig", "machine.network.searchDomains", NotEmpty, ALREADY),
+    ("ResolverConfig", "machine.network.nameservers", NotEmpty, ALREADY),
+    ("ResolverConfig", "machine.network.disableSearchDomain", On, ALREADY),
+    ("ResolverConfig", "machine.features.hostDNS", Set, ALREADY),
+    (
+        "TimeSyncConfig",
+        "machine.time.disabled",
+        On,
+        "time sync cannot be disabled in both v1alpha1 and new-style configuration",
+    ),
+    (
+        "TimeSyncConfig",
+        "machine.time.servers",
+        NotEmpty,
+        "time servers cannot be specified in both v1alpha1 and new-style configuration",
+    ),
+    (
+        "TimeSyncConfig",
+        "machine.time.bootTimeout",
+        NotEmpty,
+        "boot timeout cannot be specified in both v1alpha1 and new-style configuration",
+    ),
+    (
+        "KubeSpanConfig",
+        "machine.network.kubespan",
+        Set,
+        "kubespan is already configured in v1alpha1 machine.network.kubespan",
+    ),
+    ("KubeletConfig", "machine.kubelet", Set, "kubelet config is already set in v1alpha1 config (.machine.kubelet)"),
+    (
+        "KubeCredentialProviderConfig",
+        "machine.kubelet",
+        Set,
+        "cannot use KubeCredentialProviderConfig with legacy kubelet configuration (.machine.kubelet)",
+    ),
+    ("KubeNodeConfig", "cluster.allowSchedulingOnControlPlanes", Set, ALREADY),
+    ("KubeNodeConfig", "cluster.allowSchedulingOnMasters", Set, ALREADY),
+    ("KubeNodeConfig", "machine.kubelet.skipNodeRegistration", Set, ALREADY),
+    ("KubeNodeConfig", "machine.kubelet.registerWithFQDN", Set, ALREADY),
+    ("KubeNodeConfig", "machine.kubelet.nodeIP", Set, ALREADY),
+    ("KubeNodeConfig", "machine.nodeLabels", Set, ALREADY),
+    ("KubeNodeConfig", "machine.nodeAnnotations", Set, ALREADY),
+    ("KubeNodeConfig", "machine.nodeTaints", Set, ALREADY),
+    (
+        "KubeClusterConfig",
+        "cluster.clusterName",
+        NotEmpty,
+        "cluster name is already set in the v1alpha1 config (.cluster.clusterName). Please remove it and use only the new KubeClusterConfig document to avoid conflicts",
+    ),
+    (
+        "KubeClusterConfig",
+        "cluster.controlPlane.endpoint",
+        Set,
+        "cluster endpoint is already set in the v1alpha1 config (.cluster.controlPlane.endpoint). Please remove it and use only the new KubeClusterConfig document to avoid conflicts",
+    ),
+    (
+        "KubeNetworkConfig",
+        "cluster.network",
+        Set,
+        "cluster network config is already set in the v1alpha1 config (.machine.cluster.network). Please remove it and use only the new KubeNetworkConfig document to avoid conflicts",
+    ),
+    (
+        "KubeFlannelCNIConfig",
+        "cluster.network",
+        Set,
+        "cluster network config in v1alpha1 config (.machine.cluster.network) can't be used with KubeFlannelCNIConfig document, please remove it to avoid conflicts",
+    ),
+    (
+        "KubeAPIServerConfig",
+        "cluster.apiServer",
+        Set,
+        "kube-apiserver config is already set in v1alpha1 config (.cluster.apiServer)",
+    ),
+    (
+        "KubeAPIServerConfig",
+        "cluster.controlPlane.localAPIServerPort",
+        NotEmpty,
+        "kube-apiserver API port is already set in v1alpha1 config (.cluster.controlPlane.localAPIServerPort)",
+    ),
+    ("KubeAPIServerCAConfig", "cluster.ca", Set, "kube-apiserver CA is already set in v1alpha1 config (.cluster.ca)"),
+    (
+        "KubeAggregatorCAConfig",
+        "cluster.aggregatorCA",
+        Set,
+        "kube-apiserver aggregator CA is already set in v1alpha1 config (.cluster.aggregatorCA), please remove it and use the new KubeAggregatorCAConfig document instead",
+    ),
+    (
+        "KubeServiceAccountConfig",
+        "cluster.serviceAccount",
+        Set,
+        "service account is already set in v1alpha1 config (.cluster.serviceAccount)",
+    ),
+    (
+        "KubeEtcdEncryptionConfig",
+        "cluster.secretboxEncryptionSecret",
+        NotEmpty,
+        "etcd encryption config is already set in v1alpha1 config",
+    ),
+    (
+        "KubeEtcdEncryptionConfig",
+        "cluster.aescbcEncryptionSecret",
+        NotEmpty,
+        "etcd encryption config is already set in v1alpha1 config",
+    ),
+    (
+        "KubeControllerManagerConfig",
+        "cluster.controllerManager",
+        Set,
+        "kube-controller-manager config is already set in v1alpha1 config (.cluster.controllerManager)",
+    ),
+    (
+        "KubeControllerManagerConfig",
+        "machine.controlPlane.controllerManager",
+        Set,
+        "kube-controller-manager config is already set in v1alpha1 config (.machine.controlplane.controllerManager)",
+    ),
+    (
+        "KubeSchedulerConfig",
+        "cluster.scheduler",
+        Set,
+        "kube-scheduler config is already set in v1alpha1 config (.cluster.scheduler)",
+    ),
+    (
+        "KubeSchedulerConfig",
+        "machine.controlPlane.scheduler",
+        Set,
+        "kube-scheduler config is already set in v1alpha1 config (.machine.controlplane.scheduler)",
+    ),
+    (
+        "KubeProxyConfig",
+        "cluster.proxy",
+        Set,
+        "cluster proxy config in v1alpha1 config (.machine.cluster.proxy) can't be used with KubeProxyConfig document, please remove it to avoid conflicts",
+    ),
+    (
+        "KubeCoreDNSConfig",
+        "cluster.coreDNS",
+        Set,
+        "CoreDNS config is already set in v1alpha1 config (.cluster.coreDNS)",
+    ),
+    (
+        "KubePrismConfig",
+        "machine.features.kubePrism",
+        Set,
+        "KubePrism config in v1alpha1 config (.machine.features.kubePrism) can't be used with KubePrismConfig document, please remove it to avoid conflicts",
+    ),
+    (
+        "KubeAdmissionControlConfig",
+        "cluster.apiServer.admissionControl",
+        NotEmpty,
+        "admission control plugin config is already set in v1alpha1 config",
+    ),
+    (
+        "KubeAuthorizerConfig",
+        "cluster.apiServer.admissionControl",
+        NotEmpty,
+        "admission control plugin config is already set in v1alpha1 config",
+    ),
+    (
+        "KubeAuditPolicyConfig",
+        "cluster.apiServer.auditPolicy",
+        NotEmpty,
+        "audit policy config is already set in v1alpha1 config",
+    ),
+    ("KubeTalosAPIAccessConfig", "machine.features.kubernetesTalosAPIAccess", Set, ALREADY),
+    (
+        "DiscoveryServiceConfig",
+        "cluster.discovery",
+        Set,
+        "discovery service is already configured in .cluster.discovery of the v1alpha1 config",
+    ),
+    (
+        "DiscoveryIdentityConfig",
+        "cluster.id",
+        NotEmpty,
+        "cluster identity is already configured in .cluster.id/.cluster.secret of the v1alpha1 config",
+    ),
+    (
+        "DiscoveryIdentityConfig",
+        "cluster.secret",
+        NotEmpty,
+        "cluster identity is already configured in .cluster.id/.cluster.secret of the v1alpha1 config",
+    ),
+    (
+        "UnattendedInstallConfig",
+        "machine.install",
+        Set,
+        "UnattendedInstallConfig config is incompatible with v1alpha1 config (.machine.install)",
+    ),
+    (
+        "CRIBaseRuntimeSpecConfig",
+        "machine.baseRuntimeSpecOverrides",
+        Set,
+        "base runtime spec overrides are already set in v1alpha1 config",
+    ),
+    ("ImageCacheConfig", "machine.features.imageCache", Set, "image cache config is already set in v1alpha1 config"),
+];
+
+/// Said with the place before it.
+const ALREADY: &str = "is already set in v1alpha1 config";
+
+/// Every conflict, by document.
+pub(super) fn found(config: &Config) -> Vec<String> {
+    let legacy = config.find(LEGACY.name).map_or(View::Nothing, View::Fields);
+    let documents = config.documents().iter().filter(|document| !document.kind.is_legacy());
+    let clashes = documents.flat_map(|document| {
+        let (kind, fields) = (document.kind.name, super::view(document));
+        table(kind, fields, legacy).or_else(|| encryption(kind, fields, legacy))
+    });
+    clashes.collect()
+}
+
+fn table(kind: &str, fields: View<'_>, legacy: View<'_>) -> Option<String> {
+    let clashes = |(of, path, when, _): &&(&str, &str, When, &str)| {
+        let place = legacy.at(path);
+        let used = match when {
+            Set => place.is_set(),
+            NotEmpty => !place.is_zero(),
+            On => place.is_on(),
+        };
+        // A resolver document without host DNS leaves that to the legacy document.
+        *of == kind && used && (*path != "machine.features.hostDNS" || fields.at("hostDNS").is_set())
+    };
+    let (_, path, _, text) = CONFLICTS.iter().find(clashes)?;
+    let place = if *text == ALREADY { format!(".{path} ") } else { String::new() };
+    Some(format!("{kind}: {place}{text}"))
+}
+
+/// The two volumes whose encryption the legacy document knows.
+fn encryption(kind: &str, fields: View<'_>, legacy: View<'_>) -> Option<String> {
+    let name = fields.at("name").text();
+    let legacy = match (kind, name) {
+        ("VolumeConfig", "STATE") => legacy.at("machine.systemDiskEncryption.state"),
+        ("VolumeConfig", "EPHEMERAL") => legacy.at("machine.systemDiskEncryption.ephemeral"),
+        _ => return None,
+    };
+    let both = legacy.is_set() && !fields.at("encryption").is_zero();
+    let text = format!("system disk encryption for {name:?} is configured in both v1alpha1.Config and VolumeConfig");
+    both.then(|| format!("{kind}/{name}: {text}"))
 }

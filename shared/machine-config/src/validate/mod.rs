@@ -1,11 +1,17 @@
-//! What Talos itself would refuse of a config that reads well: rules as tables, with Talos's words where they are known.
+//! What Talos itself would refuse of a config that reads well: rules as tables, in Talos's own words.
 
 mod conflicts;
-mod container;
+mod documents;
 mod legacy;
+mod view;
+mod whole;
+mod words;
 
-use crate::config::Config;
-use crate::value::{Map, Value};
+use view::View;
+
+use crate::config::{Config, Document};
+use crate::contract::Contract;
+use crate::kinds::LEGACY;
 
 /// How the machine boots, which decides what its config must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,16 +22,23 @@ pub enum Mode {
     Cloud,
     /// In a container, for tests.
     Container,
+    /// In memory, under Omni's bare-metal provider.
+    MetalAgent,
 }
 
 impl Mode {
     /// The mode of talosctl's word.
     pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "metal" => Some(Self::Metal),
-            "cloud" => Some(Self::Cloud),
-            "container" => Some(Self::Container),
-            _ => None,
+        [Self::Metal, Self::Cloud, Self::Container, Self::MetalAgent].into_iter().find(|mode| mode.as_str() == word)
+    }
+
+    /// talosctl's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Metal => "metal",
+            Self::Cloud => "cloud",
+            Self::Container => "container",
+            Self::MetalAgent => "metal-agent",
         }
     }
 }
@@ -37,47 +50,94 @@ pub struct Report {
     pub errors: Vec<String>,
     /// What it takes, but not gladly.
     pub warnings: Vec<String>,
+    /// How many of the warnings are about the legacy document: those that `--strict` turns into errors.
+    legacy_warnings: usize,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    config: &'a Config,
+    mode: Mode,
+    contract: Contract,
 }
 
 /// A rule: looks at the config, and says what is wrong.
-type Rule = fn(&Config, Mode, &mut Report);
+type Rule = fn(Case<'_>, &mut Report);
 
-/// Validates a config.
-pub fn validate(config: &Config, mode: Mode) -> Report {
+/// Validates a config by the rules of a Talos minor, in the order in which Talos does.
+///
+/// The legacy document comes first, then each other document, then what stands in both, then the config as a whole.
+pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
+    let case = Case { config, mode, contract };
     let mut report = Report::default();
-    for rule in legacy::RULES.iter().chain(container::RULES) {
-        rule(config, mode, &mut report);
+    if config.find(LEGACY.name).is_some() {
+        legacy::check(case, &mut report);
     }
+    report.legacy_warnings = report.warnings.len();
+    newer_kinds(case, &mut report);
+    config.documents().iter().filter(|document| !document.kind.is_legacy()).for_each(|document| {
+        documents::check(document, &mut report);
+    });
     report.errors.extend(conflicts::found(config));
+    whole::check(case, &mut report);
     report
+}
+
+/// The oldest Talos minor, from the newest stable one on, that knows every document of a config.
+pub fn contract_of(config: &Config) -> Contract {
+    let needed = config.documents().iter().map(|document| document.kind.since).max().unwrap_or(0);
+    Contract::all()
+        .find(|contract| *contract >= Contract::STABLE && contract.minor() >= needed)
+        .unwrap_or(Contract::STABLE)
+}
+
+/// An older Talos can't load kinds that it doesn't know, so the whole config would fail.
+fn newer_kinds(case: Case<'_>, report: &mut Report) {
+    for document in case.config.documents().iter().filter(|document| document.kind.since > case.contract.minor()) {
+        let (since, contract) = (document.kind.since, case.contract);
+        report.error(format!("{}: Talos knows this kind from v1.{since} on, not in {contract}", document.identity()));
+    }
 }
 
 impl Report {
     fn error(&mut self, text: impl Into<String>) {
         self.errors.push(text.into());
     }
-}
 
-/// Whether something stands at a path of the legacy document.
-fn is_set(config: &Config, path: &[&str]) -> bool {
-    match config.legacy(path) {
-        None | Some(Value::Null) => false,
-        Some(Value::Text(text)) => !text.is_empty(),
-        Some(Value::List(items)) => !items.is_empty(),
-        Some(Value::Map(_) | Value::Bool(_) | Value::Number(_)) => true,
+    fn warn(&mut self, text: impl Into<String>) {
+        self.warnings.push(text.into());
+    }
+
+    /// Takes the legacy document's warnings for errors, as talosctl's `--strict` does.
+    pub fn strict(mut self) -> Self {
+        let warnings = self.warnings.drain(..self.legacy_warnings);
+        self.errors.extend(warnings.map(|warning| format!("warning: {warning}")));
+        self.legacy_warnings = 0;
+        self
     }
 }
 
-/// The texts of a list in the legacy document.
-fn texts<'a>(config: &'a Config, path: &[&str]) -> Vec<&'a str> {
-    let items = config.legacy(path).and_then(Value::as_list).unwrap_or_default();
-    items.iter().filter_map(Value::as_text).collect()
+impl<'a> Case<'a> {
+    /// The legacy document, at a path.
+    fn legacy(self, path: &str) -> View<'a> {
+        self.config.find(LEGACY.name).map_or(View::Nothing, View::Fields).at(path)
+    }
+
+    /// A document of a kind without name.
+    fn document(self, kind: &str) -> View<'a> {
+        self.config.find(kind).map_or(View::Nothing, View::Fields)
+    }
+
+    /// Whether the rules are those before Talos 1.14, which still took the legacy document for the whole.
+    fn is_older(self) -> bool {
+        !self.contract.has(crate::contract::Gate::Documents)
+    }
 }
 
-/// The pairs of a map of texts in the legacy document.
-fn pairs<'a>(config: &'a Config, path: &[&str]) -> Vec<(&'a str, &'a str)> {
-    let map = config.legacy(path).and_then(Value::as_map);
-    map.into_iter().flat_map(Map::iter).filter_map(|(key, value)| Some((key, value.as_text()?))).collect()
+/// A document as rules see it.
+fn view(document: &Document) -> View<'_> {
+    View::Fields(&document.fields)
 }
 
 #[cfg(test)]

@@ -1,0 +1,157 @@
+//! Links: real ones, and those that are made of others.
+
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+use super::name;
+use crate::validate::words::{nanoseconds, wireguard_key};
+use crate::validate::{Report, View};
+
+/// What every link has: a name, addresses, routes.
+pub(super) fn named(fields: View<'_>, report: &mut Report) {
+    super::required(fields, "name", "name must be specified", report);
+    common(fields, report);
+}
+
+fn common(fields: View<'_>, report: &mut Report) {
+    for (index, address) in fields.at("addresses").items().enumerate() {
+        match address.at("address").text().parse::<IpNet>() {
+            Err(_) => report.error(format!("address {index} must be specified")),
+            Ok(network) if network.addr().is_unspecified() => {
+                report.error(format!("address {index} must be a valid IP address"));
+            }
+            Ok(_) => {}
+        }
+    }
+    for (index, route) in fields.at("routes").items().enumerate() {
+        let destination = route.at("destination").text().parse::<IpNet>();
+        if destination.is_ok_and(|network| network.addr().is_unspecified()) {
+            report.error(format!("route {index} destination must be a valid IP prefix"));
+        }
+        for key in ["gateway", "source"] {
+            if route.at(key).text().parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+                report.error(format!("route {index} {key} must be a valid IP address"));
+            }
+        }
+    }
+}
+
+pub(super) fn bond(fields: View<'_>, report: &mut Report) {
+    super::required(fields, "name", "name must be specified", report);
+    let links = fields.at("links").texts();
+    if links.len() == 0 {
+        report.error("at least one link must be specified");
+    }
+    let mode = fields.at("bondMode");
+    if !mode.is_set() {
+        report.error("bond mode must be specified");
+    } else if mode.text() == "802.3ad" {
+        for key in ["miimon", "updelay", "downdelay"].iter().filter(|key| !fields.at(key).is_set()) {
+            report.warn(format!("{key} was not specified for 802.3ad bond"));
+        }
+    }
+    primary(fields, links, report);
+    common(fields, report);
+}
+
+fn primary<'a>(fields: View<'a>, mut links: impl Iterator<Item = &'a str>, report: &mut Report) {
+    let (primary, mode) = (fields.at("primary"), fields.at("bondMode"));
+    let used = matches!(mode.text(), "active-backup" | "balance-tlb" | "balance-alb");
+    if !primary.is_set() {
+        if fields.at("primaryReselect").is_set() && used {
+            report.warn("primaryReselect has no effect unless primary is specified");
+        }
+        return;
+    }
+    let primary = primary.text();
+    if primary.is_empty() {
+        report.error("primary link name can't be empty");
+    } else if !links.any(|link| link == primary) {
+        report.error(format!("primary link {primary:?} is not in the list of bonded links"));
+    }
+    if mode.is_set() && !used {
+        report.error(format!("primary link is not supported in {:?} bond mode", mode.text()));
+    }
+}
+
+pub(super) fn vlan(fields: View<'_>, report: &mut Report) {
+    super::required(fields, "name", "name must be specified", report);
+    if !(1..=4094).contains(&fields.at("vlanID").number()) {
+        report.error("vlanID must be specified and between 1 and 4094");
+    }
+    super::required(fields, "parent", "parent must be specified", report);
+    common(fields, report);
+}
+
+pub(super) fn vrf(fields: View<'_>, report: &mut Report) {
+    super::required(fields, "name", "name must be specified", report);
+    let table = fields.at("table").text();
+    if matches!(table, "" | "unspec" | "local" | "main" | "default") {
+        let table = if table.is_empty() { "unspec" } else { table };
+        report.error(format!("cannot create vrf with reserved table {table}"));
+    }
+    common(fields, report);
+}
+
+pub(super) fn veth(fields: View<'_>, report: &mut Report) {
+    let peer = fields.at("peer");
+    report.errors.extend(link_name("name", name(fields)));
+    report.errors.extend(link_name("peer name", name(peer)));
+    if !name(fields).is_empty() && name(fields) == name(peer) {
+        report.error("name and peer name must be different");
+    }
+    common(fields, report);
+    common(peer, report);
+}
+
+/// What the kernel takes for a link's name.
+fn link_name(what: &str, name: &str) -> Option<String> {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    match name {
+        "" => Some(format!("{what} must be specified")),
+        _ if name.len() > 15 => Some(format!("{what} must not exceed 15 bytes")),
+        "." | ".." => Some(format!("{what} must not be {name:?}")),
+        _ if name.contains(['/', ':']) => Some(format!("{what} must not contain '/' or ':'")),
+        _ if name.contains(odd) => Some(format!("{what} must not contain whitespace or non-printable characters")),
+        _ => None,
+    }
+}
+
+pub(super) fn wireguard(fields: View<'_>, report: &mut Report) {
+    super::required(fields, "name", "name must be specified", report);
+    let key = fields.at("privateKey").text();
+    if key.is_empty() {
+        report.error("wireguard private key must be specified");
+    } else if let Some(why) = wireguard_key(key) {
+        report.error(format!("wireguard private key is invalid: {why}"));
+    }
+    if !(0..=65535).contains(&fields.at("listenPort").number()) {
+        report.error("wireguard listen port must be between 0 and 65535");
+    }
+    for (index, peer) in fields.at("peers").items().enumerate() {
+        let place = format!("(peer index {index})");
+        let (public, shared) = (peer.at("publicKey").text(), peer.at("presharedKey").text());
+        if public.is_empty() {
+            report.error(format!("wireguard peer public key must be specified {place}"));
+        } else if let Some(why) = wireguard_key(public) {
+            report.error(format!("wireguard peer public key is invalid {place}: {why}"));
+        }
+        if let Some(why) = Some(shared).filter(|key| !key.is_empty()).and_then(wireguard_key) {
+            report.error(format!("wireguard peer preshared key is invalid {place}: {why}"));
+        }
+        if nanoseconds(peer.at("persistentKeepaliveInterval")) < 0 {
+            report.error(format!("wireguard peer persistent keepalive interval cannot be negative {place}"));
+        }
+    }
+    common(fields, report);
+}
+
+pub(super) fn alias(fields: View<'_>, report: &mut Report) {
+    super::required(fields, "name", "name must be specified", report);
+    if let Some((prefix, suffix)) = name(fields).split_once('%')
+        && (suffix != "d" || prefix.is_empty())
+    {
+        report.error(format!("name {:?} contains an invalid format verb, use %d suffix", name(fields)));
+    }
+    super::required(fields, "selector.match", "link selector is required", report);
+}

@@ -1,0 +1,287 @@
+//! The network besides links: names, addresses to share, rules, probes.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+
+use super::{name, required};
+use crate::validate::words::{is_subnet, listed, nanoseconds, url};
+use crate::validate::{Report, View};
+
+pub(super) fn hostname(fields: View<'_>, report: &mut Report) {
+    let (auto, hostname) = (fields.at("auto"), fields.at("hostname").text());
+    if !auto.is_set() && hostname.is_empty() {
+        report.error("either 'auto' or 'hostname' must be set");
+    }
+    if hostname.is_empty() {
+        return;
+    }
+    if !matches!(auto.text(), "" | "off") {
+        report.error("'auto' and 'hostname' cannot be set at the same time");
+    }
+    if hostname.len() > 253 {
+        report.error(format!("fqdn is too long: {}", hostname.len()));
+    }
+    let first = hostname.split('.').next().unwrap_or_default();
+    if first.is_empty() || first.len() > 63 {
+        report.error(format!("invalid hostname {first:?}"));
+    }
+}
+
+pub(super) fn vip(fields: View<'_>, report: &mut Report) {
+    match name(fields) {
+        "" => report.error("name must be specified"),
+        name if name.parse::<IpAddr>().is_err() => {
+            report.error(format!("name must be a valid IP address: ParseAddr({name:?}): unable to parse IP"));
+        }
+        _ => {}
+    }
+    required(fields, "link", "link must be specified", report);
+}
+
+pub(super) fn hcloud_vip(fields: View<'_>, report: &mut Report) {
+    vip(fields, report);
+    required(fields, "apiToken", "apiToken must be specified", report);
+}
+
+pub(super) fn dhcp(fields: View<'_>, report: &mut Report) {
+    required(fields, "name", "name must be specified", report);
+    let by_duid = fields.at("clientIdentifier").text() == "duid";
+    let raw = !fields.at("duidRaw").text().is_empty();
+    if raw && !by_duid {
+        report.error("duidRaw can only be set if clientIdentifier is 'duid'");
+    }
+    if by_duid && !raw {
+        report.error("duidRaw must be set if clientIdentifier is 'duid'");
+    }
+}
+
+pub(super) fn resolver(fields: View<'_>, report: &mut Report) {
+    let dns = fields.at("hostDNS");
+    for key in ["forwardKubeDNSToHost", "resolveMemberNames"] {
+        if dns.at(key).is_on() && !dns.at("enabled").is_on() {
+            report.error(format!("hostDNS.{key} cannot be enabled when hostDNS.enabled is false"));
+        }
+    }
+    let servers = fields.at("nameservers").items();
+    for (index, server) in servers.clone().enumerate() {
+        let (protocol, tls) = (server.at("protocol").text(), server.at("tlsServerName").text());
+        match protocol {
+            "DoT" | "DoH" if tls.is_empty() => {
+                report.error(format!("tlsServerName must be set when protocol is {protocol}: entry {index}"));
+            }
+            "" | "Do53" if !tls.is_empty() => {
+                report.error(format!("tlsServerName must be empty when protocol is Do53: entry {index}"));
+            }
+            _ => {}
+        }
+        if server.at("address").text().is_empty() {
+            report.error(format!("nameserver address must be a valid IP: entry {index}"));
+        }
+    }
+    let encrypted = |server: View<'_>| matches!(server.at("protocol").text(), "DoT" | "DoH");
+    if servers.len() > 0 && servers.clone().all(encrypted) {
+        report.warn(
+            "all configured nameservers use encrypted DNS (DoT or DoH): validating certificates requires a correct \
+             system clock, so boot may stall when NTP servers are configured by hostname; consider keeping at least \
+             one plain-DNS fallback or configuring NTP servers by IP address",
+        );
+    }
+}
+
+pub(super) fn time(fields: View<'_>, report: &mut Report) {
+    if nanoseconds(fields.at("bootTimeout")) < 0 {
+        report.error("bootTimeout cannot be negative");
+    }
+    if fields.at("ntp").is_set() && fields.at("ptp").is_set() {
+        report.error("only one of ntp or ptp configuration can be specified");
+    }
+    if fields.at("ntp.useNTS").is_on() {
+        for server in fields.at("ntp.servers").texts().filter(|server| server.parse::<IpAddr>().is_ok()) {
+            report.error(format!("NTS requires hostnames, not IP addresses: {server:?}"));
+        }
+    }
+}
+
+pub(super) fn kubespan(fields: View<'_>, report: &mut Report) {
+    let mtu = fields.at("mtu");
+    if mtu.is_set() && mtu.number() < 1280 {
+        report.error("kubespan link MTU must be at least 1280");
+    }
+    for text in fields.at("filters.endpoints").texts().filter(|text| !is_subnet(text)) {
+        report.error(format!("KubeSpan endpoint filter is not valid: {:?}", text.trim_start_matches('!')));
+    }
+}
+
+pub(super) fn blackhole(fields: View<'_>, report: &mut Report) {
+    required(fields, "name", "name must be specified", report);
+    if name(fields).parse::<IpNet>().is_err() {
+        let why = format!("netip.ParsePrefix({:?}): no '/'", name(fields));
+        report.error(format!("name must be a valid address prefix: {why}"));
+    }
+}
+
+pub(super) fn static_host(fields: View<'_>, report: &mut Report) {
+    required(fields, "name", "name is required", report);
+    if name(fields).parse::<IpAddr>().is_err() {
+        report.error("name must be a valid IP address");
+    }
+    if fields.at("hostnames").items().len() == 0 {
+        report.error("at least one hostname is required");
+    }
+}
+
+/// Priorities of rules that the kernel and KubeSpan use.
+const RESERVED_PRIORITIES: [&str; 4] = ["0", "32500", "32766", "32767"];
+
+pub(super) fn routing_rule(fields: View<'_>, report: &mut Report) {
+    required(fields, "name", "name must be specified", report);
+    if name(fields).parse::<u32>().is_err() {
+        let why = format!("strconv.ParseUint: parsing {:?}: invalid syntax", name(fields));
+        report.error(format!("invalid name: must be priority parsable unsigned integer: {why}"));
+    }
+    if RESERVED_PRIORITIES.contains(&name(fields)) {
+        let reserved = listed(RESERVED_PRIORITIES);
+        report.error(format!("priority must be between 1 and 32765 (excluding reserved priorities {reserved})"));
+    }
+    let (table, action) = (fields.at("table").text(), fields.at("action").text());
+    if matches!(table, "" | "unspec") && matches!(action, "" | "unicast") {
+        report.error("either table or a non-unicast action must be specified");
+    }
+    if fields.at("fwMask").number() != 0 && fields.at("fwMark").number() == 0 {
+        report.error("fwMask requires fwMark to be set");
+    }
+}
+
+pub(super) fn rule(fields: View<'_>, report: &mut Report) {
+    required(fields, "name", "name is required", report);
+    let ports = fields.at("portSelector.ports").texts();
+    if ports.len() == 0 {
+        report.error("portSelector.ports is required");
+    }
+    let bounds = |text: &str| {
+        let (low, high) = text.split_once('-').unwrap_or((text, text));
+        Some((low.parse::<u16>().ok()?, high.parse::<u16>().ok()?))
+    };
+    let ranges: Vec<_> = ports.filter_map(bounds).collect();
+    let shown = |(low, high): (u16, u16)| if low == high { low.to_string() } else { format!("{low}-{high}") };
+    for (index, range) in ranges.iter().enumerate() {
+        if let Some(other) = ranges[..index].iter().find(|other| other.0 <= range.1 && range.0 <= other.1) {
+            report.error(format!("invalid port range: {}, overlaps with {}", shown(*range), shown(*other)));
+        }
+    }
+    for _ in fields.at("ingress").items().filter(|entry| entry.at("subnet").text().is_empty()) {
+        report.error("invalid subnet: invalid Prefix");
+    }
+}
+
+/// What both kinds of probes have.
+fn probe(fields: View<'_>, report: &mut Report) {
+    let interval = fields.at("interval");
+    if nanoseconds(interval) < 0 {
+        report.error(format!("probe interval cannot be negative: {}", interval.text()));
+    }
+    let threshold = fields.at("failureThreshold").number();
+    if threshold < 0 {
+        report.error(format!("probe failure threshold cannot be negative: {threshold}"));
+    }
+    required(fields, "name", "probe name is required", report);
+}
+
+fn timeout(kind: &str, fields: View<'_>, report: &mut Report) {
+    let timeout = fields.at("timeout");
+    if nanoseconds(timeout) < 0 {
+        report.error(format!("{kind} probe timeout cannot be negative: {}", timeout.text()));
+    }
+}
+
+pub(super) fn tcp_probe(fields: View<'_>, report: &mut Report) {
+    probe(fields, report);
+    required(fields, "endpoint", "TCP probe endpoint is required", report);
+    timeout("TCP", fields, report);
+}
+
+pub(super) fn http_probe(fields: View<'_>, report: &mut Report) {
+    probe(fields, report);
+    let text = fields.at("url").text();
+    let parts = url(text);
+    if text.is_empty() {
+        report.error("HTTP probe URL is required");
+    } else if !matches!(parts.scheme, "http" | "https") {
+        report.error(format!("HTTP probe URL scheme must be http or https, got {:?}", parts.scheme));
+    } else if parts.host.is_empty() {
+        report.error("HTTP probe URL must be an absolute http or https URL with a non-empty host");
+    }
+    timeout("HTTP", fields, report);
+}
+
+pub(super) fn bgp(fields: View<'_>, report: &mut Report) {
+    required(fields, "name", "name must be specified", report);
+    if fields.at("localASN").number() == 0 {
+        report.error("localASN must be specified");
+    }
+    let router = fields.at("routerID").text();
+    if !router.is_empty() && router.parse::<Ipv4Addr>().is_err() {
+        report.error("routerID must be an IPv4 address");
+    }
+    let neighbors = fields.at("neighbors").items();
+    if neighbors.len() == 0 {
+        report.warn("BGPInstanceConfig has no neighbors configured");
+    }
+    let mut seen = HashSet::new();
+    for (index, neighbor) in neighbors.enumerate() {
+        let (address, link) = (neighbor.at("address").text(), neighbor.at("link").text());
+        if address.is_empty() == link.is_empty() {
+            report.error(format!("neighbor[{index}]: exactly one of address or link must be set"));
+        } else if !seen.insert((address, link)) {
+            report.error(format!("neighbor[{index}]: duplicate neighbor {:?}", format!("{address}{link}")));
+        }
+        neighbor_timers(index, neighbor, fields.at("vrf").text(), report);
+    }
+    import_routes(name(fields), fields.at("importRoutes"), report);
+}
+
+fn neighbor_timers(index: usize, neighbor: View<'_>, vrf: &str, report: &mut Report) {
+    if nanoseconds(neighbor.at("holdTime")) < 0 {
+        report.error(format!("neighbor[{index}]: holdTime must not be negative"));
+    }
+    let bfd = neighbor.at("bfd");
+    if bfd.is_set() && !vrf.is_empty() {
+        report.error(format!("neighbor[{index}]: bfd is not supported for VRF-bound BGP instances"));
+    }
+    for key in ["transmitInterval", "receiveInterval"] {
+        if nanoseconds(bfd.at(key)) < 0 {
+            report.error(format!("neighbor[{index}]: bfd.{key} must not be negative"));
+        }
+    }
+}
+
+fn import_routes(name: &str, routes: View<'_>, report: &mut Report) {
+    let mut seen = HashSet::new();
+    for (index, route) in routes.items().enumerate() {
+        let place = format!("importRoutes[{index}]");
+        let source = route.at("bgpInstance").text();
+        if source.is_empty() {
+            report.error(format!("{place}: bgpInstance must be specified"));
+        } else if source == name {
+            report.error(format!("{place}: cannot import from the same BGP instance {source:?}"));
+        } else if !seen.insert(source) {
+            report.error(format!("{place}: duplicate source BGP instance {source:?}"));
+        }
+        let prefixes: Vec<IpNet> = route.at("prefixes").texts().filter_map(|text| text.parse().ok()).collect();
+        if prefixes.is_empty() {
+            report.error(format!("{place}: at least one prefix must be specified"));
+        }
+        for (i, prefix) in prefixes.iter().enumerate() {
+            let place = format!("{place}.prefixes[{i}]");
+            if prefix.trunc() != *prefix {
+                report.error(format!("{place}: prefix {prefix} must be masked"));
+            }
+            let overlaps = |other: &&IpNet| other.contains(&prefix.network()) || prefix.contains(&other.network());
+            if let Some((j, other)) = prefixes[..i].iter().enumerate().find(|(_, other)| overlaps(other)) {
+                report.error(format!("{place}: prefix {prefix} overlaps prefixes[{j}] {other}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The cluster section.
+
+use super::is_control_plane;
+use crate::validate::words::{endpoint, is_dns_name, is_subnet, url};
+use crate::validate::{Case, Report, View};
+
+pub(super) fn cluster(case: Case<'_>, report: &mut Report) {
+    let cluster = case.legacy("cluster");
+    if !cluster.is_set() {
+        report.error("cluster instructions are required");
+        return;
+    }
+    if !control_plane(case, cluster, report) {
+        return;
+    }
+    let domain = cluster.at("network.dnsDomain").text();
+    if !domain.is_empty() && !is_dns_name(domain) {
+        report.error(format!("{domain:?} is not a valid DNS name"));
+    }
+    cloud_provider(cluster.at("externalCloudProvider"), report);
+    etcd(case, cluster.at("etcd"), report);
+    if !is_control_plane(case) && !cluster.at("ca.key").text().is_empty() {
+        report.error("cluster CA key is not allowed on non-controlplane nodes (.cluster.ca)");
+    }
+    inline_manifests(cluster, report);
+    discovery(cluster, report);
+    for (section, name) in
+        [("apiServer", "apiserver"), ("controllerManager", "controller-manager"), ("scheduler", "scheduler")]
+    {
+        if let Some(why) = resources(cluster.at(section).at("resources")) {
+            report.error(format!("{name} resource validation failed: {why}"));
+        }
+    }
+}
+
+/// Whether the rest is looked at: without an endpoint, Talos stops here.
+fn control_plane(case: Case<'_>, cluster: View<'_>, report: &mut Report) -> bool {
+    let section = cluster.at("controlPlane");
+    if !section.is_set() && !case.is_older() {
+        return true;
+    }
+    let url = section.at("endpoint");
+    if !url.is_set() {
+        report.error("cluster controlplane endpoint is required");
+        return false;
+    }
+    if let Some(why) = endpoint(url.text()) {
+        report.error(format!("invalid controlplane endpoint: {why}"));
+    }
+    true
+}
+
+fn cloud_provider(section: View<'_>, report: &mut Report) {
+    let manifests = section.at("manifests").texts();
+    if !section.at("enabled").is_on() {
+        if manifests.len() > 0 {
+            report.error("external cloud provider is disabled, but manifests are provided");
+        }
+        return;
+    }
+    for text in manifests {
+        if let Some(why) = endpoint(text) {
+            report.error(format!("invalid external cloud provider manifest url {text:?}: {why}"));
+        }
+    }
+}
+
+fn etcd(case: Case<'_>, etcd: View<'_>, report: &mut Report) {
+    if !etcd.is_set() {
+        return;
+    }
+    if !is_control_plane(case) {
+        report.error("etcd config is only allowed on control plane machines");
+        return;
+    }
+    if !etcd.at("ca").is_set() {
+        report.error("key/cert combination should not be empty");
+    }
+    let advertised = etcd.at("advertisedSubnets").texts();
+    let subnet = etcd.at("subnet").text();
+    if !subnet.is_empty() && advertised.len() > 0 {
+        report.error("etcd subnet can't be set when advertised subnets are set");
+    }
+    let single = Some(subnet).filter(|subnet| !subnet.is_empty() && advertised.len() == 0);
+    let listen = etcd.at("listenSubnets").texts().map(|text| ("listen", text));
+    let all = advertised.chain(single).map(|text| ("advertised", text)).chain(listen);
+    for (what, text) in all.filter(|(_, text)| !is_subnet(text)) {
+        report.error(format!("etcd {what} subnet is not valid: {:?}", text.trim_start_matches('!')));
+    }
+}
+
+fn inline_manifests(cluster: View<'_>, report: &mut Report) {
+    let mut seen = std::collections::HashSet::new();
+    for manifest in cluster.at("inlineManifests").items() {
+        let name = manifest.at("name").text();
+        if name.trim().is_empty() {
+            report.error("inline manifest name can't be empty");
+        }
+        if !seen.insert(name) {
+            report.error(format!("inline manifest name {name:?} is duplicate"));
+        }
+    }
+}
+
+/// Where members find each other, unless the config says otherwise.
+const DISCOVERY: &str = "https://discovery.talos.dev/";
+
+fn discovery(cluster: View<'_>, report: &mut Report) {
+    let discovery = cluster.at("discovery");
+    let service = discovery.at("registries.service");
+    if !discovery.at("enabled").is_on() || service.at("disabled").is_on() {
+        return;
+    }
+    let text = Some(service.at("endpoint").text()).filter(|text| !text.is_empty()).unwrap_or(DISCOVERY);
+    let parts = url(text);
+    if parts.scheme.is_empty() {
+        report.error(format!(
+            "cluster discovery service registry endpoint is invalid: parse {text:?}: invalid URI for request"
+        ));
+    } else if !matches!(parts.path, "" | "/") {
+        report.error("cluster discovery service path should be empty");
+    }
+    for part in ["id", "secret"] {
+        if cluster.at(part).text().is_empty() {
+            report.error(format!("cluster discovery service requires .cluster.{part}"));
+        }
+    }
+}
+
+/// Pods ask for processors and memory only.
+pub(in crate::validate) fn resources(section: View<'_>) -> Option<String> {
+    let unknown = |part: &str| section.at(part).pairs().into_iter().find(|(key, _)| !matches!(*key, "cpu" | "memory"));
+    let (key, _) = unknown("requests").or_else(|| unknown("limits"))?;
+    Some(format!("unsupported pod resource {key:?}"))
+}
+
+pub(super) fn cni(case: Case<'_>, report: &mut Report) {
+    if !case.is_older() && !case.legacy("cluster.network").is_set() {
+        return;
+    }
+    let cni = case.legacy("cluster.network.cni");
+    let name = if cni.is_set() { cni.at("name").text() } else { "flannel" };
+    let urls = cni.at("urls").texts();
+    match name {
+        "flannel" | "none" if urls.len() > 0 => {
+            report.error(format!("\"urls\" field should be empty for {name:?} CNI"));
+        }
+        "custom" if urls.len() == 0 => report.warn("\"urls\" field should not be empty for \"custom\" CNI"),
+        "custom" => urls.filter_map(endpoint).for_each(|why| report.error(why)),
+        "flannel" | "none" => {}
+        _ => report.error("cni name should be one of [\"flannel\", \"custom\", \"none\"]"),
+    }
+    if matches!(name, "none" | "custom") {
+        flannel_unused(cni.at("flannel"), name, report);
+    }
+}
+
+fn flannel_unused(flannel: View<'_>, name: &str, report: &mut Report) {
+    if flannel.at("extraArgs").items().len() > 0 {
+        report.error(format!("\"flanneldExtraArgs\" field should be empty for {name:?} CNI"));
+    }
+    if flannel.at("kubeNetworkPoliciesEnabled").is_on() {
+        report.error(format!("\"flannelKubeNetworkPoliciesEnabled\" should not be enabled for {name:?} CNI"));
+    }
+}

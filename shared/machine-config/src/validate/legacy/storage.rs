@@ -1,0 +1,82 @@
+//! Disks of the legacy document: what is installed to, partitioned, encrypted.
+
+use std::collections::HashSet;
+
+use crate::validate::{Case, Mode, Report};
+
+pub(super) fn install(case: Case<'_>, report: &mut Report) {
+    if case.mode != Mode::Metal {
+        return;
+    }
+    let install = case.legacy("machine.install");
+    if !install.is_set() {
+        if case.is_older() {
+            report.error(format!("install instructions are required in {:?} mode", case.mode.as_str()));
+        }
+        return;
+    }
+    if install.at("disk").text().is_empty() && install.at("diskSelector").is_zero() {
+        report.error("either install disk or diskSelector should be defined");
+    }
+    if install.at("extraKernelArgs").items().len() > 0 && install.at("grubUseUKICmdline").is_on() {
+        report.error("install.extraKernelArgs and install.grubUseUKICmdline can't be used together");
+    }
+}
+
+pub(super) fn disks(case: Case<'_>, report: &mut Report) {
+    for (index, disk) in case.legacy("machine.disks").items().enumerate() {
+        if !disk.is_set() {
+            report.error(format!("machine.disks[{index}] is null"));
+            continue;
+        }
+        let partitions = disk.at("partitions").items();
+        let last = partitions.len().saturating_sub(1);
+        for _ in partitions.take(last).filter(|partition| is_rest(partition.at("size").text())) {
+            let why = "is set to occupy full disk, but it's not the last partition in the list";
+            report.error(format!("partition for disk {:?} {why}", disk.at("device").text()));
+        }
+    }
+}
+
+/// Whether a partition takes what is left.
+fn is_rest(size: &str) -> bool {
+    size.is_empty() || size == "0 B"
+}
+
+pub(super) fn encryption(case: Case<'_>, report: &mut Report) {
+    for (key, label) in [("ephemeral", "EPHEMERAL"), ("state", "STATE")] {
+        let config = case.legacy("machine.systemDiskEncryption").at(key);
+        if !config.is_set() {
+            continue;
+        }
+        let keys = config.at("keys").items();
+        if keys.len() == 0 {
+            report.error(format!("partition {label:?}: no encryption keys provided"));
+        }
+        let mut seen = HashSet::new();
+        for key in keys {
+            let slot = key.at("slot").number();
+            if !seen.insert(slot) {
+                report.error(format!("partition {label:?}: encryption key slot {slot} is already in use"));
+            }
+            if ["nodeID", "static", "kms", "tpm"].iter().all(|method| !key.at(method).is_set()) {
+                let why = "doesn't have the configuration parameters";
+                report.error(format!("partition {label:?}: encryption key at slot {slot} {why}"));
+            }
+        }
+    }
+}
+
+pub(super) fn extensions(case: Case<'_>, report: &mut Report) {
+    let images = case.legacy("machine.install.extensions").items().map(|extension| extension.at("image").text());
+    let mut seen = HashSet::new();
+    for image in images {
+        if !seen.insert(image) {
+            report.error(format!("duplicate system extension {image:?}"));
+        }
+    }
+    if !seen.is_empty() {
+        let page = "https://docs.siderolabs.com/talos/latest/platform-specific-installations/boot-assets";
+        report.warn(format!(".machine.install.extensions is deprecated, please see {page}"));
+    }
+}

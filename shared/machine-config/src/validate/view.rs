@@ -1,0 +1,102 @@
+//! Looking at a config by path, with Go's eyes: what isn't there is the zero value.
+
+use crate::value::{Map, Value};
+
+/// A place in a config, where something may stand or not.
+#[derive(Clone, Copy)]
+pub(super) enum View<'a> {
+    Nothing,
+    Fields(&'a Map),
+    Value(&'a Value),
+}
+
+impl<'a> View<'a> {
+    /// What stands below, by keys with dots between them.
+    pub(super) fn at(self, path: &str) -> Self {
+        path.split('.').fold(self, Self::key)
+    }
+
+    fn key(self, key: &str) -> Self {
+        match self.map().and_then(|map| map.get(key)) {
+            None | Some(Value::Null) => Self::Nothing,
+            Some(value) => Self::Value(value),
+        }
+    }
+
+    fn map(self) -> Option<&'a Map> {
+        match self {
+            Self::Fields(map) => Some(map),
+            Self::Value(value) => value.as_map(),
+            Self::Nothing => None,
+        }
+    }
+
+    /// Whether something is set here, be it empty.
+    pub(super) fn is_set(self) -> bool {
+        !matches!(self, Self::Nothing | Self::Value(Value::Null))
+    }
+
+    /// Whether there is nothing here but zero values; a boolean that is set is none.
+    pub(super) fn is_zero(self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Fields(map) => map.iter().all(|(_, value)| Self::Value(value).is_zero()),
+            Self::Value(value) => match value {
+                Value::Null => true,
+                Value::Bool(_) => false,
+                Value::Number(text) => text == "0",
+                Value::Text(text) => text.is_empty(),
+                Value::List(items) => items.is_empty(),
+                Value::Map(map) => Self::Fields(map).is_zero(),
+            },
+        }
+    }
+
+    /// The text, empty when there is none.
+    pub(super) fn text(self) -> &'a str {
+        match self {
+            Self::Value(Value::Text(text) | Value::Number(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// The whole number, zero when there is none.
+    pub(super) fn number(self) -> i64 {
+        self.text().parse().unwrap_or(0)
+    }
+
+    /// The switch, if it is set.
+    pub(super) fn flag(self) -> Option<bool> {
+        match self {
+            Self::Value(Value::Bool(flag)) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// Whether the switch is on.
+    pub(super) fn is_on(self) -> bool {
+        self.flag() == Some(true)
+    }
+
+    /// The items of a list.
+    pub(super) fn items(self) -> impl ExactSizeIterator<Item = View<'a>> + Clone {
+        let items = match self {
+            Self::Value(Value::List(items)) => items.as_slice(),
+            _ => &[],
+        };
+        items.iter().map(View::Value)
+    }
+
+    /// The texts of a list.
+    pub(super) fn texts(self) -> impl ExactSizeIterator<Item = &'a str> + Clone {
+        self.items().map(View::text)
+    }
+
+    /// The pairs of a mapping, by key, as Talos walks through them.
+    pub(super) fn pairs(self) -> Vec<(&'a str, View<'a>)> {
+        let pairs = self.map().into_iter().flat_map(Map::iter);
+        let mut pairs: Vec<_> = pairs.map(|(key, value)| (key, View::Value(value))).collect();
+        pairs.sort_by_key(|(key, _)| *key);
+        pairs
+    }
+}

@@ -1,0 +1,178 @@
+//! Checks that several rules share, with Talos's own words for what is wrong.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::View;
+
+/// `[prefix/]name`, as Kubernetes has it.
+pub(super) fn qualified_name(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let name = match parts.as_slice() {
+        [name] => name,
+        ["", _] => return Some(format!("prefix cannot be empty: {text:?}")),
+        [prefix, name] => match dns_subdomain(prefix) {
+            Some(why) => return Some(format!("prefix {prefix:?} is invalid: {why}")),
+            None => name,
+        },
+        _ => return Some(format!("invalid format: too many slashes: {text:?}")),
+    };
+    match name.len() {
+        0 => Some(format!("name cannot be empty: {text:?}")),
+        64.. => Some(format!("name is too long: {text:?} (limit is 63)")),
+        _ if !is_word(name) => Some(format!("name {name:?} is invalid")),
+        _ => None,
+    }
+}
+
+/// A DNS subdomain of RFC 1123.
+pub(super) fn dns_subdomain(text: &str) -> Option<String> {
+    if text.len() > 253 {
+        return Some(format!("domain name length exceeds limit of 253: {text:?}"));
+    }
+    let end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = |part: &str| part.starts_with(end) && part.ends_with(end) && part.chars().all(|c| end(c) || c == '-');
+    (!text.split('.').all(fits)).then(|| format!("domain doesn't match required format: {text:?}"))
+}
+
+fn label_value(text: &str) -> Option<String> {
+    if text.len() > 63 {
+        return Some(format!("label value length exceeds limit of 63: {text:?}"));
+    }
+    (!text.is_empty() && !is_word(text)).then(|| format!("label value {text:?} is invalid"))
+}
+
+fn is_word(text: &str) -> bool {
+    let end = |c: char| c.is_ascii_alphanumeric();
+    text.starts_with(end) && text.ends_with(end) && text.chars().all(|c| end(c) || matches!(c, '-' | '_' | '.'))
+}
+
+/// What is wrong with Kubernetes labels.
+pub(super) fn labels(pairs: View<'_>) -> Vec<String> {
+    let pairs = pairs.pairs().into_iter();
+    pairs.flat_map(|(key, value)| qualified_name(key).into_iter().chain(label_value(value.text()))).collect()
+}
+
+/// Annotations that Talos keeps for itself.
+const RESERVED: [&str; 3] = ["talos.dev/owned-labels", "talos.dev/owned-annotations", "talos.dev/owned-taints"];
+/// What all annotations together may weigh, in bytes.
+const ANNOTATIONS: usize = 256 << 10;
+
+/// What is wrong with Kubernetes annotations.
+pub(super) fn annotations(pairs: View<'_>) -> Vec<String> {
+    let pairs = pairs.pairs();
+    let size: usize = pairs.iter().map(|(key, value)| key.len() + value.text().len()).sum();
+    let reserved = |key: &str| RESERVED.contains(&key).then(|| format!("annotation {key:?} is reserved"));
+    let one = |(key, _): (&str, View<'_>)| qualified_name(key).into_iter().chain(reserved(key)).collect::<Vec<_>>();
+    let mut out: Vec<String> = pairs.into_iter().flat_map(one).collect();
+    if size > ANNOTATIONS {
+        out.push(format!("total annotation size exceeds limit of {ANNOTATIONS} bytes"));
+    }
+    out
+}
+
+/// What is wrong with Kubernetes taints, written as `Effect` or `value:Effect`.
+pub(super) fn taints(pairs: View<'_>) -> Vec<String> {
+    let one = |(key, taint): (&str, View<'_>)| {
+        let (value, effect) = taint.text().split_once(':').unwrap_or(("", taint.text()));
+        let known = matches!(effect, "NoSchedule" | "PreferNoSchedule" | "NoExecute");
+        let effect = (!known).then(|| format!("invalid taint effect: {effect:?}"));
+        qualified_name(key).or(effect).or_else(|| label_value(value))
+    };
+    pairs.pairs().into_iter().filter_map(one).collect()
+}
+
+/// An address or network, which `!` may exclude.
+pub(super) fn is_subnet(text: &str) -> bool {
+    let text = text.strip_prefix('!').unwrap_or(text);
+    text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok()
+}
+
+/// What is wrong with an address, with or without a prefix length.
+pub(super) fn address_or_network(text: &str) -> Option<String> {
+    if text.contains('/') {
+        return (text.parse::<IpNet>().is_err()).then(|| format!("invalid CIDR address: {text}"));
+    }
+    (text.parse::<IpAddr>().is_err()).then(|| format!("failed to parse IP address {text:?}"))
+}
+
+/// A URL's parts that rules ask for.
+pub(super) struct Url<'a> {
+    pub(super) scheme: &'a str,
+    pub(super) host: &'a str,
+    pub(super) port: &'a str,
+    pub(super) path: &'a str,
+}
+
+/// Takes a URL apart; what isn't there is empty.
+pub(super) fn url(text: &str) -> Url<'_> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let path = tail.split(['?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, tail)) => (host, tail.strip_prefix(':').unwrap_or_default()),
+        None => authority.split_once(':').unwrap_or((authority, "")),
+    };
+    Url { scheme, host, port, path }
+}
+
+/// What is wrong with the URL of an endpoint.
+pub(super) fn endpoint(text: &str) -> Option<String> {
+    let url = url(text);
+    if url.scheme.is_empty() || url.host.is_empty() {
+        return Some(format!("{text:?} is not a URL with a scheme and a host"));
+    }
+    let port = url.port.parse::<u16>().is_ok_and(|port| port > 0);
+    if !url.port.is_empty() && !port {
+        return Some(format!("port must be between 1 and 65535, not {:?}", url.port));
+    }
+    let known = url.host.parse::<IpAddr>().is_ok() || is_dns_name(url.host);
+    (!known).then(|| format!("{:?} is neither an IP address nor a DNS name", url.host))
+}
+
+/// A DNS name, as Talos sees one.
+pub(super) fn is_dns_name(text: &str) -> bool {
+    let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let fits = |part: &str| part.starts_with(first) && part.len() <= 63 && part.chars().all(|c| first(c) || c == '-');
+    let body = text.strip_suffix(['.', '_']).unwrap_or(text);
+    !body.is_empty() && body.len() - body.matches('.').count() <= 255 && body.split('.').all(fits)
+}
+
+/// What is wrong with a WireGuard key.
+pub(super) fn wireguard_key(text: &str) -> Option<String> {
+    use base64::Engine;
+    match base64::engine::general_purpose::STANDARD.decode(text) {
+        Err(_) => Some("illegal base64 data".to_owned()),
+        Ok(bytes) if bytes.len() != 32 => Some(format!("wrong key length: {}", bytes.len())),
+        Ok(_) => None,
+    }
+}
+
+/// A Go duration's sign and size in nanoseconds; zero when there is none.
+pub(super) fn nanoseconds(value: View<'_>) -> i128 {
+    crate::scalar::nanoseconds(value.text()).unwrap_or(0)
+}
+
+/// Go's `%v` of a list of texts.
+pub(super) fn listed<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    let items: Vec<&str> = items.into_iter().collect();
+    format!("[{}]", items.join(" "))
+}
+
+/// Go's `%q` of a list of texts.
+pub(super) fn quoted<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| format!("{item:?}")).collect();
+    format!("[{}]", items.join(" "))
+}
+
+/// A size in bytes; `None` for one that is relative, negative or absent.
+pub(super) fn bytes(text: &str) -> Option<u128> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..end].parse().ok()?;
+    let factor = crate::scalar::unit(text[end..].trim())?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size is positive and saturates")]
+    Some((number * factor) as u128)
+}
