@@ -5,6 +5,7 @@
 //! driven by it. One list of gates ([`Contract`]) says what changed with which Talos release. The crate is pure: it
 //! reads no file, clock, environment or randomness.
 
+mod clash;
 mod config;
 mod decode;
 mod encode;
@@ -16,6 +17,7 @@ pub mod shape;
 pub mod value;
 pub mod yaml;
 
+pub use clash::Clash;
 pub use config::{Config, Document, Identity, MachineType};
 pub use decode::Error as DecodeError;
 pub use load::{Error as LoadError, load};

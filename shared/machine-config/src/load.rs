@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::clash;
 use crate::config::{Config, Document, Identity};
 use crate::kinds::{self, Kind, LEGACY};
 use crate::yaml::{Node, Place};
@@ -60,6 +61,9 @@ pub enum Error {
         /// Where the second one begins.
         place: Place,
     },
+    /// Documents that can't stand together.
+    #[error(transparent)]
+    Clash(#[from] Box<clash::Clash>),
 }
 
 impl Error {
@@ -91,6 +95,7 @@ pub fn load(text: &str) -> Result<Config, Error> {
         }
         documents.push(document);
     }
+    clash::find(&documents)?;
     if documents.is_empty() { Err(Error::Empty) } else { Ok(Config::new(documents)) }
 }
 

@@ -4,8 +4,7 @@ mod delete;
 mod json;
 mod merge;
 
-use std::collections::HashSet;
-
+use crate::clash::{self, Clash};
 use crate::config::{Config, Document, Identity};
 use crate::kinds::Kind;
 use crate::load;
@@ -72,12 +71,9 @@ pub enum Error {
         /// What the patch has.
         right: &'static str,
     },
-    /// A document that came to be twice.
-    #[error("duplicate document: {0}")]
-    Duplicate(Identity),
-    /// Two links of one name.
-    #[error("conflicting link configurations: {0} and {1}")]
-    Links(Identity, Identity),
+    /// Documents that can't stand together.
+    #[error(transparent)]
+    Clash(#[from] Box<Clash>),
 }
 
 impl Error {
@@ -212,7 +208,7 @@ fn apply_parts(mut config: Config, parts: &[Part]) -> Result<Config, Error> {
     for part in legacy.chain(others) {
         apply_part(&mut config, part)?;
     }
-    check(&config)?;
+    clash::find(&config.documents)?;
     Ok(Config::new(config.documents))
 }
 
@@ -234,34 +230,6 @@ fn apply_part(config: &mut Config, part: &Part) -> Result<(), Error> {
         return Err(Error::Lookup { document, path });
     } else if let Some(patch) = &part.merge {
         config.documents.push(patch.clone());
-    }
-    Ok(())
-}
-
-/// Kinds of which only one may configure a link.
-const LINKS: [&str; 8] = [
-    "BondConfig",
-    "BridgeConfig",
-    "DummyLinkConfig",
-    "LinkConfig",
-    "VLANConfig",
-    "VRFConfig",
-    "VethConfig",
-    "WireguardConfig",
-];
-
-/// Checks that documents are still unique.
-fn check(config: &Config) -> Result<(), Error> {
-    let mut seen = HashSet::new();
-    let identities: Vec<Identity> = config.documents.iter().map(Document::identity).collect();
-    if let Some(twice) = identities.iter().find(|identity| !seen.insert((*identity).clone())) {
-        return Err(Error::Duplicate(twice.clone()));
-    }
-    let links: Vec<&Identity> = identities.iter().filter(|identity| LINKS.contains(&identity.kind)).collect();
-    for (index, link) in links.iter().enumerate() {
-        if let Some(other) = links[..index].iter().find(|other| other.name == link.name) {
-            return Err(Error::Links((*other).clone(), (*link).clone()));
-        }
     }
     Ok(())
 }

@@ -1,0 +1,116 @@
+//! Our table of kinds against the fields of Talos's own types.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conformance::{text, vectors};
+use machine_config::kinds::{KINDS, LEGACY};
+use machine_config::shape::{Field, Merge, Print, Shape, Type};
+
+/// A field as the table of upstream's types has it.
+#[derive(Debug, Clone)]
+struct Theirs {
+    key: String,
+    go: String,
+    omitted: bool,
+    merge: String,
+    deprecated: bool,
+}
+
+/// Package and structure to fields, in order. Embedded structures are marked by an empty key.
+type Structs = BTreeMap<(String, String), Vec<Theirs>>;
+
+fn structs(table: &str) -> Structs {
+    let mut structs = Structs::new();
+    for line in table.lines().skip(1) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let (key, options) = columns[4].split_once(',').unwrap_or((columns[4], ""));
+        let field = Theirs {
+            key: key.to_owned(),
+            go: columns[3].to_owned(),
+            omitted: options.contains("omitempty"),
+            merge: columns[5].to_owned(),
+            deprecated: columns.get(8).is_some_and(|text| !text.is_empty()),
+        };
+        structs.entry((columns[0].to_owned(), columns[1].to_owned())).or_default().push(field);
+    }
+    structs
+}
+
+/// Every structure below a shape.
+fn shapes(shape: &'static Shape, found: &mut BTreeMap<*const Shape, &'static Shape>) {
+    if found.insert(shape, shape).is_some() {
+        return;
+    }
+    shape.fields().for_each(|field| below(&field.ty, found));
+}
+
+fn below(ty: &Type, found: &mut BTreeMap<*const Shape, &'static Shape>) {
+    match ty {
+        Type::Struct(shape) => shapes(shape, found),
+        Type::List(inner) | Type::Map(inner) | Type::Pointer(inner) => below(inner, found),
+        _ => {}
+    }
+}
+
+/// What differs between a field of ours and one of theirs.
+fn difference(ours: &Field, theirs: &Theirs) -> Option<String> {
+    let pointer = theirs.go.starts_with('*');
+    let replace = matches!(ours.merge, Merge::Replace);
+    let checks = [
+        ("omitted when empty", (ours.print == Print::Always) != theirs.omitted),
+        ("deprecated", ours.deprecated.is_some() == theirs.deprecated),
+        ("replaced by patches", replace == theirs.merge.contains("replace")),
+        ("behind a pointer", !pointer || ours.optional),
+    ];
+    let wrong: Vec<&str> = checks.iter().filter(|(_, same)| !same).map(|(what, _)| *what).collect();
+    (!wrong.is_empty()).then(|| format!("{}: {}", ours.key, wrong.join(", ")))
+}
+
+/// What differs from one structure of theirs; `None` when its keys are others.
+fn compare(ours: &Shape, theirs: &[Theirs]) -> Option<Vec<String>> {
+    let named = theirs.iter().filter(|field| !field.key.is_empty() && field.key != "-");
+    let pairs: Vec<_> = named.collect();
+    let keys: Vec<&str> = ours.fields.iter().map(|field| field.key).collect();
+    let same = keys == pairs.iter().map(|field| field.key.as_str()).collect::<Vec<_>>();
+    same.then(|| ours.fields.iter().zip(pairs).filter_map(|(ours, theirs)| difference(ours, theirs)).collect())
+}
+
+/// Structures of other packages, one without fields, and two that upstream writes as two embedded parts.
+const NOT_IN_THE_TABLE: [&str; 6] = [
+    "EncryptionKeyNodeID",
+    "PEMEncodedCertificate",
+    "PEMEncodedCertificateAndKey",
+    "PEMEncodedKey",
+    "HTTPProbeConfig",
+    "TCPProbeConfig",
+];
+
+#[test]
+fn every_field_of_every_structure_is_as_in_talos() {
+    let Some(path) = vectors("talos-config/DERIVED-config-fields.tsv") else { return };
+    let structs = structs(&text(&path));
+    let (mut legacy, mut documents) = (BTreeMap::new(), BTreeMap::new());
+    shapes(LEGACY.shape, &mut legacy);
+    KINDS.iter().for_each(|kind| shapes(kind.shape, &mut documents));
+    let mut wrong = BTreeSet::new();
+    let mut compared = 0;
+    for (shape, is_legacy) in legacy.values().map(|s| (s, true)).chain(documents.values().map(|s| (s, false))) {
+        let named = |name: &str| name == shape.name || name.strip_suffix("V1Alpha1") == Some(shape.name);
+        let candidates = || structs.iter().filter(|((package, _), _)| (package == "v1alpha1") == is_legacy);
+        let by_name = candidates().filter(|((_, name), _)| named(name));
+        let mut results: Vec<_> = by_name.filter_map(|(_, fields)| compare(shape, fields)).collect();
+        if results.is_empty() {
+            // Some kinds have other names than their types.
+            results = candidates().filter_map(|(_, fields)| compare(shape, fields)).collect();
+        }
+        compared += usize::from(!results.is_empty());
+        match results.iter().min_by_key(|differences| differences.len()) {
+            Some(differences) if differences.is_empty() => {}
+            Some(differences) => wrong.extend(differences.iter().map(|text| format!("{}.{text}", shape.name))),
+            None if NOT_IN_THE_TABLE.contains(&shape.name) => {}
+            None => drop(wrong.insert(format!("{}: no structure of theirs has these keys", shape.name))),
+        }
+    }
+    assert!(wrong.is_empty(), "{compared} compared: {wrong:#?}");
+    assert!(compared > 220, "only {compared} structures were compared");
+}
