@@ -62,6 +62,9 @@ pub struct ClusterSpec {
     /// Further names and addresses for the certificates of the Talos and Kubernetes APIs.
     #[serde(rename = "certSANs", skip_serializing_if = "Vec::is_empty")]
     pub cert_sans: Vec<String>,
+    /// Mirrors of registries: host to URLs, tried in order.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub registry_mirrors: BTreeMap<String, Vec<String>>,
     /// Patches for every node: inline YAML, or `@file`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<Value>,
@@ -142,6 +145,83 @@ pub struct NetworkSpec {
     /// Address that the control planes share (Cluster only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vip: Option<String>,
+    /// Largest packet of the first link, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Further routes of the first link.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSpec>,
+    /// NICs that make the first link together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bond: Option<BondSpec>,
+    /// VLANs on the first link.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vlans: Vec<VlanSpec>,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteSpec {
+    /// Where to: a network, or `0.0.0.0/0`.
+    pub to: String,
+    /// Through whom: an address.
+    pub via: String,
+    /// Its priority; lower is taken first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
+}
+
+/// NICs that make one link together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BondSpec {
+    /// How: `active-backup`, `802.3ad` and so on.
+    pub mode: String,
+    /// Which, by Proxmox VE's names. Left out: `net0` and `net1`.
+    #[serde(default = "first_two", skip_serializing_if = "Vec::is_empty")]
+    pub nics: Vec<String>,
+}
+
+fn first_two() -> Vec<String> {
+    ["net0", "net1"].map(str::to_owned).to_vec()
+}
+
+/// A VLAN on the first link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VlanSpec {
+    /// Its number, 1 to 4094.
+    pub id: u16,
+    /// Static address with its prefix length. Left out: DHCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Largest packet, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Routes through it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSpec>,
+}
+
+/// A volume for the user's own data, mounted at `/var/mnt/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeSpec {
+    /// Its name: 1 to 34 letters, digits and dashes.
+    pub name: String,
+    /// Which disk: an expression of Talos. Left out: any but the system's.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
+    /// Least size: `10GiB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_size: Option<String>,
+    /// Most size: `100GiB`, `50%`. Left out: what is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<String>,
+    /// `xfs` (the default), `ext4` or `btrfs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filesystem: Option<String>,
 }
 
 /// `Node.spec`, complete: node over role over cluster.
@@ -171,6 +251,9 @@ pub struct NodeSpec {
     /// Kubernetes taints: key to `Effect` or `value:Effect`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub taints: BTreeMap<String, String>,
+    /// Volumes for the user's own data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeSpec>,
     /// Patches of the cluster, the role and the node, in that order: inline YAML, or `@file`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<Value>,

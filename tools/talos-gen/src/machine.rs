@@ -1,14 +1,15 @@
 //! The config of one node, from the plan and the node's spec. Pure.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use cluster_pki::Bundle;
 use machine_config::generate::{Input, Options};
-use machine_config::node::{Node as Facts, tailor};
+use machine_config::node::{Bond, Node as Facts, Route, Vlan, Volume, tailor};
 use machine_config::validate::{Mode, validate};
 use machine_config::{Config, Gate, MachineType, generate};
 use record::Role;
-use record::spec::NodeSpec;
+use record::spec::{self, NodeSpec};
 
 use crate::error::Error;
 use crate::patches::{self, Reader};
@@ -17,8 +18,12 @@ use crate::plan::Plan;
 /// What the stream tells of a node beside its spec.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Found<'a> {
-    /// Hardware address of the first NIC.
-    pub(crate) mac: Option<&'a str>,
+    /// Hardware addresses of the NICs, first one first.
+    pub(crate) macs: &'a [String],
+    /// Topology zone.
+    pub(crate) zone: Option<&'a str>,
+    /// Topology region.
+    pub(crate) region: Option<&'a str>,
     /// Reference of the installer.
     pub(crate) installer: Option<&'a str>,
 }
@@ -78,6 +83,7 @@ fn options(plan: &Plan, machine: MachineType, found: Found<'_>) -> Options {
         sans: sans(plan, machine),
         schedule_on_control_planes: spec.allow_scheduling_on_control_planes.unwrap_or(false),
         discovery: spec.discovery.unwrap_or(true),
+        mirrors: spec.registry_mirrors.iter().map(|(host, urls)| (host.clone(), urls.clone())).collect(),
         ..Options::default()
     };
     // A disk image needs no installing; up to 1.13 Talos wants the section all the same, and upgrades read it.
@@ -105,38 +111,105 @@ pub(crate) fn host(url: &str) -> &str {
     generate::endpoint_host(url)
 }
 
+/// The labels by which schedulers know where a machine is.
+const ZONE: &str = "topology.kubernetes.io/zone";
+const REGION: &str = "topology.kubernetes.io/region";
+
+/// The user's labels; zone and region as they were found, unless the user says otherwise.
+fn labels<'a>(spec: &'a NodeSpec, found: Found<'a>, machine: MachineType) -> Vec<(&'a str, &'a str)> {
+    let place = [(REGION, found.region), (ZONE, found.zone)];
+    let place = place.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let place = place.filter(|(key, value)| {
+        !spec.labels.contains_key(*key) && machine_config::labels::label(key, value, machine).is_ok()
+    });
+    let mut all: Vec<_> = pairs(&spec.labels);
+    all.extend(place);
+    all
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
+    map.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+}
+
 fn facts<'a>(plan: &'a Plan, name: &'a str, spec: &'a NodeSpec, found: Found<'a>) -> Result<Facts<'a>, Error> {
     let address = |field, text: &Option<String>| text.as_deref().map(|text| ip(field, text)).transpose();
     let network = &spec.network;
-    fn pairs(map: &std::collections::BTreeMap<String, String>) -> Vec<(&str, &str)> {
-        map.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
-    }
+    let servers = network.nameservers.iter().map(|text| ip("network.nameservers", text));
     Ok(Facts {
         hostname: spec.hostname.as_deref().unwrap_or(name),
-        address: spec.address.as_deref().map(prefix).transpose()?,
+        address: spec.address.as_deref().map(|text| prefix("address", text)).transpose()?,
         gateway: address("network.gateway", &network.gateway)?,
-        nameservers: network
-            .nameservers
-            .iter()
-            .map(|text| ip("network.nameservers", text))
-            .collect::<Result<_, _>>()?,
+        routes: routes("network.routes", &network.routes)?,
+        mtu: network.mtu,
+        bond: network.bond.as_ref().map(bond).transpose()?,
+        vlans: network.vlans.iter().map(vlan).collect::<Result<_, _>>()?,
+        nameservers: servers.collect::<Result<_, _>>()?,
         ntp: network.ntp.iter().map(String::as_str).collect(),
         vip: address("network.vip", &plan.spec.network.vip)?,
-        mac: found.mac,
-        labels: pairs(&spec.labels),
+        nics: nics(spec, found),
+        volumes: spec.volumes.iter().map(volume).collect(),
+        labels: labels(spec, found, machine(spec.role)),
         annotations: pairs(&spec.annotations),
         taints: pairs(&spec.taints),
     })
+}
+
+/// The NICs with what is known of their hardware addresses. Without a VM, as many as the spec names.
+fn nics<'a>(spec: &NodeSpec, found: Found<'a>) -> Vec<Option<&'a str>> {
+    if !found.macs.is_empty() {
+        return found.macs.iter().map(|mac| Some(mac.as_str())).collect();
+    }
+    let last = spec.vm.keys().filter_map(|key| nic(key)).max();
+    let bonded = spec.network.bond.iter().flat_map(|bond| &bond.nics).filter_map(|name| nic(name)).max();
+    vec![None; last.max(bonded).map_or(0, |nic| nic + 1)]
+}
+
+/// The number of a NIC in Proxmox VE's names: `net0`.
+fn nic(name: &str) -> Option<usize> {
+    name.strip_prefix("net")?.parse().ok().filter(|nic| *nic < 32)
+}
+
+fn bond(bond: &spec::BondSpec) -> Result<Bond<'_>, Error> {
+    let wanted = "a NIC such as net0";
+    let unreadable = |value: &String| Error::Unreadable { field: "network.bond.nics", value: value.clone(), wanted };
+    let nics = bond.nics.iter().map(|name| nic(name).ok_or_else(|| unreadable(name)));
+    Ok(Bond { mode: &bond.mode, nics: nics.collect::<Result<_, _>>()? })
+}
+
+fn vlan(vlan: &spec::VlanSpec) -> Result<Vlan, Error> {
+    Ok(Vlan {
+        id: vlan.id,
+        address: vlan.address.as_deref().map(|text| prefix("network.vlans.address", text)).transpose()?,
+        mtu: vlan.mtu,
+        routes: routes("network.vlans.routes", &vlan.routes)?,
+    })
+}
+
+fn routes(field: &'static str, routes: &[spec::RouteSpec]) -> Result<Vec<Route>, Error> {
+    let route = |route: &spec::RouteSpec| {
+        Ok(Route { to: prefix(field, &route.to)?, via: ip(field, &route.via)?, metric: route.metric })
+    };
+    routes.iter().map(route).collect()
+}
+
+fn volume(volume: &spec::VolumeSpec) -> Volume<'_> {
+    Volume {
+        name: &volume.name,
+        disk: volume.disk.as_deref(),
+        min_size: volume.min_size.as_deref(),
+        max_size: volume.max_size.as_deref(),
+        filesystem: volume.filesystem.as_deref(),
+    }
 }
 
 fn ip(field: &'static str, text: &str) -> Result<IpAddr, Error> {
     text.parse().map_err(|_| Error::Unreadable { field, value: text.to_owned(), wanted: "an IP address" })
 }
 
-fn prefix(text: &str) -> Result<ipnet::IpNet, Error> {
-    text.parse().map_err(|_| Error::Unreadable {
-        field: "address",
-        value: text.to_owned(),
-        wanted: "an IP address with a prefix length",
-    })
+fn prefix(field: &'static str, text: &str) -> Result<ipnet::IpNet, Error> {
+    let wanted = "an IP address with a prefix length";
+    text.parse().map_err(|_| Error::Unreadable { field, value: text.to_owned(), wanted })
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,9 @@ impl Step for Gen {
         let image: Option<status::Image> = run.cluster().typed_status("image")?;
         let installer = image.map(|image| image.installer).filter(|installer| !installer.is_empty());
         let found = Found {
-            mac: vm.as_ref().and_then(|vm| vm.macs.first()).map(String::as_str),
+            macs: vm.as_ref().map_or(&[], |vm| &vm.macs),
+            zone: vm.as_ref().and_then(|vm| vm.zone.as_deref()),
+            region: vm.as_ref().and_then(|vm| vm.region.as_deref()),
             installer: installer.as_deref(),
         };
         let made = machine::config(&ground.plan, bundle, node.name(), &node.typed_spec()?, found, &files::patch_file)?;

@@ -8,7 +8,7 @@ use super::object;
 use crate::{Map, Role, Unusable};
 
 /// Keys of the cluster's spec that are defaults of every node.
-const DEFAULTS: &[&str] = &["network", "vm", "labels", "annotations", "taints", "patches"];
+const DEFAULTS: &[&str] = &["network", "vm", "labels", "annotations", "taints", "volumes", "patches"];
 
 /// The complete spec of a node.
 pub(super) fn node(cluster: &Map, role: Role, node: &Map, place: &str) -> Result<Map, Unusable> {

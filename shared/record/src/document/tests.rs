@@ -92,6 +92,21 @@ fn each_mistake_is_named_with_its_value_and_place() {
         ("version: v1.13.9", "version: v1.3.0", "v1.3.0 is not supported"),
         ("  worker: {vm", "  workers: {vm", "spec.workers: unknown key; did you mean `worker`?"),
         ("rack: 7", "adress: 10.0.0.12/24", "nodes[1].adress: unknown key; did you mean `address`?"),
+        (
+            "rack: 7",
+            "volumes: [{name: a, maxsize: 1GiB}]",
+            "nodes[1].volumes[0].maxsize: unknown key; did you mean `maxSize`?",
+        ),
+        (
+            "rack: 7",
+            "network: {vlans: [{id: 7, adress: a}]}",
+            "nodes[1].network.vlans[0].adress: unknown key; did you mean `address`?",
+        ),
+        (
+            "labels: {a: cl",
+            "registryMirror: {}\n  labels: {a: cl",
+            "spec.registryMirror: unknown key; did you mean `registryMirrors`?",
+        ),
         ("labels: {c: node}", "labels: {c: true}", "labels.c is true, not text / write it in quotes"),
         ("rack: 7", "address: 10.0.0.11/24", "nodes cp-1 and w-1 have the same address 10.0.0.11"),
         ("rack: 7", "vm: [1]", "nodes[1] (w-1): vm is [1], not a map"),
