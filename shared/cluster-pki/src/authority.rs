@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::keys::{self, Algorithm};
 use crate::random::{Random, bytes};
+use crate::subject::{self, tagged};
 use crate::{Error, Secret, certificate};
 
 /// How long a CA lives: ten years of 365 days.
@@ -70,7 +71,8 @@ impl Authority {
     ) -> Result<Self, Error> {
         let pair = keys::parse(self.key.expose())?;
         let key = keys::generate(algorithm(&pair), rng)?;
-        let mut params = params(leaf.organizations.iter().map(String::as_str), &leaf.common_name, now, lifetime, rng)?;
+        let organizations = leaf.organizations.iter().map(String::as_str).take(1);
+        let mut params = params(organizations, &leaf.common_name, now, lifetime, rng)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = usages(leaf);
         params.subject_alt_names = leaf.names.iter().map(|name| san(name)).collect::<Result<_, _>>()?;
@@ -80,7 +82,11 @@ impl Authority {
         }
         let issuer = Issuer::from_ca_cert_der(&ca.into(), &pair).map_err(sign)?;
         let signed = params.signed_by(&key.pair, &issuer).map_err(sign)?;
-        Ok(Self { crt: keys::encode("CERTIFICATE", signed.der()), key: key.pem })
+        let mut der = signed.der().to_vec();
+        if leaf.organizations.len() > 1 {
+            der = subject::replace(&der, &leaf.organizations, &leaf.common_name, &pair)?;
+        }
+        Ok(Self { crt: keys::encode("CERTIFICATE", &der), key: key.pem })
     }
 
     /// The certificate with the key under the label that TLS libraries know.
@@ -111,25 +117,20 @@ fn params<'a>(
     params.not_before = now;
     params.not_after = now + lifetime;
     params.serial_number = Some(SerialNumber::from(bytes::<16>(rng).to_vec()));
-    params.distinguished_name = name(organizations, common_name)?;
+    params.distinguished_name = name(organizations, common_name);
     Ok(params)
 }
 
-/// A name of at most two organizations, as many as the certificate library can tell apart.
-fn name<'a>(organizations: impl Iterator<Item = &'a str>, common_name: &str) -> Result<DistinguishedName, Error> {
+/// A name; several organizations are put in later.
+fn name<'a>(organizations: impl Iterator<Item = &'a str>, common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
-    for (index, organization) in organizations.enumerate() {
-        let ty = match index {
-            0 => DnType::OrganizationName,
-            1 => DnType::CustomDnType(vec![2, 5, 4, 10]),
-            _ => return Err(Error::Sign("more than two organizations".to_owned())),
-        };
-        name.push(ty, printable(organization));
+    for organization in organizations {
+        name.push(DnType::OrganizationName, printable(organization));
     }
     if !common_name.is_empty() {
         name.push(DnType::CommonName, printable(common_name));
     }
-    Ok(name)
+    name
 }
 
 /// Go takes the smallest string type that fits.
@@ -162,12 +163,4 @@ fn ca_extensions(id: &[u8; 20]) -> Vec<CustomExtension> {
 
 fn authority_key_id(id: &[u8]) -> CustomExtension {
     CustomExtension::from_oid_content(&AUTHORITY_KEY_ID, tagged(0x30, &tagged(0x80, id)))
-}
-
-/// DER of a tag with content of less than 128 bytes, which key identifiers always have.
-fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(content.len()).unwrap_or(u8::MAX).min(0x7f);
-    let mut der = vec![tag, length];
-    der.extend(&content[..usize::from(length)]);
-    der
 }

@@ -89,10 +89,8 @@ impl Bundle {
     /// Reads `secrets.yaml`: unknown keys don't matter, missing and unreadable parts do.
     pub fn from_yaml(text: &str) -> Result<Self, Error> {
         let documents = yaml::read(text)?;
-        let Some(root) = documents.first() else {
-            return Err(Error::Invalid(vec!["cluster is required".to_owned()]));
-        };
-        let file = File(root);
+        let nothing = Node { place: yaml::Place::default(), data: yaml::Data::Map(Vec::new()) };
+        let file = File(documents.first().filter(|root| !root.is_null()).unwrap_or(&nothing));
         let bundle = Self {
             cluster_id: file.text(&["cluster", "id"]),
             cluster_secret: file.text(&["cluster", "secret"]).into(),
@@ -106,7 +104,23 @@ impl Bundle {
             service_account: file.decoded(&["certs", "k8sserviceaccount", "key"])?.into(),
             talos: file.authority("os")?,
         };
-        bundle.checked()
+        let sections = SECTIONS.into_iter().filter(|name| !file.has(name));
+        bundle.checked_without(&sections.collect::<Vec<_>>())
+    }
+
+    /// Makes a Talos bundle around what an existing Kubernetes cluster has: its authorities and the service account's
+    /// key. What Talos adds, and a bootstrap token if there is none, are made.
+    pub fn around_kubernetes(
+        contract: Contract,
+        kubernetes: Kubernetes,
+        now: OffsetDateTime,
+        rng: &mut dyn Random,
+    ) -> Result<Self, Error> {
+        let made = Self::generate_around(contract, kubernetes.service_account, now, rng);
+        let made = made.map_err(|error| Error::Invalid(vec![error.to_string()]))?;
+        let bootstrap_token = kubernetes.bootstrap_token.unwrap_or(made.bootstrap_token);
+        let (kubernetes, etcd, aggregator) = (kubernetes.authority, kubernetes.etcd, kubernetes.aggregator);
+        Self { bootstrap_token, kubernetes, etcd, aggregator, ..made }.checked()
     }
 
     /// Takes the bundle out of a control plane's config.
@@ -115,7 +129,12 @@ impl Bundle {
     }
 
     fn checked(self) -> Result<Self, Error> {
-        let problems = validate::problems(&self);
+        self.checked_without(&[])
+    }
+
+    /// Checks; of sections that are missing as a whole, only that is said.
+    fn checked_without(self, sections: &[&str]) -> Result<Self, Error> {
+        let problems = validate::problems(&self, sections);
         if problems.is_empty() { Ok(self) } else { Err(Error::Invalid(problems)) }
     }
 
@@ -186,10 +205,32 @@ fn pair(authority: &Authority) -> Value {
     map([("crt", encoded(&authority.crt)), ("key", encoded(authority.key.expose()))]).into()
 }
 
+/// What a Kubernetes cluster that is to become Talos's has.
+#[derive(Clone, Debug)]
+pub struct Kubernetes {
+    /// CA of Kubernetes.
+    pub authority: Authority,
+    /// CA of etcd.
+    pub etcd: Authority,
+    /// CA of the aggregation layer.
+    pub aggregator: Authority,
+    /// Key that signs service account tokens, PEM.
+    pub service_account: Secret,
+    /// Token with which kubelets join, if one is kept.
+    pub bootstrap_token: Option<Secret>,
+}
+
+/// The file's sections.
+const SECTIONS: [&str; 4] = ["cluster", "secrets", "trustdinfo", "certs"];
+
 /// The file as it stands, read loosely.
 struct File<'a>(&'a Node);
 
 impl File<'_> {
+    fn has(&self, section: &str) -> bool {
+        self.0.get(section).is_some_and(|node| !node.is_null())
+    }
+
     fn text(&self, path: &[&str]) -> String {
         let node = path.iter().try_fold(self.0, |node, key| node.get(key));
         node.and_then(Node::text).unwrap_or_default().to_owned()

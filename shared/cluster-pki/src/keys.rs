@@ -8,8 +8,8 @@ use rsa::PrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use zeroize::Zeroizing;
 
-use crate::random::{Random, Source, bytes};
-use crate::{Error, Secret};
+use crate::random::{Random, bytes};
+use crate::{Error, Secret, primes};
 
 pub(crate) const ED25519: &str = "ED25519 PRIVATE KEY";
 const EC: &str = "EC PRIVATE KEY";
@@ -69,12 +69,12 @@ fn scalar(rng: &mut dyn Random) -> SecretKey {
 
 /// Makes the key that signs service account tokens: RSA-4096 or P-256, by the contract.
 ///
-/// The search for two primes takes from a tenth of a second to several.
+/// The search for two primes takes from a tenth of a second to some, on all cores.
 pub fn service_account(contract: Contract, rng: &mut dyn Random) -> Result<Secret, Error> {
     if !contract.has(Gate::RsaServiceAccount) {
         return p256(rng).map(|key| key.pem);
     }
-    let key = PrivateKey::new(&mut Source(rng), 4096).map_err(|_| Error::Key(RSA.to_owned()))?;
+    let key = primes::rsa_4096(rng).ok_or_else(|| Error::Key(RSA.to_owned()))?;
     let pem = key.to_pkcs1_pem(LineEnding::LF).map_err(|_| Error::Key(RSA.to_owned()))?;
     Ok(Secret::new(pem.as_str()))
 }

@@ -8,13 +8,15 @@ mod authority;
 mod bundle;
 mod certificate;
 mod keys;
+mod primes;
 mod random;
 mod secret;
+mod subject;
 mod talosconfig;
 mod validate;
 
 pub use authority::{Authority, Leaf};
-pub use bundle::{Bundle, Error as BundleError};
+pub use bundle::{Bundle, Error as BundleError, Kubernetes};
 pub use certificate::{ca256, fingerprint, not_after};
 pub use keys::service_account;
 pub use random::Random;

@@ -1,8 +1,5 @@
-use std::convert::Infallible;
-
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use rsa::rand_core::{TryCryptoRng, TryRng};
 
 use crate::Secret;
 
@@ -53,25 +50,3 @@ fn characters(count: usize, rng: &mut dyn Random) -> String {
     }
     text
 }
-
-/// Lets the search for primes draw from our source.
-pub(crate) struct Source<'a>(pub(crate) &'a mut dyn Random);
-
-impl TryRng for Source<'_> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(u32::from_le_bytes(bytes(self.0)))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(u64::from_le_bytes(bytes(self.0)))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(out);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Source<'_> {}

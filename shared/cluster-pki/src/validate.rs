@@ -3,24 +3,35 @@
 use crate::bundle::Bundle;
 use crate::{Authority, certificate, keys};
 
-/// Everything that is wrong with a bundle.
-pub(crate) fn problems(bundle: &Bundle) -> Vec<String> {
+/// Everything that is wrong with a bundle whose file lacks these sections.
+pub(crate) fn problems(bundle: &Bundle, missing: &[&str]) -> Vec<String> {
     let mut out = Vec::new();
-    cluster(bundle, &mut out);
-    secrets(bundle, &mut out);
+    let checks: [(&str, fn(&Bundle, &mut Vec<String>)); 4] =
+        [("cluster", cluster), ("secrets", secrets), ("trustdinfo", trustd), ("certs", certs)];
+    for (section, check) in checks {
+        if missing.contains(&section) {
+            out.push(format!("{section} is required"));
+        } else {
+            check(bundle, &mut out);
+        }
+    }
+    out
+}
+
+fn trustd(bundle: &Bundle, out: &mut Vec<String>) {
     if bundle.machine_token.is_empty() {
         out.push("trustdinfo.token is required".to_owned());
     }
-    for (name, authority) in [
-        ("etcd", &bundle.etcd),
-        ("k8s", &bundle.kubernetes),
-        ("k8saggregator", &bundle.aggregator),
-        ("os", &bundle.talos),
-    ] {
+}
+
+fn certs(bundle: &Bundle, out: &mut Vec<String>) {
+    for (name, authority) in
+        [("etcd", &bundle.etcd), ("k8s", &bundle.kubernetes), ("k8saggregator", &bundle.aggregator)]
+    {
         out.extend(authority_problem(name, authority));
     }
     out.extend(service_account_problem(bundle));
-    out
+    out.extend(authority_problem("os", &bundle.talos));
 }
 
 fn cluster(bundle: &Bundle, out: &mut Vec<String>) {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cluster_pki::{Authority, Bundle, Context, Leaf, Talosconfig, ca256, not_after, service_account};
+use cluster_pki::{Authority, Bundle, Context, Kubernetes, Leaf, Talosconfig, ca256, not_after, service_account};
 use machine_config::Contract;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -173,6 +173,32 @@ fn a_client_certificate_is_an_admins_and_is_known_as_ours() {
 }
 
 #[test]
+fn a_client_certificate_has_as_many_roles_as_are_wanted() {
+    let bundle = bundle();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.crt"), &bundle.talos.crt).unwrap();
+    let roles = ["os:reader", "os:etcd:backup", "os:operator", "os:admin"];
+    let context = Context::generate(bundle, &roles, Vec::new(), NOW, Duration::hours(1), &mut rng(5)).unwrap();
+    assert!(context.is_of(bundle));
+    let identity = context.identity().unwrap();
+    let der = der(&identity.crt);
+    let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+    // As Go writes it: one part of the name, sorted.
+    let parts: Vec<_> = certificate.subject().iter_rdn().collect();
+    assert_eq!(parts.len(), 1);
+    let found: Vec<&str> = parts[0].iter().map(|attribute| attribute.as_str().unwrap()).collect();
+    assert_eq!(found, ["os:admin", "os:reader", "os:operator", "os:etcd:backup"]);
+    std::fs::write(folder.path().join("client.crt"), &identity.crt).unwrap();
+    std::fs::write(folder.path().join("client.key"), identity.key.expose()).unwrap();
+    let at = NOW.unix_timestamp().to_string();
+    openssl(folder.path(), &["verify", "-attime", &at, "-purpose", "sslclient", "-CAfile", "ca.crt", "client.crt"]);
+    let from_key = openssl(folder.path(), &["pkey", "-in", "client.key", "-pubout"]);
+    assert_eq!(from_key, openssl(folder.path(), &["x509", "-in", "client.crt", "-noout", "-pubkey"]));
+    let subject = openssl(folder.path(), &["x509", "-in", "client.crt", "-noout", "-subject"]);
+    assert!(roles.iter().all(|role| subject.contains(role)), "{subject}");
+}
+
+#[test]
 fn a_talosconfig_survives_its_file_and_names_what_is_missing() {
     let context = Context::generate(
         bundle(),
@@ -204,4 +230,57 @@ fn newer_contracts_get_a_service_account_key_of_4096_bits() {
     std::fs::write(folder.path().join("sa.key"), key.expose()).unwrap();
     let text = openssl(folder.path(), &["rsa", "-in", "sa.key", "-noout", "-text", "-check"]);
     assert!(text.contains("4096 bit"), "{text}");
+}
+
+#[test]
+fn a_bundle_is_refused_with_what_is_wrong_in_talos_words() {
+    let refused = |text: &str| Bundle::from_yaml(text).unwrap_err().to_string();
+    let all = "cluster is required; secrets is required; trustdinfo is required; certs is required";
+    assert_eq!(refused(""), format!("the secrets bundle is incomplete: {all}"));
+    let good = bundle().to_yaml();
+    let without = |from: &str, to: &str| {
+        assert!(good.expose().contains(from), "{from}");
+        refused(&good.expose().replacen(from, to, 1))
+    };
+    let token = bundle().machine_token.expose().to_owned();
+    for (from, to, said) in [
+        (format!("id: {}", bundle().cluster_id), String::new(), "cluster.id is required"),
+        (token, "''".to_owned(), "trustdinfo.token is required"),
+        ("    k8sserviceaccount:".to_owned(), "    x:".to_owned(), "certs.k8sserviceaccount is required"),
+        ("    k8saggregator:".to_owned(), "    x:".to_owned(), "certs.k8saggregator is required"),
+        (
+            "secrets:\n    bootstrap".to_owned(),
+            "secrets:\n    aescbcencryptionsecret: a\n    bootstrap".to_owned(),
+            "only one of [secrets.secretboxencryptionsecret, secrets.aescbcencryptionsecret] is allowed",
+        ),
+    ] {
+        assert_eq!(without(&from, &to), format!("the secrets bundle is incomplete: {said}"));
+    }
+    let certs = good.expose().find("certs:").unwrap();
+    assert_eq!(refused(&good.expose()[..certs]), "the secrets bundle is incomplete: certs is required");
+    let unknown = format!("future: 1\n{}", good.expose());
+    assert!(Bundle::from_yaml(&unknown).is_ok(), "unknown keys don't matter");
+}
+
+#[test]
+fn a_bundle_is_made_around_a_kubernetes_that_is_there() {
+    let old = bundle();
+    let kubernetes = Kubernetes {
+        authority: old.kubernetes.clone(),
+        etcd: old.etcd.clone(),
+        aggregator: old.aggregator.clone(),
+        service_account: old.service_account.clone(),
+        bootstrap_token: None,
+    };
+    let made = Bundle::around_kubernetes(Contract::STABLE, kubernetes.clone(), NOW, &mut rng(8)).unwrap();
+    assert_eq!((&made.kubernetes, &made.etcd, &made.aggregator), (&old.kubernetes, &old.etcd, &old.aggregator));
+    assert_eq!(made.service_account, old.service_account);
+    assert_ne!(made.talos, old.talos);
+    assert!(!made.bootstrap_token.is_empty());
+    let kept = Kubernetes { bootstrap_token: Some("abcdef.0123456789abcdef".to_owned().into()), ..kubernetes.clone() };
+    let kept = Bundle::around_kubernetes(Contract::STABLE, kept, NOW, &mut rng(8)).unwrap();
+    assert_eq!(kept.bootstrap_token.expose(), "abcdef.0123456789abcdef");
+    let broken = Kubernetes { etcd: Authority::default(), ..kubernetes };
+    let refused = Bundle::around_kubernetes(Contract::STABLE, broken, NOW, &mut rng(8)).unwrap_err();
+    assert_eq!(refused.to_string(), "the secrets bundle is incomplete: certs.etcd is required");
 }
