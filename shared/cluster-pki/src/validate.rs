@@ -3,10 +3,13 @@
 use crate::bundle::Bundle;
 use crate::{Authority, certificate, keys};
 
+/// Looks at one section, and says what is wrong.
+type Check = fn(&Bundle, &mut Vec<String>);
+
 /// Everything that is wrong with a bundle whose file lacks these sections.
 pub(crate) fn problems(bundle: &Bundle, missing: &[&str]) -> Vec<String> {
     let mut out = Vec::new();
-    let checks: [(&str, fn(&Bundle, &mut Vec<String>)); 4] =
+    let checks: [(&str, Check); 4] =
         [("cluster", cluster), ("secrets", secrets), ("trustdinfo", trustd), ("certs", certs)];
     for (section, check) in checks {
         if missing.contains(&section) {

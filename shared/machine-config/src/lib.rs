@@ -7,36 +7,38 @@
 
 mod clash;
 mod config;
+mod contract;
 mod decode;
+mod diff;
 mod encode;
+mod explain;
+pub mod generate;
 pub mod kinds;
+pub mod labels;
 mod load;
 pub mod near;
+pub mod node;
+pub mod patch;
+mod redact;
 mod scalar;
+pub mod schematic;
 pub mod shape;
+pub mod validate;
 pub mod value;
 pub mod yaml;
 
 pub use clash::Clash;
 pub use config::{Config, Document, Identity, MachineType};
-pub use decode::Error as DecodeError;
-pub use load::{Error as LoadError, load};
-pub use scalar::REDACTED;
-mod contract;
 pub use contract::{Contract, Error as ContractError, Gate};
-pub mod generate;
-pub mod patch;
-pub mod schematic;
+pub use decode::Error as DecodeError;
+pub use diff::{diff, is_same};
+pub use explain::{Unknown, explain};
 pub use generate::generate;
+pub use load::{Error as LoadError, load};
+pub use redact::{Found, redact, secrets};
+pub use scalar::REDACTED;
 
 /// A node of no type as a value, as Go's `any` takes it.
 pub fn free_value(node: &yaml::Node) -> value::Value {
     decode::anything(node)
 }
-mod diff;
-pub mod labels;
-pub mod node;
-mod redact;
-pub use diff::{diff, is_same};
-pub use redact::{Found, redact, secrets};
-pub mod validate;

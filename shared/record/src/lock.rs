@@ -72,6 +72,17 @@ impl Lock {
         self.fields.insert("contract".into(), contract.into());
     }
 
+    /// SHA-256 of the Talos certificate authority (DER), hexadecimal: whose secrets the cluster was made with.
+    #[must_use]
+    pub fn ca256(&self) -> Option<&str> {
+        self.text("ca256")
+    }
+
+    /// Decides whose secrets the cluster is made with, once.
+    pub fn set_ca256(&mut self, ca256: &str) {
+        self.fields.insert("ca256".into(), ca256.into());
+    }
+
     /// SHA-256 of the image at this URL, hexadecimal.
     #[must_use]
     pub fn image(&self, url: &str) -> Option<&str> {

@@ -38,6 +38,13 @@ pub(crate) fn existing(products: &Products) -> Result<Option<Bundle>, Failure> {
     }
 }
 
+/// Whether the bundle is the one that the cluster was made with.
+pub(crate) fn same_cluster(products: &Products, locked: Option<&str>, found: &str) -> Result<(), Failure> {
+    let Some(locked) = locked.filter(|locked| *locked != found) else { return Ok(()) };
+    let path = products.path(SECRETS).display().to_string();
+    Err(Error::OtherCluster { path, locked: locked.to_owned(), found: found.to_owned() }.into())
+}
+
 fn read(path: &str, bytes: &[u8]) -> Result<Bundle, Failure> {
     let text = String::from_utf8_lossy(bytes);
     Bundle::from_yaml(&text).map_err(|source| Error::Bundle { path: path.to_owned(), source }.into())
@@ -108,4 +115,31 @@ pub(crate) fn credentials(bundle: &Bundle, endpoints: Vec<String>) -> Result<Con
     let now = OffsetDateTime::now_utc();
     let context = Context::generate(bundle, &["os:admin"], endpoints, now, LIFETIME, &mut entropy()?);
     Ok(context.map_err(Error::Pki)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_first_runs_one_makes_the_secrets_and_the_others_take_them_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let products = Products::new(folder.path().join("lab"), "lab");
+        let old = Contract::parse("v1.6").unwrap();
+        let start = std::sync::Barrier::new(8);
+        let results: Vec<(Bundle, Made)> = std::thread::scope(|scope| {
+            let run = || {
+                start.wait();
+                make(&products, old).unwrap()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(run)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(results.iter().filter(|(_, made)| *made == Made::Now).count(), 1);
+        assert!(results.iter().all(|(bundle, _)| *bundle == results[0].0));
+        assert_eq!(existing(&products).unwrap(), Some(results[0].0.clone()));
+        let left: Vec<_> =
+            std::fs::read_dir(folder.path().join("lab")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "no temporary file stays: {left:?}");
+    }
 }

@@ -21,12 +21,16 @@ pub(crate) enum Command {
     Secrets(Secrets),
     /// Make machine configs and a talosconfig.
     Config(Box<Config>),
+    /// Make client credentials for the Talos API, with chosen roles and lifetime.
+    Talosconfig(Credentials),
     /// Apply patches to a machine config.
     Patch(Patch),
     /// Check a machine config by Talos's rules.
     Validate(Validate),
     /// Show what differs between two machine configs; exit status 3 when something does.
     Diff(Diff),
+    /// Say what a kind of document or one of its fields is.
+    Explain(Explain),
 }
 
 /// `talos-gen secrets`.
@@ -39,8 +43,14 @@ pub(crate) struct Secrets {
     #[arg(long, value_name = "VERSION")]
     pub(crate) talos_version: Option<String>,
     /// Take the secrets out of a control plane's machine config.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "from_kubernetes_pki")]
     pub(crate) from_controlplane_config: Option<PathBuf>,
+    /// Make the secrets around those of a Kubernetes cluster: a folder with ca, etcd/ca, front-proxy-ca and sa.key.
+    #[arg(short = 'p', long, value_name = "FOLDER")]
+    pub(crate) from_kubernetes_pki: Option<PathBuf>,
+    /// File with the bootstrap token of that cluster; `-` is stdin [default: a new one].
+    #[arg(short = 't', long, value_name = "FILE", requires = "from_kubernetes_pki")]
+    pub(crate) kubernetes_bootstrap_token: Option<String>,
     /// Overwrite an existing file.
     #[arg(short, long)]
     pub(crate) force: bool,
@@ -121,6 +131,39 @@ pub(crate) enum Output {
     Worker,
     /// Client credentials for the Talos API.
     Talosconfig,
+}
+
+/// `talos-gen talosconfig`.
+#[derive(Debug, Group)]
+pub(crate) struct Credentials {
+    /// Name of the cluster, which becomes the context's.
+    pub(crate) name: String,
+    /// Secrets bundle of the cluster; `-` is stdin.
+    #[arg(long, default_value = "secrets.yaml", value_name = "FILE")]
+    pub(crate) with_secrets: PathBuf,
+    /// Roles of the client.
+    #[arg(long, value_delimiter = ',', default_value = "os:admin", value_name = "ROLE,...")]
+    pub(crate) role: Vec<String>,
+    /// How long the credentials last, as in 24h [default: 365 days].
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) ttl: Option<std::time::Duration>,
+    /// Addresses of control planes to write in.
+    #[arg(short, long, value_delimiter = ',', value_name = "ADDRESS,...")]
+    pub(crate) endpoints: Vec<String>,
+    /// File to write; `-` is stdout.
+    #[arg(short, long, default_value = "talosconfig", value_name = "FILE")]
+    pub(crate) output: String,
+    /// Overwrite an existing file.
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+/// `talos-gen explain`.
+#[derive(Debug, Group)]
+pub(crate) struct Explain {
+    /// A kind, or one of its fields: HostnameConfig, LinkConfig.addresses, machine.network.
+    #[arg(value_name = "KIND[.FIELD]")]
+    pub(crate) path: String,
 }
 
 /// `talos-gen patch`.

@@ -36,6 +36,12 @@ pub(crate) enum Error {
     Pki(#[from] cluster_pki::Error),
     #[error("{path}")]
     Config { path: String, source: LoadError },
+    #[error(transparent)]
+    Unknown(Box<machine_config::Unknown>),
+    #[error("patch {name}")]
+    JsonPatch { name: String, source: Box<patch::Error>, instead: Option<String> },
+    #[error("{path} is of another cluster: ichor.lock holds the certificate authority {locked}, this one is {found}")]
+    OtherCluster { path: String, locked: String, found: String },
     #[error("{0}")]
     Usage(String),
 }
@@ -44,12 +50,16 @@ impl Error {
     fn kind(&self) -> (Exit, &'static str) {
         match self {
             Self::SecretsGone { .. } => (Exit::Guard, "secrets-gone"),
+            Self::OtherCluster { .. } => (Exit::Guard, "other-cluster"),
+            Self::Unknown(_) => (Exit::Usage, "unknown"),
             Self::Pki(_) => (Exit::Failed, "pki"),
             Self::Usage(_) => (Exit::Usage, "usage"),
             Self::Bundle { .. } => (Exit::Unusable, "unusable-secrets"),
-            Self::Patch { .. } | Self::InlineSecret { .. } | Self::ControlPlaneOnly { .. } | Self::NewerKind { .. } => {
-                (Exit::Unusable, "unusable-patch")
-            }
+            Self::Patch { .. }
+            | Self::JsonPatch { .. }
+            | Self::InlineSecret { .. }
+            | Self::ControlPlaneOnly { .. }
+            | Self::NewerKind { .. } => (Exit::Unusable, "unusable-patch"),
             Self::Config { .. } => (Exit::Unusable, "unusable-config"),
             _ => (Exit::Unusable, "unusable-spec"),
         }
@@ -70,10 +80,15 @@ impl Error {
             Self::SecretsGone { path } => Some(format!(
                 "restore {path}; new secrets would not be this cluster's. For a new cluster, remove its folder"
             )),
-            Self::Patch { source: patch::Error::ManyDocuments, .. } => Some(
-                "from Talos 1.12 on configs have several documents: write the patch as YAML of the part to change"
-                    .to_owned(),
-            ),
+            Self::JsonPatch { instead, .. } => {
+                let part = "up to contract v1.11 configs have one document, newer ones have several: \
+                            write the patch as YAML of the part to change";
+                Some(instead.as_ref().map_or_else(|| part.to_owned(), |instead| format!("{part}: {instead}")))
+            }
+            Self::OtherCluster { path, .. } => Some(format!(
+                "restore the {path} that the cluster was made with; for a new cluster, use a folder of its own"
+            )),
+            Self::Unknown(unknown) => unknown.nearest.map(|word| format!("did you mean {word:?}?")),
             Self::Patch { source, .. } => source.nearest().map(|word| format!("did you mean {word:?}?")),
             Self::Config { source, .. } => source.nearest().map(|word| format!("did you mean {word:?}?")),
             _ => None,

@@ -15,19 +15,39 @@ pub(crate) fn failed(path: &str, error: &std::io::Error) -> Failure {
     Failure::new(exit, "file", format!("{path}: {error}"))
 }
 
-/// Reads a text file, or stdin for `-`.
+/// A file that isn't overwritten.
+pub(crate) fn exists(path: &str) -> Failure {
+    Failure::new(Exit::Guard, "exists", format!("file {path:?} already exists, use --force to overwrite"))
+}
+
+/// Reads a text file, or stdin for `-`; no more of it than configs may have.
 pub(crate) fn read(path: &str) -> Result<String, Failure> {
-    if path != "-" {
-        return std::fs::read_to_string(path).map_err(|error| failed(path, &error));
+    let read = || match path {
+        "-" => limited(std::io::stdin().lock()),
+        path => limited(std::fs::File::open(path)?),
+    };
+    let shown = if path == "-" { "stdin" } else { path };
+    let bytes = read().map_err(|error| failed(shown, &error))?;
+    let unusable = |what: &str| Failure::new(Exit::Unusable, "unusable-file", format!("{shown}: {what}"));
+    if bytes.len() > LIMIT {
+        return Err(unusable(&format!("more than {LIMIT} bytes, which no config has")));
     }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|error| failed("stdin", &error))?;
-    Ok(text)
+    String::from_utf8(bytes)
+        .map_err(|error| unusable(&format!("not UTF-8, from byte {} on", error.utf8_error().valid_up_to())))
+}
+
+/// The most that is read of a file, in bytes.
+const LIMIT: usize = machine_config::yaml::BYTES;
+
+fn limited(source: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads a patch file for the patch reader, whose error is text.
 pub(crate) fn patch_file(path: &str) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+    read(path).map_err(|failure| failure.message)
 }
 
 /// Writes a file that only its owner may read, at once; an existing one only when `force`.
@@ -47,9 +67,7 @@ pub(crate) fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure>
         Ok(())
     };
     work().map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            Failure::new(Exit::Guard, "exists", format!("file {shown:?} already exists, use --force to overwrite"))
-        }
+        ErrorKind::AlreadyExists => exists(&shown),
         _ => failed(&shown, &error),
     })
 }

@@ -5,11 +5,12 @@
 //!
 //! *Needs*: `Cluster.spec`, `Node.spec`; uses `Node.status.vm.macs` and `Cluster.status.image.installer` if there.
 //! *Writes*: `Cluster.status.access`, `Node.status.config`; in the cluster's folder `secrets.yaml` (once, never
-//! again), `nodes/<node>.yaml`, `talosconfig`, and the contract in `ichor.lock`.
-//! *Exit status*: 0 done; 3 a dry run would write something; 7 the secrets of an existing cluster are gone; 8 a spec or
-//! patch that can't be used; 1, 2, 6 as everywhere.
+//! again), `nodes/<node>.yaml`, `talosconfig`, and in `ichor.lock` the contract and the Talos CA's digest.
+//! *Exit status*: 0 done; 3 a dry run would write something; 7 the secrets of an existing cluster are gone or another
+//! cluster's; 8 a spec or patch that can't be used; 1, 2, 6 as everywhere.
 //!
-//! Alone: `talos-gen secrets`, `config`, `patch`, `validate`, `diff`, with talosctl's flags.
+//! Alone: `talos-gen secrets`, `config`, `patch` and `validate` with talosctl's flags; `talosconfig --role --ttl`,
+//! `diff A B` (3 when they differ), `explain KIND[.FIELD]`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -50,7 +50,10 @@ pub(crate) fn of_flags(patches: &[String], read: Reader<'_>) -> Result<Vec<Named
 
 /// Where a patch holds a secret, if it does.
 fn inline_secret(patch: &Patch) -> Option<String> {
-    let Patch::Strategic(parts) = patch else { return None };
+    let parts = match patch {
+        Patch::Strategic(parts) => parts,
+        Patch::Json(operations) => return operations.secret().map(|path| format!("v1alpha1 {path}")),
+    };
     let documents = parts.iter().filter_map(Part::document);
     let found = documents.flat_map(secrets).next()?;
     Some(format!("{} {}", found.document, found.path))
@@ -61,14 +64,25 @@ pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<(Config, Vec<St
     let mut idle = Vec::new();
     let mut config = config;
     for named in patches {
-        let patched = patch::apply(&config, std::slice::from_ref(&named.patch))
-            .map_err(|source| Error::Patch { name: named.name.clone(), source })?;
+        let patched =
+            patch::apply(&config, std::slice::from_ref(&named.patch)).map_err(|source| refused(named, source))?;
         if machine_config::is_same(&config, &patched) {
             idle.push(named.name.clone());
         }
         config = patched;
     }
     Ok((config, idle))
+}
+
+/// Why a patch doesn't fit; for a JSON patch on several documents, what to write instead.
+fn refused(named: &Named, source: patch::Error) -> Error {
+    let name = named.name.clone();
+    match (&named.patch, source) {
+        (Patch::Json(operations), source @ patch::Error::ManyDocuments) => {
+            Error::JsonPatch { name, source: Box::new(source), instead: operations.as_strategic() }
+        }
+        (_, source) => Error::Patch { name, source },
+    }
 }
 
 /// Refuses documents that the machine or its Talos wouldn't take.

@@ -123,7 +123,6 @@ async fn prepare(run: &Run) -> Result<(Arc<Ground>, Change), Stop> {
     if plan.spec.kubernetes.version.is_none() {
         run.announce(&format!("Kubernetes is v{}, the default of Talos {}", plan.kubernetes, plan.talos));
     }
-    let is_locked = locked.is_some();
     let (bundle, change) = match access::existing(&products)? {
         Some(bundle) => (Some(bundle), Change::Unchanged),
         None if run.is_dry_run() => (None, Change::Pending),
@@ -132,15 +131,36 @@ async fn prepare(run: &Run) -> Result<(Arc<Ground>, Change), Stop> {
             (Some(bundle), if made == Made::Now { Change::Changed } else { Change::Unchanged })
         }
     };
-    if !is_locked && !run.is_dry_run() {
-        let contract = plan.contract.to_string();
-        products.update_lock(|lock| {
-            if lock.contract().is_none() {
-                lock.set_contract(&contract);
-            }
-        })?;
+    if let Some(bundle) = &bundle {
+        decide(run, &products, lock.as_ref(), &plan, bundle)?;
     }
     Ok((Arc::new(Ground { plan, bundle, products }), change))
+}
+
+/// Holds on to what is decided once: the contract and whose secrets the cluster is made with.
+fn decide(
+    run: &Run,
+    products: &Products,
+    lock: Option<&record::Lock>,
+    plan: &Plan,
+    bundle: &Bundle,
+) -> Result<(), Stop> {
+    let ca256 = bundle.ca256().map_err(Error::Pki)?;
+    let (contract, locked) = (lock.and_then(record::Lock::contract), lock.and_then(record::Lock::ca256));
+    access::same_cluster(products, locked, &ca256)?;
+    if run.is_dry_run() || (contract.is_some() && locked.is_some()) {
+        return Ok(());
+    }
+    let contract = plan.contract.to_string();
+    products.update_lock(|lock| {
+        if lock.contract().is_none() {
+            lock.set_contract(&contract);
+        }
+        if lock.ca256().is_none() {
+            lock.set_ca256(&ca256);
+        }
+    })?;
+    Ok(())
 }
 
 /// The search for the service account's key takes up to seconds, so it must not hold up the stream.

@@ -148,6 +148,40 @@ fn the_secrets_of_a_made_cluster_are_never_made_anew() {
 }
 
 #[test]
+fn the_secrets_of_another_cluster_are_noticed() {
+    let folder = folder();
+    let first = pipe(folder.path(), CLUSTER, &[]);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let before = std::fs::read(folder.path().join("lab/talosconfig")).unwrap();
+    std::fs::remove_file(folder.path().join("lab/secrets.yaml")).unwrap();
+    secrets(folder.path());
+    let outcome = pipe(folder.path(), CLUSTER, &[]);
+    assert_eq!(outcome.code, 7);
+    let error = &outcome.end()["status"]["error"];
+    assert_eq!(error["code"], "other-cluster");
+    assert!(error["message"].as_str().unwrap().contains("secrets.yaml is of another cluster"), "{error}");
+    assert_eq!(std::fs::read(folder.path().join("lab/talosconfig")).unwrap(), before);
+}
+
+#[test]
+fn a_patch_that_changes_nothing_says_so() {
+    let folder = folder();
+    let idle = CLUSTER.replace("{sysctls: {net.core.somaxconn: '1024'}}", "{certSANs: []}");
+    let outcome = pipe(folder.path(), &idle, &[]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("node w-1: patch 1 changes nothing"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_kubernetes_that_the_talos_does_not_run_is_refused_before_any_step_acts() {
+    let folder = folder();
+    let outcome = pipe(folder.path(), &CLUSTER.replace("v1.36.3", "v1.20.0"), &[]);
+    assert_eq!(outcome.code, 8);
+    assert!(outcome.stderr.contains("Talos v1.13.9 does not run Kubernetes v1.20.0"), "{}", outcome.stderr);
+    assert!(!folder.path().join("lab/nodes").exists());
+}
+
+#[test]
 fn a_patch_that_does_not_fit_stops_its_nodes_with_one_clear_message() {
     let folder = folder();
     let with = |patch: &str| {
@@ -156,6 +190,7 @@ fn a_patch_that_does_not_fit_stops_its_nodes_with_one_clear_message() {
     for (patch, message, hint) in [
         ("machine: {sysctl: {a: '1'}}", "unknown key \\\"sysctl\\\" in machine", "did you mean \\\"sysctls\\\"?"),
         ("machine: {token: abc}", "patch 1 holds a secret at v1alpha1 machine.token", "@file"),
+        ("[{op: add, path: /machine/token, value: abc}]", "patch 1 holds a secret at v1alpha1 machine.token", "@file"),
         ("machine: {network: {hostname: a}}", "static hostname is already set in v1alpha1 config", ""),
         ("[{op: remove, path: /machine}]", "not supported for multi-document", "write the patch as YAML"),
     ] {

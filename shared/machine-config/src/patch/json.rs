@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::Error;
 use crate::config::Config;
 use crate::decode::anything;
+use crate::kinds::LEGACY;
 use crate::value::Value;
 use crate::yaml::Node;
 
@@ -33,6 +34,84 @@ impl JsonPatch {
         json_patch::patch(&mut json, &self.0).map_err(|error| Error::Operation(explain(&json, &error)))?;
         Ok(crate::load(&json.to_string())?)
     }
+}
+
+impl JsonPatch {
+    /// The same as a patch of the legacy document's parts, in JSON, which is YAML too; `None` where it can't be said so
+    /// (items by number, moves, tests) or where it would show a secret.
+    pub fn as_strategic(&self) -> Option<String> {
+        if self.0.iter().any(|operation| path_of(operation).tokens().any(|token| is_index(&token.decoded()))) {
+            return None;
+        }
+        let tree = self.tree(true)?;
+        let hidden = self.secret().is_some();
+        (!hidden).then(|| tree.to_string())
+    }
+
+    /// Where in the legacy document the patch puts a secret, if it does.
+    pub fn secret(&self) -> Option<String> {
+        let Json::Object(mut tree) = self.tree(false)? else { return None };
+        tree.retain(|key, _| LEGACY.shape.field(key).is_some());
+        let config = crate::load(&Json::Object(tree).to_string()).ok()?;
+        let document = config.documents().first()?;
+        crate::redact::secrets(document).into_iter().next().map(|found| found.path)
+    }
+
+    /// What the operations set, as a tree; items of lists by any number become the only item. `exact` gives up on
+    /// operations that set or remove nothing by themselves.
+    fn tree(&self, exact: bool) -> Option<Json> {
+        let mut root = Json::Object(serde_json::Map::new());
+        for operation in self.0.iter() {
+            let value = match operation {
+                PatchOperation::Add(add) => add.value.clone(),
+                PatchOperation::Replace(replace) => replace.value.clone(),
+                PatchOperation::Remove(_) if exact => serde_json::json!({"$patch": "delete"}),
+                _ if exact => return None,
+                _ => continue,
+            };
+            put(&mut root, path_of(operation), value);
+        }
+        Some(root)
+    }
+}
+
+fn path_of(operation: &PatchOperation) -> &PointerBuf {
+    match operation {
+        PatchOperation::Add(AddOperation { path, .. })
+        | PatchOperation::Remove(RemoveOperation { path })
+        | PatchOperation::Replace(ReplaceOperation { path, .. })
+        | PatchOperation::Move(MoveOperation { path, .. })
+        | PatchOperation::Copy(CopyOperation { path, .. })
+        | PatchOperation::Test(TestOperation { path, .. }) => path,
+    }
+}
+
+fn is_index(token: &str) -> bool {
+    !token.is_empty() && token.chars().all(|c| c.is_ascii_digit())
+}
+
+/// Puts a value at a path, with mappings (and for numbers and `-` lists) on the way.
+fn put(root: &mut Json, path: &PointerBuf, value: Json) {
+    let mut place = root;
+    for token in path.tokens() {
+        let key = token.decoded();
+        if is_index(&key) || key == "-" {
+            if !place.is_array() {
+                *place = Json::Array(Vec::new());
+            }
+            let Json::Array(items) = place else { return };
+            items.push(Json::Null);
+            let Some(last) = items.last_mut() else { return };
+            place = last;
+        } else {
+            if !place.is_object() {
+                *place = Json::Object(serde_json::Map::new());
+            }
+            let Json::Object(map) = place else { return };
+            place = map.entry(key.into_owned()).or_insert(Json::Null);
+        }
+    }
+    *place = value;
 }
 
 fn operation(node: &Node) -> Result<PatchOperation, Error> {
@@ -88,5 +167,39 @@ fn number(text: &str) -> Json {
     match octal {
         Some(mode) => Json::Number(mode.into()),
         None => serde_json::Number::from_str(text).map_or_else(|_| Json::String(text.to_owned()), Json::Number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::patch::{Patch, parse};
+
+    fn json(text: &str) -> super::JsonPatch {
+        match parse(text).unwrap() {
+            Patch::Json(patch) => patch,
+            Patch::Strategic(_) => panic!("{text} is no JSON patch"),
+        }
+    }
+
+    #[test]
+    fn what_can_be_said_as_a_part_of_the_document_is() {
+        let said = |text| json(text).as_strategic();
+        let two = "[{op: add, path: /machine/sysctls, value: {a: '1'}}, {op: remove, path: /machine/env}]";
+        assert_eq!(said(two).unwrap(), r#"{"machine":{"sysctls":{"a":"1"},"env":{"$patch":"delete"}}}"#);
+        let more = "[{op: add, path: /machine/certSANs/-, value: a}]";
+        assert_eq!(said(more).unwrap(), r#"{"machine":{"certSANs":["a"]}}"#);
+        assert_eq!(said("[{op: replace, path: /machine/certSANs/0, value: a}]"), None);
+        assert_eq!(said("[{op: test, path: /machine/type, value: a}]"), None);
+        assert_eq!(said("[{op: add, path: /machine/token, value: a}]"), None, "a secret is not repeated");
+    }
+
+    #[test]
+    fn secrets_are_found_by_their_paths() {
+        let secret = |text| json(text).secret();
+        assert_eq!(secret("[{op: replace, path: /cluster/secret, value: abc}]").as_deref(), Some("cluster.secret"));
+        let key = "[{op: add, path: /machine/network/interfaces/0/wireguard, value: {privateKey: abc}}]";
+        assert_eq!(secret(key).as_deref(), Some("machine.network.interfaces[0].wireguard.privateKey"));
+        assert_eq!(secret("[{op: add, path: /machine/sysctls, value: {a: '1'}}]"), None);
+        assert_eq!(secret("[{op: remove, path: /machine/token}]"), None);
     }
 }

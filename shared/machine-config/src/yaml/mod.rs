@@ -13,7 +13,7 @@ mod write;
 pub use node::{Data, Key, Node, Place, Scalar};
 pub use order::natural_order;
 pub use quote::Dialect;
-pub use read::{Error, read, read_limited};
+pub use read::{BYTES, Error, read, read_limited};
 pub use write::{write, write_documents};
 
 pub(crate) use resolve::{Resolved, date_time, float_text};

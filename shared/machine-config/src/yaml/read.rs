@@ -63,7 +63,7 @@ const DEPTH: usize = 100;
 const NODES: usize = 250_000;
 
 /// The largest text that [`read`] takes: Talos itself refuses configs above a few MiB.
-const BYTES: usize = 8 << 20;
+pub const BYTES: usize = 8 << 20;
 
 /// Reads a stream of documents; an empty document is a null.
 pub fn read(text: &str) -> Result<Vec<Node>, Error> {

@@ -1,0 +1,212 @@
+//! What the table of kinds says about a kind or field, for people.
+
+use std::fmt::Write as _;
+
+use crate::kinds::{self, KINDS, Kind, LEGACY};
+use crate::near;
+use crate::shape::{Field, Merge, Print, Shape, Type};
+
+/// Why nothing can be explained.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {what} {name:?}{}", within(place))]
+pub struct Unknown {
+    /// Kind or field.
+    pub what: &'static str,
+    /// The name that isn't known.
+    pub name: String,
+    /// Where it was looked for; empty for kinds.
+    pub place: String,
+    /// The known name that is nearest.
+    pub nearest: Option<&'static str>,
+}
+
+fn within(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!(" in {place}") }
+}
+
+/// Explains `KIND` or `KIND.FIELD.…`; a path without kind is one of the legacy document (`machine.network`).
+pub fn explain(path: &str) -> Result<String, Unknown> {
+    let mut rest: Vec<&str> = path.split('.').map(|part| part.trim_end_matches("[]")).collect();
+    let first = rest.first().copied().unwrap_or_default();
+    let kind = match kind(first) {
+        Some(kind) => {
+            rest.remove(0);
+            kind
+        }
+        None if LEGACY.shape.field(first).is_some() => &LEGACY,
+        None => return Err(unknown_kind(first)),
+    };
+    rest.retain(|part| !part.is_empty());
+    let mut out = head(kind);
+    let (mut shape, mut place) = (Some(kind.shape), kind.name.to_owned());
+    let mut last: Option<&Field> = None;
+    for name in rest {
+        let field = shape.and_then(|shape| shape.field(name)).ok_or_else(|| unknown_field(name, &place, shape))?;
+        place = format!("{place}.{name}");
+        shape = inner(&field.ty);
+        last = Some(field);
+    }
+    if let Some(field) = last {
+        out = format!("{place}\n");
+        one(field, &mut out);
+    }
+    if let Some(shape) = shape {
+        fields(shape, &mut out);
+    }
+    Ok(out)
+}
+
+fn kind(name: &str) -> Option<&'static Kind> {
+    kinds::kind(name).or_else(|| (name == LEGACY.name).then_some(&LEGACY))
+}
+
+fn unknown_kind(name: &str) -> Unknown {
+    let known = KINDS.iter().map(|kind| kind.name).chain(LEGACY.shape.fields().map(|field| field.key));
+    Unknown { what: "kind", name: name.to_owned(), place: String::new(), nearest: near::nearest(name, known) }
+}
+
+fn unknown_field(name: &str, place: &str, shape: Option<&'static Shape>) -> Unknown {
+    let known = shape.into_iter().flat_map(|shape| shape.fields().map(|field| field.key));
+    Unknown { what: "field", name: name.to_owned(), place: place.to_owned(), nearest: near::nearest(name, known) }
+}
+
+fn head(kind: &Kind) -> String {
+    if kind.is_legacy() {
+        return "v1alpha1\n  the document without apiVersion and kind that every config has\n".to_owned();
+    }
+    let mut out = format!("{}\n  since Talos v1.{}", kind.name, kind.since);
+    out.push_str(if kind.named { "; several in a config, told apart by name" } else { "; once in a config" });
+    if kind.control_plane {
+        out.push_str("; on control planes only");
+    }
+    out.push('\n');
+    out
+}
+
+/// The structure that a field holds, directly or in a list or map.
+fn inner(ty: &Type) -> Option<&'static Shape> {
+    match ty {
+        Type::Struct(shape) => Some(shape),
+        Type::List(item) | Type::Map(item) | Type::Pointer(item) => inner(item),
+        _ => None,
+    }
+}
+
+/// All that is known of a field, one thing a line.
+fn one(field: &Field, out: &mut String) {
+    let _ = writeln!(out, "  type: {}", type_name(&field.ty));
+    let printed = match field.print {
+        Print::Always => "always",
+        Print::NotZero => "unless it is empty",
+        Print::Set => "when it is set, even to nothing",
+    };
+    let _ = writeln!(out, "  written: {printed}");
+    let _ = writeln!(out, "  patches: {}", merge(field));
+    if field.secret {
+        let _ = writeln!(out, "  a secret: never shown");
+    }
+    if let Some(instead) = field.deprecated {
+        let _ = writeln!(out, "  deprecated; instead: {instead}");
+    }
+}
+
+fn merge(field: &Field) -> String {
+    match field.merge {
+        Merge::Replace => "take its place".to_owned(),
+        Merge::By(keys) => format!("merge items of the same {}, append others", keys.join(" or ")),
+        Merge::ReplaceBy(key) => format!("replace items of the same {key}, append others"),
+        Merge::Typed => match field.ty {
+            Type::List(_) => "append".to_owned(),
+            Type::Map(_) | Type::Struct(_) | Type::Free => "merge key by key".to_owned(),
+            Type::Url => "replace the parts of the URL that they have".to_owned(),
+            _ if field.optional => "replace it, also by zero".to_owned(),
+            _ => "replace it, but not by zero".to_owned(),
+        },
+    }
+}
+
+/// A line for each field of a structure.
+fn fields(shape: &Shape, out: &mut String) {
+    let width = shape.fields().map(|field| field.key.len()).max().unwrap_or(0);
+    for field in shape.fields() {
+        let _ = write!(out, "\n{:width$}  {}", field.key, type_name(&field.ty));
+        if let Some(instead) = field.deprecated {
+            let _ = write!(out, "  (deprecated; instead: {instead})");
+        }
+    }
+    if width > 0 {
+        out.push('\n');
+    }
+}
+
+fn type_name(ty: &Type) -> String {
+    match ty {
+        Type::Text | Type::Trimmed => "text".to_owned(),
+        Type::Bool => "true or false".to_owned(),
+        Type::Int(i64::MIN, _) => "whole number".to_owned(),
+        Type::Int(low, high) => format!("whole number from {low} to {high}"),
+        Type::Duration => "duration (1m30s)".to_owned(),
+        Type::Url => "URL".to_owned(),
+        Type::Address => "IP address".to_owned(),
+        Type::Prefix => "IP address with prefix length".to_owned(),
+        Type::AddressPort => "IP address with port".to_owned(),
+        Type::Mac => "hardware address".to_owned(),
+        Type::Size | Type::DiskSize => "size (10GiB)".to_owned(),
+        Type::Mode => "file mode (0o644)".to_owned(),
+        Type::Word(words) => words.join("|"),
+        Type::RoutingTable => "routing table (name or number)".to_owned(),
+        Type::Bytes => "base64".to_owned(),
+        Type::Port => "port or range (8000-9000)".to_owned(),
+        Type::Argument => "text or list of text".to_owned(),
+        Type::Free => "anything".to_owned(),
+        Type::Struct(_) => "section".to_owned(),
+        Type::Pointer(item) => type_name(item),
+        Type::List(item) => format!("list of: {}", type_name(item)),
+        Type::Map(item) => format!("map to: {}", type_name(item)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_fields_are_explained_from_the_table() {
+        let text = explain("HostnameConfig").unwrap();
+        assert_eq!(
+            text,
+            "HostnameConfig\n  since Talos v1.12; once in a config\n\nauto      stable|off\nhostname  text\n"
+        );
+        let text = explain("machine.network.interfaces[]").unwrap();
+        assert!(text.starts_with("v1alpha1.machine.network.interfaces\n  type: list of: section\n"), "{text}");
+        assert!(
+            text.contains("  patches: merge items of the same interface or deviceSelector, append others\n"),
+            "{text}"
+        );
+        assert!(text.contains("\nvlans "), "{text}");
+        let text = explain("v1alpha1.machine.token").unwrap();
+        assert!(text.contains("  a secret: never shown\n"), "{text}");
+        assert!(explain("machine.kubelet").unwrap().contains("  deprecated; instead: KubeletConfig\n"));
+    }
+
+    #[test]
+    fn every_kind_and_field_has_an_explanation() {
+        for kind in KINDS {
+            let text = explain(kind.name).unwrap();
+            for field in kind.shape.fields() {
+                assert!(text.contains(field.key));
+                assert!(explain(&format!("{}.{}", kind.name, field.key)).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_the_nearest_name() {
+        let error = explain("LinkConfg").unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.nearest), ("there is no kind \"LinkConfg\"", Some("LinkConfig")));
+        let error = explain("LinkConfig.adresses").unwrap_err();
+        assert_eq!(error.to_string(), "there is no field \"adresses\" in LinkConfig");
+        assert_eq!(error.nearest, Some("addresses"));
+        assert!(explain("HostnameConfig.auto.x").is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! Commands about a config that is there: patch, validate, diff, explain.
+
+use machine_config::validate::{Mode, contract_of};
+use record::{Exit, Failure};
+use step::Console;
+
+use super::{check_target, contract, emit, load};
+use crate::args::{Diff, Explain, Patch, Validate};
+use crate::error::Error;
+use crate::{files, patches};
+
+pub(super) fn patch(args: &Patch, console: &Console) -> Result<Exit, Failure> {
+    check_target(&args.output, true, console)?;
+    let all = patches::of_flags(&args.patch, &files::patch_file)?;
+    if all.is_empty() {
+        return emit(&args.output, &files::read(&args.config)?, true, console);
+    }
+    let (config, idle) = patches::apply(load(&args.config)?, &all)?;
+    for name in idle {
+        console.warn(&format!("patch {name} changes nothing"));
+    }
+    emit(&args.output, &config.text(contract_of(&config).dialect()), true, console)
+}
+
+pub(super) fn validate(args: &Validate, console: &Console) -> Result<Exit, Failure> {
+    let config = load(&args.config)?;
+    // The words of `--mode` are those that the arguments allow.
+    let mode = Mode::parse(&args.mode).unwrap_or(Mode::Metal);
+    let contract = match &args.talos_version {
+        Some(version) => contract(Some(version))?,
+        None => contract_of(&config),
+    };
+    let report = machine_config::validate::validate(&config, mode, contract);
+    let report = if args.strict { report.strict() } else { report };
+    for warning in &report.warnings {
+        console.warn(warning);
+    }
+    if !report.errors.is_empty() {
+        return Err(Error::Invalid(report.errors).into());
+    }
+    console.say(None, &format!("{} is valid for {} mode", args.config, args.mode));
+    Ok(Exit::Done)
+}
+
+pub(super) fn diff(args: &Diff, console: &Console) -> Result<Exit, Failure> {
+    let (left, right) = (load(&args.left)?, load(&args.right)?);
+    if machine_config::is_same(&left, &right) {
+        return Ok(Exit::Done);
+    }
+    match console.out(machine_config::diff(&left, &right).as_bytes()) {
+        Exit::Done => Ok(Exit::Pending),
+        other => Ok(other),
+    }
+}
+
+pub(super) fn explain(args: &Explain, console: &Console) -> Result<Exit, Failure> {
+    let text = machine_config::explain(&args.path).map_err(|unknown| Error::Unknown(Box::new(unknown)))?;
+    Ok(console.out(text.as_bytes()))
+}

@@ -1,0 +1,257 @@
+//! The commands that stand alone, as processes.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_talos-gen"));
+    command.current_dir(folder).env_clear().args(args).output().expect("the program runs")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("no signal")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn done(folder: &Path, args: &[&str]) -> String {
+    let output = run(folder, args);
+    assert_eq!(code(&output), 0, "{args:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+fn openssl(folder: &Path, line: &str) -> String {
+    let output = Command::new("openssl").current_dir(folder).args(line.split(' ')).output().expect("openssl is there");
+    assert!(output.status.success(), "openssl {line}: {}", stderr(&output));
+    stdout(&output)
+}
+
+/// A folder with secrets of an old contract, for which no primes are searched.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("there is a place for temporary files");
+    done(folder.path(), &["secrets", "--talos-version", "v1.6"]);
+    folder
+}
+
+const CONFIG: [&str; 5] = ["config", "lab", "https://10.0.0.10:6443", "--with-secrets", "secrets.yaml"];
+
+fn configs(folder: &Path, more: &[&str]) {
+    done(folder, &[&CONFIG, more].concat());
+}
+
+#[test]
+fn secrets_are_private_and_are_found_again_in_a_control_planes_config() {
+    let folder = folder();
+    let path = folder.path().join("secrets.yaml");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    for version in ["v1.6", "v1.13", "v1.15"] {
+        configs(folder.path(), &["--talos-version", version, "--force"]);
+        let from = ["secrets", "--from-controlplane-config", "controlplane.yaml", "-o", "again.yaml", "--force"];
+        done(folder.path(), &from);
+        let again = std::fs::read(folder.path().join("again.yaml")).unwrap();
+        assert_eq!(again, std::fs::read(&path).unwrap(), "{version}");
+    }
+    let worker = run(folder.path(), &["secrets", "--from-controlplane-config", "worker.yaml", "-o", "-"]);
+    assert_eq!(code(&worker), 8);
+    assert!(stderr(&worker).contains("isn't a control plane's"), "{}", stderr(&worker));
+}
+
+#[test]
+fn secrets_are_made_around_a_kubernetes_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = folder.path().join("pki");
+    std::fs::create_dir_all(pki.join("etcd")).unwrap();
+    for (name, key) in
+        [("ca", "rsa:2048"), ("etcd/ca", "ec -pkeyopt ec_paramgen_curve:P-256"), ("front-proxy-ca", "rsa:2048")]
+    {
+        let subject = format!("/CN={}", name.replace('/', "-"));
+        openssl(&pki, &format!("req -x509 -nodes -newkey {key} -keyout {name}.key -out {name}.crt -subj {subject}"));
+    }
+    openssl(&pki, "genrsa -traditional -out sa.key 2048");
+    std::fs::write(folder.path().join("token"), "abcdef.0123456789abcdef\n").unwrap();
+    let args = ["secrets", "--talos-version", "v1.13", "-p", "pki", "-t", "token"];
+    done(folder.path(), &args);
+    let text = std::fs::read_to_string(folder.path().join("secrets.yaml")).unwrap();
+    let bundle = cluster_pki::Bundle::from_yaml(&text).unwrap();
+    assert_eq!(bundle.bootstrap_token.expose(), "abcdef.0123456789abcdef");
+    assert_eq!(bundle.kubernetes.crt, std::fs::read_to_string(pki.join("ca.crt")).unwrap());
+    assert_eq!(bundle.service_account.expose(), std::fs::read_to_string(pki.join("sa.key")).unwrap());
+
+    let on_the_line = run(folder.path(), &["secrets", "-p", "pki", "-t", "abcdef.0123456789abcdef", "-o", "-"]);
+    assert_eq!(code(&on_the_line), 2);
+    assert!(!stderr(&on_the_line).contains("0123456789"), "the token is not repeated");
+    std::fs::remove_file(pki.join("etcd/ca.key")).unwrap();
+    let missing = run(folder.path(), &["secrets", "-p", "pki", "-o", "-"]);
+    assert!(code(&missing) == 2 && stderr(&missing).contains("pki/etcd/ca.key"), "{}", stderr(&missing));
+}
+
+#[test]
+fn a_talosconfig_has_the_roles_and_the_lifetime_that_were_asked_for() {
+    let folder = folder();
+    let roles = "os:reader,os:etcd:backup,os:operator";
+    done(folder.path(), &["talosconfig", "lab", "--role", roles, "--ttl", "12h", "-e", "10.0.0.11,10.0.0.12"]);
+    let path = folder.path().join("talosconfig");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let config = cluster_pki::Talosconfig::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let context = config.context("").unwrap();
+    assert_eq!((context.endpoints.len(), context.nodes.len()), (2, 0));
+    std::fs::write(folder.path().join("client.crt"), context.identity().unwrap().crt).unwrap();
+    std::fs::write(folder.path().join("ca.crt"), context.ca_pem().unwrap()).unwrap();
+    openssl(folder.path(), "verify -purpose sslclient -CAfile ca.crt client.crt");
+    openssl(folder.path(), "x509 -in client.crt -noout -checkend 43000");
+    let expired = Command::new("openssl")
+        .current_dir(folder.path())
+        .args("x509 -in client.crt -noout -checkend 43300".split(' '))
+        .output()
+        .unwrap();
+    assert!(!expired.status.success());
+    let subject = openssl(folder.path(), "x509 -in client.crt -noout -subject");
+    assert!(roles.split(',').all(|role| subject.contains(role)), "{subject}");
+
+    assert_eq!(code(&run(folder.path(), &["talosconfig", "lab"])), 7, "an existing file is kept");
+    let boss = run(folder.path(), &["talosconfig", "lab", "--role", "os:boss", "-o", "-"]);
+    assert!(code(&boss) == 2 && stderr(&boss).contains("os:admin, os:operator"), "{}", stderr(&boss));
+    assert_eq!(code(&run(folder.path(), &["talosconfig", "lab", "--ttl", "0s", "-o", "-"])), 2);
+}
+
+#[test]
+fn a_kubernetes_outside_the_window_is_only_warned_about() {
+    let folder = folder();
+    let args =
+        [&CONFIG[..], &["--talos-version", "v1.13", "--kubernetes-version", "1.20.0", "-t", "worker", "-o", "-"]]
+            .concat();
+    let output = run(folder.path(), &args);
+    assert_eq!(code(&output), 0);
+    assert!(stderr(&output).contains("Talos v1.13 does not run Kubernetes 1.20.0"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_default_installer_follows_the_talos_version() {
+    let folder = folder();
+    let made = |version| {
+        done(folder.path(), &[&CONFIG[..], &["--talos-version", version, "-t", "worker", "-o", "-"]].concat())
+    };
+    assert!(made("v1.13.9").contains("image: ghcr.io/siderolabs/installer:v1.13.9\n"));
+    assert!(made("v1.14.1").contains(
+        "factory.talos.dev/metal-installer/376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba:v1.14.1\n"
+    ));
+}
+
+#[test]
+fn a_bad_patch_is_told_with_its_place_and_what_was_meant() {
+    let folder = folder();
+    configs(folder.path(), &["--talos-version", "v1.13"]);
+    let slip = "apiVersion: v1alpha1\nkind: HostnameConfig\nhostnam: a\n";
+    std::fs::write(folder.path().join("slip.yaml"), slip).unwrap();
+    let json = r#"[{"op": "add", "path": "/machine/sysctls", "value": {"a": "1"}}]"#;
+    for (patch, parts) in [
+        (
+            "@slip.yaml",
+            &["HostnameConfig", "line 3, column 1", "unknown key \"hostnam\"", "did you mean \"hostname\"?"][..],
+        ),
+        (json, &["not supported for multi-document", "up to contract v1.11", r#"{"machine":{"sysctls":{"a":"1"}}}"#]),
+        ("@gone.yaml", &["gone.yaml"]),
+    ] {
+        let output = run(folder.path(), &["patch", "worker.yaml", "-p", patch]);
+        assert_eq!(code(&output), 8, "{}", stderr(&output));
+        assert!(parts.iter().all(|part| stderr(&output).contains(part)), "{}", stderr(&output));
+    }
+    let instead = done(folder.path(), &["patch", "worker.yaml", "-p", r#"{"machine":{"sysctls":{"a":"1"}}}"#]);
+    assert!(instead.contains("sysctls:\n        a: \"1\"\n"), "what the hint says works: {instead}");
+    let idle = run(folder.path(), &["patch", "worker.yaml", "-p", "machine: {type: worker}"]);
+    assert!(code(&idle) == 0 && stderr(&idle).contains("patch 1 changes nothing"), "{}", stderr(&idle));
+    let untouched = done(folder.path(), &["patch", "worker.yaml"]);
+    assert_eq!(untouched, std::fs::read_to_string(folder.path().join("worker.yaml")).unwrap());
+}
+
+#[test]
+fn json_patches_work_on_configs_of_one_document() {
+    let folder = folder();
+    configs(folder.path(), &["--talos-version", "v1.11"]);
+    let json = r#"[{"op": "replace", "path": "/machine/certSANs", "value": ["a"]}]"#;
+    let text = done(folder.path(), &["patch", "worker.yaml", "-p", json]);
+    assert!(text.contains("certSANs:\n        - a\n"), "{text}");
+    let missing = run(folder.path(), &["patch", "worker.yaml", "-p", r#"[{"op": "remove", "path": "/machine/env"}]"#]);
+    assert!(code(&missing) == 8 && stderr(&missing).contains("what exists is \"/machine\""), "{}", stderr(&missing));
+}
+
+#[test]
+fn differences_are_told_by_document_with_secrets_hidden() {
+    let folder = folder();
+    configs(folder.path(), &["--talos-version", "v1.14"]);
+    let path = folder.path().join("controlplane.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let documents: Vec<&str> = text.trim_end().split("\n---\n").collect();
+    let (first, others) = documents.split_first().unwrap();
+    let reversed: Vec<&str> = std::iter::once(first).chain(others.iter().rev()).copied().collect();
+    std::fs::write(folder.path().join("reversed.yaml"), reversed.join("\n---\n")).unwrap();
+    assert_eq!(done(folder.path(), &["diff", "controlplane.yaml", "reversed.yaml"]), "");
+
+    let token = text.lines().find_map(|line| line.strip_prefix("    token: ")).unwrap();
+    let changed = text.replace(token, "abcdef.0123456789abcdef").replace("auto: stable", "auto: off\nhostname: a");
+    std::fs::write(folder.path().join("changed.yaml"), changed).unwrap();
+    let output = run(folder.path(), &["diff", "controlplane.yaml", "changed.yaml"]);
+    let shown = stdout(&output);
+    assert_eq!(code(&output), 3);
+    assert!(shown.contains("+hostname: a\n") && shown.contains("secret differs: v1alpha1 machine.token"), "{shown}");
+    assert!(!shown.contains(token) && !shown.contains("0123456789") && !shown.contains("PRIVATE"), "{shown}");
+}
+
+#[test]
+fn configs_are_validated_by_the_rules_of_a_version_and_mode() {
+    let folder = folder();
+    configs(folder.path(), &["--talos-version", "v1.14"]);
+    let validate = |more: &[&str]| run(folder.path(), &[&["validate", "-c", "controlplane.yaml"], more].concat());
+    for mode in ["metal", "cloud", "metal-agent", "container"] {
+        assert_eq!(code(&validate(&["-m", mode, "--strict"])), 0, "{mode}: {}", stderr(&validate(&["-m", mode])));
+    }
+    let older = validate(&["-m", "metal", "--talos-version", "v1.13"]);
+    assert_eq!(code(&older), 8);
+    assert!(stderr(&older).contains("KubeNodeConfig: Talos knows this kind from v1.14 on, not in v1.13"));
+    configs(folder.path(), &["--talos-version", "v1.13", "--install-disk", "", "--force"]);
+    assert!(stderr(&validate(&["-m", "metal"])).contains("either install disk or diskSelector should be defined"));
+}
+
+#[test]
+fn kinds_and_fields_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = done(folder.path(), &["explain", "LinkConfig.addresses"]);
+    assert!(text.contains("patches: append"), "{text}");
+    let slip = run(folder.path(), &["explain", "LinkConfg"]);
+    assert!(code(&slip) == 2 && stderr(&slip).contains("did you mean \"LinkConfig\"?"), "{}", stderr(&slip));
+}
+
+#[test]
+fn monstrous_inputs_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = format!("machine: {}", "[".repeat(1 << 20));
+    let nested: String = (0..2000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+    let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..10 {
+        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(",")));
+    }
+    let large = "a: b\n".repeat(20 << 20);
+    for (name, text, said) in [
+        ("deep", &deep, "recursion limit exceeded"),
+        ("nested", &nested, "nested deeper than 100 levels"),
+        ("bomb", &bomb, "more than 250000 values"),
+        ("large", &large, "more than 8388608 bytes"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let begin = std::time::Instant::now();
+        let output = run(folder.path(), &["validate", "-c", name, "-m", "metal"]);
+        assert_eq!(code(&output), 8, "{name}");
+        assert!(stderr(&output).contains(said), "{name}: {}", stderr(&output).chars().take(400).collect::<String>());
+        // Unoptimised, on a busy machine; optimised it takes milliseconds.
+        assert!(begin.elapsed().as_secs() < 10, "{name} took {:?}", begin.elapsed());
+    }
+}
