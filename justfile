@@ -45,6 +45,11 @@ test *ARGS:
 bench:
     cargo build --release --locked --workspace --bins
     cargo bench --locked -p e2e --bench table
+    cargo bench --locked -p talos-gen --bench configs
+
+# Gives broken texts to the loader, patches and merges until it is stopped; a seed that fails is told.
+fuzz:
+    cargo test --release --locked -p machine-config --test properties -- --ignored --nocapture without_end
 
 # What must pass before anything lands, without the tests.
 lint:

@@ -61,7 +61,7 @@ fn keys(document: &Document, identity: &Identity) -> Vec<(usize, String)> {
         return vec![(RIVALS.len() + alone.map_or(0, |index| index + 1), identity.name.clone())];
     };
     let peer = document.fields.get("peer").filter(|_| identity.kind == "VethConfig");
-    let peer = peer.and_then(|peer| peer.text_at(&["name"])).filter(|name| *name != identity.name);
+    let peer = peer.and_then(|peer| peer.text_at(&["name"])).filter(|name| !name.is_empty() && *name != identity.name);
     std::iter::once(identity.name.as_str()).chain(peer).map(|name| (set, name.to_owned())).collect()
 }
 

@@ -153,7 +153,7 @@ fn type_name(ty: &Type) -> String {
         Type::Mac => "hardware address".to_owned(),
         Type::Size | Type::DiskSize => "size (10GiB)".to_owned(),
         Type::Mode => "file mode (0o644)".to_owned(),
-        Type::Word(words) => words.join("|"),
+        Type::Word(words) | Type::Enum(words) => words.join("|"),
         Type::RoutingTable => "routing table (name or number)".to_owned(),
         Type::Bytes => "base64".to_owned(),
         Type::Port => "port or range (8000-9000)".to_owned(),

@@ -33,6 +33,27 @@ pub enum Error {
         /// The key.
         key: String,
     },
+    /// A taint, of which that plugin takes none once the node is registered.
+    #[error("taint {key:?} can't be set by a worker: Kubernetes's NodeRestriction refuses it")]
+    RestrictedTaint {
+        /// The key.
+        key: String,
+    },
+}
+
+impl Error {
+    /// What to do instead, for a hint.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Restricted { .. } => {
+                Some("set it with kubectl once the node is there, or use a label of your own domain")
+            }
+            Self::RestrictedTaint { .. } => {
+                Some("a kubelet may bring taints when it registers: patch registerWithTaints into its config")
+            }
+            Self::Key { .. } | Self::Value { .. } => None,
+        }
+    }
 }
 
 /// Checks a node's label.
@@ -51,12 +72,15 @@ pub fn annotation(key: &str) -> Result<(), Error> {
 }
 
 /// Checks a node's taint, which is written as `Effect` or `value:Effect`.
-pub fn taint(key: &str, text: &str) -> Result<(), Error> {
+pub fn taint(key: &str, text: &str, machine: MachineType) -> Result<(), Error> {
     qualified("taint", key)?;
     let (value, effect) = text.rsplit_once(':').unwrap_or(("", text));
     label_value("taint", key, value)?;
     if matches!(effect, "NoSchedule" | "PreferNoSchedule" | "NoExecute") {
-        return Ok(());
+        return match machine {
+            MachineType::ControlPlane => Ok(()),
+            MachineType::Worker => Err(Error::RestrictedTaint { key: key.to_owned() }),
+        };
     }
     let why = "the effect must be NoSchedule, PreferNoSchedule or NoExecute";
     Err(Error::Value { what: "taint", key: key.to_owned(), value: text.to_owned(), why })
@@ -149,8 +173,15 @@ mod tests {
         }
         assert!(label("a", "x y", MachineType::Worker).is_err());
         assert!(label("a", &"x".repeat(64), MachineType::Worker).is_err());
-        assert_eq!(taint("a", "NoSchedule"), Ok(()));
-        assert_eq!(taint("a", "v:NoExecute"), Ok(()));
-        assert!(taint("a", "v:Never").is_err());
+        let control_plane = MachineType::ControlPlane;
+        assert_eq!(taint("a", "NoSchedule", control_plane), Ok(()));
+        assert_eq!(taint("a", "v:NoExecute", control_plane), Ok(()));
+        assert!(taint("a", "v:Never", control_plane).is_err());
+    }
+
+    #[test]
+    fn a_worker_cannot_taint_itself_once_it_is_registered() {
+        let refused = taint("a", "NoSchedule", MachineType::Worker).unwrap_err();
+        assert!(refused.hint().unwrap().contains("registerWithTaints"));
     }
 }

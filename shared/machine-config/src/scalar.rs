@@ -22,7 +22,7 @@ pub(crate) fn typed(scalar: &Scalar, ty: &Type) -> Result<Value, String> {
         Type::Int(low, high) => whole(scalar, *low, *high),
         Type::Mode => mode(scalar),
         Type::Free => Ok(free(scalar)),
-        Type::Word(words) => word(text, words),
+        Type::Word(words) | Type::Enum(words) => word(text, words),
         Type::Bytes => bytes(text),
         Type::Port => port(scalar),
         _ if text.is_empty() => Ok(text.into()),

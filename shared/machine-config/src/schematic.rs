@@ -87,7 +87,7 @@ impl Schematic {
     /// The text whose digest is the ID.
     pub fn canonical(&self) -> String {
         let written = crate::encode::structure(&self.fields, &SCHEMATIC);
-        yaml::write(&Value::Map(written), Dialect::V4)
+        yaml::write_for_digest(&Value::Map(written), Dialect::V4)
     }
 
     /// The ID: 64 hexadecimal digits.

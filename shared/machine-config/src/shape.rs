@@ -31,6 +31,8 @@ pub enum Type {
     Mode,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// One of these words; the first is what nothing means, and nothing is what it means.
+    Enum(&'static [&'static str]),
     /// A routing table: a name or number.
     RoutingTable,
     /// Bytes in base64.

@@ -88,6 +88,7 @@ impl Error {
             Self::OtherCluster { path, .. } => Some(format!(
                 "restore the {path} that the cluster was made with; for a new cluster, use a folder of its own"
             )),
+            Self::Node(node::Error::Label(label)) => label.hint().map(str::to_owned),
             Self::Unknown(unknown) => unknown.nearest.map(|word| format!("did you mean {word:?}?")),
             Self::Patch { source, .. } => source.nearest().map(|word| format!("did you mean {word:?}?")),
             Self::Config { source, .. } => source.nearest().map(|word| format!("did you mean {word:?}?")),

@@ -208,6 +208,9 @@ fn a_role_label_on_a_worker_is_refused_before_a_node_refuses_it() {
     assert_eq!(outcome.code, 8);
     assert!(outcome.stderr.contains("NodeRestriction"), "{}", outcome.stderr);
     assert!(outcome.node("cp-1")["status"].get("error").is_none());
+    let outcome = pipe(folder.path(), &CLUSTER.replace("labels: {rack: r1}", "taints: {gpu: NoSchedule}"), &[]);
+    assert_eq!(outcome.code, 8);
+    assert!(outcome.stderr.contains("registerWithTaints"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Documents of volumes.
 
 use super::shared::ENCRYPTION_KEY_NODE_ID;
-use crate::shape::Type::{self, Bool, Duration, List, Size, Struct, Text, Word};
+use crate::shape::Type::{self, Bool, Duration, Enum, List, Size, Struct, Text, Word};
 use crate::shape::{Shape, must, opt, ptr};
+
+/// Talos's names of filesystems; a document takes some of them only.
+const FILESYSTEMS: [&str; 8] = ["none", "xfs", "vfat", "ext4", "iso9660", "swap", "virtiofs", "btrfs"];
 
 pub(super) static ENCRYPTION: Shape = Shape::new(
     "EncryptionSpec",
     &[
-        must("provider", Word(&["luks2"])),
+        must("provider", Enum(&["none", "luks2"])),
         must("keys", List(&Struct(&ENCRYPTION_KEY))),
         opt("cipher", Text),
         opt("keySize", Type::U64),
@@ -62,7 +65,7 @@ pub(super) static EXISTING_MOUNT: Shape =
 
 pub(super) static EXTERNAL_VOLUME: Shape = Shape::new(
     "ExternalVolumeConfig",
-    &[must("name", Text), must("filesystemType", Word(&["virtiofs"])), opt("mount", Struct(&EXTERNAL_MOUNT))],
+    &[must("name", Text), must("filesystemType", Enum(&FILESYSTEMS)), opt("mount", Struct(&EXTERNAL_MOUNT))],
 );
 
 pub(super) static EXTERNAL_MOUNT: Shape = Shape::new(
@@ -114,7 +117,7 @@ pub(super) static USER_MOUNT: Shape =
 
 pub(super) static FILESYSTEM: Shape = Shape::new(
     "FilesystemSpec",
-    &[opt("type", Word(&["ext4", "xfs", "btrfs"])), ptr("projectQuotaSupport", Bool), ptr("xfs", Struct(&XFS))],
+    &[opt("type", Enum(&FILESYSTEMS)), ptr("projectQuotaSupport", Bool), ptr("xfs", Struct(&XFS))],
 );
 
 pub(super) static XFS: Shape = Shape::new("XFSSpec", &[opt("minAllocationGroupSize", Size)]);

@@ -1,6 +1,6 @@
 //! Documents of system containers.
 
-use crate::shape::Type::{self, Bool, List, Struct, Text, Word};
+use crate::shape::Type::{self, Bool, List, Struct, Text};
 use crate::shape::{Shape, must, opt, ptr};
 
 pub(super) static CONTAINER: Shape = Shape::new(
@@ -42,7 +42,7 @@ pub(super) static HOST_PATH_MOUNT: Shape =
 pub(super) static CONTAINER_RUN_AS: Shape =
     Shape::new("ContainerRunAs", &[ptr("uid", Type::I32), ptr("gid", Type::I32)]);
 
-pub(super) static CONTAINER_NETWORK: Shape = Shape::new("ContainerNetwork", &[opt("mode", Word(&["none", "host"]))]);
+pub(super) static CONTAINER_NETWORK: Shape = Shape::new("ContainerNetwork", &[opt("mode", Text)]);
 
 pub(super) static CONTAINER_RESOURCES: Shape =
     Shape::new("ContainerResources", &[ptr("limits", Struct(&CONTAINER_RESOURCE_LIMITS))]);
@@ -55,10 +55,8 @@ pub(super) static CONTAINER_DEPENDS_ON: Shape = Shape::new(
     &[opt("paths", List(&Text)), opt("networks", List(&Text)), ptr("time", Bool), opt("containers", List(&Text))],
 );
 
-pub(super) static CONTAINER_SECURITY: Shape = Shape::new(
-    "ContainerSecurity",
-    &[opt("profile", Word(&["restricted", "privileged"])), ptr("capabilities", Struct(&CONTAINER_CAPABILITIES))],
-);
+pub(super) static CONTAINER_SECURITY: Shape =
+    Shape::new("ContainerSecurity", &[opt("profile", Text), ptr("capabilities", Struct(&CONTAINER_CAPABILITIES))]);
 
 pub(super) static CONTAINER_CAPABILITIES: Shape =
     Shape::new("ContainerCapabilities", &[opt("add", List(&Text)), opt("drop", List(&Text))]);

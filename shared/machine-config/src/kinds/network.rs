@@ -1,7 +1,8 @@
 //! Network documents other than links.
 
 use crate::shape::Type::{
-    self, Address, AddressPort, Bool, Duration, List, Mac, Map, Port, Prefix, RoutingTable, Struct, Text, Url, Word,
+    self, Address, AddressPort, Bool, Duration, Enum, List, Mac, Map, Port, Prefix, RoutingTable, Struct, Text, Url,
+    Word,
 };
 use crate::shape::{Shape, must, opt, ptr};
 
@@ -47,7 +48,7 @@ pub(super) static BLACKHOLE_ROUTE: Shape =
     Shape::new("BlackholeRouteConfig", &[must("name", Text), opt("metric", Type::U32)]);
 
 pub(super) static DEFAULT_ACTION: Shape =
-    Shape::new("NetworkDefaultActionConfig", &[must("ingress", Word(&["accept", "block"]))]);
+    Shape::new("NetworkDefaultActionConfig", &[must("ingress", Enum(&["accept", "block"]))]);
 
 pub(super) static DHCP4: Shape = Shape::new(
     "DHCPv4Config",
@@ -157,7 +158,7 @@ pub(super) static RESOLVER: Shape = Shape::new(
 
 pub(super) static NAMESERVER: Shape = Shape::new(
     "NameserverConfig",
-    &[must("address", Address), opt("protocol", Word(&["Do53", "DoT", "DoH"])), opt("tlsServerName", Text)],
+    &[must("address", Address), opt("protocol", Enum(&["Do53", "DoT", "DoH"])), opt("tlsServerName", Text)],
 );
 
 pub(super) static SEARCH_DOMAINS: Shape =

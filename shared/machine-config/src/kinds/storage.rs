@@ -1,13 +1,13 @@
 //! Documents of LVM and RAID.
 
-use crate::shape::Type::{self, Size, Struct, Text, Word};
+use crate::shape::Type::{self, Enum, Size, Struct, Text};
 use crate::shape::{Shape, must, opt, ptr};
 
 pub(super) static LVM_LOGICAL_VOLUME: Shape = Shape::new(
     "LVMLogicalVolumeConfig",
     &[
         must("name", Text),
-        must("type", Word(&["linear", "raid0", "raid1", "raid10"])),
+        must("type", Enum(&["linear", "raid0", "raid1", "raid10"])),
         ptr("mirrors", Type::U32),
         ptr("stripes", Type::U32),
         must("provisioning", Struct(&LVM_LOGICAL_VOLUME_PROVISIONING)),
@@ -31,8 +31,8 @@ pub(super) static RAID_ARRAY: Shape = Shape::new(
     "RAIDArrayConfig",
     &[
         must("name", Text),
-        must("level", Word(&["raid1"])),
-        opt("metadata", Word(&["1.0", "1.2"])),
+        must("level", Enum(&["raid1"])),
+        opt("metadata", Enum(&["1.0", "1.2"])),
         must("provisioning", Struct(&RAID_PROVISIONING)),
     ],
 );

@@ -156,7 +156,7 @@ fn nics(node: &Node<'_>) -> Result<(), Error> {
 fn check(node: &Node<'_>, machine: MachineType) -> Result<(), labels::Error> {
     node.labels.iter().try_for_each(|(key, value)| labels::label(key, value, machine))?;
     node.annotations.iter().try_for_each(|(key, _)| labels::annotation(key))?;
-    node.taints.iter().try_for_each(|(key, value)| labels::taint(key, value))
+    node.taints.iter().try_for_each(|(key, value)| labels::taint(key, value, machine))
 }
 
 fn legacy(fields: Value) -> Document {

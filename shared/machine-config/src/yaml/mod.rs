@@ -17,3 +17,4 @@ pub use read::{BYTES, Error, read, read_limited};
 pub use write::{write, write_documents};
 
 pub(crate) use resolve::{Resolved, date_time, float_text};
+pub(crate) use write::write_for_digest;

@@ -106,12 +106,9 @@ fn is_printable(c: char) -> bool {
 }
 
 fn is_old_boolean(text: &str) -> bool {
-    const WORDS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
-    let lower = text.to_ascii_lowercase();
-    let cased = text == lower
-        || text == text.to_ascii_uppercase()
-        || (text[..1] == text[..1].to_ascii_uppercase() && text[1..] == lower[1..]);
-    WORDS.contains(&lower.as_str()) && cased
+    const WORDS: [&str; 16] =
+        ["y", "Y", "n", "N", "yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF"];
+    WORDS.contains(&text)
 }
 
 /// `1:20` and the like, a number to the base 60 in YAML 1.1.
@@ -185,6 +182,7 @@ mod tests {
             assert_eq!(Dialect::V4.style(word), Style::Single, "{word}");
         }
         assert_eq!(Dialect::V4.style("yEs"), Style::Plain);
+        assert_eq!(Dialect::V4.style("über"), Style::Plain);
         assert_eq!(Dialect::V4.style("1:20"), Style::Single);
         assert_eq!(Dialect::V3.style("fe80::1"), Style::Plain);
     }

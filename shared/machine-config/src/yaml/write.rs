@@ -3,12 +3,21 @@ use crate::value::{Map, Value};
 
 /// Writes one document as go-yaml does: block style, four spaces, no leading `---`, one line end at the end.
 pub fn write(value: &Value, dialect: Dialect) -> String {
-    let mut writer = Writer { out: String::with_capacity(4096), dialect };
+    written(value, dialect, Hint::True)
+}
+
+/// Writes one document as go-yaml does even where nobody could read it again: for texts of which only the digest counts.
+pub(crate) fn write_for_digest(value: &Value, dialect: Dialect) -> String {
+    written(value, dialect, Hint::OfGo)
+}
+
+fn written(value: &Value, dialect: Dialect, hint: Hint) -> String {
+    let mut writer = Writer { out: String::with_capacity(4096), dialect, hint };
     match value {
         Value::Map(map) if !map.is_empty() => writer.map(map, 0, false),
         Value::List(items) if !items.is_empty() => writer.list(items, 0, false),
         other => {
-            writer.leaf(other, 0);
+            writer.leaf(other, Place { column: 4, deeper: 4, item: false });
             writer.out.push('\n');
         }
     }
@@ -24,6 +33,27 @@ pub fn write_documents<'a>(values: impl IntoIterator<Item = &'a Value>, dialect:
 struct Writer {
     out: String,
     dialect: Dialect,
+    hint: Hint,
+}
+
+/// What is said before a block whose text begins with a space or line end.
+///
+/// go-yaml says four columns, also where it indents by two; then neither it nor anybody else can read the block.
+#[derive(Clone, Copy)]
+enum Hint {
+    True,
+    OfGo,
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The column of what it holds.
+    column: usize,
+    /// How many columns that is to the right of what holds the value.
+    deeper: usize,
+    /// Whether it is an item of a list.
+    item: bool,
 }
 
 /// go-yaml counts columns to the next multiple of four below a mapping.
@@ -39,9 +69,10 @@ impl Writer {
                 self.indent(column);
             }
             let style = self.dialect.key_style(key);
-            self.scalar(key, style, column);
+            self.scalar(key, style, Place { column, deeper: 0, item: false });
             self.out.push(':');
-            self.child(value, below(column), false);
+            let place = Place { column: below(column), deeper: below(column) - column, item: false };
+            self.child(value, place);
         }
     }
 
@@ -51,42 +82,42 @@ impl Writer {
                 self.indent(column);
             }
             self.out.push('-');
-            self.child(item, column + 2, true);
+            self.child(item, Place { column: column + 2, deeper: 2, item: true });
         }
     }
 
     /// Writes what stands behind `key:` or `-`; only an item's collection begins on the same line.
-    fn child(&mut self, value: &Value, column: usize, item: bool) {
-        let gap = if item { " " } else { "\n" };
+    fn child(&mut self, value: &Value, place: Place) {
+        let gap = if place.item { " " } else { "\n" };
         match value {
             Value::Map(map) if !map.is_empty() => {
                 self.out.push_str(gap);
-                self.map(map, column, item);
+                self.map(map, place.column, place.item);
             }
             Value::List(items) if !items.is_empty() => {
                 self.out.push_str(gap);
-                self.list(items, column, item);
+                self.list(items, place.column, place.item);
             }
             leaf => {
                 self.out.push(' ');
-                self.leaf(leaf, column);
+                self.leaf(leaf, place);
                 self.out.push('\n');
             }
         }
     }
 
-    fn leaf(&mut self, value: &Value, column: usize) {
+    fn leaf(&mut self, value: &Value, place: Place) {
         match value {
             Value::Null => self.out.push_str("null"),
             Value::Bool(flag) => self.out.push_str(if *flag { "true" } else { "false" }),
             Value::Number(text) => self.out.push_str(text),
-            Value::Text(text) => self.scalar(text, self.dialect.style(text), column),
+            Value::Text(text) => self.scalar(text, self.dialect.style(text), place),
             Value::List(_) => self.out.push_str("[]"),
             Value::Map(_) => self.out.push_str("{}"),
         }
     }
 
-    fn scalar(&mut self, text: &str, style: Style, column: usize) {
+    fn scalar(&mut self, text: &str, style: Style, place: Place) {
         match style {
             Style::Plain => self.out.push_str(text),
             Style::Single => {
@@ -95,15 +126,18 @@ impl Writer {
                 self.out.push('\'');
             }
             Style::Double => double_quoted(text, &mut self.out),
-            Style::Literal => self.literal(text, column),
+            Style::Literal => self.literal(text, place),
         }
     }
 
     /// Writes a literal block without its last line end.
-    fn literal(&mut self, text: &str, column: usize) {
+    fn literal(&mut self, text: &str, place: Place) {
         self.out.push('|');
         if text.starts_with([' ', '\n']) {
-            self.out.push('4');
+            match self.hint {
+                Hint::True => self.out.push_str(&place.deeper.to_string()),
+                Hint::OfGo => self.out.push('4'),
+            }
         }
         let (chomping, body) = match text.strip_suffix('\n') {
             None => ("-", text),
@@ -114,7 +148,7 @@ impl Writer {
         for line in body.split('\n') {
             self.out.push('\n');
             if !line.is_empty() {
-                self.indent(column);
+                self.indent(place.column);
                 self.out.push_str(line);
             }
         }
@@ -145,5 +179,15 @@ mod tests {
             write(&value, Dialect::V4),
             "x: |\n    a\n\n    b\nz:\n    - |-\n      p\n      q\n    - |+\n      r\n\n"
         );
+    }
+
+    #[test]
+    fn a_text_that_begins_with_a_space_says_how_far_it_is_indented() {
+        let value = map! { "a" => " p\nq", "l" => vec![map! { "b" => "\nr" }], "m" => vec![" s\nt"] };
+        let text = write(&value, Dialect::V4);
+        assert_eq!(text, "a: |4-\n     p\n    q\nl:\n    - b: |2-\n\n        r\nm:\n    - |2-\n       s\n      t\n");
+        let again = crate::yaml::read(&text).unwrap().remove(0);
+        assert_eq!(again.get("a").and_then(crate::yaml::Node::text), Some(" p\nq"));
+        assert_eq!(again.get("m").and_then(|list| list.items()?[0].text()), Some(" s\nt"));
     }
 }

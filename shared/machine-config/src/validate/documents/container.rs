@@ -19,7 +19,14 @@ pub(super) fn container(fields: View<'_>, report: &mut Report) {
         report.error(format!("environment[{index}]: {entry:?} must be in KEY=value form"));
     }
     mounts(fields.at("mounts"), report);
+    let (profile, mode) = (fields.at("security.profile").text(), fields.at("network.mode").text());
+    if !matches!(profile, "" | "restricted" | "privileged") {
+        report.error(format!("unsupported security profile {profile:?}, expected restricted or privileged"));
+    }
     capabilities(fields.at("security.capabilities"), report);
+    if !matches!(mode, "" | "none" | "host") {
+        report.error(format!("unsupported network mode {mode:?}, expected none or host"));
+    }
     limits(fields.at("resources.limits"), report);
     depends_on(name(fields), fields.at("dependsOn"), report);
     for key in ["uid", "gid"] {

@@ -75,6 +75,7 @@ fn encryption(fields: View<'_>, report: &mut Report) {
     }
     let provider = section.at("provider").text();
     if provider != "luks2" {
+        let provider = if provider.is_empty() { "none" } else { provider };
         report.error(format!("unsupported encryption provider: {provider}"));
     }
     let keys = section.at("keys").items();
@@ -160,6 +161,7 @@ pub(super) fn external(fields: View<'_>, report: &mut Report) {
     label(fields, report);
     let kind = fields.at("filesystemType").text();
     if kind != "virtiofs" {
+        let kind = if kind.is_empty() { "none" } else { kind };
         report.error(format!("invalid filesystem type: {kind}"));
     } else if !fields.at("mount.virtiofs").is_set() {
         report.error("virtiofs mount spec is required");
@@ -193,8 +195,11 @@ fn directory(fields: View<'_>, report: &mut Report) {
 }
 
 fn filesystem(section: View<'_>, report: &mut Report) {
-    let other = !matches!(section.at("type").text(), "" | "xfs");
-    if other && section.at("projectQuotaSupport").is_on() {
+    let kind = section.at("type").text();
+    let other = !matches!(kind, "" | "none" | "xfs");
+    if !matches!(kind, "" | "none" | "xfs" | "ext4" | "btrfs") {
+        report.error(format!("unsupported filesystem type: {kind}"));
+    } else if other && section.at("projectQuotaSupport").is_on() {
         report.error("project quota support is only available for xfs filesystem");
     } else if other && section.at("xfs").is_set() {
         report.error("xfs options are only available for xfs filesystem");

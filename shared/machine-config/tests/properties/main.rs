@@ -1,0 +1,5 @@
+//! Laws that hold for every document, on cases made from seeds: the same in every run, and told when one fails.
+
+mod cases;
+mod fuzz;
+mod laws;
