@@ -233,3 +233,6 @@ fn apply_part(config: &mut Config, part: &Part) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
