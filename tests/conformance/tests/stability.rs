@@ -135,3 +135,30 @@ fn an_invalid_bundle_is_refused_with_talos_words() {
         assert!(ours.starts_with(theirs), "{said:#?}");
     }
 }
+
+#[test]
+fn the_terraform_providers_data_is_taken() {
+    let Some(folder) = vectors("talos-config/terraform-provider-talos") else { return };
+    let newer = Bundle::from_yaml(&text(&folder.join("secrets.yaml"))).unwrap();
+    let older = Bundle::from_yaml(&text(&folder.join("secretsv1.2.yaml"))).unwrap();
+    assert!(newer.secretbox.is_some() && older.aescbc.is_some());
+    let contract = Contract::parse("v1.14").unwrap();
+    let input = Input {
+        cluster: "a",
+        endpoint: "https://a:6443",
+        contract,
+        kubernetes: "1.36.0",
+        secrets: older.secrets(),
+        options: Options::default(),
+    };
+    let config = generate(&input, MachineType::ControlPlane);
+    // The old key under the new provider's name, as Talos itself writes it.
+    assert!(
+        config
+            .text(contract.dialect())
+            .contains("- secretbox:\n                keys:\n                    - name: key1\n")
+    );
+    let strategic = patch::parse(&text(&folder.join("patch-strategic.yaml"))).unwrap();
+    assert!(matches!(strategic, patch::Patch::Strategic(_)));
+    assert!(patch::parse(&text(&folder.join("patch-invalid.yaml"))).is_err());
+}

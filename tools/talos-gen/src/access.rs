@@ -29,12 +29,16 @@ pub(crate) fn entropy() -> Result<impl Random, Failure> {
 /// Gone secrets of a cluster that was made with them are refused: new ones would lock everybody out.
 pub(crate) fn existing(products: &Products) -> Result<Option<Bundle>, Failure> {
     let path = products.path(SECRETS).display().to_string();
+    if let Some(bytes) = products.read(SECRETS)? {
+        return read(&path, &bytes).map(Some);
+    }
+    if products.lock()?.is_none_or(|lock| lock.contract().is_none()) {
+        return Ok(None);
+    }
+    // The lock is written after the secrets: another first run may have made both since the look above.
     match products.read(SECRETS)? {
         Some(bytes) => read(&path, &bytes).map(Some),
-        None if products.lock()?.is_some_and(|lock| lock.contract().is_some()) => {
-            Err(Error::SecretsGone { path }.into())
-        }
-        None => Ok(None),
+        None => Err(Error::SecretsGone { path }.into()),
     }
 }
 

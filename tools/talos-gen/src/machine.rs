@@ -33,6 +33,8 @@ pub(crate) struct Made {
     pub(crate) config: Config,
     /// Names of patches that changed nothing.
     pub(crate) idle: Vec<String>,
+    /// What Talos takes, but not gladly.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The first disk of a VM as pve-vm makes it (scsi0).
@@ -66,7 +68,10 @@ pub(crate) fn config(
         return Err(Error::MachineType { found: word.unwrap_or_default().to_owned(), wanted: machine.as_str() });
     }
     let report = validate(&config, Mode::Cloud, plan.talos);
-    if report.errors.is_empty() { Ok(Made { config, idle }) } else { Err(Error::Invalid(report.errors)) }
+    if !report.errors.is_empty() {
+        return Err(Error::Invalid(report.errors));
+    }
+    Ok(Made { config, idle, warnings: report.warnings })
 }
 
 /// The machine type of a role.

@@ -87,6 +87,9 @@ impl Step for Gen {
         for patch in made.idle {
             run.warn(&format!("node {}: patch {patch} changes nothing", node.name()));
         }
+        for warning in made.warnings {
+            run.warn(&format!("node {}: {warning}", node.name()));
+        }
         deliver(&run, node, &ground.products, made.config.text(ground.plan.contract.dialect()))
     }
 

@@ -148,6 +148,29 @@ fn the_secrets_of_a_made_cluster_are_never_made_anew() {
 }
 
 #[test]
+fn two_first_runs_at_once_make_one_cluster() {
+    let folder = tempfile::tempdir().expect("there is a place for temporary files");
+    std::fs::write(folder.path().join("cluster.yaml"), CLUSTER).expect("the folder is ours");
+    let run = || {
+        let mut command = gen_in(folder.path());
+        command.args(["-f", "cluster.yaml", "--format", "jsonl"]).output().expect("the program runs")
+    };
+    let outputs = std::thread::scope(|scope| {
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        threads.map(|thread| thread.join().expect("the run ends"))
+    });
+    let said = outputs.each_ref().map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(outputs.iter().all(|output| output.status.success()), "{said:#?}");
+    assert_eq!(said.iter().filter(|text| text.contains("made new secrets")).count(), 1, "{said:#?}");
+    let authority = |output: &std::process::Output| {
+        let last = String::from_utf8_lossy(&output.stdout).lines().last().map(str::to_owned);
+        let record: Value = serde_json::from_str(&last.unwrap_or_default()).expect("records are JSON");
+        record["status"]["access"]["ca256"].as_str().map(str::to_owned)
+    };
+    assert!(authority(&outputs[0]).is_some_and(|ca256| authority(&outputs[1]) == Some(ca256)));
+}
+
+#[test]
 fn the_secrets_of_another_cluster_are_noticed() {
     let folder = folder();
     let first = pipe(folder.path(), CLUSTER, &[]);
