@@ -124,13 +124,16 @@ fn mac(text: &str) -> Result<Value, String> {
     if parts.len() >= 6 && parts.iter().all(fits) { Ok(lower.into()) } else { Err("a hardware address".to_owned()) }
 }
 
+/// A size, kept as written: with a unit, or as a part of the whole.
 fn size(text: &str) -> Result<Value, String> {
-    let digits = text.trim_start_matches(['-', '+']);
-    if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        Ok(text.into())
-    } else {
-        Err("a size such as 10GiB".to_owned())
+    let body = text.trim_start_matches(['-', '+']);
+    if let Some(part) = body.strip_suffix('%') {
+        let fits = part.trim().parse::<f64>().is_ok_and(|part| (0.0..=100.0).contains(&part));
+        return if fits { Ok(text.into()) } else { Err("a percentage from 0 to 100".to_owned()) };
     }
+    let end = body.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',')).unwrap_or(body.len());
+    let fits = body.starts_with(|c: char| c.is_ascii_digit() || c == '.') && unit(body[end..].trim()).is_some();
+    if fits { Ok(text.into()) } else { Err("a size such as 10GiB".to_owned()) }
 }
 
 /// A size of the legacy document, which Talos writes in powers of a thousand.
@@ -306,6 +309,16 @@ mod tests {
         }
         assert!(plain("30", &Type::Duration).is_err());
         assert!(plain("1d", &Type::Duration).is_err());
+    }
+
+    #[test]
+    fn sizes_have_units_that_exist() {
+        for good in ["10GiB", "1.5 TB", "100", "-5GiB", "50%", "0%"] {
+            assert_eq!(plain(good, &Type::Size), Ok(good.into()));
+        }
+        for bad in ["10 parsecs", "GiB", "150%", "x%"] {
+            assert!(plain(bad, &Type::Size).is_err(), "{bad}");
+        }
     }
 
     #[test]

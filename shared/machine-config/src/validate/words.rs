@@ -176,3 +176,39 @@ pub(super) fn bytes(text: &str) -> Option<u128> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size is positive and saturates")]
     Some((number * factor) as u128)
 }
+
+/// What is wrong with an expression (CEL) as far as its quotes and brackets tell.
+pub(super) fn expression(text: &str) -> Option<String> {
+    let mut open = Vec::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' | '\'' if !quoted_text(c, &mut chars) => return Some(format!("a {c} is not closed in {text:?}")),
+            '(' => open.push(')'),
+            '[' => open.push(']'),
+            '{' => open.push('}'),
+            ')' | ']' | '}' if open.pop() != Some(c) => return Some(format!("a {c} closes nothing in {text:?}")),
+            _ => {}
+        }
+    }
+    open.pop().map(|missing| format!("a {missing} is missing in {text:?}"))
+}
+
+/// Reads to the end of a quoted text; whether it has one.
+fn quoted_text(quote: char, chars: &mut std::str::Chars<'_>) -> bool {
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => drop(chars.next()),
+            c if c == quote => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Checks a selector that is set.
+pub(super) fn selector(expression_at: View<'_>, what: &str, report: &mut super::Report) {
+    if let Some(why) = expression(expression_at.text()) {
+        report.error(format!("{what}: {why}"));
+    }
+}

@@ -1,9 +1,10 @@
 //! Disks: LVM, RAID, and what Talos installs itself to.
 
 use super::{name, required};
-use crate::validate::words::bytes;
+use crate::validate::words::{bytes, selector};
 use crate::validate::{Report, View};
 
+const SELECTOR: &str = "provisioning.volumeSelector.match";
 const NO_SELECTOR: &str = "provisioning.volumeSelector.match is required";
 
 pub(super) fn install(fields: View<'_>, report: &mut Report) {
@@ -13,6 +14,7 @@ pub(super) fn install(fields: View<'_>, report: &mut Report) {
     }
     // Talos calls the selector so, although the key is diskSelector.
     required(fields, "provisioning.diskSelector.match", NO_SELECTOR, report);
+    selector(fields.at("provisioning.diskSelector.match"), SELECTOR, report);
 }
 
 fn device_name(longest: usize, fields: View<'_>, report: &mut Report) {
@@ -31,11 +33,13 @@ fn device_name(longest: usize, fields: View<'_>, report: &mut Report) {
 pub(super) fn volume_group(fields: View<'_>, report: &mut Report) {
     device_name(63, fields, report);
     required(fields, "provisioning.volumeSelector.match", NO_SELECTOR, report);
+    selector(fields.at("provisioning.volumeSelector.match"), SELECTOR, report);
 }
 
 pub(super) fn raid(fields: View<'_>, report: &mut Report) {
     device_name(32, fields, report);
     required(fields, "provisioning.volumeSelector.match", NO_SELECTOR, report);
+    selector(fields.at("provisioning.volumeSelector.match"), SELECTOR, report);
 }
 
 pub(super) fn logical_volume(fields: View<'_>, report: &mut Report) {

@@ -1,7 +1,7 @@
 //! The system itself: kernel, files, logs, watchdog, extensions.
 
 use super::{name as name_of, required};
-use crate::validate::words::{nanoseconds, url};
+use crate::validate::words::{nanoseconds, selector, url};
 use crate::validate::{Report, View};
 
 pub(super) fn name(fields: View<'_>, report: &mut Report) {
@@ -86,6 +86,8 @@ pub(super) fn siderolink(fields: View<'_>, report: &mut Report) {
 }
 
 pub(super) fn oom(fields: View<'_>, report: &mut Report) {
+    selector(fields.at("triggerExpression"), "OOM trigger expression is invalid", report);
+    selector(fields.at("cgroupRankingExpression"), "OOM cgroup scoring expression is invalid", report);
     if nanoseconds(fields.at("sampleInterval")) < 0 {
         report.error("OOM sample interval must be longer than 0");
     }
