@@ -181,8 +181,10 @@ async fn what_the_file_says_of_a_node_is_in_its_config() {
     world.edit("spec:\n", "spec:\n  patches: [\"@patches/all.yaml\"]\n");
     let worker = "worker: {patches: [\"machine: {kubelet: {extraArgs: {v: '4'}}}\"], ";
     world.edit("worker: {", worker);
-    let node = "{name: w-1, hostname: store.lab.lan, labels: {example.com/disk: nvme}, annotations: {example.com/rack: b7}, taints: {example.com/only: \"yes:NoSchedule\"}, ";
+    let node =
+        "{name: w-1, hostname: store.lab.lan, labels: {example.com/disk: nvme}, annotations: {example.com/rack: b7}, ";
     world.edit("{name: w-1, ", node);
+    world.edit("{name: cp-1, ", "{name: cp-1, taints: {example.com/only: \"yes:NoSchedule\"}, ");
     world.up().await.exits(0);
     world.assert_up(&world.names());
     let (worker, other) = (world.node("w-1").config().unwrap(), world.node("cp-1").config().unwrap());
@@ -192,6 +194,7 @@ async fn what_the_file_says_of_a_node_is_in_its_config() {
         assert!(worker.contains(text), "{text:?} is not in:\n{worker}");
     }
     assert!(other.contains("vm.max_map_count") && !other.contains("v: \"4\""), "{other}");
+    assert!(other.contains("example.com/only: yes:NoSchedule") && !worker.contains("example.com/only"), "{other}");
     assert_eq!(world.node("w-1").label("example.com/disk").as_deref(), Some("nvme"));
 }
 
