@@ -135,6 +135,23 @@ fn a_kubernetes_outside_the_window_is_only_warned_about() {
 }
 
 #[test]
+fn a_config_that_talos_would_refuse_is_made_with_a_warning() {
+    let folder = folder();
+    let warned = |more: &[&str]| {
+        let output = run(folder.path(), &[&CONFIG[..], &["--talos-version", "v1.14", "-o", "-", "-t"], more].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stderr(&output)
+    };
+    let scheduler = "apiVersion: v1alpha1\nkind: KubeSchedulerConfig\nimage: mirror.lab.lan/scheduler\n";
+    let said = "the following document kinds are only allowed on control plane machines: [KubeSchedulerConfig]";
+    let worker = warned(&["worker", "--config-patch-worker", scheduler]);
+    assert!(worker.contains("Talos would refuse this worker config") && worker.contains(said), "{worker}");
+    assert_eq!(warned(&["controlplane", "--config-patch-control-plane", scheduler]), "");
+    let idle = warned(&["worker", "--config-patch", "machine: {type: worker}"]);
+    assert!(idle.contains("worker: patch 1 changes nothing"), "{idle}");
+}
+
+#[test]
 fn the_default_installer_follows_the_talos_version() {
     let folder = folder();
     let made = |version| {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cluster_pki::{Bundle, Talosconfig};
 use machine_config::generate::{Input, Options};
+use machine_config::validate::{Mode, validate};
 use machine_config::{Contract, Gate, MachineType, generate};
 use record::{Exit, Failure};
 use step::Console;
@@ -37,7 +38,7 @@ pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> 
     };
     let mut exit = Exit::Done;
     for (output, path) in args.output_types.iter().zip(paths) {
-        let text = product(args, *output, &input, &bundle)?;
+        let text = product(args, *output, &input, &bundle, console)?;
         exit = emit(&path, &text, args.force, console)?;
     }
     Ok(exit)
@@ -111,7 +112,13 @@ fn mirrors(given: &[String]) -> Result<Vec<(String, Vec<String>)>, Failure> {
     Ok(out)
 }
 
-fn product(args: &Config, output: Output, input: &Input<'_>, bundle: &Bundle) -> Result<String, Failure> {
+fn product(
+    args: &Config,
+    output: Output,
+    input: &Input<'_>,
+    bundle: &Bundle,
+    console: &Console,
+) -> Result<String, Failure> {
     let (machine, own) = match output {
         Output::Controlplane => (MachineType::ControlPlane, &args.config_patch_control_plane),
         Output::Worker => (MachineType::Worker, &args.config_patch_worker),
@@ -122,7 +129,14 @@ fn product(args: &Config, output: Output, input: &Input<'_>, bundle: &Bundle) ->
     };
     let mut all = patches::of_flags(&args.config_patch, &files::patch_file)?;
     all.extend(patches::of_flags(own, &files::patch_file)?);
-    let (config, _) = patches::apply(generate(input, machine), &all)?;
+    let (config, idle) = patches::apply(generate(input, machine), &all)?;
+    for patch in idle {
+        console.warn(&format!("{}: patch {patch} changes nothing", machine.as_str()));
+    }
+    // Written all the same, as talosctl does: a later patch may mend it. No install disk is needed in a cloud.
+    for error in validate(&config, Mode::Cloud, input.contract).errors {
+        console.warn(&format!("Talos would refuse this {} config: {error}", machine.as_str()));
+    }
     Ok(config.text(input.contract.dialect()))
 }
 
