@@ -3,6 +3,7 @@
 mod devices;
 mod documents;
 mod legacy;
+mod system;
 mod whole;
 
 use super::*;
