@@ -157,6 +157,13 @@ impl Products {
         }
     }
 
+    /// Whether the folder's `.gitignore` keeps a file out of version control. A folder that had one keeps it.
+    #[must_use]
+    pub fn is_ignored(&self, file: &str) -> bool {
+        let text = std::fs::read_to_string(self.dir.join(".gitignore")).unwrap_or_default();
+        text.lines().map(str::trim).any(|line| line == "*" || line.trim_start_matches('/') == file)
+    }
+
     /// `ichor.lock` as it is; `None` if there is none yet.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The step in the pipe.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use cluster_pki::Bundle;
 use record::table::{self, Row};
@@ -19,6 +19,8 @@ use crate::plan::{self, Plan};
 /// The step.
 pub(crate) struct Gen {
     ready: watch::Sender<Ready>,
+    /// Whether it was said that hardware addresses are missing.
+    told: Once,
 }
 
 /// Where the work on the whole cluster stands, on which each node's work waits.
@@ -49,7 +51,9 @@ impl Step for Gen {
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         match args.command {
-            None => Ok(Job::Stream(Self { ready: watch::Sender::new(Ready::NotYet) }, Source::Input)),
+            None => {
+                Ok(Job::Stream(Self { ready: watch::Sender::new(Ready::NotYet), told: Once::new() }, Source::Input))
+            }
             Some(command) => Ok(Job::own(|console| async move {
                 let work = tokio::task::spawn_blocking(move || alone::run(command, &console));
                 work.await.unwrap_or_else(|error| Err(alone::broken(&error)))
@@ -74,6 +78,14 @@ impl Step for Gen {
         let ground = self.ground(&run).await?;
         let _slot = run.slot(node).await?;
         let vm: Option<status::Vm> = run.want(node, "vm")?;
+        if vm.is_none() && ground.plan.spec.proxmox.is_some() {
+            self.told.call_once(|| {
+                run.warn(
+                    "nodes come without `status.vm` (pve-vm is not in the pipe): their configs name no hardware \
+                     addresses, and are others than those of the whole pipe",
+                );
+            });
+        }
         let Some(bundle) = &ground.bundle else { return Ok(planned(node)) };
         let image: Option<status::Image> = run.cluster().typed_status("image")?;
         let installer = image.map(|image| image.installer).filter(|installer| !installer.is_empty());
@@ -174,6 +186,9 @@ async fn new_bundle(run: &Run, products: &Products, plan: &Plan) -> Result<(Bund
     if made == Made::Now {
         let path = products.path(SECRETS);
         run.announce(&format!("made new secrets: {} (keep it: it is the cluster's identity)", path.display()));
+        if !products.is_ignored(SECRETS) {
+            run.warn(&format!("{} is not ignored by git: its folder has a .gitignore of its own", path.display()));
+        }
     }
     Ok((bundle, made))
 }
@@ -208,7 +223,9 @@ async fn settle_endpoints(run: &Run, ground: &Ground, access: Option<Access>) ->
     let (Some(mut access), Some(bundle)) = (access, &ground.bundle) else { return Ok(()) };
     let nodes = run.control_planes().await?;
     let endpoints: Vec<String> = nodes.iter().filter_map(|node| node.address()).map(str::to_owned).collect();
-    if endpoints.is_empty() || access.is_settled(&endpoints) {
+    // An input that was cut, or a node without an address yet, takes none away from those that are known.
+    let is_complete = endpoints.len() == run.listed().control_planes().count();
+    if !is_complete || endpoints.is_empty() || access.is_settled(&endpoints) {
         return Ok(());
     }
     let was_settled = access.endpoints().is_some_and(|known| known != [machine::host(&ground.plan.endpoint)]);

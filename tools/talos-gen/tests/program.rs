@@ -109,6 +109,22 @@ fn configs_hold_what_the_spec_says_in_the_documents_of_the_contract() {
 }
 
 #[test]
+fn an_input_that_was_cut_takes_no_endpoint_away() {
+    let folder = folder();
+    let three = CLUSTER.replace(
+        "  - {name: w-1",
+        "  - {name: cp-2, role: controlplane, address: 10.0.0.12/24}\n  - {name: cp-3, role: controlplane, address: 10.0.0.13/24}\n  - {name: w-1",
+    );
+    let whole = pipe(folder.path(), &three, &[]);
+    let before = std::fs::read_to_string(folder.path().join("lab/talosconfig")).unwrap();
+    assert!(before.contains("10.0.0.13"), "{before}");
+    let part: String = whole.lines.iter().take(2).map(|line| format!("{line}\n")).collect();
+    let cut = gen_in(folder.path()).write_stdin(part).output().unwrap();
+    assert_eq!(cut.status.code(), Some(8));
+    assert_eq!(std::fs::read_to_string(folder.path().join("lab/talosconfig")).unwrap(), before);
+}
+
+#[test]
 fn the_talosconfig_reaches_the_control_planes_and_keeps_its_certificate_when_they_change() {
     let folder = folder();
     pipe(folder.path(), CLUSTER, &[]);
