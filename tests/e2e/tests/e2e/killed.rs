@@ -1,33 +1,33 @@
 use crate::support::{STEPS, Shape, World};
 
-/// Runs a step, and kills it at a point of its output: after its first record, or after its last node.
+/// Runs a step, and kills it at a point: after its first record, after its last node, or before its last line.
 ///
-/// The third point is before its last line. That is written at once when the input has ended, so that the output comes
-/// too late to tell: the step is killed when its input has come but for the last line. A step that reads a file has no
-/// such input: its last line is then not passed on.
+/// A step writes its last line as soon as its input has ended, so its output comes too late to tell the last two points.
+/// Therefore the last line of its input is held back: until it is killed after its last node, or for good, as the moment
+/// to kill it. A step that reads a file has no such input: its last line is then not passed on.
 const KILLER: &str = r#"#!/bin/sh
 point=$1 nodes=$2
 shift 2
 folder=$(mktemp -d)
-mkfifo "$folder/in" "$folder/out"
+mkfifo "$folder/in" "$folder/out" "$folder/killed"
 exec 3<&0
 case $point,$1 in
-end,talos-image) "$@" > "$folder/out" & ;;
-end,*) "$@" < "$folder/in" > "$folder/out" & ;;
-*) "$@" <&3 > "$folder/out" & ;;
+first,* | *,talos-image) "$@" <&3 > "$folder/out" & ;;
+*) "$@" < "$folder/in" > "$folder/out" & ;;
 esac
 victim=$!
 feed() {
     while IFS= read -r line; do
-        case $line in
-        *'"end":true'*) kill -9 "$victim" ;;
+        case $point,$line in
+        end,*'"end":true'*) kill -9 "$victim" ;;
+        last,*'"end":true'*) read -r _ < "$folder/killed" ;;
         *) printf '%s\n' "$line" ;;
         esac
     done
 }
 case $point,$1 in
-end,talos-image) ;;
-end,*) feed <&3 > "$folder/in" & ;;
+first,* | *,talos-image) ;;
+*) feed <&3 > "$folder/in" & ;;
 esac
 exec 3<&-
 seen=0
@@ -46,6 +46,7 @@ while IFS= read -r line; do
 done < "$folder/out"
 wait "$victim"
 status=$?
+[ "$point,$1" = "last,talos-image" ] || [ "$point" != last ] || echo > "$folder/killed"
 rm -r "$folder"
 exit "$status"
 "#;
