@@ -344,7 +344,8 @@ impl<S: Step> Engine<S> {
         if self.begun && exit != Exit::PipeClosed {
             console.sum_up(&self.tally.to_string());
         }
-        if exit.is_retryable() && exit != Exit::PipeClosed {
+        // In a pipe, its last step says it for all.
+        if exit.is_retryable() && exit != Exit::PipeClosed && !stdout_is_pipe() {
             console.sum_up(&again(argv, in_a_pipe));
         }
         exit
