@@ -58,6 +58,18 @@ pub struct Found {
     pub image: Option<Image>,
 }
 
+impl Found {
+    /// A file of which only the name and the size are known, without any Talos inside.
+    pub fn unknown(file: &str, size: u64) -> Self {
+        let format = match file.rsplit('.').next() {
+            Some("qcow2") => Format::Qcow2,
+            Some("iso") => Format::Iso,
+            _ => Format::Raw,
+        };
+        Self { size, sha256: hex(&Sha256::digest(file)), virtual_size: size, format, image: None }
+    }
+}
+
 /// Reads an image as it streams by, in constant memory.
 #[derive(Default)]
 pub struct Reader {

@@ -14,7 +14,8 @@ use super::work::Work;
 use crate::disk_image::hex;
 
 /// Parameters of a change that are no options.
-const NOT_OPTIONS: &[&str] = &["digest", "delete", "revert", "skiplock", "force", "background_delay", "bwlimit"];
+const NOT_OPTIONS: &[&str] =
+    &["digest", "delete", "revert", "skiplock", "force", "background_delay", "bwlimit", "import-working-storage"];
 
 /// Digest of a configuration: changes whenever an option does.
 pub(crate) fn digest(config: &Config) -> String {
@@ -69,6 +70,9 @@ fn typed(key: &str, value: &str) -> Value {
 /// `PUT config`: at once.
 pub(crate) fn put(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     check(state, call)?;
+    if let Some(text) = state.faults.vm_lock(call.vmid()) {
+        return Err(Refusal::Slow(text));
+    }
     state.vm(call)?.unlocked().map_err(Refusal::failed)?;
     let mut log = Vec::new();
     apply(state, call.vmid(), &call.params, call.now, &mut log)?;
@@ -171,6 +175,11 @@ fn set(state: &mut State, vmid: u32, name: &str, value: String, now: u64) {
     }
 }
 
+/// Takes an option out, now or at the next start.
+pub(crate) fn drop_option(state: &mut State, vmid: u32, name: &str) {
+    delete(state, vmid, name);
+}
+
 fn delete(state: &mut State, vmid: u32, name: &str) {
     let Some(vm) = state.vms.get_mut(&vmid) else { return };
     if vm.running.is_some() && !options::is_live(name) {
@@ -178,12 +187,21 @@ fn delete(state: &mut State, vmid: u32, name: &str) {
         return;
     }
     let Some(value) = vm.config.remove(name) else { return };
+    leave_boot_order(&mut vm.config, name);
     let node = vm.node.clone();
     if name.starts_with("unused") {
         free(state, &node, &value);
     } else if options::is_drive(name) {
         detach(state, vmid, &node, name, &value);
     }
+}
+
+/// A device that is gone leaves the boot order; an empty one is written as a space.
+pub(crate) fn leave_boot_order(config: &mut Config, name: &str) {
+    let Some(order) = config.get("boot").and_then(|boot| boot.strip_prefix("order=")) else { return };
+    let left: Vec<&str> = order.split(';').filter(|device| *device != name).collect();
+    let boot = if left.is_empty() { " ".to_owned() } else { format!("order={}", left.join(";")) };
+    config.insert("boot".to_owned(), boot);
 }
 
 /// A disk that is taken out stays as `unusedN`; a cloud-init drive is made anew when needed.
@@ -209,14 +227,6 @@ fn free(state: &mut State, node: &str, volume: &str) {
 pub(crate) fn put_size(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     refuse_skiplock(call)?;
     let disk = call.param("disk").unwrap_or_default().to_owned();
-    let names = options::resizable();
-    if !names.contains(&disk) {
-        let list = names.join(", ");
-        return Err(Refusal::parameter(
-            "disk",
-            format!("value '{disk}' does not have a value in the enumeration '{list}'"),
-        ));
-    }
     let vm = state.vm(call)?;
     if call.param("digest").is_some_and(|known| known != digest(&vm.config)) {
         return Err(Refusal::failed("checksum mismatch (file change by other user?)"));

@@ -22,6 +22,7 @@ const NOT_OPTIONS: &[&str] = &[
     "bwlimit",
     "ha-managed",
     "import-working-storage",
+    "live-restore",
 ];
 
 /// Claims the ID and starts the task that makes the VM.
@@ -37,6 +38,9 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     }
     for (name, value) in options_of(&call.params).filter(|(name, _)| options::is_drive(name)) {
         disks::check(state, call, name, value)?;
+    }
+    if call.param("ha-managed") == Some("1") {
+        call.token.require("/", &["Sys.Console"]).map_err(Refusal::forbidden)?;
     }
     claim(state, call, vmid)?;
     let may_tag = call.token.may(&format!("/vms/{vmid}"), "VM.Config.Options");
@@ -76,6 +80,7 @@ pub(crate) fn option_allowed(
     let need = |any: &[&str]| state.may(call.token, vmid, pool, any);
     match options::group_of(name) {
         None => Ok(()),
+        Some(_) if call.token.is_root() => Ok(()),
         Some(Group::Root) => Err(Refusal::failed(format!("only root can set '{name}' config"))),
         Some(Group::Hardware) if name.starts_with("hostpci") || name.starts_with("usb") => {
             Err(Refusal::failed(format!("only root can set '{name}' config for non-mapped devices")))
@@ -148,6 +153,9 @@ pub(crate) fn finish(
                 // The real one starts it in a task that nobody watches, so a failure is lost there as well.
                 let _unwatched = power::on(state, vmid, now);
             }
+            if params.get("ha-managed").is_some_and(|managed| managed == "1") {
+                state.ha.resources.insert(vmid, "started".to_owned());
+            }
             Ok(())
         }
         Err(text) => {
@@ -175,6 +183,7 @@ fn build(
     for (name, value) in options_of(params) {
         let kept = match options::is_drive(name) {
             true => disks::realise(state, &place, name, value, log)?,
+            false if name == "tags" && !state.settings.release.normalises_new_tags() => value.to_owned(),
             false => kept(state, name, value),
         };
         config.insert(name.to_owned(), kept);
@@ -188,7 +197,7 @@ fn build(
 
 /// How the configuration keeps an option that is no drive.
 pub(crate) fn kept(state: &mut State, name: &str, value: &str) -> String {
-    if name == "tags" {
+    if name == "tags" && !value.is_empty() {
         return normal_tags(value);
     }
     if options::index_of(name, "net").is_none() {
@@ -223,6 +232,17 @@ fn complete(state: &mut State, config: &mut Config, now: u64) {
     }
 }
 
+fn refuse_managed(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
+    match state.ha.resources.contains_key(&call.vmid()) && call.param("purge") != Some("1") {
+        true => {
+            let vmid = call.vmid();
+            let text = format!("unable to remove VM {vmid} - used in HA resources and purge parameter not set.");
+            Err(Refusal::failed(text))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Starts the task that removes a VM.
 pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     super::config::refuse_skiplock(call)?;
@@ -234,6 +254,7 @@ pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     if vm.running.is_some() {
         return Err(Refusal::failed(format!("VM {vmid} is running - destroy failed")));
     }
+    refuse_managed(state, call)?;
     state.begin(call, call.node(), Work::Destroy(vmid))
 }
 
@@ -246,8 +267,19 @@ pub(crate) fn destroy(state: &mut State, vmid: u32, log: &mut Vec<String>) -> Re
     }
     free(state, vmid);
     state.vms.remove(&vmid);
+    state.ha.resources.remove(&vmid);
     log.push(format!("purging VM {vmid} from related configurations.."));
     Ok(())
+}
+
+/// Takes a VM away with its disks, whatever its state.
+pub(crate) fn vanish(state: &mut State, vmid: u32, now: u64) {
+    if state.vms.contains_key(&vmid) {
+        // A VM that is not there any more cannot fail to be switched off.
+        let _off = power::off(state, vmid, now);
+        free(state, vmid);
+        state.vms.remove(&vmid);
+    }
 }
 
 /// What a task says of a VM that has vanished.

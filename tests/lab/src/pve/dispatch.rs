@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::access::Token;
 use super::options;
+use super::release::Release;
 use super::reply::{Refusal, Reply};
-use super::routes::{self, Needs, ROUTES, Route, Takes};
+use super::routes::{self, Needs, Route, Takes};
 use super::schema::{self, MISSING, Param, UNKNOWN};
 use super::state::{Call, Config, State};
 
@@ -33,20 +34,33 @@ type Parts = BTreeMap<&'static str, String>;
 /// Answers a request.
 pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now: u64) -> Result<Reply, Refusal> {
     let (route, path) = find(request.method, request.path)?;
-    let call = Call { token, path, params: request.params, now };
+    let mut call = Call { token, path, params: request.params, now };
     check_node(state, &call)?;
     check_vmid(&call)?;
     check_needs(state, &call, &route.needs)?;
-    check_params(&call.params, &route.takes)?;
+    check_params(&call.params, &route.takes, state.settings.release)?;
+    name_cdrom(&mut call.params);
     check_readable(state, &call, route.method)?;
     look_at_guests(state, &call, route.path);
-    (route.run)(state, &call)
+    let reply = (route.run)(state, &call);
+    match state.faults.late.contains(call.node()) {
+        // The host has acted; only its answer comes too late.
+        true => Err(Refusal::TimedOut),
+        false => reply,
+    }
+}
+
+/// `cdrom` is another name of `ide2`.
+fn name_cdrom(params: &mut Config) {
+    if let Some(drive) = params.remove("cdrom") {
+        let media = if drive.contains("media=") { "" } else { ",media=cdrom" };
+        params.insert("ide2".to_owned(), format!("{drive}{media}"));
+    }
 }
 
 fn find(method: &str, path: &str) -> Result<(&'static Route, Parts), Refusal> {
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(super::form::decode).collect();
-    ROUTES
-        .iter()
+    routes::all()
         .filter(|route| route.method == method)
         .find_map(|route| Some((route, matched(route, &parts)?)))
         .ok_or_else(|| Refusal::NotImplemented(format!("Method '{method} {path}' not implemented")))
@@ -83,8 +97,8 @@ fn check_node(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
 }
 
 fn check_vmid(call: &Call<'_>) -> Result<(), Refusal> {
-    match call.path.get("vmid").map(|vmid| super::formats::vmid(vmid)) {
-        Some(Err(text)) => Err(Refusal::parameter("vmid", format!("invalid format - {text}\n"))),
+    match call.path.get("vmid").map(|vmid| schema::check("vmid", schema::Kind::VmId, vmid)) {
+        Some(Err(text)) => Err(Refusal::parameter("vmid", text)),
         _ => Ok(()),
     }
 }
@@ -92,6 +106,9 @@ fn check_vmid(call: &Call<'_>) -> Result<(), Refusal> {
 fn check_needs(state: &State, call: &Call<'_>, needs: &Needs) -> Result<(), Refusal> {
     match needs {
         Needs::Login => Ok(()),
+        Needs::Any("/vms/{vmid}", ["VM.GuestAgent.Audit", ..]) => {
+            state.may(call.token, call.vmid(), None, state.settings.release.agent_privileges())
+        }
         Needs::Any("/vms/{vmid}", any) => state.may(call.token, call.vmid(), None, any),
         Needs::Any(path, any) => {
             let path = path.replace("{node}", call.node()).replace("{storage}", call.storage());
@@ -120,7 +137,7 @@ fn check_readable(state: &State, call: &Call<'_>, method: &str) -> Result<(), Re
     }
 }
 
-fn check_params(params: &Config, takes: &Takes) -> Result<(), Refusal> {
+fn check_params(params: &Config, takes: &Takes, release: Release) -> Result<(), Refusal> {
     let (known, with_options): (&[Param], bool) = match takes {
         Takes::Only(known) => (known, false),
         Takes::Options(known) => (known, true),
@@ -128,8 +145,9 @@ fn check_params(params: &Config, takes: &Takes) -> Result<(), Refusal> {
     let mut wrong = Config::new();
     for (name, value) in params {
         let own = known.iter().find(|param| param.name == name).map(|param| param.kind);
-        let kind = own.or_else(|| options::kind_of(name).filter(|_| with_options));
-        let checked = kind.map_or_else(|| Err(UNKNOWN.to_owned()), |kind| schema::check(name, kind, value));
+        let kind = own.or_else(|| options::kind_of(name).filter(|_| with_options)).filter(|_| release.knows(name));
+        let checked = kind.map(|kind| kind.on(release));
+        let checked = checked.map_or_else(|| Err(UNKNOWN.to_owned()), |kind| schema::check(name, kind, value));
         if let Err(text) = checked {
             wrong.insert(name.clone(), text);
         }
@@ -140,7 +158,7 @@ fn check_params(params: &Config, takes: &Takes) -> Result<(), Refusal> {
     let takes = |name: &str| known.iter().any(|param| param.name == name);
     let lacks = |(name, needed): &&(&str, &str)| params.contains_key(*name) && !params.contains_key(*needed);
     for (name, needed) in NEEDED.iter().filter(lacks).filter(|(name, needed)| takes(name) && takes(needed)) {
-        wrong.insert((*needed).to_owned(), format!("missing property required by '{name}'"));
+        wrong.insert((*needed).to_owned(), release.lacks(name));
     }
     match wrong.is_empty() {
         true => Ok(()),

@@ -27,6 +27,11 @@ pub(crate) struct Faults {
     requests: Vec<(String, String, Fault)>,
     held: BTreeSet<String>,
     unreadable: BTreeSet<String>,
+    vm_locks: Vec<u32>,
+    cluster_locks: Vec<String>,
+    /// Hosts that take calls and answer too late.
+    pub(crate) late: BTreeSet<String>,
+    deaf: BTreeSet<u32>,
     /// Whether connections are accepted and then left alone.
     pub(crate) hanging: bool,
     /// Hosts that do not answer.
@@ -58,6 +63,43 @@ impl Faults {
             true => format!("cfs-lock 'storage-{storage}' error: got lock request timeout"),
             false => format!("can't lock file '/var/lock/pve-manager/pve-storage-{storage}' - got timeout"),
         })
+    }
+
+    /// Lets the next changes of a VM run into the lock of its configuration.
+    pub(crate) fn lock_vm(&mut self, vmid: u32, times: usize) {
+        self.vm_locks.extend(std::iter::repeat_n(vmid, times));
+    }
+
+    /// Takes a lock time-out of a VM, if there is one to come.
+    pub(crate) fn vm_lock(&mut self, vmid: u32) -> Option<String> {
+        let at = self.vm_locks.iter().position(|other| *other == vmid)?;
+        self.vm_locks.remove(at);
+        Some(format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout"))
+    }
+
+    /// Lets the next change of a file of the cluster (`file-user_cfg` …) run into its lock.
+    pub(crate) fn lock_cluster(&mut self, name: &str, times: usize) {
+        self.cluster_locks.extend(std::iter::repeat_n(name.to_owned(), times));
+    }
+
+    /// Takes a lock time-out of the cluster, if there is one to come.
+    pub(crate) fn cluster_lock(&mut self, name: &str) -> Option<String> {
+        let at = self.cluster_locks.iter().position(|other| other == name)?;
+        self.cluster_locks.remove(at);
+        Some(format!("cfs-lock '{name}' error: got lock request timeout"))
+    }
+
+    /// Lets a guest ignore requests to shut down, or heed them again.
+    pub(crate) fn deafen(&mut self, vmid: u32, ignore: bool) {
+        match ignore {
+            true => self.deaf.insert(vmid),
+            false => self.deaf.remove(&vmid),
+        };
+    }
+
+    /// Whether a guest ignores requests to shut down.
+    pub(crate) fn is_deaf(&self, vmid: u32) -> bool {
+        self.deaf.contains(&vmid)
     }
 
     /// Makes the next task of this type take longer.

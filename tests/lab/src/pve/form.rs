@@ -41,8 +41,17 @@ pub(crate) fn body(content_type: &str, body: &[u8]) -> Result<Config, String> {
     match serde_json::from_str(&text) {
         Ok(Value::Object(map)) => Ok(map.into_iter().filter_map(|(key, value)| Some((key, scalar(&value)?))).collect()),
         Ok(_) => Ok(Config::new()),
-        Err(error) => Err(format!("malformed JSON string at character offset {}", error.column())),
+        Err(error) => Err(broken(&text, error.column())),
     }
+}
+
+/// What the JSON parser of Proxmox VE says of a broken text.
+fn broken(text: &str, offset: usize) -> String {
+    let rest: String = text.chars().skip(offset).collect();
+    let before = if rest.is_empty() { "(end of string)".to_owned() } else { rest };
+    format!(
+        "unexpected end of string while parsing JSON string, at character offset {offset} (before \"{before}\") at /usr/share/perl5/PVE/APIServer/AnyEvent.pm line 934."
+    )
 }
 
 fn scalar(value: &Value) -> Option<String> {

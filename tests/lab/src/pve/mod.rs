@@ -17,7 +17,11 @@ use crate::machine::Machines;
 
 mod access;
 mod agent;
+mod browse;
+mod clone;
+mod cluster_routes;
 mod config;
+mod console;
 mod content;
 mod create;
 mod disks;
@@ -28,11 +32,15 @@ mod faults;
 mod form;
 mod formats;
 mod guest;
+mod ha;
+mod inject;
 mod keys;
 mod options;
+mod pools;
 mod power;
 mod property;
 mod reads;
+mod release;
 mod reply;
 mod routes;
 mod schema;
@@ -42,13 +50,16 @@ mod storage;
 mod task;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod tls;
 mod upload;
+mod websocket;
 mod work;
 
-pub use access::ROLE;
+pub use access::{ROLE, role};
 use driver::Driver;
 pub use faults::Fault;
+pub use release::Release;
 use state::{State, Vm};
 pub use storage::{Storage, StorageKind};
 
@@ -75,6 +86,8 @@ pub struct Settings {
     pub token: String,
     /// Secret of the API token.
     pub secret: String,
+    /// The release that is played.
+    pub release: Release,
     /// How long name and status in the cluster's resources lag behind.
     pub resources_lag: Duration,
     /// How long things take.
@@ -94,6 +107,7 @@ impl Default for Settings {
             bridges: vec!["vmbr0".to_owned()],
             token: "ichor@pve!lab".to_owned(),
             secret: "00000000-1111-4222-8333-444444444444".to_owned(),
+            release: Release::V9_2,
             resources_lag: Duration::ZERO,
             delays: Delays::ZERO,
         }
@@ -253,117 +267,5 @@ impl Pve {
             // The sender lives as long as the driver, which this handle keeps.
             let _changed = tokio::time::timeout(Duration::from_millis(50), changes.changed()).await;
         }
-    }
-
-    /// Fails the next creations of a VM with this name, with this text in the task.
-    pub fn fail_create(&self, name: &str, text: &str, times: usize) {
-        self.driver.with(|state| state.faults.fail_create(name, text, times));
-    }
-
-    /// Lets the next allocations on a storage time out at its lock.
-    pub fn lock_storage(&self, storage: &str, times: usize) {
-        self.driver.with(|state| state.faults.lock_storage(storage, times));
-    }
-
-    /// Refuses the next tasks with `got no worker upid`.
-    pub fn refuse_workers(&self, times: u32) {
-        self.driver.with(|state| state.faults.workers = times);
-    }
-
-    /// Makes the next task of a type (`qmstart` …) take this long.
-    pub fn slow_task(&self, kind: &str, time: Duration) {
-        self.driver.with(|state| state.faults.slow_task(kind, time));
-    }
-
-    /// Lets tasks of the VM with this name stay unfinished until it is released.
-    pub fn hold(&self, name: &str) {
-        self.driver.with(|state| state.faults.hold(name));
-    }
-
-    /// Lets tasks of the VM with this name go on.
-    pub fn release(&self, name: &str) {
-        self.driver.with(|state| state.faults.release(name));
-    }
-
-    /// Refuses to read the VM with this name from now on.
-    pub fn refuse_reads_of(&self, name: &str) {
-        self.driver.with(|state| state.faults.refuse_reads(name));
-    }
-
-    /// Takes back everything that was to go wrong, and lets go of what was held.
-    pub fn heal(&self) {
-        self.driver.with(|state| state.faults = faults::Faults::default());
-    }
-
-    /// Lets the next request with this method and this text in its path go wrong.
-    pub fn fault(&self, method: &str, path: &str, fault: Fault) {
-        self.driver.with(|state| state.faults.request(method, path, fault));
-    }
-
-    /// Accepts connections from now on and leaves them alone, or stops doing so.
-    pub fn hang(&self, hanging: bool) {
-        self.driver.with(|state| state.faults.hanging = hanging);
-    }
-
-    /// Takes a host off the network.
-    pub fn take_offline(&self, node: &str) {
-        self.driver.with(|state| state.faults.offline.insert(node.to_owned()));
-    }
-
-    /// Brings a host back.
-    pub fn bring_online(&self, node: &str) {
-        self.driver.with(|state| state.faults.offline.remove(node));
-    }
-
-    /// Adds a VM that somebody else made, switched off.
-    pub fn add_vm(&self, id: u32, node: &str, options: &[(&str, &str)]) {
-        let config = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let vm = Vm { node: node.to_owned(), config, changed: driver::now(), ..Vm::default() };
-        self.driver.with(|state| state.vms.insert(id, vm));
-    }
-
-    /// Adds somebody's VM with this name on the first host, and tells its ID.
-    pub fn add_foreign_vm(&self, name: &str) -> u32 {
-        let (id, node) = self.driver.with(|state| {
-            let free = (100..).find(|id| !state.vms.contains_key(id)).unwrap_or_default();
-            (free, state.settings.nodes.first().cloned().unwrap_or_default())
-        });
-        self.add_vm(id, &node, &[("name", name), ("memory", "2048"), ("ostype", "l26")]);
-        id
-    }
-
-    /// Sets an option behind the back of everybody, or removes it.
-    pub fn set_option(&self, id: u32, option: &str, value: Option<&str>) {
-        self.driver.with(|state| {
-            let Some(vm) = state.vms.get_mut(&id) else { return };
-            match value {
-                Some(value) => vm.config.insert(option.to_owned(), value.to_owned()),
-                None => vm.config.remove(option),
-            };
-        });
-    }
-
-    /// Moves a VM to another host.
-    pub fn migrate(&self, id: u32, node: &str) {
-        self.driver.with(|state| {
-            if let Some(vm) = state.vms.get_mut(&id) {
-                vm.node = node.to_owned();
-            }
-        });
-    }
-
-    /// Adds a token with privileges by path, or replaces it.
-    pub fn add_token(&self, name: &str, secret: &str, grants: &[(&str, &[&str])]) {
-        self.driver.with(|state| state.access.add(name, secret, grants));
-    }
-
-    /// Adds a pool.
-    pub fn add_pool(&self, name: &str) {
-        self.driver.with(|state| state.pools.insert(name.to_owned()));
-    }
-
-    /// Replaces the storages.
-    pub fn set_storages(&self, storages: Vec<Storage>) {
-        self.driver.with(|state| state.settings.storages = storages);
     }
 }

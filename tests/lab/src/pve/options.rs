@@ -67,11 +67,34 @@ const LOCKS: Kind = Kind::OneOf(&[
 const OS_TYPES: Kind = Kind::OneOf(&[
     "other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11", "l24", "l26", "solaris",
 ]);
+const KEYBOARDS: Kind = Kind::OneOf(&[
+    "de", "de-ch", "da", "en-gb", "en-us", "es", "fi", "fr", "fr-be", "fr-ca", "fr-ch", "hu", "is", "it", "ja", "lt",
+    "mk", "nl", "no", "pl", "pt", "pt-br", "sv", "sl", "tr",
+]);
 const CONTROLLERS: Kind =
     Kind::OneOf(&["lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi"]);
 
 const OPTIONS: &[Opt] = &[
     one("acpi", Kind::Boolean, Group::Hardware),
+    one("amd-sev", TEXT, Group::Cpu),
+    many("audio", 1, TEXT, Group::Hardware),
+    live("autostart", Kind::Boolean, Group::Options),
+    live("bootdisk", TEXT, Group::Disk),
+    live("freeze", Kind::Boolean, Group::Options),
+    one("hugepages", Kind::OneOf(&["any", "2", "1024"]), Group::Memory),
+    one("intel-tdx", TEXT, Group::Cpu),
+    one("ivshmem", TEXT, Group::Root),
+    one("keephugepages", Kind::Boolean, Group::Memory),
+    live("migrate_downtime", Kind::Number(Some(0), None), Group::Options),
+    live("migrate_speed", NOT_NEGATIVE, Group::Options),
+    many("parallel", 3, TEXT, Group::Root),
+    live("reboot", Kind::Boolean, Group::Options),
+    one("smp", POSITIVE, Group::Cpu),
+    one("spice_enhancements", TEXT, Group::Options),
+    one("startdate", TEXT, Group::Options),
+    one("tdf", Kind::Boolean, Group::Options),
+    many("virtiofs", 10, TEXT, Group::Root),
+    live("vmstatestorage", TEXT, Group::Options),
     one("affinity", Kind::Format(formats::cpu_set), Group::Cpu),
     one("agent", Kind::Properties(&keys::AGENT), Group::Options),
     one("allow-ksm", Kind::Boolean, Group::Memory),
@@ -80,6 +103,7 @@ const OPTIONS: &[Opt] = &[
     one("balloon", NOT_NEGATIVE, Group::Memory),
     one("bios", Kind::OneOf(&["seabios", "ovmf"]), Group::Options),
     live("boot", Kind::Properties(&keys::BOOT), Group::Disk),
+    live("cdrom", DRIVE, Group::Disk),
     live("cicustom", Kind::Properties(&keys::CI_CUSTOM), Group::CloudInit),
     live("cipassword", TEXT, Group::CloudInit),
     live("citype", Kind::OneOf(&["configdrive2", "nocloud", "opennebula"]), Group::CloudInit),
@@ -96,7 +120,7 @@ const OPTIONS: &[Opt] = &[
     live("hotplug", Kind::Format(formats::hotplug), Group::Options),
     many("ide", 4, DRIVE, Group::Disk),
     many("ipconfig", 32, Kind::Properties(&keys::IP_CONFIG), Group::CloudInit),
-    one("keyboard", TEXT, Group::Options),
+    one("keyboard", KEYBOARDS, Group::Options),
     one("kvm", Kind::Boolean, Group::Hardware),
     live("localtime", Kind::Boolean, Group::Options),
     live("lock", LOCKS, Group::Root),

@@ -8,6 +8,7 @@ use super::guest;
 use super::keys;
 use super::options;
 use super::property;
+use super::release::Release;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, Effect, Running, State, Vm};
 use super::work::Work;
@@ -17,12 +18,16 @@ pub(crate) fn command(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
     super::config::refuse_skiplock(call)?;
     let vmid = call.vmid();
     let running = state.vm(call)?.running.is_some();
+    let managed = state.ha.manages(vmid);
     let work = match call.path.get("command").map_or("", String::as_str) {
+        "start" if managed => Work::Manage { vmid, wanted: "started" },
+        "stop" | "shutdown" if managed => Work::Manage { vmid, wanted: "stopped" },
         "start" => Work::Start(vmid),
         "stop" => Work::Stop(vmid),
-        "shutdown" => Work::Shutdown(vmid),
+        "shutdown" => Work::Shutdown { vmid, force: call.param("forceStop") == Some("1") },
         _ if !running => return Err(Refusal::failed(format!("VM {vmid} not running"))),
         "reboot" => Work::Reboot(vmid),
+        "suspend" | "resume" => return Err(Refusal::failed("the lab does not suspend VMs")),
         _ => Work::Reset(vmid),
     };
     state.begin(call, call.node(), work)
@@ -74,6 +79,28 @@ pub(crate) fn off(state: &mut State, vmid: u32, now: u64) -> Result<(), String> 
     Ok(())
 }
 
+/// Asks the guest to switch itself off; one that does not heed it is left alone, or has its plug pulled.
+pub(crate) fn shutdown(
+    state: &mut State,
+    vmid: u32,
+    force: bool,
+    now: u64,
+    log: &mut Vec<String>,
+) -> Result<(), String> {
+    let vm = state.vms.get(&vmid).ok_or_else(|| create::gone(vmid))?;
+    let Some(running) = &vm.running else { return Ok(()) };
+    let agent = running.config.get("agent").is_some_and(|agent| guest::enabled(agent));
+    if agent && state.guests.agent(&vm.uuid().unwrap_or_default()).is_none() {
+        log.push(format!("QEMU Guest Agent is not running - VM {vmid} qga command 'guest-ping' failed - got timeout"));
+    }
+    match (state.faults.is_deaf(vmid), force) {
+        (true, false) => return Err("VM quit/powerdown failed - got timeout".to_owned()),
+        (true, true) => log.push("VM still running - terminating now with SIGTERM".to_owned()),
+        (false, _) => {}
+    }
+    off(state, vmid, now)
+}
+
 /// Presses reset: the emulator keeps the options that it was started with.
 pub(crate) fn reset(state: &mut State, vmid: u32, now: u64) -> Result<(), String> {
     let vm = state.vms.get(&vmid).ok_or_else(|| create::gone(vmid))?;
@@ -103,7 +130,10 @@ pub(crate) fn current(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
     let vmid = call.vmid();
     let vm = state.vm(call)?;
     let mut data = row(state, vmid, vm, call.now);
-    data["ha"] = json!({"managed": 0});
+    data["ha"] = match state.ha.resources.get(&vmid) {
+        Some(wanted) => json!({"managed": 1, "state": wanted}),
+        None => json!({"managed": 0}),
+    };
     data["qmpstatus"] = data["status"].clone();
     if vm.config.get("agent").is_some_and(|agent| guest::enabled(agent)) {
         data["agent"] = 1.into();
@@ -128,9 +158,12 @@ pub(crate) fn row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
     let status = if vm.running.is_some() { "running" } else { "stopped" };
     let mut row = json!({
         "cpu": 0, "cpus": guest::cores(config), "disk": 0, "diskread": 0, "diskwrite": 0,
-        "maxdisk": boot_size(state, vm), "maxmem": memory, "mem": used, "memhost": used,
+        "maxdisk": boot_size(state, vm), "maxmem": memory, "mem": used,
         "name": vm.name(vmid), "netin": 0, "netout": 0, "status": status, "uptime": uptime, "vmid": vmid,
     });
+    if state.settings.release >= Release::V9_2 {
+        row["memhost"] = used.into();
+    }
     for (key, option) in [("tags", "tags"), ("lock", "lock")] {
         if let Some(value) = vm.config.get(option) {
             row[key] = value.as_str().into();

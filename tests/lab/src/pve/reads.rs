@@ -9,8 +9,9 @@ use super::storage;
 use super::task::{self, Task};
 
 /// `GET /version`.
-pub(crate) fn version(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
-    Ok(json!({"release": "9.2", "repoid": "14a22df3", "version": "9.2.11"}).into())
+pub(crate) fn version(state: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
+    let release = state.settings.release;
+    Ok(json!({"release": release.short(), "repoid": release.repository(), "version": release.version()}).into())
 }
 
 /// `GET /access/permissions`.
@@ -76,6 +77,10 @@ pub(crate) fn resources(state: &mut State, call: &Call<'_>) -> Result<Reply, Ref
     if wants("vm") {
         rows.extend(vm_rows(state, call));
     }
+    if call.param("type").is_none() {
+        let seen = state.pools.iter().filter(|pool| call.token.may(&format!("/pool/{pool}"), "Pool.Audit"));
+        rows.extend(seen.map(|pool| json!({"id": format!("/pool/{pool}"), "pool": pool, "type": "pool"})));
+    }
     if wants("node") {
         rows.extend(node_rows(state, call));
     }
@@ -105,7 +110,7 @@ fn publish(state: &mut State, vmid: u32, now: u64, lag: u64) {
     }
 }
 
-fn vm_row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
+pub(crate) fn vm_row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
     let id = format!("qemu/{vmid}");
     let mut row = match &vm.published {
         None => json!({"id": id, "node": vm.node, "status": "unknown", "type": "qemu", "vmid": vmid}),
@@ -124,6 +129,9 @@ fn vm_row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
         if let Some(value) = vm.config.get(key) {
             row[key] = value.as_str().into();
         }
+    }
+    if let Some(wanted) = state.ha.resources.get(&vmid) {
+        row["hastate"] = wanted.as_str().into();
     }
     if let Some(pool) = &vm.pool {
         row["pool"] = pool.as_str().into();
@@ -199,7 +207,7 @@ pub(crate) fn node_status(state: &mut State, call: &Call<'_>) -> Result<Reply, R
         "memory": {
             "available": settings.memory - used, "free": settings.memory - used, "total": settings.memory, "used": used,
         },
-        "pveversion": "pve-manager/9.2.11/14a22df3",
+        "pveversion": format!("pve-manager/{}/{}", settings.release.version(), settings.release.repository()),
         "rootfs": {"avail": 90_u64 << 30, "free": 95_u64 << 30, "total": 100_u64 << 30, "used": 5_u64 << 30},
         "swap": {"free": 0, "total": 0, "used": 0},
         "uptime": 86_400,
@@ -228,10 +236,22 @@ pub(crate) fn qemu(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal>
     Ok(Value::Array(seen.map(|(vmid, vm)| power::row(state, *vmid, vm, call.now)).collect()).into())
 }
 
-/// `GET /pools`.
-pub(crate) fn pools(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let seen = state.pools.iter().filter(|pool| call.token.may(&format!("/pool/{pool}"), "Pool.Audit"));
-    Ok(Value::Array(seen.map(|pool| json!({"poolid": pool})).collect()).into())
+/// `GET /cluster/tasks`: the latest of all hosts.
+pub(crate) fn cluster_tasks(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let rows = state.tasks.newest_first().filter(|task| may_read(call, task)).take(25).map(Task::row);
+    Ok(Value::Array(rows.collect()).into())
+}
+
+/// `DELETE tasks/{upid}`: ends a task where it is.
+pub(crate) fn stop_task(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let task = task_of(state, call)?;
+    if !task.is_of(call.token) {
+        let path = format!("/nodes/{}", task.node);
+        call.token.require(&path, &["Sys.Modify"]).map_err(Refusal::forbidden)?;
+    }
+    let upid = task.upid.clone();
+    state.abort(&upid, call.now);
+    Ok(Value::Null.into())
 }
 
 /// An empty list.
@@ -241,6 +261,7 @@ pub(crate) fn nothing(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
 
 /// `GET /nodes/{node}/tasks`.
 pub(crate) fn tasks(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let errors = call.param("errors") == Some("1");
     let number = |name: &str, default| call.param(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let wanted = |task: &&Task| {
         let running = match call.param("source") {
@@ -252,6 +273,7 @@ pub(crate) fn tasks(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
             && task.node == call.node()
             && call.param("vmid").is_none_or(|vmid| task.id == vmid)
             && call.param("typefilter").is_none_or(|kind| task.kind == kind)
+            && (!errors || task.exit().is_some_and(|exit| exit != "OK"))
             && may_read(call, task)
     };
     let rows = state.tasks.newest_first().filter(wanted).skip(number("start", 0)).take(number("limit", 50));

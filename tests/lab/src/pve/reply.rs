@@ -32,6 +32,12 @@ pub(crate) enum Refusal {
     NotImplemented(String),
     /// 500 after a while: the guest agent was asked and did not answer.
     AgentSilent,
+    /// 500 after ten seconds: a lock was not to be had.
+    Slow(String),
+    /// 401 after a while: wrong name or password.
+    Unauthenticated,
+    /// 596 after a while: the host took the call and did not answer; it may act on it all the same.
+    TimedOut,
     /// 595: the host in the path does not answer the one that was asked.
     Unreachable(String),
 }
@@ -57,11 +63,18 @@ impl Refusal {
         match self {
             Self::Parameters(_) => (400, "Parameter verification failed."),
             Self::Forbidden(text) => (403, text),
-            Self::Failed(text) => (500, text),
+            Self::Failed(text) | Self::Slow(text) => (500, text),
             Self::NotImplemented(text) => (501, text),
             Self::AgentSilent => (500, "QEMU guest agent is not running"),
+            Self::Unauthenticated => (401, "authentication failure"),
+            Self::TimedOut => (596, "Connection timed out"),
             Self::Unreachable(text) => (595, text),
         }
+    }
+
+    /// Whether it comes only after a while: somebody was waited for.
+    pub(crate) fn is_held_back(&self) -> bool {
+        matches!(self, Self::AgentSilent | Self::Slow(_) | Self::Unauthenticated | Self::TimedOut)
     }
 
     /// The text as a task would end with it.

@@ -4,7 +4,7 @@ use super::formats;
 use super::reply::{Refusal, Reply};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::state::{Call, State};
-use super::{agent, config, content, create, power, reads};
+use super::{agent, cluster_routes, config, content, create, power, reads};
 
 /// What a call takes.
 pub(crate) enum Takes {
@@ -39,15 +39,15 @@ pub(crate) struct Route {
 /// The answer to a call.
 pub(crate) type Run = fn(&mut State, &Call<'_>) -> Result<Reply, Refusal>;
 
-const fn get(path: &'static str, needs: Needs, params: &'static [Param], run: Run) -> Route {
+pub(crate) const fn get(path: &'static str, needs: Needs, params: &'static [Param], run: Run) -> Route {
     Route { method: "GET", path, needs, takes: Takes::Only(params), run }
 }
 
-const fn change(method: &'static str, path: &'static str, needs: Needs, takes: Takes, run: Run) -> Route {
+pub(crate) const fn change(method: &'static str, path: &'static str, needs: Needs, takes: Takes, run: Run) -> Route {
     Route { method, path, needs, takes, run }
 }
 
-const AUDIT_VM: Needs = Needs::Any("/vms/{vmid}", &["VM.Audit"]);
+pub(crate) const AUDIT_VM: Needs = Needs::Any("/vms/{vmid}", &["VM.Audit"]);
 const AUDIT_STORAGE: Needs = Needs::Any("/storage/{storage}", &["Datastore.Audit", "Datastore.AllocateSpace"]);
 const ANY_CONFIG: Needs = Needs::Any(
     "/vms/{vmid}",
@@ -66,16 +66,25 @@ const AGENT: Needs = Needs::Any("/vms/{vmid}", &["VM.GuestAgent.Audit", "VM.Gues
 const POWER: Needs = Needs::Any("/vms/{vmid}", &["VM.PowerMgmt"]);
 
 const SKIP_LOCK: Param = Param::optional("skiplock", Kind::Boolean);
-const DIGEST: Param = Param::optional("digest", Kind::Text(Some(64)));
+const DIGEST: Param = Param::optional("digest", Kind::Text(Some(40)));
 const CONTENTS: Kind = Kind::OneOf(&["iso", "vztmpl", "import"]);
 const ALGORITHMS: Kind = Kind::OneOf(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]);
 
 /// All calls.
-pub(crate) const ROUTES: &[Route] = &[
+pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(cluster_routes::ROUTES)
+}
+
+const ROUTES: &[Route] = &[
     get("/version", Needs::Login, &[], reads::version),
-    get("/access/permissions", Needs::Login, &[Param::optional("path", TEXT)], reads::permissions),
+    get(
+        "/access/permissions",
+        Needs::Login,
+        &[Param::optional("path", TEXT), Param::optional("userid", TEXT)],
+        reads::permissions,
+    ),
     get("/access/domains", Needs::Login, &[], reads::domains),
-    get("/cluster/nextid", Needs::Login, &[Param::optional("vmid", Kind::Format(formats::vmid))], reads::next_id),
+    get("/cluster/nextid", Needs::Login, &[Param::optional("vmid", Kind::VmId)], reads::next_id),
     get("/cluster/status", Needs::Any("/", &["Sys.Audit"]), &[], reads::cluster_status),
     get(
         "/cluster/resources",
@@ -83,25 +92,28 @@ pub(crate) const ROUTES: &[Route] = &[
         &[Param::optional("type", Kind::OneOf(&["vm", "storage", "node", "sdn"]))],
         reads::resources,
     ),
-    get("/cluster/ha/resources", Needs::Any("/", &["Sys.Audit"]), &[], reads::nothing),
-    get("/cluster/sdn/vnets", Needs::Login, &[], reads::nothing),
-    get("/pools", Needs::Login, &[Param::optional("poolid", TEXT)], reads::pools),
-    get("/storage", Needs::Login, &[], content::definitions),
+    get(
+        "/cluster/sdn/vnets",
+        Needs::Login,
+        &[Param::optional("pending", Kind::Boolean), Param::optional("running", Kind::Boolean)],
+        reads::nothing,
+    ),
+    get("/storage", Needs::Login, &[Param::optional("type", STORAGE_TYPES)], content::definitions),
     get("/nodes", Needs::Login, &[], reads::nodes),
     get("/nodes/{node}/version", Needs::Login, &[], reads::version),
     get("/nodes/{node}/status", Needs::Any("/nodes/{node}", &["Sys.Audit"]), &[], reads::node_status),
-    get("/nodes/{node}/network", Needs::Login, &[Param::optional("type", TEXT)], reads::network),
+    get("/nodes/{node}/network", Needs::Login, &[Param::optional("type", NETWORK_TYPES)], reads::network),
     get(
         "/nodes/{node}/tasks",
         Needs::Login,
         &[
-            Param::optional("vmid", Kind::Format(formats::vmid)),
+            Param::optional("vmid", Kind::VmId),
             Param::optional("typefilter", TEXT),
             Param::optional("source", Kind::OneOf(&["archive", "active", "all"])),
             Param::optional("since", INTEGER),
             Param::optional("until", INTEGER),
-            Param::optional("start", INTEGER),
-            Param::optional("limit", INTEGER),
+            Param::optional("start", Kind::Integer(Some(0), None)),
+            Param::optional("limit", Kind::Integer(Some(0), None)),
             Param::optional("errors", Kind::Boolean),
             Param::optional("statusfilter", TEXT),
             Param::optional("userfilter", TEXT),
@@ -135,7 +147,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "/nodes/{node}/storage/{storage}/content",
         AUDIT_STORAGE,
-        &[Param::optional("content", TEXT), Param::optional("vmid", Kind::Format(formats::vmid))],
+        &[Param::optional("content", TEXT), Param::optional("vmid", Kind::VmId)],
         content::list,
     ),
     change(
@@ -166,8 +178,8 @@ pub(crate) const ROUTES: &[Route] = &[
         "/nodes/{node}/qemu",
         Needs::Login,
         Takes::Options(&[
-            Param::required("vmid", Kind::Format(formats::vmid)),
-            Param::optional("archive", TEXT),
+            Param::required("vmid", Kind::VmId),
+            Param::optional("archive", Kind::Text(Some(255))),
             Param::optional("unique", Kind::Boolean),
             Param::optional("force", Kind::Boolean),
             Param::optional("pool", TEXT),
@@ -176,6 +188,7 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("bwlimit", Kind::Integer(Some(0), None)),
             Param::optional("ha-managed", Kind::Boolean),
             Param::optional("import-working-storage", TEXT),
+            Param::optional("live-restore", Kind::Boolean),
         ]),
         create::create,
     ),
@@ -206,7 +219,7 @@ pub(crate) const ROUTES: &[Route] = &[
         Takes::Only(&[
             SKIP_LOCK,
             DIGEST,
-            Param::required("disk", TEXT),
+            Param::required("disk", Kind::Drive),
             Param::required("size", Kind::Pattern(formats::new_size)),
         ]),
         config::put_size,
@@ -224,6 +237,7 @@ const UPDATE: Takes = Takes::Options(&[
     Param::optional("revert", TEXT),
     Param::optional("force", Kind::Boolean),
     Param::optional("background_delay", Kind::Integer(Some(1), Some(30))),
+    Param::optional("import-working-storage", TEXT),
 ]);
 
 const COMMAND: Takes = Takes::Only(&[
@@ -234,9 +248,87 @@ const COMMAND: Takes = Takes::Only(&[
     Param::optional("overrule-shutdown", Kind::Boolean),
     Param::optional("machine", TEXT),
     Param::optional("force-cpu", TEXT),
+    Param::optional("migratedfrom", TEXT),
+    Param::optional("migration_network", TEXT),
+    Param::optional("migration_type", Kind::OneOf(&["secure", "insecure"])),
+    Param::optional("nets-host-mtu", TEXT),
+    Param::optional("nocheck", Kind::Boolean),
+    Param::optional("statestorage", TEXT),
+    Param::optional("stateuri", Kind::Text(Some(128))),
+    Param::optional("targetstorage", TEXT),
+    Param::optional("todisk", Kind::Boolean),
+    Param::optional("with-conntrack-state", Kind::Boolean),
 ]);
 
-const COMMANDS: &[&str] = &["start", "stop", "shutdown", "reboot", "reset"];
+const NETWORK_TYPES: Kind = Kind::OneOfEither(
+    &[
+        "bridge",
+        "bond",
+        "eth",
+        "alias",
+        "vlan",
+        "OVSBridge",
+        "OVSBond",
+        "OVSPort",
+        "OVSIntPort",
+        "vnet",
+        "any_bridge",
+        "any_local_bridge",
+    ],
+    &[
+        "bridge",
+        "bond",
+        "eth",
+        "alias",
+        "vlan",
+        "fabric",
+        "OVSBridge",
+        "OVSBond",
+        "OVSPort",
+        "OVSIntPort",
+        "vnet",
+        "any_bridge",
+        "any_local_bridge",
+        "include_sdn",
+    ],
+);
+const STORAGE_TYPES: Kind = Kind::OneOfEither(
+    &[
+        "btrfs",
+        "cephfs",
+        "cifs",
+        "dir",
+        "esxi",
+        "glusterfs",
+        "iscsi",
+        "iscsidirect",
+        "lvm",
+        "lvmthin",
+        "nfs",
+        "pbs",
+        "rbd",
+        "zfs",
+        "zfspool",
+    ],
+    &[
+        "btrfs",
+        "cephfs",
+        "cifs",
+        "dir",
+        "esxi",
+        "iscsi",
+        "iscsidirect",
+        "lvm",
+        "lvmthin",
+        "nfs",
+        "pbs",
+        "rbd",
+        "zfs",
+        "zfspool",
+    ],
+);
+
+const COMMANDS: &[&str] = &["start", "stop", "shutdown", "reboot", "reset", "suspend", "resume"];
 const AGENT_GETS: &[&str] = &[
     "network-get-interfaces",
     "get-host-name",

@@ -3,12 +3,15 @@
 //! Texts are those of the 9.2 request handlers: plain checks end without a line break, format checks with one.
 
 use super::property;
+use super::release::Release;
 
 /// What the value of a parameter may be.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     /// `1` or `0`; on the inside of a property string also words.
     Boolean,
+    /// The ID of a VM.
+    VmId,
     /// A whole number between two bounds.
     Integer(Option<i64>, Option<i64>),
     /// A number between two bounds.
@@ -17,12 +20,28 @@ pub(crate) enum Kind {
     Text(Option<usize>),
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One of these words, the former on 8.4 and the latter on 9.x.
+    OneOfEither(&'static [&'static str], &'static [&'static str]),
+    /// The name of a drive of a VM.
+    Drive,
     /// Text that a regular expression describes.
     Pattern(fn(&str) -> bool),
     /// Text that a function of Proxmox VE describes; it says what is wrong.
     Format(fn(&str) -> Result<(), String>),
     /// `value,key=value,…`.
     Properties(&'static Properties),
+}
+
+impl Kind {
+    /// What the value may be on a release.
+    pub(crate) fn on(self, release: Release) -> Self {
+        match (self, release) {
+            (Self::OneOfEither(words, _), Release::V8_4) | (Self::OneOfEither(_, words), Release::V9_2) => {
+                Self::OneOf(words)
+            }
+            (kind, _) => kind,
+        }
+    }
 }
 
 /// The keys of a property string.
@@ -72,10 +91,19 @@ pub(crate) const INTEGER: Kind = Kind::Integer(None, None);
 pub(crate) fn check(name: &str, kind: Kind, value: &str) -> Result<(), String> {
     match kind {
         Kind::Boolean => boolean(value),
+        Kind::VmId => {
+            integer(value, None, None)?;
+            super::formats::vmid(value).map_err(|text| format!("invalid format - {text}\n"))
+        }
         Kind::Integer(min, max) => integer(value, min, max),
         Kind::Number(min, max) => number(value, min, max),
         Kind::Text(max) => length(value, max),
         Kind::OneOf(words) => one_of(value, words),
+        Kind::OneOfEither(_, words) => one_of(value, words),
+        Kind::Drive => {
+            let names = super::options::resizable();
+            one_of(value, &names.iter().map(String::as_str).collect::<Vec<_>>())
+        }
         Kind::Pattern(matches) => match matches(value) {
             true => Ok(()),
             false => Err("value does not match the regex pattern".to_owned()),

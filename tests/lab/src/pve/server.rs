@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::access::Token;
+use super::access::{Credentials, Token};
 use super::content;
 use super::dispatch;
 use super::driver::{Driver, now};
@@ -25,6 +25,7 @@ use super::form;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config};
 use super::upload;
+use super::websocket;
 
 /// Bytes of a body that is no upload.
 const BODY_LIMIT: usize = 512 * 1024;
@@ -72,6 +73,7 @@ async fn connection(driver: Arc<Driver>, stream: TcpStream, acceptor: TlsAccepto
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await;
 }
 
@@ -80,7 +82,7 @@ async fn connection(driver: Arc<Driver>, stream: TcpStream, acceptor: TlsAccepto
 #[error("the reply was lost on purpose")]
 struct Lost;
 
-type Body = Full<Bytes>;
+pub(super) type Body = Full<Bytes>;
 
 fn closing(mut reply: Response<Body>, count: u32) -> Response<Body> {
     if count >= KEEP_ALIVE {
@@ -109,10 +111,10 @@ async fn answer(driver: &Arc<Driver>, request: Request<Incoming>) -> Result<Resp
 
 async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, path: &str) -> Response<Body> {
     let Some(path) = path.strip_prefix("/api2/json") else { return elsewhere(path) };
-    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = match (path, driver.with(|state| state.access.identify(authorization))) {
+    let identity = driver.with(|state| state.access.identify(&credentials(&request)));
+    let token = match (path, identity) {
         (_, Ok(token)) => token,
-        ("/access/domains", Err(_)) => driver.with(|state| state.access.nobody()),
+        ("/access/domains" | "/access/ticket", Err(_)) => driver.with(|state| state.access.nobody()),
         (_, Err(error)) => {
             tarpit(driver).await;
             return status_line(401, error.reason());
@@ -121,6 +123,9 @@ async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, pa
     if !matches!(method, "GET" | "POST" | "PUT" | "DELETE") {
         return status_line(501, &format!("method '{method}' not available"));
     }
+    if path.ends_with("/vncwebsocket") && method == "GET" {
+        return viewed(driver, request, &token);
+    }
     let outcome = match path.ends_with("/upload") && method == "POST" {
         true => uploaded(driver, request, &token, path).await,
         false => called(driver, request, &token, method, path).await,
@@ -128,12 +133,39 @@ async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, pa
     match outcome {
         Ok(Ok(reply)) => success(reply),
         Ok(Err(refusal)) => {
-            if refusal == Refusal::AgentSilent {
+            if refusal.is_held_back() {
                 tarpit(driver).await;
             }
             refusal_page(&refusal)
         }
         Err(reply) => reply,
+    }
+}
+
+/// `/nodes/{node}/qemu/{vmid}/vncwebsocket`.
+fn viewed(driver: &Arc<Driver>, request: Request<Incoming>, token: &Token) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let vmid = parts.iter().rev().nth(1).and_then(|vmid| vmid.parse::<u32>().ok()).unwrap_or_default();
+    if let Err(refusal) = driver.with(|state| state.may(token, vmid, None, &["VM.Console"])) {
+        return refusal_page(&refusal);
+    }
+    let query: Config = request.uri().query().map(|query| form::pairs(query).collect()).unwrap_or_default();
+    let ticket = query.get("vncticket").cloned().unwrap_or_default();
+    let session = driver.with(|state| state.console(vmid, &ticket));
+    match session.filter(|_| websocket::is_wanted(&request)) {
+        Some(session) => websocket::accept(driver, request, session),
+        None => refused(401, "permission denied - invalid PVEVNC ticket", None),
+    }
+}
+
+fn credentials(request: &Request<Incoming>) -> Credentials<'_> {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    Credentials {
+        authorization: text("authorization"),
+        cookie: text("cookie"),
+        csrf: text("csrfpreventiontoken"),
+        writes: request.method() != http::Method::GET,
     }
 }
 
@@ -155,11 +187,18 @@ async fn called(driver: &Arc<Driver>, request: Request<Incoming>, token: &Token,
         return Err(status_line(501, "for data too large"));
     };
     if !body.is_empty() && matches!(method, "GET" | "DELETE") {
-        return Err(status_line(501, &format!("Unexpected content for method '{method}'")));
+        let text = format!("Unexpected content for method '{method}'");
+        let mut reply = status_line(501, &text);
+        *reply.body_mut() = Full::new(text.into());
+        return Err(reply);
     }
     match form::body(&content_type, &body) {
         Ok(more) => params.extend(more),
-        Err(text) => return Err(refused(500, &text, None)),
+        Err(text) => {
+            let mut reply = status_line(500, &text);
+            *reply.body_mut() = Full::new(format!("{text}\n").into());
+            return Err(reply);
+        }
     }
     let request = dispatch::Request { method, path, params };
     let (reply, fetches) = driver.act(|state| dispatch::answer(state, token, request, now()));
@@ -199,7 +238,7 @@ fn success(reply: Reply) -> Response<Body> {
 fn refusal_page(refusal: &Refusal) -> Response<Body> {
     let (status, reason) = refusal.status();
     match refusal {
-        Refusal::Unreachable(_) => status_line(status, reason),
+        Refusal::Unreachable(_) | Refusal::TimedOut => status_line(status, reason),
         Refusal::Parameters(errors) => refused(status, reason, Some(errors)),
         _ => refused(status, reason, None),
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::Settings;
 use super::access::{Access, Token};
+use super::console::Session;
 use super::faults::Faults;
+use super::ha::Ha;
 use super::reply::Refusal;
 use super::storage::{Storage, Volumes};
 use super::task::Tasks;
@@ -175,6 +177,10 @@ pub(crate) struct State {
     pub(crate) works: BTreeMap<String, Work>,
     /// Pools.
     pub(crate) pools: BTreeSet<String>,
+    /// Consoles that were opened.
+    pub(crate) consoles: Vec<Session>,
+    /// High availability.
+    pub(crate) ha: Ha,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What is to be done outside, in order.
@@ -186,7 +192,7 @@ impl State {
     /// An empty cluster.
     pub(crate) fn new(settings: Settings, fingerprint: String, guests: Arc<dyn Machines>) -> Self {
         let mut access = Access::default();
-        access.add(&settings.token, &settings.secret, &[("/", super::access::ROLE)]);
+        access.add(&settings.token, &settings.secret, &[("/", &super::access::role(settings.release))]);
         Self {
             settings,
             fingerprint,
@@ -197,6 +203,8 @@ impl State {
             tasks: Tasks::default(),
             works: BTreeMap::new(),
             pools: BTreeSet::new(),
+            consoles: Vec::new(),
+            ha: Ha::default(),
             faults: Faults::default(),
             effects: VecDeque::new(),
             random: 0x9e37_79b9_7f4a_7c15,

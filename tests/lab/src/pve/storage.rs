@@ -173,6 +173,21 @@ impl Volumes {
         self.all.remove(&Self::key(storage, node, id))
     }
 
+    /// Gives a volume another name.
+    pub(crate) fn rename(&mut self, storage: &Storage, node: &str, id: &str, new: &str) {
+        if let Some(mut volume) = self.all.remove(&Self::key(storage, node, id)) {
+            volume.id = new.to_owned();
+            self.all.insert(Self::key(storage, node, new), volume);
+        }
+    }
+
+    /// Moves a volume to another host.
+    pub(crate) fn carry(&mut self, storage: &Storage, from: &str, to: &str, id: &str) {
+        if let Some(volume) = self.all.remove(&Self::key(storage, from, id)) {
+            self.all.insert(Self::key(storage, to, id), volume);
+        }
+    }
+
     /// Takes away all disks of a VM.
     pub(crate) fn remove_of(&mut self, vmid: u32) -> Vec<Volume> {
         let keys: Vec<_> =
@@ -223,7 +238,13 @@ impl Volumes {
         };
         let line = match storage.kind {
             StorageKind::Dir => {
-                format!("Formatting '/var/lib/vz/images/{name}', fmt={format} size={size} preallocation=off")
+                let options = match format {
+                    "qcow2" => format!(
+                        "cluster_size=65536 extended_l2=off preallocation=metadata compression_type=zlib size={size} lazy_refcounts=off refcount_bits=16"
+                    ),
+                    _ => format!("size={size} preallocation=off"),
+                };
+                format!("Formatting '/var/lib/vz/images/{name}', fmt={format} {options}")
             }
             StorageKind::LvmThin => format!("  Logical volume \"{name}\" created."),
         };

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, Effect, State};
-use super::{config, content, create, power};
+use super::{clone, config, content, create, ha, power};
 use crate::disk_image::Found;
 
 /// The work behind a task.
@@ -42,13 +42,45 @@ pub(crate) enum Work {
     /// Pulls the plug.
     Stop(u32),
     /// Asks the guest to switch itself off.
-    Shutdown(u32),
+    Shutdown {
+        /// The VM.
+        vmid: u32,
+        /// Whether to pull the plug if the guest does not heed the request.
+        force: bool,
+    },
     /// Shuts down and starts.
     Reboot(u32),
     /// Presses reset.
     Reset(u32),
     /// Removes a VM with its disks.
     Destroy(u32),
+    /// Makes a VM a template.
+    Template(u32),
+    /// Copies a VM.
+    Clone {
+        /// The source.
+        vmid: u32,
+        /// The ID that was claimed for the copy.
+        newid: u32,
+        /// Where the disks go, if not beside the source's.
+        storage: Option<String>,
+    },
+    /// Moves a VM.
+    Migrate {
+        /// The VM.
+        vmid: u32,
+        /// The host that it goes to.
+        target: String,
+        /// Whether the HA manager does it.
+        managed: bool,
+    },
+    /// Tells the HA manager what is wanted of a VM.
+    Manage {
+        /// The VM.
+        vmid: u32,
+        /// `started` or `stopped`.
+        wanted: &'static str,
+    },
     /// Downloads an image.
     Download(Download),
     /// Puts an uploaded image in its place.
@@ -89,10 +121,16 @@ impl Work {
             Self::Resize { .. } => "resize",
             Self::Start(_) => "qmstart",
             Self::Stop(_) => "qmstop",
-            Self::Shutdown(_) => "qmshutdown",
+            Self::Shutdown { .. } => "qmshutdown",
             Self::Reboot(_) => "qmreboot",
             Self::Reset(_) => "qmreset",
             Self::Destroy(_) => "qmdestroy",
+            Self::Template(_) => "qmtemplate",
+            Self::Clone { .. } => "qmclone",
+            Self::Migrate { managed: true, .. } => "hamigrate",
+            Self::Migrate { .. } => "qmigrate",
+            Self::Manage { wanted: "started", .. } => "hastart",
+            Self::Manage { .. } => "hastop",
             Self::Download(_) => "download",
             Self::Upload(_) => "imgcopy",
             Self::Free { .. } => "imgdel",
@@ -102,8 +140,9 @@ impl Work {
     fn id(&self) -> String {
         match self {
             Self::Create { vmid, .. } | Self::Configure { vmid, .. } | Self::Resize { vmid, .. } => vmid.to_string(),
-            Self::Start(vmid) | Self::Stop(vmid) | Self::Shutdown(vmid) => vmid.to_string(),
-            Self::Reboot(vmid) | Self::Reset(vmid) | Self::Destroy(vmid) => vmid.to_string(),
+            Self::Start(vmid) | Self::Stop(vmid) | Self::Shutdown { vmid, .. } => vmid.to_string(),
+            Self::Reboot(vmid) | Self::Reset(vmid) | Self::Destroy(vmid) | Self::Template(vmid) => vmid.to_string(),
+            Self::Clone { vmid, .. } | Self::Migrate { vmid, .. } | Self::Manage { vmid, .. } => vmid.to_string(),
             Self::Download(download) => download.file.clone(),
             Self::Upload(_) => String::new(),
             Self::Free { volume, .. } => volume.replace([':', '/'], "-"),
@@ -172,6 +211,18 @@ impl State {
         }
     }
 
+    /// Ends a task without its work; what it had begun is taken back.
+    pub(crate) fn abort(&mut self, upid: &str, now: u64) {
+        match self.works.remove(upid) {
+            Some(Work::Create { vmid, .. } | Work::Clone { newid: vmid, .. }) => create::vanish(self, vmid, now),
+            Some(_) => {}
+            None => return,
+        }
+        if let Some(task) = self.tasks.get_mut(upid) {
+            task.end(Err("received interrupt".to_owned()), now);
+        }
+    }
+
     fn run(&mut self, work: Work, now: u64, log: &mut Vec<String>) -> Result<(), String> {
         match work {
             Work::Create { vmid, params, may_tag } => create::finish(self, vmid, &params, may_tag, now, log),
@@ -180,10 +231,24 @@ impl State {
             }
             Work::Resize { vmid, disk, size } => config::resize(self, vmid, &disk, &size, log),
             Work::Start(vmid) => power::on(self, vmid, now),
-            Work::Stop(vmid) | Work::Shutdown(vmid) => power::off(self, vmid, now),
+            Work::Stop(vmid) => power::off(self, vmid, now),
+            Work::Shutdown { vmid, force } => power::shutdown(self, vmid, force, now, log),
             Work::Reboot(vmid) => power::off(self, vmid, now).and_then(|()| power::on(self, vmid, now)),
             Work::Reset(vmid) => power::reset(self, vmid, now),
             Work::Destroy(vmid) => create::destroy(self, vmid, log),
+            Work::Template(vmid) => clone::make_template(self, vmid),
+            Work::Clone { vmid, newid, storage } => {
+                let made = clone::finish(self, vmid, newid, storage.as_deref(), now, log);
+                if made.is_err() {
+                    create::vanish(self, newid, now);
+                }
+                made.map_err(|text| format!("clone failed: {text}"))
+            }
+            Work::Migrate { vmid, target, .. } => clone::moved(self, vmid, &target, log),
+            Work::Manage { vmid, wanted } => {
+                ha::set(self, vmid, wanted, now);
+                Ok(())
+            }
             Work::Download(download) => content::downloaded(self, download, now, log),
             Work::Upload(download) => content::uploaded(self, download, now),
             Work::Free { node, volume } => content::freed(self, &node, &volume),

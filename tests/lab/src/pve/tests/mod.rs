@@ -7,11 +7,13 @@ use std::time::Duration;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
-use super::{Fault, Pve, Settings, Storage};
+use super::{Fault, Pve, Release, Settings, Storage};
 use crate::delays::Delays;
 use crate::disk_image::{self, Format};
 use crate::factory::{self, Factory};
 use crate::machine::{Image, Interface, Machine, Machines, NicConfig};
+
+mod cluster;
 
 /// Machines that only note what happens to them.
 #[derive(Default)]
@@ -41,8 +43,8 @@ impl Machines for Guests {
         None
     }
 
-    fn console(&self, _uuid: &str) -> Vec<String> {
-        Vec::new()
+    fn console(&self, uuid: &str) -> Vec<String> {
+        vec![format!("[talos] hello from {uuid}")]
     }
 }
 

@@ -1,0 +1,78 @@
+//! Releases of Proxmox VE, as far as behaviour depends on them.
+
+/// A release of Proxmox VE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// 8.4: `VM.Monitor`, HA groups, tags kept as they were given at creation.
+    V8_4,
+    /// 9.2: `VM.GuestAgent.*`, HA rules, tags normalised at creation.
+    V9_2,
+}
+
+/// Options and parameters that 8.4 does not know.
+const SINCE_9: &[&str] = &["allow-ksm", "ha-managed", "intel-tdx"];
+
+impl Release {
+    /// `9.2.11`.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::V8_4 => "8.4.21",
+            Self::V9_2 => "9.2.11",
+        }
+    }
+
+    /// `9.2`.
+    pub(crate) fn short(self) -> &'static str {
+        match self {
+            Self::V8_4 => "8.4",
+            Self::V9_2 => "9.2",
+        }
+    }
+
+    /// The commit that the release was built from, as `/version` shows it.
+    pub(crate) fn repository(self) -> &'static str {
+        match self {
+            Self::V8_4 => "4f6f9b2e",
+            Self::V9_2 => "14a22df3",
+        }
+    }
+
+    /// Whether the release knows a parameter of the creation or change of a VM.
+    pub(crate) fn knows(self, parameter: &str) -> bool {
+        self >= Self::V9_2 || !SINCE_9.contains(&parameter)
+    }
+
+    /// Whether tags are lower-cased, sorted and freed of duplicates when a VM is created (from 9.1.17).
+    pub(crate) fn normalises_new_tags(self) -> bool {
+        self >= Self::V9_2
+    }
+
+    /// The privileges of which asking the guest agent takes one.
+    pub(crate) fn agent_privileges(self) -> &'static [&'static str] {
+        match self {
+            Self::V8_4 => &["VM.Monitor"],
+            Self::V9_2 => &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"],
+        }
+    }
+
+    /// The text for a parameter that needs another one.
+    pub(crate) fn lacks(self, needed_by: &str) -> String {
+        match self {
+            Self::V8_4 => format!("missing property - '{needed_by}' requires this property"),
+            Self::V9_2 => format!("missing property required by '{needed_by}'"),
+        }
+    }
+}
+
+impl std::str::FromStr for Release {
+    type Err = String;
+
+    /// Reads `9.2` or `8.4`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "8.4" => Ok(Self::V8_4),
+            "9.2" => Ok(Self::V9_2),
+            _ => Err(format!("the lab plays Proxmox VE 9.2 and 8.4, not {text}")),
+        }
+    }
+}
