@@ -20,6 +20,11 @@ pub mod storage {
     include!("gen/storage.rs");
 }
 
+/// What depends on what inside a node.
+pub mod inspect {
+    include!("gen/inspect.rs");
+}
+
 /// The clock of a node.
 pub mod time {
     include!("gen/time.rs");

@@ -328,6 +328,184 @@ pub struct UnattendedInstallStatusSpec {
     #[prost(string, tag = "3")]
     pub error: ::prost::alloc::string::String,
 }
+/// VolumeStatuses.block.talos.dev, namespace `runtime`, ids `STATE`, `EPHEMERAL`, …
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VolumeStatusSpec {
+    #[prost(enumeration = "VolumePhase", tag = "1")]
+    pub phase: i32,
+    #[prost(string, tag = "2")]
+    pub location: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub error_message: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub uuid: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub partition_uuid: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub parent_location: ::prost::alloc::string::String,
+    #[prost(int64, tag = "8")]
+    pub partition_index: i64,
+    #[prost(uint64, tag = "9")]
+    pub size: u64,
+    #[prost(int32, tag = "10")]
+    pub filesystem: i32,
+    #[prost(string, tag = "13")]
+    pub pretty_size: ::prost::alloc::string::String,
+    #[prost(int32, tag = "16")]
+    pub r#type: i32,
+}
+/// DiscoveredVolumes.block.talos.dev, namespace `runtime`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiscoveredVolumeSpec {
+    #[prost(uint64, tag = "1")]
+    pub size: u64,
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "12")]
+    pub partition_label: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "13")]
+    pub partition_index: u64,
+    #[prost(string, tag = "14")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub device_path: ::prost::alloc::string::String,
+    #[prost(string, tag = "16")]
+    pub parent: ::prost::alloc::string::String,
+    #[prost(string, tag = "17")]
+    pub dev_path: ::prost::alloc::string::String,
+    #[prost(string, tag = "19")]
+    pub pretty_size: ::prost::alloc::string::String,
+}
+/// ResolverStatuses.net.talos.dev, namespace `network`, id `resolvers`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResolverStatusSpec {
+    #[prost(message, repeated, tag = "1")]
+    pub dns_servers: ::prost::alloc::vec::Vec<super::common::NetIp>,
+    #[prost(string, repeated, tag = "2")]
+    pub search_domains: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// TimeServerStatuses.net.talos.dev, namespace `network`, id `timeservers`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TimeServerStatusSpec {
+    #[prost(string, repeated, tag = "1")]
+    pub ntp_servers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// AddressStatuses.net.talos.dev, namespace `network`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddressStatusSpec {
+    #[prost(message, optional, tag = "1")]
+    pub address: ::core::option::Option<super::common::NetIpPrefix>,
+    #[prost(uint32, tag = "6")]
+    pub link_index: u32,
+    #[prost(string, tag = "7")]
+    pub link_name: ::prost::alloc::string::String,
+    #[prost(int32, tag = "8")]
+    pub family: i32,
+}
+/// RouteStatuses.net.talos.dev, namespace `network`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RouteStatusSpec {
+    #[prost(int32, tag = "1")]
+    pub family: i32,
+    #[prost(message, optional, tag = "2")]
+    pub destination: ::core::option::Option<super::common::NetIpPrefix>,
+    #[prost(message, optional, tag = "4")]
+    pub gateway: ::core::option::Option<super::common::NetIp>,
+    #[prost(uint32, tag = "5")]
+    pub out_link_index: u32,
+    #[prost(string, tag = "6")]
+    pub out_link_name: ::prost::alloc::string::String,
+    #[prost(int32, tag = "7")]
+    pub table: i32,
+    #[prost(uint32, tag = "8")]
+    pub priority: u32,
+    #[prost(int32, tag = "9")]
+    pub scope: i32,
+    #[prost(int32, tag = "10")]
+    pub r#type: i32,
+    #[prost(uint32, tag = "11")]
+    pub flags: u32,
+    #[prost(int32, tag = "12")]
+    pub protocol: i32,
+}
+/// MetaKeys.runtime.talos.dev, namespace `runtime`, ids `0x0c`, …
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetaKeySpec {
+    #[prost(string, tag = "1")]
+    pub value: ::prost::alloc::string::String,
+}
+/// KubeletSpecs.kubernetes.talos.dev, namespace `k8s`, id `kubelet`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KubeletSpecSpec {
+    #[prost(string, tag = "1")]
+    pub image: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub args: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "4")]
+    pub expected_nodename: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub config: ::core::option::Option<::prost_types::Struct>,
+}
+/// APIServerConfigs.kubernetes.talos.dev, namespace `controlplane`, id `kube-apiserver`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApiServerConfigSpec {
+    #[prost(string, tag = "1")]
+    pub image: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub control_plane_endpoint: ::prost::alloc::string::String,
+    #[prost(int64, tag = "5")]
+    pub local_port: i64,
+    #[prost(string, repeated, tag = "6")]
+    pub service_cid_rs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "11")]
+    pub advertised_address: ::prost::alloc::string::String,
+}
+/// ControllerManagerConfigs and SchedulerConfigs.kubernetes.talos.dev, namespace `controlplane`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ComponentConfigSpec {
+    #[prost(bool, tag = "1")]
+    pub enabled: bool,
+    #[prost(string, tag = "2")]
+    pub image: ::prost::alloc::string::String,
+}
+/// BootstrapManifestsConfigs.kubernetes.talos.dev, namespace `controlplane`, id `manifests`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BootstrapManifestsConfigSpec {
+    #[prost(string, tag = "1")]
+    pub server: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub cluster_domain: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub proxy_enabled: bool,
+    #[prost(string, tag = "5")]
+    pub proxy_image: ::prost::alloc::string::String,
+    #[prost(bool, tag = "7")]
+    pub core_dns_enabled: bool,
+    #[prost(string, tag = "9")]
+    pub dns_service_ip: ::prost::alloc::string::String,
+    #[prost(bool, tag = "11")]
+    pub flannel_enabled: bool,
+}
+/// SiderolinkStatuses.siderolink.talos.dev, namespace `config`, id `siderolink-status`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiderolinkStatusSpec {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub connected: bool,
+}
+/// APIServiceConfigs.runtime.talos.dev, namespace `runtime`, id `api-service`; 1.13 and later.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApiServiceConfigSpec {
+    #[prost(string, tag = "1")]
+    pub listen_address: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub node_routing_disabled: bool,
+    #[prost(bool, tag = "3")]
+    pub readonly_role_mode: bool,
+    #[prost(bool, tag = "4")]
+    pub skip_verifying_client_cert: bool,
+}
 /// The numbers are those of machine.MachineStatusEvent.MachineStage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -480,6 +658,50 @@ impl UnattendedInstallPhase {
             "UNATTENDED_INSTALL_PHASE_INSTALLED" => Some(Self::Installed),
             "UNATTENDED_INSTALL_PHASE_WAITING_FOR_REBOOT" => Some(Self::WaitingForReboot),
             "UNATTENDED_INSTALL_PHASE_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VolumePhase {
+    Waiting = 0,
+    Failed = 1,
+    Missing = 2,
+    Located = 3,
+    Provisioned = 4,
+    Prepared = 5,
+    Ready = 6,
+    Closed = 7,
+}
+impl VolumePhase {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Waiting => "VOLUME_PHASE_WAITING",
+            Self::Failed => "VOLUME_PHASE_FAILED",
+            Self::Missing => "VOLUME_PHASE_MISSING",
+            Self::Located => "VOLUME_PHASE_LOCATED",
+            Self::Provisioned => "VOLUME_PHASE_PROVISIONED",
+            Self::Prepared => "VOLUME_PHASE_PREPARED",
+            Self::Ready => "VOLUME_PHASE_READY",
+            Self::Closed => "VOLUME_PHASE_CLOSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VOLUME_PHASE_WAITING" => Some(Self::Waiting),
+            "VOLUME_PHASE_FAILED" => Some(Self::Failed),
+            "VOLUME_PHASE_MISSING" => Some(Self::Missing),
+            "VOLUME_PHASE_LOCATED" => Some(Self::Located),
+            "VOLUME_PHASE_PROVISIONED" => Some(Self::Provisioned),
+            "VOLUME_PHASE_PREPARED" => Some(Self::Prepared),
+            "VOLUME_PHASE_READY" => Some(Self::Ready),
+            "VOLUME_PHASE_CLOSED" => Some(Self::Closed),
             _ => None,
         }
     }

@@ -160,8 +160,10 @@ fn on_resource(
         ("GET", Some(name), None | Some("status")) => get(store, request, resource, namespace, name, now),
         ("PATCH", Some(name), None | Some("status")) => change(store, request, resource, namespace, name, now),
         ("PUT", Some(name), None | Some("status")) => replace(store, request, resource, namespace, name, now),
-        ("DELETE", Some(name), None) => delete(store, resource, namespace, name),
-        ("POST", Some(name), Some("eviction")) if resource.plural == "pods" => evict(store, resource, namespace, name),
+        ("DELETE", Some(name), None) => delete(store, resource, namespace, name, now),
+        ("POST", Some(name), Some("eviction")) if resource.plural == "pods" => {
+            evict(store, resource, namespace, name, now)
+        }
         (_, Some(_), Some(_)) => status::unknown_path(),
         _ => status::method_not_allowed(),
     }
@@ -255,21 +257,22 @@ fn write(
 ) -> Answer {
     object["metadata"]["name"] = json!(name);
     store.put(resource.plural, object, &timestamp(now));
+    store.settle(&timestamp(now));
     match store.get(resource.plural, namespace, name) {
         Some(object) => Answer::json(200, object),
         None => status::not_found(resource, name),
     }
 }
 
-fn delete(store: &mut Store, resource: &Resource, namespace: &str, name: &str) -> Answer {
-    match store.remove(resource.plural, namespace, name) {
+fn delete(store: &mut Store, resource: &Resource, namespace: &str, name: &str, now: OffsetDateTime) -> Answer {
+    match store.delete(resource.plural, namespace, name, &timestamp(now)) {
         Some(object) => status::deleted(resource, name, &object["metadata"]["uid"]),
         None => status::not_found(resource, name),
     }
 }
 
-fn evict(store: &mut Store, resource: &Resource, namespace: &str, name: &str) -> Answer {
-    match store.remove(resource.plural, namespace, name) {
+fn evict(store: &mut Store, resource: &Resource, namespace: &str, name: &str, now: OffsetDateTime) -> Answer {
+    match store.delete(resource.plural, namespace, name, &timestamp(now)) {
         Some(_) => status::evicted(),
         None => status::not_found(resource, name),
     }

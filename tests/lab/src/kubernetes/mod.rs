@@ -5,6 +5,7 @@
 //! report them, everything else is there so that `kubectl` feels at home.
 
 mod answer;
+mod controllers;
 mod discovery;
 mod node;
 mod objects;

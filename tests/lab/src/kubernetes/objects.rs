@@ -16,6 +16,7 @@ pub(super) fn initial() -> Vec<(&'static str, Value)> {
         objects.push(("daemonsets", daemon_set(name)));
     }
     objects.push(("deployments", deployment("coredns")));
+    objects.push(("replicasets", super::controllers::replica_set()));
     objects
 }
 
@@ -60,7 +61,7 @@ fn deployment(name: &str) -> Value {
         "apiVersion": "apps/v1",
         "metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
         "spec": {"replicas": 2, "selector": {"matchLabels": {"k8s-app": "kube-dns"}}},
-        "status": {"replicas": 2, "readyReplicas": 2, "availableReplicas": 2, "updatedReplicas": 2},
+        "status": {"replicas": 0, "observedGeneration": 1},
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
+use super::controllers;
 use super::node::{self, Report};
 use super::objects;
 
@@ -51,6 +52,62 @@ impl Store {
         for pod in objects::static_pods(report) {
             self.put("pods", pod, &report.at);
         }
+        self.settle(&report.at);
+    }
+
+    /// Lets the controllers do what is to be done.
+    pub(super) fn settle(&mut self, at: &str) {
+        controllers::reconcile(self, at);
+    }
+
+    /// Removes an object; a pod that its owner wants comes back as another.
+    pub(super) fn delete(&mut self, plural: &str, namespace: &str, name: &str, at: &str) -> Option<Value> {
+        let removed = self.remove(plural, namespace, name)?;
+        let node = removed["spec"]["nodeName"].as_str().unwrap_or_default();
+        if plural == "pods" && controllers::comes_back(&removed) && self.node(node).is_some() {
+            let mut again = removed.clone();
+            for key in ["uid", "resourceVersion", "creationTimestamp"] {
+                again["metadata"].as_object_mut().map(|metadata| metadata.remove(key));
+            }
+            self.put(plural, again, at);
+        }
+        self.settle(at);
+        Some(removed)
+    }
+
+    /// Number of the latest change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.version
+    }
+
+    /// Everything, as a snapshot keeps it.
+    pub(crate) fn dump(&self) -> Value {
+        let object = |((plural, ..), object): (&Key, &Value)| json!({"plural": plural, "object": object});
+        json!({"version": self.version, "objects": self.objects.iter().map(object).collect::<Vec<_>>()})
+    }
+
+    /// Becomes what a snapshot says; watchers have to begin anew.
+    pub(crate) fn restore(&mut self, dump: &Value) {
+        self.objects.clear();
+        self.changes.clear();
+        self.version = dump["version"].as_u64().unwrap_or(1);
+        for entry in dump["objects"].as_array().into_iter().flatten() {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let metadata = &entry["object"]["metadata"];
+            let key = (text(&entry["plural"]), text(&metadata["namespace"]), text(&metadata["name"]));
+            self.objects.insert(key, entry["object"].clone());
+        }
+    }
+
+    /// Pods on a node: name, name of the container, and its image.
+    pub(crate) fn pods_on(&self, node: &str) -> Vec<(String, String, String)> {
+        let here = self.list("pods", None).filter(|pod| pod["spec"]["nodeName"] == node);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let container = |pod: &Value| {
+            let first = &pod["spec"]["containers"][0];
+            (text(&pod["metadata"]["name"]), text(&first["name"]), text(&first["image"]))
+        };
+        here.map(container).collect()
     }
 
     /// A kubelet came: its node is known from now on, not ready at first.
@@ -60,6 +117,7 @@ impl Store {
         for pod in objects::daemon_pods(report) {
             self.put("pods", pod, &report.at);
         }
+        self.settle(&report.at);
     }
 
     /// A kubelet's facts have changed.
@@ -75,6 +133,7 @@ impl Store {
         if let Some(current) = self.get("nodes", "", name) {
             let object = node::with_ready(current, ready, at);
             self.put("nodes", object, at);
+            self.settle(at);
         }
     }
 

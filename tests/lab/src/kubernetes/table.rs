@@ -121,6 +121,39 @@ const SERVICE: &[Column] = &[
     column("Age", age),
 ];
 
+fn count(value: &Value) -> Value {
+    json!(value.as_u64().unwrap_or(0))
+}
+
+const DAEMON_SET: &[Column] = &[
+    column("Name", name),
+    column("Desired", |object, _| count(&object["status"]["desiredNumberScheduled"])),
+    column("Current", |object, _| count(&object["status"]["currentNumberScheduled"])),
+    column("Ready", |object, _| count(&object["status"]["numberReady"])),
+    column("Up-to-date", |object, _| count(&object["status"]["updatedNumberScheduled"])),
+    column("Available", |object, _| count(&object["status"]["numberAvailable"])),
+    column("Node Selector", |_, _| json!("<none>")),
+    column("Age", age),
+];
+
+const DEPLOYMENT: &[Column] = &[
+    column("Name", name),
+    column("Ready", |object, _| {
+        json!(format!("{}/{}", count(&object["status"]["readyReplicas"]), count(&object["spec"]["replicas"])))
+    }),
+    column("Up-to-date", |object, _| count(&object["status"]["updatedReplicas"])),
+    column("Available", |object, _| count(&object["status"]["availableReplicas"])),
+    column("Age", age),
+];
+
+const REPLICA_SET: &[Column] = &[
+    column("Name", name),
+    column("Desired", |object, _| count(&object["spec"]["replicas"])),
+    column("Current", |object, _| count(&object["status"]["replicas"])),
+    column("Ready", |object, _| count(&object["status"]["readyReplicas"])),
+    column("Age", age),
+];
+
 const PLAIN: &[Column] = &[column("Name", name), column("Age", age)];
 
 fn columns(resource: &Resource) -> &'static [Column] {
@@ -129,6 +162,9 @@ fn columns(resource: &Resource) -> &'static [Column] {
         "pods" => POD,
         "namespaces" => NAMESPACE,
         "services" => SERVICE,
+        "daemonsets" => DAEMON_SET,
+        "deployments" => DEPLOYMENT,
+        "replicasets" => REPLICA_SET,
         _ => PLAIN,
     }
 }

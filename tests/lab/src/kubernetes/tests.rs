@@ -106,6 +106,20 @@ async fn kubectl_cordons_deletes_and_is_told_what_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn kubectl_drains_a_node_and_its_pods_come_up_elsewhere() {
+    let cluster = cluster("127.82.6.0/24").await;
+    let (drained, good) = kubectl!(cluster, "drain", "w-1", "--ignore-daemonsets", "--timeout=60s");
+    assert!(good && drained.contains("node/w-1 drained"), "{drained}");
+    let (pods, _) = kubectl!(cluster, "get", "pods", "-A", "-o", "wide");
+    let names: Vec<&str> = pods.lines().filter(|line| line.contains("coredns")).collect();
+    assert_eq!(names.len(), 2, "{pods}");
+    assert!(names.iter().all(|line| line.contains("cp-1")), "{pods}");
+    assert!(pods.lines().any(|line| line.contains("kube-proxy") && line.contains("w-1")), "daemons stay: {pods}");
+    let (sets, _) = kubectl!(cluster, "get", "daemonsets,deployments", "-A");
+    assert!(sets.contains("DESIRED") && sets.contains("2/2"), "{sets}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_watch_sees_a_node_that_goes_down() {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let cluster = cluster("127.82.4.0/24").await;

@@ -5,6 +5,7 @@
 //! node's own loopback address, the Kubernetes API on 6443, both on shared addresses too. A call is answered from the
 //! world, so nothing is canned: what one client does, the next one sees.
 
+mod bolt;
 mod config;
 mod events;
 mod faults;

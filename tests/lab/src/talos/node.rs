@@ -72,6 +72,8 @@ pub(crate) enum EtcdService {
     Preparing,
     Starting,
     Running,
+    /// Its recovery failed.
+    Failed,
 }
 
 /// Something that takes a while to come up.
@@ -100,9 +102,17 @@ pub struct Counts {
 /// What is written on a boot disk.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
+    /// Whether the guest wiped it whole, so that nothing boots from it.
+    pub(crate) wiped: bool,
     /// The system that the guest itself installed or upgraded to.
     pub(crate) installed: Option<Image>,
     pub(crate) config: Option<String>,
+    /// The system before the last upgrade, which a rollback boots again.
+    pub(crate) previous: Option<Image>,
+    /// The META partition: values by key.
+    pub(crate) meta: std::collections::BTreeMap<u8, String>,
+    /// A snapshot of etcd that was uploaded to recover from.
+    pub(crate) snapshot: Option<Vec<u8>>,
     /// `(etcd cluster, member)` whose data directory lies here.
     pub(crate) etcd: Option<(u64, u64)>,
 }
@@ -134,6 +144,12 @@ pub(crate) struct Node {
     pub(crate) apiserver: Progress,
     pub(crate) kubelet: Progress,
     pub(crate) console: Vec<String>,
+    /// Problems that the node shows as resources: name and message.
+    pub(crate) diagnostics: std::collections::BTreeMap<String, String>,
+    /// Images that were pulled through the API.
+    pub(crate) pulled: std::collections::BTreeSet<String>,
+    /// Services that were stopped through the API.
+    pub(crate) stopped: std::collections::BTreeSet<String>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) counts: Counts,
     pub(crate) faults: Faults,
@@ -163,6 +179,9 @@ impl Node {
             apiserver: Progress::Off,
             kubelet: Progress::Off,
             console: Vec::new(),
+            diagnostics: Default::default(),
+            pulled: Default::default(),
+            stopped: Default::default(),
             events: VecDeque::new(),
             counts: Counts::default(),
             faults: Faults::default(),

@@ -26,7 +26,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         ..plain("EtcdMembers.etcd.talos.dev", "EtcdMember", "etcd", etcd_member)
     },
     Definition {
-        aliases: &["member", "members"],
         columns: &[
             ("Hostname", "{.hostname}"),
             ("Machine Type", "{.machineType}"),
@@ -36,7 +35,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         ..plain("Members.cluster.talos.dev", "Member", "cluster", members)
     },
     Definition {
-        aliases: &["info", "infos"],
         columns: &[("Cluster ID", "{.clusterId}"), ("Cluster Name", "{.clusterName}")],
         ..plain("Infos.cluster.talos.dev", "Info", "cluster", info)
     },
@@ -52,10 +50,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         aliases: &["podstatus"],
         columns: &[("Ready", "{.conditions[?(@.type==\"Ready\")].status}")],
         ..plain("StaticPodStatuses.kubernetes.talos.dev", "StaticPodStatus", "k8s", static_pods)
-    },
-    Definition {
-        sensitive: true,
-        ..plain("KubeletSpecs.kubernetes.talos.dev", "KubeletSpec", "k8s", |_, _| Vec::new())
     },
 ];
 

@@ -6,6 +6,7 @@ use talos_proto::definitions as proto;
 use super::Definition;
 use super::spec::Item;
 use crate::talos::config::Role;
+use crate::talos::node::Api;
 use crate::talos::world::{Id, World};
 
 const fn plain(
@@ -19,27 +20,31 @@ const fn plain(
 
 pub(super) const DEFINITIONS: &[Definition] = &[
     Definition {
-        aliases: &["machinestatus", "machinestatuses"],
         columns: &[("Stage", "{.stage}"), ("Ready", "{.status.ready}")],
         ..plain("MachineStatuses.runtime.talos.dev", "MachineStatus", "runtime", status)
     },
+    Definition { sensitive: true, ..plain("MachineConfigs.config.talos.dev", "MachineConfig", "config", config) },
+    Definition { columns: &[("Type", "{@}")], ..plain("MachineTypes.config.talos.dev", "MachineType", "config", kind) },
     Definition {
-        aliases: &["mc", "mcs"],
-        sensitive: true,
-        ..plain("MachineConfigs.config.talos.dev", "MachineConfig", "config", config)
-    },
-    Definition { columns: &[("Type", "{}")], ..plain("MachineTypes.config.talos.dev", "MachineType", "config", kind) },
-    Definition {
-        columns: &[("Manufacturer", "{.manufacturer}"), ("ProductName", "{.productName}"), ("UUID", "{.uuid}")],
+        aliases: &["systeminformation"],
+        columns: &[
+            ("Manufacturer", "{.manufacturer}"),
+            ("ProductName", "{.productName}"),
+            ("Version", "{.version}"),
+            ("SerialNumber", "{.serialnumber}"),
+            ("UUID", "{.uuid}"),
+            ("WakeUpType", "{.wakeUpType}"),
+            ("SKUNumber", "{.skuNumber}"),
+        ],
         ..plain("SystemInformations.hardware.talos.dev", "SystemInformation", "hardware", system)
     },
     Definition {
-        aliases: &["svc", "services"],
+        aliases: &["svc"],
         columns: &[("Running", "{.running}"), ("Healthy", "{.healthy}"), ("Health Unknown", "{.unknown}")],
         ..plain("Services.v1alpha1.talos.dev", "Service", "runtime", services)
     },
     Definition {
-        columns: &[("Version", "{.version}")],
+        columns: &[("Name", "{.name}"), ("Version", "{.version}")],
         ..plain("Versions.runtime.talos.dev", "Version", "runtime", version)
     },
     Definition {
@@ -48,12 +53,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     },
     Definition { since: 14, ..plain("BootIDs.runtime.talos.dev", "BootID", "runtime", boot_id) },
     Definition {
-        aliases: &["disks"],
         columns: &[
             ("Size", "{.pretty_size}"),
             ("Read Only", "{.readonly}"),
             ("Transport", "{.transport}"),
+            ("Rotational", "{.rotational}"),
+            ("WWID", "{.wwid}"),
             ("Model", "{.model}"),
+            ("Serial", "{.serial}"),
         ],
         ..plain("Disks.block.talos.dev", "Disk", "runtime", disks)
     },
@@ -62,7 +69,13 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         ..plain("SystemDisks.block.talos.dev", "SystemDisk", "runtime", system_disk)
     },
     Definition {
-        columns: &[("SecureBoot", "{.secureBoot}")],
+        columns: &[
+            ("SecureBoot", "{.secureBoot}"),
+            ("UKISigningKeyFingerprint", "{.ukiSigningKeyFingerprint}"),
+            ("PCRSigningKeyFingerprint", "{.pcrSigningKeyFingerprint}"),
+            ("SELinuxState", "{.selinuxState}"),
+            ("ModuleSignatureEnforced", "{.moduleSignatureEnforced}"),
+        ],
         ..plain("SecurityStates.talos.dev", "SecurityState", "runtime", security)
     },
     Definition {
@@ -71,11 +84,64 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         ..plain("ExtensionStatuses.runtime.talos.dev", "ExtensionStatus", "runtime", extensions)
     },
     Definition {
-        columns: &[("Platform", "{.platform}"), ("Hostname", "{.hostname}")],
+        columns: &[
+            ("Platform", "{.platform}"),
+            ("Type", "{.instanceType}"),
+            ("Region", "{.region}"),
+            ("Zone", "{.zone}"),
+        ],
         ..plain("PlatformMetadatas.talos.dev", "PlatformMetadata", "runtime", platform)
     },
-    plain("Diagnostics.runtime.talos.dev", "Diagnostic", "runtime", |_, _| Vec::new()),
+    Definition {
+        columns: &[("Message", "{.message}")],
+        ..plain("Diagnostics.runtime.talos.dev", "Diagnostic", "runtime", diagnostics)
+    },
+    Definition {
+        aliases: &["meta"],
+        columns: &[("Value", "{.value}")],
+        ..plain("MetaKeys.runtime.talos.dev", "MetaKey", "runtime", meta_keys)
+    },
+    Definition {
+        since: 13,
+        ..plain("APIServiceConfigs.runtime.talos.dev", "APIServiceConfig", "runtime", api_service)
+    },
+    Definition {
+        columns: &[("Host", "{.host}"), ("Connected", "{.connected}")],
+        ..plain("SiderolinkStatuses.siderolink.talos.dev", "SiderolinkStatus", "config", |_, _| Vec::new())
+    },
 ];
+
+fn diagnostics(world: &World, id: Id) -> Vec<Item> {
+    let item = |(name, message): (&String, &String)| {
+        let spec = proto::DiagnosticSpec { message: message.clone(), details: Vec::new() };
+        Item::new(name, &spec, &json!({"message": message, "details": []}))
+    };
+    world.nodes[id].diagnostics.iter().map(item).collect()
+}
+
+fn meta_keys(world: &World, id: Id) -> Vec<Item> {
+    let keys = world.disk(id).map(|disk| disk.meta.clone()).unwrap_or_default();
+    let item = |(key, value): (u8, String)| {
+        let yaml = json!({"value": value});
+        Item::new(&format!("0x{key:02x}"), &proto::MetaKeySpec { value }, &yaml)
+    };
+    keys.into_iter().map(item).collect()
+}
+
+fn api_service(world: &World, id: Id) -> Vec<Item> {
+    let maintenance = world.nodes[id].api == Api::Maintenance;
+    let spec = proto::ApiServiceConfigSpec {
+        listen_address: ":50000".to_owned(),
+        node_routing_disabled: maintenance,
+        readonly_role_mode: maintenance,
+        skip_verifying_client_cert: maintenance,
+    };
+    let yaml = json!({
+        "listenAddress": ":50000", "nodeRoutingDisabled": maintenance, "readonlyRoleMode": maintenance,
+        "skipVerifyingClientCert": maintenance,
+    });
+    vec![Item::new("api-service", &spec, &yaml)]
+}
 
 fn status(world: &World, id: Id) -> Vec<Item> {
     let unmet = world.unmet(id);
@@ -194,7 +260,7 @@ fn disks(world: &World, id: Id) -> Vec<Item> {
 }
 
 /// `21 GB`, in powers of ten.
-fn pretty(size: u64) -> String {
+pub(super) fn pretty(size: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut value = size;
     let mut unit = 0;

@@ -2,7 +2,9 @@
 //!
 //! Resources are computed from the world whenever somebody asks; their version is the number of changes of the node.
 
+mod block;
 mod cluster;
+mod kubernetes;
 mod machine;
 mod network;
 mod spec;
@@ -55,7 +57,8 @@ pub(crate) fn definition(kind: &str, release: Version) -> Option<&'static Defini
 }
 
 fn definitions(release: Version) -> impl Iterator<Item = &'static Definition> {
-    let all = META.iter().chain(machine::DEFINITIONS).chain(network::DEFINITIONS).chain(cluster::DEFINITIONS);
+    let all = META.iter().chain(machine::DEFINITIONS).chain(block::DEFINITIONS).chain(network::DEFINITIONS);
+    let all = all.chain(cluster::DEFINITIONS).chain(kubernetes::DEFINITIONS);
     all.filter(move |definition| definition.since <= release.minor)
 }
 
@@ -103,7 +106,7 @@ const META: &[Definition] = &[
         kind: "ResourceDefinitions.meta.cosi.dev",
         display: "ResourceDefinition",
         namespace: "meta",
-        aliases: &["resourcedefinition", "resourcedefinitions", "rd", "rds", "api-resources"],
+        aliases: &["api-resources"],
         columns: &[("Aliases", "{.aliases[:]}")],
         sensitive: false,
         since: 0,
@@ -113,7 +116,7 @@ const META: &[Definition] = &[
         kind: "Namespaces.meta.cosi.dev",
         display: "Namespace",
         namespace: "meta",
-        aliases: &["namespace", "namespaces", "ns"],
+        aliases: &["ns"],
         columns: &[],
         sensitive: false,
         since: 0,
@@ -126,14 +129,30 @@ fn namespace(name: &str) -> Item {
     Item::new(name, &spec, &serde_json::json!({"description": spec.description}))
 }
 
+/// Aliases of a type: its own ones, its name, and its initials with their plural.
+///
+/// The rule is that of `ResourceDefinitionSpec.Fill` in cosi-project/runtime, pkg/resource/meta.
+fn aliases(definition: &Definition) -> Vec<String> {
+    let mut aliases: Vec<String> = definition.aliases.iter().map(|alias| (*alias).to_owned()).collect();
+    aliases.push(definition.display.to_lowercase());
+    let initials: String = definition.display.chars().filter(char::is_ascii_uppercase).collect();
+    let initials = initials.to_lowercase();
+    if initials.len() > 1 {
+        aliases.push(initials.clone());
+        if !initials.ends_with('s') {
+            aliases.push(format!("{initials}s"));
+        }
+    }
+    aliases
+}
+
 /// Aliases as a user may type them: singular, plural, with and without the group.
 fn describe(definition: &Definition) -> Item {
-    let mut all: Vec<String> = definition.aliases.iter().map(|alias| (*alias).to_owned()).collect();
     let lower = definition.kind.to_lowercase();
-    let short = lower.split('.').next().unwrap_or_default().to_owned();
-    all.extend([short, definition.display.to_lowercase(), lower.clone()]);
-    all.sort_unstable();
-    all.dedup();
+    let aliases = aliases(definition);
+    let parts: Vec<&str> = lower.split('.').collect();
+    let all: Vec<String> =
+        (1..parts.len()).map(|count| parts[..count].join(".")).chain(aliases.iter().cloned()).collect();
     let columns = definition
         .columns
         .iter()
@@ -145,7 +164,7 @@ fn describe(definition: &Definition) -> Item {
     let yaml = serde_json::json!({
         "type": definition.kind,
         "displayType": definition.display,
-        "aliases": definition.aliases,
+        "aliases": aliases,
         "allAliases": all,
         "printColumns": printed,
         "defaultNamespace": definition.namespace,
@@ -155,7 +174,7 @@ fn describe(definition: &Definition) -> Item {
         resource_type: definition.kind.to_owned(),
         display_type: definition.display.to_owned(),
         default_namespace: definition.namespace.to_owned(),
-        aliases: definition.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+        aliases,
         all_aliases: all,
         print_columns: columns,
         sensitivity: sensitivity as i32,

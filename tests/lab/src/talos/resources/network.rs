@@ -16,12 +16,12 @@ const fn network(kind: &'static str, display: &'static str, items: fn(&World, Id
 
 pub(super) const DEFINITIONS: &[Definition] = &[
     Definition {
+        aliases: &["hostname"],
         columns: &[("Hostname", "{.hostname}"), ("Domainname", "{.domainname}")],
         ..network("HostnameStatuses.net.talos.dev", "HostnameStatus", hostname)
     },
     Definition {
-        aliases: &["addresses", "nodeaddress"],
-        columns: &[("Addresses", "{.addresses}"), ("Sort Algorithm", "{.sortAlgorithm}")],
+        columns: &[("Addresses", "{.addresses}"), ("SortAlgorithm", "{.sortAlgorithm}")],
         ..network("NodeAddresses.net.talos.dev", "NodeAddress", addresses)
     },
     Definition {
@@ -45,6 +45,31 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             ("Etc", "{.etcFilesReady}"),
         ],
         ..network("NetworkStatuses.net.talos.dev", "NetworkStatus", status)
+    },
+    Definition {
+        aliases: &["address", "addresses"],
+        columns: &[("Address", "{.address}"), ("Link", "{.linkName}")],
+        ..network("AddressStatuses.net.talos.dev", "AddressStatus", address_statuses)
+    },
+    Definition {
+        aliases: &["resolvers"],
+        columns: &[("Resolvers", "{.dnsServers}"), ("Search Domains", "{.searchDomains}")],
+        ..network("ResolverStatuses.net.talos.dev", "ResolverStatus", resolvers)
+    },
+    Definition {
+        aliases: &["timeserver", "timeservers"],
+        columns: &[("Timeservers", "{.timeServers}")],
+        ..network("TimeServerStatuses.net.talos.dev", "TimeServerStatus", time_servers)
+    },
+    Definition {
+        aliases: &["route", "routes"],
+        columns: &[
+            ("Destination", "{.dst}"),
+            ("Gateway", "{.gateway}"),
+            ("Link", "{.outLinkName}"),
+            ("Metric", "{.priority}"),
+        ],
+        ..network("RouteStatuses.net.talos.dev", "RouteStatus", routes)
     },
 ];
 
@@ -126,6 +151,82 @@ fn link(index: usize, mac: &str) -> Item {
         "busPath": spec.bus_path, "driver": spec.driver, "altNames": spec.alt_names,
     });
     Item::new(&format!("eth{index}"), &spec, &yaml)
+}
+
+/// Linux's number of the address family.
+fn family(address: IpAddr) -> i32 {
+    if address.is_ipv4() { 2 } else { 10 }
+}
+
+fn address_statuses(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    let own = node.addresses.iter().map(|a| (a.addr(), a.prefix_len(), 8, "eth0"));
+    let shared = node.shared.iter().map(|address| (*address, 32, 8, "eth0"));
+    let local = (IpAddr::V4(Ipv4Addr::LOCALHOST), 8, 1, "lo");
+    let item = |(address, length, index, link): (IpAddr, u8, u32, &str)| {
+        let spec = proto::AddressStatusSpec {
+            address: Some(prefix(address, length)),
+            link_index: index,
+            link_name: link.to_owned(),
+            family: family(address),
+        };
+        let written = format!("{address}/{length}");
+        let yaml = json!({
+            "address": written, "linkIndex": index, "linkName": link,
+            "family": if address.is_ipv4() { "inet4" } else { "inet6" }, "scope": "global",
+        });
+        Item::new(&format!("{link}/{written}"), &spec, &yaml)
+    };
+    std::iter::once(local).chain(own).chain(shared).map(item).collect()
+}
+
+fn resolvers(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    let configured: Vec<IpAddr> = node
+        .config
+        .iter()
+        .flat_map(|config| config.network.nameservers.iter())
+        .filter_map(|server| server.parse().ok())
+        .collect();
+    let servers = if configured.is_empty() { node.machine.nameservers.clone() } else { configured };
+    let yaml = json!({"dnsServers": servers, "searchDomains": []});
+    let dns_servers = servers.iter().map(|server| super::spec::ip(*server)).collect();
+    vec![Item::new("resolvers", &proto::ResolverStatusSpec { dns_servers, search_domains: Vec::new() }, &yaml)]
+}
+
+fn time_servers(world: &World, id: Id) -> Vec<Item> {
+    let configured = world.nodes[id].config.as_ref().map(|config| config.network.time_servers.clone());
+    let ntp_servers = configured.filter(|servers| !servers.is_empty());
+    let ntp_servers = ntp_servers.unwrap_or_else(|| vec!["time.cloudflare.com".to_owned()]);
+    let yaml = json!({"timeServers": ntp_servers});
+    vec![Item::new("timeservers", &proto::TimeServerStatusSpec { ntp_servers }, &yaml)]
+}
+
+/// One route for the node's own network; the lab has no way out of it.
+fn routes(world: &World, id: Id) -> Vec<Item> {
+    let item = |address: &ipnet::IpNet| {
+        let (net, length) = (address.network(), address.prefix_len());
+        let spec = proto::RouteStatusSpec {
+            family: family(net),
+            destination: Some(prefix(net, length)),
+            gateway: None,
+            out_link_index: 8,
+            out_link_name: "eth0".to_owned(),
+            table: 254,
+            priority: 1024,
+            scope: 253,
+            r#type: 1,
+            flags: 0,
+            protocol: 2,
+        };
+        let yaml = json!({
+            "family": if net.is_ipv4() { "inet4" } else { "inet6" }, "dst": format!("{net}/{length}"), "src": "",
+            "gateway": "", "outLinkIndex": 8, "outLinkName": "eth0", "table": "main", "priority": 1024,
+            "scope": "link", "type": "unicast", "flags": "", "protocol": "kernel",
+        });
+        Item::new(&format!("inet4//{net}/{length}/1024"), &spec, &yaml)
+    };
+    world.nodes[id].addresses.iter().map(item).collect()
 }
 
 fn status(world: &World, id: Id) -> Vec<Item> {

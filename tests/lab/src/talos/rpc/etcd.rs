@@ -1,10 +1,10 @@
 //! Calls about etcd.
 
 use talos_proto::machine::{
-    Bootstrap, BootstrapRequest, BootstrapResponse, EtcdAlarm, EtcdAlarmListResponse, EtcdForfeitLeadership,
-    EtcdForfeitLeadershipRequest, EtcdForfeitLeadershipResponse, EtcdLeaveCluster, EtcdLeaveClusterRequest,
-    EtcdLeaveClusterResponse, EtcdMember, EtcdMemberListRequest, EtcdMemberListResponse, EtcdMemberStatus, EtcdMembers,
-    EtcdRemoveMemberById, EtcdRemoveMemberByIdRequest, EtcdRemoveMemberByIdResponse, EtcdStatus, EtcdStatusResponse,
+    Bootstrap, BootstrapRequest, BootstrapResponse, EtcdForfeitLeadership, EtcdForfeitLeadershipRequest,
+    EtcdForfeitLeadershipResponse, EtcdLeaveCluster, EtcdLeaveClusterRequest, EtcdLeaveClusterResponse, EtcdMember,
+    EtcdMemberListRequest, EtcdMemberListResponse, EtcdMemberStatus, EtcdMembers, EtcdRemoveMemberById,
+    EtcdRemoveMemberByIdRequest, EtcdRemoveMemberByIdResponse, EtcdStatus, EtcdStatusResponse,
 };
 use tonic::Status;
 
@@ -16,15 +16,23 @@ const PEER: u16 = 2380;
 const CLIENT: u16 = 2379;
 
 pub(super) fn bootstrap(call: &Call<'_>, request: &BootstrapRequest) -> Result<BootstrapResponse, Status> {
-    if request.recover_etcd {
-        return Err(Status::unimplemented("method EtcdRecover not implemented"));
+    match request.recover_etcd {
+        true => call.act(|world, id| world.recover(id, request.recover_skip_hash_check))?,
+        false => call.act(World::bootstrap)?,
     }
-    call.act(World::bootstrap)?;
     Ok(BootstrapResponse { messages: vec![Bootstrap::default()] })
 }
 
+/// Refuses workers.
+pub(super) fn control_plane(call: &Call<'_>, what: &str) -> Result<(), Status> {
+    match call.see(crate::talos::node::Node::is_control_plane) {
+        true => Ok(()),
+        false => Err(Status::unimplemented(format!("{what} is only available on control plane nodes"))),
+    }
+}
+
 /// The etcd of the node, by place; refuses nodes that run none or can't reach it.
-fn serving(call: &Call<'_>, what: &str) -> Result<usize, Status> {
+pub(super) fn serving(call: &Call<'_>, what: &str) -> Result<usize, Status> {
     call.ask(|world, id| {
         if !world.nodes[id].is_control_plane() {
             return Err(Status::unimplemented(format!("{what} is only available on control plane nodes")));
@@ -76,11 +84,6 @@ pub(super) fn status(call: &Call<'_>, (): &()) -> Result<EtcdStatusResponse, Sta
         }
     });
     Ok(EtcdStatusResponse { messages: vec![EtcdStatus { metadata: None, member_status: Some(member_status) }] })
-}
-
-pub(super) fn alarms(call: &Call<'_>, (): &()) -> Result<EtcdAlarmListResponse, Status> {
-    serving(call, "etcd alarm list")?;
-    Ok(EtcdAlarmListResponse { messages: vec![EtcdAlarm::default()] })
 }
 
 pub(super) fn remove(

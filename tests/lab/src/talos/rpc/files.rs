@@ -1,7 +1,9 @@
 //! The few files of a node that callers read.
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use talos_proto::common::Data;
-use talos_proto::machine::{FileInfo, ListRequest, ReadRequest};
+use talos_proto::machine::{CopyRequest, DiskUsageInfo, DiskUsageRequest, FileInfo, ListRequest, ReadRequest};
 use tonic::Status;
 
 use super::Call;
@@ -52,6 +54,40 @@ fn directories(call: &Call<'_>) -> Vec<String> {
         found.extend(["/var/lib/etcd", "/var/lib/etcd/member"].map(str::to_owned));
     }
     found
+}
+
+/// The file that an uploaded or downloaded archive would hold: only the config is worth one.
+pub(super) fn copy(call: &Call<'_>, request: &CopyRequest) -> Result<Vec<Data>, Status> {
+    if !request.root_path.starts_with('/') {
+        return Err(Status::unknown(format!("path is not absolute {}", request.root_path)));
+    }
+    let root = request.root_path.trim_end_matches('/');
+    let known = ["/etc/os-release", "/system/state/config.yaml"];
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for path in known.iter().filter(|path| path.starts_with(root)) {
+        let Ok(frames) = read(call, &ReadRequest { path: (*path).to_owned() }) else { continue };
+        let content: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o600);
+        let inside = path.strip_prefix(root).filter(|rest| !rest.is_empty()).unwrap_or(path);
+        let appended = archive.append_data(&mut header, inside.trim_start_matches('/'), &content[..]);
+        appended.map_err(|error| Status::unknown(error.to_string()))?;
+    }
+    let bytes = archive.into_inner().and_then(GzEncoder::finish).map_err(|error| Status::unknown(error.to_string()))?;
+    Ok(chunks(&bytes))
+}
+
+pub(super) fn usage(call: &Call<'_>, request: &DiskUsageRequest) -> Result<Vec<DiskUsageInfo>, Status> {
+    let known = directories(call);
+    let mut found = Vec::new();
+    for root in &request.paths {
+        let below = known.iter().filter(|path| path.starts_with(root.as_str()));
+        let size = 4096 * below.count() as i64;
+        let relative_name = root.clone();
+        found.push(DiskUsageInfo { metadata: None, name: root.clone(), size, error: String::new(), relative_name });
+    }
+    Ok(found)
 }
 
 pub(super) fn list(call: &Call<'_>, request: &ListRequest) -> Result<Vec<FileInfo>, Status> {

@@ -1,38 +1,57 @@
 //! The logs of services and of the kernel.
 
-use futures_util::stream::StreamExt;
 use prost::Message;
-use talos_proto::common::Data;
 use talos_proto::machine::{DmesgRequest, LogsContainer, LogsContainersResponse, LogsRequest};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
-use super::{Call, Reply, files};
-use crate::talos::world::World;
+use super::{Call, Reply, files, watch};
+use crate::talos::world::{Id, World};
 
-/// Frames, and after them nothing more for those who follow.
-fn frames(data: &[Data], follow: bool) -> Reply {
-    let ready: Vec<_> = data.iter().map(|frame| Ok(frame.encode_to_vec())).collect();
-    let ready = futures_util::stream::iter(ready);
-    match follow {
-        true => Reply::Many(ready.chain(futures_util::stream::pending()).boxed()),
-        false => Reply::Many(ready.boxed()),
-    }
-}
-
+/// What the kernel has said since the boot, and says from then on to those who follow.
 pub(super) fn dmesg(call: &Call<'_>) -> Result<Reply, Status> {
     let request: DmesgRequest = call.request()?;
-    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-    let lines = call.see(|node| node.console.clone());
-    let data: Vec<Data> = lines.iter().map(|line| line_of_kernel(line, &now)).collect();
-    let history = if request.follow && request.tail { &[] } else { &data[..] };
-    Ok(frames(history, request.follow))
+    let seen = if request.follow && request.tail { call.see(|node| node.console.len()) } else { 0 };
+    let read = move |world: &World, id: Id| {
+        let lines = world.nodes[id].console.iter().map(|line| line_of_kernel(world, id, line));
+        lines.collect::<Vec<_>>()
+    };
+    Ok(lines(call, seen, request.follow, read))
 }
 
-fn line_of_kernel(line: &str, now: &str) -> Data {
-    let text = line.split_once("] ").map_or(line, |(_, text)| text);
-    Data { metadata: None, bytes: format!("user: warning: [{now}]: {text}").into_bytes() }
+/// Lines as frames, one each: those that a caller has not seen, and with `follow` also those to come.
+fn lines(
+    call: &Call<'_>,
+    seen: usize,
+    follow: bool,
+    read: impl Fn(&World, Id) -> Vec<String> + Clone + Send + 'static,
+) -> Reply {
+    let now = call.ask(|world, id| read(world, id));
+    let count = now.len();
+    let ready = now.into_iter().skip(seen).flat_map(|line| files::chunks(line.as_bytes()));
+    let ready: Vec<Vec<u8>> = ready.map(|frame| frame.encode_to_vec()).collect();
+    if !follow {
+        return watch::ended(ready);
+    }
+    watch::feed(watch::begin(call, ready, count), move |talos, id, seen| {
+        let lines = talos.read(|world| read(world, id));
+        // A reboot clears the console.
+        *seen = if lines.len() < *seen { 0 } else { *seen };
+        let fresh = lines[*seen..].iter().flat_map(|line| files::chunks(line.as_bytes()));
+        let fresh = fresh.map(|frame| frame.encode_to_vec()).collect();
+        *seen = lines.len();
+        fresh
+    })
+}
+
+/// `user: warning: [2026-11-25T17:00:00.5Z]: [talos] …` and a line feed, from a line of the console.
+fn line_of_kernel(world: &World, id: Id, line: &str) -> String {
+    let (since, text) = line.trim_start_matches('[').split_once("] ").unwrap_or(("0", line));
+    let since = since.trim().parse::<f64>().unwrap_or_default();
+    let at: OffsetDateTime = world.time() + time::Duration::seconds_f64(since);
+    let at = at - (world.now.saturating_sub(world.nodes[id].booted_at));
+    format!("user: warning: [{}]: {text}\n", at.format(&Rfc3339).unwrap_or_default())
 }
 
 pub(super) fn logs(call: &Call<'_>) -> Result<Reply, Status> {
@@ -40,26 +59,56 @@ pub(super) fn logs(call: &Call<'_>) -> Result<Reply, Status> {
     if request.namespace.is_empty() {
         return Err(Status::invalid_argument("namespace can't be empty"));
     }
-    let known = names(call);
-    if !known.contains(&request.id) {
+    if !call.ask(|world, id| known(world, id, &request)) {
         return Err(Status::unknown(format!("container \"{}\" not found", request.id)));
     }
-    let lines: Vec<String> = match request.id.as_str() {
-        "machined" | "controller-runtime" | "kernel" => call.see(|node| node.console.clone()),
-        id => vec![format!("{id}: started")],
-    };
-    let wanted = usize::try_from(request.tail_lines).unwrap_or(usize::MAX).min(lines.len());
-    let text: String = lines[lines.len() - wanted..].iter().map(|line| format!("{line}\n")).collect();
-    Ok(frames(&files::chunks(text.as_bytes()), request.follow))
+    let id = request.id.clone();
+    let read = move |world: &World, node: Id| content(world, node, &id);
+    let all = call.ask(|world, node| read(world, node)).len();
+    let wanted = usize::try_from(request.tail_lines).unwrap_or(usize::MAX).min(all);
+    Ok(lines(call, all - wanted, request.follow, read))
 }
 
-fn names(call: &Call<'_>) -> Vec<String> {
-    let services = call.ask(World::services).into_iter().map(|service| service.id);
+fn known(world: &World, id: Id, request: &LogsRequest) -> bool {
+    match request.namespace.as_str() {
+        "k8s.io" if request.id != "kubelet" => {
+            let name = world.nodename(id);
+            let pods = world.kubernetes_of(id).map(|etcd| world.etcds[etcd].store.pods_on(&name)).unwrap_or_default();
+            pods.iter().any(|(pod, container, _)| request.id.contains(pod) || request.id == *container)
+        }
+        _ => names(world, id).contains(&request.id),
+    }
+}
+
+/// The lines of a log, each with its line feed.
+fn content(world: &World, node: Id, id: &str) -> Vec<String> {
+    let console = || world.nodes[node].console.iter();
+    let text = |line: &String| line.split_once("] ").map_or(line.clone(), |(_, text)| text.to_owned());
+    match id {
+        "machined" | "controller-runtime" => console().map(|line| format!("{}\n", text(line))).collect(),
+        "kernel" => console().map(|line| format!("kern:    info: {line}\n")).collect(),
+        id => {
+            let service = world.services(node).into_iter().find(|service| service.id == id);
+            let state = service.as_ref().map_or("Running", |service| service.state);
+            let message = service.map(|service| service.message).unwrap_or_default();
+            let booted = (world.time() - world.now + world.nodes[node].booted_at).format(&Rfc3339).unwrap_or_default();
+            vec![
+                format!("{booted} {id}: starting\n"),
+                format!("{booted} {id}: version {}\n", world.nodes[node].tag()),
+                format!("{booted} {id}: [{state}] {message}\n"),
+            ]
+        }
+    }
+}
+
+fn names(world: &World, id: Id) -> Vec<String> {
+    let services = world.services(id).into_iter().map(|service| service.id);
     let mut names: Vec<String> = services.chain(["controller-runtime", "kernel"].map(str::to_owned)).collect();
     names.sort_unstable();
     names
 }
 
 pub(super) fn containers(call: &Call<'_>, (): &()) -> Result<LogsContainersResponse, Status> {
-    Ok(LogsContainersResponse { messages: vec![LogsContainer { metadata: None, ids: names(call) }] })
+    let ids = call.ask(names);
+    Ok(LogsContainersResponse { messages: vec![LogsContainer { metadata: None, ids }] })
 }

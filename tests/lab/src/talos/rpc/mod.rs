@@ -5,6 +5,7 @@
 
 mod apply;
 mod cluster;
+mod containers;
 mod cosi;
 mod etcd;
 mod files;
@@ -14,9 +15,16 @@ mod many;
 mod power;
 mod roles;
 mod routing;
+mod services;
+mod snapshot;
+mod stats;
 mod storage;
 mod system;
+mod upgrade;
 mod watch;
+
+#[cfg(test)]
+mod refusals;
 
 #[cfg(test)]
 pub(crate) use kubeconfig::admin_kubeconfig;
@@ -127,6 +135,7 @@ fn local(talos: &Arc<Talos>, caller: &Caller, path: &str, messages: &[Bytes]) ->
     } else {
         roles::check(caller, path, release)?;
     }
+    roles::exists(path, release)?;
     dispatch(&Call { talos, caller, messages }, path)
 }
 
@@ -146,6 +155,19 @@ fn dispatch(call: &Call<'_>, path: &str) -> Result<Reply, Status> {
             _ => Err(unknown_method(service, method)),
         },
         "cluster.ClusterService" if method == "HealthCheck" => cluster::health_check(call),
+        "inspect.InspectService" if method == "ControllerRuntimeDependencies" => call.one(system::dependencies),
+        "machine.LifecycleService" => match method {
+            "Install" => call.several(upgrade::lifecycle_install),
+            "Upgrade" => call.several(upgrade::lifecycle_upgrade),
+            _ => Err(unknown_method(service, method)),
+        },
+        "machine.ImageService" => match method {
+            "List" => call.several(containers::service_list),
+            "Pull" => call.several(containers::service_pull),
+            "Remove" => call.one(containers::service_remove),
+            "Verify" => call.one(containers::service_verify),
+            _ => Err(unknown_method(service, method)),
+        },
         _ => Err(Status::unimplemented(format!("unknown service {service}"))),
     }
 }
@@ -172,7 +194,14 @@ fn machine(call: &Call<'_>, method: &str) -> Result<Reply, Status> {
         "Bootstrap" => call.one(etcd::bootstrap),
         "EtcdMemberList" => call.one(etcd::members),
         "EtcdStatus" => call.one(etcd::status),
-        "EtcdAlarmList" => call.one(etcd::alarms),
+        "EtcdAlarmList" => call.one(snapshot::alarms),
+        "EtcdAlarmDisarm" => call.one(snapshot::disarm),
+        "EtcdDefragment" => call.one(snapshot::defragment),
+        "EtcdSnapshot" => call.several(snapshot::snapshot),
+        "EtcdRecover" => snapshot::recover(call),
+        "EtcdDowngradeValidate" => call.one(snapshot::validate),
+        "EtcdDowngradeEnable" => call.one(snapshot::enable),
+        "EtcdDowngradeCancel" => call.one(snapshot::cancel),
         "EtcdRemoveMemberByID" => call.one(etcd::remove),
         "EtcdLeaveCluster" => call.one(etcd::leave),
         "EtcdForfeitLeadership" => call.one(etcd::forfeit),
@@ -180,9 +209,31 @@ fn machine(call: &Call<'_>, method: &str) -> Result<Reply, Status> {
         "GenerateClientConfiguration" => call.one(kubeconfig::client_configuration),
         "Version" => call.one(system::version),
         "Hostname" => call.one(system::hostname),
-        "ServiceList" => call.one(system::services),
-        "Memory" => call.one(system::memory),
-        "LoadAvg" => call.one(system::load),
+        "ServiceList" => call.one(services::list),
+        "ServiceStart" => call.one(services::start),
+        "ServiceStop" => call.one(services::stop),
+        "ServiceRestart" => call.one(services::restart),
+        "Memory" => call.one(stats::memory),
+        "LoadAvg" => call.one(stats::load),
+        "CPUInfo" => call.one(stats::cpus),
+        "CPUFreqStats" => call.one(stats::frequencies),
+        "SystemStat" => call.one(stats::system),
+        "NetworkDeviceStats" => call.one(stats::network),
+        "DiskStats" => call.one(stats::disks),
+        "Mounts" => call.one(stats::mounts),
+        "Processes" => call.one(stats::processes),
+        "Containers" => call.one(containers::list),
+        "Stats" => call.one(containers::stats),
+        "Restart" => call.one(containers::restart),
+        "ImageList" => call.several(containers::image_list),
+        "ImagePull" => call.one(containers::image_pull),
+        "Upgrade" => call.one(upgrade::upgrade),
+        "Rollback" => call.one(upgrade::rollback),
+        "MetaWrite" => call.one(upgrade::write_meta),
+        "MetaDelete" => call.one(upgrade::delete_meta),
+        "DiskUsage" => call.several(files::usage),
+        "Copy" => call.several(files::copy),
+        "Netstat" => call.one(system::netstat),
         "Read" => call.several(files::read),
         "List" => call.several(files::list),
         "Events" => watch::events(call),

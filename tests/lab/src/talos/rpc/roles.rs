@@ -9,6 +9,8 @@ pub(super) const ADMIN: &str = "os:admin";
 const OPERATOR: &str = "os:operator";
 const READER: &str = "os:reader";
 const BACKUP: &str = "os:etcd:backup";
+const VERIFIER: &str = "os:image:verifier";
+const META_WRITER: &str = "os:meta:writer";
 
 /// The methods of the machine service that exist in some release.
 pub(super) const MACHINE_METHODS: &[&str] = &[
@@ -73,6 +75,13 @@ fn allowed(path: &str) -> &'static [&'static str] {
     let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
     match service {
         "machine.MachineService" => machine(method),
+        "machine.ImageService" => match method {
+            "Pull" => &[ADMIN, OPERATOR],
+            "List" => &[ADMIN, OPERATOR, READER],
+            "Verify" => &[ADMIN, OPERATOR, READER, VERIFIER],
+            _ => &[ADMIN],
+        },
+        "machine.StorageService" => &[ADMIN, OPERATOR, READER],
         "storage.StorageService" if method == "Disks" => &[ADMIN, OPERATOR, READER],
         "storage.StorageService" => &[ADMIN],
         "cosi.resource.State" | "time.TimeService" | "cluster.ClusterService" | "inspect.InspectService" => {
@@ -98,9 +107,8 @@ fn machine(method: &str) -> &'static [&'static str] {
         | "Read"
         | "Reset"
         | "Rollback"
-        | "Upgrade"
-        | "MetaWrite"
-        | "MetaDelete" => &[ADMIN],
+        | "Upgrade" => &[ADMIN],
+        "MetaWrite" | "MetaDelete" => &[ADMIN, META_WRITER],
         "EtcdAlarmDisarm" | "EtcdDefragment" | "ImagePull" | "PacketCapture" | "Reboot" | "Restart"
         | "ServiceRestart" | "ServiceStart" | "ServiceStop" | "Shutdown" => &[ADMIN, OPERATOR],
         "EtcdSnapshot" => &[ADMIN, OPERATOR, BACKUP],
@@ -124,6 +132,29 @@ pub(super) fn check(caller: &Caller, path: &str, release: Version) -> Result<(),
     match allowed || wipes || removed {
         true => Ok(()),
         false => Err(denied()),
+    }
+}
+
+/// The minor release that brought a service or a method; none for those that were always there.
+fn since(service: &str, method: &str) -> u32 {
+    match (service, method) {
+        ("machine.MachineService", method) if method.starts_with("EtcdDowngrade") => 11,
+        ("machine.LifecycleService" | "machine.ImageService" | "machine.DebugService", _) => 13,
+        ("machine.LVMService" | "machine.MDService", _) => 14,
+        ("machine.StorageService", _) => 15,
+        _ => 0,
+    }
+}
+
+/// Refuses what a release does not have yet.
+pub(super) fn exists(path: &str, release: Version) -> Result<(), Status> {
+    let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+    match (since(service, method) <= release.minor, service) {
+        (true, _) => Ok(()),
+        (false, "machine.MachineService") => {
+            Err(Status::unimplemented(format!("unknown method {method} for service {service}")))
+        }
+        (false, _) => Err(Status::unimplemented(format!("unknown service {service}"))),
     }
 }
 

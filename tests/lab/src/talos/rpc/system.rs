@@ -1,17 +1,18 @@
 //! What a node says of itself: version, name, services, memory, time.
 
 use prost_types::Timestamp;
+use talos_proto::inspect::{
+    ControllerDependencyEdge, ControllerRuntimeDependenciesResponse, ControllerRuntimeDependency, DependencyEdgeType,
+};
 use talos_proto::machine::{
-    FeaturesInfo, Hostname, HostnameResponse, LoadAvg, LoadAvgResponse, MemInfo, Memory, MemoryResponse, PlatformInfo,
-    ServiceEvent, ServiceEvents, ServiceHealth, ServiceInfo, ServiceList, ServiceListResponse, Version, VersionInfo,
-    VersionResponse,
+    ConnectRecord, FeaturesInfo, Hostname, HostnameResponse, Netstat, NetstatRequest, NetstatResponse, PlatformInfo,
+    Version, VersionInfo, VersionResponse, connect_record,
 };
 use talos_proto::time::{Time, TimeRequest, TimeResponse};
 use time::OffsetDateTime;
 use tonic::Status;
 
 use super::Call;
-use crate::talos::world::{Service, World};
 
 pub(super) fn version(call: &Call<'_>, (): &()) -> Result<VersionResponse, Status> {
     let (tag, platform, configured) = call.see(|node| {
@@ -41,44 +42,43 @@ pub(super) fn hostname(call: &Call<'_>, (): &()) -> Result<HostnameResponse, Sta
     Ok(HostnameResponse { messages: vec![Hostname { metadata: None, hostname }] })
 }
 
-pub(super) fn services(call: &Call<'_>, (): &()) -> Result<ServiceListResponse, Status> {
-    let at = timestamp(OffsetDateTime::now_utc());
-    let services = call.ask(World::services);
-    let services = services.iter().map(|service| info(service, at)).collect();
-    Ok(ServiceListResponse { messages: vec![ServiceList { metadata: None, services }] })
+/// A few of the controllers of a node with what they read and write, enough to draw a graph.
+pub(super) fn dependencies(_: &Call<'_>, (): &()) -> Result<ControllerRuntimeDependenciesResponse, Status> {
+    let edge =
+        |controller: &str, edge_type: DependencyEdgeType, namespace: &str, kind: &str| ControllerDependencyEdge {
+            controller_name: controller.to_owned(),
+            edge_type: edge_type as i32,
+            resource_namespace: namespace.to_owned(),
+            resource_type: kind.to_owned(),
+            resource_id: String::new(),
+        };
+    use DependencyEdgeType::{InputWeak, OutputExclusive};
+    let edges = vec![
+        edge("runtime.MachineStatusController", OutputExclusive, "runtime", "MachineStatuses.runtime.talos.dev"),
+        edge("runtime.MachineStatusController", InputWeak, "runtime", "Services.v1alpha1.talos.dev"),
+        edge("cluster.MemberController", OutputExclusive, "cluster", "Members.cluster.talos.dev"),
+        edge("config.MachineTypeController", OutputExclusive, "config", "MachineTypes.config.talos.dev"),
+        edge("config.MachineTypeController", InputWeak, "config", "MachineConfigs.config.talos.dev"),
+    ];
+    Ok(ControllerRuntimeDependenciesResponse { messages: vec![ControllerRuntimeDependency { metadata: None, edges }] })
 }
 
-fn info(service: &Service, at: Timestamp) -> ServiceInfo {
-    let event = ServiceEvent { msg: service.message.clone(), state: service.state.to_owned(), ts: Some(at) };
-    let health = ServiceHealth {
-        unknown: service.unknown,
-        healthy: service.healthy,
-        last_message: String::new(),
-        last_change: Some(at),
+/// Sockets of the node: those that it listens on.
+pub(super) fn netstat(call: &Call<'_>, _: &NetstatRequest) -> Result<NetstatResponse, Status> {
+    let listens = |port: u32| ConnectRecord {
+        l4proto: "tcp".to_owned(),
+        localip: "::".to_owned(),
+        localport: port,
+        remoteip: "::".to_owned(),
+        state: connect_record::State::Listen as i32,
+        ..ConnectRecord::default()
     };
-    ServiceInfo {
-        id: service.id.clone(),
-        state: service.state.to_owned(),
-        events: Some(ServiceEvents { events: vec![event] }),
-        health: Some(health),
-    }
-}
-
-pub(super) fn memory(call: &Call<'_>, (): &()) -> Result<MemoryResponse, Status> {
-    let total = call.see(|node| node.machine.memory) * 1024;
-    let meminfo = MemInfo {
-        memtotal: total,
-        memfree: total / 2,
-        memavailable: total / 4 * 3,
-        buffers: 4096,
-        cached: total / 5,
-        ..MemInfo::default()
-    };
-    Ok(MemoryResponse { messages: vec![Memory { metadata: None, meminfo: Some(meminfo) }] })
-}
-
-pub(super) fn load(_: &Call<'_>, (): &()) -> Result<LoadAvgResponse, Status> {
-    Ok(LoadAvgResponse { messages: vec![LoadAvg { metadata: None, load1: 0.25, load5: 0.5, load15: 0.25 }] })
+    let (etcd, server) = call.ask(|world, id| (world.nodes[id].has_etcd(), world.serves_kubernetes(id)));
+    let mut ports = vec![50_000, 10_250];
+    ports.extend(if etcd { vec![2379, 2380, 50_001] } else { Vec::new() });
+    ports.extend(server.then_some(6443));
+    let connectrecord = ports.into_iter().map(listens).collect();
+    Ok(NetstatResponse { messages: vec![Netstat { metadata: None, connectrecord }] })
 }
 
 pub(super) fn time(call: &Call<'_>, (): &()) -> Result<TimeResponse, Status> {

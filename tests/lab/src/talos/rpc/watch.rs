@@ -17,7 +17,7 @@ use crate::talos::resources::Selection;
 use crate::talos::world::Id;
 
 /// Something to tell, then something that may follow when the node changes.
-struct Feed<S> {
+pub(super) struct Feed<S> {
     talos: Weak<Talos>,
     node: Id,
     generation: u64,
@@ -26,8 +26,13 @@ struct Feed<S> {
     state: S,
 }
 
+/// Frames that are all there already.
+pub(super) fn ended(frames: Vec<Vec<u8>>) -> Reply {
+    Reply::Many(stream::iter(frames.into_iter().map(Ok)).boxed())
+}
+
 /// Turns a feed into a stream: `more` says what has come since it was last asked.
-fn feed<S, F>(feed: Feed<S>, more: F) -> Reply
+pub(super) fn feed<S, F>(feed: Feed<S>, more: F) -> Reply
 where
     S: Send + 'static,
     F: Fn(&Arc<Talos>, Id, &mut S) -> Vec<Vec<u8>> + Clone + Send + 'static,
@@ -55,7 +60,7 @@ where
     Reply::Many(frames.boxed())
 }
 
-fn begin<S>(call: &Call<'_>, ready: Vec<Vec<u8>>, state: S) -> Feed<S> {
+pub(super) fn begin<S>(call: &Call<'_>, ready: Vec<Vec<u8>>, state: S) -> Feed<S> {
     Feed {
         talos: Arc::downgrade(call.talos),
         node: call.node(),

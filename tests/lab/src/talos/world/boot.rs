@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Due, Id, World};
-use crate::machine::Image;
 use crate::talos::config::{self, Config};
 use crate::talos::events::Content;
 use crate::talos::node::{Api, EtcdService, Stage};
@@ -16,8 +15,10 @@ impl World {
             return;
         }
         let machine = &self.nodes[id].machine;
-        let installed = self.disks.get(&machine.disk).and_then(|disk| disk.installed.clone());
-        let image = installed.or_else(|| machine.image.clone()).or_else(|| machine.iso.clone());
+        let disk = self.disks.get(&machine.disk);
+        let installed = disk.and_then(|disk| disk.installed.clone());
+        let on_disk = machine.image.clone().filter(|_| !disk.is_some_and(|disk| disk.wiped));
+        let image = installed.or(on_disk).or_else(|| machine.iso.clone());
         let Some(image) = image else {
             self.nodes[id].console.push("No bootable device.".to_owned());
             return;
@@ -109,9 +110,9 @@ impl World {
     }
 
     fn must_install(&self, id: Id) -> bool {
-        let machine = &self.nodes[id].machine;
+        let wiped = self.disk(id).is_some_and(|disk| disk.wiped);
         let installed = self.disk(id).is_some_and(|disk| disk.installed.is_some());
-        machine.image.is_none() && !installed
+        (wiped || self.nodes[id].machine.image.is_none()) && !installed
     }
 
     fn install(&mut self, id: Id) {
@@ -125,9 +126,11 @@ impl World {
 
     /// The installer is done: the machine boots from its own disk.
     pub(super) fn installed(&mut self, id: Id) {
-        let image = self.nodes[id].config.as_ref().and_then(|config| installer(&config.install_image));
+        let image = self.nodes[id].config.as_ref().and_then(|config| Self::installer(&config.install_image));
         let image = image.or_else(|| self.nodes[id].image.clone());
-        self.disk_mut(id).installed = image;
+        let disk = self.disk_mut(id);
+        disk.installed = image;
+        disk.wiped = false;
         self.go_down(id, super::power::Down::Reboot);
     }
 
@@ -144,14 +147,4 @@ impl World {
         }
         self.touch(id);
     }
-}
-
-/// The system that an installer reference stands for: `HOST/nocloud-installer/SCHEMATIC:v1.13.9`.
-fn installer(reference: &str) -> Option<Image> {
-    let (path, version) = reference.rsplit_once(':')?;
-    let mut parts = path.rsplit('/');
-    let schematic = parts.next()?.to_owned();
-    let kind = parts.next().unwrap_or_default();
-    let platform = kind.strip_suffix("-installer").unwrap_or("metal").to_owned();
-    Some(Image { schematic, version: version.to_owned(), platform, extensions: Vec::new() })
 }

@@ -4,6 +4,7 @@ use tonic::Status;
 
 use super::{Due, Id, World};
 use crate::kubernetes::Store;
+use crate::talos::bolt;
 use crate::talos::events::Content;
 use crate::talos::node::{EtcdService, Stage};
 
@@ -19,6 +20,8 @@ pub(crate) struct Etcd {
     /// Member that leads.
     pub(crate) leader: u64,
     pub(crate) term: u64,
+    /// Alarms: the member, and the API's number of the kind.
+    pub(crate) alarms: Vec<(u64, i32)>,
     pub(crate) store: Store,
 }
 
@@ -67,12 +70,37 @@ impl World {
             members: Vec::new(),
             leader: 0,
             term: 1,
+            alarms: Vec::new(),
             store: Store::new(seed),
         });
         self.nodes[id].counts.bootstrapped += 1;
         self.join(id, self.etcds.len() - 1, false);
         let place = self.etcds.len() - 1;
         self.etcds[place].leader = self.etcds[place].members[0].id;
+        Ok(())
+    }
+
+    /// Starts a new etcd cluster from the snapshot that was uploaded; without one, or with a damaged one, the call is
+    /// accepted and the service fails.
+    pub(crate) fn recover(&mut self, id: Id, skip_checksum: bool) -> Result<(), Status> {
+        self.may_bootstrap(id)?;
+        let snapshot = self.disk_mut(id).snapshot.take();
+        let value = snapshot.as_ref().and_then(|bytes| bolt::value(bytes, skip_checksum));
+        let objects = value.and_then(|value| serde_json::from_slice(&value).ok());
+        let Some(objects) = objects else {
+            self.nodes[id].etcd = EtcdService::Failed;
+            let text = match snapshot {
+                None => "Failed to run pre stage: error recovering etcd from snapshot: no snapshot found",
+                Some(_) => "Failed to run pre stage: error recovering etcd from snapshot: hash mismatch",
+            };
+            self.tell(id, &Content::service("etcd", 6, text), "");
+            self.touch(id);
+            return Ok(());
+        };
+        self.bootstrap(id)?;
+        if let Some(etcd) = self.etcd_of(id) {
+            self.etcds[etcd].store.restore(&objects);
+        }
         Ok(())
     }
 

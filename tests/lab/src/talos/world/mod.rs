@@ -11,6 +11,7 @@ mod power;
 mod readiness;
 mod report;
 mod settle;
+mod system;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -22,7 +23,7 @@ use time::OffsetDateTime;
 
 pub(crate) use apply::{Apply, Mode};
 pub(crate) use etcd::Etcd;
-pub(crate) use power::Down;
+pub(crate) use power::{Down, Wipe};
 pub(crate) use readiness::Service;
 
 use super::events::{Content, Event};

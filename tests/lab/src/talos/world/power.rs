@@ -14,6 +14,21 @@ use crate::talos::node::{Api, EtcdService, Node, Progress, Stage};
 pub(crate) enum Down {
     Reboot,
     PowerOff,
+    /// Into another system.
+    Upgrade,
+    /// Wiped before it comes up again.
+    Reset,
+    /// Wiped before it is switched off.
+    ResetAndPowerOff,
+}
+
+/// What a reset wipes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Wipe {
+    /// Partitions by label; none for the whole system disk.
+    pub(crate) labels: Vec<String>,
+    /// Whether only disks other than the system's are wiped.
+    pub(crate) user_disks_only: bool,
 }
 
 impl World {
@@ -94,6 +109,8 @@ impl World {
         let (name, stage) = match down {
             Down::Reboot => ("reboot", Stage::Rebooting),
             Down::PowerOff => ("shutdown", Stage::ShuttingDown),
+            Down::Upgrade => ("upgrade", Stage::Upgrading),
+            Down::Reset | Down::ResetAndPowerOff => ("reset", Stage::Resetting),
         };
         self.tell(id, &Content::sequence(name, 1), &actor);
         self.tell(id, &Content::phase("stopEverything", 0), &actor);
@@ -101,8 +118,8 @@ impl World {
         self.stage(id, stage);
         self.print(id, &format!("{name} sequence: 8 phase(s)"));
         match down {
-            Down::Reboot => self.start(id),
-            Down::PowerOff => {
+            Down::Reboot | Down::Upgrade | Down::Reset => self.start(id),
+            Down::PowerOff | Down::ResetAndPowerOff => {
                 self.nodes[id].epoch += 1;
                 self.plan(id, Duration::ZERO, Due::PowerOff);
             }
@@ -116,15 +133,32 @@ impl World {
         self.forget_lost_etcds();
     }
 
-    /// Wipes what the guest wrote: the config, and etcd's data with it.
-    pub(crate) fn wipe(&mut self, id: Id, graceful: bool) {
+    /// Wipes what the guest wrote: the config, and etcd's data with it; without labels the system too.
+    pub(crate) fn wipe(&mut self, id: Id, graceful: bool, wipe: &Wipe) {
         if graceful {
             self.leave_etcd(id);
         }
+        if wipe.user_disks_only {
+            return;
+        }
+        let all = wipe.labels.is_empty();
+        let wipes = |label: &str| all || wipe.labels.iter().any(|other| other == label);
+        let (state, ephemeral, meta) = (wipes("STATE"), wipes("EPHEMERAL"), wipes("META"));
         let disk = self.disk_mut(id);
-        disk.config = None;
-        disk.etcd = None;
+        if all {
+            disk.installed = None;
+            disk.wiped = true;
+        }
+        if state {
+            disk.config = None;
+        }
+        if ephemeral {
+            disk.etcd = None;
+            disk.snapshot = None;
+        }
+        if meta {
+            disk.meta.clear();
+        }
         self.forget_lost_etcds();
-        self.stage(id, Stage::Resetting);
     }
 }

@@ -56,6 +56,9 @@ impl World {
             services.extend(self.trustd(id));
             services.extend(self.etcd_service(id));
         }
+        for service in services.iter_mut().filter(|service| node.stopped.contains(&service.id)) {
+            *service = Service::waiting(&service.id.clone(), "Finished", "Service finished successfully");
+        }
         services.sort_by(|a, b| a.id.cmp(&b.id));
         services
     }
@@ -75,6 +78,7 @@ impl World {
         Some(match self.nodes[id].etcd {
             EtcdService::Absent => return None,
             EtcdService::Preparing => Service::waiting("etcd", "Preparing", "Running pre state"),
+            EtcdService::Failed => Service::waiting("etcd", "Failed", "Failed to run pre stage"),
             EtcdService::Starting => Service::waiting("etcd", "Starting", "Starting service"),
             EtcdService::Running => match self.etcd_healthy(id) {
                 true => Service::running("etcd"),

@@ -8,7 +8,7 @@ use crate::kubernetes::{self, Report};
 
 impl World {
     /// The time of day in the lab.
-    fn time(&self) -> OffsetDateTime {
+    pub(crate) fn time(&self) -> OffsetDateTime {
         self.begun + self.now
     }
 

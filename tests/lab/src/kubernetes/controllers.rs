@@ -1,0 +1,175 @@
+//! What the controllers of Kubernetes would do next: keep pods where they belong, and count them.
+
+use serde_json::{Value, json};
+
+use super::node;
+use super::store::Store;
+
+/// How many name servers a cluster has.
+const NAME_SERVERS: usize = 2;
+const NAME_SERVER_IMAGE: &str = "registry.k8s.io/coredns/coredns:v1.14.2";
+const REPLICA_SET: &str = "coredns-7859998f6";
+
+/// Brings pods and counts in line with the nodes that there are.
+pub(super) fn reconcile(store: &mut Store, at: &str) {
+    collect_orphans(store);
+    place_name_servers(store, at);
+    count_daemons(store, at);
+    count_name_servers(store, at);
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn pods_with(store: &Store, label: &str) -> Vec<Value> {
+    store
+        .list("pods", Some("kube-system"))
+        .filter(|pod| text(pod, "/metadata/labels/k8s-app") == label)
+        .cloned()
+        .collect()
+}
+
+/// Pods of nodes that are gone go as well.
+fn collect_orphans(store: &mut Store) {
+    let nodes: Vec<String> = store.list("nodes", None).map(|node| text(node, "/metadata/name").to_owned()).collect();
+    let orphan = |pod: &&Value| !nodes.iter().any(|node| node == text(pod, "/spec/nodeName"));
+    // A static pod is there before its kubelet has registered.
+    let bound = |pod: &&Value| text(pod, "/metadata/ownerReferences/0/kind") != "Node";
+    let names: Vec<String> = store
+        .list("pods", Some("kube-system"))
+        .filter(bound)
+        .filter(orphan)
+        .map(|pod| text(pod, "/metadata/name").to_owned())
+        .collect();
+    for name in names {
+        store.remove("pods", "kube-system", &name);
+    }
+}
+
+/// The nodes that take new pods: ready, and not cordoned. Name servers tolerate control planes.
+fn schedulable(store: &Store) -> Vec<Value> {
+    let free = |node: &&Value| node::is_ready(node) && node["spec"]["unschedulable"] != json!(true);
+    store.list("nodes", None).filter(free).cloned().collect()
+}
+
+fn place_name_servers(store: &mut Store, at: &str) {
+    if store.get("deployments", "kube-system", "coredns").is_none() {
+        return;
+    }
+    let placed = pods_with(store, "kube-dns");
+    let mut load: Vec<(usize, Value)> = schedulable(store)
+        .into_iter()
+        .map(|node| {
+            let name = text(&node, "/metadata/name").to_owned();
+            (placed.iter().filter(|pod| text(pod, "/spec/nodeName") == name).count(), node)
+        })
+        .collect();
+    for _ in placed.len()..NAME_SERVERS {
+        let Some(least) = load.iter_mut().min_by_key(|(count, _)| *count) else { return };
+        least.0 += 1;
+        let number = store.version;
+        let pod = name_server(&least.1, number, at);
+        store.put("pods", pod, at);
+    }
+}
+
+fn name_server(node: &Value, number: u64, at: &str) -> Value {
+    let address = node["status"]["addresses"][0]["address"].as_str().unwrap_or_default();
+    let suffix: String = (0..5_u64)
+        .map(|place| {
+            let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (place * 8 + 3);
+            char::from(b"bcdfghjklmnpqrstvwxz2456789"[(mixed % 27) as usize])
+        })
+        .collect();
+    let ready = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": at});
+    json!({
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": format!("{REPLICA_SET}-{suffix}"),
+            "namespace": "kube-system",
+            "labels": {"k8s-app": "kube-dns", "pod-template-hash": "7859998f6"},
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": REPLICA_SET, "uid": "7859998f6",
+                "controller": true,
+            }],
+        },
+        "spec": {
+            "nodeName": node["metadata"]["name"],
+            "containers": [{"name": "coredns", "image": NAME_SERVER_IMAGE}],
+            "priorityClassName": "system-cluster-critical",
+            "restartPolicy": "Always",
+        },
+        "status": {
+            "phase": "Running",
+            "hostIP": address,
+            "podIP": format!("10.244.{}.{}", number % 200, 2 + number % 250),
+            "startTime": at,
+            "conditions": [ready("PodScheduled"), ready("Initialized"), ready("ContainersReady"), ready("Ready")],
+            "containerStatuses": [{
+                "name": "coredns", "image": NAME_SERVER_IMAGE, "ready": true, "started": true, "restartCount": 0,
+                "state": {"running": {"startedAt": at}},
+            }],
+        },
+    })
+}
+
+fn set_status(store: &mut Store, plural: &str, name: &str, status: Value, at: &str) {
+    if let Some(mut object) = store.get(plural, "kube-system", name).cloned() {
+        object["status"] = status;
+        store.put(plural, object, at);
+    }
+}
+
+fn count_daemons(store: &mut Store, at: &str) {
+    let names: Vec<String> =
+        store.list("daemonsets", Some("kube-system")).map(|set| text(set, "/metadata/name").to_owned()).collect();
+    for name in names {
+        let count = pods_with(store, &name).len();
+        let status = json!({
+            "currentNumberScheduled": count, "desiredNumberScheduled": count, "numberReady": count,
+            "numberAvailable": count, "updatedNumberScheduled": count, "numberMisscheduled": 0, "observedGeneration": 1,
+        });
+        set_status(store, "daemonsets", &name, status, at);
+    }
+}
+
+fn count_name_servers(store: &mut Store, at: &str) {
+    let count = pods_with(store, "kube-dns").len();
+    let status = json!({
+        "replicas": count, "readyReplicas": count, "availableReplicas": count, "updatedReplicas": count,
+        "observedGeneration": 1,
+        "conditions": [{"type": "Available", "status": if count > 0 { "True" } else { "False" }}],
+    });
+    set_status(store, "deployments", "coredns", status, at);
+    let status = json!({
+        "replicas": count, "readyReplicas": count, "availableReplicas": count, "fullyLabeledReplicas": count,
+        "observedGeneration": 1,
+    });
+    set_status(store, "replicasets", REPLICA_SET, status, at);
+}
+
+/// The replica set of the name servers.
+pub(super) fn replica_set() -> Value {
+    let labels = json!({"k8s-app": "kube-dns", "pod-template-hash": "7859998f6"});
+    json!({
+        "kind": "ReplicaSet",
+        "apiVersion": "apps/v1",
+        "metadata": {
+            "name": REPLICA_SET,
+            "namespace": "kube-system",
+            "labels": labels,
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "Deployment", "name": "coredns", "uid": "coredns", "controller": true,
+            }],
+        },
+        "spec": {"replicas": NAME_SERVERS, "selector": {"matchLabels": labels}},
+        "status": {"replicas": 0, "observedGeneration": 1},
+    })
+}
+
+/// Whether a pod that was removed comes back by itself: those of daemons and of a node's own manifests do.
+pub(super) fn comes_back(pod: &Value) -> bool {
+    matches!(text(pod, "/metadata/ownerReferences/0/kind"), "DaemonSet" | "Node")
+}

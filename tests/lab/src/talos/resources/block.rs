@@ -1,0 +1,110 @@
+//! Resources about the disk of a node and what is on it.
+
+use serde_json::json;
+use talos_proto::definitions as proto;
+
+use super::Definition;
+use super::machine::pretty;
+use super::spec::Item;
+use crate::talos::world::{Id, World};
+
+const fn block(kind: &'static str, display: &'static str, items: fn(&World, Id) -> Vec<Item>) -> Definition {
+    let namespace = "runtime";
+    Definition { kind, display, namespace, aliases: &[], columns: &[], sensitive: false, since: 0, items }
+}
+
+pub(super) const DEFINITIONS: &[Definition] = &[
+    Definition {
+        columns: &[("Type", "{.type}"), ("Phase", "{.phase}"), ("Location", "{.location}"), ("Size", "{.prettySize}")],
+        ..block("VolumeStatuses.block.talos.dev", "VolumeStatus", volumes)
+    },
+    Definition {
+        columns: &[
+            ("Type", "{.type}"),
+            ("Size", "{.pretty_size}"),
+            ("Discovered", "{.name}"),
+            ("Label", "{.label}"),
+            ("PartitionLabel", "{.partition_label}"),
+        ],
+        ..block("DiscoveredVolumes.block.talos.dev", "DiscoveredVolume", discovered)
+    },
+];
+
+/// The partitions of a Talos disk: label, number, bytes (none: the rest of the disk), file system.
+const PARTITIONS: &[(&str, u64, Option<u64>, &str)] = &[
+    ("EFI", 1, Some(105 << 20), "vfat"),
+    ("BIOS", 2, Some(1 << 20), ""),
+    ("BOOT", 3, Some(1000 << 20), "xfs"),
+    ("META", 4, Some(1 << 20), "talosmeta"),
+    ("STATE", 5, Some(100 << 20), "xfs"),
+    ("EPHEMERAL", 6, None, "xfs"),
+];
+
+/// The partitions that a node has at the moment, with their sizes.
+fn partitions(world: &World, id: Id) -> Vec<(&'static str, u64, u64, &'static str)> {
+    let node = &world.nodes[id];
+    let installed = node.machine.image.is_some() || world.disk(id).is_some_and(|disk| disk.installed.is_some());
+    if !installed {
+        return Vec::new();
+    }
+    let taken: u64 = PARTITIONS.iter().filter_map(|(_, _, size, _)| *size).sum();
+    let rest = node.machine.disk_size.saturating_sub(taken);
+    let configured = node.config.is_some();
+    let present = PARTITIONS.iter().filter(|(label, ..)| configured || *label != "EPHEMERAL");
+    present.map(|(label, number, size, filesystem)| (*label, *number, size.unwrap_or(rest), *filesystem)).collect()
+}
+
+fn volumes(world: &World, id: Id) -> Vec<Item> {
+    let mounted = ["META", "STATE", "EPHEMERAL"];
+    let present = partitions(world, id).into_iter().filter(|(label, ..)| mounted.contains(label));
+    present.map(|(label, number, size, filesystem)| volume(label, number, size, filesystem)).collect()
+}
+
+fn volume(label: &str, number: u64, size: u64, filesystem: &str) -> Item {
+    // The numbers of Talos's enumerations: a partition, and the file systems none, xfs and vfat.
+    let spec = proto::VolumeStatusSpec {
+        phase: proto::VolumePhase::Ready as i32,
+        location: format!("/dev/sda{number}"),
+        parent_location: "/dev/sda".to_owned(),
+        partition_index: number as i64,
+        size,
+        filesystem: i32::from(filesystem == "xfs"),
+        pretty_size: pretty(size),
+        r#type: 0,
+        ..proto::VolumeStatusSpec::default()
+    };
+    let yaml = json!({
+        "phase": "ready", "type": "partition", "location": spec.location, "partitionIndex": number,
+        "parentLocation": "/dev/sda", "size": size, "prettySize": spec.pretty_size, "filesystem": filesystem,
+    });
+    Item::new(label, &spec, &yaml)
+}
+
+fn discovered(world: &World, id: Id) -> Vec<Item> {
+    let size = world.nodes[id].machine.disk_size;
+    let whole = disk_item("sda", "disk", size, if partitions(world, id).is_empty() { "" } else { "gpt" }, None);
+    let parts = partitions(world, id).into_iter().map(|(label, number, size, filesystem)| {
+        disk_item(&format!("sda{number}"), "partition", size, filesystem, Some((label, number)))
+    });
+    std::iter::once(whole).chain(parts).collect()
+}
+
+fn disk_item(name: &str, kind: &str, size: u64, found: &str, partition: Option<(&str, u64)>) -> Item {
+    let (label, index) = partition.unwrap_or_default();
+    let spec = proto::DiscoveredVolumeSpec {
+        size,
+        name: found.to_owned(),
+        partition_label: label.to_owned(),
+        partition_index: index,
+        r#type: kind.to_owned(),
+        device_path: format!("/sys/class/block/{name}"),
+        parent: if partition.is_some() { "sda".to_owned() } else { String::new() },
+        dev_path: format!("/dev/{name}"),
+        pretty_size: pretty(size),
+    };
+    let yaml = json!({
+        "dev_path": spec.dev_path, "type": kind, "device_path": spec.device_path, "parent": spec.parent, "size": size,
+        "pretty_size": spec.pretty_size, "name": found, "partition_label": label, "partition_index": index,
+    });
+    Item::new(name, &spec, &yaml)
+}

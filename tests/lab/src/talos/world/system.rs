@@ -1,0 +1,83 @@
+//! The system on a node's disk: installing another one, going back, and what depends on the services that run.
+
+use super::{Down, Id, World};
+use crate::machine::Image;
+use crate::talos::events::Content;
+use crate::talos::node::EtcdService;
+
+impl World {
+    /// Whether Talos lies on the node's disk.
+    pub(crate) fn is_installed(&self, id: Id) -> bool {
+        self.nodes[id].machine.image.is_some() || self.disk(id).is_some_and(|disk| disk.installed.is_some())
+    }
+
+    /// The system that an installer reference stands for: `HOST/nocloud-installer/SCHEMATIC:v1.13.9`.
+    pub(crate) fn installer(reference: &str) -> Option<Image> {
+        let (path, version) = reference.rsplit_once(':')?;
+        let numbers = version.strip_prefix('v')?;
+        if !numbers.starts_with(|letter: char| letter.is_ascii_digit()) {
+            return None;
+        }
+        let mut parts = path.rsplit('/');
+        let schematic = parts.next()?.to_owned();
+        let kind = parts.next().unwrap_or_default();
+        let platform = kind.strip_suffix("-installer").unwrap_or("metal").to_owned();
+        Some(Image { schematic, version: version.to_owned(), platform, extensions: Vec::new() })
+    }
+
+    /// Writes another system to the disk; the next boot takes it.
+    pub(crate) fn change_system(&mut self, id: Id, reference: &str) {
+        let Some(mut image) = Self::installer(reference) else { return };
+        let running = self.nodes[id].image.clone();
+        if let Some(running) = running.as_ref().filter(|running| running.schematic == image.schematic) {
+            image.extensions.clone_from(&running.extensions);
+            image.platform.clone_from(&running.platform);
+        }
+        let disk = self.disk_mut(id);
+        disk.previous = running;
+        disk.installed = Some(image);
+        self.print(id, &format!("installed {reference}"));
+        self.touch(id);
+    }
+
+    /// Boots what was there before the last upgrade, if anything was.
+    pub(crate) fn roll_back(&mut self, id: Id) -> bool {
+        let Some(previous) = self.disk_mut(id).previous.take() else { return false };
+        let current = self.disk_mut(id).installed.replace(previous);
+        self.disk_mut(id).previous = current;
+        self.go_down(id, Down::Reboot);
+        true
+    }
+
+    /// Whether etcd can do without a node for a while; says why not.
+    pub(crate) fn may_lose_member(&self, id: Id) -> Result<(), String> {
+        let Some(etcd) = self.etcd_of(id).filter(|_| self.nodes[id].has_etcd()) else { return Ok(()) };
+        match self.etcds[etcd].members.len() {
+            2 => Err("etcd member count(2) is insufficient to maintain quorum if upgrade commences".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts, stops or restarts a service as its user asked.
+    pub(crate) fn operate(&mut self, id: Id, service: &str, operation: &str) {
+        self.tell(id, &Content::service(service, 4, "Sending SIGTERM"), "");
+        match operation {
+            "stop" => {
+                self.nodes[id].stopped.insert(service.to_owned());
+                self.tell(id, &Content::service(service, 5, "Service finished successfully"), "");
+            }
+            "restart" if service == "etcd" && self.nodes[id].etcd == EtcdService::Running => self.start_etcd(id),
+            _ => {
+                self.nodes[id].stopped.remove(service);
+                self.tell(id, &Content::service(service, 3, "Health check successful"), "");
+            }
+        }
+        self.touch(id);
+    }
+
+    /// When a node booted, in seconds since 1970.
+    pub(crate) fn boot_time(&self, id: Id) -> u64 {
+        let booted = self.nodes[id].booted_at.as_secs();
+        u64::try_from(self.timestamp().seconds).unwrap_or_default() - (self.now.as_secs() - booted)
+    }
+}
