@@ -53,6 +53,9 @@ struct Shape {
     /// How long things take: not at all, or about a tenth of the real time.
     #[arg(long, value_enum, default_value_t = Pace::Realistic)]
     delays: Pace,
+    /// Brings the cluster up first, and exports TALOSCONFIG and KUBECONFIG as well.
+    #[arg(long)]
+    ready: bool,
     /// Name of the cluster.
     #[arg(long, default_value = "lab")]
     name: String,
@@ -142,10 +145,20 @@ mod linux {
         }
     }
 
+    /// Starts a lab of this shape, with its cluster if that is asked for.
+    async fn start(shape: Shape) -> anyhow::Result<Lab> {
+        let ready = shape.ready;
+        let lab = Lab::start(shape.options()).await?;
+        if ready {
+            lab.bring_up().await?;
+        }
+        Ok(lab)
+    }
+
     /// Runs a lab until SIGINT or SIGTERM.
     pub(super) async fn serve(shape: Shape) -> anyhow::Result<u8> {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let lab = Lab::start(shape.options()).await?;
+        let lab = start(shape).await?;
         let mut out = std::io::stdout().lock();
         for (name, value) in lab.env() {
             writeln!(out, "export {name}='{value}'")?;
@@ -166,7 +179,7 @@ mod linux {
     /// Runs a command in a lab.
     pub(super) async fn run(shape: Shape, command: &[OsString]) -> anyhow::Result<u8> {
         let Some((program, arguments)) = command.split_first() else { return Ok(2) };
-        let lab = Lab::start(shape.options()).await?;
+        let lab = start(shape).await?;
         let mut child = match Command::new(program).args(arguments).envs(lab.env()).spawn() {
             Ok(child) => child,
             Err(error) => return missing(program, &error),

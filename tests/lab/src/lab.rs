@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::cluster_file::ClusterFile;
 use crate::delays::Delays;
 use crate::factory::{self, Factory};
+use crate::provision;
 use crate::pve::{self, Pve, Storage};
 use crate::subnet::Subnet;
 use crate::talos::{self, Talos};
@@ -74,7 +75,10 @@ pub struct Lab {
     talos: Arc<Talos>,
     dir: PathBuf,
     _own_dir: Option<TempDir>,
-    _subnet: Subnet,
+    subnet: Subnet,
+    options: Options,
+    /// Whether a cluster was brought up, so that there are files for talosctl and kubectl.
+    ready: std::sync::atomic::AtomicBool,
 }
 
 impl Lab {
@@ -88,7 +92,31 @@ impl Lab {
         let (dir, own_dir) = folder(options.dir.as_deref())?;
         write(&dir.join("pve-root-ca.pem"), pve.ca_pem())?;
         write(&dir.join("cluster.yaml"), &cluster_file(&options, &subnet, &pve.endpoint()))?;
-        Ok(Self { name: options.name, pve, factory, talos, dir, _own_dir: own_dir, _subnet: subnet })
+        let name = options.name.clone();
+        Ok(Self { name, pve, factory, talos, dir, _own_dir: own_dir, subnet, options, ready: Default::default() })
+    }
+
+    /// Brings up the cluster of the cluster file, and writes `talosconfig`, `kubeconfig` and `secrets.yaml` beside it.
+    pub async fn bring_up(&self) -> anyhow::Result<()> {
+        let nodes: Vec<_> = nodes(&self.options, &self.subnet);
+        let first = nodes.iter().find_map(|(_, control_plane, address)| address.filter(|_| *control_plane));
+        let vip = self.options.vip.then(|| self.subnet.host(VIP));
+        let endpoint = vip.or(first).context("a cluster needs a control plane")?;
+        let plan = provision::Plan {
+            name: &self.name,
+            talos: &self.options.talos,
+            endpoint: format!("https://{endpoint}:6443"),
+            nodes,
+            gateway: self.subnet.host(GATEWAY),
+            prefix: self.subnet.net.prefix_len(),
+            vip,
+        };
+        let access = provision::bring_up(&plan, &self.pve, &self.talos).await?;
+        write(&self.dir.join("talosconfig"), &access.talosconfig)?;
+        write(&self.dir.join("kubeconfig"), &access.kubeconfig)?;
+        write(&self.dir.join("secrets.yaml"), &access.secrets)?;
+        self.ready.store(true, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
     }
 
     /// Name of the cluster.
@@ -132,7 +160,13 @@ impl Lab {
             ("NO_PROXY", loopback.to_owned()),
             ("no_proxy", loopback.to_owned()),
         ];
-        pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
+        let mut pairs = pairs.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        if self.ready.load(std::sync::atomic::Ordering::Relaxed) {
+            for (name, file) in [("TALOSCONFIG", "talosconfig"), ("KUBECONFIG", "kubeconfig")] {
+                pairs.push((name.to_owned(), self.dir.join(file).display().to_string()));
+            }
+        }
+        pairs
     }
 }
 
@@ -167,12 +201,22 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn cluster_file(options: &Options, subnet: &Subnet, proxmox: &str) -> String {
+/// Nodes: name, whether it is a control plane, address unless DHCP gives it.
+fn nodes(options: &Options, subnet: &Subnet) -> Vec<(String, bool, Option<Ipv4Addr>)> {
     let mut addresses = addresses(subnet);
     let mut next = || addresses.next().unwrap_or(Ipv4Addr::LOCALHOST);
-    let control_planes = (1..=options.control_planes).map(|number| (format!("cp-{number}"), next())).collect();
-    let workers =
-        (1..=options.workers).map(|number| (format!("w-{number}"), (!options.dhcp).then(&mut next))).collect();
+    let control_planes = (1..=options.control_planes).map(|number| (format!("cp-{number}"), true));
+    let workers = (1..=options.workers).map(|number| (format!("w-{number}"), false));
+    let all = control_planes.chain(workers);
+    all.map(|(name, control_plane)| (name, control_plane, (control_plane || !options.dhcp).then(&mut next))).collect()
+}
+
+fn cluster_file(options: &Options, subnet: &Subnet, proxmox: &str) -> String {
+    let (control_planes, workers): (Vec<_>, Vec<_>) =
+        nodes(options, subnet).into_iter().partition(|(_, control_plane, _)| *control_plane);
+    let control_planes =
+        control_planes.into_iter().map(|(name, _, address)| (name, address.unwrap_or(Ipv4Addr::LOCALHOST))).collect();
+    let workers = workers.into_iter().map(|(name, _, address)| (name, address)).collect();
     ClusterFile {
         name: &options.name,
         talos: &options.talos,

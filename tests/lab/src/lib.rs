@@ -14,6 +14,8 @@ pub mod kubernetes;
 #[cfg(target_os = "linux")]
 mod lab;
 pub mod machine;
+#[cfg(target_os = "linux")]
+mod provision;
 pub mod pve;
 mod subnet;
 pub mod talos;

@@ -12,7 +12,6 @@ const REPLICA_SET: &str = "coredns-7859998f6";
 
 /// Brings pods and counts in line with the nodes that there are.
 pub(super) fn reconcile(store: &mut Store, at: &str) {
-    collect_orphans(store);
     place_name_servers(store, at);
     count_daemons(store, at);
     count_name_servers(store, at);
@@ -22,16 +21,12 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn pods_with(store: &Store, label: &str) -> Vec<Value> {
-    store
-        .list("pods", Some("kube-system"))
-        .filter(|pod| text(pod, "/metadata/labels/k8s-app") == label)
-        .cloned()
-        .collect()
+fn pods_with<'a>(store: &'a Store, label: &'a str) -> impl Iterator<Item = &'a Value> {
+    store.list("pods", Some("kube-system")).filter(move |pod| pod["metadata"]["labels"]["k8s-app"] == label)
 }
 
 /// Pods of nodes that are gone go as well.
-fn collect_orphans(store: &mut Store) {
+pub(super) fn collect_orphans(store: &mut Store) {
     let nodes: Vec<String> = store.list("nodes", None).map(|node| text(node, "/metadata/name").to_owned()).collect();
     let orphan = |pod: &&Value| !nodes.iter().any(|node| node == text(pod, "/spec/nodeName"));
     // A static pod is there before its kubelet has registered.
@@ -48,23 +43,21 @@ fn collect_orphans(store: &mut Store) {
 }
 
 /// The nodes that take new pods: ready, and not cordoned. Name servers tolerate control planes.
-fn schedulable(store: &Store) -> Vec<Value> {
+fn schedulable(store: &Store) -> impl Iterator<Item = &Value> {
     let free = |node: &&Value| node::is_ready(node) && node["spec"]["unschedulable"] != json!(true);
-    store.list("nodes", None).filter(free).cloned().collect()
+    store.list("nodes", None).filter(free)
 }
 
 fn place_name_servers(store: &mut Store, at: &str) {
     if store.get("deployments", "kube-system", "coredns").is_none() {
         return;
     }
-    let placed = pods_with(store, "kube-dns");
-    let mut load: Vec<(usize, Value)> = schedulable(store)
-        .into_iter()
-        .map(|node| {
-            let name = text(&node, "/metadata/name").to_owned();
-            (placed.iter().filter(|pod| text(pod, "/spec/nodeName") == name).count(), node)
-        })
-        .collect();
+    let placed: Vec<String> = pods_with(store, "kube-dns").map(|pod| text(pod, "/spec/nodeName").to_owned()).collect();
+    if placed.len() >= NAME_SERVERS {
+        return;
+    }
+    let count = |node: &Value| placed.iter().filter(|on| *on == text(node, "/metadata/name")).count();
+    let mut load: Vec<(usize, Value)> = schedulable(store).map(|node| (count(node), node.clone())).collect();
     for _ in placed.len()..NAME_SERVERS {
         let Some(least) = load.iter_mut().min_by_key(|(count, _)| *count) else { return };
         least.0 += 1;
@@ -116,7 +109,8 @@ fn name_server(node: &Value, number: u64, at: &str) -> Value {
 }
 
 fn set_status(store: &mut Store, plural: &str, name: &str, status: Value, at: &str) {
-    if let Some(mut object) = store.get(plural, "kube-system", name).cloned() {
+    let current = store.get(plural, "kube-system", name).filter(|object| object["status"] != status);
+    if let Some(mut object) = current.cloned() {
         object["status"] = status;
         store.put(plural, object, at);
     }
@@ -126,7 +120,7 @@ fn count_daemons(store: &mut Store, at: &str) {
     let names: Vec<String> =
         store.list("daemonsets", Some("kube-system")).map(|set| text(set, "/metadata/name").to_owned()).collect();
     for name in names {
-        let count = pods_with(store, &name).len();
+        let count = pods_with(store, &name).count();
         let status = json!({
             "currentNumberScheduled": count, "desiredNumberScheduled": count, "numberReady": count,
             "numberAvailable": count, "updatedNumberScheduled": count, "numberMisscheduled": 0, "observedGeneration": 1,
@@ -136,7 +130,7 @@ fn count_daemons(store: &mut Store, at: &str) {
 }
 
 fn count_name_servers(store: &mut Store, at: &str) {
-    let count = pods_with(store, "kube-dns").len();
+    let count = pods_with(store, "kube-dns").count();
     let status = json!({
         "replicas": count, "readyReplicas": count, "availableReplicas": count, "updatedReplicas": count,
         "observedGeneration": 1,

@@ -71,6 +71,9 @@ impl Store {
             }
             self.put(plural, again, at);
         }
+        if plural == "nodes" {
+            controllers::collect_orphans(self);
+        }
         self.settle(at);
         Some(removed)
     }

@@ -149,6 +149,11 @@ impl Access {
         }
     }
 
+    /// The token with this name, or nobody.
+    pub(crate) fn named(&self, name: &str) -> Token {
+        self.tokens.iter().find(|token| token.name == name).cloned().unwrap_or_else(|| self.nobody())
+    }
+
     /// Nobody, who may do what needs no login.
     pub(crate) fn nobody(&self) -> Token {
         Token { name: String::new(), secret: String::new(), grants: Grants::new(), bounds: None, everything: false }

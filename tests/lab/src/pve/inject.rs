@@ -155,6 +155,35 @@ impl Pve {
         self.driver.with(|state| state.access.add(name, secret, grants));
     }
 
+    /// Names of the hosts.
+    pub fn hosts(&self) -> Vec<String> {
+        self.driver.with(|state| state.settings.nodes.clone())
+    }
+
+    /// Adds an image of Talos to a storage, as if it had been downloaded.
+    pub fn add_talos_image(&self, node: &str, storage: &str, file: &str, image: &crate::machine::Image) {
+        let found = crate::disk_image::Found {
+            virtual_size: crate::disk_image::VIRTUAL_SIZE,
+            image: Some(image.clone()),
+            ..crate::disk_image::Found::unknown(file, 100 << 20)
+        };
+        self.driver.with(|state| {
+            let Ok(storage) = state.storage(storage) else { return };
+            state.volumes.store(&storage, node, "import", file, found, driver::now());
+        });
+    }
+
+    /// Makes a call as the lab's own token, without the network between.
+    pub(crate) fn call(&self, method: &str, path: &str, params: &[(&str, &str)]) -> anyhow::Result<()> {
+        let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let request = super::dispatch::Request { method, path, params };
+        let (reply, _none) = self.driver.act(|state| {
+            let token = state.access.named(&state.settings.token);
+            super::dispatch::answer(state, &token, request, driver::now())
+        });
+        reply.map(|_| ()).map_err(|refusal| anyhow::anyhow!("{method} {path}: {}", refusal.text()))
+    }
+
     /// Adds a pool.
     pub fn add_pool(&self, name: &str) {
         self.driver.with(|state| state.pools.insert(name.to_owned()));

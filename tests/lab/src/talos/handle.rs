@@ -180,6 +180,64 @@ impl NodeHandle {
         });
     }
 
+    /// Whether its API answers.
+    pub fn listens(&self) -> bool {
+        self.see(|node| node.api != super::node::Api::Closed && !node.faults.refuse)
+    }
+
+    /// Applies a machine config, as an administrator does.
+    ///
+    /// # Errors
+    ///
+    /// What the node would answer.
+    pub fn apply(&self, text: &str) -> Result<(), tonic::Status> {
+        let apply = super::world::Apply {
+            data: text.as_bytes().to_vec(),
+            mode: super::world::Mode::Auto,
+            dry_run: false,
+            try_timeout: None,
+            admin: true,
+        };
+        self.talos.update(|world| world.apply(self.id, &apply)).map(|_| ())
+    }
+
+    /// Starts etcd on this node.
+    ///
+    /// # Errors
+    ///
+    /// What the node would answer.
+    pub fn bootstrap(&self) -> Result<(), tonic::Status> {
+        self.talos.update(|world| world.bootstrap(self.id))
+    }
+
+    /// The admin kubeconfig, with a certificate made for it; none before there is a config.
+    pub fn kubeconfig(&self) -> Option<String> {
+        let config = self.see(|node| node.config.clone())?;
+        super::rpc::admin_kubeconfig(&config).ok()
+    }
+
+    /// Shows a problem of the node as a resource, or takes it back.
+    pub fn set_diagnostic(&self, name: &str, message: Option<&str>) {
+        self.talos.update(|world| {
+            let diagnostics = &mut world.nodes[self.id].diagnostics;
+            match message {
+                Some(message) => diagnostics.insert(name.to_owned(), message.to_owned()),
+                None => diagnostics.remove(name),
+            };
+            world.touch(self.id);
+        });
+    }
+
+    /// Raises an alarm of the node's etcd member: the database is full, or corrupt.
+    pub fn raise_etcd_alarm(&self, corrupt: bool) {
+        self.talos.update(|world| {
+            let own = world.disk(self.id).and_then(|disk| disk.etcd);
+            if let (Some(etcd), Some((_, member))) = (world.etcd_of(self.id), own) {
+                world.etcds[etcd].alarms.push((member, if corrupt { 2 } else { 1 }));
+            }
+        });
+    }
+
     /// Makes the node reboot as by itself.
     pub fn reboot(&self) {
         self.talos.update(|world| {

@@ -26,7 +26,6 @@ mod watch;
 #[cfg(test)]
 mod refusals;
 
-#[cfg(test)]
 pub(crate) use kubeconfig::admin_kubeconfig;
 
 use std::sync::Arc;

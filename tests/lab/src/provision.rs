@@ -1,0 +1,186 @@
+//! A cluster that runs already: what the tools would do, done by the lab itself.
+//!
+//! For those who test what comes after: scripts around talosctl and kubectl, monitoring, upgrades.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use cluster_pki::{Bundle, Context, Talosconfig};
+use machine_config::generate::{Input, Options, generate};
+use machine_config::node::{Node, tailor};
+use machine_config::{Contract, MachineType};
+use time::OffsetDateTime;
+
+use crate::machine::Image;
+use crate::pve::Pve;
+use crate::talos::{Stage, Talos};
+
+/// How long a cluster may take, at realistic delays and with hundreds of nodes.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long the administrator's certificate is good.
+const LIFETIME: time::Duration = time::Duration::hours(8760);
+/// The schematic that adds the guest agent and nothing else.
+const SCHEMATIC: &str = "ce4c980550dd2ab1b17bbf2b08801c7eb59418eafe8f279833297925d67c7515";
+
+/// A cluster to bring up.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Version of Talos.
+    pub(crate) talos: &'a str,
+    /// URL of the Kubernetes API.
+    pub(crate) endpoint: String,
+    /// Nodes: name, whether it is a control plane, address.
+    pub(crate) nodes: Vec<(String, bool, Option<Ipv4Addr>)>,
+    /// The default gateway.
+    pub(crate) gateway: Ipv4Addr,
+    /// Length of the network prefix.
+    pub(crate) prefix: u8,
+    /// The address that the control planes share.
+    pub(crate) vip: Option<Ipv4Addr>,
+}
+
+/// What an administrator gets of a cluster.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// The file for talosctl.
+    pub(crate) talosconfig: String,
+    /// The file for kubectl.
+    pub(crate) kubeconfig: String,
+    /// The secrets bundle.
+    pub(crate) secrets: String,
+}
+
+fn random(buffer: &mut [u8]) {
+    // Without entropy there are no keys at all, and no cluster to show.
+    getrandom::fill(buffer).expect("the system has entropy");
+}
+
+/// Makes the VMs, configures what boots on them, starts etcd, and waits until every node is ready.
+pub(crate) async fn bring_up(plan: &Plan<'_>, pve: &Pve, talos: &Arc<Talos>) -> anyhow::Result<Access> {
+    let contract = Contract::parse(plan.talos).map_err(|error| anyhow!("{error}"))?;
+    let made =
+        tokio::task::spawn_blocking(move || Bundle::generate(contract, OffsetDateTime::now_utc(), &mut random)).await;
+    let bundle = made?.map_err(|error| anyhow!("{error}"))?;
+    switch_on(plan, pve, talos).await?;
+    configure(plan, contract, &bundle, talos).await?;
+    let first = plan.nodes.iter().find(|(_, control_plane, _)| *control_plane).context("no control plane")?;
+    let leader = talos.node(&first.0).context("the first control plane is not there")?;
+    until(talos, "the first control plane to listen", |_| leader.stage() == Stage::Booting && leader.listens()).await?;
+    leader.bootstrap().map_err(|status| anyhow!("bootstrap: {}", status.message()))?;
+    until(talos, "every node to be ready", |talos| talos.nodes().iter().all(super::talos::NodeHandle::is_ready))
+        .await?;
+    access(plan, &bundle, &leader)
+}
+
+async fn until(talos: &Arc<Talos>, what: &str, condition: impl Fn(&Arc<Talos>) -> bool) -> anyhow::Result<()> {
+    match talos.until(PATIENCE, condition).await {
+        true => Ok(()),
+        false => Err(anyhow!("waited in vain for {what}")),
+    }
+}
+
+async fn switch_on(plan: &Plan<'_>, pve: &Pve, talos: &Arc<Talos>) -> anyhow::Result<()> {
+    let image = Image {
+        schematic: SCHEMATIC.to_owned(),
+        version: plan.talos.to_owned(),
+        platform: "nocloud".to_owned(),
+        extensions: vec!["siderolabs/qemu-guest-agent".to_owned()],
+    };
+    for host in pve.hosts() {
+        pve.add_talos_image(&host, "local", "talos.qcow2", &image);
+    }
+    let hosts = pve.hosts();
+    for (index, (name, control_plane, address)) in plan.nodes.iter().enumerate() {
+        let (vmid, host) = (100 + index, &hosts[index % hosts.len()]);
+        create(plan, pve, host, vmid, name, *control_plane, *address)?;
+    }
+    pve.until(|pve| pve.vms().iter().all(|vm| !vm.config.contains_key("lock"))).await;
+    for (index, _) in plan.nodes.iter().enumerate() {
+        let (vmid, host) = (100 + index, &hosts[index % hosts.len()]);
+        pve.call("POST", &format!("/nodes/{host}/qemu/{vmid}/status/start"), &[])?;
+    }
+    let wanted = plan.nodes.len();
+    until(talos, "every node to boot", move |talos| {
+        let waiting = talos.nodes().iter().filter(|node| node.stage() == Stage::Maintenance).count();
+        waiting == wanted
+    })
+    .await
+}
+
+fn create(
+    plan: &Plan<'_>,
+    pve: &Pve,
+    host: &str,
+    vmid: usize,
+    name: &str,
+    control_plane: bool,
+    address: Option<Ipv4Addr>,
+) -> anyhow::Result<()> {
+    let ip = match address {
+        Some(address) => format!("ip={address}/{},gw={}", plan.prefix, plan.gateway),
+        None => "ip=dhcp".to_owned(),
+    };
+    let memory = if control_plane { "4096" } else { "2048" };
+    let (vmid, tag) = (vmid.to_string(), format!("talos-{}", plan.name));
+    let options = [
+        ("vmid", vmid.as_str()),
+        ("name", name),
+        ("cores", "2"),
+        ("memory", memory),
+        ("cpu", "x86-64-v2-AES"),
+        ("scsi0", "local-lvm:0,import-from=local:import/talos.qcow2"),
+        ("ide0", "local-lvm:cloudinit,media=cdrom"),
+        ("net0", "virtio,bridge=vmbr0"),
+        ("serial0", "socket"),
+        ("agent", "1"),
+        ("ostype", "l26"),
+        ("ipconfig0", ip.as_str()),
+        ("tags", tag.as_str()),
+    ];
+    pve.call("POST", &format!("/nodes/{host}/qemu"), &options)
+}
+
+async fn configure(plan: &Plan<'_>, contract: Contract, bundle: &Bundle, talos: &Arc<Talos>) -> anyhow::Result<()> {
+    let installer = format!("factory.talos.dev/nocloud-installer/{SCHEMATIC}:{}", plan.talos);
+    let options = Options { install_disk: "/dev/sda".to_owned(), install_image: installer, ..Options::default() };
+    let input = Input {
+        cluster: plan.name,
+        endpoint: &plan.endpoint,
+        contract,
+        kubernetes: contract.kubernetes(),
+        secrets: bundle.secrets(),
+        options,
+    };
+    for (name, control_plane, _) in &plan.nodes {
+        let machine = if *control_plane { MachineType::ControlPlane } else { MachineType::Worker };
+        let node = Node {
+            hostname: name,
+            vip: plan.vip.filter(|_| *control_plane).map(Into::into),
+            nameservers: vec![plan.gateway.into()],
+            ..Node::default()
+        };
+        let config = tailor(&generate(&input, machine), contract, machine, &node)?;
+        let text = config.text(contract.dialect());
+        let handle = talos.node(name).with_context(|| format!("{name} is not there"))?;
+        handle.apply(&text).map_err(|status| anyhow!("{name}: {}", status.message()))?;
+    }
+    Ok(())
+}
+
+fn access(plan: &Plan<'_>, bundle: &Bundle, leader: &super::talos::NodeHandle) -> anyhow::Result<Access> {
+    let addresses =
+        plan.nodes.iter().filter(|(_, control_plane, _)| *control_plane).filter_map(|(.., address)| *address);
+    let endpoints: Vec<String> = addresses.map(|address| address.to_string()).collect();
+    let now = OffsetDateTime::now_utc();
+    let context = Context::generate(bundle, &["os:admin"], endpoints, now, LIFETIME, &mut random);
+    let context = context.map_err(|error| anyhow!("{error}"))?;
+    Ok(Access {
+        talosconfig: Talosconfig::of(plan.name, context).emit().expose().to_owned(),
+        kubeconfig: leader.kubeconfig().context("the node hands out no kubeconfig")?,
+        secrets: bundle.to_yaml().expose().to_owned(),
+    })
+}
