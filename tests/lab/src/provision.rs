@@ -99,9 +99,14 @@ async fn switch_on(plan: &Plan<'_>, pve: &Pve, talos: &Arc<Talos>) -> anyhow::Re
         create(plan, pve, host, vmid, name, *control_plane, *address)?;
     }
     pve.until(|pve| pve.vms().iter().all(|vm| !vm.config.contains_key("lock"))).await;
-    for (index, _) in plan.nodes.iter().enumerate() {
-        let (vmid, host) = (100 + index, &hosts[index % hosts.len()]);
-        pve.call("POST", &format!("/nodes/{host}/qemu/{vmid}/status/start"), &[])?;
+    let vms = (0..plan.nodes.len()).map(|index| format!("/nodes/{}/qemu/{}", hosts[index % hosts.len()], 100 + index));
+    let vms: Vec<String> = vms.collect();
+    for vm in &vms {
+        pve.call("PUT", &format!("{vm}/resize"), &[("disk", "scsi0"), ("size", "20G")])?;
+    }
+    pve.until(|pve| pve.tasks().iter().all(|task| task.exit.is_some())).await;
+    for vm in &vms {
+        pve.call("POST", &format!("{vm}/status/start"), &[])?;
     }
     let wanted = plan.nodes.len();
     until(talos, "every node to boot", move |talos| {

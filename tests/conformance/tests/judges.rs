@@ -1,0 +1,181 @@
+//! Where a real client is at hand, it is the judge of the lab.
+//!
+//! Talos's own client and config validator (Go), `proxmoxer` (Python), and `talosctl` where one is on PATH or named by
+//! `ICHOR_TALOSCTL`. What is not there is skipped, and said.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use lab::delays::Delays;
+use lab::{Lab, Options};
+use tokio::process::Command;
+
+/// How long one run of a judge may take.
+const BOUND: Duration = Duration::from_secs(60);
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The folder with what `scripts/judges` has built.
+fn judges() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let made = std::process::Command::new(root().join("scripts/judges")).status();
+        assert!(made.is_ok_and(|status| status.success()), "scripts/judges fails");
+        root().join("target/judges")
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
+fn skipped(what: &str) {
+    eprintln!("skipped: {what} is not here");
+}
+
+/// Runs a program; fails with all that it said.
+async fn run(command: &mut Command) -> String {
+    let output = tokio::time::timeout(BOUND, command.kill_on_drop(true).output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{command:?} does not end")).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {text}");
+    text
+}
+
+async fn cluster(name: &str) -> Lab {
+    let options =
+        Options { name: name.to_owned(), control_planes: 3, workers: 1, delays: Delays::ZERO, ..Options::default() };
+    let lab = Lab::start(options).await.unwrap();
+    lab.bring_up().await.unwrap();
+    lab
+}
+
+fn address(lab: &Lab, node: &str) -> String {
+    lab.talos().node(node).unwrap().address().unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_of_talos_finds_a_node_of_talos() {
+    let judge = judges().join("judge");
+    if !judge.exists() {
+        return skipped("Talos's own client");
+    }
+    let lab = cluster("judged").await;
+    let talosconfig = lab.dir().join("talosconfig");
+    for node in ["cp-1", "cp-2"] {
+        let said = run(Command::new(&judge).arg("node").arg(&talosconfig).arg(address(&lab, node))).await;
+        assert!(said.contains("checks"), "{said}");
+    }
+    let said = run(Command::new(&judge).arg("reboot").arg(&talosconfig).arg(address(&lab, "cp-3"))).await;
+    assert!(said.contains("runs and is ready"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_validator_of_talos_accepts_every_config_that_talos_gen_makes() {
+    let judge = judges().join("judge");
+    if !judge.exists() {
+        return skipped("Talos's own client");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ichor = ichor();
+    run(Command::new(&ichor).args(["talos-gen", "secrets", "-o"]).arg(folder.path().join("secrets.yaml"))).await;
+    let mut paths = Vec::new();
+    for version in ["v1.9", "v1.10", "v1.11", "v1.12", "v1.13"] {
+        let out = folder.path().join(version);
+        let mut command = Command::new(&ichor);
+        command.args(["talos-gen", "config", "judged", "https://10.0.0.10:6443", "--install-disk", "/dev/sda"]);
+        command.args(["--talos-version", version, "--with-docs=false", "--with-examples=false"]);
+        run(command.arg("--with-secrets").arg(folder.path().join("secrets.yaml")).arg("--output").arg(&out)).await;
+        paths.extend(["controlplane.yaml", "worker.yaml"].map(|file| out.join(file)));
+    }
+    let said = run(Command::new(&judge).arg("configs").args(&paths)).await;
+    assert!(said.contains(&format!("configs: {}", paths.len())), "{said}");
+}
+
+/// The multicall program, built by cargo for these tests.
+fn ichor() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let build = std::process::Command::new(env!("CARGO"))
+                .args(["build", "-q", "--locked", "-p", "ichor", "--bin", "ichor", "--message-format", "json"])
+                .current_dir(root())
+                .output()
+                .unwrap();
+            assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+            let lines = String::from_utf8_lossy(&build.stdout).into_owned();
+            let built = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            let mut programs = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+            programs.find(|path| path.ends_with("ichor")).unwrap()
+        })
+        .clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxmoxer_finds_a_proxmox_ve() {
+    let python = judges().join("venv/bin/python");
+    if !python.exists() {
+        return skipped("proxmoxer");
+    }
+    let lab = Lab::start(Options::default()).await.unwrap();
+    let image = lab::machine::Image {
+        schematic: "0".repeat(64),
+        version: "v1.13.9".to_owned(),
+        platform: "nocloud".to_owned(),
+        extensions: vec!["siderolabs/qemu-guest-agent".to_owned()],
+    };
+    lab.pve().add_talos_image("pve1", "local", "talos.qcow2", &image);
+    lab.pve().add_token("poor@pve!token", "0", &[]);
+    let script = root().join("tests/conformance/python/proxmox.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(lab.pve().endpoint()).arg(lab.pve().token()).arg(lab.dir().join("pve-root-ca.pem"));
+    let said = run(command.env("NO_PROXY", "127.0.0.0/8").env("no_proxy", "*")).await;
+    assert!(said.contains("all as expected"), "{said}");
+}
+
+/// A talosctl, if there is one.
+fn talosctl() -> Option<PathBuf> {
+    let named = std::env::var_os("ICHOR_TALOSCTL").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    named.or_else(|| std::env::split_paths(&path).map(|folder| folder.join("talosctl")).find(|file| file.exists()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn talosctl_finds_a_cluster_of_talos() {
+    let Some(talosctl) = talosctl() else { return skipped("talosctl") };
+    let lab = cluster("judged").await;
+    let node = address(&lab, "cp-1");
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(&talosctl);
+        command.arg("--talosconfig").arg(lab.dir().join("talosconfig")).args(["-n", &node]).args(arguments);
+        command
+    };
+    let config = lab.dir().join("cp-1.yaml");
+    std::fs::write(&config, lab.talos().node("cp-1").unwrap().config().unwrap()).unwrap();
+    let database = lab.dir().join("db");
+    let expected: &[(&[&str], &str)] = &[
+        (&["version"], "Tag:         v1.13.9"),
+        (&["get", "members"], "cp-3"),
+        (&["get", "machinestatus", "-o", "yaml"], "stage: running"),
+        (&["services"], "kubelet"),
+        (&["health", "--wait-timeout", "30s"], "waiting for all k8s nodes to report schedulable: OK"),
+        (&["health", "--server=false", "--wait-timeout", "60s"], "waiting for coredns to report ready: OK"),
+        (&["apply-config", "--dry-run", "-f", config.to_str().unwrap()], "No changes."),
+        (&["logs", "machined"], "boot sequence: done"),
+        (&["dmesg"], "booting Talos"),
+        (&["etcd", "members"], "cp-2"),
+        (&["etcd", "status"], "3.6.0"),
+        (&["etcd", "snapshot", database.to_str().unwrap()], "total keys"),
+        (&["kubeconfig", "--merge=false", "-"], "current-context: admin@judged"),
+        (&["containers", "-k"], "kube-apiserver"),
+        (&["reboot", "--wait", "--timeout", "60s"], "post check passed"),
+    ];
+    for (arguments, text) in expected {
+        let said = run(&mut command(arguments)).await;
+        assert!(said.contains(text), "{arguments:?}: {said}");
+    }
+    let again = command(&["bootstrap"]).output().await.unwrap();
+    let again = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.contains("code = AlreadyExists desc = etcd data directory is not empty"), "{again}");
+}
