@@ -26,6 +26,22 @@ enum Command {
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
+    /// Tells what can be made to go wrong.
+    Scenario {
+        #[command(subcommand)]
+        command: Scenarios,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenarios {
+    /// Lists the scenarios that come with the lab.
+    List,
+    /// Prints one of them, to begin one's own with.
+    Show {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// What the lab is made of.
@@ -47,6 +63,21 @@ struct Shape {
     /// Version of Talos in the cluster file.
     #[arg(long, value_name = "VERSION", default_value = "v1.13.9")]
     talos: String,
+    /// Release of Proxmox VE: 9.2 or 8.4.
+    #[arg(long, value_name = "RELEASE", default_value = "9.2")]
+    proxmox: crate::pve::Release,
+    /// Adds a storage that all hosts share, for images and disks.
+    #[arg(long, value_name = "NAME")]
+    shared_storage: Option<String>,
+    /// What goes wrong: a scenario of `ichor-lab scenario list`, or a file of one's own.
+    #[arg(long, value_name = "NAME|FILE")]
+    scenario: Option<String>,
+    /// Writes every call with its fate to a file.
+    #[arg(long, value_name = "FILE")]
+    record: Option<std::path::PathBuf>,
+    /// Lets the calls of a recording meet the same fates again.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<std::path::PathBuf>,
     /// Hosts of Proxmox VE.
     #[arg(long, value_name = "N", default_value_t = 1)]
     hosts: usize,
@@ -93,6 +124,24 @@ fn outcome(result: anyhow::Result<u8>) -> ExitCode {
     }
 }
 
+/// Lists scenarios, or prints one.
+fn scenario(command: &Scenarios) -> anyhow::Result<u8> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        Scenarios::List => {
+            for builtin in crate::scenario::BUILTIN {
+                writeln!(out, "{:<18}{}", builtin.name, builtin.about)?;
+            }
+        }
+        Scenarios::Show { name } => {
+            let known = crate::scenario::BUILTIN.iter().find(|builtin| builtin.name == name);
+            let builtin = known.ok_or_else(|| anyhow::anyhow!("there is no scenario `{name}`; see `scenario list`"))?;
+            write!(out, "{}", builtin.text)?;
+        }
+    }
+    Ok(0)
+}
+
 #[cfg(not(target_os = "linux"))]
 fn run(_command: Command) -> anyhow::Result<u8> {
     anyhow::bail!("the lab needs Linux, where every address in 127.0.0.0/8 is there without being set up")
@@ -100,11 +149,15 @@ fn run(_command: Command) -> anyhow::Result<u8> {
 
 #[cfg(target_os = "linux")]
 fn run(command: Command) -> anyhow::Result<u8> {
+    if let Command::Scenario { command } = &command {
+        return scenario(command);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         match command {
             Command::Serve(shape) => linux::serve(shape).await,
             Command::Run { shape, command } => linux::run(shape, &command).await,
+            Command::Scenario { command } => scenario(&command),
         }
     });
     runtime.shutdown_background();
@@ -123,11 +176,23 @@ mod linux {
 
     use super::{Pace, Shape};
     use crate::delays::Delays;
+    use crate::pve::{Storage, StorageKind};
+    use crate::scenario::Scenario;
     use crate::{Lab, Options};
 
     impl Shape {
-        fn options(self) -> Options {
-            Options {
+        fn options(self) -> anyhow::Result<Options> {
+            let mut storages = Options::default().storages;
+            storages.extend(self.shared_storage.map(|name| Storage {
+                shared: true,
+                ..Storage::new(&name, StorageKind::Dir, &["images", "import", "iso"])
+            }));
+            Ok(Options {
+                storages,
+                proxmox: self.proxmox,
+                scenario: self.scenario.as_deref().map(Scenario::load).transpose()?,
+                record: self.record,
+                replay: self.replay,
                 name: self.name,
                 control_planes: self.control_planes,
                 workers: self.workers,
@@ -140,15 +205,14 @@ mod linux {
                     Pace::Realistic => Delays::REALISTIC,
                 },
                 dir: self.dir,
-                ..Options::default()
-            }
+            })
         }
     }
 
     /// Starts a lab of this shape, with its cluster if that is asked for.
     async fn start(shape: Shape) -> anyhow::Result<Lab> {
         let ready = shape.ready;
-        let lab = Lab::start(shape.options()).await?;
+        let lab = Lab::start(shape.options()?).await?;
         if ready {
             lab.bring_up().await?;
         }

@@ -12,7 +12,8 @@ use crate::cluster_file::ClusterFile;
 use crate::delays::Delays;
 use crate::factory::{self, Factory};
 use crate::provision;
-use crate::pve::{self, Pve, Storage};
+use crate::pve::{self, Pve, Release, Storage};
+use crate::scenario::{Chooser, Scenario};
 use crate::subnet::Subnet;
 use crate::talos::{self, Talos};
 
@@ -46,6 +47,14 @@ pub struct Options {
     pub storages: Vec<Storage>,
     /// How long things take.
     pub delays: Delays,
+    /// The release of Proxmox VE that is played.
+    pub proxmox: Release,
+    /// What goes wrong.
+    pub scenario: Option<Scenario>,
+    /// Where every call with its fate is written, as JSON lines.
+    pub record: Option<PathBuf>,
+    /// A recording whose fates come again.
+    pub replay: Option<PathBuf>,
     /// Where the cluster file goes; left out, a folder that is removed with the lab.
     pub dir: Option<PathBuf>,
 }
@@ -62,6 +71,10 @@ impl Default for Options {
             hosts: vec!["pve1".to_owned()],
             storages: vec![Storage::local(), Storage::local_lvm()],
             delays: Delays::ZERO,
+            proxmox: Release::V9_2,
+            scenario: None,
+            record: None,
+            replay: None,
             dir: None,
         }
     }
@@ -89,6 +102,10 @@ impl Lab {
         let pve = Pve::start(hypervisor(&options, &subnet), Arc::clone(&talos) as _)?;
         let address = IpAddr::V4(subnet.host(FACTORY));
         let factory = Factory::start(factory::Settings { address, port: 8080, delays: options.delays })?;
+        let chooser = Arc::new(chooser(&options)?);
+        pve.set_chooser(&chooser);
+        factory.set_chooser(&chooser);
+        talos.set_chooser(&chooser);
         let (dir, own_dir) = folder(options.dir.as_deref())?;
         write(&dir.join("pve-root-ca.pem"), pve.ca_pem())?;
         write(&dir.join("cluster.yaml"), &cluster_file(&options, &subnet, &pve.endpoint()))?;
@@ -170,6 +187,20 @@ impl Lab {
     }
 }
 
+/// What decides what goes wrong.
+fn chooser(options: &Options) -> anyhow::Result<Chooser> {
+    let chooser = Chooser::new(options.scenario.clone());
+    if let Some(path) = &options.replay {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        chooser.replay(&text).with_context(|| format!("{} is no recording", path.display()))?;
+    }
+    if let Some(path) = &options.record {
+        let file = fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        chooser.record(Box::new(file));
+    }
+    Ok(chooser)
+}
+
 /// Hosts that are large enough for what the cluster file asks.
 fn hypervisor(options: &Options, subnet: &Subnet) -> pve::Settings {
     let nodes = (options.control_planes + options.workers) as u64;
@@ -180,6 +211,7 @@ fn hypervisor(options: &Options, subnet: &Subnet) -> pve::Settings {
         memory: (1 << 40) + nodes * (16 << 30),
         storages: options.storages.clone(),
         delays: options.delays,
+        release: options.proxmox,
         ..pve::Settings::default()
     }
 }
@@ -252,6 +284,45 @@ mod tests {
         drop(one);
         assert!(!dir.exists(), "the folder goes with the lab");
         assert!(two.cluster_file().exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_scenario_decides_what_goes_wrong_and_a_recording_repeats_it() {
+        let scenario = "apiVersion: ichor-lab/v1\nkind: Scenario\nname: x\nseed: 3\nfaults:\n\
+                        - {on: factory, call: GET /versions, do: fail, status: 503, message: no, chance: 0.5}\n";
+        let folder = tempfile::tempdir().unwrap();
+        let recording = folder.path().join("run.jsonl");
+        let first = Options {
+            scenario: Some(Scenario::parse(scenario).unwrap()),
+            record: Some(recording.clone()),
+            ..Options::default()
+        };
+        let second = Options { replay: Some(recording), ..Options::default() };
+        let (first, second) = (versions(first).await, versions(second).await);
+        assert_eq!(first, second);
+        assert!(first.contains(&503) && first.contains(&200), "{first:?}");
+    }
+
+    /// The statuses of ten questions for the factory's versions.
+    async fn versions(options: Options) -> Vec<u16> {
+        let lab = Lab::start(options).await.unwrap();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(
+                rustls::ClientConfig::builder_with_provider(crate::tls::provider())
+                    .with_safe_default_protocol_versions()
+                    .unwrap()
+                    .with_root_certificates(rustls::RootCertStore::empty())
+                    .with_no_client_auth(),
+            )
+            .no_proxy()
+            .build()
+            .unwrap();
+        let mut found = Vec::new();
+        for _ in 0..10 {
+            let reply = client.get(format!("{}/versions", lab.factory().endpoint())).send().await.unwrap();
+            found.push(reply.status().as_u16());
+        }
+        found
     }
 
     #[test]

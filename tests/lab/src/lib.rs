@@ -17,6 +17,7 @@ pub mod machine;
 #[cfg(target_os = "linux")]
 mod provision;
 pub mod pve;
+pub mod scenario;
 mod subnet;
 pub mod talos;
 mod tls;

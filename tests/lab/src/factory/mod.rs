@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::Context;
 use axum::Router;
@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::delays::Delays;
+use crate::scenario::{Call, Chooser, Effect, Side};
 
 mod answer;
 mod catalog;
@@ -48,6 +49,7 @@ struct Shared {
     world: Mutex<World>,
     delays: Delays,
     count: AtomicU64,
+    chooser: OnceLock<Arc<Chooser>>,
 }
 
 impl Shared {
@@ -69,7 +71,12 @@ impl Factory {
         let listener = std::net::TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { world: Mutex::default(), delays: settings.delays, count: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            world: Mutex::default(),
+            delays: settings.delays,
+            count: AtomicU64::new(0),
+            chooser: OnceLock::new(),
+        });
         let stopped = CancellationToken::new();
         let app = Router::new().fallback(handle).with_state(Arc::clone(&shared));
         let server = axum::serve(TcpListener::from_std(listener)?, app);
@@ -84,6 +91,11 @@ impl Factory {
     /// `http://address:port`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Lets a scenario decide what goes wrong from now on.
+    pub(crate) fn set_chooser(&self, chooser: &Arc<Chooser>) {
+        self.shared.chooser.get_or_init(|| Arc::clone(chooser));
     }
 
     /// Canonical texts of the schematics that were registered, by ID.
@@ -108,6 +120,38 @@ impl Factory {
 }
 
 async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let call = format!("{} {}", request.method(), request.uri().path());
+    let call = Call { side: Side::Factory, node: String::new(), call };
+    let effect = shared.chooser.get().and_then(|chooser| chooser.choose(call));
+    let begun = tokio::time::Instant::now();
+    match effect {
+        Some(Effect::Fail { status, message }) => {
+            let mut response = plain(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+            *response.body_mut() = Body::from(message + "\n");
+            response
+        }
+        Some(Effect::Hang) => std::future::pending().await,
+        Some(Effect::Garbage) => {
+            let mut response = plain(StatusCode::OK);
+            *response.body_mut() = Body::from("<html><body>Bad Gateway</body></html>");
+            response
+        }
+        Some(Effect::LoseReply) => {
+            let mut response = real(&shared, request).await;
+            let lost = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
+            *response.body_mut() = Body::from_stream(futures_util::stream::iter([Err::<Vec<u8>, _>(lost)]));
+            response
+        }
+        Some(Effect::Slow(by)) => {
+            let response = real(&shared, request).await;
+            tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await;
+            response
+        }
+        None => real(&shared, request).await,
+    }
+}
+
+async fn real(shared: &Arc<Shared>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else { return plain(StatusCode::BAD_REQUEST) };
     let answer = shared.world().answer(head.method.as_str(), head.uri.path(), &body);

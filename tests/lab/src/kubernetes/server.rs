@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Request, User, answer, events, status};
 use crate::talos::{Id, Talos};
@@ -27,15 +28,40 @@ pub(crate) async fn respond(
     node: Id,
     user: User,
     request: http::Request<Incoming>,
+    cut: CancellationToken,
 ) -> http::Response<Body> {
+    use crate::scenario::{Effect, Side};
     let request = take(request).await;
+    let begun = tokio::time::Instant::now();
+    let effect = talos.chosen(Side::Kubernetes, node, &format!("{} {}", request.method, request.path));
+    match effect {
+        Some(Effect::Fail { status, message }) => {
+            return answered(talos, node, request, status::failed(status, &message));
+        }
+        Some(Effect::Hang) => return std::future::pending().await,
+        Some(Effect::Garbage) => return whole(200, "text/html", b"<html><body>Bad Gateway</body></html>".to_vec()),
+        Some(Effect::LoseReply | Effect::Slow(_)) | None => {}
+    }
     let now = OffsetDateTime::now_utc();
     let reply = talos.update(|world| {
         let server = world.server_version(node);
         let etcd = world.etcd_of(node)?;
         Some(answer(&mut world.etcds[etcd].store, &user, &request, &server, now))
     });
-    match reply.unwrap_or_else(status::unknown_path) {
+    match effect {
+        Some(Effect::LoseReply) => {
+            cut.cancel();
+            // Nothing may be written any more; the connection drops this call with itself.
+            return std::future::pending().await;
+        }
+        Some(Effect::Slow(by)) => tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await,
+        _ => {}
+    }
+    answered(talos, node, request, reply.unwrap_or_else(status::unknown_path))
+}
+
+fn answered(talos: &Arc<Talos>, node: Id, request: Request, answer: Answer) -> http::Response<Body> {
+    match answer {
         Answer::Whole { code, content_type, body } => whole(code, content_type, body),
         Answer::Watch { first, after } => watching(talos, node, request, first, after),
     }

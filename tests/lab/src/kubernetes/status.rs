@@ -19,6 +19,11 @@ fn failure(code: u16, reason: &str, message: &str, details: &Value) -> Answer {
     Answer::json(code, &body)
 }
 
+/// Anything that went wrong on purpose.
+pub(super) fn failed(code: u16, message: &str) -> Answer {
+    failure(code, "InternalError", message, &json!({}))
+}
+
 pub(super) fn unauthorized() -> Answer {
     let body = json!({
         "kind": "Status",

@@ -1,6 +1,6 @@
 //! Between the state machine and the world: the clock, tasks that take time, and the guests.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::download;
 use super::state::{Effect, State};
 use crate::disk_image::Found;
+use crate::scenario::Chooser;
 
 /// How long a reply waits for a download that takes no time, before it is given out.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -20,6 +21,8 @@ pub(crate) struct Driver {
     changes: watch::Sender<u64>,
     /// Requests so far: method and path.
     requests: Mutex<Vec<(String, String)>>,
+    /// What goes wrong by a scenario.
+    pub(crate) chooser: OnceLock<Arc<Chooser>>,
     /// Cancelled when the server is dropped.
     pub(crate) stopped: CancellationToken,
 }
@@ -36,6 +39,7 @@ impl Driver {
             state: Mutex::new(state),
             changes: watch::channel(0).0,
             requests: Mutex::default(),
+            chooser: OnceLock::new(),
             stopped: CancellationToken::new(),
         })
     }

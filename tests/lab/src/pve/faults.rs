@@ -14,6 +14,8 @@ pub enum Fault {
     Hang,
     /// The reply is a page that is no JSON.
     Garbage,
+    /// It is done, and the reply takes so much longer; twice as long, if it isn't said.
+    Slow(Option<Duration>),
 }
 
 /// Everything that is to go wrong.

@@ -212,6 +212,11 @@ impl Pve {
         &self.fingerprint
     }
 
+    /// Lets a scenario decide what goes wrong from now on.
+    pub(crate) fn set_chooser(&self, chooser: &Arc<crate::scenario::Chooser>) {
+        self.driver.chooser.get_or_init(|| Arc::clone(chooser));
+    }
+
     /// The VM with this ID.
     pub fn vm(&self, id: u32) -> Option<VmView> {
         self.driver.with(|state| state.vms.get(&id).map(|vm| VmView::of(id, vm)))

@@ -26,6 +26,7 @@ use super::reply::{Refusal, Reply};
 use super::state::{Call, Config};
 use super::upload;
 use super::websocket;
+use crate::scenario::{Call as Asked, Effect, Side};
 
 /// Bytes of a body that is no upload.
 const BODY_LIMIT: usize = 512 * 1024;
@@ -96,17 +97,37 @@ async fn answer(driver: &Arc<Driver>, request: Request<Incoming>) -> Result<Resp
     let path = request.uri().path().to_owned();
     driver.note(&method, &path);
     let fault = driver.with(|state| state.faults.of_request(&method, &path));
+    let fault = fault.or_else(|| chosen(driver, &method, &path));
+    let begun = tokio::time::Instant::now();
     match fault {
         Some(Fault::Hang) => pending().await,
         Some(Fault::Garbage) => return Ok(page("<html><body>Bad Gateway</body></html>")),
         Some(Fault::Refuse(status, reason)) => return Ok(refused(status, &reason, None)),
-        Some(Fault::LoseReply) | None => {}
+        Some(Fault::LoseReply | Fault::Slow(_)) | None => {}
     }
     let reply = real(driver, request, &method, &path).await;
     match fault {
         Some(Fault::LoseReply) => Err(Lost),
+        Some(Fault::Slow(by)) => {
+            tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await;
+            Ok(reply)
+        }
         _ => Ok(reply),
     }
+}
+
+/// What the lab's scenario says of a request.
+fn chosen(driver: &Arc<Driver>, method: &str, path: &str) -> Option<Fault> {
+    let path = path.strip_prefix("/api2/json").unwrap_or(path);
+    let node = path.strip_prefix("/nodes/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let call = Asked { side: Side::Pve, node: node.to_owned(), call: format!("{method} {path}") };
+    Some(match driver.chooser.get()?.choose(call)? {
+        Effect::Fail { status, message } => Fault::Refuse(status, message),
+        Effect::Hang => Fault::Hang,
+        Effect::LoseReply => Fault::LoseReply,
+        Effect::Slow(by) => Fault::Slow(by),
+        Effect::Garbage => Fault::Garbage,
+    })
 }
 
 async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, path: &str) -> Response<Body> {

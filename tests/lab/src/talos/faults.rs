@@ -36,6 +36,12 @@ pub(crate) enum Effect {
     LoseReply,
     /// The call does nothing and fails.
     Fail(Code, String),
+    /// Nothing is done and nothing is answered.
+    Hang,
+    /// The call acts, and its reply takes so much longer; twice as long, if it isn't said.
+    Slow(Option<Duration>),
+    /// The answer is not gRPC.
+    Garbage,
 }
 
 impl Faults {

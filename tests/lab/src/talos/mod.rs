@@ -25,7 +25,7 @@ pub(crate) mod testing;
 pub(crate) mod tests;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
@@ -39,6 +39,7 @@ pub use node::{Counts, Stage};
 pub(crate) use world::{Id, World};
 
 use crate::delays::Delays;
+use crate::scenario::{Call, Chooser, Effect, Side};
 
 /// What a lab's nodes are made with.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +59,7 @@ pub struct Talos {
     /// One channel a node, in the order of their places.
     channels: Mutex<Vec<watch::Sender<u64>>>,
     certificates: net::Certificates,
+    chooser: OnceLock<Arc<Chooser>>,
 }
 
 impl Talos {
@@ -76,9 +78,22 @@ impl Talos {
             changes: watch::Sender::new(0),
             channels: Mutex::default(),
             certificates: net::Certificates::default(),
+            chooser: OnceLock::new(),
         });
         tokio::spawn(net::drive(Arc::downgrade(&talos), Arc::clone(&talos.wake)));
         talos
+    }
+
+    /// Lets a scenario decide what goes wrong from now on.
+    pub(crate) fn set_chooser(&self, chooser: &Arc<Chooser>) {
+        self.chooser.get_or_init(|| Arc::clone(chooser));
+    }
+
+    /// What the scenario says of a call to a node.
+    pub(crate) fn chosen(&self, side: Side, id: Id, call: &str) -> Option<Effect> {
+        let chooser = self.chooser.get()?;
+        let node = self.read(|world| world.nodes[id].machine.name.clone());
+        chooser.choose(Call { side, node, call: call.to_owned() })
     }
 
     /// A node by the name of its VM, its host name, its UUID or one of its addresses.

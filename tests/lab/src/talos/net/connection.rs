@@ -112,7 +112,7 @@ async fn respond(
             let maintenance = talos.read(|world| world.nodes[id].api == Api::Maintenance);
             grpc::respond(talos, rpc::Caller { node: id, roles, maintenance }, request, cut).await
         }
-        Face::Kubernetes => kubernetes::respond(talos, id, user(talos, id, leaf), request).await,
+        Face::Kubernetes => kubernetes::respond(talos, id, user(talos, id, leaf), request, cut).await,
     }
 }
 

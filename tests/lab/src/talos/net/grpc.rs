@@ -33,6 +33,13 @@ pub(super) async fn respond(
         node.counts.calls += 1;
         (node.faults.delay, node.faults.take(method))
     });
+    let effect = effect.or_else(|| chosen(talos, &caller, method));
+    let begun = tokio::time::Instant::now();
+    match effect {
+        Some(Effect::Hang) => return std::future::pending().await,
+        Some(Effect::Garbage) => return garbage(),
+        _ => {}
+    }
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -49,11 +56,34 @@ pub(super) async fn respond(
         // Nothing may be written any more; the connection drops this call with itself.
         return std::future::pending().await;
     }
+    if let Some(Effect::Slow(by)) = effect {
+        tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await;
+    }
     match reply {
         Ok(Reply::One(message)) => replied(stream::iter([Ok(message)])),
         Ok(Reply::Many(messages)) => replied(messages),
         Err(status) => failed(&status),
     }
+}
+
+/// What the lab's scenario says of a call.
+fn chosen(talos: &Talos, caller: &Caller, method: &str) -> Option<Effect> {
+    use crate::scenario::{Effect as Told, Side};
+    Some(match talos.chosen(Side::Talos, caller.node, method)? {
+        Told::Fail { status, message } => Effect::Fail(Code::from(i32::from(status)), message),
+        Told::Hang => Effect::Hang,
+        Told::LoseReply => Effect::LoseReply,
+        Told::Slow(by) => Effect::Slow(by),
+        Told::Garbage => Effect::Garbage,
+    })
+}
+
+/// What a proxy in the way might say.
+fn garbage() -> http::Response<Body> {
+    let body = http_body_util::Full::new(Bytes::from_static(b"<html><body>Bad Gateway</body></html>"));
+    let mut response = http::Response::new(body.boxed_unsync());
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
 }
 
 /// The messages of a request.
