@@ -231,7 +231,8 @@ mod linux {
         drop(out);
         writeln!(
             std::io::stderr(),
-            "ichor-lab: runs until interrupted; the lines above go into a shell's environment"
+            "ichor-lab: runs until interrupted; the lines above go into a shell's environment; watch it at {}",
+            lab.web()
         )?;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -16,6 +16,7 @@ use crate::pve::{self, Pve, Release, Storage};
 use crate::scenario::{Chooser, Scenario};
 use crate::subnet::Subnet;
 use crate::talos::{self, Talos};
+use crate::web::Web;
 
 /// Numbers of hosts in the lab's network: the gateway, Proxmox VE, the factory, the shared address.
 const GATEWAY: u32 = 1;
@@ -86,6 +87,7 @@ pub struct Lab {
     pve: Pve,
     factory: Factory,
     talos: Arc<Talos>,
+    web: Web,
     dir: PathBuf,
     _own_dir: Option<TempDir>,
     subnet: Subnet,
@@ -110,7 +112,8 @@ impl Lab {
         write(&dir.join("pve-root-ca.pem"), pve.ca_pem())?;
         write(&dir.join("cluster.yaml"), &cluster_file(&options, &subnet, &pve.endpoint()))?;
         let name = options.name.clone();
-        Ok(Self { name, pve, factory, talos, dir, _own_dir: own_dir, subnet, options, ready: Default::default() })
+        let web = Web::start(subnet.host(GATEWAY).into(), &name, pve.observer(), &talos)?;
+        Ok(Self { name, web, pve, factory, talos, dir, _own_dir: own_dir, subnet, options, ready: Default::default() })
     }
 
     /// Brings up the cluster of the cluster file, and writes `talosconfig`, `kubeconfig` and `secrets.yaml` beside it.
@@ -156,6 +159,11 @@ impl Lab {
         &self.talos
     }
 
+    /// URL of the page that shows the lab live.
+    pub fn web(&self) -> String {
+        self.web.endpoint()
+    }
+
     /// The folder with the cluster file.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -174,6 +182,7 @@ impl Lab {
             ("PROXMOX_VE_ENDPOINT", self.pve.endpoint()),
             ("PROXMOX_VE_API_TOKEN", self.pve.token().to_owned()),
             ("ICHOR_FACTORY", self.factory.endpoint()),
+            ("ICHOR_LAB", self.web.endpoint()),
             ("NO_PROXY", loopback.to_owned()),
             ("no_proxy", loopback.to_owned()),
         ];

@@ -21,6 +21,8 @@ pub mod scenario;
 mod subnet;
 pub mod talos;
 mod tls;
+#[cfg(target_os = "linux")]
+mod web;
 
 #[cfg(target_os = "linux")]
 pub use lab::{Lab, Options};

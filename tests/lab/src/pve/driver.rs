@@ -55,6 +55,11 @@ impl Driver {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Looks at the state; nobody is told, as nothing has changed.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// Looks at the state, or changes it from a test.
     pub(crate) fn with<T>(self: &Arc<Self>, look: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();

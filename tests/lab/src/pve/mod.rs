@@ -35,6 +35,7 @@ mod guest;
 mod ha;
 mod inject;
 mod keys;
+mod observe;
 mod options;
 mod pools;
 mod power;
@@ -59,6 +60,7 @@ mod work;
 pub use access::{ROLE, role};
 use driver::Driver;
 pub use faults::Fault;
+pub(crate) use observe::Observer;
 pub use release::Release;
 use state::{State, Vm};
 pub use storage::{Storage, StorageKind};
@@ -177,6 +179,18 @@ pub struct TaskView {
     pub log: Vec<String>,
 }
 
+impl TaskView {
+    fn of(task: &task::Task) -> Self {
+        Self {
+            upid: task.upid.clone(),
+            kind: task.kind.to_owned(),
+            id: task.id.clone(),
+            exit: task.exit().map(str::to_owned),
+            log: task.log().to_vec(),
+        }
+    }
+}
+
 impl Pve {
     /// Starts a server on the current runtime; the machines run what it switches on.
     pub fn start(settings: Settings, machines: Arc<dyn Machines>) -> anyhow::Result<Self> {
@@ -234,14 +248,7 @@ impl Pve {
 
     /// All tasks, the oldest first.
     pub fn tasks(&self) -> Vec<TaskView> {
-        let view = |task: &task::Task| TaskView {
-            upid: task.upid.clone(),
-            kind: task.kind.to_owned(),
-            id: task.id.clone(),
-            exit: task.exit().map(str::to_owned),
-            log: task.log().to_vec(),
-        };
-        let mut tasks: Vec<TaskView> = self.driver.with(|state| state.tasks.newest_first().map(view).collect());
+        let mut tasks: Vec<TaskView> = self.driver.with(|state| state.tasks.newest_first().map(TaskView::of).collect());
         tasks.reverse();
         tasks
     }

@@ -77,6 +77,11 @@ impl NodeHandle {
         })
     }
 
+    /// The version of Talos that runs; empty before the first boot.
+    pub fn version(&self) -> String {
+        self.see(Node::tag)
+    }
+
     /// Whether its etcd runs and belongs to a cluster that can serve.
     pub fn is_etcd_member(&self) -> bool {
         self.talos.read(|world| world.etcd_healthy(self.id))
