@@ -69,6 +69,9 @@ struct Shape {
     /// Adds a storage that all hosts share, for images and disks.
     #[arg(long, value_name = "NAME")]
     shared_storage: Option<String>,
+    /// The Image Factory: its edition, an old one, one that redirects to an object store. May be given several times.
+    #[arg(long, value_enum, value_name = "KIND")]
+    factory: Vec<Kind>,
     /// What goes wrong: a scenario of `ichor-lab scenario list`, or a file of one's own.
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
@@ -93,6 +96,14 @@ struct Shape {
     /// Folder for the cluster file, which stays; left out, one that goes with the lab.
     #[arg(long, value_name = "DIR")]
     dir: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Community,
+    Enterprise,
+    Old,
+    Redirecting,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -174,8 +185,9 @@ mod linux {
     use tokio::process::{Child, Command};
     use tokio::signal::unix::{SignalKind, signal};
 
-    use super::{Pace, Shape};
+    use super::{Kind, Pace, Shape};
     use crate::delays::Delays;
+    use crate::factory::Mode;
     use crate::pve::{Storage, StorageKind};
     use crate::scenario::Scenario;
     use crate::{Lab, Options};
@@ -190,6 +202,11 @@ mod linux {
             Ok(Options {
                 storages,
                 proxmox: self.proxmox,
+                factory: Mode {
+                    enterprise: self.factory.contains(&Kind::Enterprise),
+                    old: self.factory.contains(&Kind::Old),
+                    redirects: self.factory.contains(&Kind::Redirecting),
+                },
                 scenario: self.scenario.as_deref().map(Scenario::load).transpose()?,
                 record: self.record,
                 replay: self.replay,

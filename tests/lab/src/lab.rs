@@ -50,6 +50,8 @@ pub struct Options {
     pub delays: Delays,
     /// The release of Proxmox VE that is played.
     pub proxmox: Release,
+    /// How the Image Factory is set up.
+    pub factory: factory::Mode,
     /// What goes wrong.
     pub scenario: Option<Scenario>,
     /// Where every call with its fate is written, as JSON lines.
@@ -73,6 +75,7 @@ impl Default for Options {
             storages: vec![Storage::local(), Storage::local_lvm()],
             delays: Delays::ZERO,
             proxmox: Release::V9_2,
+            factory: factory::Mode::default(),
             scenario: None,
             record: None,
             replay: None,
@@ -107,6 +110,7 @@ impl Lab {
         let chooser = Arc::new(chooser(&options)?);
         pve.set_chooser(&chooser);
         factory.set_chooser(&chooser);
+        factory.set_mode(options.factory);
         talos.set_chooser(&chooser);
         let (dir, own_dir) = folder(options.dir.as_deref())?;
         write(&dir.join("pve-root-ca.pem"), pve.ca_pem())?;

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use machine_config::schematic::Schematic;
 
+use sha2::{Digest, Sha256, Sha512};
+
 use super::catalog;
+use super::mode::Mode;
 use super::packing;
 use super::profile::Profile;
 use crate::disk_image;
@@ -14,7 +17,11 @@ use crate::machine::Image;
 #[derive(Default)]
 pub(crate) struct World {
     schematics: BTreeMap<String, Schematic>,
+    /// How the factory is set up.
+    pub(crate) mode: Mode,
     built: BTreeSet<String>,
+    /// Images in the object store, by their paths.
+    objects: BTreeMap<String, Vec<u8>>,
     /// Status and text of the next requests whose path holds a text.
     pub(crate) failures: Vec<(String, u16, String)>,
     /// Methods and paths so far.
@@ -78,7 +85,7 @@ impl World {
             ("GET", ["versions"]) => Answer::sniffed(&catalog::versions().into()),
             ("GET", ["version", version, "extensions", "official"]) => extensions(version),
             ("GET", ["version", _, "overlays", "official"]) => Answer::sniffed(&serde_json::json!([])),
-            ("GET" | "HEAD", ["image", schematic, version, file]) => self.image(schematic, version, file),
+            ("GET" | "HEAD", ["image", schematic, version, file]) => self.image(method, schematic, version, file),
             ("GET" | "HEAD", ["healthz" | "readyz"]) => Answer::new(200, "text/plain; charset=utf-8", ""),
             ("GET" | "HEAD", ["v2", ""] | ["v2"]) => Answer::new(200, "application/json", ""),
             (_, ["versions"] | ["schematics", _]) => Answer::not_allowed("GET, OPTIONS"),
@@ -90,7 +97,8 @@ impl World {
 
     /// The canonical texts of all schematics by ID.
     pub(crate) fn schematics(&self) -> BTreeMap<String, String> {
-        self.schematics.iter().map(|(id, schematic)| (id.clone(), schematic.canonical())).collect()
+        let written = |schematic: &Schematic| self.mode.written(&schematic.canonical());
+        self.schematics.iter().map(|(id, schematic)| (id.clone(), written(schematic))).collect()
     }
 
     fn register(&mut self, body: &[u8]) -> Answer {
@@ -103,29 +111,29 @@ impl World {
             Ok(schematic) => schematic,
             Err(error) => return Answer::text(400, format!("yaml: construct errors: {}", causes(&error))),
         };
-        let canonical = schematic.canonical();
-        if canonical.starts_with("owner:") {
+        let canonical = self.mode.written(&schematic.canonical());
+        if canonical.starts_with("owner:") && !self.mode.enterprise {
             return Answer::text(400, "owner field is only supported in Enterprise edition");
         }
-        let id = schematic.id();
-        let reply = serde_json::json!({"id": id, "schematic": canonical});
+        let id = disk_image::hex(&Sha256::digest(&canonical));
+        let reply = match self.mode.old {
+            true => serde_json::json!({ "id": id }),
+            false => serde_json::json!({"id": id, "schematic": canonical}),
+        };
         self.schematics.insert(id, schematic);
         Answer::new(201, "application/json", format!("{reply}\n"))
     }
 
     fn schematic(&self, id: &str) -> Answer {
         match self.schematics.get(id) {
-            Some(schematic) => Answer::new(200, "application/yaml", schematic.canonical()),
+            Some(schematic) => Answer::new(200, "application/yaml", self.mode.written(&schematic.canonical())),
             None => Answer::text(404, "schematic not found"),
         }
     }
 
-    fn image(&mut self, id: &str, version: &str, file: &str) -> Answer {
-        if [".sha256", ".sha512"].iter().any(|ending| file.ends_with(ending)) {
-            return Answer::text(402, "enterprise not enabled: checksum endpoint is not available");
-        }
-        if file.ends_with(".sigstore.json") {
-            return Answer::text(402, "enterprise not enabled: signature endpoint is not available");
+    fn image(&mut self, method: &str, id: &str, version: &str, file: &str) -> Answer {
+        if let Some((file, kind)) = sidecar(file) {
+            return self.beside(id, version, file, kind);
         }
         let Some(schematic) = self.schematics.get(id) else {
             return Answer::text(404, format!("schematic ID \"{id}\" not found"));
@@ -136,9 +144,58 @@ impl World {
             return Answer::text(400, text);
         };
         match image(id, schematic, &version, &profile) {
+            Ok(image) if method == "GET" && self.mode.redirects => self.redirect(&image, &profile, file),
             Ok(image) => self.serve(&image, &profile, file),
             Err(answer) => answer,
         }
+    }
+
+    /// What lies beside an image: only the Enterprise edition has it, and says so before it looks at anything else.
+    fn beside(&mut self, id: &str, version: &str, file: &str, kind: Sidecar) -> Answer {
+        if !self.mode.enterprise {
+            let what = if kind == Sidecar::Signature { "signature" } else { "checksum" };
+            return Answer::text(402, format!("enterprise not enabled: {what} endpoint is not available"));
+        }
+        let answer = self.image("HEAD", id, version, file);
+        if answer.status != 200 {
+            return answer;
+        }
+        let digest = match kind {
+            Sidecar::Sha256 => disk_image::hex(&Sha256::digest(&answer.body)),
+            Sidecar::Sha512 => disk_image::hex(&Sha512::digest(&answer.body)),
+            Sidecar::Signature => return Answer::text(404, "signing is not configured"),
+        };
+        Answer { built: answer.built, ..Answer::new(200, "text/plain; charset=utf-8", format!("{digest}  {file}\n")) }
+    }
+
+    /// Sends the caller to the object store, to a place that is good for one hour and for GET alone.
+    fn redirect(&mut self, image: &Image, profile: &Profile, file: &str) -> Answer {
+        let served = self.serve(image, profile, file);
+        let place = format!("/objects/{}/{}/{file}", image.schematic, image.version);
+        let signature = &disk_image::hex(&Sha256::digest(&place))[..16];
+        let location = format!("{place}?X-Amz-Expires=3600&X-Amz-Signature={signature}");
+        self.objects.insert(place, served.body);
+        Answer { status: 302, headers: vec![("location", location)], body: Vec::new(), built: served.built }
+    }
+
+    /// The object store: whole objects, or a part of one.
+    pub(crate) fn object(&self, method: &str, path: &str, range: Option<&str>) -> Answer {
+        let Some(body) = self.objects.get(path) else { return Answer::text(404, "NoSuchKey") };
+        if method != "GET" {
+            return Answer::text(403, "SignatureDoesNotMatch");
+        }
+        let tag = format!("\"{}\"", &disk_image::hex(&Sha256::digest(body))[..32]);
+        let part = range.and_then(|range| part(range, body.len()));
+        let (status, body, span) = match part {
+            Some((first, last)) => {
+                (206, body[first..=last].to_vec(), Some(format!("bytes {first}-{last}/{}", body.len())))
+            }
+            None => (200, body.clone(), None),
+        };
+        let mut answer = Answer::new(status, "application/octet-stream", body);
+        answer.headers.extend([("etag", tag), ("accept-ranges", "bytes".to_owned())]);
+        answer.headers.extend(span.map(|span| ("content-range", span)));
+        answer
     }
 
     fn serve(&mut self, image: &Image, profile: &Profile, file: &str) -> Answer {
@@ -148,6 +205,27 @@ impl World {
         answer.built = self.built.insert(format!("{}/{}/{file}", image.schematic, image.version));
         answer
     }
+}
+
+/// What may lie beside an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sidecar {
+    Sha256,
+    Sha512,
+    Signature,
+}
+
+fn sidecar(file: &str) -> Option<(&str, Sidecar)> {
+    let kinds = [(".sha256", Sidecar::Sha256), (".sha512", Sidecar::Sha512), (".sigstore.json", Sidecar::Signature)];
+    kinds.into_iter().find_map(|(ending, kind)| Some((file.strip_suffix(ending)?, kind)))
+}
+
+/// First and last byte of `bytes=10-` or `bytes=10-19`.
+fn part(range: &str, size: usize) -> Option<(usize, usize)> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let first: usize = first.parse().ok()?;
+    let last = last.parse().unwrap_or(size).min(size.checked_sub(1)?);
+    (first <= last).then_some((first, last))
 }
 
 /// The image, or why it cannot be built.
@@ -246,6 +324,40 @@ mod tests {
         reader.write(&answer.body);
         let image = reader.finish().image.unwrap();
         assert_eq!((image.version.as_str(), image.extensions.len()), ("v1.13.9", 1));
+    }
+
+    #[test]
+    fn a_redirecting_factory_sends_get_to_the_store_and_answers_head_itself() {
+        let mut world = registered();
+        world.mode.redirects = true;
+        let path = format!("/image/{AGENT}/v1.13.9/nocloud-amd64.qcow2");
+        let (head, get) = (world.answer("HEAD", &path, b""), world.answer("GET", &path, b""));
+        assert_eq!((head.status, get.status), (200, 302));
+        let location = get.headers.iter().find(|(name, _)| *name == "location").unwrap().1.clone();
+        let place = location.split('?').next().unwrap();
+        assert_eq!(world.object("HEAD", place, None).status, 403);
+        let rest = world.object("GET", place, Some("bytes=10-"));
+        assert_eq!((rest.status, &rest.body[..]), (206, &head.body[10..]));
+        assert_eq!(world.object("GET", place, None).body, head.body);
+    }
+
+    #[test]
+    fn the_enterprise_edition_has_checksums_and_an_old_factory_other_ids() {
+        let mut world = registered();
+        world.mode.enterprise = true;
+        let path = format!("/image/{AGENT}/v1.13.9/nocloud-amd64.qcow2");
+        let image = world.answer("GET", &path, b"").body;
+        let line = text(&world.answer("GET", &format!("{path}.sha256"), b""));
+        assert_eq!(line, format!("{}  nocloud-amd64.qcow2", disk_image::hex(&Sha256::digest(&image))));
+        let body = b"customization: {meta: [{key: 10, value: 'yes'}]}";
+        let mut id = |old: bool| {
+            world.mode.old = old;
+            let reply: serde_json::Value =
+                serde_json::from_slice(&world.answer("POST", "/schematics", body).body).unwrap();
+            (reply["id"].clone(), reply.get("schematic").is_some())
+        };
+        let (new, old) = (id(false), id(true));
+        assert!(new.0 != old.0 && new.1 && !old.1, "{new:?} {old:?}");
     }
 
     #[test]

@@ -19,10 +19,12 @@ use crate::scenario::{Call, Chooser, Effect, Side};
 
 mod answer;
 mod catalog;
+mod mode;
 mod packing;
 mod profile;
 
 use answer::{Answer, World};
+pub use mode::Mode;
 
 /// Bytes of the largest schematic.
 const BODY_LIMIT: usize = 4 << 20;
@@ -98,6 +100,11 @@ impl Factory {
         self.shared.chooser.get_or_init(|| Arc::clone(chooser));
     }
 
+    /// Sets the factory up in another way.
+    pub fn set_mode(&self, mode: Mode) {
+        self.shared.world().mode = mode;
+    }
+
     /// Canonical texts of the schematics that were registered, by ID.
     pub fn schematics(&self) -> BTreeMap<String, String> {
         self.shared.world().schematics()
@@ -154,7 +161,12 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 async fn real(shared: &Arc<Shared>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else { return plain(StatusCode::BAD_REQUEST) };
-    let answer = shared.world().answer(head.method.as_str(), head.uri.path(), &body);
+    let range = head.headers.get("range").and_then(|range| range.to_str().ok());
+    let answer = match head.uri.path().starts_with("/objects/") {
+        true => shared.world().object(head.method.as_str(), head.uri.path(), range),
+        false => shared.world().answer(head.method.as_str(), head.uri.path(), &body),
+    };
+    let server = shared.world().mode.server();
     if answer.built && !shared.delays.build.is_zero() {
         tokio::time::sleep(shared.delays.build).await;
     }
@@ -162,7 +174,7 @@ async fn real(shared: &Arc<Shared>, request: Request) -> Response {
         let count = shared.count.fetch_add(1, Ordering::Relaxed);
         HeaderValue::from_str(&format!("00000000-0000-4000-8000-{count:012x}")).ok()
     });
-    response(answer, id, head.method == http::Method::HEAD)
+    response(answer, server, id, head.method == http::Method::HEAD)
 }
 
 fn plain(status: StatusCode) -> Response {
@@ -171,10 +183,10 @@ fn plain(status: StatusCode) -> Response {
     response
 }
 
-fn response(answer: Answer, id: Option<HeaderValue>, head: bool) -> Response {
+fn response(answer: Answer, server: &'static str, id: Option<HeaderValue>, head: bool) -> Response {
     let mut response = plain(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     let headers = response.headers_mut();
-    headers.insert("server", HeaderValue::from_static("Image Factory v1.5.0"));
+    headers.insert("server", HeaderValue::from_static(server));
     headers.extend(id.map(|id| (HeaderName::from_static("x-request-id"), id)));
     headers.insert("content-length", HeaderValue::from(answer.body.len()));
     for (name, value) in answer.headers {

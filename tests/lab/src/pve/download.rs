@@ -51,6 +51,8 @@ async fn read(sender: &mut Sender, uri: &Uri, host: &str) -> anyhow::Result<Answ
     let status = reply.status();
     if status.is_redirection() {
         let next = reply.headers().get(header::LOCATION).context("a redirect to nowhere")?.to_str()?;
+        // A place on the same host may be named by its path alone (RFC 9110, section 10.2.2).
+        let next = if next.starts_with('/') { format!("http://{host}{next}") } else { next.to_owned() };
         return Ok(Answer::Moved(next.parse()?));
     }
     ensure!(status.is_success(), "ERROR {}: {}.", status.as_u16(), status.canonical_reason().unwrap_or_default());
