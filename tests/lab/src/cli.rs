@@ -163,6 +163,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
     if let Command::Scenario { command } = &command {
         return scenario(command);
     }
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         match command {
@@ -173,6 +174,16 @@ fn run(command: Command) -> anyhow::Result<u8> {
     });
     runtime.shutdown_background();
     status
+}
+
+/// Lets the lab open as many files as it may: every node listens on ports of its own.
+#[cfg(target_os = "linux")]
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it may not be raised, a small lab runs all the same.
+    let _raised = setrlimit(Resource::Nofile, limit);
 }
 
 #[cfg(target_os = "linux")]

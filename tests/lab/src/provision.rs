@@ -19,6 +19,8 @@ use crate::talos::{Stage, Talos};
 
 /// How long a cluster may take, at realistic delays and with hundreds of nodes.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long one look at all nodes counts.
+const LOOK: Duration = Duration::from_millis(10);
 /// How long the administrator's certificate is good.
 const LIFETIME: time::Duration = time::Duration::hours(8760);
 /// The schematic that adds the guest agent and nothing else.
@@ -77,10 +79,17 @@ pub(crate) async fn bring_up(plan: &Plan<'_>, pve: &Pve, talos: &Arc<Talos>) -> 
 }
 
 async fn until(talos: &Arc<Talos>, what: &str, condition: impl Fn(&Arc<Talos>) -> bool) -> anyhow::Result<()> {
-    match talos.until(PATIENCE, condition).await {
-        true => Ok(()),
-        false => Err(anyhow!("waited in vain for {what}")),
-    }
+    // Looking at a thousand nodes after each change of one would take longer than what is waited for.
+    let wait = async {
+        let mut changes = talos.changes();
+        while !condition(talos) {
+            tokio::time::sleep(LOOK).await;
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.map_err(|_| anyhow!("waited in vain for {what}"))
 }
 
 async fn switch_on(plan: &Plan<'_>, pve: &Pve, talos: &Arc<Talos>) -> anyhow::Result<()> {

@@ -366,3 +366,26 @@ async fn three_hundred_nodes_fit_into_one_lab() {
 
     assert!(talos.until(BOUND, |talos| talos.nodes().iter().all(NodeHandle::is_ready)).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_clients_at_once_all_get_their_answers() {
+    let talos = lab("127.84.8.0/24");
+    let secrets = Secrets::new();
+    boot(&talos, "cp-1", "127.84.8.11", "v1.13.9").await;
+    let node = talos.node("cp-1").unwrap();
+    node.apply(&secrets.control_plane("cp-1", "https://127.84.8.11:6443")).unwrap();
+    node.bootstrap().unwrap();
+    assert!(node.until(BOUND, NodeHandle::is_ready).await);
+    let channel = |_| with_role("127.84.8.11", &secrets, "os:admin");
+    let clients = futures_util::future::join_all((0..100).map(channel)).await;
+    let calls = clients.into_iter().map(|channel| async move {
+        let mut client = MachineServiceClient::new(channel);
+        for _ in 0..3 {
+            client.version(()).await?;
+            client.service_list(()).await?;
+        }
+        Ok::<_, tonic::Status>(())
+    });
+    let outcomes = futures_util::future::join_all(calls).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}

@@ -21,20 +21,42 @@ const CHECKS: &[Check] = &[
     ("etcd members to be consistent across nodes", |_, _| None),
     ("etcd members to be control plane nodes", |_, _| None),
     ("apid to be ready", |world, nodes| waits(world, nodes, |id| !world.nodes[id].on)),
-    ("all nodes memory sizes", |_, _| None),
+    ("all nodes memory sizes", |world, nodes| {
+        waits(world, nodes, |id| {
+            let node = &world.nodes[id];
+            node.machine.memory < if node.is_control_plane() { 1848 - 150 } else { 1024 - 150 }
+        })
+    }),
     ("all nodes disk sizes", |_, _| None),
-    ("no diagnostics", |_, _| None),
+    ("no diagnostics", |world, nodes| {
+        let of = |id: &Id| {
+            let (name, node) = (world.nodes[*id].full_name(), &world.nodes[*id]);
+            node.diagnostics.values().map(move |message| format!("{name}: {message}")).collect::<Vec<_>>()
+        };
+        let active: Vec<String> = nodes.iter().flat_map(of).collect();
+        (!active.is_empty()).then(|| format!("active diagnostics: {}", active.join(", ")))
+    }),
     ("kubelet to be healthy", |world, nodes| waits(world, nodes, |id| !world.nodes[id].api_due)),
     ("all nodes to finish boot sequence", |world, nodes| {
         waits(world, nodes, |id| world.nodes[id].stage != Stage::Running)
     }),
     ("all k8s nodes to report", |world, nodes| waits(world, nodes, |id| world.nodes[id].kubelet == Progress::Off)),
-    ("all control plane static pods to be running", |_, _| None),
-    ("all control plane components to be ready", |_, _| None),
+    ("all control plane static pods to be running", |world, nodes| {
+        waits(world, nodes, |id| world.nodes[id].is_control_plane() && world.nodes[id].apiserver != Progress::Up)
+    }),
+    ("all control plane components to be ready", |world, nodes| {
+        waits(world, nodes, |id| world.nodes[id].is_control_plane() && !world.serves_kubernetes(id))
+    }),
     ("all k8s nodes to report ready", |world, nodes| waits(world, nodes, |id| world.nodes[id].kubelet != Progress::Up)),
     ("kube-proxy to report ready", |_, _| None),
     ("coredns to report ready", |_, _| None),
-    ("all k8s nodes to report schedulable", |_, _| None),
+    ("all k8s nodes to report schedulable", |world, nodes| {
+        waits(world, nodes, |id| {
+            let store = world.kubernetes_of(id).map(|etcd| &world.etcds[etcd].store);
+            let node = store.and_then(|store| store.node(&world.nodename(id)));
+            node.is_some_and(|node| node["spec"]["unschedulable"] == serde_json::json!(true))
+        })
+    }),
 ];
 
 /// The nodes that something still keeps waiting.

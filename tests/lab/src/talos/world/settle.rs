@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Due, Id, World};
 use crate::talos::events::Content;
-use crate::talos::node::{Api, EtcdService, Progress, Stage};
+use crate::talos::node::{Api, EtcdService, Node, Progress, Stage};
 
 /// What is there for others to use.
 #[derive(Default)]
@@ -15,6 +15,13 @@ struct Offers {
     kubernetes: HashSet<u64>,
 }
 
+/// Whether a node has come as far as it gets: nothing that others do changes it any more.
+fn is_settled(node: &Node) -> bool {
+    let control_plane = node.is_control_plane();
+    let serves = !control_plane || (node.etcd == EtcdService::Running && node.apiserver != Progress::Off);
+    node.stage == Stage::Running && node.api == Api::Secured && node.kubelet != Progress::Off && serves
+}
+
 impl World {
     /// Lets everything happen that can happen without time passing.
     pub(super) fn settle(&mut self) {
@@ -22,7 +29,8 @@ impl World {
             let offers = self.offers();
             let mut changed = self.elect_shared();
             for id in 0..self.nodes.len() {
-                if self.nodes[id].on && self.nodes[id].api_due {
+                let node = &self.nodes[id];
+                if node.on && node.api_due && !is_settled(node) {
                     changed |= self.settle_node(id, &offers);
                 }
             }
