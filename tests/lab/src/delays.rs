@@ -11,6 +11,8 @@ pub struct Delays {
     pub build: Duration,
     /// Creating a VM, including the import of its disk.
     pub create: Duration,
+    /// Allocating one volume, during which the lock of its storage is held.
+    pub allocate: Duration,
     /// Any other task of Proxmox VE (start, stop, resize, destroy, configuration).
     pub task: Duration,
     /// How long each 401 is held back (three seconds in reality).
@@ -33,6 +35,7 @@ impl Delays {
         download: Duration::ZERO,
         build: Duration::ZERO,
         create: Duration::ZERO,
+        allocate: Duration::ZERO,
         task: Duration::ZERO,
         tarpit: Duration::ZERO,
         boot: Duration::ZERO,
@@ -47,6 +50,7 @@ impl Delays {
         download: Duration::from_millis(1500),
         build: Duration::from_millis(1000),
         create: Duration::from_millis(1500),
+        allocate: Duration::from_millis(100),
         task: Duration::from_millis(300),
         tarpit: Duration::from_secs(3),
         boot: Duration::from_millis(2500),

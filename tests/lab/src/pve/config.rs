@@ -73,6 +73,9 @@ pub(crate) fn put(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> 
     if let Some(text) = state.faults.vm_lock(call.vmid()) {
         return Err(Refusal::Slow(text));
     }
+    if state.is_busy(call.vmid()) {
+        return Err(Refusal::Slow(super::faults::vm_lock_text(call.vmid())));
+    }
     state.vm(call)?.unlocked().map_err(Refusal::failed)?;
     let mut log = Vec::new();
     apply(state, call.vmid(), &call.params, call.now, &mut log)?;

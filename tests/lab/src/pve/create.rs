@@ -179,6 +179,10 @@ fn build(
         return Err(format!("403 Permission check failed (/vms/{vmid}, VM.Config.Options)"));
     }
     let mut config = Config::new();
+    if let Some(text) = state.faults.timed_out(vmid) {
+        log.push("trying to acquire lock...".to_owned());
+        return Err(text);
+    }
     let place = Place { node: &node, vmid, now };
     for (name, value) in options_of(params) {
         let kept = match options::is_drive(name) {

@@ -90,6 +90,17 @@ fn check_source(state: &State, call: &Call<'_>, option: &str, source: &str) -> R
     }
 }
 
+/// The storages of all volumes that a creation allocates, one entry a volume.
+pub(crate) fn allocations(params: &super::state::Config) -> Vec<String> {
+    let drives = params.iter().filter(|(name, _)| super::options::is_drive(name));
+    let files = drives.filter_map(|(name, value)| file(name, value));
+    let allocated = files.filter_map(|file| {
+        let (storage, name) = storage::split(&file)?;
+        (name == "cloudinit" || storage::gibibytes(name).is_some()).then(|| storage.to_owned())
+    });
+    allocated.collect()
+}
+
 /// Where a drive is made.
 pub(crate) struct Place<'a> {
     /// The host.

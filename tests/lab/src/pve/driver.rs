@@ -1,7 +1,7 @@
 //! Between the state machine and the world: the clock, tasks that take time, and the guests.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What the connections share.
 pub(crate) struct Driver {
     state: Mutex<State>,
+    started: Instant,
     /// Counts changes, so that tests can wait for one.
     changes: watch::Sender<u64>,
     /// Requests so far: method and path.
@@ -37,6 +38,7 @@ impl Driver {
     pub(crate) fn new(state: State) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(state),
+            started: Instant::now(),
             changes: watch::channel(0).0,
             requests: Mutex::default(),
             chooser: OnceLock::new(),
@@ -72,6 +74,7 @@ impl Driver {
     /// Lets the state machine answer, does what it leaves to do, and returns downloads that the reply may wait for.
     pub(crate) fn act<T>(self: &Arc<Self>, act: impl FnOnce(&mut State) -> T) -> (T, Vec<Fetch>) {
         let mut state = self.lock();
+        state.locks.clock = self.started.elapsed();
         let reply = act(&mut state);
         let fetches = self.settle(&mut state);
         drop(state);

@@ -1,6 +1,6 @@
 //! What goes wrong on purpose.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What happens to a request instead of its reply.
@@ -29,6 +29,7 @@ pub(crate) struct Faults {
     requests: Vec<(String, String, Fault)>,
     held: BTreeSet<String>,
     unreadable: BTreeSet<String>,
+    timed_out: BTreeMap<u32, String>,
     vm_locks: Vec<u32>,
     cluster_locks: Vec<String>,
     /// Hosts that take calls and answer too late.
@@ -40,7 +41,30 @@ pub(crate) struct Faults {
     pub(crate) offline: BTreeSet<String>,
 }
 
+/// What a change says that did not get the lock of a VM in ten seconds.
+pub(crate) fn vm_lock_text(vmid: u32) -> String {
+    format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout")
+}
+
+/// What an allocation says that did not get the lock of its storage.
+fn storage_lock_text(storage: &str, shared: bool) -> String {
+    match shared {
+        true => format!("cfs-lock 'storage-{storage}' error: got lock request timeout"),
+        false => format!("can't lock file '/var/lock/pve-manager/pve-storage-{storage}' - got timeout"),
+    }
+}
+
 impl Faults {
+    /// Notes that the creation of a VM has waited in vain for the lock of a storage.
+    pub(crate) fn time_out(&mut self, vmid: u32, storage: &str, shared: bool) {
+        self.timed_out.insert(vmid, storage_lock_text(storage, shared));
+    }
+
+    /// Takes that a creation has waited in vain, if it has.
+    pub(crate) fn timed_out(&mut self, vmid: u32) -> Option<String> {
+        self.timed_out.remove(&vmid)
+    }
+
     /// Fails the next creations of a VM with this name.
     pub(crate) fn fail_create(&mut self, name: &str, text: &str, times: usize) {
         self.creates.extend(std::iter::repeat_n((name.to_owned(), text.to_owned()), times));
@@ -61,10 +85,7 @@ impl Faults {
     pub(crate) fn storage_lock(&mut self, storage: &str, shared: bool) -> Option<String> {
         let at = self.storage_locks.iter().position(|other| other == storage)?;
         self.storage_locks.remove(at);
-        Some(match shared {
-            true => format!("cfs-lock 'storage-{storage}' error: got lock request timeout"),
-            false => format!("can't lock file '/var/lock/pve-manager/pve-storage-{storage}' - got timeout"),
-        })
+        Some(storage_lock_text(storage, shared))
     }
 
     /// Lets the next changes of a VM run into the lock of its configuration.
@@ -76,7 +97,7 @@ impl Faults {
     pub(crate) fn vm_lock(&mut self, vmid: u32) -> Option<String> {
         let at = self.vm_locks.iter().position(|other| *other == vmid)?;
         self.vm_locks.remove(at);
-        Some(format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout"))
+        Some(vm_lock_text(vmid))
     }
 
     /// Lets the next change of a file of the cluster (`file-user_cfg` …) run into its lock.

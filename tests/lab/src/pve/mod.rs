@@ -35,6 +35,7 @@ mod guest;
 mod ha;
 mod inject;
 mod keys;
+mod locks;
 mod observe;
 mod options;
 mod pools;

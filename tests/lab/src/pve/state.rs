@@ -10,6 +10,7 @@ use super::access::{Access, Token};
 use super::console::Session;
 use super::faults::Faults;
 use super::ha::Ha;
+use super::locks::Locks;
 use super::reply::Refusal;
 use super::storage::{Storage, Volumes};
 use super::task::Tasks;
@@ -181,6 +182,8 @@ pub(crate) struct State {
     pub(crate) consoles: Vec<Session>,
     /// High availability.
     pub(crate) ha: Ha,
+    /// Locks of storages.
+    pub(crate) locks: Locks,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What is to be done outside, in order.
@@ -205,6 +208,7 @@ impl State {
             pools: BTreeSet::new(),
             consoles: Vec::new(),
             ha: Ha::default(),
+            locks: Locks::default(),
             faults: Faults::default(),
             effects: VecDeque::new(),
             random: 0x9e37_79b9_7f4a_7c15,

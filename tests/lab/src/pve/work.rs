@@ -158,7 +158,7 @@ impl State {
             return Err(Refusal::failed("got no worker upid - start worker failed"));
         }
         let upid = self.tasks.begin(node, work.kind(), &work.id(), call.token, call.now).upid.clone();
-        let delay = self.time_of(&work);
+        let delay = self.time_of(&work) + self.wait_for_storages(&work);
         let effect = match (&work, call.param("url")) {
             (Work::Download(Download { verdict: None, .. }), Some(url)) => {
                 Effect::Fetch { upid: upid.clone(), url: url.to_owned() }
@@ -178,6 +178,31 @@ impl State {
             _ => delays.task,
         };
         self.faults.slow(work.kind()).unwrap_or(usual)
+    }
+
+    /// How long a creation waits for the locks of its storages, and holds them.
+    fn wait_for_storages(&mut self, work: &Work) -> Duration {
+        let Work::Create { vmid, params, .. } = work else { return Duration::ZERO };
+        let each = self.settings.delays.allocate;
+        let node = self.vms.get(vmid).map(|vm| vm.node.clone()).unwrap_or_default();
+        let mut total = Duration::ZERO;
+        for name in super::disks::allocations(params) {
+            let Ok(storage) = self.storage(&name) else { continue };
+            match self.locks.allocate(&node, &storage, each) {
+                Ok(time) => total += time,
+                Err(waited) => {
+                    self.faults.time_out(*vmid, &storage.name, storage.shared);
+                    return total + waited;
+                }
+            }
+        }
+        total
+    }
+
+    /// Whether a test holds a task that has the lock of this VM.
+    pub(crate) fn is_busy(&self, vmid: u32) -> bool {
+        let of_vm = |work: &Work| !matches!(work, Work::Create { .. }) && work.id() == vmid.to_string();
+        self.works.iter().any(|(upid, work)| of_vm(work) && self.is_held(upid))
     }
 
     /// Whether the task must wait because a test holds its VM back.
