@@ -24,6 +24,8 @@ mod upgrade;
 mod watch;
 
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod refusals;
 
 pub(crate) use kubeconfig::admin_kubeconfig;
