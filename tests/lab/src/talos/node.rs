@@ -140,6 +140,8 @@ pub(crate) struct Node {
     pub(crate) shared: Vec<IpAddr>,
     pub(crate) maintenance: Arc<OnceLock<Identity>>,
     pub(crate) time_synced: bool,
+    /// Whether a controller installs Talos while the boot goes on.
+    pub(crate) installing: bool,
     pub(crate) etcd: EtcdService,
     pub(crate) apiserver: Progress,
     pub(crate) kubelet: Progress,
@@ -175,6 +177,7 @@ impl Node {
             shared: Vec::new(),
             maintenance: Arc::default(),
             time_synced: true,
+            installing: false,
             etcd: EtcdService::Absent,
             apiserver: Progress::Off,
             kubelet: Progress::Off,

@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) server_image: String,
     pub(crate) install_image: String,
     pub(crate) install_disk: String,
+    /// Whether a controller installs while the boot goes on, instead of a sequence of its own (1.14).
+    pub(crate) unattended_install: bool,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
     /// Key to `value:Effect` or `Effect`.
@@ -253,6 +255,7 @@ pub(super) fn read(text: &str, documents: &[Document]) -> Result<Config, Refusal
         server_image: parts.either("KubeAPIServerConfig", "image", "cluster.apiServer.image"),
         install_image: parts.either("UnattendedInstallConfig", "installer.image", "machine.install.image"),
         install_disk: parts.text("machine.install.disk"),
+        unattended_install: parts.kind("UnattendedInstallConfig").next().is_some(),
         labels: labels(&parts, role),
         annotations: parts.map("annotations", "machine.nodeAnnotations"),
         taints: taints(&parts, role),

@@ -102,6 +102,11 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         ..plain("MetaKeys.runtime.talos.dev", "MetaKey", "runtime", meta_keys)
     },
     Definition {
+        since: 14,
+        columns: &[("Image", "{.image}"), ("Phase", "{.phase}"), ("Error", "{.error}")],
+        ..plain("UnattendedInstallStatuses.runtime.talos.dev", "UnattendedInstallStatus", "runtime", unattended)
+    },
+    Definition {
         since: 13,
         ..plain("APIServiceConfigs.runtime.talos.dev", "APIServiceConfig", "runtime", api_service)
     },
@@ -126,6 +131,20 @@ fn meta_keys(world: &World, id: Id) -> Vec<Item> {
         Item::new(&format!("0x{key:02x}"), &proto::MetaKeySpec { value }, &yaml)
     };
     keys.into_iter().map(item).collect()
+}
+
+fn unattended(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    let Some(config) = node.config.as_ref().filter(|config| config.unattended_install) else { return Vec::new() };
+    let (phase, name) = match (node.installing, world.is_installed(id)) {
+        (true, _) => (proto::UnattendedInstallPhase::Installing, "installing"),
+        (false, true) => (proto::UnattendedInstallPhase::Installed, "installed"),
+        (false, false) => (proto::UnattendedInstallPhase::Pending, "pending"),
+    };
+    let image = config.install_image.clone();
+    let yaml = json!({"image": image, "phase": name, "error": ""});
+    let spec = proto::UnattendedInstallStatusSpec { image, phase: phase as i32, error: String::new() };
+    vec![Item::new("unattended-install", &spec, &yaml)]
 }
 
 fn api_service(world: &World, id: Id) -> Vec<Item> {

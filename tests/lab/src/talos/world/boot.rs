@@ -97,7 +97,13 @@ impl World {
     /// The configured system takes over: it installs itself if it runs from an ISO, else it starts its services.
     pub(super) fn swap(&mut self, id: Id) {
         if self.must_install(id) {
-            return self.install(id);
+            match self.nodes[id].config.as_ref().is_some_and(|config| config.unattended_install) {
+                false => return self.install(id),
+                true => {
+                    self.nodes[id].installing = true;
+                    self.plan(id, self.delays.swap, Due::Installed);
+                }
+            }
         }
         let control_plane = self.nodes[id].is_control_plane();
         let name = self.nodes[id].full_name();

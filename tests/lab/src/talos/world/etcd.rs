@@ -115,7 +115,7 @@ impl World {
                 false => Status::failed_precondition("bootstrap can only be performed on a control plane node"),
             });
         }
-        if node.stage == Stage::Installing || !node.api_due {
+        if node.stage == Stage::Installing || node.installing || !node.api_due {
             return Err(Status::failed_precondition("bootstrap is not available yet"));
         }
         if node.config.as_ref().is_some_and(|config| config.etcd.certificate.is_empty()) {

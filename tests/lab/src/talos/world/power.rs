@@ -80,6 +80,7 @@ impl World {
         node.apiserver = Progress::Off;
         node.kubelet = Progress::Off;
         node.config = None;
+        node.installing = false;
         node.shared.clear();
         node.addresses.clear();
         node.faults.boot_held = false;

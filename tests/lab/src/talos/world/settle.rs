@@ -68,7 +68,7 @@ impl World {
             self.open_api(id);
             return true;
         }
-        if node.stage == Stage::Installing {
+        if node.stage == Stage::Installing || node.installing {
             return false;
         }
         match etcd {

@@ -362,3 +362,21 @@ fn workers_may_not_give_themselves_roles() {
     assert_eq!(labels["topology.kubernetes.io/zone"], "pve1");
     assert_eq!(labels.get("node-role.kubernetes.io/worker"), None);
 }
+
+#[test]
+fn an_unattended_install_keeps_the_stage_and_reboots_when_it_is_done() {
+    let mut world = world();
+    let disk = machine("cp-1", "127.80.3.11", "v1.14.0");
+    world.power_on(crate::machine::Machine { iso: disk.image.clone(), image: None, ..disk });
+    pass(&mut world, 1);
+    let unattended = "---\napiVersion: v1alpha1\nkind: UnattendedInstallConfig\ninstaller:\n  image: factory.talos.dev/metal-installer/376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba:v1.14.0\nprovisioning:\n  diskSelector:\n    match: disk.dev_path == \"/dev/sda\"\n";
+    apply(&mut world, 0, &(Secrets::new().control_plane("cp-1", ENDPOINT) + unattended));
+    let boot = world.nodes[0].boot_id.clone();
+    pass(&mut world, 1);
+    assert_eq!((world.nodes[0].stage, world.nodes[0].installing), (Stage::Booting, true));
+    assert_eq!(world.bootstrap(0).unwrap_err().message(), "bootstrap is not available yet");
+    pass(&mut world, 4);
+    assert_ne!(world.nodes[0].boot_id, boot, "it has booted from its own disk");
+    assert!(world.is_installed(0) && !world.nodes[0].installing);
+    world.bootstrap(0).unwrap();
+}
