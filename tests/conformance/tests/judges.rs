@@ -175,6 +175,11 @@ async fn talosctl_finds_a_cluster_of_talos() {
         let said = run(&mut command(arguments)).await;
         assert!(said.contains(text), "{arguments:?}: {said}");
     }
+    let mut dashboard = Command::new("python3");
+    dashboard.arg(root().join("tests/conformance/python/dashboard.py")).arg("controlplane,cp-1,Running,v1.36.3,lo");
+    dashboard.arg(&talosctl).arg("--talosconfig").arg(lab.dir().join("talosconfig")).args(["-n", &node, "dashboard"]);
+    let said = run(&mut dashboard).await;
+    assert!(said.contains("all shown"), "{said}");
     let again = command(&["bootstrap"]).output().await.unwrap();
     let again = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(again.contains("code = AlreadyExists desc = etcd data directory is not empty"), "{again}");
