@@ -1,0 +1,42 @@
+//! The program, as its users run it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output};
+
+fn lab(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ichor-lab")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_command_runs_in_the_environment_of_a_lab_and_its_status_is_passed_on() {
+    let script = "test -f \"$ICHOR_CLUSTER\" && test -n \"$PROXMOX_VE_API_TOKEN\" && echo \"$ICHOR_LAB\" && exit 7";
+    let output = lab(&["run", "--delays", "zero", "--", "sh", "-c", script]);
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("http://127."));
+    assert_eq!(lab(&["run", "--", "/nowhere"]).status.code(), Some(127));
+}
+
+#[test]
+fn a_scenario_that_is_shown_can_be_used_as_a_file() {
+    let list = text(&lab(&["scenario", "list"]).stdout);
+    let name = list.split_whitespace().next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.yaml");
+    std::fs::write(&path, lab(&["scenario", "show", name]).stdout).unwrap();
+    let output = lab(&["run", "--scenario", path.to_str().unwrap(), "--", "true"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let wrong = lab(&["run", "--scenario", "nonsense", "--", "true"]);
+    assert!(!wrong.status.success());
+    assert!(text(&wrong.stderr).contains("`nonsense` is no file and none of `ichor-lab scenario list`"));
+}
+
+#[test]
+fn a_lab_that_is_asked_to_be_ready_has_files_for_talosctl_and_kubectl() {
+    let script = "grep -q current-context \"$KUBECONFIG\" && grep -q endpoints \"$TALOSCONFIG\"";
+    let output = lab(&["run", "--ready", "--delays", "zero", "--talos", "v1.12.4", "--", "sh", "-c", script]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
