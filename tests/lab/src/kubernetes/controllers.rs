@@ -49,13 +49,11 @@ fn schedulable(store: &Store) -> impl Iterator<Item = &Value> {
 }
 
 fn place_name_servers(store: &mut Store, at: &str) {
-    if store.get("deployments", "kube-system", "coredns").is_none() {
+    let enough = store.pods_of("kube-dns") >= NAME_SERVERS;
+    if enough || store.get("deployments", "kube-system", "coredns").is_none() {
         return;
     }
     let placed: Vec<String> = pods_with(store, "kube-dns").map(|pod| text(pod, "/spec/nodeName").to_owned()).collect();
-    if placed.len() >= NAME_SERVERS {
-        return;
-    }
     let count = |node: &Value| placed.iter().filter(|on| *on == text(node, "/metadata/name")).count();
     let mut load: Vec<(usize, Value)> = schedulable(store).map(|node| (count(node), node.clone())).collect();
     for _ in placed.len()..NAME_SERVERS {
@@ -120,7 +118,7 @@ fn count_daemons(store: &mut Store, at: &str) {
     let names: Vec<String> =
         store.list("daemonsets", Some("kube-system")).map(|set| text(set, "/metadata/name").to_owned()).collect();
     for name in names {
-        let count = pods_with(store, &name).count();
+        let count = store.pods_of(&name);
         let status = json!({
             "currentNumberScheduled": count, "desiredNumberScheduled": count, "numberReady": count,
             "numberAvailable": count, "updatedNumberScheduled": count, "numberMisscheduled": 0, "observedGeneration": 1,
@@ -130,7 +128,7 @@ fn count_daemons(store: &mut Store, at: &str) {
 }
 
 fn count_name_servers(store: &mut Store, at: &str) {
-    let count = pods_with(store, "kube-dns").count();
+    let count = store.pods_of("kube-dns");
     let status = json!({
         "replicas": count, "readyReplicas": count, "availableReplicas": count, "updatedReplicas": count,
         "observedGeneration": 1,

@@ -29,13 +29,15 @@ pub(crate) struct Store {
     seed: u64,
     pub(super) version: u64,
     objects: BTreeMap<Key, Value>,
+    /// How many pods carry each value of the label `k8s-app`.
+    apps: BTreeMap<String, usize>,
     changes: VecDeque<Change>,
 }
 
 impl Store {
     /// A cluster of which nothing runs yet.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, version: 1, objects: BTreeMap::new(), changes: VecDeque::new() }
+        Self { seed, version: 1, objects: BTreeMap::new(), apps: BTreeMap::new(), changes: VecDeque::new() }
     }
 
     /// The first API server came up: what it creates by itself is there.
@@ -92,12 +94,16 @@ impl Store {
     /// Becomes what a snapshot says; watchers have to begin anew.
     pub(crate) fn restore(&mut self, dump: &Value) {
         self.objects.clear();
+        self.apps.clear();
         self.changes.clear();
         self.version = dump["version"].as_u64().unwrap_or(1);
         for entry in dump["objects"].as_array().into_iter().flatten() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let metadata = &entry["object"]["metadata"];
             let key = (text(&entry["plural"]), text(&metadata["namespace"]), text(&metadata["name"]));
+            if key.0 == "pods" {
+                *self.apps.entry(app(&entry["object"])).or_default() += 1;
+            }
             self.objects.insert(key, entry["object"].clone());
         }
     }
@@ -156,8 +162,9 @@ impl Store {
 
     /// The objects of a kind, of one namespace or all.
     pub(super) fn list<'a>(&'a self, plural: &'a str, namespace: Option<&'a str>) -> impl Iterator<Item = &'a Value> {
-        let wanted = move |key: &Key| key.0 == plural && namespace.is_none_or(|namespace| key.1 == namespace);
-        self.objects.iter().filter(move |(key, _)| wanted(key)).map(|(_, object)| object)
+        let first = (plural.to_owned(), namespace.unwrap_or_default().to_owned(), String::new());
+        let of_kind = move |key: &Key| key.0 == plural && namespace.is_none_or(|namespace| key.1 == namespace);
+        self.objects.range(first..).take_while(move |(key, _)| of_kind(key)).map(|(_, object)| object)
     }
 
     fn create(&mut self, plural: &str, object: Value, at: &str) {
@@ -181,13 +188,25 @@ impl Store {
         self.version = version;
         let event = if before.is_some() { "MODIFIED" } else { "ADDED" };
         self.log(event, plural, object.clone());
+        if before.is_none() && plural == "pods" {
+            *self.apps.entry(app(&object)).or_default() += 1;
+        }
         self.objects.insert(key, object);
+    }
+
+    /// How many pods carry a value of the label `k8s-app`.
+    pub(super) fn pods_of(&self, app: &str) -> usize {
+        self.apps.get(app).copied().unwrap_or_default()
     }
 
     /// Removes an object and gives what it was.
     pub(super) fn remove(&mut self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
         let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
         let mut object = self.objects.remove(&key)?;
+        if plural == "pods" {
+            let count = self.apps.entry(app(&object)).or_default();
+            *count = count.saturating_sub(1);
+        }
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.log("DELETED", plural, object.clone());
@@ -219,6 +238,11 @@ impl Store {
             self.seed >> 12 & 0xfff
         )
     }
+}
+
+/// The value of the label `k8s-app`.
+fn app(pod: &Value) -> String {
+    pod["metadata"]["labels"]["k8s-app"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Whether two objects differ in nothing but their version.
