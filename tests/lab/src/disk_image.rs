@@ -3,6 +3,8 @@
 //! An image of the lab is small but valid. Where a real one holds a boot loader, it holds a line of JSON that says
 //! which Talos it is; the rest of the disk is unallocated.
 
+mod partitioned;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -92,7 +94,8 @@ impl Reader {
         let format = format_of(&self.head);
         let disk = match format {
             Format::Qcow2 => qcow2_start(&self.head).unwrap_or_default(),
-            Format::Raw | Format::Iso => &self.head,
+            Format::Raw => partitioned::partition(&self.head),
+            Format::Iso => &self.head,
         };
         Found {
             size: self.size,
@@ -109,7 +112,7 @@ pub fn make(format: Format, image: &Image) -> Vec<u8> {
     let line = line(image);
     match format {
         Format::Qcow2 => qcow2(&line),
-        Format::Raw => padded(line, RAW_SIZE),
+        Format::Raw => partitioned::disk(&line, RAW_SIZE),
         Format::Iso => iso(line),
     }
 }
