@@ -19,6 +19,7 @@ mod arguments;
 mod console;
 mod engine;
 mod env;
+pub mod file;
 mod flags;
 mod intake;
 mod launch;

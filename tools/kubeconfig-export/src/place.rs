@@ -2,9 +2,11 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Write},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
+
+use step::file::{There, target, there, write_private};
 
 use crate::error::Error;
 
@@ -33,6 +35,9 @@ fn usual() -> Result<PathBuf, Error> {
 
 /// The text of the file, if it is there.
 pub(crate) fn read(file: &Path) -> Result<Option<String>, Error> {
+    if there(file).is_ok_and(|there| there == There::Stream) {
+        return Ok(None);
+    }
     match fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -43,18 +48,21 @@ pub(crate) fn read(file: &Path) -> Result<Option<String>, Error> {
 /// Keeps other runs from changing files in the same folder; the kernel lets go of it when the process ends.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    _folder: fs::File,
+    _folder: Option<fs::File>,
 }
 
 /// Takes the turn to read the file and to write it; `None` while another run has it.
 pub(crate) fn turn(file: &Path) -> Result<Option<Turn>, Error> {
+    if there(file).is_ok_and(|there| there == There::Stream) {
+        return Ok(Some(Turn { _folder: None }));
+    }
     let target = target(file);
     let parent = target.parent().unwrap_or(Path::new("/"));
     let taken = || -> std::io::Result<Option<Turn>> {
         fs::create_dir_all(parent)?;
         let folder = fs::File::open(parent)?;
         match folder.try_lock() {
-            Ok(()) => Ok(Some(Turn { _folder: folder })),
+            Ok(()) => Ok(Some(Turn { _folder: Some(folder) })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
@@ -62,63 +70,14 @@ pub(crate) fn turn(file: &Path) -> Result<Option<Turn>, Error> {
     taken().map_err(|source| Error::Write { file: file.to_owned(), source })
 }
 
-/// What a link leads to, also if nothing is there yet.
-fn target(file: &Path) -> PathBuf {
-    if let Ok(target) = fs::canonicalize(file) {
-        return target;
-    }
-    match fs::read_link(file) {
-        Ok(link) => file.parent().unwrap_or(Path::new("/")).join(link),
-        Err(_) => file.to_owned(),
-    }
-}
-
-/// Writes the file (0600, atomically). A link is followed, so that it stays a link.
+/// Writes the file (0600, atomically).
 pub(crate) fn write(file: &Path, text: &str) -> Result<(), Error> {
-    let target = target(file);
-    let written = || -> std::io::Result<()> {
-        let parent = target.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(parent)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(parent)?;
-        temporary.write_all(text.as_bytes())?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(&target).map(|_| ()).map_err(|error| error.error)
-    };
-    written().map_err(|source| Error::Write { file: file.to_owned(), source })
+    write_private(file, text.as_bytes(), true).map_err(|source| Error::Write { file: file.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
-
-    #[test]
-    fn a_file_is_for_its_owner_only_and_a_link_stays_a_link() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let (link, real) = (folder.path().join("link"), folder.path().join("real"));
-        fs::write(&real, "old").expect("a file");
-        fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).expect("permissions");
-        std::os::unix::fs::symlink(&real, &link).expect("a link");
-
-        write(&link, "new").expect("written");
-
-        assert_eq!(fs::read_to_string(&real).expect("a file"), "new");
-        assert_eq!(fs::metadata(&real).expect("a file").permissions().mode() & 0o777, 0o600);
-        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
-    }
-
-    #[test]
-    fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink("real", &link).expect("a link");
-
-        write(&link, "new").expect("written");
-
-        assert_eq!(fs::read_to_string(folder.path().join("real")).expect("a file"), "new");
-        assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
-    }
 
     #[test]
     fn of_two_runs_one_has_the_turn() {

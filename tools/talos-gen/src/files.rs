@@ -1,6 +1,6 @@
 //! Files of the commands that stand alone.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use record::{Exit, Failure};
@@ -52,22 +52,8 @@ pub(crate) fn patch_file(path: &str) -> Result<String, String> {
 
 /// Writes a file that only its owner may read, at once; an existing one only when `force`.
 pub(crate) fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    let shown = path.display().to_string();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let work = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        if force {
-            file.persist(path)?;
-        } else {
-            file.persist_noclobber(path)?;
-        }
-        Ok(())
-    };
-    work().map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => exists(&shown),
-        _ => failed(&shown, &error),
+    step::file::write_private(path, text.as_bytes(), force).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => exists(&path.display().to_string()),
+        _ => failed(&path.display().to_string(), &error),
     })
 }

@@ -92,3 +92,19 @@ async fn tables_tell_people_what_the_step_knows_of_a_node() {
     let url = world.sh("talos-image --raw").await.exits(0).stdout;
     assert!(url.starts_with("http") && url.ends_with("nocloud-amd64.qcow2\n"), "{url}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_and_pipes_that_are_named_as_output_stay_what_they_are() {
+    let world = configured().await;
+    let cp = address(&world, "cp-1");
+    world.sh(&format!("talos-bootstrap -n {cp} --talosconfig lab/talosconfig")).await.exits(0);
+    let export = format!("kubeconfig-export -n {cp} --talosconfig lab/talosconfig");
+    world.sh(&format!("{export} --to /dev/null && test -c /dev/null")).await.exits(0);
+    let through = world.sh(&format!("mkfifo pipe; cat pipe > copy & {export} --to pipe; wait; test -p pipe")).await;
+    through.exits(0);
+    assert!(world.scratch.read("copy").contains("client-key-data"));
+    let config = "talos-gen config lab https://127.0.0.9:6443 --with-secrets lab/secrets.yaml -t worker";
+    world.sh(&format!("{config} -o /dev/null --force && test -c /dev/null")).await.exits(0);
+    let printed = world.sh(&format!("{config} -o /dev/stdout | cat")).await.exits(0).stdout;
+    assert!(printed.starts_with("version: v1alpha1"), "{printed}");
+}

@@ -52,20 +52,25 @@ fn bundle_of(path: &Path) -> Result<Bundle, Failure> {
 
 /// Refuses what would be printed on a terminal, or overwrite a file, before any work is done.
 fn check_target(path: &str, force: bool, console: &Console) -> Result<(), Failure> {
-    if path == "-" && console.is_terminal() {
+    if is_stdout(path) && console.is_terminal() {
         let failure = Failure::new(Exit::Usage, "terminal", "this has secrets, which are not printed on a terminal");
         return Err(failure.hint("name a file with -o, or send stdout to a file or a pipe"));
     }
-    if path != "-" && !force && Path::new(path).symlink_metadata().is_ok() {
+    let is_stream = matches!(step::file::there(Path::new(path)), Ok(step::file::There::Stream));
+    if !is_stdout(path) && !is_stream && !force && Path::new(path).symlink_metadata().is_ok() {
         return Err(files::exists(path));
     }
     Ok(())
 }
 
+fn is_stdout(path: &str) -> bool {
+    path == "-" || path == "/dev/stdout"
+}
+
 /// Writes a product to a file or, for `-`, to stdout.
 fn emit(path: &str, text: &str, force: bool, console: &Console) -> Result<Exit, Failure> {
     check_target(path, force, console)?;
-    if path == "-" {
+    if is_stdout(path) {
         return Ok(console.out(text.as_bytes()));
     }
     files::write(Path::new(path), text, force)?;

@@ -1,0 +1,116 @@
+//! Files that the user names.
+
+use std::fs;
+use std::io::{Error, ErrorKind, Result, Write};
+use std::path::{Path, PathBuf};
+
+/// What is at a path that is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    /// Nothing.
+    Nothing,
+    /// A file of bytes, which would be replaced.
+    File,
+    /// A device or a pipe, such as `/dev/null`: it is written into and never replaced.
+    Stream,
+}
+
+/// What is at this path; links are followed.
+///
+/// # Errors
+/// It can't be looked at, or it is a folder.
+pub fn there(path: &Path) -> Result<There> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(Error::from(ErrorKind::IsADirectory)),
+        Ok(metadata) if metadata.is_file() && !path.starts_with("/dev") => Ok(There::File),
+        Ok(_) => Ok(There::Stream),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(There::Nothing),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all; its folder is made. A link stays a link. An existing
+/// file is replaced only if `replace` says so.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`], or what keeps it from being written; the old file is then as it was.
+pub fn write_private(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
+    if there(path)? == There::Stream {
+        return stream(path, bytes);
+    }
+    let target = target(path);
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    let placed = if replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
+    placed.map(drop).map_err(|error| error.error)
+}
+
+fn stream(path: &Path, bytes: &[u8]) -> Result<()> {
+    if path == Path::new("/dev/stdout") {
+        let mut stdout = std::io::stdout().lock();
+        return stdout.write_all(bytes).and_then(|()| stdout.flush());
+    }
+    fs::File::options().write(true).open(path)?.write_all(bytes)
+}
+
+/// What a link leads to, also if nothing is there yet.
+pub fn target(path: &Path) -> PathBuf {
+    if let Ok(target) = fs::canonicalize(path) {
+        return target;
+    }
+    match fs::read_link(path) {
+        Ok(link) => path.parent().unwrap_or(Path::new("/")).join(link),
+        Err(_) => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_for_its_owner_only_and_a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, real) = (folder.path().join("link"), folder.path().join("real"));
+        symlink("real", &link).unwrap();
+
+        write_private(&link, b"new", false).unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(write_private(&link, b"newer", false).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        write_private(&link, b"newest", true).unwrap();
+
+        assert_eq!(fs::read(&real).unwrap(), b"newest");
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_device_is_written_into_and_stays_what_it_is() {
+        write_private(Path::new("/dev/null"), b"secret", true).unwrap();
+        write_private(Path::new("/dev/null"), b"secret", false).unwrap();
+
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        assert!(write_private(Path::new("/dev/full"), b"secret", true).is_err());
+        assert_eq!(there(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn a_pipe_is_written_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let reading = std::thread::spawn({
+            let fifo = fifo.clone();
+            move || fs::read(fifo).unwrap()
+        });
+
+        write_private(&fifo, b"through", true).unwrap();
+
+        assert_eq!(reading.join().unwrap(), b"through");
+    }
+}
