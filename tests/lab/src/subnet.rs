@@ -4,7 +4,7 @@
 //! the first address, and whoever finds that taken tries the next.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::bail;
 use ipnet::Ipv4Net;
@@ -14,8 +14,8 @@ const CLAIM: u16 = 8007;
 /// The /24 networks to choose from are 127.FIRST.0 up to 127.254.255.
 const FIRST: u8 = 80;
 
-/// How many networks this process has asked for.
-static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// The first network that this process has not had yet, counted from where it begins.
+static NEXT: Mutex<usize> = Mutex::new(0);
 
 /// A network that nobody else on this machine uses as long as this lives.
 #[derive(Debug)]
@@ -33,10 +33,13 @@ impl Subnet {
         // Neighbouring processes start at different places, so that they rarely try the same network; and a process
         // goes on from its last one, because sockets of a lab that has just gone may still be closing.
         let places = usize::from(255 - FIRST) * 256;
-        let start = (std::process::id() as usize * 64 + NEXT.fetch_add(step, Ordering::Relaxed)) / step * step;
-        for offset in (0..places).step_by(step) {
+        let start = std::process::id() as usize * 64;
+        let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = next.next_multiple_of(step);
+        for offset in (first..first + places).step_by(step) {
             let place = (start + offset) % places / step * step;
             if let Some(claims) = claims(place, step) {
+                *next = offset + step;
                 return Ok(Self { net: Ipv4Net::new(network(place), prefix)?, _claims: claims });
             }
         }
@@ -81,8 +84,9 @@ mod tests {
 
     #[test]
     fn the_network_of_a_lab_that_has_just_gone_is_not_taken_at_once() {
-        let first = Subnet::claim(1).unwrap().net;
+        let small = Subnet::claim(1).unwrap().net;
+        let large = Subnet::claim(300).unwrap().net;
         let next = Subnet::claim(1).unwrap().net;
-        assert_ne!(first, next);
+        assert!(!large.contains(&small) && !large.contains(&next) && small != next);
     }
 }
