@@ -9,7 +9,7 @@ const KILLER: &str = r#"#!/bin/sh
 point=$1 nodes=$2
 shift 2
 folder=$(mktemp -d)
-mkfifo "$folder/in" "$folder/out" "$folder/killed"
+mkfifo "$folder/in" "$folder/out" "$folder/never"
 exec 3<&0
 case $point,$1 in
 first,* | *,talos-image) "$@" <&3 > "$folder/out" & ;;
@@ -20,14 +20,14 @@ feed() {
     while IFS= read -r line; do
         case $point,$line in
         end,*'"end":true'*) kill -9 "$victim" ;;
-        last,*'"end":true'*) read -r _ < "$folder/killed" ;;
+        last,*'"end":true'*) read -r _ < "$folder/never" ;;
         *) printf '%s\n' "$line" ;;
         esac
     done
 }
 case $point,$1 in
-first,* | *,talos-image) ;;
-*) feed <&3 > "$folder/in" & ;;
+first,* | *,talos-image) feeder= ;;
+*) feed <&3 > "$folder/in" & feeder=$! ;;
 esac
 exec 3<&-
 seen=0
@@ -46,7 +46,7 @@ while IFS= read -r line; do
 done < "$folder/out"
 wait "$victim"
 status=$?
-[ "$point,$1" = "last,talos-image" ] || [ "$point" != last ] || echo > "$folder/killed"
+[ -z "$feeder" ] || kill "$feeder" 2> /dev/null || true
 rm -r "$folder"
 exit "$status"
 "#;
