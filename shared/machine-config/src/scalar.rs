@@ -136,13 +136,27 @@ fn size(text: &str) -> Result<Value, String> {
     if fits { Ok(text.into()) } else { Err("a size such as 10GiB".to_owned()) }
 }
 
-/// A size of the legacy document, which Talos writes in powers of a thousand.
+/// A size of the legacy document, a number of bytes.
 fn disk_size(text: &str) -> Result<Value, String> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let wanted = || "a size such as 100 MB".to_owned();
-    let number: f64 = text[..end].parse().map_err(|_| wanted())?;
-    let factor = unit(text[end..].trim()).ok_or_else(wanted)?;
-    Ok(thousands(number * factor).into())
+    bytes_of(text).map(written_size).ok_or("a size such as 100 MB".to_owned())
+}
+
+/// Talos writes a unit where that says the same number, and the number elsewhere.
+fn written_size(bytes: u64) -> Value {
+    let short = (bytes > 0 && bytes.is_multiple_of(1000)).then(|| thousands(bytes));
+    match short.filter(|text| bytes_of(text) == Some(bytes)) {
+        Some(text) => text.into(),
+        None => Value::Number(bytes.to_string()),
+    }
+}
+
+/// The bytes that a number with a unit means; parts of a byte are dropped.
+fn bytes_of(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',')).unwrap_or(text.len());
+    let number: f64 = text[..end].replace(',', "").parse().ok()?;
+    let bytes = number * unit(text[end..].trim())?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked")]
+    (0.0..18_446_744_073_709_551_615.0).contains(&bytes).then_some(bytes as u64)
 }
 
 pub(crate) fn unit(name: &str) -> Option<f64> {
@@ -156,18 +170,13 @@ pub(crate) fn unit(name: &str) -> Option<f64> {
     }
 }
 
-fn thousands(bytes: f64) -> String {
-    if bytes < 10.0 {
-        return format!("{bytes:.0} B");
-    }
-    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-    let steps = units
-        .iter()
-        .enumerate()
-        .map(|(power, unit)| (bytes / 1000_f64.powi(i32::try_from(power).unwrap_or(i32::MAX)), *unit));
-    let (size, unit) = steps.into_iter().find(|(size, _)| *size < 1000.0).unwrap_or((bytes, "B"));
-    let rounded = (size * 10.0 + 0.5).floor() / 10.0;
-    if rounded < 10.0 { format!("{rounded:.1} {unit}") } else { format!("{rounded:.0} {unit}") }
+/// A whole number of thousands in the largest unit that leaves one, with one digit behind the point below ten.
+#[expect(clippy::cast_precision_loss, reason = "the reader checks whether the number is still the same")]
+fn thousands(bytes: u64) -> String {
+    let power = bytes.ilog(1000);
+    let unit = ["B", "kB", "MB", "GB", "TB", "PB", "EB"][power as usize];
+    let size = (bytes as f64 / 1000_u64.pow(power) as f64 * 10.0 + 0.5).floor() / 10.0;
+    if size < 10.0 { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") }
 }
 
 fn port(scalar: &Scalar) -> Result<Value, String> {
@@ -325,5 +334,20 @@ mod tests {
     fn disk_sizes_become_powers_of_a_thousand() {
         assert_eq!(plain("100MB", &Type::DiskSize), Ok("100 MB".into()));
         assert_eq!(plain("5000000000", &Type::DiskSize), Ok("5.0 GB".into()));
+    }
+
+    #[test]
+    fn a_disk_size_that_a_unit_would_round_stays_a_number() {
+        for (text, bytes) in [
+            ("100GiB", "107374182400"),
+            ("1TiB", "1099511627776"),
+            ("1234567890", "1234567890"),
+            ("1,234,000", "1234000"),
+            ("500", "500"),
+            ("0", "0"),
+        ] {
+            assert_eq!(plain(text, &Type::DiskSize), Ok(Value::Number(bytes.into())), "{text}");
+        }
+        assert!(plain("20EB", &Type::DiskSize).is_err(), "more than 64 bits");
     }
 }
