@@ -169,6 +169,18 @@ fn a_config_that_talos_would_refuse_is_made_with_a_warning() {
 }
 
 #[test]
+fn a_config_that_cannot_be_made_leaves_no_other_behind() {
+    let folder = folder();
+    let slip = [&CONFIG[..], &["--config-patch-worker", "machine: {typ: worker}"]].concat();
+    assert_eq!(code(&run(folder.path(), &slip)), 8);
+    for name in ["controlplane.yaml", "worker.yaml", "talosconfig"] {
+        assert!(!folder.path().join(name).exists(), "{name}");
+    }
+    configs(folder.path(), &["-t", "worker,worker"]);
+    assert!(folder.path().join("worker.yaml").exists(), "a type that comes twice is made once");
+}
+
+#[test]
 fn the_default_installer_follows_the_talos_version() {
     let folder = folder();
     let made = |version| {

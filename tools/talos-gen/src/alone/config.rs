@@ -19,7 +19,8 @@ pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> 
     check_endpoint(&args.endpoint)?;
     let contract = contract(args.talos_version.as_deref())?;
     let kubernetes = kubernetes(args, contract, console);
-    let paths = paths(args)?;
+    let outputs = outputs(args);
+    let paths = paths(args, &outputs)?;
     paths.iter().try_for_each(|path| check_target(path, args.force, console))?;
     let bundle = match &args.with_secrets {
         Some(path) => bundle_of(path)?,
@@ -36,12 +37,25 @@ pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> 
         secrets: bundle.secrets(),
         options: options(args, contract)?,
     };
+    // All are made before the first is written, so that a failure leaves nothing behind.
+    let product = |output: &Output| product(args, *output, &input, &bundle, console);
+    let texts = outputs.iter().map(product).collect::<Result<Vec<_>, _>>()?;
     let mut exit = Exit::Done;
-    for (output, path) in args.output_types.iter().zip(paths) {
-        let text = product(args, *output, &input, &bundle, console)?;
-        exit = emit(&path, &text, args.force, console)?;
+    for (path, text) in paths.iter().zip(&texts) {
+        exit = emit(path, text, args.force, console)?;
     }
     Ok(exit)
+}
+
+/// What to write, each once.
+fn outputs(args: &Config) -> Vec<Output> {
+    let mut out = Vec::new();
+    for output in &args.output_types {
+        if !out.contains(output) {
+            out.push(*output);
+        }
+    }
+    out
 }
 
 /// The endpoint must be an https URL, as talosctl has it.
@@ -141,13 +155,13 @@ fn product(
 }
 
 /// Where each output goes.
-fn paths(args: &Config) -> Result<Vec<String>, Failure> {
+fn paths(args: &Config, outputs: &[Output]) -> Result<Vec<String>, Failure> {
     let name = |output: &Output| match output {
         Output::Controlplane => "controlplane.yaml",
         Output::Worker => "worker.yaml",
         Output::Talosconfig => "talosconfig",
     };
-    match args.output_types.as_slice() {
+    match outputs {
         [only] if args.output.is_empty() => Ok(vec![name(only).to_owned()]),
         [_] => Ok(vec![args.output.clone()]),
         _ if args.output == "-" => Err(Error::Usage("can't use multiple output types with stdout".to_owned()).into()),
