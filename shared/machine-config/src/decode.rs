@@ -65,12 +65,21 @@ impl<'a> Path<'a> {
         }
     }
 
-    fn mismatch(&self, node: &Node, wanted: impl Into<String>) -> Error {
+    /// A scalar that isn't what its type wants; shown where it can't be a secret.
+    fn mismatch(&self, node: &Node, ty: &Type, wanted: String) -> Error {
+        let telling =
+            self.secret || matches!(ty.behind(), Type::Struct(_) | Type::List(_) | Type::Map(_) | Type::Bytes);
         let found = match node.text() {
-            Some(text) if !self.secret && text.len() <= 60 => format!("{text:?}"),
+            Some(text) if !telling && text.len() <= 60 => format!("{text:?}"),
             _ => node.kind().to_owned(),
         };
-        Error::Type { place: node.place, path: self.text(), wanted: wanted.into(), found }
+        Error::Type { place: node.place, path: self.text(), wanted, found }
+    }
+
+    /// A node of the wrong form. What is there is not shown: where a structure belongs, a text may be its secret.
+    fn misshapen(&self, node: &Node, wanted: &str) -> Error {
+        let found = node.kind().to_owned();
+        Error::Type { place: node.place, path: self.text(), wanted: wanted.to_owned(), found }
     }
 }
 
@@ -80,7 +89,7 @@ pub(crate) fn document(node: &Node, shape: &'static Shape, skip: &[&str]) -> Res
 }
 
 fn structure(node: &Node, shape: &'static Shape, path: &Path<'_>, skip: &[&str]) -> Result<Map, Error> {
-    let pairs = node.pairs().ok_or_else(|| path.mismatch(node, "a mapping"))?;
+    let pairs = node.pairs().ok_or_else(|| path.misshapen(node, "a mapping"))?;
     let mut map = Map::new();
     for (key, value) in pairs.iter().filter(|(key, _)| !skip.contains(&key.text.as_str())) {
         let Some(field) = shape.field(&key.text) else {
@@ -110,16 +119,16 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
         (Type::Pointer(inner), _) => decode(node, inner, path),
         (Type::Free, _) => match node.data {
             Data::Map(_) => Ok(anything(node)),
-            _ => Err(path.mismatch(node, "a mapping")),
+            _ => Err(path.misshapen(node, "a mapping")),
         },
         (Type::Struct(shape), _) => structure(node, shape, path, &[]).map(Value::Map),
         (Type::List(item), Data::List(items)) => list(items, item, path),
         (Type::Map(item), Data::Map(_)) => map(node, item, path),
         (Type::Argument, Data::List(items)) => list(items, &Type::Text, path),
-        (_, Data::Scalar(scalar)) => typed(scalar, ty).map_err(|wanted| path.mismatch(node, wanted)),
-        (Type::List(_), _) => Err(path.mismatch(node, "a sequence")),
-        (Type::Map(_), _) => Err(path.mismatch(node, "a mapping")),
-        _ => Err(path.mismatch(node, "a scalar")),
+        (_, Data::Scalar(scalar)) => typed(scalar, ty).map_err(|wanted| path.mismatch(node, ty, wanted)),
+        (Type::List(_), _) => Err(path.misshapen(node, "a sequence")),
+        (Type::Map(_), _) => Err(path.misshapen(node, "a mapping")),
+        _ => Err(path.misshapen(node, "a scalar")),
     }
 }
 

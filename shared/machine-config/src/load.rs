@@ -177,4 +177,21 @@ mod tests {
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(source, "line 3, column 10: machine.ca.key must be base64, not a scalar");
     }
+
+    #[test]
+    fn a_text_where_a_structure_belongs_is_not_repeated() {
+        for text in [
+            "machine: {ca: HUSH}",
+            "machine: {ca: {crt: HUSH!}}",
+            "cluster: {serviceAccount: HUSH}",
+            "machine: {systemDiskEncryption: {state: {keys: [{slot: 0, static: HUSH}]}}}",
+            "machine: {registries: {config: {a: {auth: HUSH}}}}",
+            "machine: {env: HUSH}",
+            "apiVersion: v1alpha1\nkind: KubeServiceAccountConfig\nissuer: HUSH",
+            "apiVersion: v1alpha1\nkind: KubeAdmissionControlConfig\nname: a\nconfiguration: HUSH",
+        ] {
+            let source = std::error::Error::source(&error(text)).unwrap().to_string();
+            assert!(source.contains("must be") && !source.contains("HUSH"), "{source}");
+        }
+    }
 }
