@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Error;
 use crate::config::Document;
-use crate::shape::{Field, Shape, Type};
+use crate::shape::{Shape, Type};
 use crate::value::{Map, Value};
 use crate::yaml::{Data, Key, Node};
 
@@ -145,15 +145,23 @@ fn in_struct(map: &mut Map, shape: &'static Shape, path: &[Step]) -> Option<()> 
     let (Step::Key(key), rest) = path.split_first()? else { return None };
     let field = shape.field(key)?;
     if rest.is_empty() {
-        return remove_field(map, field);
+        // A field is there even when it isn't set.
+        map.remove(key);
+        return Some(());
     }
-    in_value(map.get_mut(key)?, &field.ty, rest)
+    match map.get_mut(key) {
+        Some(value) => in_value(value, &field.ty, rest),
+        None if !field.optional => in_unset(&field.ty, rest),
+        None => None,
+    }
 }
 
-/// A field that isn't behind a pointer is there even when it is zero.
-fn remove_field(map: &mut Map, field: &Field) -> Option<()> {
-    let removed = map.remove(field.key);
-    if removed.is_none() && field.optional { None } else { Some(()) }
+/// A structure that isn't behind a pointer is there, with all its fields, even when none is set.
+fn in_unset(ty: &Type, path: &[Step]) -> Option<()> {
+    match ty {
+        Type::Struct(shape) => in_struct(&mut Map::new(), shape, path),
+        _ => None,
+    }
 }
 
 fn in_value(value: &mut Value, ty: &Type, path: &[Step]) -> Option<()> {

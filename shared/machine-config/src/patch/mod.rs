@@ -170,6 +170,9 @@ fn part(mut node: Node) -> Result<Part, Error> {
         Err(load::Error::Missing { key, .. }) if found.whole => return Err(Error::Incomplete(key)),
         kind => kind?,
     };
+    if found.whole && kind.is_legacy() {
+        return Err(Error::Incomplete("apiVersion"));
+    }
     let identity = load::identity_of(&found.original, kind);
     let nothing = found.whole || (kind.is_legacy() && is_bare(&node));
     let merge = (!nothing).then(|| load::decode(&node, kind)).transpose()?;
@@ -201,37 +204,40 @@ pub(crate) fn merge(config: &Config, documents: &[Document]) -> Result<Config, E
     apply_parts(config.clone(), &documents.iter().map(part).collect::<Vec<_>>())
 }
 
-/// The legacy document is patched first, then the others in the patch's order.
+/// The legacy document is patched first, all deletes before the rest; then the others in the patch's order.
 fn apply_parts(mut config: Config, parts: &[Part]) -> Result<Config, Error> {
-    let legacy = parts.iter().filter(|part| part.kind.is_legacy());
-    let others = parts.iter().filter(|part| !part.kind.is_legacy());
-    for part in legacy.chain(others) {
-        apply_part(&mut config, part)?;
+    let (legacy, others): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.kind.is_legacy());
+    legacy.iter().try_for_each(|part| delete_in(&mut config, part))?;
+    legacy.iter().try_for_each(|part| merge_in(&mut config, part))?;
+    for part in others {
+        delete_in(&mut config, part)?;
+        merge_in(&mut config, part)?;
     }
     clash::find(&config.documents)?;
     Ok(Config::new(config.documents))
 }
 
-fn apply_part(config: &mut Config, part: &Part) -> Result<(), Error> {
-    let index = config.documents.iter().position(|doc| doc.identity() == part.identity);
+/// Carries out a part's deletes; in a document that isn't there they do nothing.
+fn delete_in(config: &mut Config, part: &Part) -> Result<(), Error> {
+    let Some(index) = config.position(&part.identity) else { return Ok(()) };
     if part.whole {
-        index.map(|index| config.documents.remove(index));
+        config.documents.remove(index);
         return Ok(());
     }
-    if let Some(document) = index.map(|index| &mut config.documents[index]) {
-        for selector in &part.deletes {
-            delete::apply(document, selector)?;
+    let document = &mut config.documents[index];
+    part.deletes.iter().try_for_each(|selector| delete::apply(document, selector))
+}
+
+/// Merges a part into its document, or makes it one.
+fn merge_in(config: &mut Config, part: &Part) -> Result<(), Error> {
+    let Some(patch) = &part.merge else { return Ok(()) };
+    match config.position(&part.identity) {
+        Some(index) => merge::document(&mut config.documents[index], patch),
+        None => {
+            config.documents.push(patch.clone());
+            Ok(())
         }
-        if let Some(patch) = &part.merge {
-            merge::document(document, patch)?;
-        }
-    } else if let Some(selector) = part.deletes.first() {
-        let (document, path) = (part.identity.clone(), selector.to_string());
-        return Err(Error::Lookup { document, path });
-    } else if let Some(patch) = &part.merge {
-        config.documents.push(patch.clone());
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -225,6 +225,38 @@ fn deletes_reach_documents_fields_keys_and_items() {
 }
 
 #[test]
+fn deletes_of_what_is_not_set_do_nothing_where_the_field_itself_is_there() {
+    let bare = machine!("type: worker");
+    gives(&[
+        (bare, machine!("install: {$patch: delete}, kubelet: {$patch: delete}"), bare),
+        (bare, machine!("registries: {mirrors: {$patch: delete}}"), bare),
+        (
+            "cluster: {proxy: {image: a}, discovery: {enabled: true}}\n",
+            "cluster: {proxy: {disabled: {$patch: delete}}, discovery: {registries: {service: {endpoint: {$patch: delete}}}}}\n",
+            "cluster: {proxy: {image: a}, discovery: {enabled: true}}\n",
+        ),
+        (
+            bare,
+            document!("LinkConfig", "name: q\nmtu: {$patch: delete}"),
+            &format!("{bare}---\n{}", document!("LinkConfig", "name: q")),
+        ),
+    ]);
+}
+
+#[test]
+fn in_the_legacy_document_deletes_come_before_the_rest_and_elsewhere_in_their_place() {
+    let link = |fields: &str| format!("apiVersion: v1alpha1\nkind: LinkConfig\nname: q\n{fields}\n");
+    gives(&[
+        (
+            machine!("type: worker, certSANs: [z]"),
+            "machine: {certSANs: [a]}\n---\nmachine: {certSANs: {$patch: delete}}\n",
+            machine!("type: worker, certSANs: [a]"),
+        ),
+        (&link("mtu: 9000"), &format!("{}---\n{}", link("mtu: 1500"), link("mtu: {$patch: delete}")), &link("")),
+    ]);
+}
+
+#[test]
 fn deletes_that_reach_nothing_or_are_incomplete_are_errors() {
     let base = machine!("type: worker, network: {interfaces: [{interface: a, vlans: [{vlanId: 1}]}]}");
     let lookup = |path: &str| {
@@ -232,7 +264,7 @@ fn deletes_that_reach_nothing_or_are_incomplete_are_errors() {
     };
     refused(&[
         (base, machine!("env: {a: {$patch: delete}}"), &lookup("machine.env.a")),
-        (base, machine!("kubelet: {$patch: delete}"), &lookup("machine.kubelet")),
+        (base, machine!("install: {diskSelector: {$patch: delete}}"), &lookup("machine.install.diskSelector")),
         (
             base,
             machine!("network: {interfaces: [{interface: b, $patch: delete}]}"),
@@ -246,6 +278,11 @@ fn deletes_that_reach_nothing_or_are_incomplete_are_errors() {
         (
             "machine: {}\n",
             "kind: LinkConfig\n$patch: delete\n",
+            "missing apiVersion in document for which $patch: delete is used",
+        ),
+        (
+            base,
+            "machine: {type: worker}\n$patch: delete\n",
             "missing apiVersion in document for which $patch: delete is used",
         ),
         (
