@@ -63,7 +63,7 @@ fn inline_secret(patch: &Patch) -> Option<String> {
 pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<(Config, Vec<String>), Error> {
     let mut idle = Vec::new();
     let mut config = config;
-    for named in patches {
+    for named in &joined(patches) {
         let patched =
             patch::apply(&config, std::slice::from_ref(&named.patch)).map_err(|source| refused(named, source))?;
         if machine_config::is_same(&config, &patched) {
@@ -72,6 +72,21 @@ pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<(Config, Vec<St
         config = patched;
     }
     Ok((config, idle))
+}
+
+/// The patches with adjacent JSON patches made one, as Talos does.
+fn joined(patches: &[Named]) -> Vec<Named> {
+    let mut out: Vec<Named> = Vec::new();
+    for named in patches {
+        match (out.last_mut(), &named.patch) {
+            (Some(Named { name, patch: Patch::Json(first) }), Patch::Json(next)) => {
+                first.join(next);
+                *name = format!("{name} and {}", named.name);
+            }
+            _ => out.push(named.clone()),
+        }
+    }
+    out
 }
 
 /// Why a patch doesn't fit; for a JSON patch on several documents, what to write instead.
@@ -136,6 +151,16 @@ mod tests {
         let text = "machine: {token: abc.def}";
         assert!(matches!(read(&[text]), Err(Error::InlineSecret { .. })));
         assert!(of_spec(&["@p.yaml".into()], &|_| Ok(text.to_owned())).is_ok());
+    }
+
+    #[test]
+    fn adjacent_json_patches_are_one() {
+        let add = "[{op: add, path: /machine/odd, value: a}]";
+        let then = "[{op: move, from: /machine/odd, path: /machine/type}]";
+        let config = || machine_config::load("machine: {}").unwrap();
+        assert!(apply(config(), &read(&[add, then]).unwrap()).is_ok());
+        let idle = apply(config(), &read(&["machine: {}", "[]", "[]"]).unwrap()).unwrap().1;
+        assert_eq!(idle, ["1", "2 and 3"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use json_patch::{
 use serde_json::Value as Json;
 
 use super::Error;
+use super::operations::carry_out;
 use crate::config::Config;
 use crate::decode::anything;
 use crate::kinds::LEGACY;
@@ -16,7 +17,7 @@ use crate::value::Value;
 use crate::yaml::Node;
 
 /// A list of operations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct JsonPatch(json_patch::Patch);
 
 impl JsonPatch {
@@ -31,8 +32,15 @@ impl JsonPatch {
     pub(super) fn apply(&self, config: &Config) -> Result<Config, Error> {
         let [document] = config.documents() else { return Err(Error::ManyDocuments) };
         let mut json = to_json(&document.written());
-        json_patch::patch(&mut json, &self.0).map_err(|error| Error::Operation(explain(&json, &error)))?;
+        for (number, operation) in self.0.iter().enumerate() {
+            carry_out(&mut json, operation).map_err(|error| Error::Operation(explain(&json, number, &error)))?;
+        }
         Ok(crate::load(&json.to_string())?)
+    }
+
+    /// Adds the operations of the patch that comes next; what is between them need not be a config.
+    pub fn join(&mut self, next: &Self) {
+        self.0.0.extend(next.0.0.iter().cloned());
     }
 }
 
@@ -139,14 +147,14 @@ fn operation(node: &Node) -> Result<PatchOperation, Error> {
 }
 
 /// The failure with the part of the path that does exist.
-fn explain(json: &Json, error: &json_patch::PatchError) -> String {
+fn explain(json: &Json, number: usize, error: &json_patch::PatchError) -> String {
     let path = error.path.to_string();
     let mut existing = path.as_str();
     while json.pointer(existing).is_none() {
         existing = existing.rsplit_once('/').map_or("", |(parent, _)| parent);
     }
     let found = if existing.is_empty() { "/" } else { existing };
-    format!("operation {} at {path:?}: {}; what exists is {found:?}", error.operation, error.kind)
+    format!("operation {number} at {path:?}: {}; what exists is {found:?}", error.kind)
 }
 
 /// A value as JSON; numbers stay exact.

@@ -3,6 +3,7 @@
 mod delete;
 mod json;
 mod merge;
+mod operations;
 
 use crate::clash::{self, Clash};
 use crate::config::{Config, Document, Identity};
@@ -101,6 +102,16 @@ pub enum Patch {
     Json(JsonPatch),
 }
 
+impl Patch {
+    /// The operations, if it is RFC 6902.
+    pub fn json(&self) -> Option<&JsonPatch> {
+        match self {
+            Self::Json(operations) => Some(operations),
+            Self::Strategic(_) => None,
+        }
+    }
+}
+
 /// One document of a strategic patch.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -186,9 +197,14 @@ fn is_bare(node: &Node) -> bool {
 
 /// Applies patches in order; adjacent JSON patches count as one.
 pub fn apply(config: &Config, patches: &[Patch]) -> Result<Config, Error> {
-    patches.iter().try_fold(config.clone(), |config, patch| match patch {
-        Patch::Strategic(parts) => apply_parts(config, parts),
-        Patch::Json(operations) => operations.apply(&config),
+    let both_json = |a: &Patch, b: &Patch| a.json().is_some() && b.json().is_some();
+    patches.chunk_by(both_json).try_fold(config.clone(), |config, run| match run {
+        [Patch::Strategic(parts)] => apply_parts(config, parts),
+        run => {
+            let mut all = JsonPatch::default();
+            run.iter().filter_map(Patch::json).for_each(|next| all.join(next));
+            all.apply(&config)
+        }
     })
 }
 
