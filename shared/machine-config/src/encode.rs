@@ -53,6 +53,16 @@ pub(crate) fn sorted(value: &Value) -> Value {
             Value::Map(out)
         }
         Value::List(items) => Value::List(items.iter().map(sorted).collect()),
+        leaf => unsorted(leaf),
+    }
+}
+
+/// A free-form value as it is written, keys in their order: Go writes `1.0` as `1`.
+pub(crate) fn unsorted(value: &Value) -> Value {
+    match value {
+        Value::Map(map) => map.iter().map(|(key, value)| (key, unsorted(value))).collect::<Map>().into(),
+        Value::List(items) => Value::List(items.iter().map(unsorted).collect()),
+        Value::Number(text) => Value::Number(text.strip_suffix(".0").unwrap_or(text).to_owned()),
         leaf => leaf.clone(),
     }
 }
@@ -69,7 +79,7 @@ pub(crate) fn is_zero(value: &Value, ty: &Type) -> bool {
         (Type::Enum(words), Value::Text(text)) => text.is_empty() || words.first() == Some(&text.as_str()),
         (Type::Duration, Value::Text(text)) => text.is_empty() || text == "0s",
         (_, Value::Text(text)) => text.is_empty(),
-        (_, Value::Number(text)) => text == "0" || text == "0o0",
+        (_, Value::Number(text)) => matches!(text.as_str(), "0" | "0.0" | "0o0"),
         (_, Value::Bool(flag)) => !flag,
         (_, Value::List(items)) => items.is_empty(),
         (_, Value::Map(map)) => map.is_empty(),

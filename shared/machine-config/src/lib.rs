@@ -40,5 +40,5 @@ pub use scalar::REDACTED;
 
 /// A node of no type as a value, as Go's `any` takes it.
 pub fn free_value(node: &yaml::Node) -> value::Value {
-    decode::anything(node)
+    encode::unsorted(&decode::anything(node))
 }

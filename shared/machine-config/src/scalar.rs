@@ -16,7 +16,7 @@ pub const REDACTED: &str = "******";
 pub(crate) fn typed(scalar: &Scalar, ty: &Type) -> Result<Value, String> {
     let text = scalar.text.as_str();
     match ty {
-        Type::Text | Type::Url | Type::Argument => Ok(text.into()),
+        Type::Text | Type::Url | Type::Argument | Type::Expression => Ok(text.into()),
         Type::Trimmed => Ok(text.trim_start_matches(['\n', '\t']).into()),
         Type::Bool => boolean(scalar).map(Value::Bool).ok_or("true or false".to_owned()),
         Type::Int(low, high) => whole(scalar, *low, *high),
@@ -32,6 +32,8 @@ pub(crate) fn typed(scalar: &Scalar, ty: &Type) -> Result<Value, String> {
         Type::AddressPort => parsed::<SocketAddr>(text, "an IP address with a port"),
         Type::Mac => mac(text),
         Type::Size => size(text),
+        Type::ByteSize if text.ends_with('%') => Err("a size such as 10GiB".to_owned()),
+        Type::ByteSize => size(text),
         Type::DiskSize => disk_size(text),
         Type::RoutingTable => routing_table(text),
         Type::Pointer(inner) => typed(scalar, inner),
@@ -77,13 +79,19 @@ pub(crate) fn free(scalar: &Scalar) -> Value {
         Resolved::Null => Value::Null,
         Resolved::Bool(flag) => Value::Bool(flag),
         Resolved::Int(number) => Value::Number(number.to_string()),
-        Resolved::Float(number) => Value::Number(crate::yaml::float_text(number)),
+        Resolved::Float(number) => Value::Number(float(number)),
         Resolved::Date => match crate::yaml::date_time(&scalar.text) {
             Some(date) => Value::Number(date),
             None => scalar.text.as_str().into(),
         },
         Resolved::Merge | Resolved::Text => scalar.text.as_str().into(),
     }
+}
+
+/// A float, told from a whole number by its `.0`.
+fn float(number: f64) -> String {
+    let text = crate::yaml::float_text(number);
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') { text + ".0" } else { text }
 }
 
 fn word(text: &str, words: &[&str]) -> Result<Value, String> {
@@ -328,6 +336,7 @@ mod tests {
         for bad in ["10 parsecs", "GiB", "150%", "x%"] {
             assert!(plain(bad, &Type::Size).is_err(), "{bad}");
         }
+        assert!(plain("10GiB", &Type::ByteSize).is_ok() && plain("10%", &Type::ByteSize).is_err());
     }
 
     #[test]

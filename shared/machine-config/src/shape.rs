@@ -23,8 +23,12 @@ pub enum Type {
     AddressPort,
     /// A hardware address.
     Mac,
-    /// A size with its unit, kept as written.
+    /// A size with its unit or as a part of the whole, kept as written.
     Size,
+    /// A size with its unit, kept as written.
+    ByteSize,
+    /// An expression of Talos's selectors (CEL).
+    Expression,
     /// A size that is written in powers of a thousand.
     DiskSize,
     /// A file mode, written in octal.

@@ -1,7 +1,7 @@
 //! Documents of volumes.
 
 use super::shared::ENCRYPTION_KEY_NODE_ID;
-use crate::shape::Type::{self, Bool, Duration, Enum, List, Size, Struct, Text, Word};
+use crate::shape::Type::{self, Bool, ByteSize, Duration, Enum, Expression, List, Size, Struct, Text, Word};
 use crate::shape::{Shape, must, opt, ptr};
 
 /// Talos's names of filesystems; a document takes some of them only.
@@ -58,7 +58,7 @@ pub(super) static EXISTING_VOLUME: Shape = Shape::new(
 pub(super) static VOLUME_DISCOVERY: Shape =
     Shape::new("VolumeDiscoverySpec", &[opt("volumeSelector", Struct(&VOLUME_SELECTOR))]);
 
-pub(super) static VOLUME_SELECTOR: Shape = Shape::new("VolumeSelector", &[opt("match", Text)]);
+pub(super) static VOLUME_SELECTOR: Shape = Shape::new("VolumeSelector", &[opt("match", Expression)]);
 
 pub(super) static EXISTING_MOUNT: Shape =
     Shape::new("ExistingMountSpec", &[ptr("readOnly", Bool), ptr("disableAccessTime", Bool), ptr("secure", Bool)]);
@@ -120,7 +120,7 @@ pub(super) static FILESYSTEM: Shape = Shape::new(
     &[opt("type", Enum(&FILESYSTEMS)), ptr("projectQuotaSupport", Bool), ptr("xfs", Struct(&XFS))],
 );
 
-pub(super) static XFS: Shape = Shape::new("XFSSpec", &[opt("minAllocationGroupSize", Size)]);
+pub(super) static XFS: Shape = Shape::new("XFSSpec", &[opt("minAllocationGroupSize", ByteSize)]);
 
 pub(super) static VOLUME: Shape = Shape::new(
     "VolumeConfig",
@@ -142,10 +142,10 @@ pub(super) static MOUNT: Shape = Shape::new("MountSpec", &[ptr("secure", Bool), 
 
 pub(super) static PROVISIONING: Shape = Shape::new(
     "ProvisioningSpec",
-    &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("grow", Bool), opt("minSize", Size), opt("maxSize", Size)],
+    &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("grow", Bool), opt("minSize", ByteSize), opt("maxSize", Size)],
 );
 
-pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelector", &[opt("match", Text)]);
+pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelector", &[opt("match", Expression)]);
 
 pub(super) static ZSWAP: Shape =
     Shape::new("ZswapConfig", &[ptr("maxPoolPercent", Type::INT), ptr("shrinkerEnabled", Bool)]);

@@ -1,7 +1,7 @@
 //! Documents of network links.
 
 use crate::shape::Type::{
-    self, Address, AddressPort, Bool, Duration, List, Mac, Prefix, RoutingTable, Struct, Text, Word,
+    self, Address, AddressPort, Bool, Duration, Expression, List, Mac, Prefix, RoutingTable, Struct, Text, Word,
 };
 use crate::shape::{Field, Shape, must, opt, ptr};
 
@@ -94,7 +94,7 @@ pub(super) static ROUTE: Shape = Shape::new(
 pub(super) static LINK_ALIAS: Shape =
     Shape::new("LinkAliasConfig", &[must("name", Text), opt("selector", Struct(&LINK_SELECTOR))]);
 
-pub(super) static LINK_SELECTOR: Shape = Shape::new("LinkSelector", &[opt("match", Text)]);
+pub(super) static LINK_SELECTOR: Shape = Shape::new("LinkSelector", &[opt("match", Expression)]);
 
 pub(super) static VETH: Shape =
     Shape::with("VethConfig", &[must("name", Text), must("peer", Struct(&VETH_PEER))], &COMMON);

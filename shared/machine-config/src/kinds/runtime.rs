@@ -1,6 +1,6 @@
 //! Documents of the system itself: kernel, files, logs, devices, discovery, extensions.
 
-use crate::shape::Type::{Bool, Duration, List, Map, Mode, Struct, Text, Url};
+use crate::shape::Type::{Bool, Duration, Expression, List, Map, Mode, Struct, Text, Url};
 use crate::shape::{Shape, must, opt, ptr};
 
 pub(super) static ENVIRONMENT: Shape = Shape::new("EnvironmentConfig", &[must("variables", Map(&Text))]);
@@ -18,8 +18,8 @@ pub(super) static KMSG_LOG: Shape = Shape::new("KmsgLogConfig", &[must("name", T
 pub(super) static OOM: Shape = Shape::new(
     "OOMConfig",
     &[
-        opt("triggerExpression", Text),
-        opt("cgroupRankingExpression", Text),
+        opt("triggerExpression", Expression),
+        opt("cgroupRankingExpression", Expression),
         ptr("strictCgroupClassOrdering", Bool),
         opt("sampleInterval", Duration),
     ],
@@ -43,7 +43,7 @@ pub(super) static INSTALLER: Shape = Shape::new("InstallerSpec", &[opt("image", 
 pub(super) static PROVISIONING: Shape =
     Shape::new("ProvisioningSpec", &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("wipe", Bool)]);
 
-pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelectorSpec", &[opt("match", Text)]);
+pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelectorSpec", &[opt("match", Expression)]);
 
 pub(super) static WATCHDOG_TIMER: Shape =
     Shape::new("WatchdogTimerConfig", &[must("device", Text), opt("timeout", Duration)]);

@@ -1,6 +1,6 @@
 //! Documents of LVM and RAID.
 
-use crate::shape::Type::{self, Enum, Size, Struct, Text};
+use crate::shape::Type::{self, ByteSize, Enum, Expression, Size, Struct, Text};
 use crate::shape::{Shape, must, opt, ptr};
 
 pub(super) static LVM_LOGICAL_VOLUME: Shape = Shape::new(
@@ -16,7 +16,7 @@ pub(super) static LVM_LOGICAL_VOLUME: Shape = Shape::new(
 
 pub(super) static LVM_LOGICAL_VOLUME_PROVISIONING: Shape = Shape::new(
     "LVMLogicalVolumeProvisioningSpec",
-    &[must("volumeGroup", Text), opt("minSize", Size), opt("maxSize", Size)],
+    &[must("volumeGroup", Text), opt("minSize", ByteSize), opt("maxSize", Size)],
 );
 
 pub(super) static LVM_VOLUME_GROUP: Shape =
@@ -25,7 +25,7 @@ pub(super) static LVM_VOLUME_GROUP: Shape =
 pub(super) static PROVISIONING: Shape =
     Shape::new("ProvisioningSpec", &[opt("volumeSelector", Struct(&LVM_VOLUME_SELECTOR))]);
 
-pub(super) static LVM_VOLUME_SELECTOR: Shape = Shape::new("LVMVolumeSelectorSpec", &[opt("match", Text)]);
+pub(super) static LVM_VOLUME_SELECTOR: Shape = Shape::new("LVMVolumeSelectorSpec", &[opt("match", Expression)]);
 
 pub(super) static RAID_ARRAY: Shape = Shape::new(
     "RAIDArrayConfig",
@@ -40,4 +40,4 @@ pub(super) static RAID_ARRAY: Shape = Shape::new(
 pub(super) static RAID_PROVISIONING: Shape =
     Shape::new("RAIDProvisioningSpec", &[must("volumeSelector", Struct(&RAID_VOLUME_SELECTOR))]);
 
-pub(super) static RAID_VOLUME_SELECTOR: Shape = Shape::new("RAIDVolumeSelector", &[opt("match", Text)]);
+pub(super) static RAID_VOLUME_SELECTOR: Shape = Shape::new("RAIDVolumeSelector", &[opt("match", Expression)]);

@@ -19,14 +19,29 @@ fn structure(left: &mut Map, right: &Map, shape: &'static Shape, path: &str) -> 
     for field in shape.fields() {
         match right.get(field.key) {
             Some(value) => merge_field(left, value, field, &join(path, field.key))?,
-            // A plain boolean can't tell "not set" from false.
-            None if matches!(field.ty, Type::Bool) && !field.optional => {
-                left.remove(field.key);
-            }
-            None => {}
+            None => clear(left, field),
         }
     }
     Ok(())
+}
+
+/// What a patch that doesn't name a field does to it: where "not set" can't be told from zero, it goes.
+fn clear(left: &mut Map, field: &'static Field) {
+    match &field.ty {
+        _ if field.optional => {}
+        ty if assigns(ty) => drop(left.remove(field.key)),
+        Type::Struct(shape) if field.merge == Merge::Typed => {
+            if let Some(there) = left.get_mut(field.key).and_then(Value::as_map_mut) {
+                shape.fields().for_each(|field| clear(there, field));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether Talos takes a patch's value of the type even when it is zero.
+fn assigns(ty: &Type) -> bool {
+    matches!(ty, Type::Bool | Type::ByteSize | Type::Expression)
 }
 
 fn merge_field(left: &mut Map, right: &Value, field: &'static Field, path: &str) -> Result<(), Error> {
@@ -51,8 +66,8 @@ fn merge_field(left: &mut Map, right: &Value, field: &'static Field, path: &str)
 
 /// Whether a scalar's zero leaves what is there.
 fn keeps(right: &Value, ty: &Type) -> bool {
-    let scalar = !matches!(ty, Type::Bool | Type::Bytes | Type::List(_) | Type::Map(_) | Type::Struct(_));
-    scalar && is_zero(right, ty)
+    let scalar = !matches!(ty, Type::Bytes | Type::List(_) | Type::Map(_) | Type::Struct(_));
+    scalar && !assigns(ty) && is_zero(right, ty)
 }
 
 fn value(left: &mut Value, right: &Value, ty: &Type, path: &str) -> Result<(), Error> {
@@ -87,7 +102,7 @@ fn map(left: &mut Map, right: &Map, item: &Type, path: &str) -> Result<(), Error
     Ok(())
 }
 
-/// Free-form values: mappings merge, lists grow, the rest is replaced; a change of type is refused.
+/// Free-form values: mappings merge, lists grow, the rest is replaced but not by zero; a change of type is refused.
 fn free(left: &mut Value, right: &Value, path: &str) -> Result<(), Error> {
     match (&mut *left, right) {
         (Value::Map(left), Value::Map(right)) => {
@@ -104,6 +119,7 @@ fn free(left: &mut Value, right: &Value, path: &str) -> Result<(), Error> {
             let (left, right) = (type_name(old), type_name(new));
             return Err(Error::Mismatch { path: path.to_owned(), left, right });
         }
+        _ if *right != Value::Bool(false) && is_zero(right, &Type::Free) => {}
         _ => *left = right.clone(),
     }
     Ok(())
@@ -113,11 +129,16 @@ fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
+        Value::Number(text) if is_whole(text) => "a whole number",
+        Value::Number(_) => "a number with a fraction",
         Value::Text(_) => "text",
         Value::List(_) => "a list",
         Value::Map(_) => "a mapping",
     }
+}
+
+fn is_whole(number: &str) -> bool {
+    number.strip_prefix('-').unwrap_or(number).bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Merges items of the same key, appends the others.

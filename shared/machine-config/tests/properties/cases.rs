@@ -102,7 +102,7 @@ fn number(low: i64, high: u64, chance: &mut Chance) -> String {
 pub(crate) fn value(ty: &Type, depth: usize, chance: &mut Chance) -> Value {
     let words = |words: &[&str], chance: &mut Chance| Value::from(*chance.pick(words));
     match ty {
-        Type::Text => text(chance).into(),
+        Type::Text | Type::Expression => text(chance).into(),
         Type::Trimmed => text(chance).trim_start_matches(['\n', '\t']).into(),
         Type::Bool => chance.one_in(2).into(),
         Type::Int(low, high) => Value::Number(number(*low, *high, chance)),
@@ -113,6 +113,7 @@ pub(crate) fn value(ty: &Type, depth: usize, chance: &mut Chance) -> Value {
         Type::AddressPort => words(&["10.0.0.1:80", "[fd00::1]:443"], chance),
         Type::Mac => words(&["00:1a:2b:3c:4d:5e"], chance),
         Type::Size => words(&["10GiB", "50%", "-5GiB", "100"], chance),
+        Type::ByteSize => words(&["10GiB", "-5GiB", "100"], chance),
         Type::DiskSize => words(&["100 MB", "5.0 GB"], chance),
         Type::Mode => Value::Number((*chance.pick(&["0o644", "0o600", "0o7777"])).to_owned()),
         Type::Word(all) | Type::Enum(all) => words(all, chance),

@@ -1,5 +1,7 @@
 //! The rules of patches, one row each.
 
+mod operations;
+
 use super::*;
 use crate::yaml::Dialect;
 
@@ -30,6 +32,7 @@ macro_rules! machine {
         concat!("machine: {", $text, "}\n")
     };
 }
+use machine;
 
 /// A document of a kind.
 macro_rules! document {
@@ -37,6 +40,7 @@ macro_rules! document {
         concat!("apiVersion: v1alpha1\nkind: ", $kind, "\n", $text, "\n")
     };
 }
+use document;
 
 #[test]
 fn scalars_are_replaced_but_not_by_zero_unless_they_are_optional() {
@@ -94,6 +98,36 @@ fn some_lists_and_free_values_are_replaced_also_by_nothing() {
             document!("KubeNetworkConfig", "dnsDomain: a\npodSubnets: [10.0.0.0/9]"),
         ),
     ]);
+}
+
+#[test]
+fn sizes_and_expressions_that_a_patch_leaves_out_are_lost() {
+    let volume = |text: &str| format!("apiVersion: v1alpha1\nkind: UserVolumeConfig\nname: u\n{text}\n");
+    let full = "provisioning: {diskSelector: {match: a}, grow: true, minSize: 1GiB, maxSize: 2GiB}";
+    gives(&[
+        (&volume(full), &volume("provisioning: {maxSize: 3GiB}"), &volume("provisioning: {grow: true, maxSize: 3GiB}")),
+        (
+            &volume(full),
+            &volume("filesystem: {type: ext4}"),
+            &volume("provisioning: {grow: true, maxSize: 2GiB}\nfilesystem: {type: ext4}"),
+        ),
+    ]);
+}
+
+#[test]
+fn free_values_are_not_replaced_by_zero_nor_by_another_kind_of_number() {
+    let config = |text: &str| format!("machine: {{kubelet: {{extraConfig: {{{text}}}}}}}\n");
+    gives(&[
+        (
+            &config("d: x, n: 5, b: true, f: 1.5"),
+            &config("d: '', n: 0, b: false, f: 2.5"),
+            &config("d: x, n: 5, b: false, f: 2.5"),
+        ),
+        (&config("f: 1.0, g: 1.5"), &config("f: 1.5, g: 1e3"), &config("f: 1.5, g: 1000")),
+    ]);
+    let message =
+        "merge type mismatch at machine.kubelet.extraConfig.n: left a whole number, right a number with a fraction";
+    refused(&[(&config("n: 1"), &config("n: 1.5"), message)]);
 }
 
 #[test]
@@ -296,69 +330,6 @@ fn deletes_that_reach_nothing_or_are_incomplete_are_errors() {
             "line 1, column 29: the value of $patch must be the word \"delete\"",
         ),
     ]);
-}
-
-#[test]
-fn json_patches_need_one_document_and_paths_that_exist() {
-    let add = "[{op: add, path: /machine/certSANs/-, value: b}, {op: test, path: /machine/type, value: worker}]";
-    gives(&[
-        (machine!("type: worker, certSANs: [a]"), add, "version: ''\nmachine: {type: worker, certSANs: [a, b]}\n"),
-        (
-            machine!("type: worker"),
-            r#"[{"op": "replace", "path": "/machine/type", "value": "controlplane"}]"#,
-            machine!("type: controlplane"),
-        ),
-    ]);
-    let both = format!("{}---\n{}", machine!("type: worker"), document!("LinkConfig", "name: a"));
-    refused(&[(&both, add, "JSON6902 patches are not supported for multi-document machine configuration")]);
-    for broken in [
-        "[{op: remove, path: /machine/env}]",
-        "[{op: add, path: /machine/env/a, value: b}]",
-        "[{op: test, path: /machine/type, value: x}]",
-    ] {
-        let error = patched(machine!("type: worker"), broken).unwrap_err();
-        assert!(matches!(error, Error::Operation(_)), "{broken}: {error:?}");
-    }
-    for odd in ["[{op: grow, path: /a}]", "[{op: add}]", "[1, 2]"] {
-        assert!(matches!(parse(odd), Err(Error::Json(_))), "{odd}");
-    }
-}
-
-#[test]
-fn json_patches_take_the_liberties_that_talos_takes() {
-    let base = machine!("type: worker, certSANs: [a, b], network: {}");
-    gives(&[
-        (
-            base,
-            "[{op: replace, path: /machine/network/hostname, value: x}, {op: test, path: /machine/env, value: null}]",
-            machine!("type: worker, certSANs: [a, b], network: {hostname: x}"),
-        ),
-        (base, "[{op: remove, path: /machine/certSANs/-1}]", machine!("type: worker, certSANs: [a], network: {}")),
-        (
-            base,
-            "[{op: add, path: /machine/certSANs/-1, value: c}, {op: add, path: /machine/certSANs/+0, value: d}]",
-            machine!("type: worker, certSANs: [d, a, b, c], network: {}"),
-        ),
-        (
-            base,
-            "[{op: replace, path: /machine/certSANs/00, value: c}]",
-            machine!("type: worker, certSANs: [c, b], network: {}"),
-        ),
-    ]);
-    for broken in ["{op: replace, path: /machine/env/a, value: x}", "{op: remove, path: /machine/certSANs/-3}"] {
-        let error = patched(base, &format!("[{broken}]")).unwrap_err();
-        assert!(matches!(error, Error::Operation(_)), "{broken}: {error:?}");
-    }
-}
-
-#[test]
-fn what_lies_between_two_json_patches_need_not_be_a_config() {
-    let add = parse("[{op: add, path: /machine/odd, value: a}]").unwrap();
-    let then = parse("[{op: move, from: /machine/odd, path: /machine/token}]").unwrap();
-    let base = load(machine!("type: worker")).unwrap();
-    let text = apply(&base, &[add.clone(), then]).unwrap().text(Dialect::V4);
-    assert!(text.contains("token: a\n"), "{text}");
-    assert!(apply(&base, &[add]).is_err());
 }
 
 #[test]
