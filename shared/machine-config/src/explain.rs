@@ -105,6 +105,9 @@ fn one(field: &Field, out: &mut String) {
     if field.secret {
         let _ = writeln!(out, "  a secret: never shown");
     }
+    if field.file {
+        let _ = writeln!(out, "  a file: not shown, it may hold secrets");
+    }
     if let Some(instead) = field.deprecated {
         let _ = writeln!(out, "  deprecated; instead: {instead}");
     }

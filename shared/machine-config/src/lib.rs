@@ -23,6 +23,7 @@ mod redact;
 mod scalar;
 pub mod schematic;
 pub mod shape;
+mod telling;
 pub mod validate;
 pub mod value;
 pub mod yaml;

@@ -1,8 +1,8 @@
 //! Secrets in a config: found, and hidden before anything is shown.
 
 use crate::config::{Config, Document, Identity};
-use crate::scalar::REDACTED;
-use crate::shape::{Shape, Type};
+use crate::shape::{Field, Shape, Type};
+use crate::telling::{Carrier, is_telling};
 use crate::value::{Map, Value};
 
 /// A secret that stands in a config.
@@ -19,7 +19,7 @@ pub struct Found {
 pub fn redact(config: &Config) -> Config {
     let documents = config.documents().iter().map(|document| {
         let mut document = document.clone();
-        hide_in_struct(&mut document.fields, document.kind.shape);
+        visit(&mut document, &mut |_, text, carrier| *text = carrier.shown(text));
         document
     });
     Config { documents: documents.collect() }
@@ -27,17 +27,28 @@ pub fn redact(config: &Config) -> Config {
 
 /// Every secret of a document.
 pub fn secrets(document: &Document) -> Vec<Found> {
+    found(document, |text, carrier| carrier.is_secret(text))
+}
+
+/// Every text of a document that isn't shown as it is.
+fn hidden(document: &Document) -> Vec<Found> {
+    found(document, |text, carrier| carrier.shown(text) != text)
+}
+
+fn found(document: &Document, wanted: fn(&str, Carrier) -> bool) -> Vec<Found> {
     let mut out = Vec::new();
     let identity = document.identity();
-    find_in_struct(&document.fields, document.kind.shape, "", &mut |path, value| {
-        out.push(Found { document: identity.clone(), path, value: value.to_owned() });
+    visit(&mut document.clone(), &mut |path, text, carrier| {
+        if wanted(text, carrier) {
+            out.push(Found { document: identity.clone(), path: path.to_owned(), value: text.clone() });
+        }
     });
     out
 }
 
 /// The secrets that are not the same in two configs.
 pub(crate) fn differing(left: &Config, right: &Config) -> Vec<String> {
-    let all = |config: &Config| config.documents().iter().flat_map(secrets).collect::<Vec<_>>();
+    let all = |config: &Config| config.documents().iter().flat_map(hidden).collect::<Vec<_>>();
     let (left, right) = (all(left), all(right));
     let changed = right.iter().filter(|found| {
         let same_place = |other: &&Found| other.document == found.document && other.path == found.path;
@@ -46,96 +57,87 @@ pub(crate) fn differing(left: &Config, right: &Config) -> Vec<String> {
     changed.map(|found| format!("{} {}", found.document, found.path)).collect()
 }
 
-fn hide_in_struct(map: &mut Map, shape: &'static Shape) {
+/// Is told every text with its path and how it may carry a secret.
+type Visitor<'a> = &'a mut dyn FnMut(&str, &mut String, Carrier);
+
+fn visit(document: &mut Document, visitor: Visitor<'_>) {
+    in_struct(&mut document.fields, document.kind.shape, "", visitor);
+}
+
+fn in_struct(map: &mut Map, shape: &'static Shape, path: &str, visitor: Visitor<'_>) {
     for field in shape.fields() {
         let Some(value) = map.get_mut(field.key) else { continue };
-        if field.secret { hide(value) } else { hide_in(value, &field.ty) }
-    }
-}
-
-fn hide_in(value: &mut Value, ty: &Type) {
-    match (ty, value) {
-        (Type::Pointer(inner), value) => hide_in(value, inner),
-        (Type::Struct(shape), Value::Map(map)) => hide_in_struct(map, shape),
-        (Type::List(item), Value::List(items)) => items.iter_mut().for_each(|value| hide_in(value, item)),
-        (Type::Map(item), Value::Map(map)) => map.iter_mut().for_each(|(_, value)| hide_in(value, item)),
-        (Type::Free, Value::Map(map)) => map.iter_mut().for_each(|(key, value)| hide_in_free(key, value)),
-        (Type::Free, Value::List(items)) => items.iter_mut().for_each(|value| hide_in(value, &Type::Free)),
-        (Type::Url, Value::Text(text)) => hide_in_url(text),
-        _ => {}
-    }
-}
-
-fn hide_in_free(key: &str, value: &mut Value) {
-    if is_telling(key) && value.as_text().is_some() {
-        hide(value);
-    } else {
-        hide_in(value, &Type::Free);
-    }
-}
-
-/// Whether a key of a free-form value names a secret.
-fn is_telling(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["secret", "password", "passphrase", "token", "key"].iter().any(|word| key.ends_with(word))
-}
-
-/// Hides every text at and below a value.
-fn hide(value: &mut Value) {
-    match value {
-        Value::Text(text) if !text.is_empty() => REDACTED.clone_into(text),
-        Value::List(items) => items.iter_mut().for_each(hide),
-        Value::Map(map) => map.iter_mut().for_each(|(_, value)| hide(value)),
-        _ => {}
-    }
-}
-
-/// Hides a password and the query of a URL, in which tokens travel.
-fn hide_in_url(text: &mut String) {
-    if let Some((before, _)) = text.split_once('?') {
-        *text = format!("{before}?{REDACTED}");
-    }
-    let Some((scheme, rest)) = text.split_once("://") else { return };
-    let end = rest.find('/').unwrap_or(rest.len());
-    if let Some(at) = rest[..end].rfind('@') {
-        *text = format!("{scheme}://{REDACTED}{}", &rest[at..]);
-    }
-}
-
-fn find_in_struct(map: &Map, shape: &'static Shape, path: &str, found: &mut dyn FnMut(String, &str)) {
-    for field in shape.fields() {
-        let Some(value) = map.get(field.key) else { continue };
         let path = if path.is_empty() { field.key.to_owned() } else { format!("{path}.{}", field.key) };
-        if field.secret {
-            find_texts(value, &path, found);
-        } else {
-            find_in(value, &field.ty, &path, found);
+        match carrier(field) {
+            Some(carrier) => everywhere(value, carrier, &path, visitor),
+            None => in_value(value, &field.ty, &path, visitor),
         }
     }
 }
 
-fn find_in(value: &Value, ty: &Type, path: &str, found: &mut dyn FnMut(String, &str)) {
+fn carrier(field: &Field) -> Option<Carrier> {
+    match field {
+        Field { secret: true, .. } => Some(Carrier::Secret),
+        Field { file: true, .. } => Some(Carrier::File),
+        _ => None,
+    }
+}
+
+fn in_value(value: &mut Value, ty: &Type, path: &str, visitor: Visitor<'_>) {
     match (ty, value) {
-        (Type::Pointer(inner), value) => find_in(value, inner, path, found),
-        (Type::Struct(shape), Value::Map(map)) => find_in_struct(map, shape, path, found),
+        (Type::Pointer(inner), value) => in_value(value, inner, path, visitor),
+        (Type::Struct(shape), Value::Map(map)) => in_struct(map, shape, path, visitor),
         (Type::List(item), Value::List(items)) => {
-            items.iter().enumerate().for_each(|(i, value)| find_in(value, item, &format!("{path}[{i}]"), found));
+            items.iter_mut().enumerate().for_each(|(i, value)| in_value(value, item, &format!("{path}[{i}]"), visitor));
         }
         (Type::Map(item), Value::Map(map)) => {
-            map.iter().for_each(|(key, value)| find_in(value, item, &format!("{path}.{key}"), found));
+            map.iter_mut().for_each(|(key, value)| at_key(key, value, item, path, visitor));
         }
+        (Type::Free, value) => in_free(value, path, visitor),
+        (Type::Url, Value::Text(text)) => visitor(path, text, Carrier::Url),
+        (Type::Text | Type::Trimmed | Type::Argument, value) => everywhere(value, Carrier::Text, path, visitor),
         _ => {}
     }
 }
 
-fn find_texts(value: &Value, path: &str, found: &mut dyn FnMut(String, &str)) {
+/// What stands at a key that somebody chose.
+fn at_key(key: &str, value: &mut Value, ty: &Type, path: &str, visitor: Visitor<'_>) {
+    let path = format!("{path}.{key}");
     match value {
-        Value::Text(text) if !text.is_empty() && text != REDACTED => found(path.to_owned(), text),
+        Value::Text(text) if is_telling(key) => visitor(&path, text, Carrier::Named),
+        value => in_value(value, ty, &path, visitor),
+    }
+}
+
+fn in_free(value: &mut Value, path: &str, visitor: Visitor<'_>) {
+    match value {
+        Value::Map(map) => {
+            let telling = map.get("name").and_then(Value::as_text).is_some_and(is_telling);
+            map.iter_mut().for_each(|(key, value)| match value {
+                // A variable of a pod, `name: TOKEN` with its value.
+                Value::Text(text) if telling && key == "value" => {
+                    visitor(&format!("{path}.value"), text, Carrier::Named);
+                }
+                value => at_key(key, value, &Type::Free, path, visitor),
+            });
+        }
         Value::List(items) => {
-            items.iter().enumerate().for_each(|(i, value)| find_texts(value, &format!("{path}[{i}]"), found));
+            items.iter_mut().enumerate().for_each(|(i, value)| in_free(value, &format!("{path}[{i}]"), visitor));
+        }
+        value => everywhere(value, Carrier::Text, path, visitor),
+    }
+}
+
+/// Visits every text at and below a value.
+fn everywhere(value: &mut Value, carrier: Carrier, path: &str, visitor: Visitor<'_>) {
+    match value {
+        Value::Text(text) => visitor(path, text, carrier),
+        Value::List(items) => {
+            let each = |(i, value): (usize, &mut Value)| everywhere(value, carrier, &format!("{path}[{i}]"), visitor);
+            items.iter_mut().enumerate().for_each(each);
         }
         Value::Map(map) => {
-            map.iter().for_each(|(key, value)| find_texts(value, &format!("{path}.{key}"), found));
+            map.iter_mut().for_each(|(key, value)| everywhere(value, carrier, &format!("{path}.{key}"), visitor));
         }
         _ => {}
     }
@@ -158,5 +160,52 @@ mod tests {
         let config = crate::load("cluster:\n  ca: {crt: QUJD, key: QUJD}\n  token: a.b\n").unwrap();
         let paths: Vec<String> = secrets(&config.documents()[0]).into_iter().map(|found| found.path).collect();
         assert_eq!(paths, ["token", "ca.key"].map(|key| format!("cluster.{key}")));
+    }
+
+    const CARRIERS: [(&str, &str); 10] = [
+        ("cluster: {extraManifestHeaders: {Authorization: Bearer HUSH}}", "cluster.extraManifestHeaders.Authorization"),
+        ("machine: {env: {GITHUB_TOKEN: HUSH}}", "machine.env.GITHUB_TOKEN"),
+        ("machine: {env: {https_proxy: 'http://u:HUSH@p:1'}}", "machine.env.https_proxy"),
+        (
+            "machine: {files: [{path: /a, op: create, permissions: 0o600, content: 'password=HUSH'}]}",
+            "machine.files[0].content",
+        ),
+        (
+            "cluster: {inlineManifests: [{name: a, contents: \"kind: Secret\\ndata: {a: HUSH}\"}]}",
+            "cluster.inlineManifests[0].contents",
+        ),
+        (
+            "machine: {pods: [{spec: {containers: [{env: [{name: TOKEN, value: HUSH}]}]}}]}",
+            "machine.pods[0].spec.containers[0].env[0].value",
+        ),
+        ("apiVersion: v1alpha1\nkind: SideroLinkConfig\napiUrl: https://x?jointoken=HUSH", "apiUrl"),
+        (
+            "apiVersion: v1alpha1\nkind: ExtensionServiceConfig\nname: a\nenvironment: [TS_AUTHKEY=HUSH]",
+            "environment[0]",
+        ),
+        ("apiVersion: v1alpha1\nkind: EnvironmentConfig\nvariables: {API_KEY: HUSH}", "variables.API_KEY"),
+        (
+            "apiVersion: v1alpha1\nkind: KubeExternalManifestConfig\nname: a\nurl: https://a\nheaders: {X: HUSH}",
+            "headers.X",
+        ),
+    ];
+
+    #[test]
+    fn what_only_carries_a_secret_is_found_and_hidden_too() {
+        for (text, path) in CARRIERS {
+            let config = crate::load(text).unwrap();
+            let paths: Vec<String> = secrets(&config.documents()[0]).into_iter().map(|found| found.path).collect();
+            assert_eq!(paths, [path], "{text}");
+            let shown = redact(&config).text(crate::yaml::Dialect::V4);
+            assert!(shown.contains("******") && !shown.contains("HUSH"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_secret_is_not_shown_but_is_none() {
+        let text = "machine: {files: [{path: /a, op: create, permissions: 0o600, content: 'a = b'}]}";
+        let config = crate::load(text).unwrap();
+        assert!(secrets(&config.documents()[0]).is_empty());
+        assert!(!redact(&config).text(crate::yaml::Dialect::V4).contains("a = b"));
     }
 }

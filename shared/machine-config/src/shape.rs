@@ -119,6 +119,8 @@ pub struct Field {
     pub merge: Merge,
     /// Whether it is a secret that must not be shown.
     pub secret: bool,
+    /// Whether it is a file's content, which is not shown because it may hold one.
+    pub file: bool,
     /// What has taken its place, for fields that Talos still reads but no longer wants.
     pub deprecated: Option<&'static str>,
 }
@@ -158,7 +160,7 @@ impl Shape {
 
 impl Field {
     const fn new(key: &'static str, ty: Type, print: Print, optional: bool) -> Self {
-        Self { key, ty, print, optional, merge: Merge::Typed, secret: false, deprecated: None }
+        Self { key, ty, print, optional, merge: Merge::Typed, secret: false, file: false, deprecated: None }
     }
 
     /// A field that Go holds behind a pointer.
@@ -194,6 +196,12 @@ impl Field {
     /// A field that must not be shown.
     pub(crate) const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    /// A field that is a file's content.
+    pub(crate) const fn file(mut self) -> Self {
+        self.file = true;
         self
     }
 

@@ -149,7 +149,11 @@ mod tests {
     #[test]
     fn a_secret_in_the_cluster_file_is_refused_but_not_in_a_file_of_its_own() {
         let text = "machine: {token: abc.def}";
-        assert!(matches!(read(&[text]), Err(Error::InlineSecret { .. })));
+        let join = "apiVersion: v1alpha1\nkind: SideroLinkConfig\napiUrl: https://x?jointoken=abc\n";
+        for text in [text, join, "machine: {env: {https_proxy: 'http://u:abc@p:1'}}"] {
+            assert!(matches!(read(&[text]), Err(Error::InlineSecret { .. })), "{text}");
+        }
+        assert!(read(&["machine: {env: {https_proxy: 'http://p:1'}}"]).is_ok());
         assert!(of_spec(&["@p.yaml".into()], &|_| Ok(text.to_owned())).is_ok());
     }
 

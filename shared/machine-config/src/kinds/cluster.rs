@@ -28,7 +28,7 @@ pub(super) static CLUSTER: Shape = Shape::new(
         ptr("coreDNS", Struct(&CORE_DNS)).deprecated("KubeCoreDNSConfig"),
         ptr("externalCloudProvider", Struct(&EXTERNAL_CLOUD_PROVIDER)),
         opt("extraManifests", List(&Text)).even_empty().deprecated("KubeExternalManifestConfig"),
-        opt("extraManifestHeaders", Map(&Text)).deprecated("KubeExternalManifestConfig"),
+        opt("extraManifestHeaders", Map(&Text)).secret().deprecated("KubeExternalManifestConfig"),
         opt("inlineManifests", List(&Struct(&CLUSTER_INLINE_MANIFEST)))
             .even_empty()
             .deprecated("KubeInlineManifestConfig"),

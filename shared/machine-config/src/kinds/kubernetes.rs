@@ -59,8 +59,10 @@ pub(super) static KUBE_CREDENTIAL_PROVIDER: Shape =
 pub(super) static KUBE_ETCD_ENCRYPTION: Shape =
     Shape::new("KubeEtcdEncryptionConfig", &[must("config", Free).secret()]);
 
-pub(super) static KUBE_EXTERNAL_MANIFEST: Shape =
-    Shape::new("KubeExternalManifestConfig", &[must("name", Text), opt("headers", Map(&Text)), must("url", Url)]);
+pub(super) static KUBE_EXTERNAL_MANIFEST: Shape = Shape::new(
+    "KubeExternalManifestConfig",
+    &[must("name", Text), opt("headers", Map(&Text)).secret(), must("url", Url)],
+);
 
 pub(super) static KUBE_FLANNEL_CNI: Shape = Shape::new(
     "KubeFlannelCNIConfig",

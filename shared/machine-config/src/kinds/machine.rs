@@ -182,7 +182,7 @@ pub(super) static ENCRYPTION_KEY_TPM: Shape =
 
 pub(super) static MACHINE_FILE: Shape = Shape::new(
     "MachineFile",
-    &[must("content", Text), must("permissions", Mode), must("path", Text), must("op", Text)],
+    &[must("content", Text).file(), must("permissions", Mode), must("path", Text), must("op", Text)],
 );
 
 pub(super) static REGISTRY_MIRROR: Shape = Shape::new(

@@ -8,7 +8,7 @@ pub(super) static CRI_BASE_RUNTIME_SPEC: Shape =
     Shape::new("CRIBaseRuntimeSpecConfig", &[opt("overrides", Free).replace()]);
 
 pub(super) static CRI_CUSTOMIZATION: Shape =
-    Shape::new("CRICustomizationConfig", &[must("name", Text), must("content", Text)]);
+    Shape::new("CRICustomizationConfig", &[must("name", Text), must("content", Text).file()]);
 
 pub(super) static IMAGE_CACHE: Shape = Shape::new("ImageCacheConfig", &[must("local", Struct(&LOCAL_IMAGE_CACHE))]);
 

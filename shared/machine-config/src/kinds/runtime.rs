@@ -6,7 +6,7 @@ use crate::shape::{Shape, must, opt, ptr};
 pub(super) static ENVIRONMENT: Shape = Shape::new("EnvironmentConfig", &[must("variables", Map(&Text))]);
 
 pub(super) static ETC_FILE: Shape =
-    Shape::new("EtcFileConfig", &[must("name", Text), must("mode", Mode), must("contents", Text)]);
+    Shape::new("EtcFileConfig", &[must("name", Text), must("mode", Mode), must("contents", Text).file()]);
 
 pub(super) static EVENT_SINK: Shape = Shape::new("EventSinkConfig", &[must("endpoint", Text)]);
 
@@ -57,7 +57,8 @@ pub(super) static SERVICE: Shape = Shape::new(
     ],
 );
 
-pub(super) static CONFIG_FILE: Shape = Shape::new("ConfigFile", &[must("content", Text), must("mountPath", Text)]);
+pub(super) static CONFIG_FILE: Shape =
+    Shape::new("ConfigFile", &[must("content", Text).file(), must("mountPath", Text)]);
 
 pub(super) static CONFIG: Shape =
     Shape::new("SideroLinkConfig", &[must("apiUrl", Url), opt("uniqueToken", Text).secret()]);
