@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::yaml::Dialect;
+
 /// A version contract: the Talos minor that a config is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Contract {
@@ -60,12 +62,14 @@ pub enum Gate {
     NoEmptyNetwork,
     /// Kubernetes, discovery, install, sysctls are documents of their own.
     Documents,
+    /// go-yaml v4 in Talos's own tools.
+    EarlyYaml,
     /// go-yaml's newer quotes in Talos's own tools; cluster IDs in standard base64.
     NewerYaml,
 }
 
 /// Since which minor each gate is open. A new release adds its lines here.
-const GATES: [(Gate, u32); 16] = [
+const GATES: [(Gate, u32); 17] = [
     (Gate::DiskQuota, 5),
     (Gate::KubePrism, 6),
     (Gate::HostDns, 7),
@@ -75,6 +79,7 @@ const GATES: [(Gate, u32); 16] = [
     (Gate::WorkerClusterName, 8),
     (Gate::PlatformInstaller, 10),
     (Gate::NetworkDocuments, 12),
+    (Gate::EarlyYaml, 12),
     (Gate::HideSettled, 12),
     (Gate::NoEndpointName, 12),
     (Gate::UkiCmdline, 12),
@@ -156,9 +161,13 @@ impl Contract {
         kubernetes_minor(version).is_some_and(|minor| (oldest..=newest).contains(&minor))
     }
 
-    /// The quotes of this Talos's own tools.
-    pub fn dialect(self) -> crate::yaml::Dialect {
-        if self.has(Gate::NewerYaml) { crate::yaml::Dialect::V4 } else { crate::yaml::Dialect::V3 }
+    /// The quotes and blocks of this Talos's own tools.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            _ if self.has(Gate::NewerYaml) => Dialect::V4,
+            _ if self.has(Gate::EarlyYaml) => Dialect::V4Early,
+            _ => Dialect::V3,
+        }
     }
 }
 

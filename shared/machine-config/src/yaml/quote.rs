@@ -3,8 +3,10 @@ use super::resolve::{Resolved, resolve};
 /// The generation of go-yaml whose quotes are reproduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// yaml.v3 and early v4 (Talos up to 1.13): words like `yes` in double quotes.
+    /// yaml.v3 (Talos up to 1.11): words like `yes` in double quotes.
     V3,
+    /// v4 up to rc.4 (Talos 1.12 and 1.13): the same quotes, other blocks.
+    V4Early,
     /// v4 from rc.6 on (Talos 1.14, today's Image Factory): the same words in single quotes.
     V4,
 }
@@ -23,7 +25,8 @@ impl Dialect {
     pub(super) fn style(self, text: &str) -> Style {
         let shape = Shape::of(text);
         if text.contains('\n') {
-            let literal = shape.literal && !(self == Self::V4 && text == "\n");
+            let only_breaks = text.bytes().all(|byte| byte == b'\n');
+            let literal = shape.literal && (self == Self::V3 || !only_breaks);
             return if literal { Style::Literal } else { Style::Double };
         }
         if resolve(text) != Resolved::Text && resolve(text) != Resolved::Merge {
@@ -31,8 +34,8 @@ impl Dialect {
         }
         if is_old_boolean(text) || is_base_60(text) || text == "<<" {
             return match self {
-                Self::V3 if text == "<<" => Style::Plain,
-                Self::V3 => Style::Double,
+                Self::V3 | Self::V4Early if text == "<<" => Style::Plain,
+                Self::V3 | Self::V4Early => Style::Double,
                 Self::V4 => Style::Single,
             };
         }

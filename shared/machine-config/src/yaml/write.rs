@@ -36,7 +36,7 @@ struct Writer {
     hint: Hint,
 }
 
-/// What is said before a block whose text begins with a space or line end.
+/// What is said before a block whose text begins with a space.
 ///
 /// go-yaml says four columns, also where it indents by two; then neither it nor anybody else can read the block.
 #[derive(Clone, Copy)]
@@ -54,6 +54,12 @@ struct Place {
     deeper: usize,
     /// Whether it is an item of a list.
     item: bool,
+}
+
+/// Whether the first line that isn't empty is indented by itself. v4 doesn't say so behind an empty line, and what it
+/// writes is then read as another text or not at all.
+fn is_shifted(text: &str) -> bool {
+    text.trim_start_matches('\n').starts_with([' ', '\t'])
 }
 
 /// go-yaml counts columns to the next multiple of four below a mapping.
@@ -130,14 +136,18 @@ impl Writer {
         }
     }
 
+    /// Whether go-yaml says how far a block is indented: v3 also when the text begins with a line break.
+    fn hinted(&self, text: &str) -> bool {
+        text.starts_with(' ') || (self.dialect == Dialect::V3 && text.starts_with('\n'))
+    }
+
     /// Writes a literal block without its last line end.
     fn literal(&mut self, text: &str, place: Place) {
         self.out.push('|');
-        if text.starts_with([' ', '\n']) {
-            match self.hint {
-                Hint::True => self.out.push_str(&place.deeper.to_string()),
-                Hint::OfGo => self.out.push('4'),
-            }
+        match self.hint {
+            Hint::True if self.hinted(text) || is_shifted(text) => self.out.push_str(&place.deeper.to_string()),
+            Hint::OfGo if self.hinted(text) => self.out.push('4'),
+            _ => {}
         }
         let (chomping, body) = match text.strip_suffix('\n') {
             None => ("-", text),
@@ -184,10 +194,29 @@ mod tests {
     #[test]
     fn a_text_that_begins_with_a_space_says_how_far_it_is_indented() {
         let value = map! { "a" => " p\nq", "l" => vec![map! { "b" => "\nr" }], "m" => vec![" s\nt"] };
-        let text = write(&value, Dialect::V4);
+        let text = write(&value, Dialect::V3);
         assert_eq!(text, "a: |4-\n     p\n    q\nl:\n    - b: |2-\n\n        r\nm:\n    - |2-\n       s\n      t\n");
         let again = crate::yaml::read(&text).unwrap().remove(0);
         assert_eq!(again.get("a").and_then(crate::yaml::Node::text), Some(" p\nq"));
         assert_eq!(again.get("m").and_then(|list| list.items()?[0].text()), Some(" s\nt"));
+    }
+
+    #[test]
+    fn a_text_that_begins_with_a_break_says_so_only_where_it_must() {
+        for (text, early, newer) in [
+            ("\nr", "a: |4-\n\n    r\n", "a: |-\n\n    r\n"),
+            ("\n\n", "a: |4+\n\n\n", "a: \"\\n\\n\"\n"),
+            // v4 itself would write what is read as another text.
+            ("\n r", "a: |4-\n\n     r\n", "a: |4-\n\n     r\n"),
+        ] {
+            let value = map! { "a" => text };
+            assert_eq!(write(&value, Dialect::V3), early, "{text:?}");
+            for dialect in [Dialect::V4Early, Dialect::V4] {
+                let written = write(&value, dialect);
+                assert_eq!(written, newer, "{text:?}");
+                let again = crate::yaml::read(&written).unwrap().remove(0);
+                assert_eq!(again.get("a").and_then(crate::yaml::Node::text), Some(text));
+            }
+        }
     }
 }

@@ -26,7 +26,7 @@ fn what_is_written_is_read_as_the_same() {
     for seed in 0..CASES {
         let chance = &mut Chance::new(seed);
         let original = config(document(kind(seed), chance));
-        let dialect = *chance.pick(&[Dialect::V3, Dialect::V4]);
+        let dialect = *chance.pick(&[Dialect::V3, Dialect::V4Early, Dialect::V4]);
         let text = original.text(dialect);
         let again = loaded(&text, seed);
         assert_eq!(again.text(dialect), text, "seed {seed}");
