@@ -102,6 +102,9 @@ fn one(field: &Field, out: &mut String) {
     };
     let _ = writeln!(out, "  written: {printed}");
     let _ = writeln!(out, "  patches: {}", merge(field));
+    if field.since > 0 {
+        let _ = writeln!(out, "  since Talos v1.{}", field.since);
+    }
     if field.secret {
         let _ = writeln!(out, "  a secret: never shown");
     }

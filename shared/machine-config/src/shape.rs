@@ -121,6 +121,8 @@ pub struct Field {
     pub secret: bool,
     /// Whether it is a file's content, which is not shown because it may hold one.
     pub file: bool,
+    /// The minor of the Talos 1.x release that knew it first; 0 for fields as old as their structure.
+    pub since: u32,
     /// What has taken its place, for fields that Talos still reads but no longer wants.
     pub deprecated: Option<&'static str>,
 }
@@ -160,7 +162,7 @@ impl Shape {
 
 impl Field {
     const fn new(key: &'static str, ty: Type, print: Print, optional: bool) -> Self {
-        Self { key, ty, print, optional, merge: Merge::Typed, secret: false, file: false, deprecated: None }
+        Self { key, ty, print, optional, merge: Merge::Typed, secret: false, file: false, since: 0, deprecated: None }
     }
 
     /// A field that Go holds behind a pointer.
@@ -190,6 +192,12 @@ impl Field {
     /// A list whose items patches replace by key.
     pub(crate) const fn replace_by(mut self, key: &'static str) -> Self {
         self.merge = Merge::ReplaceBy(key);
+        self
+    }
+
+    /// A field that is younger than its structure.
+    pub(crate) const fn since(mut self, minor: u32) -> Self {
+        self.since = minor;
         self
     }
 

@@ -152,7 +152,7 @@ pub(super) static RESOLVER: Shape = Shape::new(
     &[
         opt("nameservers", List(&Struct(&NAMESERVER))),
         opt("searchDomains", Struct(&SEARCH_DOMAINS)),
-        opt("hostDNS", Struct(&HOST_DNS)),
+        opt("hostDNS", Struct(&HOST_DNS)).since(14),
     ],
 );
 

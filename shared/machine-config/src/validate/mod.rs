@@ -76,6 +76,7 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     }
     report.legacy_warnings = report.warnings.len();
     newer_kinds(case, &mut report);
+    newer_fields(case, &mut report);
     config.documents().iter().filter(|document| !document.kind.is_legacy()).for_each(|document| {
         documents::check(document, &mut report);
     });
@@ -86,7 +87,11 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
 
 /// The oldest Talos minor, from the newest stable one on, that knows every document of a config.
 pub fn contract_of(config: &Config) -> Contract {
-    let needed = config.documents().iter().map(|document| document.kind.since).max().unwrap_or(0);
+    let of = |document: &Document| {
+        let fields = document.kind.shape.fields().filter(|field| document.fields.get(field.key).is_some());
+        fields.map(|field| field.since).chain([document.kind.since]).max().unwrap_or(0)
+    };
+    let needed = config.documents().iter().map(of).max().unwrap_or(0);
     Contract::all()
         .find(|contract| *contract >= Contract::STABLE && contract.minor() >= needed)
         .unwrap_or(Contract::STABLE)
@@ -97,6 +102,18 @@ fn newer_kinds(case: Case<'_>, report: &mut Report) {
     for document in case.config.documents().iter().filter(|document| document.kind.since > case.contract.minor()) {
         let (since, contract) = (document.kind.since, case.contract);
         report.error(format!("{}: Talos knows this kind from v1.{since} on, not in {contract}", document.identity()));
+    }
+}
+
+/// Nor fields that it doesn't know.
+fn newer_fields(case: Case<'_>, report: &mut Report) {
+    for document in case.config.documents().iter().filter(|document| document.kind.since <= case.contract.minor()) {
+        let known = |key: &str| document.kind.shape.fields().find(|field| field.key == key);
+        let found = document.fields.iter().filter_map(|(key, _)| known(key));
+        for field in found.filter(|field| field.since > case.contract.minor()) {
+            let (place, key, since, contract) = (document.identity(), field.key, field.since, case.contract);
+            report.error(format!("{place}: Talos knows `{key}` from v1.{since} on, not in {contract}"));
+        }
     }
 }
 

@@ -115,6 +115,16 @@ fn containers_that_wait_for_each_other_or_for_nobody() {
 }
 
 #[test]
+fn fields_that_an_older_talos_does_not_know_are_named() {
+    let text = with(WORKER, "kind: ResolverConfig\nhostDNS: {enabled: true}\n");
+    assert_eq!(contract_of(&crate::load(&text).unwrap()).to_string(), "v1.14");
+    assert!(errors(&text, Mode::Cloud, "v1.14").is_empty());
+    let found = errors(&text, Mode::Cloud, "v1.13");
+    let newer = "ResolverConfig: Talos knows `hostDNS` from v1.14 on, not in v1.13".to_owned();
+    assert!(found.contains(&newer), "{found:?}");
+}
+
+#[test]
 fn kinds_that_an_older_talos_does_not_know_are_named() {
     let text = with(WORKER, "kind: KubeNodeConfig\nlabels: {a: b}\n");
     assert_eq!(contract_of(&crate::load(&text).unwrap()).to_string(), "v1.14");
