@@ -1,7 +1,7 @@
 //! What a bundle must hold, with Talos's own words.
 
 use crate::bundle::Bundle;
-use crate::{Authority, certificate, keys};
+use crate::{Authority, Error, certificate, keys};
 
 /// Looks at one section, and says what is wrong.
 type Check = fn(&Bundle, &mut Vec<String>);
@@ -62,10 +62,19 @@ fn authority_problem(name: &str, authority: &Authority) -> Option<String> {
     if authority.crt.is_empty() && authority.key.is_empty() {
         return Some(format!("certs.{name} is required"));
     }
-    let checked = certificate::der(&authority.crt)
-        .and_then(|der| certificate::parse(&der).map(|_| ()))
-        .and_then(|()| keys::parse(authority.key.expose()).map(|_| ()));
-    checked.err().map(|error| format!("certs.{name} is invalid: {error}"))
+    match pair_fits(authority) {
+        Ok(true) => None,
+        Ok(false) => Some(format!("certs.{name} is invalid: the private key is not the certificate's")),
+        Err(error) => Some(format!("certs.{name} is invalid: {error}")),
+    }
+}
+
+/// Whether the certificate is one for the private key.
+fn pair_fits(authority: &Authority) -> Result<bool, Error> {
+    let der = certificate::der(&authority.crt)?;
+    let certificate = certificate::parse(&der)?;
+    let key = keys::parse(authority.key.expose())?;
+    Ok(certificate.public_key().subject_public_key.data == key.public_key_raw())
 }
 
 fn service_account_problem(bundle: &Bundle) -> Option<String> {
