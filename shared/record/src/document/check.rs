@@ -98,7 +98,11 @@ pub(super) fn addresses(spec: &Map, nodes: &[Node]) -> Result<(), Unusable> {
             return Err(Unusable::new(format!("node {name}: address {address} is the VIP (spec.network.vip)"))
                 .hint("the VIP is an address of its own, which the control planes share"));
         }
-        gateway(node, net)?;
+        let gateway = gateway(node, net)?;
+        if let Some(vip) = vip.filter(|vip| node.is_control_plane() && gateway == Some(*vip)) {
+            return Err(Unusable::new(format!("spec.network.vip: {vip} is the gateway of {name}"))
+                .hint("the VIP is an address of its own, which the control planes share"));
+        }
         if let Some(vip) = vip.filter(|vip| node.is_control_plane() && !net.contains(vip)) {
             return Err(Unusable::new(format!(
                 "spec.network.vip: {vip} is outside the network of {name} ({})",
@@ -143,17 +147,18 @@ fn static_address(node: &Node) -> Result<Option<IpNet>, Unusable> {
     })
 }
 
-fn gateway(node: &Node, net: IpNet) -> Result<(), Unusable> {
+/// The gateway of a node with a static address, which lies in its network and is another address.
+fn gateway(node: &Node, net: IpNet) -> Result<Option<IpAddr>, Unusable> {
     let name = node.name();
     let gateway = match node.spec().get("network").and_then(|network| network.get("gateway")) {
-        None | Some(Value::Null) => return Ok(()),
+        None | Some(Value::Null) => return Ok(None),
         Some(value) => address(value, &format!("node {name}: network.gateway"))?,
     };
     if gateway == net.addr() {
         return Err(Unusable::new(format!("node {name}: address {gateway} is the gateway's")));
     }
     if net.contains(&gateway) {
-        return Ok(());
+        return Ok(Some(gateway));
     }
     Err(Unusable::new(format!("node {name}: address {net} is outside the network of the gateway {gateway}")).hint(
         "a node reaches its gateway on its own network; nodes elsewhere get a `network: {gateway: …}` of their own",

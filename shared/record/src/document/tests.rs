@@ -85,6 +85,7 @@ fn each_mistake_is_named_with_its_value_and_place() {
         ("10.0.0.11/24", "10.0.1.11/24", "10.0.1.11/24 is outside the network of the gateway 10.0.0.1"),
         ("10.0.0.11/24", "10.0.0.11/33", "\"10.0.0.11/33\" is not an address"),
         ("10.0.0.11/24", "10.0.0.1/24", "address 10.0.0.1 is the gateway's"),
+        ("vip: 10.0.0.10", "vip: 10.0.0.1", "spec.network.vip: 10.0.0.1 is the gateway of cp-1"),
         ("vip: 10.0.0.10", "vip: 10.9.0.10", "vip: 10.9.0.10 is outside the network of cp-1"),
         ("version: 1.36.3", "version: 1.36", "spec.kubernetes.version: 1.36 is a number"),
         ("version: 1.36.3", "version: v1.36", "v1.36 is not a full version / write major, minor and patch: v1.36.0"),
