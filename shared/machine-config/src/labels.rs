@@ -1,6 +1,7 @@
 //! Labels, annotations and taints: what Kubernetes takes, and what it lets a worker say of itself.
 
-use crate::config::MachineType;
+use crate::config::{Config, MachineType};
+use crate::value::Map;
 
 /// Why a label, annotation or taint is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +85,19 @@ pub fn taint(key: &str, text: &str, machine: MachineType) -> Result<(), Error> {
     }
     let why = "the effect must be NoSchedule, PreferNoSchedule or NoExecute";
     Err(Error::Value { what: "taint", key: key.to_owned(), value: text.to_owned(), why })
+}
+
+/// Checks the labels, annotations and taints that a config gives its node, wherever they come from.
+pub fn of_config(config: &Config, machine: MachineType) -> Result<(), Error> {
+    let set = |legacy: &str, new: &str| {
+        let old = config.legacy(&["machine", legacy]);
+        let sets = [old, config.find("KubeNodeConfig").and_then(|fields| fields.get(new))];
+        let pairs = sets.into_iter().flatten().filter_map(|set| set.as_map()).flat_map(Map::iter);
+        pairs.map(|(key, value)| (key, value.as_text().unwrap_or_default())).collect::<Vec<_>>()
+    };
+    set("nodeLabels", "labels").into_iter().try_for_each(|(key, value)| label(key, value, machine))?;
+    set("nodeAnnotations", "annotations").into_iter().try_for_each(|(key, _)| annotation(key))?;
+    set("nodeTaints", "taints").into_iter().try_for_each(|(key, value)| taint(key, value, machine))
 }
 
 /// `[prefix/]name`.

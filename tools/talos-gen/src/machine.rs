@@ -67,6 +67,7 @@ pub(crate) fn config(
         let word = config.legacy(&["machine", "type"]).and_then(|value| value.as_text());
         return Err(Error::MachineType { found: word.unwrap_or_default().to_owned(), wanted: machine.as_str() });
     }
+    machine_config::labels::of_config(&config, machine).map_err(machine_config::node::Error::from)?;
     let report = validate(&config, Mode::Cloud, plan.talos);
     if !report.errors.is_empty() {
         return Err(Error::Invalid(report.errors));

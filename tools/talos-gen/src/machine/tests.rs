@@ -156,6 +156,26 @@ fn a_users_own_patch_comes_last_and_wins() {
 }
 
 #[test]
+fn what_a_worker_may_not_say_of_itself_is_refused_in_patches_too() {
+    let role = json!({"node-role.kubernetes.io/worker": ""});
+    let taint = json!({"dedicated": "NoSchedule"});
+    let legacy = |set: &str, value: &Value| json!({"machine": {set: value}});
+    let node = |set: &str, value: &Value| json!({"apiVersion": "v1alpha1", "kind": "KubeNodeConfig", set: value});
+    for (talos, patch, said) in [
+        ("v1.13.9", legacy("nodeLabels", &role), "node-role.kubernetes.io/worker"),
+        ("v1.13.9", legacy("nodeTaints", &taint), "dedicated"),
+        ("v1.14.0", node("labels", &role), "node-role.kubernetes.io/worker"),
+        ("v1.14.0", node("taints", &taint), "dedicated"),
+    ] {
+        let patch = json!({"patches": [patch]});
+        let failure: record::Failure = made(talos, with("worker", &patch), Found::default()).unwrap_err().into();
+        assert!(failure.message.contains(said) && failure.message.contains("NodeRestriction"), "{}", failure.message);
+        assert!(failure.hint.is_some());
+        made(talos, with("controlplane", &patch), Found::default()).unwrap();
+    }
+}
+
+#[test]
 fn volumes_of_the_spec_are_made() {
     let volumes = json!({"volumes": [{"name": "data", "match": "disk.size > 100u * GiB", "minSize": "50GiB", "filesystem": "xfs"}]});
     let text = made("v1.13.9", with("worker", &volumes), Found::default()).unwrap();
