@@ -105,10 +105,10 @@ pub(crate) struct Config {
     /// Secrets bundle to use [default: a new one, which isn't kept].
     #[arg(long, value_name = "FILE")]
     pub(crate) with_secrets: Option<PathBuf>,
-    /// Accepted and ignored: comments are never written.
+    /// Accepted, with a warning: comments are never written.
     #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) with_docs: bool,
-    /// Accepted and ignored: comments are never written.
+    /// Accepted, with a warning: comments are never written.
     #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) with_examples: bool,
     /// What to write.
@@ -117,6 +117,9 @@ pub(crate) struct Config {
     /// Folder to write to; with one output type a file, or `-` for stdout.
     #[arg(short, long, default_value = "", hide_default_value = true, value_name = "PATH")]
     pub(crate) output: String,
+    /// Folder to write to, also for one output type.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output", hide = true)]
+    pub(crate) output_dir: Option<String>,
     /// Overwrite existing files.
     #[arg(short, long)]
     pub(crate) force: bool,

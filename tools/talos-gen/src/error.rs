@@ -75,7 +75,7 @@ impl Error {
                 Some("put it in a file of its own, readable by you alone, and say \"@file\"".to_owned())
             }
             Self::ControlPlaneOnly { .. } => {
-                Some("move it to spec.controlplane.patches or to a control plane's patches".to_owned())
+                Some("give it to control planes alone: in spec.controlplane.patches or a node's own, or by --config-patch-control-plane".to_owned())
             }
             Self::SecretsGone { path } => Some(format!(
                 "restore {path}; new secrets would not be this cluster's. For a new cluster, remove its folder"

@@ -77,6 +77,22 @@ fn secrets_are_private_and_are_found_again_in_a_control_planes_config() {
 }
 
 #[test]
+fn a_key_that_is_not_its_certificates_is_noticed() {
+    let folder = folder();
+    done(folder.path(), &["secrets", "--talos-version", "v1.6", "-o", "other.yaml"]);
+    let bundle = |name: &str| {
+        let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        cluster_pki::Bundle::from_yaml(&text).unwrap()
+    };
+    let mut mixed = bundle("secrets.yaml");
+    mixed.talos.key = bundle("other.yaml").talos.key;
+    std::fs::write(folder.path().join("mixed.yaml"), mixed.to_yaml().expose()).unwrap();
+    let output = run(folder.path(), &["config", "lab", "https://10.0.0.10:6443", "--with-secrets", "mixed.yaml"]);
+    let said = "certs.os is invalid: the private key is not the certificate's";
+    assert!(code(&output) == 8 && stderr(&output).contains(said), "{}", stderr(&output));
+}
+
+#[test]
 fn secrets_are_made_around_a_kubernetes_that_is_there() {
     if lacks_openssl() {
         return;
@@ -159,13 +175,49 @@ fn a_config_that_talos_would_refuse_is_made_with_a_warning() {
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         stderr(&output)
     };
-    let scheduler = "apiVersion: v1alpha1\nkind: KubeSchedulerConfig\nimage: mirror.lab.lan/scheduler\n";
-    let said = "the following document kinds are only allowed on control plane machines: [KubeSchedulerConfig]";
-    let worker = warned(&["worker", "--config-patch-worker", scheduler]);
-    assert!(worker.contains("Talos would refuse this worker config") && worker.contains(said), "{worker}");
-    assert_eq!(warned(&["controlplane", "--config-patch-control-plane", scheduler]), "");
+    let hosts = "apiVersion: v1alpha1\nkind: StaticHostConfig\nname: 10.0.0.1\n";
+    let worker = warned(&["worker", "--config-patch-worker", hosts]);
+    assert!(worker.contains("Talos would refuse this worker config: StaticHostConfig/10.0.0.1: "), "{worker}");
     let idle = warned(&["worker", "--config-patch", "machine: {type: worker}"]);
     assert!(idle.contains("worker: patch 1 changes nothing"), "{idle}");
+    let comments = warned(&["worker", "--with-docs", "--with-examples=false"]);
+    assert!(comments.contains("no comments are written"), "{comments}");
+}
+
+#[test]
+fn patches_with_documents_that_the_machine_could_not_load_are_refused_by_name() {
+    let folder = folder();
+    let refused = |version: &str, more: &[&str]| {
+        let output = run(folder.path(), &[&CONFIG[..], &["--talos-version", version, "-o", "-", "-t"], more].concat());
+        (code(&output), stderr(&output))
+    };
+    let scheduler = "apiVersion: v1alpha1\nkind: KubeSchedulerConfig\nimage: mirror.lab.lan/scheduler\n";
+    let (exit, said) = refused("v1.14", &["worker", "--config-patch", scheduler]);
+    assert!(exit == 8 && said.contains("only control planes may have: KubeSchedulerConfig"), "{exit}: {said}");
+    let (exit, said) = refused("v1.13", &["controlplane", "--config-patch-control-plane", scheduler]);
+    assert!(
+        exit == 8 && said.contains("KubeSchedulerConfig, which Talos knows from v1.14 on; this is v1.13"),
+        "{said}"
+    );
+    let taken = refused("v1.14", &["controlplane", "--config-patch-control-plane", scheduler]);
+    assert_eq!(taken, (0, String::new()));
+}
+
+#[test]
+fn words_that_cannot_be_meant_are_refused_before_anything_is_made() {
+    let folder = folder();
+    for (more, said) in [
+        (&["--kubernetes-version", ""][..], "--kubernetes-version is empty; left out, it is 1.36."),
+        (&["--registry-mirror", "docker.io"], "invalid registry mirror spec"),
+        (&["--output-dir", "out", "-o", "here"], "--output-dir"),
+    ] {
+        let output = run(folder.path(), &[&CONFIG[..], more].concat());
+        assert!(code(&output) == 2 && stderr(&output).contains(said), "{more:?}: {}", stderr(&output));
+    }
+    let nameless = run(folder.path(), &["talosconfig", "", "-o", "-"]);
+    assert!(code(&nameless) == 2 && stderr(&nameless).contains("name is empty"), "{}", stderr(&nameless));
+    configs(folder.path(), &["--output-dir", "out", "-t", "worker"]);
+    assert!(folder.path().join("out/worker.yaml").is_file(), "a folder also for one type");
 }
 
 #[test]

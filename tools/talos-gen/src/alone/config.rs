@@ -16,9 +16,12 @@ use crate::error::Error;
 use crate::{files, machine, patches};
 
 pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> {
+    if args.with_docs || args.with_examples {
+        console.warn("--with-docs and --with-examples: no comments are written; `talos-gen explain` has them");
+    }
     check_endpoint(&args.endpoint)?;
     let contract = contract(args.talos_version.as_deref())?;
-    let kubernetes = kubernetes(args, contract, console);
+    let kubernetes = kubernetes(args, contract, console)?;
     let outputs = outputs(args);
     let paths = paths(args, &outputs)?;
     paths.iter().try_for_each(|path| check_target(path, args.force, console))?;
@@ -74,13 +77,17 @@ fn check_endpoint(endpoint: &str) -> Result<(), Failure> {
     }
 }
 
-fn kubernetes(args: &Config, contract: Contract, console: &Console) -> String {
+fn kubernetes(args: &Config, contract: Contract, console: &Console) -> Result<String, Failure> {
     let given = args.kubernetes_version.as_deref().map(|version| version.strip_prefix('v').unwrap_or(version));
     let version = given.unwrap_or_else(|| contract.kubernetes());
+    if version.is_empty() {
+        let text = format!("--kubernetes-version is empty; left out, it is {}", contract.kubernetes());
+        return Err(Error::Usage(text).into());
+    }
     if !contract.supports_kubernetes(version) {
         console.warn(&format!("Talos {contract} does not run Kubernetes {version}"));
     }
-    version.to_owned()
+    Ok(version.to_owned())
 }
 
 fn options(args: &Config, contract: Contract) -> Result<Options, Failure> {
@@ -143,6 +150,7 @@ fn product(
     };
     let mut all = patches::of_flags(&args.config_patch, &files::patch_file)?;
     all.extend(patches::of_flags(own, &files::patch_file)?);
+    patches::check(&all, machine, input.contract)?;
     let (config, idle) = patches::apply(generate(input, machine), &all)?;
     for patch in idle {
         console.warn(&format!("{}: patch {patch} changes nothing", machine.as_str()));
@@ -161,6 +169,9 @@ fn paths(args: &Config, outputs: &[Output]) -> Result<Vec<String>, Failure> {
         Output::Worker => "worker.yaml",
         Output::Talosconfig => "talosconfig",
     };
+    if let Some(folder) = &args.output_dir {
+        return Ok(outputs.iter().map(|output| join(folder, name(output))).collect());
+    }
     match outputs {
         [only] if args.output.is_empty() => Ok(vec![name(only).to_owned()]),
         [_] => Ok(vec![args.output.clone()]),

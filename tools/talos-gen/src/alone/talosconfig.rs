@@ -22,6 +22,9 @@ const ROLES: [&str; 7] = [
 ];
 
 pub(super) fn talosconfig(args: &Credentials, console: &Console) -> Result<Exit, Failure> {
+    if args.name.is_empty() {
+        return Err(Error::Usage("the cluster's name is empty, and it becomes the context's".to_owned()).into());
+    }
     let roles = roles(&args.role)?;
     let lifetime = lifetime(args)?;
     check_target(&args.output, args.force, console)?;
