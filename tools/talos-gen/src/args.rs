@@ -4,8 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+use crate::words::{List, list, switch};
+
 /// Write the secrets, the machine configs and the talosconfig.
+// A flag that comes again overrides, as with talosctl.
 #[derive(Debug, Parser)]
+#[command(args_override_self = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) flags: step::Flags,
@@ -70,8 +74,8 @@ pub(crate) struct Config {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) install_image: Option<String>,
     /// Further names and addresses for the certificates of the Talos and Kubernetes APIs.
-    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
-    pub(crate) additional_sans: Vec<String>,
+    #[arg(long, value_name = "NAME,...", value_parser = list)]
+    pub(crate) additional_sans: Vec<List>,
     /// DNS domain of the cluster.
     #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
     pub(crate) dns_domain: String,
@@ -94,22 +98,22 @@ pub(crate) struct Config {
     #[arg(long, value_name = "PATCH")]
     pub(crate) config_patch_worker: Vec<String>,
     /// Mirror of a registry, as in `docker.io=https://mirror.lan`.
-    #[arg(long, value_delimiter = ',', value_name = "HOST=URL")]
-    pub(crate) registry_mirror: Vec<String>,
+    #[arg(long, value_name = "HOST=URL,...", value_parser = list)]
+    pub(crate) registry_mirror: Vec<List>,
     /// Find members through the discovery service.
-    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch, action = clap::ArgAction::Set)]
     pub(crate) with_cluster_discovery: bool,
     /// Connect members through KubeSpan.
-    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch, action = clap::ArgAction::Set)]
     pub(crate) with_kubespan: bool,
     /// Secrets bundle to use [default: a new one, which isn't kept].
     #[arg(long, value_name = "FILE")]
     pub(crate) with_secrets: Option<PathBuf>,
     /// Accepted, with a warning: comments are never written.
-    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch, action = clap::ArgAction::Set)]
     pub(crate) with_docs: bool,
     /// Accepted, with a warning: comments are never written.
-    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch, action = clap::ArgAction::Set)]
     pub(crate) with_examples: bool,
     /// What to write.
     #[arg(short = 't', long, value_delimiter = ',', value_enum, default_value = "controlplane,worker,talosconfig")]

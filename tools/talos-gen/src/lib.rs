@@ -24,6 +24,7 @@ mod machine;
 mod patches;
 mod plan;
 mod run;
+mod words;
 
 /// Runs the program; `argv` begins with its name.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -94,9 +94,9 @@ fn options(args: &Config, contract: Contract) -> Result<Options, Failure> {
     Ok(Options {
         install_disk: args.install_disk.clone(),
         install_image: args.install_image.clone().unwrap_or_else(|| default_installer(args, contract)),
-        sans: args.additional_sans.clone(),
+        sans: args.additional_sans.iter().flat_map(|list| list.iter().cloned()).collect(),
         dns_domain: args.dns_domain.clone(),
-        mirrors: mirrors(&args.registry_mirror)?,
+        mirrors: mirrors(args.registry_mirror.iter().flat_map(|list| list.iter()))?,
         discovery: args.with_cluster_discovery,
         kubespan: args.with_kubespan,
         ..Options::default()
@@ -119,7 +119,7 @@ fn default_installer(args: &Config, contract: Contract) -> String {
 }
 
 /// `host=url`; a host that comes again gets one more URL.
-fn mirrors(given: &[String]) -> Result<Vec<(String, Vec<String>)>, Failure> {
+fn mirrors<'a>(given: impl Iterator<Item = &'a String>) -> Result<Vec<(String, Vec<String>)>, Failure> {
     let mut out: Vec<(String, Vec<String>)> = Vec::new();
     for text in given {
         let Some((host, url)) = text.split_once('=') else {

@@ -35,7 +35,7 @@ pub(crate) fn broken(error: &tokio::task::JoinError) -> Failure {
 }
 
 fn contract(version: Option<&str>) -> Result<Contract, Failure> {
-    let contract = version.map_or(Ok(Contract::STABLE), Contract::parse);
+    let contract = version.filter(|version| !version.is_empty()).map_or(Ok(Contract::STABLE), Contract::parse);
     contract.map_err(|error| Error::Usage(format!("--talos-version: {error}")).into())
 }
 
