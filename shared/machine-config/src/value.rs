@@ -1,5 +1,7 @@
 //! A value tree as it stands in a document: what is read from a file, generated, patched and written.
 
+use std::collections::HashMap;
+
 /// One value.
 ///
 /// Numbers keep their canonical text, because a machine config holds everything from `0o644` to numbers above 2^53.
@@ -105,34 +107,52 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
     }
 }
 
-/// A mapping with text keys that keeps its order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Map(Vec<(String, Value)>);
+/// A mapping with text keys that keeps its order. A large one is looked up by an index, so that what is done for each
+/// key takes the same time whatever the number of keys.
+#[derive(Clone, Default)]
+pub struct Map {
+    /// The pairs; of a large mapping, also holes where pairs were.
+    pairs: Vec<Option<(String, Value)>>,
+    /// Where each key stands, once the mapping is large.
+    index: Option<Box<HashMap<String, usize>>>,
+    len: usize,
+}
+
+/// The number of pairs up to which looking at each one is fast enough.
+const SMALL: usize = 16;
 
 impl Map {
     /// An empty mapping.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { pairs: Vec::new(), index: None, len: 0 }
     }
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 
     /// The number of keys.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.len
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        match &self.index {
+            Some(index) => index.get(key).copied(),
+            None => self.pairs.iter().position(|pair| pair.as_ref().is_some_and(|(name, _)| name == key)),
+        }
     }
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+        self.pairs[self.position(key)?].as_ref().map(|(_, value)| value)
     }
 
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.0.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
+        let at = self.position(key)?;
+        self.pairs[at].as_mut().map(|(_, value)| value)
     }
 
     /// Sets a key, in place where it exists, else at the end.
@@ -140,43 +160,84 @@ impl Map {
         let (key, value) = (key.into(), value.into());
         match self.get_mut(&key) {
             Some(slot) => *slot = value,
-            None => self.0.push((key, value)),
+            None => self.push(key, value),
         }
     }
 
     /// Adds a key that is known to be new, without looking.
     pub(crate) fn push(&mut self, key: String, value: Value) {
-        self.0.push((key, value));
+        if let Some(index) = &mut self.index {
+            index.insert(key.clone(), self.pairs.len());
+        }
+        self.pairs.push(Some((key, value)));
+        self.len += 1;
+        if self.index.is_none() && self.len > SMALL {
+            self.reindex();
+        }
+    }
+
+    /// Closes the holes and looks where each key is.
+    fn reindex(&mut self) {
+        self.pairs.retain(Option::is_some);
+        let keys = self.pairs.iter().flatten().map(|(key, _)| key.clone());
+        self.index = Some(Box::new(keys.zip(0..).collect()));
     }
 
     /// Takes a key out.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let index = self.0.iter().position(|(name, _)| name == key)?;
-        Some(self.0.remove(index).1)
+        let at = self.position(key)?;
+        let taken = match &mut self.index {
+            Some(index) => {
+                index.remove(key);
+                self.pairs[at].take()
+            }
+            None => self.pairs.remove(at),
+        };
+        self.len -= 1;
+        if self.index.is_some() && self.pairs.len() > 2 * self.len {
+            self.reindex();
+        }
+        taken.map(|(_, value)| value)
     }
 
     /// The pairs, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.pairs.iter().flatten().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The pairs, in order, values to be changed.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Value)> {
-        self.0.iter_mut().map(|(key, value)| (key.as_str(), value))
+        self.pairs.iter_mut().flatten().map(|(key, value)| (key.as_str(), value))
     }
 
     /// Sorts the keys as Go's YAML writes maps.
     pub(crate) fn sort(&mut self) {
-        self.0.sort_by(|a, b| crate::yaml::natural_order(&a.0, &b.0));
+        let mut pairs: Vec<_> = std::mem::take(self).into_iter().collect();
+        pairs.sort_by(|a, b| crate::yaml::natural_order(&a.0, &b.0));
+        pairs.into_iter().for_each(|(key, value)| self.push(key, value));
+    }
+}
+
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Map {}
+
+impl std::fmt::Debug for Map {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
 impl IntoIterator for Map {
     type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+    type IntoIter = std::iter::Flatten<std::vec::IntoIter<Option<(String, Value)>>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.pairs.into_iter().flatten()
     }
 }
 
@@ -197,3 +258,42 @@ macro_rules! map {
     };
 }
 pub(crate) use map;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(map: &Map) -> Vec<&str> {
+        map.iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn a_mapping_keeps_its_order_whatever_its_size() {
+        for size in [3, SMALL + 1, 500] {
+            let names: Vec<String> = (0..size).map(|number| format!("k{number}")).collect();
+            let mut map: Map = names.iter().map(|name| (name.as_str(), name)).collect();
+            let mut left: Vec<&str> = names.iter().map(String::as_str).collect();
+            for name in names.iter().step_by(2) {
+                assert_eq!(map.remove(name), Some(name.into()));
+                assert_eq!(map.remove(name), None);
+                left.retain(|other| other != name);
+                assert_eq!((keys(&map), map.len()), (left.clone(), left.len()));
+            }
+            map.set("k0", "new");
+            map.set("k1", "changed");
+            left.push("k0");
+            assert_eq!((keys(&map), map.get("k1")), (left, Some(&"changed".into())));
+        }
+    }
+
+    #[test]
+    fn a_large_mapping_is_never_searched_and_its_holes_stay_few() {
+        let mut map: Map = (0..1000).map(|number| (number.to_string(), number)).collect();
+        assert!(map.index.is_some());
+        for number in 0..990 {
+            map.remove(&number.to_string());
+            assert!(map.pairs.len() <= 2 * map.len().max(1), "{}", map.pairs.len());
+        }
+        assert_eq!(map.index.as_ref().map(|index| index.len()), Some(10));
+    }
+}
