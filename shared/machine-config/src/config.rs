@@ -1,5 +1,6 @@
 //! A machine config: its documents, and what others want to know of it.
 
+use crate::decode::Error as DecodeError;
 use crate::encode;
 use crate::kinds::{Kind, LEGACY};
 use crate::value::{Map, Value};
@@ -12,6 +13,8 @@ pub struct Document {
     pub kind: &'static Kind,
     /// Its fields, as far as they are set, without `apiVersion` and `kind`.
     pub fields: Map,
+    /// The first date without quotes in place of a text, which Talos refuses from 1.14 on.
+    pub(crate) date: Option<Box<DecodeError>>,
 }
 
 /// What tells documents apart: kind and, for named kinds, name.
@@ -39,7 +42,7 @@ impl Document {
             Value::Map(map) => map,
             _ => Map::new(),
         };
-        Self { kind, fields }
+        Self { kind, fields, date: None }
     }
 
     /// What tells it from others.
@@ -51,9 +54,14 @@ impl Document {
         Identity { kind: self.kind.name, name }
     }
 
-    /// The document as it is written.
+    /// The document as the newest Talos writes it.
     pub fn written(&self) -> Value {
-        let fields = encode::structure(&self.fields, self.kind.shape);
+        self.written_in(Dialect::V4)
+    }
+
+    /// The document as Talos of a dialect writes it.
+    pub(crate) fn written_in(&self, dialect: Dialect) -> Value {
+        let fields = encode::structure(&self.fields, self.kind.shape, dialect);
         if self.kind.is_legacy() {
             return Value::Map(fields);
         }
@@ -124,7 +132,7 @@ impl Config {
 
     /// The text as Talos's tools write it without comments.
     pub fn text(&self, dialect: Dialect) -> String {
-        let written: Vec<Value> = self.documents.iter().map(Document::written).collect();
+        let written: Vec<Value> = self.documents.iter().map(|document| document.written_in(dialect)).collect();
         write_documents(&written, dialect)
     }
 

@@ -1,10 +1,12 @@
 //! From what is written in a file to typed values, led by the table.
 
+use std::cell::RefCell;
+
 use crate::near;
-use crate::scalar::{free, typed};
+use crate::scalar::{REDACTED, free, typed};
 use crate::shape::{Shape, Type};
 use crate::value::{Map, Value};
-use crate::yaml::{Data, Node, Place};
+use crate::yaml::{Data, Key, Node, Origin, Place, Resolved};
 
 /// Why a document doesn't fit its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,13 +47,16 @@ struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     part: &'a str,
     secret: bool,
+    dates: &'a RefCell<Option<Error>>,
 }
 
 impl<'a> Path<'a> {
-    const ROOT: Path<'static> = Path { parent: None, part: "", secret: false };
+    fn root(dates: &'a RefCell<Option<Error>>) -> Self {
+        Path { parent: None, part: "", secret: false, dates }
+    }
 
     fn child(&'a self, part: &'a str) -> Path<'a> {
-        Path { parent: Some(self), part, secret: self.secret }
+        Path { parent: Some(self), part, ..*self }
     }
 
     fn text(&self) -> String {
@@ -83,24 +88,26 @@ impl<'a> Path<'a> {
     }
 }
 
+/// A document's fields, and what keeps newer Talos releases from reading it.
+pub(crate) struct Decoded {
+    pub(crate) fields: Map,
+    /// The first date that stands without quotes in place of a text: Talos refuses it from 1.14 on.
+    pub(crate) date: Option<Error>,
+}
+
 /// Decodes the fields of a document; keys in `skip` are somebody else's.
-pub(crate) fn document(node: &Node, shape: &'static Shape, skip: &[&str]) -> Result<Map, Error> {
-    structure(node, shape, &Path::ROOT, skip)
+pub(crate) fn document(node: &Node, shape: &'static Shape, skip: &[&str]) -> Result<Decoded, Error> {
+    let dates = RefCell::default();
+    let fields = structure(node, shape, &Path::root(&dates), skip)?;
+    Ok(Decoded { fields, date: dates.into_inner() })
 }
 
 fn structure(node: &Node, shape: &'static Shape, path: &Path<'_>, skip: &[&str]) -> Result<Map, Error> {
     let pairs = node.pairs().ok_or_else(|| path.misshapen(node, "a mapping"))?;
     let mut map = Map::new();
     for (key, value) in pairs.iter().filter(|(key, _)| !skip.contains(&key.text.as_str())) {
-        let Some(field) = shape.field(&key.text) else {
-            let known: Vec<&'static str> = shape.fields().map(|field| field.key).collect();
-            return Err(Error::UnknownKey {
-                place: key.place,
-                key: key.text.clone(),
-                path: path.text(),
-                nearest: near::nearest(&key.text, known),
-            });
-        };
+        let field = shape.field(&key.text).filter(|_| key.origin == Origin::Own);
+        let field = field.ok_or_else(|| unknown(key, shape, path))?;
         let mut inner = path.child(field.key);
         inner.secret |= field.secret;
         match decode(value, &field.ty, &inner)? {
@@ -109,6 +116,17 @@ fn structure(node: &Node, shape: &'static Shape, path: &Path<'_>, skip: &[&str])
         }
     }
     Ok(map)
+}
+
+/// A key that the structure doesn't have; Talos has no merge keys in structures.
+fn unknown(key: &Key, shape: &'static Shape, path: &Path<'_>) -> Error {
+    let text = if matches!(key.origin, Origin::Merge | Origin::Alias) { "<<" } else { key.text.as_str() };
+    Error::UnknownKey {
+        place: key.place,
+        key: text.to_owned(),
+        path: path.text(),
+        nearest: near::nearest(text, shape.fields().map(|field| field.key).collect::<Vec<_>>()),
+    }
 }
 
 fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
@@ -125,7 +143,14 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
         (Type::List(item), Data::List(items)) => list(items, item, path),
         (Type::Map(item), Data::Map(_)) => map(node, item, path),
         (Type::Argument, Data::List(items)) => list(items, &Type::Text, path),
-        (_, Data::Scalar(scalar)) => typed(scalar, ty).map_err(|wanted| path.mismatch(node, ty, wanted)),
+        (Type::Bytes, Data::Scalar(scalar)) if path.secret && scalar.text == REDACTED => Ok(REDACTED.into()),
+        (_, Data::Scalar(scalar)) => {
+            if scalar.resolve() == Resolved::Date && is_text(ty) {
+                let wanted = "text, in quotes because it looks like a date".to_owned();
+                path.dates.borrow_mut().get_or_insert_with(|| path.mismatch(node, ty, wanted));
+            }
+            typed(scalar, ty).map_err(|wanted| path.mismatch(node, ty, wanted))
+        }
         (Type::List(_), _) => Err(path.misshapen(node, "a sequence")),
         (Type::Map(_), _) => Err(path.misshapen(node, "a mapping")),
         _ => Err(path.misshapen(node, "a scalar")),
@@ -145,12 +170,21 @@ fn list(items: &[Node], ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     Ok(Value::List(values))
 }
 
-/// Go keeps a key without value, as the zero value.
+/// What Go reads into a string of its own.
+fn is_text(ty: &Type) -> bool {
+    matches!(ty.behind(), Type::Text | Type::Trimmed | Type::Argument | Type::Url | Type::DiskCondition)
+}
+
+/// Go keeps a key without value, as the zero value, but no key that is null itself.
 fn map(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     let mut map = Map::new();
-    for (key, value) in node.pairs().unwrap_or_default() {
+    for (key, value) in node.pairs().unwrap_or_default().iter().filter(|(key, _)| key.origin != Origin::Null) {
+        if key.origin == Origin::Merge {
+            return Err(path.misshapen(value, "written out, or brought by an alias"));
+        }
         let value = match decode(value, ty, &path.child(&key.text))? {
             Value::Null if matches!(ty, Type::Text | Type::Argument) => "".into(),
+            Value::Null if matches!(ty, Type::Bool) => false.into(),
             value => value,
         };
         map.push(key.text.clone(), value);
@@ -164,7 +198,8 @@ pub(crate) fn anything(node: &Node) -> Value {
         Data::Scalar(scalar) => free(scalar),
         Data::List(items) => Value::List(items.iter().map(anything).collect()),
         Data::Map(pairs) => {
-            let pairs = pairs.iter().map(|(key, value)| (key.text.clone(), anything(value)));
+            let known = pairs.iter().filter(|(key, _)| key.origin != Origin::Null);
+            let pairs = known.map(|(key, value)| (key.text.clone(), anything(value)));
             Value::Map(pairs.collect())
         }
     }

@@ -98,7 +98,6 @@ fn one(field: &Field, out: &mut String) {
     let printed = match field.print {
         Print::Always => "always",
         Print::NotZero => "unless it is empty",
-        Print::Set => "when it is set, even to nothing",
     };
     let _ = writeln!(out, "  written: {printed}");
     let _ = writeln!(out, "  patches: {}", merge(field));
@@ -159,9 +158,10 @@ fn type_name(ty: &Type) -> String {
         Type::Mac => "hardware address".to_owned(),
         Type::Size => "size or part (10GiB, 50%)".to_owned(),
         Type::ByteSize | Type::DiskSize => "size (10GiB)".to_owned(),
+        Type::DiskCondition => "size, also behind < <= == >= > (>= 10GiB)".to_owned(),
         Type::Expression => "expression (CEL)".to_owned(),
         Type::Mode => "file mode (0o644)".to_owned(),
-        Type::Word(words) | Type::Enum(words) => words.join("|"),
+        Type::Word(words) | Type::WordOrNumber(words) | Type::Enum(words) => words.join("|"),
         Type::RoutingTable => "routing table (name or number)".to_owned(),
         Type::Bytes => "base64".to_owned(),
         Type::Port => "port or range (8000-9000)".to_owned(),

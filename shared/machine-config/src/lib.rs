@@ -24,6 +24,7 @@ mod scalar;
 pub mod schematic;
 pub mod shape;
 mod telling;
+mod url;
 pub mod validate;
 pub mod value;
 pub mod yaml;

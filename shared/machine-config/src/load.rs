@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use crate::clash;
 use crate::config::{Config, Document, Identity};
+use crate::contract::Gate;
 use crate::kinds::{self, Kind, LEGACY};
+use crate::validate::contract_of;
 use crate::yaml::{Node, Place};
 use crate::{near, yaml};
 
@@ -53,6 +55,14 @@ pub enum Error {
         /// Why.
         source: Box<crate::decode::Error>,
     },
+    /// A date without quotes in place of a text.
+    #[error("error decoding document {identity}, as Talos would from v1.14 on")]
+    Date {
+        /// In which document.
+        identity: Identity,
+        /// Where in it.
+        source: Box<crate::decode::Error>,
+    },
     /// The same document twice.
     #[error("duplicate document {identity} is not allowed (line {})", place.line)]
     Duplicate {
@@ -96,7 +106,21 @@ pub fn load(text: &str) -> Result<Config, Error> {
         documents.push(document);
     }
     clash::find(&documents)?;
-    if documents.is_empty() { Err(Error::Empty) } else { Ok(Config::new(documents)) }
+    if documents.is_empty() {
+        return Err(Error::Empty);
+    }
+    let config = Config::new(documents);
+    dates(&config)?;
+    Ok(config)
+}
+
+/// Refuses what looks like a date in place of a text, as Talos does from 1.14 on, in a config that is made for one.
+pub(crate) fn dates(config: &Config) -> Result<(), Error> {
+    if !contract_of(config).has(Gate::NewerYaml) {
+        return Ok(());
+    }
+    let dated = config.documents().iter().find_map(|document| Some((document, document.date.as_ref()?)));
+    dated.map_or(Ok(()), |(document, date)| Err(Error::Date { identity: document.identity(), source: date.clone() }))
 }
 
 fn document(node: &Node) -> Result<Document, Error> {
@@ -106,12 +130,12 @@ fn document(node: &Node) -> Result<Document, Error> {
 /// Decodes one document of a kind.
 pub(crate) fn decode(node: &Node, kind: &'static Kind) -> Result<Document, Error> {
     let skip: &[&str] = if kind.is_legacy() { &[] } else { &["apiVersion", "kind"] };
-    let fields = crate::decode::document(node, kind.shape, skip).map_err(|source| Error::Document {
+    let decoded = crate::decode::document(node, kind.shape, skip).map_err(|source| Error::Document {
         identity: identity_of(node, kind),
         place: node.place,
         source: Box::new(source),
     })?;
-    Ok(Document { kind, fields })
+    Ok(Document { kind, fields: decoded.fields, date: decoded.date.map(Box::new) })
 }
 
 /// What kind of document a mapping is.

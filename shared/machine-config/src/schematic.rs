@@ -73,7 +73,7 @@ impl Schematic {
             return Ok(Self { fields: Map::new() });
         }
         lower_bootloader(&mut first);
-        let mut fields = decode::document(&first, &SCHEMATIC, &[])?;
+        let mut fields = decode::document(&first, &SCHEMATIC, &[])?.fields;
         drop_default_bootloader(&mut fields);
         Ok(Self { fields })
     }
@@ -86,7 +86,7 @@ impl Schematic {
 
     /// The text whose digest is the ID.
     pub fn canonical(&self) -> String {
-        let written = crate::encode::structure(&self.fields, &SCHEMATIC);
+        let written = crate::encode::structure(&self.fields, &SCHEMATIC, Dialect::V4);
         yaml::write_for_digest(&Value::Map(written), Dialect::V4)
     }
 

@@ -31,10 +31,14 @@ pub enum Type {
     Expression,
     /// A size that is written in powers of a thousand.
     DiskSize,
+    /// What a disk's size is compared with: a size, also behind an operator.
+    DiskCondition,
     /// A file mode, written in octal.
     Mode,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// One of these words or its number; nothing is the first.
+    WordOrNumber(&'static [&'static str]),
     /// One of these words; the first is what nothing means, and nothing is what it means.
     Enum(&'static [&'static str]),
     /// A routing table: a name or number.
@@ -87,8 +91,6 @@ pub enum Print {
     Always,
     /// When it is set to something else than its zero value.
     NotZero,
-    /// When it is set, even to an empty list.
-    Set,
 }
 
 /// How a patch meets what is there.
@@ -123,6 +125,8 @@ pub struct Field {
     pub file: bool,
     /// The minor of the Talos 1.x release that knew it first; 0 for fields as old as their structure.
     pub since: u32,
+    /// Whether Talos before 1.14 always printed it.
+    pub once_always: bool,
     /// What has taken its place, for fields that Talos still reads but no longer wants.
     pub deprecated: Option<&'static str>,
 }
@@ -136,22 +140,36 @@ pub struct Shape {
     pub fields: &'static [Field],
     /// Fields that it shares with others, written behind its own.
     pub tail: &'static [Field],
+    /// The fields without which there is nothing in it, whatever the others say; none when all count.
+    pub essence: &'static [&'static str],
 }
 
 impl Shape {
     /// A structure without shared fields.
     pub(crate) const fn new(name: &'static str, fields: &'static [Field]) -> Self {
-        Self { name, fields, tail: &[] }
+        Self { name, fields, tail: &[], essence: &[] }
     }
 
     /// A structure with shared fields behind its own.
     pub(crate) const fn with(name: &'static str, fields: &'static [Field], tail: &'static [Field]) -> Self {
-        Self { name, fields, tail }
+        Self { name, fields, tail, essence: &[] }
+    }
+
+    /// A structure in which there is nothing without some of its fields.
+    pub(crate) const fn nothing_without(mut self, essence: &'static [&'static str]) -> Self {
+        self.essence = essence;
+        self
     }
 
     /// All fields, in the order in which they are written.
     pub fn fields(&self) -> impl Iterator<Item = &'static Field> {
         self.fields.iter().chain(self.tail)
+    }
+
+    /// The fields that say whether there is something in it.
+    pub(crate) fn essential(&self) -> impl Iterator<Item = &'static Field> {
+        let all = self.essence.is_empty();
+        self.fields().filter(move |field| all || self.essence.contains(&field.key))
     }
 
     /// The field of a key.
@@ -162,18 +180,23 @@ impl Shape {
 
 impl Field {
     const fn new(key: &'static str, ty: Type, print: Print, optional: bool) -> Self {
-        Self { key, ty, print, optional, merge: Merge::Typed, secret: false, file: false, since: 0, deprecated: None }
+        Self {
+            key,
+            ty,
+            print,
+            optional,
+            merge: Merge::Typed,
+            secret: false,
+            file: false,
+            since: 0,
+            once_always: false,
+            deprecated: None,
+        }
     }
 
     /// A field that Go holds behind a pointer.
     pub(crate) const fn optional(mut self) -> Self {
         self.optional = true;
-        self
-    }
-
-    /// A field that is printed when empty, but not when unset.
-    pub(crate) const fn even_empty(mut self) -> Self {
-        self.print = Print::Set;
         self
     }
 
@@ -198,6 +221,12 @@ impl Field {
     /// A field that is younger than its structure.
     pub(crate) const fn since(mut self, minor: u32) -> Self {
         self.since = minor;
+        self
+    }
+
+    /// A field that Talos before 1.14 always printed.
+    pub(crate) const fn once_always(mut self) -> Self {
+        self.once_always = true;
         self
     }
 

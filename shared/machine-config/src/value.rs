@@ -113,10 +113,13 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
 pub struct Map {
     /// The pairs; of a large mapping, also holes where pairs were.
     pairs: Vec<Option<(String, Value)>>,
-    /// Where each key stands, once the mapping is large.
-    index: Option<Box<HashMap<String, usize>>>,
-    len: usize,
+    /// Once the mapping is large.
+    index: Option<Box<Index>>,
 }
+
+/// Where each key stands.
+#[derive(Clone)]
+struct Index(HashMap<String, usize>);
 
 /// The number of pairs up to which looking at each one is fast enough.
 const SMALL: usize = 16;
@@ -124,22 +127,22 @@ const SMALL: usize = 16;
 impl Map {
     /// An empty mapping.
     pub const fn new() -> Self {
-        Self { pairs: Vec::new(), index: None, len: 0 }
+        Self { pairs: Vec::new(), index: None }
     }
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The number of keys.
     pub fn len(&self) -> usize {
-        self.len
+        self.index.as_ref().map_or(self.pairs.len(), |index| index.0.len())
     }
 
     fn position(&self, key: &str) -> Option<usize> {
         match &self.index {
-            Some(index) => index.get(key).copied(),
+            Some(index) => index.0.get(key).copied(),
             None => self.pairs.iter().position(|pair| pair.as_ref().is_some_and(|(name, _)| name == key)),
         }
     }
@@ -167,11 +170,10 @@ impl Map {
     /// Adds a key that is known to be new, without looking.
     pub(crate) fn push(&mut self, key: String, value: Value) {
         if let Some(index) = &mut self.index {
-            index.insert(key.clone(), self.pairs.len());
+            index.0.insert(key.clone(), self.pairs.len());
         }
         self.pairs.push(Some((key, value)));
-        self.len += 1;
-        if self.index.is_none() && self.len > SMALL {
+        if self.index.is_none() && self.pairs.len() > SMALL {
             self.reindex();
         }
     }
@@ -180,7 +182,7 @@ impl Map {
     fn reindex(&mut self) {
         self.pairs.retain(Option::is_some);
         let keys = self.pairs.iter().flatten().map(|(key, _)| key.clone());
-        self.index = Some(Box::new(keys.zip(0..).collect()));
+        self.index = Some(Box::new(Index(keys.zip(0..).collect())));
     }
 
     /// Takes a key out.
@@ -188,13 +190,12 @@ impl Map {
         let at = self.position(key)?;
         let taken = match &mut self.index {
             Some(index) => {
-                index.remove(key);
+                index.0.remove(key);
                 self.pairs[at].take()
             }
             None => self.pairs.remove(at),
         };
-        self.len -= 1;
-        if self.index.is_some() && self.pairs.len() > 2 * self.len {
+        if self.index.is_some() && self.pairs.len() > 2 * self.len() {
             self.reindex();
         }
         taken.map(|(_, value)| value)
@@ -220,7 +221,7 @@ impl Map {
 
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().eq(other.iter())
+        self.len() == other.len() && self.iter().eq(other.iter())
     }
 }
 
@@ -294,6 +295,6 @@ mod tests {
             map.remove(&number.to_string());
             assert!(map.pairs.len() <= 2 * map.len().max(1), "{}", map.pairs.len());
         }
-        assert_eq!(map.index.as_ref().map(|index| index.len()), Some(10));
+        assert_eq!(map.index.as_ref().map(|index| index.0.len()), Some(10));
     }
 }

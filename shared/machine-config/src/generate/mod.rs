@@ -7,7 +7,7 @@ mod legacy;
 use crate::config::{Config, Document, MachineType};
 use crate::contract::{Contract, Gate};
 use crate::kinds;
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 pub use legacy::{POD_SECURITY, endpoint_host};
 
@@ -143,7 +143,7 @@ pub fn generate(input: &Input<'_>, machine: MachineType) -> Config {
 /// A document of a kind that is known to be in the table.
 pub(crate) fn document<const N: usize>(kind: &str, fields: [(&str, Value); N]) -> Document {
     let kind = kinds::kind(kind).expect("generated kinds stand in the table, which tests hold");
-    Document { kind, fields: fields.into_iter().collect::<Map>() }
+    Document::new(kind, Value::Map(fields.into_iter().collect()))
 }
 
 impl Input<'_> {

@@ -18,7 +18,8 @@ pub(super) static ENCRYPTION: Shape = Shape::new(
         opt("options", List(&Text)),
         ptr("allowDiscards", Bool),
     ],
-);
+)
+.nothing_without(&["provider", "keys"]);
 
 pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
     "EncryptionKey",

@@ -9,7 +9,7 @@ pub(super) static CLUSTER: Shape = Shape::new(
     &[
         opt("id", Text).deprecated("DiscoveryIdentityConfig"),
         opt("secret", Text).secret().deprecated("DiscoveryIdentityConfig"),
-        ptr("controlPlane", Struct(&CONTROL_PLANE)).deprecated("KubeClusterConfig"),
+        ptr("controlPlane", Struct(&CONTROL_PLANE)).once_always().deprecated("KubeClusterConfig"),
         opt("clusterName", Text).deprecated("KubeClusterConfig"),
         ptr("network", Struct(&CLUSTER_NETWORK)).deprecated("KubeNetworkConfig and KubeFlannelCNIConfig"),
         opt("token", Text).secret(),
@@ -27,11 +27,9 @@ pub(super) static CLUSTER: Shape = Shape::new(
         ptr("etcd", Struct(&ETCD)),
         ptr("coreDNS", Struct(&CORE_DNS)).deprecated("KubeCoreDNSConfig"),
         ptr("externalCloudProvider", Struct(&EXTERNAL_CLOUD_PROVIDER)),
-        opt("extraManifests", List(&Text)).even_empty().deprecated("KubeExternalManifestConfig"),
+        opt("extraManifests", List(&Text)).deprecated("KubeExternalManifestConfig"),
         opt("extraManifestHeaders", Map(&Text)).secret().deprecated("KubeExternalManifestConfig"),
-        opt("inlineManifests", List(&Struct(&CLUSTER_INLINE_MANIFEST)))
-            .even_empty()
-            .deprecated("KubeInlineManifestConfig"),
+        opt("inlineManifests", List(&Struct(&CLUSTER_INLINE_MANIFEST))).deprecated("KubeInlineManifestConfig"),
         ptr("adminKubeconfig", Struct(&ADMIN_KUBECONFIG)),
         ptr("allowSchedulingOnMasters", Bool).deprecated("KubeNodeConfig"),
         ptr("allowSchedulingOnControlPlanes", Bool).deprecated("KubeNodeConfig"),

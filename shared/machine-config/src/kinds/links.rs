@@ -2,6 +2,7 @@
 
 use crate::shape::Type::{
     self, Address, AddressPort, Bool, Duration, Expression, List, Mac, Prefix, RoutingTable, Struct, Text, Word,
+    WordOrNumber,
 };
 use crate::shape::{Field, Shape, must, opt, ptr};
 
@@ -26,12 +27,12 @@ pub(super) static BOND: Shape = Shape::with(
         ptr("arpValidate", Word(&["none", "active", "backup", "all", "filter", "filter-active", "filter-backup"])),
         ptr("arpAllTargets", Word(&["any", "all"])),
         ptr("lacpRate", Word(&["slow", "fast"])),
-        ptr("failOverMac", Word(&["none", "active", "follow"])),
+        ptr("failOverMac", WordOrNumber(&["none", "active", "follow"])),
         ptr("adSelect", Word(&["stable", "bandwidth", "count"])),
         ptr("adActorSysPrio", Type::U16),
         ptr("adUserPortKey", Type::U16),
         ptr("adLACPActive", Word(&["on", "off"])),
-        ptr("primary", Text),
+        ptr("primary", Text).since(15),
         ptr("primaryReselect", Word(&["always", "better", "failure"])),
         ptr("resendIGMP", Type::U32),
         ptr("minLinks", Type::U32),

@@ -4,7 +4,7 @@ use super::cluster::CLUSTER;
 use super::machine_network::NETWORK;
 use super::shared::{CERTIFICATE, CERTIFICATE_AND_KEY, ENCRYPTION_KEY_NODE_ID};
 use crate::shape::Type::{
-    self, Argument, Bool, Bytes, DiskSize, Duration, Free, List, Map, Mode, Pointer, Struct, Text, Url, Word,
+    self, Argument, Bool, Bytes, DiskCondition, DiskSize, Duration, Free, List, Map, Mode, Pointer, Struct, Text, Url,
 };
 use crate::shape::{Shape, must, opt, ptr};
 
@@ -46,7 +46,7 @@ pub(super) static MACHINE: Shape = Shape::new(
         ptr("udev", Struct(&UDEV)).deprecated("UdevRulesConfig"),
         ptr("logging", Struct(&LOGGING)),
         ptr("kernel", Struct(&KERNEL)).deprecated("KernelModuleConfig"),
-        opt("seccompProfiles", List(&Pointer(&Struct(&MACHINE_SECCOMP_PROFILE)))).even_empty(),
+        opt("seccompProfiles", List(&Pointer(&Struct(&MACHINE_SECCOMP_PROFILE)))),
         opt("baseRuntimeSpecOverrides", Free).deprecated("CRIBaseRuntimeSpecConfig"),
         opt("nodeLabels", Map(&Text)).deprecated("KubeNodeConfig"),
         opt("nodeAnnotations", Map(&Text)).deprecated("KubeNodeConfig"),
@@ -122,14 +122,14 @@ pub(super) static INSTALL: Shape = Shape::new(
 pub(super) static INSTALL_DISK_SELECTOR: Shape = Shape::new(
     "InstallDiskSelector",
     &[
-        ptr("size", Text),
+        ptr("size", DiskCondition),
         opt("name", Text),
         opt("model", Text),
         opt("serial", Text),
         opt("modalias", Text),
         opt("uuid", Text),
         opt("wwid", Text),
-        opt("type", Word(&["ssd", "hdd", "nvme", "sd"])),
+        opt("type", Text),
         opt("busPath", Text),
     ],
 );

@@ -107,7 +107,9 @@ pub(super) struct Url<'a> {
 
 /// Takes a URL apart; what isn't there is empty.
 pub(super) fn url(text: &str) -> Url<'_> {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    // Without a host, Go writes no slashes.
+    let bare = || Some((text.strip_suffix(':')?, ""));
+    let (scheme, rest) = text.split_once("://").or_else(bare).unwrap_or(("", text));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     let path = tail.split(['?', '#']).next().unwrap_or_default();

@@ -10,11 +10,12 @@ mod read;
 mod resolve;
 mod write;
 
-pub use node::{Data, Key, Node, Place, Scalar};
+pub use node::{Data, Key, Node, Origin, Place, Scalar};
 pub use order::natural_order;
 pub use quote::Dialect;
 pub use read::{BYTES, Error, read, read_limited};
 pub use write::{write, write_documents};
 
+pub(crate) use quote::is_plain_in_old_yaml;
 pub(crate) use resolve::{Resolved, date_time, float_text};
 pub(crate) use write::write_for_digest;

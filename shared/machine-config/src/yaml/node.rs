@@ -44,6 +44,21 @@ pub struct Key {
     pub place: Place,
     /// Its text.
     pub text: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a key comes from, which Talos asks in some places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It stands in the mapping.
+    Own,
+    /// It stands there as a null, which no key of text is.
+    Null,
+    /// A merge key (`<<`) brings it, from a mapping that stands there.
+    Merge,
+    /// A merge key brings it, from an alias.
+    Alias,
 }
 
 /// A scalar as written.
@@ -59,6 +74,16 @@ impl Scalar {
     /// What Go's YAML takes it for when the target doesn't say.
     pub(crate) fn resolve(&self) -> Resolved {
         if self.plain { resolve(&self.text) } else { Resolved::Text }
+    }
+
+    /// The whole number that Go sees in it, which may be written as a fraction: `1.0`, `1e3`.
+    pub(crate) fn whole(&self) -> Option<i128> {
+        match self.resolve() {
+            Resolved::Int(number) => Some(number),
+            #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked")]
+            Resolved::Float(number) if number.fract() == 0.0 && number.abs() < 1e18 => Some(number as i128),
+            _ => None,
+        }
     }
 }
 

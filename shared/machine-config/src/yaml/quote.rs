@@ -32,9 +32,9 @@ impl Dialect {
         if resolve(text) != Resolved::Text && resolve(text) != Resolved::Merge {
             return Style::Double;
         }
-        if is_old_boolean(text) || is_base_60(text) || text == "<<" {
+        if is_plain_in_old_yaml(text) || text == "<<" {
             return match self {
-                Self::V3 | Self::V4Early if text == "<<" => Style::Plain,
+                Self::V3 if text == "<<" => Style::Plain,
                 Self::V3 | Self::V4Early => Style::Double,
                 Self::V4 => Style::Single,
             };
@@ -106,6 +106,11 @@ fn has_indicators(text: &str) -> bool {
 fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
         && !matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Whether a text is written in quotes only because YAML 1.1 took it for a boolean or a number.
+pub(crate) fn is_plain_in_old_yaml(text: &str) -> bool {
+    is_old_boolean(text) || is_base_60(text)
 }
 
 fn is_old_boolean(text: &str) -> bool {

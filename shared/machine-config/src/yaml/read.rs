@@ -1,8 +1,11 @@
 use std::collections::{HashMap, HashSet};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
 
-use super::node::{Data, Key, Node, Place, Scalar};
+use super::node::{Data, Key, Node, Origin, Place, Scalar};
+use super::resolve::Resolved;
 
 /// Why a text isn't usable YAML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,12 +79,20 @@ pub fn read_limited(text: &str, limit: usize) -> Result<Vec<Node>, Error> {
         return Err(Error::TooLarge { bytes: text.len(), limit });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
+    if let Some((line, c)) = text.lines().zip(1..).find_map(|(line, number)| Some((number, control(line)?))) {
+        let text = format!("control characters are not allowed (value: {})", u32::from(c));
+        return Err(Error::Syntax { place: Place { line, column: 1 }, text });
+    }
+    let open_end = text.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
+    let end = open_end.then(|| text.chars().count());
+    let mut reader = Reader { parser: Parser::new_from_str(text), end, anchors: HashMap::new(), nodes: 0 };
     reader.stream()
 }
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    /// Where a text ends whose last line has no end, in characters.
+    end: Option<usize>,
     /// Complete anchors with the number of nodes in each.
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
@@ -104,6 +115,13 @@ impl<'a> Reader<'a> {
 
     fn next(&mut self) -> Result<(Event<'a>, Place), Error> {
         match self.parser.next_event() {
+            Some(Ok((Event::Scalar(mut text, style, anchor, tag), span))) => {
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                if block && self.end.is_some_and(|end| span.end.index() >= end) && text.ends_with('\n') {
+                    text.to_mut().pop();
+                }
+                Ok((Event::Scalar(text, style, anchor, tag), place(&span)))
+            }
             Some(Ok((event, span))) => Ok((event, place(&span))),
             Some(Err(error)) => Err(Error::Syntax { place: mark(error.marker()), text: error.info().to_owned() }),
             None => Ok((Event::StreamEnd, Place::default())),
@@ -119,9 +137,8 @@ impl<'a> Reader<'a> {
         let (anchor, data) = match event {
             Event::Alias(anchor) => return self.alias(anchor, place),
             Event::Scalar(text, style, anchor, tag) => {
-                let forced = tag.is_some_and(|tag| tag.suffix == "str" || tag.suffix == "binary");
-                let plain = style == ScalarStyle::Plain && !forced;
-                (anchor, Data::Scalar(Scalar { text: text.into_owned(), plain }))
+                let tag = tag.as_ref().map(|tag| tag.suffix.as_str());
+                (anchor, Data::Scalar(scalar(text.into_owned(), style, tag, place)?))
             }
             Event::SequenceStart(anchor, _) => (anchor, Data::List(self.items(depth)?)),
             Event::MappingStart(anchor, _) => (anchor, Data::Map(self.pairs(depth)?)),
@@ -166,20 +183,31 @@ impl<'a> Reader<'a> {
                 next => self.node(next, depth + 1)?,
             };
             let next = self.next()?;
+            let brought = if matches!(next.0, Event::Alias(_)) { Origin::Alias } else { Origin::Merge };
             let value = self.node(next, depth + 1)?;
             let Data::Scalar(scalar) = key.data else {
                 return Err(Error::OddKey { place: key.place });
             };
             if scalar.plain && scalar.text == "<<" {
-                merged.push(value);
+                merged.push((value, brought));
             } else {
-                pairs.push((Key { place: key.place, text: scalar.text }, value));
+                let origin = if scalar.resolve() == Resolved::Null { Origin::Null } else { Origin::Own };
+                pairs.push((Key { place: key.place, text: scalar.text, origin }, value));
             }
         }
         unique(&pairs)?;
-        merged.into_iter().try_for_each(|source| merge_in(&mut pairs, source))?;
+        if !merged.is_empty() {
+            let mut known = pairs.iter().map(|(key, _)| key.text.clone()).collect();
+            merged.into_iter().try_for_each(|(source, origin)| merge_in(&mut pairs, &mut known, source, origin))?;
+        }
         Ok(pairs)
     }
+}
+
+/// A character that no YAML may have.
+fn control(line: &str) -> Option<char> {
+    line.chars()
+        .find(|c| c.is_control() && !matches!(c, '\t' | '\r' | '\u{85}') || matches!(c, '\u{fffe}' | '\u{ffff}'))
 }
 
 fn unique(pairs: &[(Key, Node)]) -> Result<(), Error> {
@@ -195,18 +223,40 @@ fn unique(pairs: &[(Key, Node)]) -> Result<(), Error> {
     })
 }
 
+/// A scalar with its tag obeyed: which text is never anything else, and which is what it looks like even in quotes.
+fn scalar(text: String, style: ScalarStyle, tag: Option<&str>, place: Place) -> Result<Scalar, Error> {
+    match tag {
+        Some("str") => Ok(Scalar { text, plain: false }),
+        Some("binary") => {
+            let joined: String = text.split_ascii_whitespace().collect();
+            let bytes = STANDARD.decode(joined).ok().map(String::from_utf8);
+            match bytes {
+                Some(Ok(text)) => Ok(Scalar { text, plain: false }),
+                _ => Err(Error::Syntax { place, text: "!!binary value contains invalid base64 data".to_owned() }),
+            }
+        }
+        Some("null" | "bool" | "int" | "float" | "timestamp") => Ok(Scalar { text, plain: true }),
+        _ => Ok(Scalar { text, plain: style == ScalarStyle::Plain }),
+    }
+}
+
 /// Adds what a merge key (`<<`) brings; keys that are there stay.
-fn merge_in(pairs: &mut Vec<(Key, Node)>, source: Node) -> Result<(), Error> {
+fn merge_in(
+    pairs: &mut Vec<(Key, Node)>,
+    known: &mut HashSet<String>,
+    source: Node,
+    origin: Origin,
+) -> Result<(), Error> {
     match source.data {
         Data::Map(more) => {
             for (key, node) in more {
-                if !pairs.iter().any(|(old, _)| old.text == key.text) {
-                    pairs.push((key, node));
+                if known.insert(key.text.clone()) {
+                    pairs.push((Key { origin, ..key }, node));
                 }
             }
             Ok(())
         }
-        Data::List(sources) => sources.into_iter().try_for_each(|one| merge_in(pairs, one)),
+        Data::List(sources) => sources.into_iter().try_for_each(|one| merge_in(pairs, known, one, Origin::Merge)),
         Data::Scalar(_) => Err(Error::Syntax {
             place: source.place,
             text: "map merge requires map or sequence of maps as the value".to_owned(),

@@ -116,7 +116,8 @@ pub(crate) fn value(ty: &Type, depth: usize, chance: &mut Chance) -> Value {
         Type::ByteSize => words(&["10GiB", "-5GiB", "100"], chance),
         Type::DiskSize => words(&["100 MB", "5.0 GB"], chance),
         Type::Mode => Value::Number((*chance.pick(&["0o644", "0o600", "0o7777"])).to_owned()),
-        Type::Word(all) | Type::Enum(all) => words(all, chance),
+        Type::Word(all) | Type::WordOrNumber(all) | Type::Enum(all) => words(all, chance),
+        Type::DiskCondition => words(&["10GiB", ">= 100GB", "== 1TB"], chance),
         Type::RoutingTable => words(&["main", "local", "77"], chance),
         Type::Bytes => words(&["QUJD", "YQ=="], chance),
         Type::Port => match chance.below(2) {

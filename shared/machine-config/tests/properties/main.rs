@@ -1,5 +1,6 @@
 //! Laws that hold for every document, on cases made from seeds: the same in every run, and told when one fails.
 
 mod cases;
+mod exact;
 mod fuzz;
 mod laws;
