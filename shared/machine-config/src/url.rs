@@ -100,6 +100,30 @@ impl Url {
         });
         Some(())
     }
+
+    /// Takes every part that `new` has; `None` where both name a user, which Go can't merge.
+    pub(crate) fn merge(&mut self, new: Self) -> Option<()> {
+        if self.user.is_some() && new.user.is_some() {
+            return None;
+        }
+        let pick = |old: &mut String, new: String| {
+            if !new.is_empty() {
+                *old = new;
+            }
+        };
+        pick(&mut self.scheme, new.scheme);
+        pick(&mut self.opaque, new.opaque);
+        pick(&mut self.query, new.query);
+        self.user = self.user.take().or(new.user);
+        if !new.host.is_empty() {
+            self.host = new.host;
+        }
+        self.path.merge(new.path);
+        self.fragment.merge(new.fragment);
+        self.bare_query = new.bare_query;
+        self.omit_host = new.omit_host;
+        Some(())
+    }
 }
 
 /// The scheme, which ends at the first colon, and the rest.
@@ -149,6 +173,15 @@ impl Encoded {
         let plain = unescape(text, part)?;
         let raw = if escape(&plain, part) == text { String::new() } else { text.to_owned() };
         Some(Self { plain, raw })
+    }
+
+    fn merge(&mut self, new: Self) {
+        if !new.plain.is_empty() {
+            self.plain = new.plain;
+        }
+        if !new.raw.is_empty() {
+            self.raw = new.raw;
+        }
     }
 
     fn text(&self, part: Part) -> String {
@@ -287,6 +320,12 @@ impl Url {
 mod tests {
     use super::*;
 
+    fn merged(old: &str, new: &str) -> Option<String> {
+        let mut url = Url::parse(old)?;
+        url.merge(Url::parse(new)?)?;
+        Some(url.to_string())
+    }
+
     #[test]
     fn urls_are_written_as_go_does() {
         for (text, written) in [
@@ -311,6 +350,18 @@ mod tests {
             ["%zz", "http://a b/", "http://[::1", "://x", "10.0.0.1:80", "a\nb", "http://a:b", "http://[1.2.3.4]"]
         {
             assert_eq!(Url::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_keeps_what_the_patch_leaves_out() {
+        for (old, new, both) in [
+            ("https://127.0.0.1:6643/", "https://10.0.0.1", Some("https://10.0.0.1/")),
+            ("http://a/x?q=1", "https://b/y", Some("https://b/y?q=1")),
+            ("http://a/x", "http://u:p@b", Some("http://u:p@b/x")),
+            ("http://v@a/x", "http://u:p@b", None),
+        ] {
+            assert_eq!(merged(old, new).as_deref(), both, "{old} {new}");
         }
     }
 }

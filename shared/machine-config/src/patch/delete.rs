@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Error;
+use super::merge::is_of_pair;
 use crate::config::Document;
 use crate::shape::{Shape, Type};
 use crate::value::{Map, Value};
@@ -108,10 +109,13 @@ fn walk_list(items: &mut Vec<Node>, path: &mut Vec<Step>, found: &mut Vec<Select
     let before = items.len();
     let mut kept = Vec::with_capacity(before);
     for (index, mut item) in items.drain(..).enumerate() {
-        let step = item_step(&item, index);
-        path.push(step);
+        path.push(item_step(&item, index));
         let gone = if directive(&item)? {
-            found.push(Selector(path.clone()));
+            let selector = Selector(path.clone());
+            if item.pairs().is_some_and(|pairs| pairs.len() == 1) {
+                return Err(Error::Nameless { path: selector.to_string() });
+            }
+            found.push(selector);
             true
         } else {
             walk(&mut item, path, found)?
@@ -143,7 +147,7 @@ pub(super) fn apply(document: &mut Document, selector: &Selector) -> Result<(), 
 
 fn in_struct(map: &mut Map, shape: &'static Shape, path: &[Step]) -> Option<()> {
     let (Step::Key(key), rest) = path.split_first()? else { return None };
-    let field = shape.field(key)?;
+    let field = shape.field(key).filter(|field| !is_of_pair(field))?;
     if rest.is_empty() {
         // A field is there even when it isn't set.
         map.remove(key);
@@ -171,10 +175,10 @@ fn in_value(value: &mut Value, ty: &Type, path: &[Step]) -> Option<()> {
         (Type::Map(_) | Type::Free, Value::Map(map), Step::Key(key)) if rest.is_empty() => map.remove(key).map(|_| ()),
         (Type::Map(item), Value::Map(map), Step::Key(key)) => in_value(map.get_mut(key)?, item, rest),
         (Type::Free, Value::Map(map), Step::Key(key)) => in_value(map.get_mut(key)?, &Type::Free, rest),
-        (Type::List(_), Value::List(items), Step::Item { key, value, .. }) if rest.is_empty() => {
-            remove_item(items, key, value)
-        }
-        (Type::Free, Value::List(items), Step::Item { key, value, .. }) if rest.is_empty() => {
+        (Type::List(item), Value::List(items), Step::Item { key, value, .. }) if rest.is_empty() => {
+            // Free items have no fields that could be compared.
+            let Type::Struct(shape) = item.behind() else { return None };
+            shape.field(key).filter(|field| !is_of_pair(field))?;
             remove_item(items, key, value)
         }
         _ => None,

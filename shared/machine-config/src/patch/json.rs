@@ -2,45 +2,48 @@
 
 use std::str::FromStr;
 
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{
-    AddOperation, CopyOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation,
-};
 use serde_json::Value as Json;
 
 use super::Error;
-use super::operations::carry_out;
+use super::operations::{Operation, Pointer, Verb};
 use crate::config::Config;
 use crate::decode::anything;
 use crate::kinds::LEGACY;
+use crate::validate::contract_of;
 use crate::value::Value;
-use crate::yaml::Node;
+use crate::yaml::{Node, Resolved, float_text, resolve};
 
 /// A list of operations.
 #[derive(Clone, Debug, Default)]
-pub struct JsonPatch(json_patch::Patch);
+pub struct JsonPatch(Vec<Operation>);
 
 impl JsonPatch {
-    /// Reads operations, JSON or YAML.
-    pub(super) fn from_node(node: &Node) -> Result<Self, Error> {
-        let items = node.items().unwrap_or_default();
-        let operations = items.iter().map(operation).collect::<Result<_, _>>()?;
-        Ok(Self(json_patch::Patch(operations)))
+    /// Reads operations, JSON or YAML. In JSON, a null is no value; in YAML it is one, which nothing equals.
+    pub(super) fn read(node: &Node, text: &str) -> Result<Self, Error> {
+        let mut all: Vec<Operation> =
+            node.items().unwrap_or_default().iter().map(operation).collect::<Result<_, _>>()?;
+        if serde_json::from_str::<Json>(text).is_ok() {
+            all.iter_mut()
+                .for_each(|operation| operation.value = operation.value.take().filter(|value| !value.is_null()));
+        }
+        Ok(Self(all))
     }
 
     /// Applies the operations to a config of one document.
     pub(super) fn apply(&self, config: &Config) -> Result<Config, Error> {
         let [document] = config.documents() else { return Err(Error::ManyDocuments) };
-        let mut json = to_json(&document.written());
+        let dialect = contract_of(config).dialect();
+        let mut json = to_json(&document.written_in(dialect));
         for (number, operation) in self.0.iter().enumerate() {
-            carry_out(&mut json, operation).map_err(|error| Error::Operation(explain(&json, number, &error)))?;
+            let why = operation.carry_out(&mut json);
+            why.map_err(|why| Error::Operation(explain(&json, number, operation, why)))?;
         }
         Ok(crate::load(&json.to_string())?)
     }
 
     /// Adds the operations of the patch that comes next; what is between them need not be a config.
     pub fn join(&mut self, next: &Self) {
-        self.0.0.extend(next.0.0.iter().cloned());
+        self.0.extend(next.0.iter().cloned());
     }
 }
 
@@ -48,7 +51,7 @@ impl JsonPatch {
     /// The same as a patch of the legacy document's parts, in JSON, which is YAML too; `None` where it can't be said so
     /// (items by number, moves, tests) or where it would show a secret.
     pub fn as_strategic(&self) -> Option<String> {
-        if self.0.iter().any(|operation| path_of(operation).tokens().any(|token| is_index(&token.decoded()))) {
+        if self.0.iter().any(|operation| operation.path.keys().iter().any(|key| is_index(key))) {
             return None;
         }
         let tree = self.tree(true)?;
@@ -70,27 +73,15 @@ impl JsonPatch {
     fn tree(&self, exact: bool) -> Option<Json> {
         let mut root = Json::Object(serde_json::Map::new());
         for operation in self.0.iter() {
-            let value = match operation {
-                PatchOperation::Add(add) => add.value.clone(),
-                PatchOperation::Replace(replace) => replace.value.clone(),
-                PatchOperation::Remove(_) if exact => serde_json::json!({"$patch": "delete"}),
+            let value = match operation.verb {
+                Verb::Add | Verb::Replace => operation.value.clone().unwrap_or_default(),
+                Verb::Remove if exact => serde_json::json!({"$patch": "delete"}),
                 _ if exact => return None,
                 _ => continue,
             };
-            put(&mut root, path_of(operation), value);
+            put(&mut root, &operation.path, value);
         }
         Some(root)
-    }
-}
-
-fn path_of(operation: &PatchOperation) -> &PointerBuf {
-    match operation {
-        PatchOperation::Add(AddOperation { path, .. })
-        | PatchOperation::Remove(RemoveOperation { path })
-        | PatchOperation::Replace(ReplaceOperation { path, .. })
-        | PatchOperation::Move(MoveOperation { path, .. })
-        | PatchOperation::Copy(CopyOperation { path, .. })
-        | PatchOperation::Test(TestOperation { path, .. }) => path,
     }
 }
 
@@ -99,11 +90,10 @@ fn is_index(token: &str) -> bool {
 }
 
 /// Puts a value at a path, with mappings (and for numbers and `-` lists) on the way.
-fn put(root: &mut Json, path: &PointerBuf, value: Json) {
+fn put(root: &mut Json, path: &Pointer, value: Json) {
     let mut place = root;
-    for token in path.tokens() {
-        let key = token.decoded();
-        if is_index(&key) || key == "-" {
+    for key in path.keys() {
+        if is_index(key) || key == "-" {
             if !place.is_array() {
                 *place = Json::Array(Vec::new());
             }
@@ -116,45 +106,34 @@ fn put(root: &mut Json, path: &PointerBuf, value: Json) {
                 *place = Json::Object(serde_json::Map::new());
             }
             let Json::Object(map) = place else { return };
-            place = map.entry(key.into_owned()).or_insert(Json::Null);
+            place = map.entry(key.as_str()).or_insert(Json::Null);
         }
     }
     *place = value;
 }
 
-fn operation(node: &Node) -> Result<PatchOperation, Error> {
-    let text = |key: &str| node.get(key).and_then(Node::text);
-    let missing = |key: &str| Error::Json(format!("{}: an operation without {key:?}", node.place));
-    let pointer = |key: &str| {
-        let text = text(key).ok_or_else(|| missing(key))?;
-        let bad = |error| Error::Json(format!("{}: {key} {text:?}: {error}", node.place));
-        PointerBuf::parse(text).map_err(|error| bad(error.to_string()))
+fn operation(node: &Node) -> Result<Operation, Error> {
+    let text = |key: &str| {
+        let missing = || Error::Json(format!("{}: an operation without {key:?}", node.place));
+        node.get(key).and_then(Node::text).ok_or_else(missing)
     };
-    let value = || {
-        let value = node.get("value").ok_or_else(|| missing("value"))?;
-        Ok::<_, Error>(to_json(&anything(value)))
-    };
-    let path = pointer("path")?;
-    Ok(match text("op").ok_or_else(|| missing("op"))? {
-        "add" => PatchOperation::Add(AddOperation { path, value: value()? }),
-        "remove" => PatchOperation::Remove(RemoveOperation { path }),
-        "replace" => PatchOperation::Replace(ReplaceOperation { path, value: value()? }),
-        "move" => PatchOperation::Move(MoveOperation { from: pointer("from")?, path }),
-        "copy" => PatchOperation::Copy(CopyOperation { from: pointer("from")?, path }),
-        "test" => PatchOperation::Test(TestOperation { path, value: value()? }),
-        other => return Err(Error::Json(format!("{}: unknown operation {other:?}", node.place))),
-    })
+    let path = Pointer::parse(text("path")?);
+    let unknown = |word: &str| Error::Json(format!("{}: unknown operation {word:?}", node.place));
+    let verb = text("op").and_then(|word| Verb::parse(word).ok_or_else(|| unknown(word)))?;
+    let from = if verb.has_source() { Some(Pointer::parse(text("from")?)) } else { None };
+    let value = node.get("value").map(|value| to_json(&anything(value)));
+    Ok(Operation { verb, path, from, value })
 }
 
 /// The failure with the part of the path that does exist.
-fn explain(json: &Json, number: usize, error: &json_patch::PatchError) -> String {
-    let path = error.path.to_string();
+fn explain(json: &Json, number: usize, operation: &Operation, why: &str) -> String {
+    let path = operation.path.to_string();
     let mut existing = path.as_str();
     while json.pointer(existing).is_none() {
         existing = existing.rsplit_once('/').map_or("", |(parent, _)| parent);
     }
     let found = if existing.is_empty() { "/" } else { existing };
-    format!("operation {number} at {path:?}: {}; what exists is {found:?}", error.kind)
+    format!("operation {number} at {path:?}: {why}; what exists is {found:?}")
 }
 
 /// A value as JSON; numbers stay exact.
@@ -169,13 +148,14 @@ pub(crate) fn to_json(value: &Value) -> Json {
     }
 }
 
-/// File modes become decimal; what JSON has no number for becomes text.
+/// File modes become decimal, fractions what Go writes; what JSON has no number for becomes text.
 fn number(text: &str) -> Json {
-    let octal = text.strip_prefix("0o").and_then(|digits| u32::from_str_radix(digits, 8).ok());
-    match octal {
-        Some(mode) => Json::Number(mode.into()),
-        None => serde_json::Number::from_str(text).map_or_else(|_| Json::String(text.to_owned()), Json::Number),
-    }
+    let text = match resolve(text) {
+        Resolved::Int(number) => number.to_string(),
+        Resolved::Float(number) => float_text(number),
+        _ => text.to_owned(),
+    };
+    serde_json::Number::from_str(&text).map_or(Json::String(text), Json::Number)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Strategic merge: each field by its type, as Go's reflection sees it.
 
-use super::Error;
+use super::{Error, by_key};
 use crate::config::Document;
 use crate::encode::is_zero;
-use crate::shape::{Field, Merge, Shape, Type};
+use crate::shape::{Field, Merge, Print, Shape, Type};
+use crate::url::Url;
 use crate::value::{Map, Value};
 
 /// Merges a patch's document into one of the same identity.
@@ -15,7 +16,7 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-fn structure(left: &mut Map, right: &Map, shape: &'static Shape, path: &str) -> Result<(), Error> {
+pub(super) fn structure(left: &mut Map, right: &Map, shape: &'static Shape, path: &str) -> Result<(), Error> {
     for field in shape.fields() {
         match right.get(field.key) {
             Some(value) => merge_field(left, value, field, &join(path, field.key))?,
@@ -29,7 +30,7 @@ fn structure(left: &mut Map, right: &Map, shape: &'static Shape, path: &str) -> 
 fn clear(left: &mut Map, field: &'static Field) {
     match &field.ty {
         _ if field.optional => {}
-        ty if assigns(ty) => drop(left.remove(field.key)),
+        ty if assigns(ty) || is_of_pair(field) => drop(left.remove(field.key)),
         Type::Struct(shape) if field.merge == Merge::Typed => {
             if let Some(there) = left.get_mut(field.key).and_then(Value::as_map_mut) {
                 shape.fields().for_each(|field| clear(there, field));
@@ -39,24 +40,37 @@ fn clear(left: &mut Map, field: &'static Field) {
     }
 }
 
+/// Whether it is a part of a certificate with its key, which Talos reads as a whole: what isn't named is nothing.
+pub(super) fn is_of_pair(field: &Field) -> bool {
+    matches!(field.ty, Type::Bytes) && field.print == Print::Always
+}
+
 /// Whether Talos takes a patch's value of the type even when it is zero.
 fn assigns(ty: &Type) -> bool {
     matches!(ty, Type::Bool | Type::ByteSize | Type::Expression)
 }
 
 fn merge_field(left: &mut Map, right: &Value, field: &'static Field, path: &str) -> Result<(), Error> {
-    let Some(there) = left.get_mut(field.key) else {
-        left.set(field.key, right.clone());
-        return Ok(());
-    };
+    if left.get(field.key).is_none() {
+        match nothing(field) {
+            Some(nothing) => left.set(field.key, nothing),
+            None => {
+                left.set(field.key, right.clone());
+                return Ok(());
+            }
+        }
+    }
+    let Some(there) = left.get_mut(field.key) else { return Ok(()) };
     match field.merge {
+        // An empty free value is none.
+        Merge::Replace if matches!(field.ty, Type::Free) && is_zero(right, &field.ty) => Ok(()),
         Merge::Replace => {
             *there = right.clone();
             Ok(())
         }
-        Merge::By(keys) => by_key(there, right, &field.ty, keys, path),
+        Merge::By(keys) => by_key::merge(there, right, &field.ty, keys, path),
         Merge::ReplaceBy(key) => {
-            replace_by(there, right, key);
+            by_key::replace(there, right, key);
             Ok(())
         }
         Merge::Typed if !field.optional && keeps(right, &field.ty) => Ok(()),
@@ -64,9 +78,18 @@ fn merge_field(left: &mut Map, right: &Value, field: &'static Field, path: &str)
     }
 }
 
+/// What is there when a field isn't set, where a patch is merged even into that: its own items may have one key twice.
+fn nothing(field: &Field) -> Option<Value> {
+    match (field.merge, &field.ty) {
+        (Merge::By(_) | Merge::ReplaceBy(_), Type::List(_)) => Some(Value::List(Vec::new())),
+        (Merge::Typed, Type::Struct(_)) if !field.optional => Some(Value::Map(Map::new())),
+        _ => None,
+    }
+}
+
 /// Whether a scalar's zero leaves what is there.
 fn keeps(right: &Value, ty: &Type) -> bool {
-    let scalar = !matches!(ty, Type::Bytes | Type::List(_) | Type::Map(_) | Type::Struct(_));
+    let scalar = !matches!(ty, Type::Bytes | Type::Mac | Type::List(_) | Type::Map(_) | Type::Struct(_));
     scalar && !assigns(ty) && is_zero(right, ty)
 }
 
@@ -80,7 +103,14 @@ fn value(left: &mut Value, right: &Value, ty: &Type, path: &str) -> Result<(), E
         (Type::Map(item), Value::Map(left), Value::Map(right)) => map(left, right, item, path),
         (Type::Free, _, _) => free(left, right, path),
         (Type::Url, Value::Text(old), Value::Text(new)) => {
-            *old = url(old, new);
+            *old = url(old, new).ok_or_else(|| Error::Impossible { path: path.to_owned() })?;
+            Ok(())
+        }
+        (Type::DiskCondition, _, _) => Err(Error::Impossible { path: path.to_owned() }),
+        // Talos holds both then, and writes the bytes.
+        (Type::Size, Value::Text(old), Value::Text(new))
+            if new.ends_with('%') && !old.is_empty() && !old.ends_with('%') =>
+        {
             Ok(())
         }
         _ => {
@@ -129,6 +159,7 @@ fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
+        Value::Number(text) if is_whole(text) && is_beyond_i64(text) => "a whole number above 9223372036854775807",
         Value::Number(text) if is_whole(text) => "a whole number",
         Value::Number(_) => "a number with a fraction",
         Value::Text(_) => "text",
@@ -141,101 +172,18 @@ fn is_whole(number: &str) -> bool {
     number.strip_prefix('-').unwrap_or(number).bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Merges items of the same key, appends the others.
-fn by_key(left: &mut Value, right: &Value, ty: &Type, keys: &[&str], path: &str) -> Result<(), Error> {
-    let (Value::List(old), Value::List(new), Type::List(item_type)) = (left, right, ty) else { return Ok(()) };
-    let Type::Struct(shape) = item_type.behind() else { return Ok(()) };
-    for (index, item) in new.iter().enumerate() {
-        match old.iter_mut().find(|there| same(there, item, keys)) {
-            Some(Value::Map(there)) => {
-                let Some(item) = item.as_map() else { continue };
-                structure(there, item, shape, &format!("{path}[{index}]"))?;
-            }
-            _ => old.push(item.clone()),
+/// Go holds these in another type than smaller ones.
+fn is_beyond_i64(number: &str) -> bool {
+    number.parse::<i64>().is_err()
+}
+
+/// The URL that comes of two; `None` where both name a user.
+fn url(old: &str, new: &str) -> Option<String> {
+    match (Url::parse(old), Url::parse(new)) {
+        (Some(mut url), Some(new)) => {
+            url.merge(new)?;
+            Some(url.to_string())
         }
-    }
-    Ok(())
-}
-
-/// Whether two items share the first of the keys that the new one has.
-fn same(old: &Value, new: &Value, keys: &[&str]) -> bool {
-    let Some((key, wanted)) = keys.iter().find_map(|key| Some((*key, new.at(&[key])?))) else {
-        return false;
-    };
-    match (old.at(&[key]), wanted) {
-        (Some(Value::Map(old)), Value::Map(new)) => same_selector(old, new),
-        (Some(old), wanted) => old == wanted,
-        (None, _) => false,
-    }
-}
-
-/// Go compares selectors as structures, in which a pointer (`physical`) never equals another.
-fn same_selector(old: &Map, new: &Map) -> bool {
-    let pointer = |map: &Map| map.get("physical").is_some();
-    !pointer(old)
-        && !pointer(new)
-        && old.len() == new.len()
-        && old.iter().all(|(key, value)| new.get(key) == Some(value))
-}
-
-fn replace_by(left: &mut Value, right: &Value, key: &str) {
-    let (Value::List(old), Value::List(new)) = (left, right) else { return };
-    for item in new {
-        match old.iter_mut().find(|there| there.at(&[key]) == item.at(&[key])) {
-            Some(there) => *there = item.clone(),
-            None => old.push(item.clone()),
-        }
-    }
-}
-
-/// The parts of a URL, each empty when it isn't there.
-struct Url<'a> {
-    scheme: &'a str,
-    authority: &'a str,
-    path: &'a str,
-    query: &'a str,
-    fragment: &'a str,
-}
-
-impl<'a> Url<'a> {
-    fn split(text: &'a str) -> Self {
-        let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
-        let (text, query) = text.split_once('?').unwrap_or((text, ""));
-        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        let start = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(start);
-        Self { scheme, authority, path, query, fragment }
-    }
-}
-
-fn pick<'a>(old: &'a str, new: &'a str) -> &'a str {
-    if new.is_empty() { old } else { new }
-}
-
-/// Go merges URLs component by component: what the patch leaves out stays.
-fn url(old: &str, new: &str) -> String {
-    let (old, new) = (Url::split(old), Url::split(new));
-    let part = |sign: &str, old, new| match pick(old, new) {
-        "" => String::new(),
-        text => format!("{sign}{text}"),
-    };
-    let scheme = part("", old.scheme, new.scheme);
-    format!(
-        "{scheme}://{}{}{}{}",
-        pick(old.authority, new.authority),
-        pick(old.path, new.path),
-        part("?", old.query, new.query),
-        part("#", old.fragment, new.fragment),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::url;
-
-    #[test]
-    fn a_url_keeps_what_the_patch_leaves_out() {
-        assert_eq!(url("https://127.0.0.1:6643/", "https://10.0.0.1"), "https://10.0.0.1/");
-        assert_eq!(url("http://a/x?q=1", "https://b/y"), "https://b/y?q=1");
+        _ => Some(new.to_owned()),
     }
 }

@@ -1,5 +1,6 @@
 //! Patches: what they are, and how they change a config.
 
+mod by_key;
 mod delete;
 mod json;
 mod merge;
@@ -51,6 +52,12 @@ pub enum Error {
         /// The path.
         path: String,
     },
+    /// `$patch: delete` of an item of which nothing is said.
+    #[error("no key:val found in sequence node for path {path}")]
+    Nameless {
+        /// The path.
+        path: String,
+    },
     /// `$patch: delete` of what isn't there.
     #[error(
         "patch delete: path '{path}' in document '{}': failed to delete path '{path}': lookup failed",
@@ -71,6 +78,12 @@ pub enum Error {
         left: &'static str,
         /// What the patch has.
         right: &'static str,
+    },
+    /// Two values that Talos can't merge, such as URLs that both name a user.
+    #[error("merge not possible at {path}: delete what is there first")]
+    Impossible {
+        /// The path.
+        path: String,
     },
     /// Documents that can't stand together.
     #[error(transparent)]
@@ -161,9 +174,13 @@ pub fn parse(text: &str) -> Result<Patch, Error> {
         Ok(parts) => return Ok(Patch::Strategic(parts)),
         Err(error) => error,
     };
+    if strategic == Error::Load(load::Error::Empty) {
+        // Nothing at all is a list of no operations.
+        return Ok(Patch::Json(JsonPatch::default()));
+    }
     let operations = yaml::read(text).ok().and_then(|nodes| nodes.into_iter().next());
     match operations {
-        Some(node) if node.items().is_some() => JsonPatch::from_node(&node).map(Patch::Json),
+        Some(node) if node.items().is_some() => JsonPatch::read(&node, text).map(Patch::Json),
         _ if text.trim_start().starts_with('[') => Err(Error::Json("a list of operations is expected".to_owned())),
         _ => Err(strategic),
     }
@@ -230,7 +247,9 @@ fn apply_parts(mut config: Config, parts: &[Part]) -> Result<Config, Error> {
         merge_in(&mut config, part)?;
     }
     clash::find(&config.documents)?;
-    Ok(Config::new(config.documents))
+    let config = Config::new(config.documents);
+    load::dates(&config)?;
+    Ok(config)
 }
 
 /// Carries out a part's deletes; in a document that isn't there they do nothing.
@@ -248,7 +267,11 @@ fn delete_in(config: &mut Config, part: &Part) -> Result<(), Error> {
 fn merge_in(config: &mut Config, part: &Part) -> Result<(), Error> {
     let Some(patch) = &part.merge else { return Ok(()) };
     match config.position(&part.identity) {
-        Some(index) => merge::document(&mut config.documents[index], patch),
+        Some(index) => {
+            let document = &mut config.documents[index];
+            document.date = document.date.take().or_else(|| patch.date.clone());
+            merge::document(document, patch)
+        }
         None => {
             config.documents.push(patch.clone());
             Ok(())

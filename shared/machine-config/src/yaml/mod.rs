@@ -17,5 +17,5 @@ pub use read::{BYTES, Error, read, read_limited};
 pub use write::{write, write_documents};
 
 pub(crate) use quote::is_plain_in_old_yaml;
-pub(crate) use resolve::{Resolved, date_time, float_text};
+pub(crate) use resolve::{Resolved, date_time, float_text, resolve};
 pub(crate) use write::write_for_digest;

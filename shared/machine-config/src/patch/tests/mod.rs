@@ -1,5 +1,7 @@
 //! The rules of patches, one row each.
 
+mod deletes;
+mod items;
 mod operations;
 
 use super::*;
@@ -213,7 +215,12 @@ fn documents_without_a_match_come_last_and_null_ones_do_nothing() {
     assert!(text.ends_with("name: a\n---\napiVersion: v1alpha1\nkind: LinkConfig\nname: b\nup: true\n"), "{text}");
     refused(&[
         (&base, document!("BondConfig", "name: a"), "conflicting documents: LinkConfig/a and BondConfig/a"),
-        (&base, "", "the patch can't be read as Talos documents"),
+        // Nothing is a JSON patch without operations, which several documents don't take either.
+        (&base, "", "JSON6902 patches are not supported for multi-document machine configuration"),
+    ]);
+    gives(&[
+        (machine!("type: worker"), "", "version: ''\nmachine: {type: worker}\n"),
+        (machine!("type: worker"), "# nothing\n---\n", "version: ''\nmachine: {type: worker}\n"),
     ]);
 }
 

@@ -34,7 +34,7 @@ fn json_patches_take_the_liberties_that_talos_takes() {
     gives(&[
         (
             base,
-            "[{op: replace, path: /machine/network/hostname, value: x}, {op: test, path: /machine/env, value: null}]",
+            "[{op: replace, path: /machine/network/hostname, value: x}, {op: test, path: /machine/env}]",
             machine!("type: worker, certSANs: [a, b], network: {hostname: x}"),
         ),
         (base, "[{op: remove, path: /machine/certSANs/-1}]", machine!("type: worker, certSANs: [a], network: {}")),
@@ -49,7 +49,38 @@ fn json_patches_take_the_liberties_that_talos_takes() {
             machine!("type: worker, certSANs: [c, b], network: {}"),
         ),
     ]);
-    for broken in ["{op: replace, path: /machine/env/a, value: x}", "{op: remove, path: /machine/certSANs/-3}"] {
+    gives(&[
+        (base, r#"[{"op": "test", "path": "/machine/env", "value": null}]"#, base),
+        (base, "[{op: add, path: /machine/network}]", machine!("type: worker, certSANs: [a, b]")),
+        (
+            base,
+            "[{op: move, from: /machine/certSANs/-1, path: /machine/certSANs/-2}, {op: add, path: /machine/type}]",
+            machine!("certSANs: [b, a], network: {}"),
+        ),
+        (
+            base,
+            "[{op: copy, from: /machine/none, path: /machine/network}, {op: add, path: /machine/token, value: 1.0}]",
+            machine!("type: worker, token: '1', certSANs: [a, b]"),
+        ),
+        (
+            machine!("sysctls: {t~u: a, x/y: b}"),
+            "[{op: add, path: /machine/sysctls/t~u, value: c}, {op: remove, path: /machine/sysctls/x~1y}]",
+            machine!("sysctls: {t~u: c}"),
+        ),
+    ]);
+    for broken in [
+        "{op: replace, path: /machine/env/a, value: x}",
+        "{op: remove, path: /machine/certSANs/-3}",
+        // In YAML, a null is a value that nothing has.
+        "{op: test, path: /machine/env, value: null}",
+        "{op: test, path: /machine/env, value: ~}",
+        "{op: add, path: '', value: {}}",
+        "{op: add, path: machine, value: {}}",
+        "{op: copy, from: '', path: /machine/token}",
+        "{op: replace, path: '', value: a}",
+        "{op: remove, path: /machine/env}",
+        "{op: add, path: /machine/certSANs/3, value: a}",
+    ] {
         let error = patched(base, &format!("[{broken}]")).unwrap_err();
         assert!(matches!(error, Error::Operation(_)), "{broken}: {error:?}");
     }

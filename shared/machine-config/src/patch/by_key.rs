@@ -1,0 +1,135 @@
+//! Lists whose items patches find by a key. Each list is looked through once, whatever the number of items.
+
+use std::collections::HashMap;
+
+use super::{Error, merge::structure};
+use crate::shape::Type;
+use crate::value::{Map, Value};
+
+/// Merges items of the same key, appends the others.
+pub(super) fn merge(left: &mut Value, right: &Value, ty: &Type, keys: &[&str], path: &str) -> Result<(), Error> {
+    let (Value::List(old), Value::List(new), Type::List(item_type)) = (left, right, ty) else { return Ok(()) };
+    let Type::Struct(shape) = item_type.behind() else { return Ok(()) };
+    let mut index = Index::of(old, keys);
+    for (number, item) in new.iter().enumerate() {
+        let at = match index.find(old, item) {
+            Some(at) => {
+                let (Value::Map(there), Value::Map(item)) = (&mut old[at], item) else { continue };
+                structure(there, item, shape, &format!("{path}[{number}]"))?;
+                at
+            }
+            None => {
+                old.push(item.clone());
+                old.len() - 1
+            }
+        };
+        index.add(&old[at], at);
+    }
+    Ok(())
+}
+
+/// Where the first item with each value of each key stands.
+struct Index<'a> {
+    keys: &'a [&'a str],
+    first: HashMap<(usize, String), usize>,
+}
+
+impl<'a> Index<'a> {
+    fn of(items: &[Value], keys: &'a [&'a str]) -> Self {
+        let mut index = Self { keys, first: HashMap::with_capacity(items.len()) };
+        items.iter().enumerate().for_each(|(at, item)| index.add(item, at));
+        index
+    }
+
+    fn add(&mut self, item: &Value, at: usize) {
+        for number in 0..self.keys.len() {
+            if let Some(value) = self.value(item, number) {
+                let first = self.first.entry((number, value)).or_insert(at);
+                *first = at.min(*first);
+            }
+        }
+    }
+
+    /// The first item that shares the first key that the new one has. An item that was merged may have lost its key.
+    fn find(&self, items: &[Value], new: &Value) -> Option<usize> {
+        let (number, value) = (0..self.keys.len()).find_map(|number| Some((number, self.value(new, number)?)))?;
+        let holds = |at: &usize| self.value(&items[*at], number).as_ref() == Some(&value);
+        let at = *self.first.get(&(number, value.clone()))?;
+        if holds(&at) { Some(at) } else { (0..items.len()).find(holds) }
+    }
+
+    /// What an item has at a key, in one text. Where there is another key, nothing is no key.
+    fn value(&self, item: &Value, number: usize) -> Option<String> {
+        let item = item.as_map()?;
+        let text = match item.get(self.keys[number]) {
+            Some(Value::Text(text)) => text.clone(),
+            Some(Value::Number(text)) if text != "0" => text.clone(),
+            Some(Value::Map(selector)) => return selector_text(selector),
+            _ => String::new(),
+        };
+        (self.keys.len() == 1 || !text.is_empty()).then_some(text)
+    }
+}
+
+/// Go compares selectors as structures, in which a pointer (`physical`) never equals another.
+fn selector_text(selector: &Map) -> Option<String> {
+    let pointer = selector.get("physical").is_some();
+    let mut pairs: Vec<String> = selector
+        .iter()
+        .filter(|(_, value)| **value != Value::Text(String::new()))
+        .map(|(key, value)| format!("{key}={value:?}"))
+        .collect();
+    pairs.sort();
+    (!pointer).then(|| pairs.join(","))
+}
+
+/// Replaces items of the same key, appends the others: those of the patch are not compared with each other.
+pub(super) fn replace(left: &mut Value, right: &Value, key: &str) {
+    let (Value::List(old), Value::List(new)) = (left, right) else { return };
+    let text = |item: &Value| item.text_at(&[key]).unwrap_or_default().to_owned();
+    let last: HashMap<String, usize> = old.iter().map(text).zip(0..).collect();
+    for item in new {
+        match last.get(&text(item)) {
+            Some(at) => old[*at] = item.clone(),
+            None => old.push(item.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(text: &str) -> Vec<Value> {
+        match crate::free_value(&crate::yaml::read(text).unwrap()[0]) {
+            Value::List(items) => items,
+            other => panic!("{other:?} is no list"),
+        }
+    }
+
+    #[test]
+    fn an_item_is_found_by_the_first_key_that_it_has() {
+        let there = items(
+            "[{interface: a}, {deviceSelector: {driver: x, busPath: ''}}, {interface: a, deviceSelector: {driver: y}}]",
+        );
+        let index = Index::of(&there, &["interface", "deviceSelector"]);
+        for (wanted, found) in [
+            ("[{interface: a, mtu: 1}]", Some(0)),
+            ("[{interface: '', deviceSelector: {driver: x}}]", Some(1)),
+            ("[{deviceSelector: {driver: y}}]", Some(2)),
+            ("[{deviceSelector: {driver: y, physical: true}}]", None),
+            ("[{interface: b, deviceSelector: {driver: x}}]", None),
+            ("[{mtu: 1}]", None),
+        ] {
+            assert_eq!(index.find(&there, &items(wanted)[0]), found, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn of_one_key_nothing_is_a_value_too() {
+        let there = items("[{vlanId: 7}, {mtu: 1}]");
+        let index = Index::of(&there, &["vlanId"]);
+        assert_eq!(index.find(&there, &items("[{vlanId: 0}]")[0]), Some(1));
+        assert_eq!(index.find(&there, &items("[{vlanId: 7}]")[0]), Some(0));
+    }
+}
