@@ -125,11 +125,6 @@ impl Config {
         &self.documents
     }
 
-    /// Where the document of an identity stands.
-    pub(crate) fn position(&self, identity: &Identity) -> Option<usize> {
-        self.documents.iter().position(|document| document.identity() == *identity)
-    }
-
     /// The text as Talos's tools write it without comments.
     pub fn text(&self, dialect: Dialect) -> String {
         let written: Vec<Value> = self.documents.iter().map(|document| document.written_in(dialect)).collect();

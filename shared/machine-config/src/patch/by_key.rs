@@ -60,6 +60,8 @@ impl<'a> Index<'a> {
 
     /// What an item has at a key, in one text. Where there is another key, nothing is no key.
     fn value(&self, item: &Value, number: usize) -> Option<String> {
+        #[cfg(test)]
+        tests::LOOKS.set(tests::LOOKS.get() + 1);
         let item = item.as_map()?;
         let text = match item.get(self.keys[number]) {
             Some(Value::Text(text)) => text.clone(),
@@ -98,7 +100,14 @@ pub(super) fn replace(left: &mut Value, right: &Value, key: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How often an item was looked at.
+        pub(super) static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
 
     fn items(text: &str) -> Vec<Value> {
         match crate::free_value(&crate::yaml::read(text).unwrap()[0]) {
@@ -123,6 +132,26 @@ mod tests {
         ] {
             assert_eq!(index.find(&there, &items(wanted)[0]), found, "{wanted}");
         }
+    }
+
+    #[test]
+    fn each_item_is_looked_at_a_few_times_however_many_there_are() {
+        const COUNT: usize = 2_000;
+        let item = |key: &str, number| {
+            format!("{{interface: {key}{number}, mtu: 1}}, {{deviceSelector: {{driver: {key}{number}}}}}")
+        };
+        let list = |from, to, key: &str| {
+            let all: Vec<String> = (from..to).map(|number| item(key, number)).collect();
+            format!("machine: {{network: {{interfaces: [{}]}}}}", all.join(", "))
+        };
+        let config = crate::load(&list(0, COUNT, "a")).unwrap();
+        let patch = crate::patch::parse(&list(COUNT / 2, COUNT + COUNT / 2, "a")).unwrap();
+        LOOKS.set(0);
+        let patched = crate::patch::apply(&config, &[patch]).unwrap();
+        let merged = patched.legacy(&["machine", "network", "interfaces"]).and_then(Value::as_list).unwrap();
+        assert_eq!(merged.len(), 3 * COUNT);
+        // Each of the 8,000 is put into the index by two keys and asked for by two, and what is found is looked at again.
+        assert!(LOOKS.get() <= 12 * COUNT * 2, "{}", LOOKS.get());
     }
 
     #[test]

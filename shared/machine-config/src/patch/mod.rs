@@ -6,6 +6,8 @@ mod json;
 mod merge;
 mod operations;
 
+use std::collections::HashMap;
+
 use crate::clash::{self, Clash};
 use crate::config::{Config, Document, Identity};
 use crate::kinds::Kind;
@@ -238,43 +240,59 @@ pub(crate) fn merge(config: &Config, documents: &[Document]) -> Result<Config, E
 }
 
 /// The legacy document is patched first, all deletes before the rest; then the others in the patch's order.
-fn apply_parts(mut config: Config, parts: &[Part]) -> Result<Config, Error> {
+fn apply_parts(config: Config, parts: &[Part]) -> Result<Config, Error> {
     let (legacy, others): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.kind.is_legacy());
-    legacy.iter().try_for_each(|part| delete_in(&mut config, part))?;
-    legacy.iter().try_for_each(|part| merge_in(&mut config, part))?;
+    let mut all = Documents::of(config.documents);
+    legacy.iter().try_for_each(|part| all.delete(part))?;
+    legacy.iter().try_for_each(|part| all.merge(part))?;
     for part in others {
-        delete_in(&mut config, part)?;
-        merge_in(&mut config, part)?;
+        all.delete(part)?;
+        all.merge(part)?;
     }
-    clash::find(&config.documents)?;
-    let config = Config::new(config.documents);
+    let documents: Vec<Document> = all.places.into_iter().flatten().collect();
+    clash::find(&documents)?;
+    let config = Config::new(documents);
     load::dates(&config)?;
     Ok(config)
 }
 
-/// Carries out a part's deletes; in a document that isn't there they do nothing.
-fn delete_in(config: &mut Config, part: &Part) -> Result<(), Error> {
-    let Some(index) = config.position(&part.identity) else { return Ok(()) };
-    if part.whole {
-        config.documents.remove(index);
-        return Ok(());
-    }
-    let document = &mut config.documents[index];
-    part.deletes.iter().try_for_each(|selector| delete::apply(document, selector))
+/// The documents of a config while it is patched, with holes where some were.
+struct Documents {
+    places: Vec<Option<Document>>,
+    index: HashMap<Identity, usize>,
 }
 
-/// Merges a part into its document, or makes it one.
-fn merge_in(config: &mut Config, part: &Part) -> Result<(), Error> {
-    let Some(patch) = &part.merge else { return Ok(()) };
-    match config.position(&part.identity) {
-        Some(index) => {
-            let document = &mut config.documents[index];
-            document.date = document.date.take().or_else(|| patch.date.clone());
-            merge::document(document, patch)
+impl Documents {
+    fn of(documents: Vec<Document>) -> Self {
+        let index = documents.iter().map(Document::identity).zip(0..).collect();
+        Self { places: documents.into_iter().map(Some).collect(), index }
+    }
+
+    /// Carries out a part's deletes; in a document that isn't there they do nothing.
+    fn delete(&mut self, part: &Part) -> Result<(), Error> {
+        let Some(at) = self.index.get(&part.identity).copied() else { return Ok(()) };
+        if part.whole {
+            self.places[at] = None;
+            self.index.remove(&part.identity);
+            return Ok(());
         }
-        None => {
-            config.documents.push(patch.clone());
-            Ok(())
+        let Some(document) = &mut self.places[at] else { return Ok(()) };
+        part.deletes.iter().try_for_each(|selector| delete::apply(document, selector))
+    }
+
+    /// Merges a part into its document, or makes it one.
+    fn merge(&mut self, part: &Part) -> Result<(), Error> {
+        let Some(patch) = &part.merge else { return Ok(()) };
+        match self.index.get(&part.identity).and_then(|at| self.places[*at].as_mut()) {
+            Some(document) => {
+                document.date = document.date.take().or_else(|| patch.date.clone());
+                merge::document(document, patch)
+            }
+            None => {
+                self.index.insert(part.identity.clone(), self.places.len());
+                self.places.push(Some(patch.clone()));
+                Ok(())
+            }
         }
     }
 }
