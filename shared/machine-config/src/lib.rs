@@ -39,6 +39,8 @@ pub use generate::generate;
 pub use load::{Error as LoadError, load};
 pub use redact::{Found, redact, secrets};
 pub use scalar::REDACTED;
+pub use url::url;
+pub use validate::endpoint;
 
 /// A node of no type as a value, as Go's `any` takes it.
 pub fn free_value(node: &yaml::Node) -> value::Value {

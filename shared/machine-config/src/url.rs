@@ -32,6 +32,11 @@ enum Part {
     Fragment,
 }
 
+/// A URL as Talos writes it, which parses and encodes it as Go's `net/url` does; `None` for what is no URL to it.
+pub fn url(text: &str) -> Option<String> {
+    Url::parse(text).map(|url| url.to_string())
+}
+
 impl Url {
     /// Parses as Go does; `None` where Go refuses.
     pub(crate) fn parse(text: &str) -> Option<Self> {

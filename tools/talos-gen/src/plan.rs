@@ -41,9 +41,22 @@ pub(crate) fn plan(name: &str, spec: ClusterSpec, locked: Option<&str>, factory:
         value: String::new(),
         wanted: "a URL such as https://10.0.0.10:6443",
     })?;
+    mirrors(&spec)?;
     let factory = spec.talos.factory.as_deref().or(factory).unwrap_or(FACTORY);
     let installer = installer(factory, "nocloud", talos, &schematic_id(&spec)?, &spec.talos.version);
     Ok(Plan { name: name.to_owned(), endpoint, contract, talos, kubernetes, installer, spec })
+}
+
+/// Configs with a mirror that is no URL would not load.
+fn mirrors(spec: &ClusterSpec) -> Result<(), Error> {
+    match spec.registry_mirrors.values().flatten().find(|text| machine_config::url(text).is_none()) {
+        None => Ok(()),
+        Some(text) => Err(Error::Unreadable {
+            field: "spec.registryMirrors",
+            value: text.clone(),
+            wanted: "a URL such as https://mirror.lan",
+        }),
+    }
 }
 
 fn kubernetes(spec: &ClusterSpec, talos: Contract) -> Result<String, Error> {
@@ -90,6 +103,15 @@ mod tests {
     fn a_locked_contract_stays_when_talos_moves_on_but_not_back() {
         assert_eq!(of(SPEC, Some("v1.12")).unwrap().contract.to_string(), "v1.12");
         assert!(matches!(of(SPEC, Some("v1.14")), Err(Error::OlderTalos { .. })));
+    }
+
+    #[test]
+    fn a_mirror_that_is_no_url_is_refused() {
+        let text = SPEC.replace("}}", r#"},"registryMirrors":{"docker.io":["https://mirror.lan/%zz"]}}"#);
+        let failure: record::Failure = of(&text, None).unwrap_err().into();
+        assert!(
+            failure.exit.code() == 8 && failure.message.contains("spec.registryMirrors: \"https://mirror.lan/%zz\"")
+        );
     }
 
     #[test]

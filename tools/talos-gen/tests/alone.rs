@@ -209,10 +209,23 @@ fn words_that_cannot_be_meant_are_refused_before_anything_is_made() {
     for (more, said) in [
         (&["--kubernetes-version", ""][..], "--kubernetes-version is empty; left out, it is 1.36."),
         (&["--registry-mirror", "docker.io"], "invalid registry mirror spec"),
+        (&["--registry-mirror", "docker.io=ftp://a b"], "failed to parse registry mirror endpoint \"ftp://a b\""),
         (&["--output-dir", "out", "-o", "here"], "--output-dir"),
     ] {
         let output = run(folder.path(), &[&CONFIG[..], more].concat());
         assert!(code(&output) == 2 && stderr(&output).contains(said), "{more:?}: {}", stderr(&output));
+    }
+    for (endpoint, said) in [
+        ("https://base:70000", "port must be between 1 and 65535"),
+        ("https://base/%zz", "\"https://base/%zz\" is not a URL"),
+        ("https://", "not a URL with a scheme and a host"),
+        ("https://-a", "\"-a\" is neither an IP address nor a DNS name"),
+        ("http://base", "should have scheme https://"),
+        ("base:6443", "try: \"https://base:6443\""),
+        ("base", "try: \"https://base:6443\""),
+    ] {
+        let output = run(folder.path(), &["config", "lab", endpoint]);
+        assert!(code(&output) == 2 && stderr(&output).contains(said), "{endpoint}: {}", stderr(&output));
     }
     let nameless = run(folder.path(), &["talosconfig", "", "-o", "-"]);
     assert!(code(&nameless) == 2 && stderr(&nameless).contains("name is empty"), "{}", stderr(&nameless));

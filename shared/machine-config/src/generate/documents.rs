@@ -53,6 +53,7 @@ pub(super) fn registries(options: &Options) -> Vec<Document> {
 }
 
 fn mirror(host: &str, urls: &[String]) -> Document {
-    let endpoints: Vec<Value> = urls.iter().map(|url| map! { "url" => url.as_str() }).collect();
+    let endpoints: Vec<Value> =
+        urls.iter().map(|url| map! { "url" => crate::url(url).unwrap_or_else(|| url.clone()) }).collect();
     document("RegistryMirrorConfig", [("name", host.into()), ("endpoints", endpoints.into())])
 }

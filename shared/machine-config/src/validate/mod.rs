@@ -8,6 +8,7 @@ mod whole;
 mod words;
 
 use view::View;
+pub use words::endpoint;
 
 use crate::config::{Config, Document};
 use crate::contract::Contract;

@@ -121,8 +121,8 @@ pub(super) fn url(text: &str) -> Url<'_> {
     Url { scheme, host, port, path }
 }
 
-/// What is wrong with the URL of an endpoint.
-pub(super) fn endpoint(text: &str) -> Option<String> {
+/// What is wrong with the URL of an endpoint, if anything: its host must be an address or a DNS name.
+pub fn endpoint(text: &str) -> Option<String> {
     let url = url(text);
     if url.scheme.is_empty() || url.host.is_empty() {
         return Some(format!("{text:?} is not a URL with a scheme and a host"));

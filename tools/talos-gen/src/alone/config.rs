@@ -13,13 +13,13 @@ use super::{bundle_of, check_target, contract, emit, secrets};
 use crate::access::credentials;
 use crate::args::{Config, Output};
 use crate::error::Error;
-use crate::{files, machine, patches};
+use crate::{files, patches};
 
 pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> {
     if args.with_docs || args.with_examples {
         console.warn("--with-docs and --with-examples: no comments are written; `talos-gen explain` has them");
     }
-    check_endpoint(&args.endpoint)?;
+    let endpoint = endpoint(&args.endpoint)?;
     let contract = contract(args.talos_version.as_deref())?;
     let kubernetes = kubernetes(args, contract, console)?;
     let outputs = outputs(args);
@@ -34,7 +34,7 @@ pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> 
     };
     let input = Input {
         cluster: &args.name,
-        endpoint: &args.endpoint,
+        endpoint: &endpoint,
         contract,
         kubernetes: &kubernetes,
         secrets: bundle.secrets(),
@@ -61,19 +61,28 @@ fn outputs(args: &Config) -> Vec<Output> {
     out
 }
 
-/// The endpoint must be an https URL, as talosctl has it.
-fn check_endpoint(endpoint: &str) -> Result<(), Failure> {
+/// The endpoint as it is written: an https URL with a host, as talosctl has it.
+fn endpoint(given: &str) -> Result<String, Failure> {
     let usage = |text: String| Err(Error::Usage(text).into());
-    match endpoint.split_once("://") {
-        None if endpoint.contains(':') => {
-            usage(format!("no scheme specified for the cluster endpoint URL; try: \"https://{endpoint}\""))
+    match given.split_once("://") {
+        None if given.contains(':') => {
+            usage(format!("no scheme specified for the cluster endpoint URL; try: \"https://{given}\""))
         }
-        None => usage(format!(
-            "no scheme and port specified for the cluster endpoint URL; try: \"https://{endpoint}:6443\""
-        )),
-        Some(("https", _)) if !machine::host(endpoint).is_empty() => Ok(()),
-        Some(("https", _)) => usage(format!("the cluster endpoint URL {endpoint:?} has no host")),
-        Some(_) => usage("the control plane endpoint URL should have scheme https://".to_owned()),
+        None => {
+            usage(format!("no scheme and port specified for the cluster endpoint URL; try: \"https://{given}:6443\""))
+        }
+        Some((scheme, _)) if !scheme.eq_ignore_ascii_case("https") => {
+            usage("the control plane endpoint URL should have scheme https://".to_owned())
+        }
+        Some(_) => {
+            let Some(url) = machine_config::url(given) else {
+                return usage(format!("the cluster endpoint {given:?} is not a URL"));
+            };
+            match machine_config::endpoint(&url) {
+                Some(why) => usage(format!("the cluster endpoint URL can't be used: {why}")),
+                None => Ok(url),
+            }
+        }
     }
 }
 
@@ -96,7 +105,7 @@ fn options(args: &Config, contract: Contract) -> Result<Options, Failure> {
         install_image: args.install_image.clone().unwrap_or_else(|| default_installer(args, contract)),
         sans: args.additional_sans.iter().flat_map(|list| list.iter().cloned()).collect(),
         dns_domain: args.dns_domain.clone(),
-        mirrors: mirrors(args.registry_mirror.iter().flat_map(|list| list.iter()))?,
+        mirrors: mirrors(args.registry_mirror.iter().flat_map(|list| list.iter()), contract)?,
         discovery: args.with_cluster_discovery,
         kubespan: args.with_kubespan,
         ..Options::default()
@@ -119,12 +128,19 @@ fn default_installer(args: &Config, contract: Contract) -> String {
 }
 
 /// `host=url`; a host that comes again gets one more URL.
-fn mirrors<'a>(given: impl Iterator<Item = &'a String>) -> Result<Vec<(String, Vec<String>)>, Failure> {
+fn mirrors<'a>(
+    given: impl Iterator<Item = &'a String>,
+    contract: Contract,
+) -> Result<Vec<(String, Vec<String>)>, Failure> {
     let mut out: Vec<(String, Vec<String>)> = Vec::new();
     for text in given {
         let Some((host, url)) = text.split_once('=') else {
-            return Err(Error::Usage(format!("invalid registry mirror spec: {text:?}")).into());
+            return Err(Error::Usage(format!("invalid registry mirror spec: {text:?}; write HOST=URL")).into());
         };
+        // Older configs hold the text as it is.
+        if contract.has(Gate::NetworkDocuments) && machine_config::url(url).is_none() {
+            return Err(Error::Usage(format!("failed to parse registry mirror endpoint {url:?} of {host:?}")).into());
+        }
         match out.iter_mut().find(|(known, _)| known == host) {
             Some((_, urls)) => urls.push(url.to_owned()),
             None => out.push((host.to_owned(), vec![url.to_owned()])),
