@@ -5,6 +5,7 @@
 //! driven by it. One list of gates ([`Contract`]) says what changed with which Talos release. The crate is pure: it
 //! reads no file, clock, environment or randomness.
 
+mod cel;
 mod clash;
 mod config;
 mod contract;

@@ -53,6 +53,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// How many of the warnings are about the legacy document: those that `--strict` turns into errors.
     legacy_warnings: usize,
+    /// The minor of Talos 1.x by whose rules it is made.
+    minor: u32,
 }
 
 /// What a rule looks at.
@@ -79,7 +81,7 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     newer_kinds(case, &mut report);
     newer_fields(case, &mut report);
     config.documents().iter().filter(|document| !document.kind.is_legacy()).for_each(|document| {
-        documents::check(document, &mut report);
+        documents::check(document, contract, &mut report);
     });
     report.errors.extend(conflicts::found(config));
     whole::check(case, &mut report);

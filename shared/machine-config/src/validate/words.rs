@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::View;
+use crate::cel::{self, Environment};
 
 /// `[prefix/]name`, as Kubernetes has it.
 pub(super) fn qualified_name(text: &str) -> Option<String> {
@@ -179,38 +180,12 @@ pub(super) fn bytes(text: &str) -> Option<u128> {
     Some((number * factor) as u128)
 }
 
-/// What is wrong with an expression (CEL) as far as its quotes and brackets tell.
-pub(super) fn expression(text: &str) -> Option<String> {
-    let mut open = Vec::new();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' | '\'' if !quoted_text(c, &mut chars) => return Some(format!("a {c} is not closed in {text:?}")),
-            '(' => open.push(')'),
-            '[' => open.push(']'),
-            '{' => open.push('}'),
-            ')' | ']' | '}' if open.pop() != Some(c) => return Some(format!("a {c} closes nothing in {text:?}")),
-            _ => {}
-        }
+/// Checks an expression (CEL) that is set, in the environment that Talos gives it.
+pub(super) fn expression(at: View<'_>, environment: Environment, what: &str, report: &mut super::Report) {
+    if at.text().is_empty() {
+        return;
     }
-    open.pop().map(|missing| format!("a {missing} is missing in {text:?}"))
-}
-
-/// Reads to the end of a quoted text; whether it has one.
-fn quoted_text(quote: char, chars: &mut std::str::Chars<'_>) -> bool {
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => drop(chars.next()),
-            c if c == quote => return true,
-            _ => {}
-        }
-    }
-    false
-}
-
-/// Checks a selector that is set.
-pub(super) fn selector(expression_at: View<'_>, what: &str, report: &mut super::Report) {
-    if let Some(why) = expression(expression_at.text()) {
+    if let Err(why) = cel::check(at.text(), environment, report.minor) {
         report.error(format!("{what}: {why}"));
     }
 }

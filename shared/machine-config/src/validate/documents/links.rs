@@ -4,7 +4,8 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 
 use super::name;
-use crate::validate::words::{nanoseconds, selector, wireguard_key};
+use crate::cel::Environment;
+use crate::validate::words::{expression, nanoseconds, wireguard_key};
 use crate::validate::{Report, View};
 
 /// What every link has: a name, addresses, routes.
@@ -154,5 +155,5 @@ pub(super) fn alias(fields: View<'_>, report: &mut Report) {
         report.error(format!("name {:?} contains an invalid format verb, use %d suffix", name(fields)));
     }
     super::required(fields, "selector.match", "link selector is required", report);
-    selector(fields.at("selector.match"), "link selector is invalid", report);
+    expression(fields.at("selector.match"), Environment::Link, "link selector is invalid", report);
 }

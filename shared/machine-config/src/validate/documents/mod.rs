@@ -12,6 +12,7 @@ mod volumes;
 
 use super::{Report, View, view};
 use crate::config::Document;
+use crate::contract::Contract;
 
 /// A rule for the documents of a kind.
 pub(super) type Rule = fn(View<'_>, &mut Report);
@@ -97,9 +98,9 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("ZswapConfig", volumes::zswap),
 ];
 
-pub(super) fn check(document: &Document, report: &mut Report) {
+pub(super) fn check(document: &Document, contract: Contract, report: &mut Report) {
     let Some((_, rule)) = RULES.iter().find(|(kind, _)| *kind == document.kind.name) else { return };
-    let mut own = Report::default();
+    let mut own = Report { minor: contract.minor(), ..Report::default() };
     rule(view(document), &mut own);
     let identity = document.identity();
     report.errors.extend(own.errors.into_iter().map(|text| format!("{identity}: {text}")));

@@ -1,7 +1,8 @@
 //! Disks: LVM, RAID, and what Talos installs itself to.
 
 use super::{name, required};
-use crate::validate::words::{bytes, selector};
+use crate::cel::Environment;
+use crate::validate::words::{bytes, expression};
 use crate::validate::{Report, View};
 
 const SELECTOR: &str = "provisioning.volumeSelector.match";
@@ -14,7 +15,7 @@ pub(super) fn install(fields: View<'_>, report: &mut Report) {
     }
     // Talos calls the selector so, although the key is diskSelector.
     required(fields, "provisioning.diskSelector.match", NO_SELECTOR, report);
-    selector(fields.at("provisioning.diskSelector.match"), SELECTOR, report);
+    expression(fields.at("provisioning.diskSelector.match"), Environment::Disk, SELECTOR, report);
 }
 
 fn device_name(longest: usize, fields: View<'_>, report: &mut Report) {
@@ -33,13 +34,13 @@ fn device_name(longest: usize, fields: View<'_>, report: &mut Report) {
 pub(super) fn volume_group(fields: View<'_>, report: &mut Report) {
     device_name(63, fields, report);
     required(fields, "provisioning.volumeSelector.match", NO_SELECTOR, report);
-    selector(fields.at("provisioning.volumeSelector.match"), SELECTOR, report);
+    expression(fields.at("provisioning.volumeSelector.match"), Environment::Volume, SELECTOR, report);
 }
 
 pub(super) fn raid(fields: View<'_>, report: &mut Report) {
     device_name(32, fields, report);
     required(fields, "provisioning.volumeSelector.match", NO_SELECTOR, report);
-    selector(fields.at("provisioning.volumeSelector.match"), SELECTOR, report);
+    expression(fields.at("provisioning.volumeSelector.match"), Environment::Volume, SELECTOR, report);
 }
 
 pub(super) fn logical_volume(fields: View<'_>, report: &mut Report) {

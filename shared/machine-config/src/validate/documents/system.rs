@@ -1,7 +1,8 @@
 //! The system itself: kernel, files, logs, watchdog, extensions.
 
 use super::{name as name_of, required};
-use crate::validate::words::{nanoseconds, selector, url};
+use crate::cel::Environment;
+use crate::validate::words::{expression, nanoseconds, url};
 use crate::validate::{Report, View};
 
 pub(super) fn name(fields: View<'_>, report: &mut Report) {
@@ -86,8 +87,13 @@ pub(super) fn siderolink(fields: View<'_>, report: &mut Report) {
 }
 
 pub(super) fn oom(fields: View<'_>, report: &mut Report) {
-    selector(fields.at("triggerExpression"), "OOM trigger expression is invalid", report);
-    selector(fields.at("cgroupRankingExpression"), "OOM cgroup scoring expression is invalid", report);
+    expression(fields.at("triggerExpression"), Environment::Shortage, "OOM trigger expression is invalid", report);
+    expression(
+        fields.at("cgroupRankingExpression"),
+        Environment::Ranking,
+        "OOM cgroup scoring expression is invalid",
+        report,
+    );
     if nanoseconds(fields.at("sampleInterval")) < 0 {
         report.error("OOM sample interval must be longer than 0");
     }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{name, required};
-use crate::validate::words::{bytes, nanoseconds, quoted, selector};
+use crate::cel::Environment;
+use crate::validate::words::{bytes, expression, nanoseconds, quoted};
 use crate::validate::{Report, View};
 
 /// Volumes of the system that a document may be about.
@@ -51,7 +52,7 @@ fn provisioning(fields: View<'_>, needed: bool, sized: bool, report: &mut Report
     if needed {
         required(section, "diskSelector.match", "disk selector is required", report);
     }
-    selector(section.at("diskSelector.match"), "disk selector is invalid", report);
+    expression(section.at("diskSelector.match"), Environment::Disk, "disk selector is invalid", report);
     let (least, most) = (section.at("minSize").text(), section.at("maxSize").text());
     if !sized {
         if !least.is_empty() || !most.is_empty() || section.at("grow").is_set() {
@@ -155,7 +156,7 @@ pub(super) fn swap(fields: View<'_>, report: &mut Report) {
 pub(super) fn existing(fields: View<'_>, report: &mut Report) {
     letters(fields, report);
     required(fields, "discovery.volumeSelector.match", "volume selector is required", report);
-    selector(fields.at("discovery.volumeSelector.match"), "volume selector is invalid", report);
+    expression(fields.at("discovery.volumeSelector.match"), Environment::Volume, "volume selector is invalid", report);
     upkeep(fields, report);
 }
 

@@ -206,7 +206,7 @@ fn what_stands_in_both_places_is_a_conflict() {
         (
             "install: {disk: /dev/sda}",
             "",
-            "kind: UnattendedInstallConfig\ninstaller: {image: a}\nprovisioning: {diskSelector: {match: a}}\n",
+            "kind: UnattendedInstallConfig\ninstaller: {image: a}\nprovisioning: {diskSelector: {match: 'true'}}\n",
             "UnattendedInstallConfig config is incompatible with v1alpha1 config (.machine.install)",
         ),
         (
