@@ -45,7 +45,7 @@ const PRESSURE: [&str; 8] = [
 const USAGE: [&str; 3] = ["memory_current", "memory_peak", "memory_max"];
 
 const BY_CLASS: Kind = Map(&Int, &Double);
-const GLOB: Function = ("glob", &[global(&[Text, Text], Bool)]);
+const GLOB: Function = ("glob", &[Overload { minors: (9, u32::MAX), ..global(&[Text, Text], Bool) }]);
 
 const DISKS: &[Variable] = &[(0, "disk", Message(&DISK)), (0, "system_disk", Bool)];
 const VOLUMES: &[Variable] = &[(0, "volume", Message(&DISCOVERED_VOLUME)), (11, "disk", Message(&DISK))];

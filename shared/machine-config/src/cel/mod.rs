@@ -19,6 +19,30 @@ mod types;
 
 pub(crate) use environment::Environment;
 
+/// A text as Talos writes it into an expression.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        let code = u32::from(c);
+        let escape = match c {
+            '"' | '\\' => format!("\\{c}"),
+            '\u{7}'..='\u{d}' => format!("\\{}", ["a", "b", "t", "n", "v", "f", "r"][code as usize - 7]),
+            _ if c.is_ascii_control() => format!("\\x{code:02x}"),
+            // Other characters that can't be seen; those that only add to the one before can.
+            _ if !c.is_ascii() && c.escape_debug().len() > 1 && format!("a{c}").escape_debug().count() > 2 => {
+                match code {
+                    ..0x1_0000 => format!("\\u{code:04x}"),
+                    _ => format!("\\U{code:08x}"),
+                }
+            }
+            _ => c.to_string(),
+        };
+        out.push_str(&escape);
+    }
+    out.push('"');
+    out
+}
+
 /// A place in an expression, as an offset in characters.
 type Place = usize;
 

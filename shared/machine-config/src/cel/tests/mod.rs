@@ -101,3 +101,14 @@ fn many_faults_are_told_in_one_line() {
     let found = disk("true\u{1b}").unwrap_err();
     assert!(!found.contains(char::is_control), "{found:?}");
 }
+#[test]
+fn texts_are_quoted_as_go_does_and_are_read_again() {
+    for (text, wanted) in [
+        ("/dev/sda", r#""/dev/sda""#),
+        ("\"\\\u{7}\n\0\u{7f}", r#""\"\\\a\n\x00\x7f""#),
+        ("é\u{a0}e\u{301}\u{200b}\u{1f600}\u{e0001}", "\"é\\u00a0e\u{301}\\u200b\u{1f600}\\U000e0001\""),
+    ] {
+        assert_eq!(quoted(text), wanted);
+        assert_eq!(disk(&format!("disk.dev_path == {}", quoted(text))), Ok(()));
+    }
+}
