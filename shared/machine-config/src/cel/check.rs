@@ -2,7 +2,7 @@
 
 use super::environment::Scope;
 use super::infer::{Known, most_general};
-use super::signature::Overload;
+use super::signature::{Kind, Overload};
 use super::tree::{Expr, Field, Fold, Node};
 use super::types::{Head, Plain, Type};
 use super::{Fault, Place};
@@ -226,27 +226,26 @@ impl Checker<'_> {
         let Some(kind) = self.scope.named_type(full) else {
             return self.undeclared(place, name);
         };
-        let (name, is_plain) = (full, !full.contains('.'));
-        let kind = if is_plain { self.fault(place, format!("'{name}' is not a message type")) } else { kind };
+        let is_plain = !full.contains('.') && !matches!(full, "list" | "null_type");
+        let kind = if is_plain { self.fault(place, format!("'{full}' is not a message type")) } else { kind };
         for field in fields {
-            self.written(&kind, field);
+            self.written(full, &kind, field);
         }
         kind
     }
 
     /// A field of a message that is written out.
-    fn written(&mut self, of: &Type, field: &Field) {
+    fn written(&mut self, message: &str, of: &Type, field: &Field) {
         let found = self.check(&field.value);
         let wanted = match of {
-            Type::Message(message) => match message.field(&field.name, self.scope.minor) {
-                Some(kind) => kind.fixed(),
-                None => self.fault(field.place, format!("undefined field '{}'", field.name)),
-            },
-            _ => Type::DYN,
+            Type::Message(message) => message.field(&field.name, self.scope.minor).map(Kind::fixed),
+            _ if message.starts_with("google.protobuf.") => Scope::well_known_field(message, &field.name),
+            _ => Some(Type::DYN),
         };
+        let name = &field.name;
+        let wanted = wanted.unwrap_or_else(|| self.fault(field.place, format!("undefined field '{name}'")));
         let found = self.given(field.value.place, field.optional, found);
         if !self.known.assign(&wanted, &found) {
-            let name = &field.name;
             self.fault(
                 field.place,
                 format!("expected type of field '{name}' is '{wanted}' but provided type is '{found}'"),

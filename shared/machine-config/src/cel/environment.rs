@@ -1,5 +1,6 @@
 //! What an expression finds at the place where it stands: variables, functions, names of types.
 
+use super::enumerations;
 use super::functions::{Function, OPTIONAL, STANDARD};
 use super::messages::{DISCOVERED_VOLUME, DISK, LINK_STATUS, MESSAGES};
 use super::signature::Kind::{
@@ -155,9 +156,10 @@ impl Scope {
     /// What a name without a dot before it stands for.
     pub(super) fn global(&self, name: &str) -> Option<Type> {
         self.variable(name).map(Kind::fixed).or_else(|| self.named_type(name).map(Type::of_type)).or_else(|| {
-            // Values of enumerations aren't listed here; a name that could be one is taken for one.
-            let rest = self.foreign(name)?.strip_prefix("enums.")?;
-            (rest.split('.').count() == 2).then_some(Type::INT)
+            let (enumeration, value) = self.foreign(name)?.strip_prefix("enums.")?.split_once('.')?;
+            // A value of an enumeration that isn't listed is taken for one that there is.
+            let there_is = enumerations::has(enumeration, value).unwrap_or(!value.contains('.'));
+            there_is.then_some(Type::INT)
         })
     }
 
@@ -214,6 +216,19 @@ impl Scope {
                 let (package, rest) = self.foreign(name)?.split_once('.')?;
                 (package != "enums" && !rest.contains('.')).then_some(Type::DYN)
             }
+        }
+    }
+
+    /// The type of a field of a message that every protocol has; dynamic where it isn't known.
+    pub(super) fn well_known_field(message: &str, field: &str) -> Option<Type> {
+        let name = message.strip_prefix("google.protobuf.").unwrap_or_default();
+        let (_, kind) = WELL_KNOWN.iter().find(|(known, _)| *known == name)?;
+        match (name, field) {
+            ("Duration" | "Timestamp", "seconds" | "nanos") => Some(Type::INT),
+            ("Duration" | "Timestamp", _) => None,
+            ("Any" | "ListValue" | "NullValue" | "Struct" | "Value", _) => Some(Type::DYN),
+            (_, "value") => Some(kind.fixed()),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! Nothing is evaluated. Every step is bounded, so an expression may come from anywhere.
 
 mod check;
+mod enumerations;
 mod environment;
 mod functions;
 mod infer;
