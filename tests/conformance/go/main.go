@@ -3,6 +3,7 @@
 // It is run by the tests of the crate `conformance`:
 //
 //	judge configs FILE...              loads and validates machine configs
+//	judge expressions FILE             says of each row, an environment and an expression, whether it compiles
 //	judge node TALOSCONFIG ADDRESS     makes calls on a control plane and judges the answers
 //	judge reboot TALOSCONFIG ADDRESS   reboots a node and follows it through its events
 package main
@@ -30,6 +31,8 @@ func run(args []string) error {
 	switch {
 	case len(args) > 1 && args[0] == "configs":
 		return configs(args[1:])
+	case len(args) == 2 && args[0] == "expressions":
+		return expressions(args[1])
 	case len(args) == 3 && (args[0] == "node" || args[0] == "reboot"):
 		c, err := client.New(ctx, client.WithConfigFromFile(args[1]), client.WithEndpoints(args[2]))
 		if err != nil {
@@ -48,6 +51,6 @@ func run(args []string) error {
 
 		return node(ctx, c, args[2])
 	default:
-		return fmt.Errorf("usage: judge configs FILE... | node TALOSCONFIG ADDRESS | reboot TALOSCONFIG ADDRESS")
+		return fmt.Errorf("usage: judge configs FILE... | expressions FILE | node TALOSCONFIG ADDRESS | reboot TALOSCONFIG ADDRESS")
 	}
 }

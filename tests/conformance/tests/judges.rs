@@ -93,6 +93,30 @@ async fn the_validator_of_talos_accepts_every_config_that_talos_gen_makes() {
     assert!(said.contains(&format!("configs: {}", paths.len())), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_compiler_of_talos_takes_and_refuses_what_the_table_of_expressions_says() {
+    let judge = judges().join("judge");
+    if !judge.exists() {
+        return skipped("Talos's own client");
+    }
+    let table = std::fs::read_to_string(root().join("shared/machine-config/src/cel/tests/expressions.txt")).unwrap();
+    let (mut wanted, mut environment) = (String::new(), None);
+    for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '>'])) {
+        match (line.split_at_checked(2), environment) {
+            (Some((sign @ ("+ " | "- "), text)), Some(name)) => wanted.push_str(&format!("{sign}{name} {text}\n")),
+            (Some(("+ " | "- ", _)), None) => {}
+            // The judge is of this release.
+            _ => environment = line.strip_suffix(" 1.13"),
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("rows");
+    std::fs::write(&rows, wanted.lines().map(|row| row[2..].to_owned() + "\n").collect::<String>()).unwrap();
+    let said = run(Command::new(&judge).arg("expressions").arg(&rows)).await;
+    let differs: Vec<_> = said.lines().zip(wanted.lines()).filter(|(said, wanted)| said != wanted).collect();
+    assert!(differs.is_empty() && said.lines().count() == wanted.lines().count(), "{differs:#?}");
+}
+
 /// The multicall program, built by cargo for these tests.
 fn ichor() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
