@@ -11,7 +11,7 @@ use view::View;
 pub use words::endpoint;
 
 use crate::config::{Config, Document};
-use crate::contract::Contract;
+use crate::contract::{Contract, Gate};
 use crate::kinds::LEGACY;
 
 /// How the machine boots, which decides what its config must hold.
@@ -80,6 +80,7 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     report.legacy_warnings = report.warnings.len();
     newer_kinds(case, &mut report);
     newer_fields(case, &mut report);
+    dates(case, &mut report);
     config.documents().iter().filter(|document| !document.kind.is_legacy()).for_each(|document| {
         documents::check(document, contract, &mut report);
     });
@@ -105,6 +106,16 @@ fn newer_kinds(case: Case<'_>, report: &mut Report) {
     for document in case.config.documents().iter().filter(|document| document.kind.since > case.contract.minor()) {
         let (since, contract) = (document.kind.since, case.contract);
         report.error(format!("{}: Talos knows this kind from v1.{since} on, not in {contract}", document.identity()));
+    }
+}
+
+/// Nor texts that it takes for dates.
+fn dates(case: Case<'_>, report: &mut Report) {
+    let newer = case.contract.has(Gate::NewerYaml);
+    for document in case.config.documents().iter().filter(|_| newer) {
+        if let Some(date) = &document.date {
+            report.error(format!("{}: {date}", document.identity()));
+        }
     }
 }
 
@@ -151,7 +162,7 @@ impl<'a> Case<'a> {
 
     /// Whether the rules are those before Talos 1.14, which still took the legacy document for the whole.
     fn is_older(self) -> bool {
-        !self.contract.has(crate::contract::Gate::Documents)
+        !self.contract.has(Gate::Documents)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Texts that Talos takes for something else than meets the eye, one row each: what it writes of them, and which it
 //! refuses. The answers are those of Talos 1.13 and 1.14.
 
-use machine_config::load;
+use machine_config::validate::{Mode, validate};
 use machine_config::yaml::Dialect;
+use machine_config::{Contract, load};
 
 /// A document of a kind in flow style.
 fn document(kind: &str, fields: &str) -> String {
@@ -128,6 +129,11 @@ fn what_talos_refuses_is_refused() {
 fn a_date_is_text_for_talos_up_to_1_13() {
     let text = written("HostnameConfig", "hostname: 2024-01-01", Dialect::V4Early);
     assert!(text.ends_with("hostname: \"2024-01-01\"\n"), "{text}");
+    let config = load(&document("HostnameConfig", "hostname: 2024-01-01")).unwrap();
+    for (release, refused) in [("v1.13", false), ("v1.14", true)] {
+        let report = validate(&config, Mode::Cloud, Contract::parse(release).unwrap());
+        assert_eq!(report.errors.iter().any(|error| error.contains("in quotes")), refused, "{release}: {report:?}");
+    }
     let newer = document("HostnameConfig", "hostname: 2024-01-01") + "---\n" + &document("KubePrismConfig", "port: 1");
     assert_eq!(
         load(&newer).unwrap_err().to_string(),
