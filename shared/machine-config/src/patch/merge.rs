@@ -124,7 +124,7 @@ fn map(left: &mut Map, right: &Map, item: &Type, path: &str) -> Result<(), Error
     for (key, new) in right.iter() {
         match left.get_mut(key) {
             Some(old) if matches!(item, Type::Argument) || *old == Value::Null => *old = new.clone(),
-            Some(_) if keeps(new, item) => {}
+            Some(_) if *new == Value::Null || keeps(new, item) => {}
             Some(old) => value(old, new, item, &join(path, key))?,
             None => left.set(key, new.clone()),
         }

@@ -68,6 +68,8 @@ fn sizes_addresses_and_free_values_meet_as_talos_holds_them() {
             document!("KubeAuditPolicyConfig", "configuration: {a: 1}"),
         ),
     ]);
+    let kept = machine!("registries: {mirrors: {a: {endpoints: [b]}}}");
+    gives(&[(kept, machine!("registries: {mirrors: {a: ~}}"), kept)]);
     let selector = machine!("install: {diskSelector: {size: 1GB}}");
     let mirror = |user: &str| format!("apiVersion: v1alpha1\nkind: HTTPProbeConfig\nname: a\nurl: http://{user}@b\n");
     let free = |number: &str| format!("machine: {{kubelet: {{extraConfig: {{n: {number}}}}}}}\n");
