@@ -1,5 +1,6 @@
 //! `$patch: delete`: taken out of a patch, and carried out on a document.
 
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use super::Error;
@@ -12,7 +13,7 @@ use crate::yaml::{Data, Key, Node};
 const DIRECTIVE: &str = "$patch";
 
 /// One step on the way to what is deleted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Step {
     Key(String),
     /// The first item whose field has this value.
@@ -137,8 +138,61 @@ fn item_step(item: &Node, index: usize) -> Step {
     Step::Item { index, key, value }
 }
 
+impl Selector {
+    /// Whether both are items of one list that are found by the same field.
+    fn is_beside(&self, other: &Self) -> bool {
+        match (self.0.split_last(), other.0.split_last()) {
+            (Some((Step::Item { key: a, .. }, way)), Some((Step::Item { key: b, .. }, other))) => {
+                a == b && way == other
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Deletes in a document; what isn't there is an error.
-pub(super) fn apply(document: &mut Document, selector: &Selector) -> Result<(), Error> {
+pub(super) fn apply_all(document: &mut Document, selectors: &[Selector]) -> Result<(), Error> {
+    selectors.chunk_by(Selector::is_beside).try_for_each(|run| match run {
+        [_, _, ..] if many(document, run).is_some() => Ok(()),
+        run => run.iter().try_for_each(|selector| apply(document, selector)),
+    })
+}
+
+/// Deletes items of one list, looking through it once; `None`, and nothing is changed, where one of them isn't there.
+fn many(document: &mut Document, run: &[Selector]) -> Option<()> {
+    let (Step::Item { key, .. }, way) = run.first()?.0.split_last()? else { return None };
+    let items = list(&mut document.fields, document.kind.shape, key, way)?;
+    let mut places: HashMap<&str, VecDeque<usize>> = HashMap::new();
+    for (at, text) in items.iter().map(|item| item.text_at(&[key])).enumerate() {
+        places.entry(text.unwrap_or_default()).or_default().push_back(at);
+    }
+    let mut doomed = HashSet::new();
+    for selector in run {
+        let Some(Step::Item { value, .. }) = selector.0.last() else { return None };
+        let at = places.get_mut(value.as_str())?.pop_front()?;
+        items[at].text_at(&[key])?;
+        doomed.insert(at);
+    }
+    let mut at = 0..;
+    items.retain(|_| at.next().is_some_and(|at| !doomed.contains(&at)));
+    Some(())
+}
+
+/// The list at the end of a way, if its items have such a field.
+fn list<'a>(map: &'a mut Map, shape: &'static Shape, key: &str, way: &[Step]) -> Option<&'a mut Vec<Value>> {
+    let (Step::Key(step), rest) = way.split_first()? else { return None };
+    match (&shape.field(step)?.ty, map.get_mut(step)?) {
+        (Type::Struct(inner), Value::Map(there)) => list(there, inner, key, rest),
+        (Type::List(item), Value::List(items)) if rest.is_empty() => {
+            let Type::Struct(item) = item.behind() else { return None };
+            item.field(key).filter(|field| !is_of_pair(field)).map(|_| items)
+        }
+        _ => None,
+    }
+}
+
+/// Deletes in a document; what isn't there is an error.
+fn apply(document: &mut Document, selector: &Selector) -> Result<(), Error> {
     let identity = document.identity();
     let shape = document.kind.shape;
     in_struct(&mut document.fields, shape, &selector.0)

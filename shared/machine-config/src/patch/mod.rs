@@ -277,7 +277,7 @@ impl Documents {
             return Ok(());
         }
         let Some(document) = &mut self.places[at] else { return Ok(()) };
-        part.deletes.iter().try_for_each(|selector| delete::apply(document, selector))
+        delete::apply_all(document, &part.deletes)
     }
 
     /// Merges a part into its document, or makes it one.
