@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::kinds::{self, KINDS, Kind, LEGACY};
 use crate::near;
-use crate::shape::{Field, Merge, Print, Shape, Type};
+use crate::shape::{Deprecated, Field, Merge, Print, Shape, Type};
 
 /// Why nothing can be explained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,17 +38,18 @@ pub fn explain(path: &str) -> Result<String, Unknown> {
     };
     rest.retain(|part| !part.is_empty());
     let mut out = head(kind);
-    let (mut shape, mut place) = (Some(kind.shape), kind.name.to_owned());
+    let (mut shape, mut place, mut since) = (Some(kind.shape), kind.name.to_owned(), kind.since);
     let mut last: Option<&Field> = None;
     for name in rest {
         let field = shape.and_then(|shape| shape.field(name)).ok_or_else(|| unknown_field(name, &place, shape))?;
         place = format!("{place}.{name}");
         shape = inner(&field.ty);
+        since = since.max(field.since);
         last = Some(field);
     }
     if let Some(field) = last {
         out = format!("{place}\n");
-        one(field, &mut out);
+        one(field, since, &mut out);
     }
     if let Some(shape) = shape {
         fields(shape, &mut out);
@@ -93,7 +94,7 @@ fn inner(ty: &Type) -> Option<&'static Shape> {
 }
 
 /// All that is known of a field, one thing a line.
-fn one(field: &Field, out: &mut String) {
+fn one(field: &Field, since: u32, out: &mut String) {
     let _ = writeln!(out, "  type: {}", type_name(&field.ty));
     let printed = match field.print {
         Print::Always => "always",
@@ -101,8 +102,8 @@ fn one(field: &Field, out: &mut String) {
     };
     let _ = writeln!(out, "  written: {printed}");
     let _ = writeln!(out, "  patches: {}", merge(field));
-    if field.since > 0 {
-        let _ = writeln!(out, "  since Talos v1.{}", field.since);
+    if since > 0 {
+        let _ = writeln!(out, "  since Talos v1.{since}");
     }
     if field.secret {
         let _ = writeln!(out, "  a secret: never shown");
@@ -110,8 +111,15 @@ fn one(field: &Field, out: &mut String) {
     if field.file {
         let _ = writeln!(out, "  a file: not shown, it may hold secrets");
     }
-    if let Some(instead) = field.deprecated {
-        let _ = writeln!(out, "  deprecated; instead: {instead}");
+    if let Some(deprecated) = field.deprecated {
+        let _ = writeln!(out, "  {}", outdated(deprecated));
+    }
+}
+
+fn outdated(deprecated: Deprecated) -> String {
+    match deprecated {
+        Deprecated { since: 0, instead } => format!("deprecated; instead: {instead}"),
+        Deprecated { since, instead } => format!("deprecated since v1.{since}; instead: {instead}"),
     }
 }
 
@@ -135,8 +143,10 @@ fn fields(shape: &Shape, out: &mut String) {
     let width = shape.fields().map(|field| field.key.len()).max().unwrap_or(0);
     for field in shape.fields() {
         let _ = write!(out, "\n{:width$}  {}", field.key, type_name(&field.ty));
-        if let Some(instead) = field.deprecated {
-            let _ = write!(out, "  (deprecated; instead: {instead})");
+        let since = (field.since > 0).then(|| format!("since v1.{}", field.since));
+        let notes: Vec<String> = since.into_iter().chain(field.deprecated.map(outdated)).collect();
+        if !notes.is_empty() {
+            let _ = write!(out, "  ({})", notes.join("; "));
         }
     }
     if width > 0 {
@@ -194,7 +204,12 @@ mod tests {
         assert!(text.contains("\nvlans "), "{text}");
         let text = explain("v1alpha1.machine.token").unwrap();
         assert!(text.contains("  a secret: never shown\n"), "{text}");
-        assert!(explain("machine.kubelet").unwrap().contains("  deprecated; instead: KubeletConfig\n"));
+        let text = explain("BondConfig").unwrap();
+        assert!(text.contains("\nprimary          text  (since v1.15)\n"), "{text}");
+        let text = explain("UserVolumeConfig.encryption.keys.tpm.options").unwrap();
+        assert!(text.contains("  since Talos v1.12\n"), "{text}");
+        assert!(explain("KubeletConfig.image").unwrap().contains("  since Talos v1.14\n"));
+        assert!(explain("machine.kubelet").unwrap().contains("  deprecated since v1.14; instead: KubeletConfig\n"));
     }
 
     #[test]

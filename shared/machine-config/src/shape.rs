@@ -128,7 +128,16 @@ pub struct Field {
     /// Whether Talos before 1.14 always printed it.
     pub once_always: bool,
     /// What has taken its place, for fields that Talos still reads but no longer wants.
-    pub deprecated: Option<&'static str>,
+    pub deprecated: Option<Deprecated>,
+}
+
+/// What is known of a field that Talos still reads but no longer wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Deprecated {
+    /// The minor of the Talos 1.x release that said so first; 0 for those before 1.4.
+    pub since: u32,
+    /// What has taken its place.
+    pub instead: &'static str,
 }
 
 /// A structure: its fields in the order in which they are written.
@@ -242,9 +251,9 @@ impl Field {
         self
     }
 
-    /// A field whose place something else has taken.
-    pub(crate) const fn deprecated(mut self, instead: &'static str) -> Self {
-        self.deprecated = Some(instead);
+    /// A field whose place something else has taken, since a minor.
+    pub(crate) const fn deprecated(mut self, since: u32, instead: &'static str) -> Self {
+        self.deprecated = Some(Deprecated { since, instead });
         self
     }
 }

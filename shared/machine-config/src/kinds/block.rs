@@ -16,7 +16,7 @@ pub(super) static ENCRYPTION: Shape = Shape::new(
         opt("keySize", Type::U64),
         opt("blockSize", Type::U64),
         opt("options", List(&Text)),
-        ptr("allowDiscards", Bool),
+        ptr("allowDiscards", Bool).since(14),
     ],
 )
 .nothing_without(&["provider", "keys"]);
@@ -29,7 +29,7 @@ pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
         ptr("nodeID", Struct(&ENCRYPTION_KEY_NODE_ID)),
         ptr("kms", Struct(&ENCRYPTION_KEY_KMS)),
         ptr("tpm", Struct(&ENCRYPTION_KEY_TPM)),
-        ptr("lockToState", Bool),
+        ptr("lockToState", Bool).since(11),
     ],
 );
 
@@ -39,7 +39,7 @@ pub(super) static ENCRYPTION_KEY_KMS: Shape = Shape::new("EncryptionKeyKMS", &[m
 
 pub(super) static ENCRYPTION_KEY_TPM: Shape = Shape::new(
     "EncryptionKeyTPM",
-    &[ptr("options", Struct(&ENCRYPTION_KEY_TPM_OPTIONS)), ptr("checkSecurebootStatusOnEnroll", Bool)],
+    &[ptr("options", Struct(&ENCRYPTION_KEY_TPM_OPTIONS)).since(12), ptr("checkSecurebootStatusOnEnroll", Bool)],
 );
 
 pub(super) static ENCRYPTION_KEY_TPM_OPTIONS: Shape =
@@ -51,8 +51,8 @@ pub(super) static EXISTING_VOLUME: Shape = Shape::new(
         must("name", Text),
         opt("discovery", Struct(&VOLUME_DISCOVERY)),
         opt("mount", Struct(&EXISTING_MOUNT)),
-        ptr("trim", Struct(&TRIM)),
-        ptr("scrub", Struct(&SCRUB)),
+        ptr("trim", Struct(&TRIM)).since(14),
+        ptr("scrub", Struct(&SCRUB)).since(14),
     ],
 );
 
@@ -61,8 +61,10 @@ pub(super) static VOLUME_DISCOVERY: Shape =
 
 pub(super) static VOLUME_SELECTOR: Shape = Shape::new("VolumeSelector", &[opt("match", Expression)]);
 
-pub(super) static EXISTING_MOUNT: Shape =
-    Shape::new("ExistingMountSpec", &[ptr("readOnly", Bool), ptr("disableAccessTime", Bool), ptr("secure", Bool)]);
+pub(super) static EXISTING_MOUNT: Shape = Shape::new(
+    "ExistingMountSpec",
+    &[ptr("readOnly", Bool), ptr("disableAccessTime", Bool).since(13), ptr("secure", Bool).since(13)],
+);
 
 pub(super) static EXTERNAL_VOLUME: Shape = Shape::new(
     "ExternalVolumeConfig",
@@ -103,13 +105,13 @@ pub(super) static USER_VOLUME: Shape = Shape::new(
     "UserVolumeConfig",
     &[
         must("name", Text),
-        ptr("volumeType", Word(&["directory", "disk", "partition"])),
+        ptr("volumeType", Word(&["directory", "disk", "partition"])).since(12),
         opt("provisioning", Struct(&PROVISIONING)),
         opt("filesystem", Struct(&FILESYSTEM)),
         opt("encryption", Struct(&ENCRYPTION)),
-        opt("mount", Struct(&USER_MOUNT)),
-        ptr("trim", Struct(&TRIM)),
-        ptr("scrub", Struct(&SCRUB)),
+        opt("mount", Struct(&USER_MOUNT)).since(13),
+        ptr("trim", Struct(&TRIM)).since(14),
+        ptr("scrub", Struct(&SCRUB)).since(14),
     ],
 );
 
@@ -118,7 +120,7 @@ pub(super) static USER_MOUNT: Shape =
 
 pub(super) static FILESYSTEM: Shape = Shape::new(
     "FilesystemSpec",
-    &[opt("type", Enum(&FILESYSTEMS)), ptr("projectQuotaSupport", Bool), ptr("xfs", Struct(&XFS))],
+    &[opt("type", Enum(&FILESYSTEMS)), ptr("projectQuotaSupport", Bool).since(11), ptr("xfs", Struct(&XFS)).since(14)],
 );
 
 pub(super) static XFS: Shape = Shape::new("XFSSpec", &[opt("minAllocationGroupSize", ByteSize)]);
@@ -128,18 +130,19 @@ pub(super) static VOLUME: Shape = Shape::new(
     &[
         must("name", Text),
         opt("provisioning", Struct(&PROVISIONING)),
-        opt("filesystem", Struct(&SYSTEM_VOLUME_FILESYSTEM)),
-        opt("encryption", Struct(&ENCRYPTION)),
-        opt("mount", Struct(&MOUNT)),
-        ptr("trim", Struct(&TRIM)),
-        ptr("scrub", Struct(&SCRUB)),
+        opt("filesystem", Struct(&SYSTEM_VOLUME_FILESYSTEM)).since(14),
+        opt("encryption", Struct(&ENCRYPTION)).since(11),
+        opt("mount", Struct(&MOUNT)).since(13),
+        ptr("trim", Struct(&TRIM)).since(14),
+        ptr("scrub", Struct(&SCRUB)).since(14),
     ],
 );
 
 pub(super) static SYSTEM_VOLUME_FILESYSTEM: Shape =
     Shape::new("SystemVolumeFilesystemSpec", &[ptr("xfs", Struct(&XFS))]);
 
-pub(super) static MOUNT: Shape = Shape::new("MountSpec", &[ptr("secure", Bool), ptr("disableAccessTime", Bool)]);
+pub(super) static MOUNT: Shape =
+    Shape::new("MountSpec", &[ptr("secure", Bool), ptr("disableAccessTime", Bool).since(14)]);
 
 pub(super) static PROVISIONING: Shape = Shape::new(
     "ProvisioningSpec",

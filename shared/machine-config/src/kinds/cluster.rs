@@ -7,32 +7,32 @@ use crate::shape::{Shape, must, opt, ptr};
 pub(super) static CLUSTER: Shape = Shape::new(
     "ClusterConfig",
     &[
-        opt("id", Text).deprecated("DiscoveryIdentityConfig"),
-        opt("secret", Text).secret().deprecated("DiscoveryIdentityConfig"),
-        ptr("controlPlane", Struct(&CONTROL_PLANE)).once_always().deprecated("KubeClusterConfig"),
-        opt("clusterName", Text).deprecated("KubeClusterConfig"),
-        ptr("network", Struct(&CLUSTER_NETWORK)).deprecated("KubeNetworkConfig and KubeFlannelCNIConfig"),
+        opt("id", Text).deprecated(14, "DiscoveryIdentityConfig"),
+        opt("secret", Text).secret().deprecated(14, "DiscoveryIdentityConfig"),
+        ptr("controlPlane", Struct(&CONTROL_PLANE)).once_always().deprecated(14, "KubeClusterConfig"),
+        opt("clusterName", Text).deprecated(14, "KubeClusterConfig"),
+        ptr("network", Struct(&CLUSTER_NETWORK)).deprecated(14, "KubeNetworkConfig and KubeFlannelCNIConfig"),
         opt("token", Text).secret(),
-        opt("aescbcEncryptionSecret", Text).secret().deprecated("KubeEtcdEncryptionConfig"),
-        opt("secretboxEncryptionSecret", Text).secret().deprecated("KubeEtcdEncryptionConfig"),
-        ptr("ca", Struct(&CERTIFICATE_AND_KEY)).deprecated("KubeAPIServerCAConfig"),
-        opt("acceptedCAs", List(&Pointer(&Struct(&CERTIFICATE)))).deprecated("KubeAPIServerCAConfig"),
-        ptr("aggregatorCA", Struct(&CERTIFICATE_AND_KEY)).deprecated("KubeAggregatorCAConfig"),
-        ptr("serviceAccount", Struct(&KEY)).deprecated("KubeServiceAccountConfig"),
-        ptr("apiServer", Struct(&API_SERVER)).deprecated("KubeAPIServerConfig"),
-        ptr("controllerManager", Struct(&CONTROLLER_MANAGER)).deprecated("KubeControllerManagerConfig"),
-        ptr("proxy", Struct(&PROXY)).deprecated("KubeProxyConfig"),
-        ptr("scheduler", Struct(&SCHEDULER)).deprecated("KubeSchedulerConfig"),
-        ptr("discovery", Struct(&CLUSTER_DISCOVERY)).deprecated("DiscoveryServiceConfig"),
+        opt("aescbcEncryptionSecret", Text).secret().deprecated(14, "KubeEtcdEncryptionConfig"),
+        opt("secretboxEncryptionSecret", Text).secret().deprecated(14, "KubeEtcdEncryptionConfig"),
+        ptr("ca", Struct(&CERTIFICATE_AND_KEY)).deprecated(14, "KubeAPIServerCAConfig"),
+        opt("acceptedCAs", List(&Pointer(&Struct(&CERTIFICATE)))).since(7).deprecated(14, "KubeAPIServerCAConfig"),
+        ptr("aggregatorCA", Struct(&CERTIFICATE_AND_KEY)).deprecated(14, "KubeAggregatorCAConfig"),
+        ptr("serviceAccount", Struct(&KEY)).deprecated(14, "KubeServiceAccountConfig"),
+        ptr("apiServer", Struct(&API_SERVER)).deprecated(14, "KubeAPIServerConfig"),
+        ptr("controllerManager", Struct(&CONTROLLER_MANAGER)).deprecated(14, "KubeControllerManagerConfig"),
+        ptr("proxy", Struct(&PROXY)).deprecated(14, "KubeProxyConfig"),
+        ptr("scheduler", Struct(&SCHEDULER)).deprecated(14, "KubeSchedulerConfig"),
+        ptr("discovery", Struct(&CLUSTER_DISCOVERY)).deprecated(14, "DiscoveryServiceConfig"),
         ptr("etcd", Struct(&ETCD)),
-        ptr("coreDNS", Struct(&CORE_DNS)).deprecated("KubeCoreDNSConfig"),
+        ptr("coreDNS", Struct(&CORE_DNS)).deprecated(14, "KubeCoreDNSConfig"),
         ptr("externalCloudProvider", Struct(&EXTERNAL_CLOUD_PROVIDER)),
-        opt("extraManifests", List(&Text)).deprecated("KubeExternalManifestConfig"),
-        opt("extraManifestHeaders", Map(&Text)).secret().deprecated("KubeExternalManifestConfig"),
-        opt("inlineManifests", List(&Struct(&CLUSTER_INLINE_MANIFEST))).deprecated("KubeInlineManifestConfig"),
+        opt("extraManifests", List(&Text)).deprecated(14, "KubeExternalManifestConfig"),
+        opt("extraManifestHeaders", Map(&Text)).secret().deprecated(14, "KubeExternalManifestConfig"),
+        opt("inlineManifests", List(&Struct(&CLUSTER_INLINE_MANIFEST))).deprecated(14, "KubeInlineManifestConfig"),
         ptr("adminKubeconfig", Struct(&ADMIN_KUBECONFIG)),
-        ptr("allowSchedulingOnMasters", Bool).deprecated("KubeNodeConfig"),
-        ptr("allowSchedulingOnControlPlanes", Bool).deprecated("KubeNodeConfig"),
+        ptr("allowSchedulingOnMasters", Bool).deprecated(0, "KubeNodeConfig"),
+        ptr("allowSchedulingOnControlPlanes", Bool).deprecated(14, "KubeNodeConfig"),
     ],
 );
 
@@ -40,7 +40,7 @@ pub(super) static CORE_DNS: Shape = Shape::new("CoreDNS", &[ptr("disabled", Bool
 
 pub(super) static CONTROL_PLANE: Shape = Shape::new(
     "ControlPlaneConfig",
-    &[must("endpoint", Url).optional(), opt("localAPIServerPort", Type::INT).deprecated("KubeAPIServerConfig")],
+    &[must("endpoint", Url).optional(), opt("localAPIServerPort", Type::INT).deprecated(14, "KubeAPIServerConfig")],
 );
 
 pub(super) static API_SERVER: Shape = Shape::new(
@@ -54,11 +54,12 @@ pub(super) static API_SERVER: Shape = Shape::new(
         ptr("disablePodSecurityPolicy", Bool),
         opt("admissionControl", List(&Pointer(&Struct(&ADMISSION_PLUGIN))))
             .by(&["name"])
-            .deprecated("KubeAdmissionControlConfig"),
-        opt("auditPolicy", Free).replace().deprecated("KubeAuditPolicyConfig"),
-        ptr("resources", Struct(&RESOURCES)),
+            .deprecated(14, "KubeAdmissionControlConfig"),
+        opt("auditPolicy", Free).replace().deprecated(14, "KubeAuditPolicyConfig"),
+        ptr("resources", Struct(&RESOURCES)).since(5),
         opt("authorizationConfig", List(&Pointer(&Struct(&AUTHORIZATION_CONFIG_AUTHORIZER))))
-            .deprecated("KubeAuthorizerConfig"),
+            .since(9)
+            .deprecated(14, "KubeAuthorizerConfig"),
     ],
 );
 
@@ -75,7 +76,7 @@ pub(super) static CONTROLLER_MANAGER: Shape = Shape::new(
         opt("extraArgs", Map(&Argument)),
         opt("extraVolumes", List(&Struct(&VOLUME_MOUNT))),
         opt("env", Map(&Text)),
-        ptr("resources", Struct(&RESOURCES)),
+        ptr("resources", Struct(&RESOURCES)).since(5),
     ],
 );
 
@@ -91,8 +92,8 @@ pub(super) static SCHEDULER: Shape = Shape::new(
         opt("extraArgs", Map(&Argument)),
         opt("extraVolumes", List(&Struct(&VOLUME_MOUNT))),
         opt("env", Map(&Text)),
-        ptr("resources", Struct(&RESOURCES)),
-        opt("config", Free),
+        ptr("resources", Struct(&RESOURCES)).since(5),
+        opt("config", Free).since(6),
     ],
 );
 
@@ -102,7 +103,7 @@ pub(super) static ETCD: Shape = Shape::new(
         opt("image", Text),
         must("ca", Struct(&CERTIFICATE_AND_KEY)).optional(),
         opt("extraArgs", Map(&Argument)),
-        opt("subnet", Text).deprecated("advertisedSubnets"),
+        opt("subnet", Text).deprecated(0, "advertisedSubnets"),
         opt("advertisedSubnets", List(&Text)),
         opt("listenSubnets", List(&Text)),
     ],
@@ -118,11 +119,13 @@ pub(super) static CLUSTER_NETWORK: Shape = Shape::new(
     ],
 );
 
-pub(super) static CNI: Shape =
-    Shape::new("CNIConfig", &[opt("name", Text), opt("urls", List(&Text)), ptr("flannel", Struct(&FLANNEL_CNI))]);
+pub(super) static CNI: Shape = Shape::new(
+    "CNIConfig",
+    &[opt("name", Text), opt("urls", List(&Text)), ptr("flannel", Struct(&FLANNEL_CNI)).since(6)],
+);
 
 pub(super) static FLANNEL_CNI: Shape =
-    Shape::new("FlannelCNIConfig", &[opt("extraArgs", List(&Text)), ptr("kubeNetworkPoliciesEnabled", Bool)]);
+    Shape::new("FlannelCNIConfig", &[opt("extraArgs", List(&Text)), ptr("kubeNetworkPoliciesEnabled", Bool).since(13)]);
 
 pub(super) static EXTERNAL_CLOUD_PROVIDER: Shape =
     Shape::new("ExternalCloudProviderConfig", &[ptr("enabled", Bool), opt("manifests", List(&Text))]);
@@ -140,16 +143,16 @@ pub(super) static CLUSTER_INLINE_MANIFEST: Shape =
 pub(super) static CLUSTER_DISCOVERY: Shape = Shape::new(
     "ClusterDiscoveryConfig",
     &[
-        ptr("enabled", Bool).deprecated("DiscoveryServiceConfig"),
-        must("registries", Struct(&DISCOVERY_REGISTRIES)).deprecated("DiscoveryServiceConfig"),
+        ptr("enabled", Bool).deprecated(14, "DiscoveryServiceConfig"),
+        must("registries", Struct(&DISCOVERY_REGISTRIES)).deprecated(14, "DiscoveryServiceConfig"),
     ],
 );
 
 pub(super) static DISCOVERY_REGISTRIES: Shape = Shape::new(
     "DiscoveryRegistriesConfig",
     &[
-        must("kubernetes", Struct(&REGISTRY_KUBERNETES)).deprecated("DiscoveryServiceConfig"),
-        must("service", Struct(&REGISTRY_SERVICE)).deprecated("DiscoveryServiceConfig"),
+        must("kubernetes", Struct(&REGISTRY_KUBERNETES)).deprecated(14, "DiscoveryServiceConfig"),
+        must("service", Struct(&REGISTRY_SERVICE)).deprecated(14, "DiscoveryServiceConfig"),
     ],
 );
 
@@ -158,7 +161,7 @@ pub(super) static REGISTRY_KUBERNETES: Shape = Shape::new("RegistryKubernetesCon
 pub(super) static REGISTRY_SERVICE: Shape = Shape::new(
     "RegistryServiceConfig",
     &[
-        ptr("disabled", Bool).deprecated("DiscoveryServiceConfig"),
-        opt("endpoint", Text).deprecated("DiscoveryServiceConfig"),
+        ptr("disabled", Bool).deprecated(14, "DiscoveryServiceConfig"),
+        opt("endpoint", Text).deprecated(14, "DiscoveryServiceConfig"),
     ],
 );

@@ -13,7 +13,7 @@ pub(super) static CONFIG: Shape = Shape::new(
     &[
         must("version", Text),
         ptr("debug", Bool),
-        ptr("persist", Bool).deprecated("nothing: it is always on"),
+        ptr("persist", Bool).deprecated(6, "nothing: it is always on"),
         must("machine", Struct(&MACHINE)).optional(),
         must("cluster", Struct(&CLUSTER)).optional(),
     ],
@@ -25,32 +25,32 @@ pub(super) static MACHINE: Shape = Shape::new(
         must("type", Text),
         must("token", Text).secret(),
         ptr("ca", Struct(&CERTIFICATE_AND_KEY)),
-        opt("acceptedCAs", List(&Pointer(&Struct(&CERTIFICATE)))),
+        opt("acceptedCAs", List(&Pointer(&Struct(&CERTIFICATE)))).since(7),
         must("certSANs", List(&Text)),
         ptr("controlPlane", Struct(&MACHINE_CONTROL_PLANE))
-            .deprecated("KubeControllerManagerConfig and KubeSchedulerConfig"),
-        ptr("kubelet", Struct(&KUBELET)).deprecated("KubeletConfig"),
-        opt("pods", List(&Free)).deprecated("KubeStaticPodConfig"),
-        ptr("network", Struct(&NETWORK)).deprecated("the network documents, such as LinkConfig and HostnameConfig"),
-        opt("disks", List(&Pointer(&Struct(&MACHINE_DISK)))).deprecated("UserVolumeConfig"),
-        ptr("install", Struct(&INSTALL)).deprecated("UnattendedInstallConfig"),
-        opt("files", List(&Pointer(&Struct(&MACHINE_FILE)))).deprecated("EtcFileConfig and CRICustomizationConfig"),
-        opt("env", Map(&Text)).deprecated("EnvironmentConfig"),
-        ptr("time", Struct(&TIME)).deprecated("TimeSyncConfig"),
-        opt("sysctls", Map(&Text)).deprecated("SysctlConfig"),
-        opt("sysfs", Map(&Text)).deprecated("SysfsConfig"),
+            .deprecated(14, "KubeControllerManagerConfig and KubeSchedulerConfig"),
+        ptr("kubelet", Struct(&KUBELET)).deprecated(14, "KubeletConfig"),
+        opt("pods", List(&Free)).deprecated(14, "KubeStaticPodConfig"),
+        ptr("network", Struct(&NETWORK)).deprecated(13, "the network documents, such as LinkConfig and HostnameConfig"),
+        opt("disks", List(&Pointer(&Struct(&MACHINE_DISK)))).deprecated(10, "UserVolumeConfig"),
+        ptr("install", Struct(&INSTALL)).deprecated(14, "UnattendedInstallConfig"),
+        opt("files", List(&Pointer(&Struct(&MACHINE_FILE)))).deprecated(14, "EtcFileConfig and CRICustomizationConfig"),
+        opt("env", Map(&Text)).deprecated(13, "EnvironmentConfig"),
+        ptr("time", Struct(&TIME)).deprecated(12, "TimeSyncConfig"),
+        opt("sysctls", Map(&Text)).deprecated(14, "SysctlConfig"),
+        opt("sysfs", Map(&Text)).deprecated(14, "SysfsConfig"),
         opt("registries", Struct(&REGISTRIES))
-            .deprecated("RegistryMirrorConfig, RegistryTLSConfig and RegistryAuthConfig"),
-        ptr("systemDiskEncryption", Struct(&SYSTEM_DISK_ENCRYPTION)).deprecated("VolumeConfig"),
+            .deprecated(12, "RegistryMirrorConfig, RegistryTLSConfig and RegistryAuthConfig"),
+        ptr("systemDiskEncryption", Struct(&SYSTEM_DISK_ENCRYPTION)).deprecated(11, "VolumeConfig"),
         ptr("features", Struct(&FEATURES)),
-        ptr("udev", Struct(&UDEV)).deprecated("UdevRulesConfig"),
+        ptr("udev", Struct(&UDEV)).deprecated(14, "UdevRulesConfig"),
         ptr("logging", Struct(&LOGGING)),
-        ptr("kernel", Struct(&KERNEL)).deprecated("KernelModuleConfig"),
+        ptr("kernel", Struct(&KERNEL)).deprecated(14, "KernelModuleConfig"),
         opt("seccompProfiles", List(&Pointer(&Struct(&MACHINE_SECCOMP_PROFILE)))),
-        opt("baseRuntimeSpecOverrides", Free).deprecated("CRIBaseRuntimeSpecConfig"),
-        opt("nodeLabels", Map(&Text)).deprecated("KubeNodeConfig"),
-        opt("nodeAnnotations", Map(&Text)).deprecated("KubeNodeConfig"),
-        opt("nodeTaints", Map(&Text)).deprecated("KubeNodeConfig"),
+        opt("baseRuntimeSpecOverrides", Free).since(9).deprecated(14, "CRIBaseRuntimeSpecConfig"),
+        opt("nodeLabels", Map(&Text)).deprecated(14, "KubeNodeConfig"),
+        opt("nodeAnnotations", Map(&Text)).since(8).deprecated(14, "KubeNodeConfig"),
+        opt("nodeTaints", Map(&Text)).since(6).deprecated(14, "KubeNodeConfig"),
     ],
 );
 
@@ -67,16 +67,16 @@ pub(super) static EXTRA_MOUNT: Shape = Shape::new(
         opt("type", Text),
         opt("source", Text),
         opt("options", List(&Text)),
-        opt("uidMappings", List(&Struct(&LINUX_ID_MAPPING))),
-        opt("gidMappings", List(&Struct(&LINUX_ID_MAPPING))),
+        opt("uidMappings", List(&Struct(&LINUX_ID_MAPPING))).since(6),
+        opt("gidMappings", List(&Struct(&LINUX_ID_MAPPING))).since(6),
     ],
 );
 
 pub(super) static MACHINE_CONTROL_PLANE: Shape = Shape::new(
     "MachineControlPlaneConfig",
     &[
-        ptr("controllerManager", Struct(&MACHINE_CONTROLLER_MANAGER)).deprecated("KubeControllerManagerConfig"),
-        ptr("scheduler", Struct(&MACHINE_SCHEDULER)).deprecated("KubeSchedulerConfig"),
+        ptr("controllerManager", Struct(&MACHINE_CONTROLLER_MANAGER)).deprecated(14, "KubeControllerManagerConfig"),
+        ptr("scheduler", Struct(&MACHINE_SCHEDULER)).deprecated(14, "KubeSchedulerConfig"),
     ],
 );
 
@@ -88,17 +88,17 @@ pub(super) static MACHINE_SCHEDULER: Shape = Shape::new("MachineSchedulerConfig"
 pub(super) static KUBELET: Shape = Shape::new(
     "KubeletConfig",
     &[
-        opt("image", Text).deprecated("KubeletConfig"),
-        opt("clusterDNS", List(&Text)).deprecated("KubeletConfig"),
-        opt("extraArgs", Map(&Argument)).deprecated("KubeletConfig"),
-        opt("extraMounts", List(&Struct(&EXTRA_MOUNT))).deprecated("nothing: it is gone with the documents"),
-        opt("extraConfig", Free).deprecated("KubeletConfig"),
-        opt("credentialProviderConfig", Free),
-        ptr("defaultRuntimeSeccompProfileEnabled", Bool).deprecated("KubeletConfig"),
-        ptr("registerWithFQDN", Bool).deprecated("KubeNodeConfig"),
-        ptr("nodeIP", Struct(&KUBELET_NODE_IP)).deprecated("KubeNodeConfig"),
-        ptr("skipNodeRegistration", Bool).deprecated("KubeNodeConfig"),
-        ptr("disableManifestsDirectory", Bool).deprecated("nothing: it is always on"),
+        opt("image", Text).deprecated(14, "KubeletConfig"),
+        opt("clusterDNS", List(&Text)).deprecated(14, "KubeletConfig"),
+        opt("extraArgs", Map(&Argument)).deprecated(14, "KubeletConfig"),
+        opt("extraMounts", List(&Struct(&EXTRA_MOUNT))).deprecated(14, "nothing: it is gone with the documents"),
+        opt("extraConfig", Free).deprecated(14, "KubeletConfig"),
+        opt("credentialProviderConfig", Free).since(6),
+        ptr("defaultRuntimeSeccompProfileEnabled", Bool).deprecated(14, "KubeletConfig"),
+        ptr("registerWithFQDN", Bool).deprecated(14, "KubeNodeConfig"),
+        ptr("nodeIP", Struct(&KUBELET_NODE_IP)).deprecated(14, "KubeNodeConfig"),
+        ptr("skipNodeRegistration", Bool).deprecated(14, "KubeNodeConfig"),
+        ptr("disableManifestsDirectory", Bool).deprecated(14, "nothing: it is always on"),
     ],
 );
 
@@ -109,13 +109,13 @@ pub(super) static INSTALL: Shape = Shape::new(
     &[
         opt("disk", Text),
         ptr("diskSelector", Struct(&INSTALL_DISK_SELECTOR)),
-        opt("extraKernelArgs", List(&Text)).deprecated("an installer of the Image Factory"),
+        opt("extraKernelArgs", List(&Text)).deprecated(12, "an installer of the Image Factory"),
         opt("image", Text),
-        opt("extensions", List(&Struct(&INSTALL_EXTENSION))).deprecated("an installer of the Image Factory"),
-        ptr("bootloader", Bool).deprecated("nothing: it never had an effect"),
+        opt("extensions", List(&Struct(&INSTALL_EXTENSION))).deprecated(10, "an installer of the Image Factory"),
+        ptr("bootloader", Bool).deprecated(6, "nothing: it never had an effect"),
         must("wipe", Bool).optional(),
         ptr("legacyBIOSSupport", Bool),
-        ptr("grubUseUKICmdline", Bool),
+        ptr("grubUseUKICmdline", Bool).since(12),
     ],
 );
 
@@ -167,9 +167,9 @@ pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
     &[
         ptr("static", Struct(&ENCRYPTION_KEY_STATIC)),
         ptr("nodeID", Struct(&ENCRYPTION_KEY_NODE_ID)),
-        ptr("kms", Struct(&ENCRYPTION_KEY_KMS)),
+        ptr("kms", Struct(&ENCRYPTION_KEY_KMS)).since(5),
         must("slot", Type::INT),
-        ptr("tpm", Struct(&ENCRYPTION_KEY_TPM)),
+        ptr("tpm", Struct(&ENCRYPTION_KEY_TPM)).since(5),
     ],
 );
 
@@ -178,7 +178,7 @@ pub(super) static ENCRYPTION_KEY_STATIC: Shape = Shape::new("EncryptionKeyStatic
 pub(super) static ENCRYPTION_KEY_KMS: Shape = Shape::new("EncryptionKeyKMS", &[must("endpoint", Text)]);
 
 pub(super) static ENCRYPTION_KEY_TPM: Shape =
-    Shape::new("EncryptionKeyTPM", &[ptr("checkSecurebootStatusOnEnroll", Bool)]);
+    Shape::new("EncryptionKeyTPM", &[ptr("checkSecurebootStatusOnEnroll", Bool).since(6)]);
 
 pub(super) static MACHINE_FILE: Shape = Shape::new(
     "MachineFile",
@@ -187,7 +187,7 @@ pub(super) static MACHINE_FILE: Shape = Shape::new(
 
 pub(super) static REGISTRY_MIRROR: Shape = Shape::new(
     "RegistryMirrorConfig",
-    &[must("endpoints", List(&Text)), ptr("overridePath", Bool), ptr("skipFallback", Bool)],
+    &[must("endpoints", List(&Text)), ptr("overridePath", Bool), ptr("skipFallback", Bool).since(9)],
 );
 
 pub(super) static REGISTRY: Shape =
@@ -217,14 +217,15 @@ pub(super) static FEATURES: Shape = Shape::new(
     "FeaturesConfig",
     &[
         ptr("rbac", Bool),
-        ptr("stableHostname", Bool).deprecated("HostnameConfig"),
-        ptr("kubernetesTalosAPIAccess", Struct(&KUBERNETES_TALOS_API_ACCESS)).deprecated("KubeTalosAPIAccessConfig"),
+        ptr("stableHostname", Bool).deprecated(12, "HostnameConfig"),
+        ptr("kubernetesTalosAPIAccess", Struct(&KUBERNETES_TALOS_API_ACCESS))
+            .deprecated(14, "KubeTalosAPIAccessConfig"),
         ptr("apidCheckExtKeyUsage", Bool),
-        ptr("diskQuotaSupport", Bool),
-        ptr("kubePrism", Struct(&KUBE_PRISM)).deprecated("KubePrismConfig"),
-        ptr("hostDNS", Struct(&HOST_DNS)).deprecated("ResolverConfig"),
-        ptr("imageCache", Struct(&IMAGE_CACHE)).deprecated("ImageCacheConfig"),
-        opt("nodeAddressSortAlgorithm", Text),
+        ptr("diskQuotaSupport", Bool).since(5),
+        ptr("kubePrism", Struct(&KUBE_PRISM)).since(5).deprecated(14, "KubePrismConfig"),
+        ptr("hostDNS", Struct(&HOST_DNS)).since(7).deprecated(14, "ResolverConfig"),
+        ptr("imageCache", Struct(&IMAGE_CACHE)).since(9).deprecated(14, "ImageCacheConfig"),
+        opt("nodeAddressSortAlgorithm", Text).since(9),
     ],
 );
 
@@ -242,25 +243,26 @@ pub(super) static HOST_DNS: Shape = Shape::new(
     &[ptr("enabled", Bool), ptr("forwardKubeDNSToHost", Bool), ptr("resolveMemberNames", Bool)],
 );
 
-pub(super) static UDEV: Shape = Shape::new("UdevConfig", &[opt("rules", List(&Text)).deprecated("UdevRulesConfig")]);
+pub(super) static UDEV: Shape =
+    Shape::new("UdevConfig", &[opt("rules", List(&Text)).deprecated(14, "UdevRulesConfig")]);
 
 pub(super) static LOGGING: Shape =
     Shape::new("LoggingConfig", &[must("destinations", List(&Struct(&LOGGING_DESTINATION)))]);
 
 pub(super) static LOGGING_DESTINATION: Shape = Shape::new(
     "LoggingDestination",
-    &[must("endpoint", Url).optional(), must("format", Text), opt("extraTags", Map(&Text))],
+    &[must("endpoint", Url).optional(), must("format", Text), opt("extraTags", Map(&Text)).since(7)],
 );
 
 pub(super) static KERNEL: Shape = Shape::new(
     "KernelConfig",
-    &[opt("modules", List(&Pointer(&Struct(&KERNEL_MODULE)))).deprecated("KernelModuleConfig")],
+    &[opt("modules", List(&Pointer(&Struct(&KERNEL_MODULE)))).deprecated(14, "KernelModuleConfig")],
 );
 
 pub(super) static KERNEL_MODULE: Shape = Shape::new(
     "KernelModuleConfig",
     &[
-        must("name", Text).deprecated("KernelModuleConfig"),
-        opt("parameters", List(&Text)).deprecated("KernelModuleConfig"),
+        must("name", Text).deprecated(14, "KernelModuleConfig"),
+        opt("parameters", List(&Text)).deprecated(14, "KernelModuleConfig"),
     ],
 );

@@ -6,15 +6,15 @@ use crate::shape::{Shape, must, opt, ptr};
 pub(super) static NETWORK: Shape = Shape::new(
     "NetworkConfig",
     &[
-        opt("hostname", Text).deprecated("HostnameConfig"),
+        opt("hostname", Text).deprecated(12, "HostnameConfig"),
         opt("interfaces", List(&Pointer(&Struct(&DEVICE))))
             .by(&["interface", "deviceSelector"])
-            .deprecated("LinkConfig and the other network documents"),
-        opt("nameservers", List(&Text)).deprecated("ResolverConfig"),
-        opt("searchDomains", List(&Text)).deprecated("ResolverConfig"),
-        opt("extraHostEntries", List(&Pointer(&Struct(&EXTRA_HOST)))).deprecated("StaticHostConfig"),
-        ptr("kubespan", Struct(&NETWORK_KUBE_SPAN)).deprecated("KubeSpanConfig"),
-        ptr("disableSearchDomain", Bool).deprecated("ResolverConfig"),
+            .deprecated(12, "LinkConfig and the other network documents"),
+        opt("nameservers", List(&Text)).deprecated(12, "ResolverConfig"),
+        opt("searchDomains", List(&Text)).since(9).deprecated(12, "ResolverConfig"),
+        opt("extraHostEntries", List(&Pointer(&Struct(&EXTRA_HOST)))).deprecated(12, "StaticHostConfig"),
+        ptr("kubespan", Struct(&NETWORK_KUBE_SPAN)).deprecated(13, "KubeSpanConfig"),
+        ptr("disableSearchDomain", Bool).deprecated(12, "ResolverConfig"),
     ],
 );
 
@@ -30,7 +30,7 @@ pub(super) static DEVICE: Shape = Shape::new(
         opt("routes", List(&Pointer(&Struct(&ROUTE)))),
         ptr("bond", Struct(&BOND)),
         ptr("bridge", Struct(&BRIDGE)),
-        ptr("bridgePort", Struct(&BRIDGE_PORT)),
+        ptr("bridgePort", Struct(&BRIDGE_PORT)).since(9),
         opt("vlans", List(&Pointer(&Struct(&VLAN)))).by(&["vlanId"]),
         opt("mtu", Type::INT),
         ptr("dhcp", Bool),
@@ -80,7 +80,7 @@ pub(super) static BOND: Shape = Shape::new(
     "Bond",
     &[
         must("interfaces", List(&Text)),
-        opt("deviceSelectors", List(&Struct(&NETWORK_DEVICE_SELECTOR))),
+        opt("deviceSelectors", List(&Struct(&NETWORK_DEVICE_SELECTOR))).since(4),
         opt("arpIPTarget", List(&Text)),
         must("mode", Text),
         opt("xmitHashPolicy", Text),
@@ -116,7 +116,7 @@ pub(super) static BRIDGE_VLAN: Shape = Shape::new("BridgeVLAN", &[ptr("vlanFilte
 
 pub(super) static BRIDGE: Shape = Shape::new(
     "Bridge",
-    &[must("interfaces", List(&Text)), ptr("stp", Struct(&STP)), ptr("vlan", Struct(&BRIDGE_VLAN))],
+    &[must("interfaces", List(&Text)), ptr("stp", Struct(&STP)), ptr("vlan", Struct(&BRIDGE_VLAN)).since(8)],
 );
 
 pub(super) static BRIDGE_PORT: Shape = Shape::new("BridgePort", &[opt("master", Text)]);
@@ -152,23 +152,25 @@ pub(super) static NETWORK_KUBE_SPAN: Shape = Shape::new(
         ptr("enabled", Bool),
         ptr("advertiseKubernetesNetworks", Bool),
         ptr("allowDownPeerBypass", Bool),
-        ptr("harvestExtraEndpoints", Bool),
+        ptr("harvestExtraEndpoints", Bool).since(6),
         ptr("mtu", Type::U32),
         ptr("filters", Struct(&KUBE_SPAN_FILTERS)),
     ],
 );
 
-pub(super) static KUBE_SPAN_FILTERS: Shape =
-    Shape::new("KubeSpanFilters", &[opt("endpoints", List(&Text)), opt("excludeAdvertisedNetworks", List(&Text))]);
+pub(super) static KUBE_SPAN_FILTERS: Shape = Shape::new(
+    "KubeSpanFilters",
+    &[opt("endpoints", List(&Text)), opt("excludeAdvertisedNetworks", List(&Text)).since(12)],
+);
 
 pub(super) static NETWORK_DEVICE_SELECTOR: Shape = Shape::new(
     "NetworkDeviceSelector",
     &[
         opt("busPath", Text),
         opt("hardwareAddr", Text),
-        opt("permanentAddr", Text),
+        opt("permanentAddr", Text).since(9),
         opt("pciID", Text),
         opt("driver", Text),
-        ptr("physical", Bool),
+        ptr("physical", Bool).since(7),
     ],
 );

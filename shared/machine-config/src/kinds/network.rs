@@ -56,7 +56,7 @@ pub(super) static DHCP4: Shape = Shape::new(
         must("name", Text),
         opt("routeMetric", Type::U32),
         ptr("ignoreHostname", Bool),
-        ptr("ignoreRoutes", Bool),
+        ptr("ignoreRoutes", Bool).since(14),
         ptr("clientIdentifier", Word(&["none", "mac", "duid"])),
         opt("duidRaw", Mac),
     ],
@@ -83,7 +83,8 @@ pub(super) static ETHERNET: Shape = Shape::new(
         opt(
             "wakeOnLan",
             List(&Word(&["phy", "unicast", "multicast", "broadcast", "arp", "magic", "magicsecure", "filter"])),
-        ),
+        )
+        .since(12),
     ],
 );
 
@@ -158,7 +159,11 @@ pub(super) static RESOLVER: Shape = Shape::new(
 
 pub(super) static NAMESERVER: Shape = Shape::new(
     "NameserverConfig",
-    &[must("address", Address), opt("protocol", Enum(&["Do53", "DoT", "DoH"])), opt("tlsServerName", Text)],
+    &[
+        must("address", Address),
+        opt("protocol", Enum(&["Do53", "DoT", "DoH"])).since(14),
+        opt("tlsServerName", Text).since(14),
+    ],
 );
 
 pub(super) static SEARCH_DOMAINS: Shape =
@@ -219,6 +224,6 @@ pub(super) static TIME_SYNC: Shape = Shape::new(
     &[ptr("enabled", Bool), opt("bootTimeout", Duration), ptr("ntp", Struct(&NTP)), ptr("ptp", Struct(&PTP))],
 );
 
-pub(super) static NTP: Shape = Shape::new("NTPConfig", &[opt("servers", List(&Text)), ptr("useNTS", Bool)]);
+pub(super) static NTP: Shape = Shape::new("NTPConfig", &[opt("servers", List(&Text)), ptr("useNTS", Bool).since(14)]);
 
 pub(super) static PTP: Shape = Shape::new("PTPConfig", &[opt("devices", List(&Text))]);

@@ -61,7 +61,7 @@ pub(super) static CONFIG_FILE: Shape =
     Shape::new("ConfigFile", &[must("content", Text).file(), must("mountPath", Text)]);
 
 pub(super) static CONFIG: Shape =
-    Shape::new("SideroLinkConfig", &[must("apiUrl", Url), opt("uniqueToken", Text).secret()]);
+    Shape::new("SideroLinkConfig", &[must("apiUrl", Url), opt("uniqueToken", Text).since(10).secret()]);
 
 pub(super) static PCI_DRIVER_REBIND: Shape =
     Shape::new("PCIDriverRebindConfig", &[must("name", Text), must("targetDriver", Text)]);

@@ -1,5 +1,6 @@
 //! What Talos itself would refuse of a config that reads well: rules as tables, in Talos's own words.
 
+mod age;
 mod conflicts;
 mod documents;
 mod legacy;
@@ -78,8 +79,7 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
         legacy::check(case, &mut report);
     }
     report.legacy_warnings = report.warnings.len();
-    newer_kinds(case, &mut report);
-    newer_fields(case, &mut report);
+    report.errors.extend(age::unknown(config, contract));
     dates(case, &mut report);
     config.documents().iter().filter(|document| !document.kind.is_legacy()).for_each(|document| {
         documents::check(document, contract, &mut report);
@@ -89,44 +89,18 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     report
 }
 
-/// The oldest Talos minor, from the newest stable one on, that knows every document of a config.
+/// The oldest Talos minor, from the newest stable one on, that knows all that stands in a config.
 pub fn contract_of(config: &Config) -> Contract {
-    let of = |document: &Document| {
-        let fields = document.kind.shape.fields().filter(|field| document.fields.get(field.key).is_some());
-        fields.map(|field| field.since).chain([document.kind.since]).max().unwrap_or(0)
-    };
-    let needed = config.documents().iter().map(of).max().unwrap_or(0);
-    Contract::all()
-        .find(|contract| *contract >= Contract::STABLE && contract.minor() >= needed)
-        .unwrap_or(Contract::STABLE)
+    let knows = |contract: &Contract| age::unknown(config, *contract).next().is_none();
+    Contract::all().filter(|contract| *contract >= Contract::STABLE).find(knows).unwrap_or(Contract::STABLE)
 }
 
-/// An older Talos can't load kinds that it doesn't know, so the whole config would fail.
-fn newer_kinds(case: Case<'_>, report: &mut Report) {
-    for document in case.config.documents().iter().filter(|document| document.kind.since > case.contract.minor()) {
-        let (since, contract) = (document.kind.since, case.contract);
-        report.error(format!("{}: Talos knows this kind from v1.{since} on, not in {contract}", document.identity()));
-    }
-}
-
-/// Nor texts that it takes for dates.
+/// Texts that a Talos takes for dates.
 fn dates(case: Case<'_>, report: &mut Report) {
     let newer = case.contract.has(Gate::NewerYaml);
     for document in case.config.documents().iter().filter(|_| newer) {
         if let Some(date) = &document.date {
             report.error(format!("{}: {date}", document.identity()));
-        }
-    }
-}
-
-/// Nor fields that it doesn't know.
-fn newer_fields(case: Case<'_>, report: &mut Report) {
-    for document in case.config.documents().iter().filter(|document| document.kind.since <= case.contract.minor()) {
-        let known = |key: &str| document.kind.shape.fields().find(|field| field.key == key);
-        let found = document.fields.iter().filter_map(|(key, _)| known(key));
-        for field in found.filter(|field| field.since > case.contract.minor()) {
-            let (place, key, since, contract) = (document.identity(), field.key, field.since, case.contract);
-            report.error(format!("{place}: Talos knows `{key}` from v1.{since} on, not in {contract}"));
         }
     }
 }

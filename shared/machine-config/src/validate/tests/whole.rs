@@ -114,14 +114,57 @@ fn containers_that_wait_for_each_other_or_for_nobody() {
     );
 }
 
+/// A config that a contract doesn't know, the first that does, and what is said.
+const YOUNG: &[(&str, u32, &str)] = &[
+    ("kind: ResolverConfig\nhostDNS: {enabled: true}\n", 14, "ResolverConfig: Talos knows `hostDNS`"),
+    (
+        "kind: ResolverConfig\nnameservers: [{address: 10.0.0.1}, {address: 10.0.0.2, protocol: DoT, tlsServerName: a}]\n",
+        14,
+        "ResolverConfig: Talos knows `nameservers[1].protocol`",
+    ),
+    ("kind: TimeSyncConfig\nntp: {useNTS: false}\n", 14, "TimeSyncConfig: Talos knows `ntp.useNTS`"),
+    ("kind: BondConfig\nname: a\nlinks: [b]\nprimary: b\n", 15, "BondConfig/a: Talos knows `primary`"),
+    (
+        "kind: UserVolumeConfig\nname: a\nencryption: {keys: [{tpm: {options: {pcrs: [7]}}}]}\n",
+        12,
+        "UserVolumeConfig/a: Talos knows `encryption.keys[0].tpm.options`",
+    ),
+    (
+        "kind: UserVolumeConfig\nname: a\nprovisioning: {maxSize: 50%}\n",
+        12,
+        "UserVolumeConfig/a: Talos knows parts of the whole in `provisioning.maxSize`",
+    ),
+    (
+        "machine: {registries: {mirrors: {a: {skipFallback: true}}}}\n",
+        9,
+        "v1alpha1: Talos knows `machine.registries.mirrors.a.skipFallback`",
+    ),
+    (
+        "machine: {systemDiskEncryption: {state: {keys: [{slot: 0}, {slot: 1, tpm: {}}]}}}\n",
+        5,
+        "v1alpha1: Talos knows `machine.systemDiskEncryption.state.keys[1].tpm`",
+    ),
+    ("machine: {nodeTaints: {a: NoSchedule}}\n", 6, "v1alpha1: Talos knows `machine.nodeTaints`"),
+    (
+        "cluster: {apiServer: {extraArgs: {a: b, c: [d]}}}\n",
+        13,
+        "v1alpha1: Talos knows lists in `cluster.apiServer.extraArgs.c`",
+    ),
+];
+
 #[test]
-fn fields_that_an_older_talos_does_not_know_are_named() {
-    let text = with(WORKER, "kind: ResolverConfig\nhostDNS: {enabled: true}\n");
-    assert_eq!(contract_of(&crate::load(&text).unwrap()).to_string(), "v1.14");
-    assert!(errors(&text, Mode::Cloud, "v1.14").is_empty());
-    let found = errors(&text, Mode::Cloud, "v1.13");
-    let newer = "ResolverConfig: Talos knows `hostDNS` from v1.14 on, not in v1.13".to_owned();
-    assert!(found.contains(&newer), "{found:?}");
+fn what_an_older_talos_does_not_know_is_named_with_its_place_at_any_depth() {
+    for (text, since, said) in YOUNG {
+        let text = if text.starts_with("kind") { format!("apiVersion: v1alpha1\n{text}") } else { (*text).to_owned() };
+        let config = crate::load(&text).unwrap();
+        for contract in Contract::all() {
+            let young = format!("{said} from v1.{since} on, not in {contract}");
+            let known = config.documents()[0].kind.since <= contract.minor();
+            let named = validate(&config, Mode::Cloud, contract).errors.contains(&young);
+            assert_eq!(named, known && contract.minor() < *since, "{contract}: {said}");
+        }
+        assert_eq!(contract_of(&config).minor(), (*since).max(Contract::STABLE.minor()), "{said}");
+    }
 }
 
 #[test]
