@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::kinds::{self, KINDS, Kind, LEGACY};
 use crate::near;
-use crate::shape::{Deprecated, Field, Merge, Print, Shape, Type};
+use crate::shape::{Bounds, Deprecated, ENDLESS, Field, Merge, Print, Shape, Type};
 
 /// Why nothing can be explained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +96,12 @@ fn inner(ty: &Type) -> Option<&'static Shape> {
 /// All that is known of a field, one thing a line.
 fn one(field: &Field, since: u32, out: &mut String) {
     let _ = writeln!(out, "  type: {}", type_name(&field.ty));
+    if field.required.is_some() {
+        out.push_str("  required\n");
+    }
+    if let Some(bounds) = field.bounds {
+        let _ = writeln!(out, "  {}", span(bounds, field.ty));
+    }
     let printed = match field.print {
         Print::Always => "always",
         Print::NotZero => "unless it is empty",
@@ -113,6 +119,19 @@ fn one(field: &Field, since: u32, out: &mut String) {
     }
     if let Some(deprecated) = field.deprecated {
         let _ = writeln!(out, "  {}", outdated(deprecated));
+    }
+}
+
+/// How small and how large a value may be.
+fn span(bounds: Bounds, ty: Type) -> String {
+    let shown = |value: i128| match ty {
+        Type::Duration => format!("{}s", value / 1_000_000_000),
+        _ => value.to_string(),
+    };
+    match bounds {
+        Bounds { low: 0, high: ENDLESS, .. } => "not negative".to_owned(),
+        Bounds { low, high: ENDLESS, .. } => format!("at least {}", shown(low)),
+        Bounds { low, high, .. } => format!("from {} to {}", shown(low), shown(high)),
     }
 }
 
@@ -144,7 +163,8 @@ fn fields(shape: &Shape, out: &mut String) {
     for field in shape.fields() {
         let _ = write!(out, "\n{:width$}  {}", field.key, type_name(&field.ty));
         let since = (field.since > 0).then(|| format!("since v1.{}", field.since));
-        let notes: Vec<String> = since.into_iter().chain(field.deprecated.map(outdated)).collect();
+        let required = field.required.map(|_| "required".to_owned());
+        let notes: Vec<String> = required.into_iter().chain(since).chain(field.deprecated.map(outdated)).collect();
         if !notes.is_empty() {
             let _ = write!(out, "  ({})", notes.join("; "));
         }
@@ -206,6 +226,15 @@ mod tests {
         assert!(text.contains("  a secret: never shown\n"), "{text}");
         let text = explain("BondConfig").unwrap();
         assert!(text.contains("\nprimary          text  (since v1.15)\n"), "{text}");
+        assert!(text.contains("\nname             text  (required)\n"), "{text}");
+        for (path, said) in [
+            ("VLANConfig.vlanID", "  from 1 to 4094\n"),
+            ("WatchdogTimerConfig.timeout", "  at least 10s\n"),
+            ("TimeSyncConfig.bootTimeout", "  not negative\n"),
+            ("VLANConfig.parent", "  required\n"),
+        ] {
+            assert!(explain(path).unwrap().contains(said), "{path}");
+        }
         let text = explain("UserVolumeConfig.encryption.keys.tpm.options").unwrap();
         assert!(text.contains("  since Talos v1.12\n"), "{text}");
         assert!(explain("KubeletConfig.image").unwrap().contains("  since Talos v1.14\n"));

@@ -129,6 +129,21 @@ pub struct Field {
     pub once_always: bool,
     /// What has taken its place, for fields that Talos still reads but no longer wants.
     pub deprecated: Option<Deprecated>,
+    /// What Talos says when it isn't set, for fields that its document needs.
+    pub required: Option<&'static str>,
+    /// How small and how large its number or duration may be.
+    pub bounds: Option<Bounds>,
+}
+
+/// How small and how large a number may be; durations are in nanoseconds, and zero is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The smallest.
+    pub low: i128,
+    /// The largest.
+    pub high: i128,
+    /// What Talos says of others; `{}` stands for the value.
+    pub said: &'static str,
 }
 
 /// What is known of a field that Talos still reads but no longer wants.
@@ -200,6 +215,8 @@ impl Field {
             since: 0,
             once_always: false,
             deprecated: None,
+            required: None,
+            bounds: None,
         }
     }
 
@@ -239,6 +256,28 @@ impl Field {
         self
     }
 
+    /// A field that its document needs, with Talos's words when it is missing.
+    pub(crate) const fn required(mut self, said: &'static str) -> Self {
+        self.required = Some(said);
+        self
+    }
+
+    /// A number between two others, with Talos's words for any else.
+    pub(crate) const fn within(mut self, low: i128, high: i128, said: &'static str) -> Self {
+        self.bounds = Some(Bounds { low, high, said });
+        self
+    }
+
+    /// A number or duration that has a least value, with Talos's words for smaller ones.
+    pub(crate) const fn at_least(self, low: i128, said: &'static str) -> Self {
+        self.within(low, ENDLESS, said)
+    }
+
+    /// A number or duration that isn't negative, with Talos's words for those that are.
+    pub(crate) const fn not_negative(self, said: &'static str) -> Self {
+        self.at_least(0, said)
+    }
+
     /// A field that must not be shown.
     pub(crate) const fn secret(mut self) -> Self {
         self.secret = true;
@@ -257,6 +296,9 @@ impl Field {
         self
     }
 }
+
+/// The largest of all numbers and durations.
+pub(crate) const ENDLESS: i128 = u64::MAX as i128;
 
 /// A field that is always printed.
 pub(crate) const fn must(key: &'static str, ty: Type) -> Field {

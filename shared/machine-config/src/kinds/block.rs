@@ -1,11 +1,11 @@
 //! Documents of volumes.
 
-use super::shared::ENCRYPTION_KEY_NODE_ID;
+use super::shared::{ENCRYPTION_KEY_NODE_ID, TEN_SECONDS};
 use crate::shape::Type::{self, Bool, ByteSize, Duration, Enum, Expression, List, Size, Struct, Text, Word};
 use crate::shape::{Shape, must, opt, ptr};
 
-/// Talos's names of filesystems; a document takes some of them only.
-const FILESYSTEMS: [&str; 8] = ["none", "xfs", "vfat", "ext4", "iso9660", "swap", "virtiofs", "btrfs"];
+/// Talos's names of filesystems, one of them misspelt there; a document takes some of them only.
+const FILESYSTEMS: [&str; 8] = ["none", "xfs", "vfat", "ext4", "iso9660", "swapi", "virtiofs", "btrfs"];
 
 pub(super) static ENCRYPTION: Shape = Shape::new(
     "EncryptionSpec",
@@ -48,7 +48,7 @@ pub(super) static ENCRYPTION_KEY_TPM_OPTIONS: Shape =
 pub(super) static EXISTING_VOLUME: Shape = Shape::new(
     "ExistingVolumeConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name is required"),
         opt("discovery", Struct(&VOLUME_DISCOVERY)),
         opt("mount", Struct(&EXISTING_MOUNT)),
         ptr("trim", Struct(&TRIM)).since(14),
@@ -59,7 +59,8 @@ pub(super) static EXISTING_VOLUME: Shape = Shape::new(
 pub(super) static VOLUME_DISCOVERY: Shape =
     Shape::new("VolumeDiscoverySpec", &[opt("volumeSelector", Struct(&VOLUME_SELECTOR))]);
 
-pub(super) static VOLUME_SELECTOR: Shape = Shape::new("VolumeSelector", &[opt("match", Expression)]);
+pub(super) static VOLUME_SELECTOR: Shape =
+    Shape::new("VolumeSelector", &[opt("match", Expression).required("volume selector is required")]);
 
 pub(super) static EXISTING_MOUNT: Shape = Shape::new(
     "ExistingMountSpec",
@@ -68,7 +69,11 @@ pub(super) static EXISTING_MOUNT: Shape = Shape::new(
 
 pub(super) static EXTERNAL_VOLUME: Shape = Shape::new(
     "ExternalVolumeConfig",
-    &[must("name", Text), must("filesystemType", Enum(&FILESYSTEMS)), opt("mount", Struct(&EXTERNAL_MOUNT))],
+    &[
+        must("name", Text).required("name is required"),
+        must("filesystemType", Enum(&FILESYSTEMS)),
+        opt("mount", Struct(&EXTERNAL_MOUNT)),
+    ],
 );
 
 pub(super) static EXTERNAL_MOUNT: Shape = Shape::new(
@@ -83,28 +88,46 @@ pub(super) static EXTERNAL_MOUNT: Shape = Shape::new(
 
 pub(super) static VIRTIOFS_MOUNT: Shape = Shape::new("VirtiofsMountSpec", &[must("tag", Text)]);
 
-pub(super) static FILESYSTEM_TRIM: Shape = Shape::new("FilesystemTrimConfig", &[opt("interval", Duration)]);
+pub(super) static FILESYSTEM_TRIM: Shape =
+    Shape::new("FilesystemTrimConfig", &[opt("interval", Duration).not_negative("interval cannot be negative")]);
 
-pub(super) static FILESYSTEM_SCRUB: Shape = Shape::new("FilesystemScrubConfig", &[opt("interval", Duration)]);
+pub(super) static FILESYSTEM_SCRUB: Shape = Shape::new(
+    "FilesystemScrubConfig",
+    &[opt("interval", Duration).at_least(TEN_SECONDS, "scrub interval: minimum value is 10s")],
+);
 
 pub(super) static RAW_VOLUME: Shape = Shape::new(
     "RawVolumeConfig",
-    &[must("name", Text), opt("provisioning", Struct(&PROVISIONING)), opt("encryption", Struct(&ENCRYPTION))],
+    &[
+        must("name", Text).required("name is required"),
+        opt("provisioning", Struct(&PROVISIONING)),
+        opt("encryption", Struct(&ENCRYPTION)),
+    ],
 );
 
-pub(super) static SCRUB: Shape = Shape::new("ScrubConfig", &[ptr("enabled", Bool), opt("interval", Duration)]);
+pub(super) static SCRUB: Shape = Shape::new(
+    "ScrubConfig",
+    &[ptr("enabled", Bool), opt("interval", Duration).at_least(TEN_SECONDS, "scrub interval: minimum value is 10s")],
+);
 
 pub(super) static SWAP_VOLUME: Shape = Shape::new(
     "SwapVolumeConfig",
-    &[must("name", Text), opt("provisioning", Struct(&PROVISIONING)), opt("encryption", Struct(&ENCRYPTION))],
+    &[
+        must("name", Text).required("name is required"),
+        opt("provisioning", Struct(&PROVISIONING)),
+        opt("encryption", Struct(&ENCRYPTION)),
+    ],
 );
 
-pub(super) static TRIM: Shape = Shape::new("TrimConfig", &[ptr("enabled", Bool), opt("interval", Duration)]);
+pub(super) static TRIM: Shape = Shape::new(
+    "TrimConfig",
+    &[ptr("enabled", Bool), opt("interval", Duration).not_negative("trim interval cannot be negative")],
+);
 
 pub(super) static USER_VOLUME: Shape = Shape::new(
     "UserVolumeConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name is required"),
         ptr("volumeType", Word(&["directory", "disk", "partition"])).since(12),
         opt("provisioning", Struct(&PROVISIONING)),
         opt("filesystem", Struct(&FILESYSTEM)),
@@ -151,5 +174,10 @@ pub(super) static PROVISIONING: Shape = Shape::new(
 
 pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelector", &[opt("match", Expression)]);
 
-pub(super) static ZSWAP: Shape =
-    Shape::new("ZswapConfig", &[ptr("maxPoolPercent", Type::INT), ptr("shrinkerEnabled", Bool)]);
+pub(super) static ZSWAP: Shape = Shape::new(
+    "ZswapConfig",
+    &[
+        ptr("maxPoolPercent", Type::INT).within(0, 100, "maxPoolPercent must be between 0 and 100"),
+        ptr("shrinkerEnabled", Bool),
+    ],
+);

@@ -6,8 +6,8 @@ use crate::shape::{Shape, must, opt, ptr};
 pub(super) static CONTAINER: Shape = Shape::new(
     "ContainerConfig",
     &[
-        must("name", Text),
-        must("image", Text),
+        must("name", Text).required("name is required"),
+        must("image", Text).required("image is required"),
         opt("entrypoint", List(&Text)),
         opt("args", List(&Text)),
         opt("workingDir", Text),
@@ -39,8 +39,13 @@ pub(super) static TMPFS_MOUNT: Shape =
 pub(super) static HOST_PATH_MOUNT: Shape =
     Shape::new("HostPathMount", &[must("source", Text), must("destination", Text), opt("options", List(&Text))]);
 
-pub(super) static CONTAINER_RUN_AS: Shape =
-    Shape::new("ContainerRunAs", &[ptr("uid", Type::I32), ptr("gid", Type::I32)]);
+pub(super) static CONTAINER_RUN_AS: Shape = Shape::new(
+    "ContainerRunAs",
+    &[
+        ptr("uid", Type::I32).not_negative("runAs.uid must be non-negative, got {}"),
+        ptr("gid", Type::I32).not_negative("runAs.gid must be non-negative, got {}"),
+    ],
+);
 
 pub(super) static CONTAINER_NETWORK: Shape = Shape::new("ContainerNetwork", &[opt("mode", Text)]);
 

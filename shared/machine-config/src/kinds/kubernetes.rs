@@ -4,16 +4,20 @@ use super::shared::PEM_PAIR;
 use crate::shape::Type::{self, Argument, Bool, Free, List, Map, Prefix, Struct, Text, Url};
 use crate::shape::{Shape, must, opt, ptr};
 
-pub(super) static KUBE_ADMISSION_CONTROL: Shape =
-    Shape::new("KubeAdmissionControlConfig", &[must("name", Text), must("configuration", Free)]);
+pub(super) static KUBE_ADMISSION_CONTROL: Shape = Shape::new(
+    "KubeAdmissionControlConfig",
+    &[must("name", Text).required("admission control plugin name is required"), must("configuration", Free)],
+);
 
-pub(super) static KUBE_AGGREGATOR_CA: Shape =
-    Shape::new("KubeAggregatorCAConfig", &[ptr("issuingCA", Struct(&PEM_PAIR)), opt("acceptedCAs", List(&Text))]);
+pub(super) static KUBE_AGGREGATOR_CA: Shape = Shape::new(
+    "KubeAggregatorCAConfig",
+    &[ptr("issuingCA", Struct(&PEM_PAIR)).required("issuing CA is not set"), opt("acceptedCAs", List(&Text))],
+);
 
 pub(super) static KUBE_API_SERVER: Shape = Shape::new(
     "KubeAPIServerConfig",
     &[
-        must("image", Text),
+        must("image", Text).required("kube-apiserver image cannot be empty"),
         opt("extraArgs", Map(&Argument)),
         opt("env", Map(&Text)),
         opt("resources", Struct(&RESOURCES)),
@@ -32,11 +36,22 @@ pub(super) static KUBE_AUDIT_POLICY: Shape =
 pub(super) static KUBE_AUTHENTICATION: Shape =
     Shape::new("KubeAuthenticationConfig", &[must("configuration", Free).replace()]);
 
-pub(super) static KUBE_AUTHORIZER: Shape =
-    Shape::new("KubeAuthorizerConfig", &[must("name", Text), must("type", Text), opt("webhook", Free)]);
+pub(super) static KUBE_AUTHORIZER: Shape = Shape::new(
+    "KubeAuthorizerConfig",
+    &[
+        must("name", Text).required("authorizer name is required"),
+        must("type", Text).required("authorizer type is required"),
+        opt("webhook", Free),
+    ],
+);
 
-pub(super) static KUBE_CLUSTER: Shape =
-    Shape::new("KubeClusterConfig", &[must("clusterName", Text), must("endpoint", Url)]);
+pub(super) static KUBE_CLUSTER: Shape = Shape::new(
+    "KubeClusterConfig",
+    &[
+        must("clusterName", Text).required("clusterName must be specified"),
+        must("endpoint", Url).required("endpoint must be specified"),
+    ],
+);
 
 pub(super) static RESOURCES: Shape = Shape::new("ResourcesConfig", &[opt("requests", Free), opt("limits", Free)]);
 
@@ -56,18 +71,24 @@ pub(super) static KUBE_CORE_DNS: Shape = Shape::new("KubeCoreDNSConfig", &[ptr("
 pub(super) static KUBE_CREDENTIAL_PROVIDER: Shape =
     Shape::new("KubeCredentialProviderConfig", &[must("configuration", Free).replace()]);
 
-pub(super) static KUBE_ETCD_ENCRYPTION: Shape =
-    Shape::new("KubeEtcdEncryptionConfig", &[must("config", Free).secret()]);
+pub(super) static KUBE_ETCD_ENCRYPTION: Shape = Shape::new(
+    "KubeEtcdEncryptionConfig",
+    &[must("config", Free).required("etcd encryption config is required").secret()],
+);
 
 pub(super) static KUBE_EXTERNAL_MANIFEST: Shape = Shape::new(
     "KubeExternalManifestConfig",
-    &[must("name", Text), opt("headers", Map(&Text)).secret(), must("url", Url)],
+    &[
+        must("name", Text).required("manifest name is required"),
+        opt("headers", Map(&Text)).secret(),
+        must("url", Url).required("manifest URL is required"),
+    ],
 );
 
 pub(super) static KUBE_FLANNEL_CNI: Shape = Shape::new(
     "KubeFlannelCNIConfig",
     &[
-        must("backendType", Text),
+        must("backendType", Text).required("flannel backend type must be specified"),
         opt("backendPort", Type::U16),
         opt("backendMTU", Type::U32),
         opt("backendExtraConfig", Free),
@@ -77,13 +98,15 @@ pub(super) static KUBE_FLANNEL_CNI: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_INLINE_MANIFEST: Shape =
-    Shape::new("KubeInlineManifestConfig", &[must("name", Text), must("manifest", Text)]);
+pub(super) static KUBE_INLINE_MANIFEST: Shape = Shape::new(
+    "KubeInlineManifestConfig",
+    &[must("name", Text).required("manifest name is required"), must("manifest", Text)],
+);
 
 pub(super) static KUBELET: Shape = Shape::new(
     "KubeletConfig",
     &[
-        must("image", Text),
+        must("image", Text).required("kubelet image cannot be empty"),
         must("config", Free),
         opt("extraArgs", Map(&Argument)),
         opt("clusterDNS", List(&Text)),
@@ -91,8 +114,13 @@ pub(super) static KUBELET: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_PRISM: Shape =
-    Shape::new("KubePrismConfig", &[must("port", Type::INT), opt("tlsServerName", Text)]);
+pub(super) static KUBE_PRISM: Shape = Shape::new(
+    "KubePrismConfig",
+    &[
+        must("port", Type::INT).within(1, 65535, "invalid port {}: must be in range 1-65535"),
+        opt("tlsServerName", Text),
+    ],
+);
 
 pub(super) static KUBE_NETWORK: Shape = Shape::new(
     "KubeNetworkConfig",
@@ -100,8 +128,8 @@ pub(super) static KUBE_NETWORK: Shape = Shape::new(
         must("dnsDomain", Text),
         must("podSubnets", List(&Prefix)).replace(),
         must("serviceSubnets", List(&Prefix)).replace(),
-        opt("nodeCIDRMaskSizeIPv4", Type::INT),
-        opt("nodeCIDRMaskSizeIPv6", Type::INT),
+        opt("nodeCIDRMaskSizeIPv4", Type::INT).within(0, 32, "nodeCIDRMaskSizeIPv4 must be between 1 and 32"),
+        opt("nodeCIDRMaskSizeIPv6", Type::INT).within(0, 128, "nodeCIDRMaskSizeIPv6 must be between 1 and 128"),
     ],
 );
 
@@ -148,16 +176,26 @@ pub(super) static KUBE_SERVICE_ACCOUNT: Shape = Shape::new(
     &[must("issuer", Struct(&ISSUER_SERVICE_ACCOUNT)), opt("accepted", Struct(&ACCEPTED_SERVICE_ACCOUNT))],
 );
 
-pub(super) static ISSUER_SERVICE_ACCOUNT: Shape =
-    Shape::new("IssuerServiceAccountConfig", &[must("privateKey", Text).secret(), must("issuerURL", Url)]);
+pub(super) static ISSUER_SERVICE_ACCOUNT: Shape = Shape::new(
+    "IssuerServiceAccountConfig",
+    &[
+        must("privateKey", Text).required("service issuer private key is required").secret(),
+        must("issuerURL", Url).required("service issuer URL is required"),
+    ],
+);
 
 pub(super) static ACCEPTED_SERVICE_ACCOUNT: Shape = Shape::new(
     "AcceptedServiceAccountConfig",
     &[opt("publicKeys", List(&Text)), opt("issuers", List(&Url)), opt("audiences", List(&Text))],
 );
 
-pub(super) static KUBE_STATIC_POD: Shape =
-    Shape::new("KubeStaticPodConfig", &[must("name", Text), must("pod", Free).replace()]);
+pub(super) static KUBE_STATIC_POD: Shape = Shape::new(
+    "KubeStaticPodConfig",
+    &[
+        must("name", Text).required("static pod name is required"),
+        must("pod", Free).required("static pod spec is required").replace(),
+    ],
+);
 
 pub(super) static KUBE_TALOS_API_ACCESS: Shape = Shape::new(
     "KubeTalosAPIAccessConfig",

@@ -9,13 +9,14 @@ use crate::shape::{Field, Shape, must, opt, ptr};
 pub(super) static BOND: Shape = Shape::with(
     "BondConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name must be specified"),
         opt("hardwareAddr", Mac),
-        opt("links", List(&Text)),
+        opt("links", List(&Text)).required("at least one link must be specified"),
         ptr(
             "bondMode",
             Word(&["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"]),
-        ),
+        )
+        .required("bond mode must be specified"),
         ptr("miimon", Type::U32),
         ptr("updelay", Type::U32),
         ptr("downdelay", Type::U32),
@@ -50,7 +51,7 @@ pub(super) static BOND: Shape = Shape::with(
 pub(super) static BRIDGE: Shape = Shape::with(
     "BridgeConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name must be specified"),
         opt("hardwareAddr", Mac),
         opt("links", List(&Text)),
         opt("stp", Struct(&BRIDGE_STP)),
@@ -63,10 +64,14 @@ pub(super) static BRIDGE_STP: Shape = Shape::new("BridgeSTPConfig", &[ptr("enabl
 
 pub(super) static BRIDGE_VLAN: Shape = Shape::new("BridgeVLANConfig", &[ptr("filtering", Bool)]);
 
-pub(super) static DUMMY_LINK: Shape =
-    Shape::with("DummyLinkConfig", &[must("name", Text), opt("hardwareAddr", Mac)], &COMMON);
+pub(super) static DUMMY_LINK: Shape = Shape::with(
+    "DummyLinkConfig",
+    &[must("name", Text).required("name must be specified"), opt("hardwareAddr", Mac)],
+    &COMMON,
+);
 
-pub(super) static LINK: Shape = Shape::with("LinkConfig", &[must("name", Text)], &COMMON);
+pub(super) static LINK: Shape =
+    Shape::with("LinkConfig", &[must("name", Text).required("name must be specified")], &COMMON);
 
 /// Fields that every link has.
 static COMMON: [Field; 5] = [
@@ -92,10 +97,13 @@ pub(super) static ROUTE: Shape = Shape::new(
     ],
 );
 
-pub(super) static LINK_ALIAS: Shape =
-    Shape::new("LinkAliasConfig", &[must("name", Text), opt("selector", Struct(&LINK_SELECTOR))]);
+pub(super) static LINK_ALIAS: Shape = Shape::new(
+    "LinkAliasConfig",
+    &[must("name", Text).required("name must be specified"), opt("selector", Struct(&LINK_SELECTOR))],
+);
 
-pub(super) static LINK_SELECTOR: Shape = Shape::new("LinkSelector", &[opt("match", Expression)]);
+pub(super) static LINK_SELECTOR: Shape =
+    Shape::new("LinkSelector", &[opt("match", Expression).required("link selector is required")]);
 
 pub(super) static VETH: Shape =
     Shape::with("VethConfig", &[must("name", Text), must("peer", Struct(&VETH_PEER))], &COMMON);
@@ -104,22 +112,32 @@ pub(super) static VETH_PEER: Shape = Shape::with("VethPeerConfig", &[must("name"
 
 pub(super) static VLAN: Shape = Shape::with(
     "VLANConfig",
-    &[must("name", Text), opt("vlanID", Type::U16), ptr("vlanMode", Word(&["802.1q", "802.1ad"])), opt("parent", Text)],
+    &[
+        must("name", Text).required("name must be specified"),
+        opt("vlanID", Type::U16).within(1, 4094, "vlanID must be specified and between 1 and 4094"),
+        ptr("vlanMode", Word(&["802.1q", "802.1ad"])),
+        opt("parent", Text).required("parent must be specified"),
+    ],
     &COMMON,
 );
 
 pub(super) static VRF: Shape = Shape::with(
     "VRFConfig",
-    &[must("name", Text), opt("hardwareAddr", Mac), opt("links", List(&Text)), must("table", RoutingTable)],
+    &[
+        must("name", Text).required("name must be specified"),
+        opt("hardwareAddr", Mac),
+        opt("links", List(&Text)),
+        must("table", RoutingTable),
+    ],
     &COMMON,
 );
 
 pub(super) static WIREGUARD: Shape = Shape::with(
     "WireguardConfig",
     &[
-        must("name", Text),
-        opt("privateKey", Text).secret(),
-        opt("listenPort", Type::INT),
+        must("name", Text).required("name must be specified"),
+        opt("privateKey", Text).required("wireguard private key must be specified").secret(),
+        opt("listenPort", Type::INT).within(0, 65535, "wireguard listen port must be between 0 and 65535"),
         opt("firewallMark", Type::INT),
         opt("peers", List(&Struct(&WIREGUARD_PEER))),
     ],

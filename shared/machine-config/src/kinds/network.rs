@@ -9,9 +9,9 @@ use crate::shape::{Shape, must, opt, ptr};
 pub(super) static BGP_INSTANCE: Shape = Shape::new(
     "BGPInstanceConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name must be specified"),
         opt("vrf", Text),
-        must("localASN", Type::U32),
+        must("localASN", Type::U32).required("localASN must be specified"),
         opt("routerID", Address),
         opt("routeSource", Address),
         opt("advertise", List(&Text)).replace(),
@@ -44,8 +44,10 @@ pub(super) static BGP_BFD: Shape = Shape::new(
     &[opt("transmitInterval", Duration), opt("receiveInterval", Duration), opt("detectMultiplier", Type::U8)],
 );
 
-pub(super) static BLACKHOLE_ROUTE: Shape =
-    Shape::new("BlackholeRouteConfig", &[must("name", Text), opt("metric", Type::U32)]);
+pub(super) static BLACKHOLE_ROUTE: Shape = Shape::new(
+    "BlackholeRouteConfig",
+    &[must("name", Text).required("name must be specified"), opt("metric", Type::U32)],
+);
 
 pub(super) static DEFAULT_ACTION: Shape =
     Shape::new("NetworkDefaultActionConfig", &[must("ingress", Enum(&["accept", "block"]))]);
@@ -53,7 +55,7 @@ pub(super) static DEFAULT_ACTION: Shape =
 pub(super) static DHCP4: Shape = Shape::new(
     "DHCPv4Config",
     &[
-        must("name", Text),
+        must("name", Text).required("name must be specified"),
         opt("routeMetric", Type::U32),
         ptr("ignoreHostname", Bool),
         ptr("ignoreRoutes", Bool).since(14),
@@ -65,7 +67,7 @@ pub(super) static DHCP4: Shape = Shape::new(
 pub(super) static DHCP6: Shape = Shape::new(
     "DHCPv6Config",
     &[
-        must("name", Text),
+        must("name", Text).required("name must be specified"),
         opt("routeMetric", Type::U32),
         ptr("ignoreHostname", Bool),
         ptr("clientIdentifier", Word(&["none", "mac", "duid"])),
@@ -76,15 +78,12 @@ pub(super) static DHCP6: Shape = Shape::new(
 pub(super) static ETHERNET: Shape = Shape::new(
     "EthernetConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name is required"),
         opt("features", Map(&Bool)),
         ptr("rings", Struct(&ETHERNET_RINGS)),
         ptr("channels", Struct(&ETHERNET_CHANNELS)),
-        opt(
-            "wakeOnLan",
-            List(&Word(&["phy", "unicast", "multicast", "broadcast", "arp", "magic", "magicsecure", "filter"])),
-        )
-        .since(12),
+        opt("wakeOnLan", List(&Word(&["phy", "unicast", "multicast", "broadcast", "magic", "magicsecure", "filter"])))
+            .since(12),
     ],
 );
 
@@ -109,8 +108,14 @@ pub(super) static ETHERNET_CHANNELS: Shape = Shape::new(
     &[ptr("rx", Type::U32), ptr("tx", Type::U32), ptr("other", Type::U32), ptr("combined", Type::U32)],
 );
 
-pub(super) static HCLOUD_VIP: Shape =
-    Shape::new("HCloudVIPConfig", &[must("name", Text), must("link", Text), must("apiToken", Text).secret()]);
+pub(super) static HCLOUD_VIP: Shape = Shape::new(
+    "HCloudVIPConfig",
+    &[
+        must("name", Text).required("name must be specified"),
+        must("link", Text).required("link must be specified"),
+        must("apiToken", Text).required("apiToken must be specified").secret(),
+    ],
+);
 
 pub(super) static HOSTNAME: Shape =
     Shape::new("HostnameConfig", &[ptr("auto", Word(&["stable", "off"])), opt("hostname", Text)]);
@@ -118,11 +123,11 @@ pub(super) static HOSTNAME: Shape =
 pub(super) static HTTP_PROBE: Shape = Shape::new(
     "HTTPProbeConfig",
     &[
-        must("name", Text),
-        opt("interval", Duration),
-        opt("failureThreshold", Type::INT),
-        must("url", Url),
-        opt("timeout", Duration),
+        must("name", Text).required("probe name is required"),
+        opt("interval", Duration).not_negative("probe interval cannot be negative: {}"),
+        opt("failureThreshold", Type::INT).not_negative("probe failure threshold cannot be negative: {}"),
+        must("url", Url).required("HTTP probe URL is required"),
+        opt("timeout", Duration).not_negative("HTTP probe timeout cannot be negative: {}"),
     ],
 );
 
@@ -133,7 +138,7 @@ pub(super) static KUBE_SPAN: Shape = Shape::new(
         ptr("advertiseKubernetesNetworks", Bool),
         ptr("allowDownPeerBypass", Bool),
         ptr("harvestExtraEndpoints", Bool),
-        ptr("mtu", Type::U32),
+        ptr("mtu", Type::U32).at_least(1280, "kubespan link MTU must be at least 1280"),
         ptr("filters", Struct(&KUBE_SPAN_FILTERS)),
     ],
 );
@@ -146,7 +151,10 @@ pub(super) static KUBE_SPAN_FILTERS: Shape = Shape::new(
 pub(super) static KUBESPAN_ENDPOINTS: Shape =
     Shape::new("KubeSpanEndpointsConfig", &[must("extraAnnouncedEndpoints", List(&AddressPort))]);
 
-pub(super) static LAYER2_VIP: Shape = Shape::new("Layer2VIPConfig", &[must("name", Text), must("link", Text)]);
+pub(super) static LAYER2_VIP: Shape = Shape::new(
+    "Layer2VIPConfig",
+    &[must("name", Text).required("name must be specified"), must("link", Text).required("link must be specified")],
+);
 
 pub(super) static RESOLVER: Shape = Shape::new(
     "ResolverConfig",
@@ -177,7 +185,7 @@ pub(super) static HOST_DNS: Shape = Shape::new(
 pub(super) static ROUTING_RULE: Shape = Shape::new(
     "RoutingRuleConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name must be specified"),
         opt("src", Prefix),
         opt("dst", Prefix),
         must("table", RoutingTable),
@@ -192,7 +200,7 @@ pub(super) static ROUTING_RULE: Shape = Shape::new(
 pub(super) static RULE: Shape = Shape::new(
     "NetworkRuleConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name is required"),
         must("portSelector", Struct(&RULE_PORT_SELECTOR)),
         must("ingress", List(&Struct(&INGRESS_RULE))).replace(),
     ],
@@ -200,28 +208,41 @@ pub(super) static RULE: Shape = Shape::new(
 
 pub(super) static RULE_PORT_SELECTOR: Shape = Shape::new(
     "RulePortSelector",
-    &[must("ports", List(&Port)).replace(), must("protocol", Word(&["tcp", "udp", "icmp", "icmpv6"]))],
+    &[
+        must("ports", List(&Port)).required("portSelector.ports is required").replace(),
+        must("protocol", Word(&["tcp", "udp", "icmp", "icmpv6"])),
+    ],
 );
 
 pub(super) static INGRESS_RULE: Shape = Shape::new("IngressRule", &[must("subnet", Prefix), opt("except", Prefix)]);
 
-pub(super) static STATIC_HOST: Shape =
-    Shape::new("StaticHostConfig", &[must("name", Text), must("hostnames", List(&Text))]);
+pub(super) static STATIC_HOST: Shape = Shape::new(
+    "StaticHostConfig",
+    &[
+        must("name", Text).required("name is required"),
+        must("hostnames", List(&Text)).required("at least one hostname is required"),
+    ],
+);
 
 pub(super) static TCP_PROBE: Shape = Shape::new(
     "TCPProbeConfig",
     &[
-        must("name", Text),
-        opt("interval", Duration),
-        opt("failureThreshold", Type::INT),
-        must("endpoint", Text),
-        opt("timeout", Duration),
+        must("name", Text).required("probe name is required"),
+        opt("interval", Duration).not_negative("probe interval cannot be negative: {}"),
+        opt("failureThreshold", Type::INT).not_negative("probe failure threshold cannot be negative: {}"),
+        must("endpoint", Text).required("TCP probe endpoint is required"),
+        opt("timeout", Duration).not_negative("TCP probe timeout cannot be negative: {}"),
     ],
 );
 
 pub(super) static TIME_SYNC: Shape = Shape::new(
     "TimeSyncConfig",
-    &[ptr("enabled", Bool), opt("bootTimeout", Duration), ptr("ntp", Struct(&NTP)), ptr("ptp", Struct(&PTP))],
+    &[
+        ptr("enabled", Bool),
+        opt("bootTimeout", Duration).not_negative("bootTimeout cannot be negative"),
+        ptr("ntp", Struct(&NTP)),
+        ptr("ptp", Struct(&PTP)),
+    ],
 );
 
 pub(super) static NTP: Shape = Shape::new("NTPConfig", &[opt("servers", List(&Text)), ptr("useNTS", Bool).since(14)]);

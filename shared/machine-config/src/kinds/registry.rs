@@ -17,7 +17,7 @@ pub(super) static LOCAL_IMAGE_CACHE: Shape = Shape::new("LocalImageCacheConfig",
 pub(super) static REGISTRY_AUTH: Shape = Shape::new(
     "RegistryAuthConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name must be specified"),
         opt("username", Text),
         opt("password", Text).secret(),
         opt("auth", Text).secret(),
@@ -27,7 +27,11 @@ pub(super) static REGISTRY_AUTH: Shape = Shape::new(
 
 pub(super) static REGISTRY_MIRROR: Shape = Shape::new(
     "RegistryMirrorConfig",
-    &[must("name", Text), opt("endpoints", List(&Struct(&REGISTRY_ENDPOINT))), ptr("skipFallback", Bool)],
+    &[
+        must("name", Text).required("name must be specified"),
+        opt("endpoints", List(&Struct(&REGISTRY_ENDPOINT))),
+        ptr("skipFallback", Bool),
+    ],
 );
 
 pub(super) static REGISTRY_ENDPOINT: Shape =
@@ -35,7 +39,12 @@ pub(super) static REGISTRY_ENDPOINT: Shape =
 
 pub(super) static REGISTRY_TLS: Shape = Shape::new(
     "RegistryTLSConfig",
-    &[must("name", Text), ptr("clientIdentity", Struct(&PEM_PAIR)), opt("ca", Text), ptr("insecureSkipVerify", Bool)],
+    &[
+        must("name", Text).required("name must be specified"),
+        ptr("clientIdentity", Struct(&PEM_PAIR)),
+        opt("ca", Text),
+        ptr("insecureSkipVerify", Bool),
+    ],
 );
 
 pub(super) static IMAGE_VERIFICATION: Shape =

@@ -1,5 +1,6 @@
 //! Documents of the system itself: kernel, files, logs, devices, discovery, extensions.
 
+use super::shared::TEN_SECONDS;
 use crate::shape::Type::{Bool, Duration, Expression, List, Map, Mode, Struct, Text, Url};
 use crate::shape::{Shape, must, opt, ptr};
 
@@ -10,10 +11,15 @@ pub(super) static ETC_FILE: Shape =
 
 pub(super) static EVENT_SINK: Shape = Shape::new("EventSinkConfig", &[must("endpoint", Text)]);
 
-pub(super) static KERNEL_MODULE: Shape =
-    Shape::new("KernelModuleConfig", &[must("name", Text), opt("parameters", List(&Text))]);
+pub(super) static KERNEL_MODULE: Shape = Shape::new(
+    "KernelModuleConfig",
+    &[must("name", Text).required("name is required"), opt("parameters", List(&Text))],
+);
 
-pub(super) static KMSG_LOG: Shape = Shape::new("KmsgLogConfig", &[must("name", Text), must("url", Url)]);
+pub(super) static KMSG_LOG: Shape = Shape::new(
+    "KmsgLogConfig",
+    &[must("name", Text).required("name is required"), must("url", Url).required("url is required")],
+);
 
 pub(super) static OOM: Shape = Shape::new(
     "OOMConfig",
@@ -21,7 +27,7 @@ pub(super) static OOM: Shape = Shape::new(
         opt("triggerExpression", Expression),
         opt("cgroupRankingExpression", Expression),
         ptr("strictCgroupClassOrdering", Bool),
-        opt("sampleInterval", Duration),
+        opt("sampleInterval", Duration).not_negative("OOM sample interval must be longer than 0"),
     ],
 );
 
@@ -43,15 +49,23 @@ pub(super) static INSTALLER: Shape = Shape::new("InstallerSpec", &[opt("image", 
 pub(super) static PROVISIONING: Shape =
     Shape::new("ProvisioningSpec", &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("wipe", Bool)]);
 
-pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelectorSpec", &[opt("match", Expression)]);
+pub(super) static DISK_SELECTOR: Shape = Shape::new(
+    "DiskSelectorSpec",
+    &[opt("match", Expression).required("provisioning.volumeSelector.match is required")],
+);
 
-pub(super) static WATCHDOG_TIMER: Shape =
-    Shape::new("WatchdogTimerConfig", &[must("device", Text), opt("timeout", Duration)]);
+pub(super) static WATCHDOG_TIMER: Shape = Shape::new(
+    "WatchdogTimerConfig",
+    &[
+        must("device", Text).required("watchdog device: empty value"),
+        opt("timeout", Duration).at_least(TEN_SECONDS, "watchdog timeout: minimum value is 10s"),
+    ],
+);
 
 pub(super) static SERVICE: Shape = Shape::new(
     "ExtensionServiceConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name is required"),
         opt("configFiles", List(&Struct(&CONFIG_FILE))).by(&["mountPath"]),
         opt("environment", List(&Text)),
     ],
@@ -60,14 +74,23 @@ pub(super) static SERVICE: Shape = Shape::new(
 pub(super) static CONFIG_FILE: Shape =
     Shape::new("ConfigFile", &[must("content", Text).file(), must("mountPath", Text)]);
 
-pub(super) static CONFIG: Shape =
-    Shape::new("SideroLinkConfig", &[must("apiUrl", Url), opt("uniqueToken", Text).since(10).secret()]);
+pub(super) static CONFIG: Shape = Shape::new(
+    "SideroLinkConfig",
+    &[must("apiUrl", Url).required("apiUrl is required"), opt("uniqueToken", Text).since(10).secret()],
+);
 
 pub(super) static PCI_DRIVER_REBIND: Shape =
     Shape::new("PCIDriverRebindConfig", &[must("name", Text), must("targetDriver", Text)]);
 
-pub(super) static DISCOVERY_IDENTITY: Shape =
-    Shape::new("DiscoveryIdentityConfig", &[must("clusterID", Text), must("clusterSecret", Text).secret()]);
+pub(super) static DISCOVERY_IDENTITY: Shape = Shape::new(
+    "DiscoveryIdentityConfig",
+    &[
+        must("clusterID", Text).required("clusterID is required"),
+        must("clusterSecret", Text).required("clusterSecret is required").secret(),
+    ],
+);
 
-pub(super) static DISCOVERY_SERVICE: Shape =
-    Shape::new("DiscoveryServiceConfig", &[must("name", Text), must("endpoint", Url)]);
+pub(super) static DISCOVERY_SERVICE: Shape = Shape::new(
+    "DiscoveryServiceConfig",
+    &[must("name", Text).required("name is required"), must("endpoint", Url).required("endpoint is required")],
+);

@@ -18,3 +18,6 @@ pub(super) static PEM_PAIR: Shape = Shape::new("CertificateAndKey", &[opt("cert"
 
 /// A disk key derived from the node's identity: nothing to say.
 pub(super) static ENCRYPTION_KEY_NODE_ID: Shape = Shape::new("EncryptionKeyNodeID", &[]);
+
+/// Ten seconds, in nanoseconds: the least that watchdogs and scrubbing take.
+pub(super) const TEN_SECONDS: i128 = 10_000_000_000;

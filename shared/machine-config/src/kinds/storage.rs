@@ -6,7 +6,7 @@ use crate::shape::{Shape, must, opt, ptr};
 pub(super) static LVM_LOGICAL_VOLUME: Shape = Shape::new(
     "LVMLogicalVolumeConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name is required"),
         must("type", Enum(&["linear", "raid0", "raid1", "raid10"])),
         ptr("mirrors", Type::U32),
         ptr("stripes", Type::U32),
@@ -16,21 +16,30 @@ pub(super) static LVM_LOGICAL_VOLUME: Shape = Shape::new(
 
 pub(super) static LVM_LOGICAL_VOLUME_PROVISIONING: Shape = Shape::new(
     "LVMLogicalVolumeProvisioningSpec",
-    &[must("volumeGroup", Text), opt("minSize", ByteSize), opt("maxSize", Size)],
+    &[
+        must("volumeGroup", Text).required("provisioning.volumeGroup is required"),
+        opt("minSize", ByteSize),
+        opt("maxSize", Size).required("provisioning.maxSize is required"),
+    ],
 );
 
-pub(super) static LVM_VOLUME_GROUP: Shape =
-    Shape::new("LVMVolumeGroupConfig", &[must("name", Text), must("provisioning", Struct(&PROVISIONING))]);
+pub(super) static LVM_VOLUME_GROUP: Shape = Shape::new(
+    "LVMVolumeGroupConfig",
+    &[must("name", Text).required("name is required"), must("provisioning", Struct(&PROVISIONING))],
+);
 
 pub(super) static PROVISIONING: Shape =
     Shape::new("ProvisioningSpec", &[opt("volumeSelector", Struct(&LVM_VOLUME_SELECTOR))]);
 
-pub(super) static LVM_VOLUME_SELECTOR: Shape = Shape::new("LVMVolumeSelectorSpec", &[opt("match", Expression)]);
+pub(super) static LVM_VOLUME_SELECTOR: Shape = Shape::new(
+    "LVMVolumeSelectorSpec",
+    &[opt("match", Expression).required("provisioning.volumeSelector.match is required")],
+);
 
 pub(super) static RAID_ARRAY: Shape = Shape::new(
     "RAIDArrayConfig",
     &[
-        must("name", Text),
+        must("name", Text).required("name is required"),
         must("level", Enum(&["raid1"])),
         opt("metadata", Enum(&["1.0", "1.2"])),
         must("provisioning", Struct(&RAID_PROVISIONING)),
@@ -40,4 +49,7 @@ pub(super) static RAID_ARRAY: Shape = Shape::new(
 pub(super) static RAID_PROVISIONING: Shape =
     Shape::new("RAIDProvisioningSpec", &[must("volumeSelector", Struct(&RAID_VOLUME_SELECTOR))]);
 
-pub(super) static RAID_VOLUME_SELECTOR: Shape = Shape::new("RAIDVolumeSelector", &[opt("match", Expression)]);
+pub(super) static RAID_VOLUME_SELECTOR: Shape = Shape::new(
+    "RAIDVolumeSelector",
+    &[opt("match", Expression).required("provisioning.volumeSelector.match is required")],
+);

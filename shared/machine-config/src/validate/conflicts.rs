@@ -213,7 +213,7 @@ const CONFLICTS: &[(&str, &str, When, &str)] = &[
     (
         "CRIBaseRuntimeSpecConfig",
         "machine.baseRuntimeSpecOverrides",
-        Set,
+        NotEmpty,
         "base runtime spec overrides are already set in v1alpha1 config",
     ),
     ("ImageCacheConfig", "machine.features.imageCache", Set, "image cache config is already set in v1alpha1 config"),
@@ -238,7 +238,7 @@ fn table(kind: &str, fields: View<'_>, legacy: View<'_>) -> Option<String> {
         let place = legacy.at(path);
         let used = match when {
             Set => place.is_set(),
-            NotEmpty => !place.is_zero(),
+            NotEmpty => !place.is_zero() && place.text() != "0s",
             On => place.is_on(),
         };
         // A resolver document without host DNS leaves that to the legacy document.
@@ -246,7 +246,7 @@ fn table(kind: &str, fields: View<'_>, legacy: View<'_>) -> Option<String> {
     };
     let (_, path, _, text) = CONFLICTS.iter().find(clashes)?;
     let place = if *text == ALREADY { format!(".{path} ") } else { String::new() };
-    Some(format!("{kind}: {place}{text}"))
+    Some(format!("{place}{text}"))
 }
 
 /// The two volumes whose encryption the legacy document knows.
@@ -258,6 +258,5 @@ fn encryption(kind: &str, fields: View<'_>, legacy: View<'_>) -> Option<String> 
         _ => return None,
     };
     let both = legacy.is_set() && !fields.at("encryption").is_zero();
-    let text = format!("system disk encryption for {name:?} is configured in both v1alpha1.Config and VolumeConfig");
-    both.then(|| format!("{kind}/{name}: {text}"))
+    both.then(|| format!("system disk encryption for {name:?} is configured in both v1alpha1.Config and VolumeConfig"))
 }

@@ -2,8 +2,11 @@
 
 mod age;
 mod conflicts;
-mod documents;
+pub(crate) mod documents;
 mod legacy;
+mod pem;
+mod reference;
+mod runtime_spec;
 mod view;
 mod whole;
 mod words;
@@ -66,8 +69,52 @@ struct Case<'a> {
     contract: Contract,
 }
 
-/// A rule: looks at the config, and says what is wrong.
-type Rule = fn(Case<'_>, &mut Report);
+/// A rule, and the Talos minors that have it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule<Check = fn(View<'_>, &mut Report)> {
+    /// Looks at a document or config, and says what is wrong.
+    check: Check,
+    /// The first minor that has it.
+    since: u32,
+    /// The first minor that no longer has it.
+    until: u32,
+}
+
+/// A rule for a whole config.
+type CaseRule = Rule<fn(Case<'_>, &mut Report)>;
+
+impl Rule {
+    /// A rule for documents that every Talos has.
+    pub(crate) const fn new(check: fn(View<'_>, &mut Report)) -> Self {
+        Self { check, since: 0, until: u32::MAX }
+    }
+}
+
+impl CaseRule {
+    /// A rule for configs that every Talos has.
+    const fn of(check: fn(Case<'_>, &mut Report)) -> Self {
+        Self { check, since: 0, until: u32::MAX }
+    }
+}
+
+impl<Check: Copy> Rule<Check> {
+    /// A rule that Talos has from a minor on.
+    pub(crate) const fn since(mut self, minor: u32) -> Self {
+        self.since = minor;
+        self
+    }
+
+    /// A rule that Talos no longer has from a minor on.
+    pub(crate) const fn until(mut self, minor: u32) -> Self {
+        self.until = minor;
+        self
+    }
+
+    /// Whether the Talos of a contract has it.
+    fn holds(self, contract: Contract) -> bool {
+        (self.since..self.until).contains(&contract.minor())
+    }
+}
 
 /// Validates a config by the rules of a Talos minor, in the order in which Talos does.
 ///
@@ -82,7 +129,7 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     report.errors.extend(age::unknown(config, contract));
     dates(case, &mut report);
     config.documents().iter().filter(|document| !document.kind.is_legacy()).for_each(|document| {
-        documents::check(document, contract, &mut report);
+        documents::check(case, document, &mut report);
     });
     report.errors.extend(conflicts::found(config));
     whole::check(case, &mut report);

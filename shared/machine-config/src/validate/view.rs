@@ -4,7 +4,7 @@ use crate::value::{Map, Value};
 
 /// A place in a config, where something may stand or not.
 #[derive(Clone, Copy)]
-pub(super) enum View<'a> {
+pub(crate) enum View<'a> {
     Nothing,
     Fields(&'a Map),
     Value(&'a Value),
@@ -34,6 +34,14 @@ impl<'a> View<'a> {
     /// Whether something is set here, be it empty.
     pub(super) fn is_set(self) -> bool {
         !matches!(self, Self::Nothing | Self::Value(Value::Null))
+    }
+
+    /// Whether nothing is set here, or an empty text, list or mapping, or zero.
+    pub(super) fn is_empty(self) -> bool {
+        match self {
+            Self::Value(Value::Map(map)) | Self::Fields(map) => map.iter().next().is_none(),
+            other => other.is_zero(),
+        }
     }
 
     /// Whether there is nothing here but zero values; a boolean that is set is none.

@@ -2,13 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Mode, Report, Rule, View};
+use super::{Case, CaseRule, Mode, Report, View};
 use crate::config::MachineType;
 
-const RULES: &[Rule] = &[host_dns, resolvers, discovery, containers, kubespan, encryption, control_plane_only];
+/// Up to 1.13 Talos looks at each document by itself only.
+pub(super) const RULES: &[CaseRule] = &[
+    CaseRule::of(host_dns).since(14),
+    CaseRule::of(resolvers).since(14),
+    CaseRule::of(discovery).since(14),
+    CaseRule::of(containers).since(14),
+    CaseRule::of(kubespan).since(14),
+    CaseRule::of(encryption).since(14),
+    CaseRule::of(control_plane_only).since(14),
+];
 
 pub(super) fn check(case: Case<'_>, report: &mut Report) {
-    RULES.iter().for_each(|rule| rule(case, report));
+    RULES.iter().filter(|rule| rule.holds(case.contract)).for_each(|rule| (rule.check)(case, report));
 }
 
 /// Host DNS, wherever it is configured.
@@ -18,7 +27,7 @@ fn dns(case: Case<'_>) -> View<'_> {
 }
 
 fn host_dns(case: Case<'_>, report: &mut Report) {
-    if case.mode != Mode::Container || case.is_older() {
+    if case.mode != Mode::Container {
         return;
     }
     let dns = dns(case);
@@ -50,7 +59,7 @@ fn discovers(case: Case<'_>) -> bool {
 }
 
 fn discovery(case: Case<'_>, report: &mut Report) {
-    if case.is_older() || !discovers(case) {
+    if !discovers(case) {
         return;
     }
     let identity = case.document("DiscoveryIdentityConfig");
@@ -73,10 +82,11 @@ fn kubespan(case: Case<'_>, report: &mut Report) {
 }
 
 fn encryption(case: Case<'_>, report: &mut Report) {
-    if case.config.machine_type() != Some(MachineType::ControlPlane) || case.is_older() {
+    if case.config.machine_type() != Some(MachineType::ControlPlane) {
         return;
     }
-    let authority = case.legacy("cluster.ca").is_set() || case.document("KubeAPIServerCAConfig").is_set();
+    let legacy = |key| case.legacy("cluster").at(key).is_set();
+    let authority = legacy("ca") || legacy("acceptedCAs") || case.document("KubeAPIServerCAConfig").is_set();
     let secret = |key| !case.legacy("cluster").at(key).text().is_empty();
     let encrypted = secret("secretboxEncryptionSecret") || secret("aescbcEncryptionSecret");
     if authority && !encrypted && !case.document("KubeEtcdEncryptionConfig").is_set() {

@@ -108,9 +108,12 @@ pub(super) struct Url<'a> {
 
 /// Takes a URL apart; what isn't there is empty.
 pub(super) fn url(text: &str) -> Url<'_> {
-    // Without a host, Go writes no slashes.
-    let bare = || Some((text.strip_suffix(':')?, ""));
-    let (scheme, rest) = text.split_once("://").or_else(bare).unwrap_or(("", text));
+    let Some((scheme, rest)) = text.split_once("://") else {
+        // Without slashes there is no host; behind a scheme, no path either.
+        let letter = |scheme: &&str| scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && !scheme.contains('/');
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme).filter(letter).unwrap_or_default();
+        return Url { scheme, host: "", port: "", path: if scheme.is_empty() { text } else { "" } };
+    };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     let path = tail.split(['?', '#']).next().unwrap_or_default();
@@ -125,15 +128,14 @@ pub(super) fn url(text: &str) -> Url<'_> {
 /// What is wrong with the URL of an endpoint, if anything: its host must be an address or a DNS name.
 pub fn endpoint(text: &str) -> Option<String> {
     let url = url(text);
-    if url.scheme.is_empty() || url.host.is_empty() {
-        return Some(format!("{text:?} is not a URL with a scheme and a host"));
-    }
-    let port = url.port.parse::<u16>().is_ok_and(|port| port > 0);
-    if !url.port.is_empty() && !port {
-        return Some(format!("port must be between 1 and 65535, not {:?}", url.port));
-    }
-    let known = url.host.parse::<IpAddr>().is_ok() || is_dns_name(url.host);
-    (!known).then(|| format!("{:?} is neither an IP address nor a DNS name", url.host))
+    let why = match url.port.parse::<i64>() {
+        _ if url.host.is_empty() => "hostname must not be blank",
+        _ if url.port.is_empty() => return None,
+        Err(_) => "port number must be numeric",
+        Ok(1..=65535) => return None,
+        Ok(_) => "port number must be between 1 and 65535",
+    };
+    Some(why.to_owned())
 }
 
 /// A DNS name, as Talos sees one.
@@ -144,12 +146,35 @@ pub(super) fn is_dns_name(text: &str) -> bool {
     !body.is_empty() && body.len() - body.matches('.').count() <= 255 && body.split('.').all(fits)
 }
 
-/// What is wrong with a WireGuard key.
-pub(super) fn wireguard_key(text: &str) -> Option<String> {
+/// The bytes of base64; what is wrong with it, as Go says it, if they aren't.
+pub(super) fn base64(text: &str) -> Result<Vec<u8>, String> {
     use base64::Engine;
-    match base64::engine::general_purpose::STANDARD.decode(text) {
-        Err(_) => Some("illegal base64 data".to_owned()),
-        Ok(bytes) if bytes.len() != 32 => Some(format!("wrong key length: {}", bytes.len())),
+    const LENIENT: base64::engine::GeneralPurposeConfig =
+        base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+    let engine = base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
+    let packed: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
+    engine.decode(&packed).map_err(|_| format!("illegal base64 data at input byte {}", illegal(&packed)))
+}
+
+/// Where Go stops reading base64 that isn't any.
+fn illegal(text: &str) -> usize {
+    let digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let bytes = text.as_bytes();
+    match bytes.iter().position(|byte| !digit(*byte)) {
+        // Four digits belong together: Go points at the first of those that are too few.
+        None => bytes.len() - bytes.len() % 4,
+        Some(at) if bytes[at] != b'=' || at % 4 < 2 => at,
+        Some(at) if at % 4 == 3 => at + 1,
+        Some(at) if bytes.len() == at + 1 || bytes[at + 1] != b'=' => at + 1,
+        Some(at) => at + 2,
+    }
+}
+
+/// What is wrong with a WireGuard key; `length` says so of one that is too long or short.
+pub(super) fn wireguard_key(text: &str, length: fn(usize) -> String) -> Option<String> {
+    match base64(text) {
+        Err(why) => Some(why),
+        Ok(bytes) if bytes.len() != 32 => Some(length(bytes.len())),
         Ok(_) => None,
     }
 }
@@ -169,6 +194,17 @@ pub(super) fn listed<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
 pub(super) fn quoted<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| format!("{item:?}")).collect();
     format!("[{}]", items.join(" "))
+}
+
+/// What is wrong with a size of memory.
+pub(super) fn memory(text: &str) -> Option<String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
+    let why = match number.parse::<f64>() {
+        Err(_) => format!("strconv.ParseFloat: parsing {number:?}: invalid syntax"),
+        Ok(_) if crate::scalar::unit(unit.trim()).is_none() => format!("unhandled size name: {}", unit.trim()),
+        Ok(_) => return None,
+    };
+    Some(format!("is not a valid size: {why}"))
 }
 
 /// A size in bytes; `None` for one that is relative, negative or absent.

@@ -1,19 +1,15 @@
 //! What makes machines a cluster: identity, discovery, names, networks, the node's own face.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 
-use super::required;
 use crate::validate::legacy;
-use crate::validate::words::{annotations, endpoint, is_subnet, labels, taints, url};
+use crate::validate::words::{annotations, base64, endpoint, is_subnet, labels, taints, url};
 use crate::validate::{Report, View};
 
-pub(super) fn identity(fields: View<'_>, report: &mut Report) {
-    required(fields, "clusterID", "clusterID is required", report);
+pub(crate) fn identity(fields: View<'_>, report: &mut Report) {
     let secret = fields.at("clusterSecret").text();
-    match STANDARD.decode(secret) {
-        _ if secret.is_empty() => report.error("clusterSecret is required"),
+    match base64(secret) {
+        _ if secret.is_empty() => {}
         Err(_) => report.error("invalid clusterSecret: failed to decode from base64"),
         Ok(bytes) if bytes.len() != 32 => {
             report.error(format!("invalid clusterSecret: expected 32 bytes, got {}", bytes.len()));
@@ -22,12 +18,11 @@ pub(super) fn identity(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn service(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name is required", report);
+pub(crate) fn service(fields: View<'_>, report: &mut Report) {
     let text = fields.at("endpoint").text();
     let parts = url(text);
     match parts.scheme {
-        _ if text.is_empty() => report.error("endpoint is required"),
+        _ if text.is_empty() => {}
         "" => report.error("endpoint scheme is required"),
         "http" | "https" | "grpc" if parts.host.is_empty() => report.error("endpoint host is required"),
         "http" | "https" | "grpc" => {}
@@ -35,22 +30,18 @@ pub(super) fn service(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn kubernetes(fields: View<'_>, report: &mut Report) {
-    required(fields, "clusterName", "clusterName must be specified", report);
+pub(crate) fn kubernetes(fields: View<'_>, report: &mut Report) {
     let url = fields.at("endpoint").text();
-    if url.is_empty() {
-        report.error("endpoint must be specified");
-    } else if let Some(why) = endpoint(url) {
+    if let Some(why) = Some(url).filter(|url| !url.is_empty()).and_then(endpoint) {
         report.error(format!("cluster endpoint is invalid: {why}"));
     }
 }
 
-pub(super) fn flannel(fields: View<'_>, report: &mut Report) {
-    required(fields, "backendType", "flannel backend type must be specified", report);
+pub(crate) fn flannel(fields: View<'_>, report: &mut Report) {
     report.errors.extend(legacy::resources(fields.at("resources")));
 }
 
-pub(super) fn node(fields: View<'_>, report: &mut Report) {
+pub(crate) fn node(fields: View<'_>, report: &mut Report) {
     for text in fields.at("nodeIP.validSubnets").texts().filter(|text| !is_subnet(text)) {
         report.error(format!("nodeIP subnet is not valid: {:?}", text.trim_start_matches('!')));
     }
@@ -69,18 +60,13 @@ const SERVICE_HOST_BITS: u8 = 20;
 /// Between a pod subnet and a node's share of it are this many bits at most.
 const NODE_BITS: u8 = 16;
 
-pub(super) fn network(fields: View<'_>, report: &mut Report) {
+pub(crate) fn network(fields: View<'_>, report: &mut Report) {
     let mask = |key: &str, most: u8| match u8::try_from(fields.at(key).number()) {
         Ok(mask) if mask <= most => Some(mask),
         _ => None,
     };
-    let masks = [("nodeCIDRMaskSizeIPv4", 32, 24), ("nodeCIDRMaskSizeIPv6", 128, 64)].map(|(key, most, default)| {
-        let mask = mask(key, most);
-        if mask.is_none() {
-            report.error(format!("{key} must be between 1 and {most}"));
-        }
-        mask.map(|mask| if mask == 0 { default } else { mask })
-    });
+    let masks = [("nodeCIDRMaskSizeIPv4", 32, 24), ("nodeCIDRMaskSizeIPv6", 128, 64)]
+        .map(|(key, most, default)| mask(key, most).map(|mask| if mask == 0 { default } else { mask }));
     let pods = |net: &IpNet| pod_subnet(net, if net.addr().is_ipv4() { masks[0] } else { masks[1] });
     let lists = [
         ("pod", "podSubnets", &pods as &dyn Fn(&IpNet) -> Option<String>),
@@ -98,10 +84,13 @@ pub(super) fn network(fields: View<'_>, report: &mut Report) {
 
 fn subnets(list: View<'_>, check: &dyn Fn(&IpNet) -> Option<String>) -> Option<String> {
     let nets: Vec<IpNet> = list.texts().filter_map(|text| text.parse().ok()).collect();
-    match nets.len() {
+    match list.items().len() {
         0 => return Some("at least one subnet must be specified".to_owned()),
         3.. => return Some("at most two subnets can be specified for dual-stack clusters".to_owned()),
         _ => {}
+    }
+    if nets.len() < list.items().len() {
+        return Some("invalid subnet: invalid Prefix".to_owned());
     }
     if let Some(why) = nets.iter().find_map(|net| subnet(net).or_else(|| check(net))) {
         return Some(why);

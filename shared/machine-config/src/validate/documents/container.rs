@@ -3,15 +3,14 @@
 use std::collections::HashSet;
 
 use super::name;
-use crate::validate::words::bytes;
-use crate::validate::{Report, View};
+use crate::validate::{Report, View, reference, words};
 
-pub(super) fn container(fields: View<'_>, report: &mut Report) {
+pub(crate) fn container(fields: View<'_>, report: &mut Report) {
     report.errors.extend(container_name(name(fields)));
     let image = fields.at("image").text();
-    if image.is_empty() {
-        report.error("image is required");
-    } else if !image.contains("@sha256:") {
+    if let Some(why) = Some(image).filter(|image| !image.is_empty()).and_then(reference::wrong) {
+        report.error(format!("invalid image reference {image:?}: {why}"));
+    } else if !image.is_empty() && !image.contains('@') {
         let why = "is not digest-pinned, the running image may change on restart";
         report.warn(format!("container {:?}: image {image:?} {why}", name(fields)));
     }
@@ -29,18 +28,11 @@ pub(super) fn container(fields: View<'_>, report: &mut Report) {
     }
     limits(fields.at("resources.limits"), report);
     depends_on(name(fields), fields.at("dependsOn"), report);
-    for key in ["uid", "gid"] {
-        let id = fields.at("runAs").at(key).number();
-        if id < 0 {
-            report.error(format!("runAs.{key} must be non-negative, got {id}"));
-        }
-    }
 }
 
 fn container_name(name: &str) -> Option<String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match name.len() {
-        0 => Some("name is required".to_owned()),
         64.. => Some(format!("name {name:?} must be 63 characters or fewer")),
         _ if !name.chars().all(fits) => {
             Some(format!("name {name:?}: name can only contain lowercase ASCII letters, digits and hyphens"))
@@ -130,14 +122,17 @@ fn capability_name(field: &str, name: &str) -> Option<String> {
 
 fn limits(section: View<'_>, report: &mut Report) {
     let (memory, cpu) = (section.at("memory").text(), section.at("cpu").text());
-    if !memory.is_empty() && bytes(memory).is_none() {
-        report.error(format!("limits.memory {memory:?} is not a valid size"));
+    if let Some(why) = Some(memory).filter(|memory| !memory.is_empty()).and_then(words::memory) {
+        report.error(format!("limits.memory {memory:?} {why}"));
     }
-    match cpu.strip_suffix('m').map(str::parse::<i64>) {
+    match cpu.strip_suffix('m').map(|digits| digits.parse::<u64>().map_err(|_| digits)) {
         _ if cpu.is_empty() => {}
         None => report.error(format!("limits.cpu {cpu:?} must be expressed in millicores, e.g. 1500m")),
-        Some(Err(_)) => report.error(format!("limits.cpu {cpu:?} is not a valid millicore quantity")),
-        Some(Ok(..=0)) => report.error(format!("limits.cpu {cpu:?} must be greater than zero")),
+        Some(Err(digits)) => {
+            let why = format!("strconv.ParseUint: parsing {digits:?}: invalid syntax");
+            report.error(format!("limits.cpu {cpu:?} is not a valid millicore quantity: {why}"));
+        }
+        Some(Ok(0)) => report.error(format!("limits.cpu {cpu:?} must be greater than zero")),
         Some(Ok(_)) => {}
     }
 }

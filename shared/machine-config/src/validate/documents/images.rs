@@ -1,10 +1,14 @@
 //! Registries, the container runtime, and which images are trusted.
 
-use super::{name, required};
+use super::name;
 use crate::validate::words::{qualified_name, url};
-use crate::validate::{Report, View};
+use crate::validate::{Report, View, pem, runtime_spec};
 
-pub(super) fn customization(fields: View<'_>, report: &mut Report) {
+pub(crate) fn base_runtime_spec(fields: View<'_>, report: &mut Report) {
+    runtime_spec::check(fields.at("overrides"), report);
+}
+
+pub(crate) fn customization(fields: View<'_>, report: &mut Report) {
     if let Some(why) = qualified_name(name(fields)) {
         report.error(format!("invalid name: {why}"));
     }
@@ -13,8 +17,7 @@ pub(super) fn customization(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn auth(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name must be specified", report);
+pub(crate) fn auth(fields: View<'_>, report: &mut Report) {
     let set = |key: &str| !fields.at(key).text().is_empty();
     let (username, token) = (set("username"), set("identityToken"));
     if username && token {
@@ -25,8 +28,7 @@ pub(super) fn auth(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn mirror(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name must be specified", report);
+pub(crate) fn mirror(fields: View<'_>, report: &mut Report) {
     for (index, endpoint) in fields.at("endpoints").items().enumerate() {
         let text = endpoint.at("url").text();
         let scheme = url(text).scheme;
@@ -38,19 +40,33 @@ pub(super) fn mirror(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn tls(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name must be specified", report);
+pub(crate) fn tls(fields: View<'_>, report: &mut Report) {
     let ca = fields.at("ca").text();
-    if !ca.is_empty() && !ca.contains("-----BEGIN CERTIFICATE-----") {
+    let certificate = |block: &pem::Block<'_>| block.label == "CERTIFICATE" && block.is_sequence();
+    if !ca.is_empty() && !pem::blocks(ca).iter().any(certificate) {
         report.error("ca must be a valid PEM-encoded certificate");
     }
+}
+
+/// What Talos says of a client's certificate and key from 1.14 on.
+pub(crate) fn client_identity(fields: View<'_>, report: &mut Report) {
     let identity = fields.at("clientIdentity");
     if let Some(why) = identity.is_set().then(|| super::kubernetes::pair(identity)).flatten() {
         report.error(format!("client identity: {why}"));
     }
 }
 
-pub(super) fn verification(fields: View<'_>, report: &mut Report) {
+/// What it says of them up to 1.13.
+pub(crate) fn older_client_identity(fields: View<'_>, report: &mut Report) {
+    let identity = fields.at("clientIdentity");
+    for (key, what) in [("cert", "certificate"), ("key", "key")] {
+        if identity.is_set() && pem::blocks(identity.at(key).text()).is_empty() {
+            report.error(format!("client identity {what} is invalid: failed to parse PEM block"));
+        }
+    }
+}
+
+pub(crate) fn verification(fields: View<'_>, report: &mut Report) {
     for (index, rule) in fields.at("rules").items().enumerate() {
         pattern(index, rule.at("image").text(), report);
         for why in verdict(rule).into_iter().chain(verifier(rule)) {

@@ -3,7 +3,7 @@
 use super::{name, required};
 use crate::validate::legacy::{KUBELET_OWN, ROLES, resources};
 use crate::validate::words::{dns_subdomain, listed, url};
-use crate::validate::{Report, View};
+use crate::validate::{Report, View, pem};
 
 /// A component's image and what it asks for; nothing matters when it is switched off.
 fn component(what: &str, fields: View<'_>, report: &mut Report) {
@@ -23,8 +23,7 @@ const API_SERVER_OWN: [(&str, &str); 6] = [
     ("oidc-", "use KubeAuthenticationConfig"),
 ];
 
-pub(super) fn api_server(fields: View<'_>, report: &mut Report) {
-    required(fields, "image", "kube-apiserver image cannot be empty", report);
+pub(crate) fn api_server(fields: View<'_>, report: &mut Report) {
     for (prefix, instead) in API_SERVER_OWN {
         for (argument, _) in fields.at("extraArgs").pairs().iter().filter(|(key, _)| key.starts_with(prefix)) {
             report.error(format!("kube-apiserver extra argument {argument:?} is not allowed: {instead}"));
@@ -33,15 +32,15 @@ pub(super) fn api_server(fields: View<'_>, report: &mut Report) {
     report.errors.extend(resources(fields.at("resources")));
 }
 
-pub(super) fn controller_manager(fields: View<'_>, report: &mut Report) {
+pub(crate) fn controller_manager(fields: View<'_>, report: &mut Report) {
     component("kube-controller-manager", fields, report);
 }
 
-pub(super) fn scheduler(fields: View<'_>, report: &mut Report) {
+pub(crate) fn scheduler(fields: View<'_>, report: &mut Report) {
     component("scheduler", fields, report);
 }
 
-pub(super) fn proxy(fields: View<'_>, report: &mut Report) {
+pub(crate) fn proxy(fields: View<'_>, report: &mut Report) {
     if fields.at("enabled").flag() == Some(false) {
         return;
     }
@@ -61,24 +60,14 @@ pub(super) fn proxy(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn kubelet(fields: View<'_>, report: &mut Report) {
-    required(fields, "image", "kubelet image cannot be empty", report);
+pub(crate) fn kubelet(fields: View<'_>, report: &mut Report) {
     let config = fields.at("config").pairs();
     for key in KUBELET_OWN.iter().filter(|key| config.iter().any(|(set, _)| set == *key)) {
         report.error(format!("kubelet configuration field {key:?} can't be overridden"));
     }
 }
 
-/// What is wrong with PEM of certificates or keys.
-fn pem(text: &str, label: &str) -> Option<String> {
-    let begins = text.matches("-----BEGIN ").count();
-    if begins == 0 {
-        return Some("no PEM blocks found".to_owned());
-    }
-    let of_kind = text.matches(&format!("{label}-----")).count();
-    (of_kind < begins * 2).then(|| format!("unexpected PEM block type, {} is expected", label.trim_start()))
-}
-
+/// What is wrong with a certificate and its key, both in PEM.
 pub(super) fn pair(pair: View<'_>) -> Option<String> {
     let (cert, key) = (pair.at("cert").text(), pair.at("key").text());
     if cert.is_empty() {
@@ -87,52 +76,53 @@ pub(super) fn pair(pair: View<'_>) -> Option<String> {
     if key.is_empty() {
         return Some("key is required".to_owned());
     }
-    let certificate = pem(cert, "CERTIFICATE").map(|why| format!("certificate: {why}"));
-    certificate.or_else(|| pem(key, "PRIVATE KEY").map(|why| format!("key: {why}")))
+    let certificate = pem::wrong(cert, Some("CERTIFICATE")).map(|why| format!("certificate: {why}"));
+    certificate.or_else(|| pem::wrong(key, None).map(|why| format!("key: {why}")))
 }
 
-fn accepted(fields: View<'_>, report: &mut Report) {
+/// What is wrong with an authority, whose certificate Talos reads at once.
+fn authority(section: View<'_>) -> Option<String> {
+    let certificate = pem::blocks(section.at("cert").text());
+    let malformed = certificate.first().is_some_and(|block| !block.is_sequence());
+    let malformed = malformed.then(|| "certificate is invalid: x509: malformed certificate".to_owned());
+    let other = || not_a_key(section.at("key").text()).map(|why| format!("key is invalid: {why}"));
+    pair(section).or(malformed).or_else(other)
+}
+
+pub(crate) fn api_server_ca(fields: View<'_>, report: &mut Report) {
+    let issuing = fields.at("issuingCA");
+    if let Some(why) = issuing.is_set().then(|| authority(issuing)).flatten() {
+        report.error(format!("issuing CA: {why}"));
+    }
     for (index, text) in fields.at("acceptedCAs").texts().enumerate() {
-        if let Some(why) = pem(text, "CERTIFICATE") {
+        if let Some(why) = pem::wrong(text, Some("CERTIFICATE")) {
             report.error(format!("accepted CA #{index}: {why}"));
         }
     }
 }
 
-pub(super) fn api_server_ca(fields: View<'_>, report: &mut Report) {
-    let issuing = fields.at("issuingCA");
-    if let Some(why) = issuing.is_set().then(|| pair(issuing)).flatten() {
-        report.error(format!("issuing CA: {why}"));
-    }
-    accepted(fields, report);
-}
-
-pub(super) fn aggregator_ca(fields: View<'_>, report: &mut Report) {
-    if !fields.at("issuingCA").is_set() {
-        report.error("issuing CA is not set");
-    }
-    api_server_ca(fields, report);
-}
-
-pub(super) fn service_account(fields: View<'_>, report: &mut Report) {
+pub(crate) fn service_account(fields: View<'_>, report: &mut Report) {
     let key = fields.at("issuer.privateKey").text();
-    if key.is_empty() {
-        report.error("service issuer private key is required");
-    } else if let Some(why) = pem(key, "PRIVATE KEY") {
+    if let Some(why) = Some(key).filter(|key| !key.is_empty()).and_then(not_a_key) {
         report.error(format!("service issuer private key is invalid: {why}"));
     }
-    required(fields, "issuer.issuerURL", "service issuer URL is required", report);
 }
 
-pub(super) fn admission(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "admission control plugin name is required", report);
+/// What is wrong with a private key as far as its label tells.
+fn not_a_key(text: &str) -> Option<String> {
+    match pem::blocks(text).first() {
+        None => Some("failed to parse PEM block".to_owned()),
+        Some(block) if !block.label.ends_with("PRIVATE KEY") => {
+            Some(format!("unsupported key type: {:?}", block.label))
+        }
+        Some(_) => None,
+    }
 }
 
-const AUTHORIZERS: [&str; 3] = ["Node", "RBAC", "Webhook"];
+/// Authorizers of the API server.
+pub(in crate::validate) const AUTHORIZERS: [&str; 3] = ["Node", "RBAC", "Webhook"];
 
-pub(super) fn authorizer(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "authorizer name is required", report);
-    required(fields, "type", "authorizer type is required", report);
+pub(crate) fn authorizer(fields: View<'_>, report: &mut Report) {
     let (kind, webhook) = (fields.at("type").text(), fields.at("webhook"));
     if !AUTHORIZERS.contains(&kind) {
         let known = listed(AUTHORIZERS);
@@ -146,50 +136,30 @@ pub(super) fn authorizer(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn etcd_encryption(fields: View<'_>, report: &mut Report) {
-    if fields.at("config").pairs().is_empty() {
-        report.error("etcd encryption config is required");
-    }
-}
-
 fn object_name(what: &str, fields: View<'_>, report: &mut Report) {
-    if name(fields).is_empty() {
-        report.error(format!("{what} name is required"));
-    } else if let Some(why) = dns_subdomain(name(fields)) {
+    if let Some(why) = Some(name(fields)).filter(|name| !name.is_empty()).and_then(dns_subdomain) {
         report.error(format!("{what} name is invalid: {why}"));
     }
 }
 
-pub(super) fn inline_manifest(fields: View<'_>, report: &mut Report) {
+pub(crate) fn inline_manifest(fields: View<'_>, report: &mut Report) {
     object_name("manifest", fields, report);
 }
 
-pub(super) fn external_manifest(fields: View<'_>, report: &mut Report) {
+pub(crate) fn external_manifest(fields: View<'_>, report: &mut Report) {
     object_name("manifest", fields, report);
     let text = fields.at("url").text();
     let scheme = url(text).scheme;
-    if text.is_empty() {
-        report.error("manifest URL is required");
-    } else if !matches!(scheme, "http" | "https") {
+    if !text.is_empty() && !matches!(scheme, "http" | "https") {
         report.error(format!("manifest URL scheme must be http or https: {scheme:?}"));
     }
 }
 
-pub(super) fn static_pod(fields: View<'_>, report: &mut Report) {
+pub(crate) fn static_pod(fields: View<'_>, report: &mut Report) {
     object_name("static pod", fields, report);
-    if fields.at("pod").pairs().is_empty() {
-        report.error("static pod spec is required");
-    }
 }
 
-pub(super) fn prism(fields: View<'_>, report: &mut Report) {
-    let port = fields.at("port").number();
-    if !(1..=65535).contains(&port) {
-        report.error(format!("invalid port {port}: must be in range 1-65535"));
-    }
-}
-
-pub(super) fn api_access(fields: View<'_>, report: &mut Report) {
+pub(crate) fn api_access(fields: View<'_>, report: &mut Report) {
     for role in fields.at("allowedRoles").texts().filter(|role| !ROLES.contains(role)) {
         report.error(format!("invalid role {role:?} in .allowedRoles"));
     }

@@ -8,13 +8,8 @@ use crate::cel::Environment;
 use crate::validate::words::{expression, nanoseconds, wireguard_key};
 use crate::validate::{Report, View};
 
-/// What every link has: a name, addresses, routes.
-pub(super) fn named(fields: View<'_>, report: &mut Report) {
-    super::required(fields, "name", "name must be specified", report);
-    common(fields, report);
-}
-
-fn common(fields: View<'_>, report: &mut Report) {
+/// What every link has: addresses and routes.
+pub(crate) fn common(fields: View<'_>, report: &mut Report) {
     for (index, address) in fields.at("addresses").items().enumerate() {
         match address.at("address").text().parse::<IpNet>() {
             Err(_) => report.error(format!("address {index} must be specified")),
@@ -37,25 +32,18 @@ fn common(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn bond(fields: View<'_>, report: &mut Report) {
-    super::required(fields, "name", "name must be specified", report);
-    let links = fields.at("links").texts();
-    if links.len() == 0 {
-        report.error("at least one link must be specified");
-    }
+pub(crate) fn bond(fields: View<'_>, report: &mut Report) {
     let mode = fields.at("bondMode");
-    if !mode.is_set() {
-        report.error("bond mode must be specified");
-    } else if mode.text() == "802.3ad" {
+    if mode.text() == "802.3ad" {
         for key in ["miimon", "updelay", "downdelay"].iter().filter(|key| !fields.at(key).is_set()) {
             report.warn(format!("{key} was not specified for 802.3ad bond"));
         }
     }
-    primary(fields, links, report);
     common(fields, report);
 }
 
-fn primary<'a>(fields: View<'a>, mut links: impl Iterator<Item = &'a str>, report: &mut Report) {
+/// The link that a bond prefers, from 1.15 on.
+pub(crate) fn primary(fields: View<'_>, report: &mut Report) {
     let (primary, mode) = (fields.at("primary"), fields.at("bondMode"));
     let used = matches!(mode.text(), "active-backup" | "balance-tlb" | "balance-alb");
     if !primary.is_set() {
@@ -67,7 +55,7 @@ fn primary<'a>(fields: View<'a>, mut links: impl Iterator<Item = &'a str>, repor
     let primary = primary.text();
     if primary.is_empty() {
         report.error("primary link name can't be empty");
-    } else if !links.any(|link| link == primary) {
+    } else if !fields.at("links").texts().any(|link| link == primary) {
         report.error(format!("primary link {primary:?} is not in the list of bonded links"));
     }
     if mode.is_set() && !used {
@@ -75,17 +63,7 @@ fn primary<'a>(fields: View<'a>, mut links: impl Iterator<Item = &'a str>, repor
     }
 }
 
-pub(super) fn vlan(fields: View<'_>, report: &mut Report) {
-    super::required(fields, "name", "name must be specified", report);
-    if !(1..=4094).contains(&fields.at("vlanID").number()) {
-        report.error("vlanID must be specified and between 1 and 4094");
-    }
-    super::required(fields, "parent", "parent must be specified", report);
-    common(fields, report);
-}
-
-pub(super) fn vrf(fields: View<'_>, report: &mut Report) {
-    super::required(fields, "name", "name must be specified", report);
+pub(crate) fn vrf(fields: View<'_>, report: &mut Report) {
     let table = fields.at("table").text();
     if matches!(table, "" | "unspec" | "local" | "main" | "default") {
         let table = if table.is_empty() { "unspec" } else { table };
@@ -94,7 +72,7 @@ pub(super) fn vrf(fields: View<'_>, report: &mut Report) {
     common(fields, report);
 }
 
-pub(super) fn veth(fields: View<'_>, report: &mut Report) {
+pub(crate) fn veth(fields: View<'_>, report: &mut Report) {
     let peer = fields.at("peer");
     report.errors.extend(link_name("name", name(fields)));
     report.errors.extend(link_name("peer name", name(peer)));
@@ -118,26 +96,23 @@ fn link_name(what: &str, name: &str) -> Option<String> {
     }
 }
 
-pub(super) fn wireguard(fields: View<'_>, report: &mut Report) {
-    super::required(fields, "name", "name must be specified", report);
+/// What is said of a key that has not 32 bytes.
+const KEY_LENGTH: fn(usize) -> String = |_| "invalid wireguard key length".to_owned();
+
+pub(crate) fn wireguard(fields: View<'_>, report: &mut Report) {
     let key = fields.at("privateKey").text();
-    if key.is_empty() {
-        report.error("wireguard private key must be specified");
-    } else if let Some(why) = wireguard_key(key) {
+    if let Some(why) = Some(key).filter(|key| !key.is_empty()).and_then(|key| wireguard_key(key, KEY_LENGTH)) {
         report.error(format!("wireguard private key is invalid: {why}"));
-    }
-    if !(0..=65535).contains(&fields.at("listenPort").number()) {
-        report.error("wireguard listen port must be between 0 and 65535");
     }
     for (index, peer) in fields.at("peers").items().enumerate() {
         let place = format!("(peer index {index})");
         let (public, shared) = (peer.at("publicKey").text(), peer.at("presharedKey").text());
         if public.is_empty() {
             report.error(format!("wireguard peer public key must be specified {place}"));
-        } else if let Some(why) = wireguard_key(public) {
+        } else if let Some(why) = wireguard_key(public, KEY_LENGTH) {
             report.error(format!("wireguard peer public key is invalid {place}: {why}"));
         }
-        if let Some(why) = Some(shared).filter(|key| !key.is_empty()).and_then(wireguard_key) {
+        if let Some(why) = Some(shared).filter(|key| !key.is_empty()).and_then(|key| wireguard_key(key, KEY_LENGTH)) {
             report.error(format!("wireguard peer preshared key is invalid {place}: {why}"));
         }
         if nanoseconds(peer.at("persistentKeepaliveInterval")) < 0 {
@@ -147,13 +122,11 @@ pub(super) fn wireguard(fields: View<'_>, report: &mut Report) {
     common(fields, report);
 }
 
-pub(super) fn alias(fields: View<'_>, report: &mut Report) {
-    super::required(fields, "name", "name must be specified", report);
+pub(crate) fn alias(fields: View<'_>, report: &mut Report) {
     if let Some((prefix, suffix)) = name(fields).split_once('%')
         && (suffix != "d" || prefix.is_empty())
     {
         report.error(format!("name {:?} contains an invalid format verb, use %d suffix", name(fields)));
     }
-    super::required(fields, "selector.match", "link selector is required", report);
     expression(fields.at("selector.match"), Environment::Link, "link selector is invalid", report);
 }

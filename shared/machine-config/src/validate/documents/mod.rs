@@ -1,110 +1,63 @@
-//! Rules for each document by itself, by kind.
+//! Rules for each document by itself, by kind. The rows of the table of kinds name those that are in force.
 
-mod cluster;
-mod container;
-mod images;
-mod kubernetes;
-mod links;
-mod network;
-mod storage;
-mod system;
-mod volumes;
+pub(crate) mod cluster;
+pub(crate) mod container;
+pub(crate) mod images;
+pub(crate) mod kubernetes;
+pub(crate) mod links;
+pub(crate) mod network;
+pub(crate) mod storage;
+pub(crate) mod system;
+pub(crate) mod volumes;
 
-use super::{Report, View, view};
+use super::{Case, Report, View, view};
 use crate::config::Document;
-use crate::contract::Contract;
+use crate::shape::{Field, Shape, Type};
+use crate::validate::words::nanoseconds;
 
-/// A rule for the documents of a kind.
-pub(super) type Rule = fn(View<'_>, &mut Report);
-
-/// The rules by kind; kinds that aren't here have none.
-pub(super) const RULES: &[(&str, Rule)] = &[
-    ("BGPInstanceConfig", network::bgp),
-    ("BlackholeRouteConfig", network::blackhole),
-    ("BondConfig", links::bond),
-    ("BridgeConfig", links::named),
-    ("CRICustomizationConfig", images::customization),
-    ("ContainerConfig", container::container),
-    ("DHCPv4Config", network::dhcp),
-    ("DHCPv6Config", network::dhcp),
-    ("DiscoveryIdentityConfig", cluster::identity),
-    ("DiscoveryServiceConfig", cluster::service),
-    ("DummyLinkConfig", links::named),
-    ("EnvironmentConfig", system::environment),
-    ("EtcFileConfig", system::etc_file),
-    ("EthernetConfig", system::name),
-    ("EventSinkConfig", system::event_sink),
-    ("ExistingVolumeConfig", volumes::existing),
-    ("ExtensionServiceConfig", system::extension),
-    ("ExternalVolumeConfig", volumes::external),
-    ("FilesystemScrubConfig", volumes::scrub),
-    ("FilesystemTrimConfig", volumes::trim),
-    ("HCloudVIPConfig", network::hcloud_vip),
-    ("HTTPProbeConfig", network::http_probe),
-    ("HostnameConfig", network::hostname),
-    ("ImageVerificationConfig", images::verification),
-    ("KernelModuleConfig", system::name),
-    ("KmsgLogConfig", system::kmsg_log),
-    ("KubeAPIServerCAConfig", kubernetes::api_server_ca),
-    ("KubeAPIServerConfig", kubernetes::api_server),
-    ("KubeAdmissionControlConfig", kubernetes::admission),
-    ("KubeAggregatorCAConfig", kubernetes::aggregator_ca),
-    ("KubeAuthorizerConfig", kubernetes::authorizer),
-    ("KubeClusterConfig", cluster::kubernetes),
-    ("KubeControllerManagerConfig", kubernetes::controller_manager),
-    ("KubeEtcdEncryptionConfig", kubernetes::etcd_encryption),
-    ("KubeExternalManifestConfig", kubernetes::external_manifest),
-    ("KubeFlannelCNIConfig", cluster::flannel),
-    ("KubeInlineManifestConfig", kubernetes::inline_manifest),
-    ("KubeNetworkConfig", cluster::network),
-    ("KubeNodeConfig", cluster::node),
-    ("KubePrismConfig", kubernetes::prism),
-    ("KubeProxyConfig", kubernetes::proxy),
-    ("KubeSchedulerConfig", kubernetes::scheduler),
-    ("KubeServiceAccountConfig", kubernetes::service_account),
-    ("KubeSpanConfig", network::kubespan),
-    ("KubeStaticPodConfig", kubernetes::static_pod),
-    ("KubeTalosAPIAccessConfig", kubernetes::api_access),
-    ("KubeletConfig", kubernetes::kubelet),
-    ("LVMLogicalVolumeConfig", storage::logical_volume),
-    ("LVMVolumeGroupConfig", storage::volume_group),
-    ("Layer2VIPConfig", network::vip),
-    ("LinkAliasConfig", links::alias),
-    ("LinkConfig", links::named),
-    ("NetworkRuleConfig", network::rule),
-    ("OOMConfig", system::oom),
-    ("RAIDArrayConfig", storage::raid),
-    ("RawVolumeConfig", volumes::raw),
-    ("RegistryAuthConfig", images::auth),
-    ("RegistryMirrorConfig", images::mirror),
-    ("RegistryTLSConfig", images::tls),
-    ("ResolverConfig", network::resolver),
-    ("RoutingRuleConfig", network::routing_rule),
-    ("SideroLinkConfig", system::siderolink),
-    ("StaticHostConfig", network::static_host),
-    ("SwapVolumeConfig", volumes::swap),
-    ("SysctlConfig", system::sysctl),
-    ("SysfsConfig", system::sysfs),
-    ("TCPProbeConfig", network::tcp_probe),
-    ("TimeSyncConfig", network::time),
-    ("UnattendedInstallConfig", storage::install),
-    ("UserVolumeConfig", volumes::user),
-    ("VLANConfig", links::vlan),
-    ("VRFConfig", links::vrf),
-    ("VethConfig", links::veth),
-    ("VolumeConfig", volumes::system),
-    ("WatchdogTimerConfig", system::watchdog),
-    ("WireguardConfig", links::wireguard),
-    ("ZswapConfig", volumes::zswap),
-];
-
-pub(super) fn check(document: &Document, contract: Contract, report: &mut Report) {
-    let Some((_, rule)) = RULES.iter().find(|(kind, _)| *kind == document.kind.name) else { return };
-    let mut own = Report { minor: contract.minor(), ..Report::default() };
-    rule(view(document), &mut own);
-    let identity = document.identity();
+/// Checks a document: what its fields say, then the rules of its kind.
+pub(super) fn check(case: Case<'_>, document: &Document, report: &mut Report) {
+    let (kind, fields) = (document.kind, view(document));
+    let mut own = Report { minor: case.contract.minor(), ..Report::default() };
+    shape(kind.shape, fields, &mut own);
+    kind.rules.iter().filter(|rule| rule.holds(case.contract)).for_each(|rule| (rule.check)(fields, &mut own));
+    if kind.first_only {
+        own.errors.truncate(1);
+    }
+    // A document that lacks its name is spoken of with a slash and nothing, as in Talos.
+    let slash = if kind.named { "/" } else { "" };
+    let identity = format!("{}{slash}{}", kind.name, document.identity().name);
     report.errors.extend(own.errors.into_iter().map(|text| format!("{identity}: {text}")));
     report.warnings.extend(own.warnings.into_iter().map(|text| format!("{identity}: {text}")));
+}
+
+/// What the fields of a structure say. A structure without a pointer to it is always there.
+fn shape(shape: &Shape, fields: View<'_>, report: &mut Report) {
+    for field in shape.fields() {
+        let value = fields.at(field.key);
+        report.errors.extend(missing(field, value).into_iter().chain(beyond(field, value)));
+        if let Type::Struct(inner) = field.ty
+            && (value.is_set() || !field.optional)
+        {
+            self::shape(inner, value, report);
+        }
+    }
+}
+
+fn missing(field: &Field, value: View<'_>) -> Option<String> {
+    let is_missing = if field.optional { !value.is_set() } else { value.is_empty() };
+    field.required.filter(|_| is_missing).map(str::to_owned)
+}
+
+fn beyond(field: &Field, value: View<'_>) -> Option<String> {
+    let bounds = field.bounds.filter(|_| value.is_set() || !field.optional)?;
+    let (number, shown) = match field.ty {
+        Type::Duration => (nanoseconds(value), value.text().to_owned()),
+        _ => (value.number().into(), value.number().to_string()),
+    };
+    let unset = matches!(field.ty, Type::Duration) && number == 0;
+    let within = (bounds.low..=bounds.high).contains(&number);
+    (!unset && !within).then(|| bounds.said.replace("{}", &shown))
 }
 
 /// The document's name.
@@ -116,16 +69,5 @@ fn name<'a>(fields: View<'a>) -> &'a str {
 fn required(fields: View<'_>, path: &str, text: &str, report: &mut Report) {
     if fields.at(path).text().is_empty() {
         report.error(text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_rule_is_for_a_kind_that_exists() {
-        for (kind, _) in super::RULES {
-            assert!(crate::kinds::kind(kind).is_some(), "{kind}");
-        }
-        assert!(super::RULES.is_sorted_by_key(|(kind, _)| kind));
     }
 }

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::{name, required};
+use super::name;
 use crate::validate::words::{is_subnet, listed, nanoseconds, url};
 use crate::validate::{Report, View};
 
-pub(super) fn hostname(fields: View<'_>, report: &mut Report) {
+pub(crate) fn hostname(fields: View<'_>, report: &mut Report) {
     let (auto, hostname) = (fields.at("auto"), fields.at("hostname").text());
     if !auto.is_set() && hostname.is_empty() {
         report.error("either 'auto' or 'hostname' must be set");
@@ -29,24 +29,14 @@ pub(super) fn hostname(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn vip(fields: View<'_>, report: &mut Report) {
-    match name(fields) {
-        "" => report.error("name must be specified"),
-        name if name.parse::<IpAddr>().is_err() => {
-            report.error(format!("name must be a valid IP address: ParseAddr({name:?}): unable to parse IP"));
-        }
-        _ => {}
+pub(crate) fn vip(fields: View<'_>, report: &mut Report) {
+    let name = name(fields);
+    if !name.is_empty() && name.parse::<IpAddr>().is_err() {
+        report.error(format!("name must be a valid IP address: ParseAddr({name:?}): unable to parse IP"));
     }
-    required(fields, "link", "link must be specified", report);
 }
 
-pub(super) fn hcloud_vip(fields: View<'_>, report: &mut Report) {
-    vip(fields, report);
-    required(fields, "apiToken", "apiToken must be specified", report);
-}
-
-pub(super) fn dhcp(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name must be specified", report);
+pub(crate) fn dhcp(fields: View<'_>, report: &mut Report) {
     let by_duid = fields.at("clientIdentifier").text() == "duid";
     let raw = !fields.at("duidRaw").text().is_empty();
     if raw && !by_duid {
@@ -57,7 +47,7 @@ pub(super) fn dhcp(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn resolver(fields: View<'_>, report: &mut Report) {
+pub(crate) fn resolver(fields: View<'_>, report: &mut Report) {
     let dns = fields.at("hostDNS");
     for key in ["forwardKubeDNSToHost", "resolveMemberNames"] {
         if dns.at(key).is_on() && !dns.at("enabled").is_on() {
@@ -90,10 +80,7 @@ pub(super) fn resolver(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn time(fields: View<'_>, report: &mut Report) {
-    if nanoseconds(fields.at("bootTimeout")) < 0 {
-        report.error("bootTimeout cannot be negative");
-    }
+pub(crate) fn time(fields: View<'_>, report: &mut Report) {
     if fields.at("ntp").is_set() && fields.at("ptp").is_set() {
         report.error("only one of ntp or ptp configuration can be specified");
     }
@@ -104,44 +91,36 @@ pub(super) fn time(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn kubespan(fields: View<'_>, report: &mut Report) {
-    let mtu = fields.at("mtu");
-    if mtu.is_set() && mtu.number() < 1280 {
-        report.error("kubespan link MTU must be at least 1280");
-    }
+pub(crate) fn kubespan(fields: View<'_>, report: &mut Report) {
     for text in fields.at("filters.endpoints").texts().filter(|text| !is_subnet(text)) {
         report.error(format!("KubeSpan endpoint filter is not valid: {:?}", text.trim_start_matches('!')));
     }
 }
 
-pub(super) fn blackhole(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name must be specified", report);
+pub(crate) fn blackhole(fields: View<'_>, report: &mut Report) {
     if name(fields).parse::<IpNet>().is_err() {
         let why = format!("netip.ParsePrefix({:?}): no '/'", name(fields));
         report.error(format!("name must be a valid address prefix: {why}"));
     }
 }
 
-pub(super) fn static_host(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name is required", report);
+pub(crate) fn static_host(fields: View<'_>, report: &mut Report) {
     if name(fields).parse::<IpAddr>().is_err() {
         report.error("name must be a valid IP address");
-    }
-    if fields.at("hostnames").items().len() == 0 {
-        report.error("at least one hostname is required");
     }
 }
 
 /// Priorities of rules that the kernel and KubeSpan use.
 const RESERVED_PRIORITIES: [&str; 4] = ["0", "32500", "32766", "32767"];
 
-pub(super) fn routing_rule(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name must be specified", report);
+pub(crate) fn routing_rule(fields: View<'_>, report: &mut Report) {
     if name(fields).parse::<u32>().is_err() {
         let why = format!("strconv.ParseUint: parsing {:?}: invalid syntax", name(fields));
         report.error(format!("invalid name: must be priority parsable unsigned integer: {why}"));
     }
-    if RESERVED_PRIORITIES.contains(&name(fields)) {
+    // What isn't a number counts as zero.
+    let priority = name(fields).parse::<u32>().unwrap_or(0).to_string();
+    if RESERVED_PRIORITIES.contains(&priority.as_str()) {
         let reserved = listed(RESERVED_PRIORITIES);
         report.error(format!("priority must be between 1 and 32765 (excluding reserved priorities {reserved})"));
     }
@@ -154,21 +133,18 @@ pub(super) fn routing_rule(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn rule(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name is required", report);
+pub(crate) fn rule(fields: View<'_>, report: &mut Report) {
     let ports = fields.at("portSelector.ports").texts();
-    if ports.len() == 0 {
-        report.error("portSelector.ports is required");
-    }
     let bounds = |text: &str| {
         let (low, high) = text.split_once('-').unwrap_or((text, text));
         Some((low.parse::<u16>().ok()?, high.parse::<u16>().ok()?))
     };
-    let ranges: Vec<_> = ports.filter_map(bounds).collect();
+    let mut ranges: Vec<_> = ports.filter_map(bounds).collect();
+    ranges.sort_by_key(|range| range.0);
     let shown = |(low, high): (u16, u16)| if low == high { low.to_string() } else { format!("{low}-{high}") };
     for (index, range) in ranges.iter().enumerate() {
-        if let Some(other) = ranges[..index].iter().find(|other| other.0 <= range.1 && range.0 <= other.1) {
-            report.error(format!("invalid port range: {}, overlaps with {}", shown(*range), shown(*other)));
+        if let Some(other) = index.checked_sub(1).map(|before| ranges[before]).filter(|other| range.0 <= other.1) {
+            report.error(format!("invalid port range: {}, overlaps with {}", shown(*range), shown(other)));
         }
     }
     for _ in fields.at("ingress").items().filter(|entry| entry.at("subnet").text().is_empty()) {
@@ -176,51 +152,20 @@ pub(super) fn rule(fields: View<'_>, report: &mut Report) {
     }
 }
 
-/// What both kinds of probes have.
-fn probe(fields: View<'_>, report: &mut Report) {
-    let interval = fields.at("interval");
-    if nanoseconds(interval) < 0 {
-        report.error(format!("probe interval cannot be negative: {}", interval.text()));
-    }
-    let threshold = fields.at("failureThreshold").number();
-    if threshold < 0 {
-        report.error(format!("probe failure threshold cannot be negative: {threshold}"));
-    }
-    required(fields, "name", "probe name is required", report);
-}
-
-fn timeout(kind: &str, fields: View<'_>, report: &mut Report) {
-    let timeout = fields.at("timeout");
-    if nanoseconds(timeout) < 0 {
-        report.error(format!("{kind} probe timeout cannot be negative: {}", timeout.text()));
-    }
-}
-
-pub(super) fn tcp_probe(fields: View<'_>, report: &mut Report) {
-    probe(fields, report);
-    required(fields, "endpoint", "TCP probe endpoint is required", report);
-    timeout("TCP", fields, report);
-}
-
-pub(super) fn http_probe(fields: View<'_>, report: &mut Report) {
-    probe(fields, report);
+pub(crate) fn http_probe(fields: View<'_>, report: &mut Report) {
     let text = fields.at("url").text();
     let parts = url(text);
     if text.is_empty() {
-        report.error("HTTP probe URL is required");
-    } else if !matches!(parts.scheme, "http" | "https") {
+        return;
+    }
+    if !matches!(parts.scheme, "http" | "https") {
         report.error(format!("HTTP probe URL scheme must be http or https, got {:?}", parts.scheme));
     } else if parts.host.is_empty() {
         report.error("HTTP probe URL must be an absolute http or https URL with a non-empty host");
     }
-    timeout("HTTP", fields, report);
 }
 
-pub(super) fn bgp(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name must be specified", report);
-    if fields.at("localASN").number() == 0 {
-        report.error("localASN must be specified");
-    }
+pub(crate) fn bgp(fields: View<'_>, report: &mut Report) {
     let router = fields.at("routerID").text();
     if !router.is_empty() && router.parse::<Ipv4Addr>().is_err() {
         report.error("routerID must be an IPv4 address");
@@ -259,6 +204,7 @@ fn neighbor_timers(index: usize, neighbor: View<'_>, vrf: &str, report: &mut Rep
 
 fn import_routes(name: &str, routes: View<'_>, report: &mut Report) {
     let mut seen = HashSet::new();
+    let mut taken: Vec<(usize, IpNet)> = Vec::new();
     for (index, route) in routes.items().enumerate() {
         let place = format!("importRoutes[{index}]");
         let source = route.at("bgpInstance").text();
@@ -269,19 +215,32 @@ fn import_routes(name: &str, routes: View<'_>, report: &mut Report) {
         } else if !seen.insert(source) {
             report.error(format!("{place}: duplicate source BGP instance {source:?}"));
         }
-        let prefixes: Vec<IpNet> = route.at("prefixes").texts().filter_map(|text| text.parse().ok()).collect();
-        if prefixes.is_empty() {
+        let texts = route.at("prefixes").texts();
+        if texts.len() == 0 {
             report.error(format!("{place}: at least one prefix must be specified"));
         }
+        for (i, _) in texts.clone().enumerate().filter(|(_, text)| text.is_empty()) {
+            report.error(format!("{place}.prefixes[{i}]: invalid prefix"));
+        }
+        let prefixes: Vec<IpNet> = texts.filter_map(|text| text.parse().ok()).collect();
         for (i, prefix) in prefixes.iter().enumerate() {
             let place = format!("{place}.prefixes[{i}]");
             if prefix.trunc() != *prefix {
                 report.error(format!("{place}: prefix {prefix} must be masked"));
             }
-            let overlaps = |other: &&IpNet| other.contains(&prefix.network()) || prefix.contains(&other.network());
-            if let Some((j, other)) = prefixes[..i].iter().enumerate().find(|(_, other)| overlaps(other)) {
+            if let Some((j, other)) = prefixes[..i].iter().enumerate().find(|(_, other)| overlap(other, prefix)) {
                 report.error(format!("{place}: prefix {prefix} overlaps prefixes[{j}] {other}"));
             }
         }
+        for prefix in prefixes.into_iter().filter(|prefix| prefix.trunc() == *prefix) {
+            for (other, theirs) in taken.iter().filter(|(other, theirs)| *other != index && overlap(theirs, &prefix)) {
+                report.error(format!("{place}: prefix {prefix} overlaps importRoutes[{other}] prefix {theirs}"));
+            }
+            taken.push((index, prefix));
+        }
     }
+}
+
+fn overlap(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(&other.network()) || other.contains(&one.network())
 }

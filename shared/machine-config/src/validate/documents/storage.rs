@@ -1,28 +1,23 @@
 //! Disks: LVM, RAID, and what Talos installs itself to.
 
-use super::{name, required};
+use super::name;
 use crate::cel::Environment;
 use crate::validate::words::{bytes, expression};
 use crate::validate::{Report, View};
 
 const SELECTOR: &str = "provisioning.volumeSelector.match";
-const NO_SELECTOR: &str = "provisioning.volumeSelector.match is required";
 
-pub(super) fn install(fields: View<'_>, report: &mut Report) {
+pub(crate) fn install(fields: View<'_>, report: &mut Report) {
     if fields.at("installer.image").text().is_empty() {
         let else_ = "if Talos is not booted from asset built by Image Factory, installation will fail";
         report.warn(format!("installer.image is not set, {else_}"));
     }
     // Talos calls the selector so, although the key is diskSelector.
-    required(fields, "provisioning.diskSelector.match", NO_SELECTOR, report);
     expression(fields.at("provisioning.diskSelector.match"), Environment::Disk, SELECTOR, report);
 }
 
 fn device_name(longest: usize, fields: View<'_>, report: &mut Report) {
     let name = name(fields);
-    if name.is_empty() {
-        report.error("name is required");
-    }
     if name.is_empty() || name.len() > longest {
         report.error(format!("name must be between 1 and {longest} characters long"));
     }
@@ -31,21 +26,19 @@ fn device_name(longest: usize, fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn volume_group(fields: View<'_>, report: &mut Report) {
+pub(crate) fn volume_group(fields: View<'_>, report: &mut Report) {
     device_name(63, fields, report);
-    required(fields, "provisioning.volumeSelector.match", NO_SELECTOR, report);
     expression(fields.at("provisioning.volumeSelector.match"), Environment::Volume, SELECTOR, report);
 }
 
-pub(super) fn raid(fields: View<'_>, report: &mut Report) {
+pub(crate) fn raid(fields: View<'_>, report: &mut Report) {
     device_name(32, fields, report);
-    required(fields, "provisioning.volumeSelector.match", NO_SELECTOR, report);
     expression(fields.at("provisioning.volumeSelector.match"), Environment::Volume, SELECTOR, report);
 }
 
-pub(super) fn logical_volume(fields: View<'_>, report: &mut Report) {
+pub(crate) fn logical_volume(fields: View<'_>, report: &mut Report) {
     device_name(63, fields, report);
-    let kind = fields.at("type").text();
+    let kind = Some(fields.at("type").text()).filter(|kind| !kind.is_empty()).unwrap_or("linear");
     for (key, kinds, least) in [("mirrors", ["raid1", "raid10"], 1), ("stripes", ["raid0", "raid10"], 2)] {
         let count = fields.at(key);
         match count.is_set() {
@@ -57,17 +50,13 @@ pub(super) fn logical_volume(fields: View<'_>, report: &mut Report) {
             true => {}
         }
     }
-    required(fields, "provisioning.volumeGroup", "provisioning.volumeGroup is required", report);
     let (least, most) = (fields.at("provisioning.minSize").text(), fields.at("provisioning.maxSize").text());
-    if most.is_empty() {
-        report.error("provisioning.maxSize is required");
-    }
     if most.starts_with('-') {
         report.error("provisioning.maxSize must not be negative");
     }
-    if let (Some(least), Some(most)) = (bytes(least), bytes(most))
-        && least > most
-    {
+    // Talos takes both for what they are without their sign, and no greatest size for none at all.
+    let size = |text: &str| bytes(text.trim_start_matches('-')).unwrap_or(0);
+    if !most.ends_with('%') && size(least) > size(most) {
         report.error("provisioning.minSize must not exceed provisioning.maxSize");
     }
 }

@@ -1,15 +1,11 @@
 //! The system itself: kernel, files, logs, watchdog, extensions.
 
-use super::{name as name_of, required};
+use super::{name, required};
 use crate::cel::Environment;
-use crate::validate::words::{expression, nanoseconds, url};
+use crate::validate::words::{expression, url};
 use crate::validate::{Report, View};
 
-pub(super) fn name(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name is required", report);
-}
-
-pub(super) fn environment(fields: View<'_>, report: &mut Report) {
+pub(crate) fn environment(fields: View<'_>, report: &mut Report) {
     let first = |c: char| c.is_ascii_alphabetic() || c == '_';
     let fits = |key: &str| key.starts_with(first) && key.chars().all(|c| first(c) || c.is_ascii_digit());
     for (key, _) in fields.at("variables").pairs().iter().filter(|(key, _)| !fits(key)) {
@@ -40,8 +36,8 @@ const MANAGED: [&str; 19] = [
     "ssl",
 ];
 
-pub(super) fn etc_file(fields: View<'_>, report: &mut Report) {
-    let name = name_of(fields);
+pub(crate) fn etc_file(fields: View<'_>, report: &mut Report) {
+    let name = name(fields);
     let top = name.split('/').next().unwrap_or_default();
     if name.is_empty() {
         report.error("user etc file name cannot be empty");
@@ -52,20 +48,24 @@ pub(super) fn etc_file(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn event_sink(fields: View<'_>, report: &mut Report) {
+pub(crate) fn event_sink(fields: View<'_>, report: &mut Report) {
     let endpoint = fields.at("endpoint").text();
-    if !endpoint.contains(':') {
-        report.error(format!("event sink endpoint: address {endpoint}: missing port in address"));
+    let bare = endpoint.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(endpoint, |(_, port)| port);
+    match bare.matches(':').count() {
+        _ if endpoint.is_empty() => report.error("event sink endpoint: missing port in address"),
+        0 => report.error(format!("event sink endpoint: address {endpoint}: missing port in address")),
+        1 => {}
+        _ => report.error(format!("event sink endpoint: address {endpoint}: too many colons in address")),
     }
 }
 
-pub(super) fn kmsg_log(fields: View<'_>, report: &mut Report) {
-    name(fields, report);
+pub(crate) fn kmsg_log(fields: View<'_>, report: &mut Report) {
     let text = fields.at("url").text();
     let parts = url(text);
     if text.is_empty() {
-        report.error("url is required");
-    } else if !matches!(parts.scheme, "tcp" | "udp") {
+        return;
+    }
+    if !matches!(parts.scheme, "tcp" | "udp") {
         report.error("url scheme must be tcp:// or udp://");
     } else if !matches!(parts.path, "" | "/") {
         report.error("url path must be empty");
@@ -74,19 +74,20 @@ pub(super) fn kmsg_log(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn siderolink(fields: View<'_>, report: &mut Report) {
+pub(crate) fn siderolink(fields: View<'_>, report: &mut Report) {
     let text = fields.at("apiUrl").text();
     let parts = url(text);
     if text.is_empty() {
-        report.error("apiUrl is required");
-    } else if !matches!(parts.scheme, "https" | "grpc") {
+        return;
+    }
+    if !matches!(parts.scheme, "https" | "grpc") {
         report.error("apiUrl scheme must be https:// or grpc://");
     } else if !matches!(parts.path, "" | "/") {
         report.error("apiUrl path must be empty");
     }
 }
 
-pub(super) fn oom(fields: View<'_>, report: &mut Report) {
+pub(crate) fn oom(fields: View<'_>, report: &mut Report) {
     expression(fields.at("triggerExpression"), Environment::Shortage, "OOM trigger expression is invalid", report);
     expression(
         fields.at("cgroupRankingExpression"),
@@ -94,9 +95,6 @@ pub(super) fn oom(fields: View<'_>, report: &mut Report) {
         "OOM cgroup scoring expression is invalid",
         report,
     );
-    if nanoseconds(fields.at("sampleInterval")) < 0 {
-        report.error("OOM sample interval must be longer than 0");
-    }
 }
 
 fn no_empty_key(what: &str, fields: View<'_>, report: &mut Report) {
@@ -105,28 +103,16 @@ fn no_empty_key(what: &str, fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn sysctl(fields: View<'_>, report: &mut Report) {
+pub(crate) fn sysctl(fields: View<'_>, report: &mut Report) {
     no_empty_key("sysctl", fields, report);
 }
 
-pub(super) fn sysfs(fields: View<'_>, report: &mut Report) {
+pub(crate) fn sysfs(fields: View<'_>, report: &mut Report) {
     no_empty_key("sysfs", fields, report);
 }
 
-/// Ten seconds, in nanoseconds.
-const TEN_SECONDS: i128 = 10_000_000_000;
-
-pub(super) fn watchdog(fields: View<'_>, report: &mut Report) {
-    required(fields, "device", "watchdog device: empty value", report);
-    let timeout = nanoseconds(fields.at("timeout"));
-    if timeout != 0 && timeout < TEN_SECONDS {
-        report.error("watchdog timeout: minimum value is 10s");
-    }
-}
-
-pub(super) fn extension(fields: View<'_>, report: &mut Report) {
-    name(fields, report);
-    let name = name_of(fields);
+pub(crate) fn extension(fields: View<'_>, report: &mut Report) {
+    let name = name(fields);
     let files = fields.at("configFiles").items();
     if files.len() == 0 && fields.at("environment").items().len() == 0 {
         report.error(format!("no config files found for extension {name:?}"));

@@ -4,22 +4,42 @@ use std::collections::HashSet;
 
 use super::{name, required};
 use crate::cel::Environment;
-use crate::validate::words::{bytes, expression, nanoseconds, quoted};
+use crate::validate::words::{bytes, expression, quoted};
 use crate::validate::{Report, View};
 
 /// Volumes of the system that a document may be about.
 const SYSTEM: [&str; 7] = ["STATE", "EPHEMERAL", "IMAGECACHE", "ETCD", "CRI", "KUBELET", "LOG"];
 
-pub(super) fn system(fields: View<'_>, report: &mut Report) {
-    let name = name(fields);
-    if !SYSTEM.contains(&name) {
-        report.error(format!("only {} volumes are supported", quoted(SYSTEM)));
+pub(crate) fn system(fields: View<'_>, report: &mut Report) {
+    of_system(&SYSTEM, fields, report);
+    constraints(name(fields), fields, report);
+}
+
+/// The same up to 1.13, when there were three of them.
+pub(crate) fn older_system(fields: View<'_>, report: &mut Report) {
+    of_system(&SYSTEM[..3], fields, report);
+}
+
+fn of_system(known: &[&str], fields: View<'_>, report: &mut Report) {
+    if !known.contains(&name(fields)) {
+        report.error(format!("only {} volumes are supported", quoted(known.iter().copied())));
         return;
     }
-    constraints(name, fields, report);
+    if name(fields) == "STATE" {
+        state(fields, report);
+    }
     provisioning(fields, false, true, report);
     encryption(fields, report);
-    upkeep(fields, report);
+}
+
+/// The volume that holds the config itself, before anything can be said of it.
+fn state(fields: View<'_>, report: &mut Report) {
+    if !fields.at("provisioning").is_zero() {
+        report.error("provisioning config is not allowed for the \"STATE\" volume");
+    }
+    for _ in fields.at("encryption.keys").items().filter(|key| key.at("lockToState").is_on()) {
+        report.error("state-locked key is not allowed for the \"STATE\" volume");
+    }
 }
 
 fn constraints(name: &str, fields: View<'_>, report: &mut Report) {
@@ -28,14 +48,6 @@ fn constraints(name: &str, fields: View<'_>, report: &mut Report) {
         report.error(format!("mount config is not allowed for the {name:?} volume"));
     }
     match name {
-        "STATE" => {
-            if !provisioning.is_zero() {
-                report.error(format!("provisioning config is not allowed for the {name:?} volume"));
-            }
-            for _ in fields.at("encryption.keys").items().filter(|key| key.at("lockToState").is_on()) {
-                report.error(format!("state-locked key is not allowed for the {name:?} volume"));
-            }
-        }
         "IMAGECACHE" if !fields.at("filesystem").is_zero() => {
             report.error(format!("filesystem config is not allowed for the {name:?} volume"));
         }
@@ -72,15 +84,14 @@ fn provisioning(fields: View<'_>, needed: bool, sized: bool, report: &mut Report
 
 fn encryption(fields: View<'_>, report: &mut Report) {
     let section = fields.at("encryption");
-    if section.is_zero() {
+    let (provider, keys) = (section.at("provider").text(), section.at("keys").items());
+    if keys.len() == 0 && matches!(provider, "" | "none") {
         return;
     }
-    let provider = section.at("provider").text();
     if provider != "luks2" {
         let provider = if provider.is_empty() { "none" } else { provider };
         report.error(format!("unsupported encryption provider: {provider}"));
     }
-    let keys = section.at("keys").items();
     if keys.len() == 0 {
         report.error("encryption keys are required");
     }
@@ -99,38 +110,10 @@ fn encryption(fields: View<'_>, report: &mut Report) {
     }
 }
 
-/// Ten seconds, in nanoseconds.
-const TEN_SECONDS: i128 = 10_000_000_000;
-
-fn scrub_interval(section: View<'_>, report: &mut Report) {
-    let interval = nanoseconds(section.at("interval"));
-    if interval != 0 && interval < TEN_SECONDS {
-        report.error("scrub interval: minimum value is 10s");
-    }
-}
-
-fn upkeep(fields: View<'_>, report: &mut Report) {
-    if nanoseconds(fields.at("trim.interval")) < 0 {
-        report.error("trim interval cannot be negative");
-    }
-    scrub_interval(fields.at("scrub"), report);
-}
-
-pub(super) fn scrub(fields: View<'_>, report: &mut Report) {
-    scrub_interval(fields, report);
-}
-
-pub(super) fn trim(fields: View<'_>, report: &mut Report) {
-    if nanoseconds(fields.at("interval")) < 0 {
-        report.error("interval cannot be negative");
-    }
-}
-
 /// A volume's name becomes, with a letter and a dash before it, a partition's label of at most 36 characters.
 const LONGEST: usize = 34;
 
 fn letters(fields: View<'_>, report: &mut Report) {
-    required(fields, "name", "name is required", report);
     if !name(fields).chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         report.error("name can only contain lowercase and uppercase ASCII letters, digits, and hyphens");
     }
@@ -143,24 +126,18 @@ fn label(fields: View<'_>, report: &mut Report) {
     letters(fields, report);
 }
 
-pub(super) fn raw(fields: View<'_>, report: &mut Report) {
+pub(crate) fn raw(fields: View<'_>, report: &mut Report) {
     label(fields, report);
     provisioning(fields, true, true, report);
     encryption(fields, report);
 }
 
-pub(super) fn swap(fields: View<'_>, report: &mut Report) {
-    raw(fields, report);
-}
-
-pub(super) fn existing(fields: View<'_>, report: &mut Report) {
+pub(crate) fn existing(fields: View<'_>, report: &mut Report) {
     letters(fields, report);
-    required(fields, "discovery.volumeSelector.match", "volume selector is required", report);
     expression(fields.at("discovery.volumeSelector.match"), Environment::Volume, "volume selector is invalid", report);
-    upkeep(fields, report);
 }
 
-pub(super) fn external(fields: View<'_>, report: &mut Report) {
+pub(crate) fn external(fields: View<'_>, report: &mut Report) {
     label(fields, report);
     let kind = fields.at("filesystemType").text();
     if kind != "virtiofs" {
@@ -173,7 +150,7 @@ pub(super) fn external(fields: View<'_>, report: &mut Report) {
     }
 }
 
-pub(super) fn user(fields: View<'_>, report: &mut Report) {
+pub(crate) fn user(fields: View<'_>, report: &mut Report) {
     label(fields, report);
     match fields.at("volumeType").text() {
         "directory" => directory(fields, report),
@@ -183,7 +160,6 @@ pub(super) fn user(fields: View<'_>, report: &mut Report) {
             encryption(fields, report);
         }
     }
-    upkeep(fields, report);
 }
 
 fn directory(fields: View<'_>, report: &mut Report) {
@@ -192,8 +168,30 @@ fn directory(fields: View<'_>, report: &mut Report) {
             report.error(format!("{section} spec is invalid for volumeType directory"));
         }
     }
-    if fields.at("mount.disableAccessTime").is_set() {
+}
+
+fn is_directory(fields: View<'_>) -> bool {
+    fields.at("volumeType").text() == "directory"
+}
+
+/// Up to 1.14 a folder has no mount of its own.
+pub(crate) fn unmounted_directory(fields: View<'_>, report: &mut Report) {
+    if is_directory(fields) && !fields.at("mount").is_zero() {
+        report.error("mount spec is invalid for volumeType directory");
+    }
+}
+
+/// From 1.15 on only its access times aren't for it to say.
+pub(crate) fn directory_access_time(fields: View<'_>, report: &mut Report) {
+    if is_directory(fields) && fields.at("mount.disableAccessTime").is_set() {
         report.error("mount.disableAccessTime is invalid for volumeType directory");
+    }
+}
+
+/// Up to 1.13 there is no Btrfs.
+pub(crate) fn no_btrfs(fields: View<'_>, report: &mut Report) {
+    if !is_directory(fields) && fields.at("filesystem.type").text() == "btrfs" {
+        report.error("unsupported filesystem type: btrfs");
     }
 }
 
@@ -206,11 +204,5 @@ fn filesystem(section: View<'_>, report: &mut Report) {
         report.error("project quota support is only available for xfs filesystem");
     } else if other && section.at("xfs").is_set() {
         report.error("xfs options are only available for xfs filesystem");
-    }
-}
-
-pub(super) fn zswap(fields: View<'_>, report: &mut Report) {
-    if !(0..=100).contains(&fields.at("maxPoolPercent").number()) {
-        report.error("maxPoolPercent must be between 0 and 100");
     }
 }

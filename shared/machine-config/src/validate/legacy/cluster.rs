@@ -1,7 +1,8 @@
 //! The cluster section.
 
 use super::is_control_plane;
-use crate::validate::words::{endpoint, is_dns_name, is_subnet, url};
+use crate::validate::documents::kubernetes::AUTHORIZERS;
+use crate::validate::words::{endpoint, is_dns_name, is_subnet, listed, url};
 use crate::validate::{Case, Report, View};
 
 pub(super) fn cluster(case: Case<'_>, report: &mut Report) {
@@ -24,6 +25,9 @@ pub(super) fn cluster(case: Case<'_>, report: &mut Report) {
     }
     inline_manifests(cluster, report);
     discovery(cluster, report);
+    if let Some(why) = authorization(cluster.at("apiServer")) {
+        report.error(why);
+    }
     for (section, name) in
         [("apiServer", "apiserver"), ("controllerManager", "controller-manager"), ("scheduler", "scheduler")]
     {
@@ -82,7 +86,9 @@ fn etcd(case: Case<'_>, etcd: View<'_>, report: &mut Report) {
         report.error("etcd subnet can't be set when advertised subnets are set");
     }
     let single = Some(subnet).filter(|subnet| !subnet.is_empty() && advertised.len() == 0);
-    let listen = etcd.at("listenSubnets").texts().map(|text| ("listen", text));
+    // It listens where it is to be found, unless the config says otherwise.
+    let own = etcd.at("listenSubnets").texts();
+    let listen = if own.len() > 0 { own } else { advertised.clone() }.map(|text| ("listen", text));
     let all = advertised.chain(single).map(|text| ("advertised", text)).chain(listen);
     for (what, text) in all.filter(|(_, text)| !is_subnet(text)) {
         report.error(format!("etcd {what} subnet is not valid: {:?}", text.trim_start_matches('!')));
@@ -113,7 +119,7 @@ fn discovery(cluster: View<'_>, report: &mut Report) {
     }
     let text = Some(service.at("endpoint").text()).filter(|text| !text.is_empty()).unwrap_or(DISCOVERY);
     let parts = url(text);
-    if parts.scheme.is_empty() {
+    if parts.scheme.is_empty() && !text.starts_with('/') {
         report.error(format!(
             "cluster discovery service registry endpoint is invalid: parse {text:?}: invalid URI for request"
         ));
@@ -125,6 +131,30 @@ fn discovery(cluster: View<'_>, report: &mut Report) {
             report.error(format!("cluster discovery service requires .cluster.{part}"));
         }
     }
+}
+
+/// What is wrong with the API server's authorizers; Talos stops at the first thing.
+fn authorization(server: View<'_>) -> Option<String> {
+    let authorizers = server.at("authorizationConfig");
+    let used = |what: &str| format!("{what} cannot be used in conjunction with AuthorizationConfig");
+    if authorizers.is_set() {
+        let arguments = server.at("extraArgs").pairs();
+        if arguments.iter().any(|(key, _)| *key == "authorization-mode") {
+            let instead = "use eitherr AuthorizationConfig or authorization-mode";
+            return Some(format!("{}, {instead}", used("authorization-mode")));
+        }
+        if arguments.iter().any(|(key, _)| key.starts_with("authorization-webhook-")) {
+            let instead = "use either AuthorizationConfig or authorization-webhook-* flags";
+            return Some(format!("{}, {instead}", used("authorization-webhook-* flags")));
+        }
+    }
+    let why = authorizers.items().find_map(|authorizer| match authorizer.at("type").text() {
+        "" => Some("authorizer type must be set".to_owned()),
+        _ if authorizer.at("name").text().is_empty() => Some("authorizer name must be set".to_owned()),
+        kind if AUTHORIZERS.contains(&kind) => None,
+        kind => Some(format!("authorizer type {kind} is not allowed, allowed types are {}", listed(AUTHORIZERS))),
+    })?;
+    Some(format!("apiserver authorization config validation failed: {why}"))
 }
 
 /// Pods ask for processors and memory only.

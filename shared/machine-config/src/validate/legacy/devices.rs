@@ -73,15 +73,18 @@ fn identity(device: View<'_>, report: &mut Report) {
     }
 }
 
+/// What is said of a key that has not 32 bytes: Talos shows the key as well.
+const KEY_LENGTH: fn(usize) -> String = |length| format!("wrong key length: {length}");
+
 fn wireguard(section: View<'_>, report: &mut Report) {
     if !section.is_set() {
         return;
     }
-    if let Some(why) = wireguard_key(section.at("privateKey").text()) {
+    if let Some(why) = wireguard_key(section.at("privateKey").text(), KEY_LENGTH) {
         report.error(format!("private key is invalid: {why}"));
     }
     for peer in section.at("peers").items() {
-        if let Some(why) = wireguard_key(peer.at("publicKey").text()) {
+        if let Some(why) = wireguard_key(peer.at("publicKey").text(), KEY_LENGTH) {
             report.error(format!("public key invalid: {why}"));
         }
         let endpoint = peer.at("endpoint").text();

@@ -6,9 +6,6 @@ use crate::validate::words::{annotations, is_subnet, labels, taints, url};
 use crate::validate::{Case, Mode, Report, View};
 
 pub(super) fn deprecated(case: Case<'_>, report: &mut Report) {
-    if case.is_older() {
-        return;
-    }
     if case.legacy("machine.files").items().len() > 0 {
         report.warn(".machine.files is deprecated; use dedicated configuration documents instead");
     }
@@ -18,9 +15,8 @@ pub(super) fn deprecated(case: Case<'_>, report: &mut Report) {
     }
 }
 
-/// Up to 1.13 only; from 1.14 on the config as a whole is looked at.
 pub(super) fn container_mode(case: Case<'_>, report: &mut Report) {
-    if case.mode != Mode::Container || !case.is_older() {
+    if case.mode != Mode::Container {
         return;
     }
     let dns = case.legacy("machine.features.hostDNS");
@@ -122,22 +118,26 @@ pub(super) fn kubelet(case: Case<'_>, report: &mut Report) {
     }
 }
 
-/// What KubeSpan needs, up to 1.13; from 1.14 on the config as a whole is looked at.
+/// What KubeSpan needs of the cluster section.
 pub(super) fn kubespan_needs(case: Case<'_>, report: &mut Report) {
+    if !case.legacy("machine.network.kubespan.enabled").is_on() {
+        return;
+    }
+    for (place, verb, missing) in [
+        (".cluster.discovery", "enabled", !case.legacy("cluster.discovery.enabled").is_on()),
+        (".cluster.id", "set", case.legacy("cluster.id").text().is_empty()),
+        (".cluster.secret", "set", case.legacy("cluster.secret").text().is_empty()),
+    ] {
+        if missing {
+            report.error(format!("{place} should be {verb} when .machine.network.kubespan is enabled"));
+        }
+    }
+}
+
+pub(super) fn kubespan_filters(case: Case<'_>, report: &mut Report) {
     let kubespan = case.legacy("machine.network.kubespan");
     if !kubespan.at("enabled").is_on() {
         return;
-    }
-    if case.is_older() {
-        for (place, verb, missing) in [
-            (".cluster.discovery", "enabled", !case.legacy("cluster.discovery.enabled").is_on()),
-            (".cluster.id", "set", case.legacy("cluster.id").text().is_empty()),
-            (".cluster.secret", "set", case.legacy("cluster.secret").text().is_empty()),
-        ] {
-            if missing {
-                report.error(format!("{place} should be {verb} when .machine.network.kubespan is enabled"));
-            }
-        }
     }
     for text in kubespan.at("filters.endpoints").texts().filter(|text| !is_subnet(text)) {
         report.error(format!("KubeSpan endpoint filter is not valid: {:?}", text.trim_start_matches('!')));
@@ -146,6 +146,11 @@ pub(super) fn kubespan_needs(case: Case<'_>, report: &mut Report) {
     for text in excluded.filter(|text| text.parse::<ipnet::IpNet>().is_err()) {
         report.error(format!("KubeSpan exclude advertised networks filter is not valid: {text:?}"));
     }
+}
+
+/// What the base of all containers' specs is changed to must be one.
+pub(super) fn base_runtime_spec(case: Case<'_>, report: &mut Report) {
+    crate::validate::runtime_spec::check(case.legacy("machine.baseRuntimeSpecOverrides"), report);
 }
 
 pub(super) fn logging(case: Case<'_>, report: &mut Report) {

@@ -9,32 +9,35 @@ mod storage;
 pub(super) use cluster::resources;
 pub(super) use machine::{KUBELET_OWN, ROLES};
 
-use super::{Case, Report, Rule};
+use super::{Case, CaseRule, Report};
 use crate::config::MachineType;
 
 /// Rules for a document that has a machine section.
-const RULES: &[Rule] = &[
-    machine::deprecated,
-    cluster::cluster,
-    storage::install,
-    machine::container_mode,
-    machine::host_dns,
-    machine::spelling,
-    machine::authority,
-    machine::role,
-    devices::devices,
-    devices::kubespan,
-    storage::disks,
-    machine::kubelet,
-    storage::encryption,
-    machine::kubespan_needs,
-    machine::logging,
-    storage::extensions,
-    machine::node,
-    machine::api_access,
-    machine::address_sort,
-    machine::persist,
-    machine::registries,
+pub(super) const RULES: &[CaseRule] = &[
+    CaseRule::of(machine::deprecated).since(14),
+    CaseRule::of(cluster::cluster),
+    CaseRule::of(storage::install_missing).until(14),
+    CaseRule::of(storage::install),
+    CaseRule::of(machine::container_mode).until(14),
+    CaseRule::of(machine::host_dns).since(13),
+    CaseRule::of(machine::spelling),
+    CaseRule::of(machine::authority),
+    CaseRule::of(machine::role),
+    CaseRule::of(devices::devices),
+    CaseRule::of(devices::kubespan),
+    CaseRule::of(storage::disks),
+    CaseRule::of(machine::kubelet),
+    CaseRule::of(storage::encryption),
+    CaseRule::of(machine::kubespan_needs).until(14),
+    CaseRule::of(machine::kubespan_filters),
+    CaseRule::of(machine::logging),
+    CaseRule::of(storage::extensions),
+    CaseRule::of(machine::node),
+    CaseRule::of(machine::api_access),
+    CaseRule::of(machine::address_sort),
+    CaseRule::of(machine::persist),
+    CaseRule::of(machine::base_runtime_spec),
+    CaseRule::of(machine::registries),
 ];
 
 pub(super) fn check(case: Case<'_>, report: &mut Report) {
@@ -42,7 +45,7 @@ pub(super) fn check(case: Case<'_>, report: &mut Report) {
         report.error("machine instructions are required");
         return;
     }
-    RULES.iter().for_each(|rule| rule(case, report));
+    RULES.iter().filter(|rule| rule.holds(case.contract)).for_each(|rule| (rule.check)(case, report));
 }
 
 fn is_control_plane(case: Case<'_>) -> bool {

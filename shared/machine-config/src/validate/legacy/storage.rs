@@ -2,25 +2,38 @@
 
 use std::collections::HashSet;
 
-use crate::validate::{Case, Mode, Report};
+use crate::validate::{Case, Mode, Report, View};
+
+pub(super) fn install_missing(case: Case<'_>, report: &mut Report) {
+    if case.mode == Mode::Metal && !case.legacy("machine.install").is_set() {
+        report.error(format!("install instructions are required in {:?} mode", case.mode.as_str()));
+    }
+}
 
 pub(super) fn install(case: Case<'_>, report: &mut Report) {
-    if case.mode != Mode::Metal {
-        return;
-    }
     let install = case.legacy("machine.install");
-    if !install.is_set() {
-        if case.is_older() {
-            report.error(format!("install instructions are required in {:?} mode", case.mode.as_str()));
-        }
+    if case.mode != Mode::Metal || !install.is_set() {
         return;
     }
-    if install.at("disk").text().is_empty() && install.at("diskSelector").is_zero() {
+    let selector = install.at("diskSelector");
+    let wrong = disk_selector(selector);
+    if install.at("disk").text().is_empty() && (wrong.is_some() || !selector.is_set()) {
         report.error("either install disk or diskSelector should be defined");
+    }
+    if let Some(why) = wrong {
+        report.error(format!("install disk selector is invalid: {why}"));
     }
     if install.at("extraKernelArgs").items().len() > 0 && install.at("grubUseUKICmdline").is_on() {
         report.error("install.extraKernelArgs and install.grubUseUKICmdline can't be used together");
     }
+}
+
+fn disk_selector(selector: View<'_>) -> Option<String> {
+    let kind = selector.at("type").text();
+    if !selector.at("name").text().is_empty() {
+        return Some("selector on name is not supported".to_owned());
+    }
+    (!matches!(kind, "" | "ssd" | "hdd" | "nvme" | "sd")).then(|| format!("unsupported disk type {kind:?}"))
 }
 
 pub(super) fn disks(case: Case<'_>, report: &mut Report) {

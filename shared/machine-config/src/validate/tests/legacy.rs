@@ -67,7 +67,7 @@ fn rules_5_to_9_the_cluster_and_who_reaches_it() {
         },
         Row {
             broken: "cluster.controlPlane: {endpoint: 'https://a:70000'}",
-            said: "invalid controlplane endpoint: port must be between 1 and 65535, not \"70000\"",
+            said: "invalid controlplane endpoint: port number must be between 1 and 65535",
             good: "cluster.controlPlane: {endpoint: 'https://[fd00::1]:443'}",
         },
         Row {
@@ -82,7 +82,7 @@ fn rules_5_to_9_the_cluster_and_who_reaches_it() {
         },
         Row {
             broken: "cluster.externalCloudProvider: {enabled: true, manifests: [/b.yaml]}",
-            said: "invalid external cloud provider manifest url \"/b.yaml\": \"/b.yaml\" is not a URL with a scheme and a host",
+            said: "invalid external cloud provider manifest url \"/b.yaml\": hostname must not be blank",
             good: "cluster.externalCloudProvider: {enabled: true}",
         },
         Row {
@@ -290,10 +290,58 @@ fn up_to_1_13_more_is_required_of_the_legacy_document() {
 #[test]
 fn strict_takes_the_legacy_documents_warnings_for_errors() {
     let text = config("install: {disk: /dev/sda, extensions: [{image: a}]}", "worker");
-    let proxy = "---\napiVersion: v1alpha1\nkind: ContainerConfig\nname: a\nimage: a\n";
+    let proxy = "---\napiVersion: v1alpha1\nkind: ContainerConfig\nname: a\nimage: ab\n";
     let loose = report(&format!("{text}{proxy}"), Mode::Metal, "v1.15");
     assert_eq!((loose.errors.len(), loose.warnings.len()), (0, 2));
     let strict = loose.strict();
     assert!(strict.errors[0].starts_with("warning: .machine.install.extensions is deprecated"), "{:?}", strict.errors);
     assert_eq!((strict.errors.len(), strict.warnings.len()), (1, 1));
+}
+
+#[test]
+fn authorizers_selectors_and_runtime_specs_are_looked_into() {
+    let server =
+        |rest: &str| config("", "controlplane").replace("cluster:\n", &format!("cluster:\n  apiServer: {{{rest}}}\n"));
+    let good = server("authorizationConfig: [{type: Node, name: a}]");
+    let failed = "apiserver authorization config validation failed: authorizer";
+    for (broken, said) in [
+        ("authorizationConfig: [{name: a}]", format!("{failed} type must be set")),
+        ("authorizationConfig: [{type: Node}]", format!("{failed} name must be set")),
+        (
+            "authorizationConfig: [{type: a, name: a}]",
+            format!("{failed} type a is not allowed, allowed types are [Node RBAC Webhook]"),
+        ),
+        (
+            "authorizationConfig: [], extraArgs: {authorization-mode: a}",
+            "authorization-mode cannot be used in conjunction with AuthorizationConfig, use eitherr AuthorizationConfig or authorization-mode"
+                .to_owned(),
+        ),
+        (
+            "authorizationConfig: [], extraArgs: {authorization-webhook-version: a}",
+            "authorization-webhook-* flags cannot be used in conjunction with AuthorizationConfig, use either AuthorizationConfig or authorization-webhook-* flags"
+                .to_owned(),
+        ),
+    ] {
+        check(&row(&server(broken), &said, &good), Mode::Cloud, "v1.14", &ToString::to_string);
+    }
+    for (broken, said, good) in [
+        (
+            "install: {diskSelector: {name: a}}",
+            "install disk selector is invalid: selector on name is not supported",
+            "install: {diskSelector: {model: a}}",
+        ),
+        (
+            "install: {disk: /dev/sda, diskSelector: {type: tape}}",
+            "install disk selector is invalid: unsupported disk type \"tape\"",
+            "install: {diskSelector: {type: ssd}}",
+        ),
+        (
+            "baseRuntimeSpecOverrides: {process: {rlimits: a}}",
+            "failed to unmarshal base runtime spec overrides: json: cannot unmarshal string into Go struct field Process.process.rlimits of type []specs.POSIXRlimit",
+            "baseRuntimeSpecOverrides: {process: {rlimits: [{type: a, hard: 1}]}}",
+        ),
+    ] {
+        let [broken, good] = [broken, good].map(|text| config(text, "worker"));
+        check(&row(&broken, said, &good), Mode::Metal, "v1.15", &ToString::to_string);
+    }
 }

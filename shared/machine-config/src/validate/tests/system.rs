@@ -28,7 +28,7 @@ fn rule_25_network_plugins() {
         },
         Row {
             broken: "cluster.network: {cni: {name: custom, urls: [b]}}",
-            said: "\"b\" is not a URL with a scheme and a host",
+            said: "hostname must not be blank",
             good: "cluster.network: {cni: {name: none}}",
         },
         Row {
@@ -50,7 +50,11 @@ fn rules_29_to_34_wireguard_kubespan_disks_kubelet_encryption_logging() {
             "private key is invalid: wrong key length: 3",
             wireguard(&format!("privateKey: {KEY}")),
         ),
-        (peer("publicKey: '?'"), "public key invalid: illegal base64 data", peer(&format!("publicKey: {KEY}"))),
+        (
+            peer("publicKey: '?'"),
+            "public key invalid: illegal base64 data at input byte 0",
+            peer(&format!("publicKey: {KEY}")),
+        ),
         (
             peer(&format!("publicKey: {KEY}, endpoint: a")),
             "peer endpoint \"a\" is invalid",

@@ -94,7 +94,7 @@ fn what_only_control_planes_have() {
 #[test]
 fn containers_that_wait_for_each_other_or_for_nobody() {
     let container = |name: &str, other: &str| {
-        format!("kind: ContainerConfig\nname: {name}\nimage: a@sha256:0\ndependsOn: {{containers: [{other}]}}\n")
+        format!("kind: ContainerConfig\nname: {name}\nimage: ab\ndependsOn: {{containers: [{other}]}}\n")
     };
     let good = format!("{}---\n{}", container("a", "b"), container("b", ""));
     worker(
@@ -262,14 +262,73 @@ fn what_stands_in_both_places_is_a_conflict() {
         let made = |machine: &str, cluster: &str| {
             format!("machine: {{type: worker, ca: {{crt: QUJD}}, {machine}}}\ncluster: {{{cluster}}}\n")
         };
-        let kind = document.lines().next().unwrap().trim_start_matches("kind: ");
-        let said = format!("{kind}: {said}");
         let (broken, good) = (with(&made(machine, cluster), document), with(&made("", ""), document));
-        check(&[Row { broken: &broken, said: &said, good: &good }], Mode::Cloud, "v1.15", &ToString::to_string);
+        check(&[Row { broken: &broken, said, good: &good }], Mode::Cloud, "v1.15", &ToString::to_string);
     }
     let volume = "kind: VolumeConfig\nname: STATE\nencryption: {provider: luks2, keys: [{slot: 0, nodeID: {}}]}\n";
     let legacy = "machine: {type: worker, ca: {crt: QUJD}, systemDiskEncryption: {state: {provider: luks2, keys: [{slot: 0, nodeID: {}}]}}}\ncluster: {}\n";
-    let said = "VolumeConfig/STATE: system disk encryption for \"STATE\" is configured in both v1alpha1.Config and VolumeConfig";
+    let said = "system disk encryption for \"STATE\" is configured in both v1alpha1.Config and VolumeConfig";
     let row = Row { broken: &with(legacy, volume), said, good: &with(WORKER, volume) };
     check(&[row], Mode::Cloud, "v1.15", &ToString::to_string);
+}
+
+/// Configs that break as much as they can, with the mode and the Talos that they are for.
+const AWFUL: &[(Mode, &str, &str)] = &[
+    (
+        Mode::Metal,
+        "v1.15",
+        "persist: false
+machine:
+    type: join
+    ca: {crt: '', key: QUJD}
+    files: [{path: a}]
+    install: {diskSelector: {name: a}, extensions: [{image: a}]}
+    network: {interfaces: [{}], kubespan: {enabled: true, mtu: 1, filters: {endpoints: [a]}}}
+    disks: [null]
+    kubelet: {extraConfig: {port: 1}}
+    systemDiskEncryption: {state: {keys: []}}
+    logging: {destinations: [{format: a}]}
+    nodeTaints: {a: b}
+    features: {nodeAddressSortAlgorithm: v9, kubernetesTalosAPIAccess: {enabled: true}, hostDNS: {forwardKubeDNSToHost: true}}
+    baseRuntimeSpecOverrides: {hostname: 1}
+    registries: {config: {a: null}}
+---
+apiVersion: v1alpha1
+kind: KubeSchedulerConfig
+---
+apiVersion: v1alpha1
+kind: ContainerConfig
+name: a
+dependsOn: {containers: [b]}
+---
+apiVersion: v1alpha1
+kind: ResolverConfig
+nameservers: [{address: 10.0.0.1, protocol: DoT}]
+",
+    ),
+    (Mode::Container, "v1.13", "machine: {type: worker}\n"),
+    (Mode::Metal, "v1.13", "machine: {type: worker, network: {kubespan: {enabled: true}}}\n"),
+    (Mode::Container, "v1.15", "machine: {type: controlplane}\ncluster: {ca: {crt: QUJD}, discovery: {enabled: true}}\n"),
+];
+
+#[test]
+fn every_rule_for_a_whole_config_is_broken_by_one() {
+    let rules = [crate::validate::legacy::RULES, super::super::whole::RULES].concat();
+    for (index, rule) in rules.iter().enumerate() {
+        let breaks = |(mode, contract, text): &(Mode, &str, &str)| {
+            let (config, contract) = (crate::load(text).unwrap(), Contract::parse(contract).unwrap());
+            let mut found = Report::default();
+            (rule.check)(Case { config: &config, mode: *mode, contract }, &mut found);
+            rule.holds(contract) && found != Report::default()
+        };
+        assert!(AWFUL.iter().any(breaks), "rule {index}");
+    }
+}
+
+#[test]
+fn up_to_1_13_documents_are_not_looked_at_together() {
+    let text = with(WORKER, "kind: KubeSpanConfig\nenabled: true\n");
+    let said = "KubeSpan requires cluster discovery to be enabled".to_owned();
+    assert!(!errors(&text, Mode::Cloud, "v1.13").contains(&said));
+    assert!(errors(&text, Mode::Cloud, "v1.14").contains(&said));
 }
