@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use talos_releases::{RELEASES, Release};
+
 use crate::yaml::Dialect;
 
 /// A version contract: the Talos minor that a config is made for.
@@ -17,17 +19,12 @@ pub enum Error {
     #[error("error parsing version {0:?}")]
     Unreadable(String),
     /// A version that this program doesn't know.
-    #[error("Talos {asked} isn't known here; v1.{OLDEST} to v1.{NEWEST} are")]
+    #[error("Talos {asked} isn't known here; {} to {} are", RELEASES[0], RELEASES[RELEASES.len() - 1])]
     Unknown {
         /// What was asked for.
         asked: String,
     },
 }
-
-/// The oldest contract that can be generated.
-const OLDEST: u32 = 3;
-/// The newest contract that can be generated.
-const NEWEST: u32 = 15;
 
 /// A change in what is generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +65,7 @@ pub enum Gate {
     NewerYaml,
 }
 
-/// Since which minor each gate is open. A new release adds its lines here.
+/// Since which minor each gate is open.
 const GATES: [(Gate, u32); 17] = [
     (Gate::DiskQuota, 5),
     (Gate::KubePrism, 6),
@@ -89,29 +86,9 @@ const GATES: [(Gate, u32); 17] = [
     (Gate::NewerYaml, 14),
 ];
 
-/// The last default Kubernetes of each Talos minor; before 1.6, the last patch of that Kubernetes minor.
-const KUBERNETES: [(u32, &str); 13] = [
-    (3, "1.26.15"),
-    (4, "1.27.16"),
-    (5, "1.28.15"),
-    (6, "1.29.7"),
-    (7, "1.30.5"),
-    (8, "1.31.4"),
-    (9, "1.32.4"),
-    (10, "1.33.6"),
-    (11, "1.34.1"),
-    (12, "1.35.4"),
-    (13, "1.36.3"),
-    (14, "1.37.0-rc.0"),
-    (15, "1.37.0-rc.1"),
-];
-
-/// How many minors of Kubernetes a Talos supports, its default being the newest.
-const KUBERNETES_WINDOW: u32 = 6;
-
 impl Contract {
     /// The newest stable contract.
-    pub const STABLE: Self = Self { minor: 13 };
+    pub const STABLE: Self = Self { minor: talos_releases::newest_stable() };
 
     /// Parses `v1.12`, `1.12` or `v1.12.3`.
     pub fn parse(text: &str) -> Result<Self, Error> {
@@ -120,7 +97,7 @@ impl Contract {
         let mut parts = body.splitn(3, '.');
         let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok());
         let (major, minor) = (part().ok_or_else(unreadable)?, part().ok_or_else(unreadable)?);
-        if major == 1 && (OLDEST..=NEWEST).contains(&minor) {
+        if major == 1 && talos_releases::find(minor).is_some() {
             Ok(Self { minor })
         } else {
             Err(Error::Unknown { asked: text.to_owned() })
@@ -129,7 +106,7 @@ impl Contract {
 
     /// Every contract, oldest first.
     pub fn all() -> impl Iterator<Item = Self> {
-        (OLDEST..=NEWEST).map(|minor| Self { minor })
+        RELEASES.iter().map(|release| Self { minor: release.minor })
     }
 
     /// The minor of Talos 1.x.
@@ -144,21 +121,21 @@ impl Contract {
 
     /// The last default Kubernetes version of this Talos, without `v`.
     pub fn kubernetes(self) -> &'static str {
-        let row = KUBERNETES.iter().find(|(minor, _)| *minor == self.minor);
-        row.expect("every contract from OLDEST to NEWEST has a row, which a test holds").1
+        self.release().kubernetes.trim_start_matches('v')
     }
 
     /// The minors of Kubernetes 1.x that this Talos supports, first and last.
     pub fn kubernetes_window(self) -> (u32, u32) {
-        let newest =
-            kubernetes_minor(self.kubernetes()).expect("the versions of the table are readable, which a test holds");
-        (newest + 1 - KUBERNETES_WINDOW, newest)
+        self.release().kubernetes_window()
     }
 
     /// Whether this Talos supports a Kubernetes version such as `v1.36.3`.
     pub fn supports_kubernetes(self, version: &str) -> bool {
-        let (oldest, newest) = self.kubernetes_window();
-        kubernetes_minor(version).is_some_and(|minor| (oldest..=newest).contains(&minor))
+        self.release().runs(version)
+    }
+
+    fn release(self) -> &'static Release {
+        talos_releases::find(self.minor).expect("a contract is made of a release only")
     }
 
     /// The quotes and blocks of this Talos's own tools.
@@ -169,14 +146,6 @@ impl Contract {
             _ => Dialect::V3,
         }
     }
-}
-
-/// The minor of a Kubernetes 1.x version, with or without `v`.
-fn kubernetes_minor(version: &str) -> Option<u32> {
-    let mut parts = version.strip_prefix('v').unwrap_or(version).split('.');
-    let major = parts.next()?;
-    let minor = parts.next()?.parse().ok()?;
-    parts.next().filter(|_| major == "1").map(|_| minor)
 }
 
 impl fmt::Display for Contract {
@@ -197,14 +166,5 @@ mod tests {
         assert!(Contract::parse("1").is_err());
         assert!(Contract::parse("v2.0").is_err());
         assert!(Contract::parse("v1.99").is_err());
-    }
-
-    #[test]
-    fn every_contract_has_its_kubernetes() {
-        for contract in Contract::all() {
-            assert!(contract.supports_kubernetes(contract.kubernetes()), "{contract}");
-        }
-        assert!(!Contract::STABLE.supports_kubernetes("v1.30.0"));
-        assert!(Contract::STABLE.supports_kubernetes("1.31.0"));
     }
 }

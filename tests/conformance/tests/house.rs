@@ -29,7 +29,7 @@ fn dependencies(package: &Package) -> BTreeSet<&str> {
 }
 
 const CLIENTS: [&str; 4] = ["talos-client", "pve-client", "factory-client", "kube-client"];
-const PURE: [&str; 3] = ["record", "machine-config", "cluster-pki"];
+const PURE: [&str; 4] = ["talos-releases", "record", "machine-config", "cluster-pki"];
 
 /// The crates of the workspace that a crate may depend on.
 fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
@@ -46,6 +46,7 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
             ]
             .concat(),
         ),
+        (_, "record" | "machine-config") => list(&["talos-releases"]),
         (_, "step") => list(&["record", "patience"]),
         (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "cluster-pki"]),
         (_, "pve-access") => list(&["step", "record", "pve-client"]),

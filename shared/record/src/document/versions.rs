@@ -1,43 +1,39 @@
 //! Versions of Talos and Kubernetes that go together.
 
 use serde_json::Value;
+use talos_releases::{RELEASES, Release, Stage};
 
 use crate::{Map, Unusable};
 
-/// Talos minor, the Kubernetes that it defaults to (its last patch), and the oldest and newest Kubernetes minor that it
-/// runs.
-///
-/// Sources: Talos `pkg/machinery/constants` (`DefaultKubernetesVersion`) of the last tag of each release, and
-/// `pkg/machinery/compatibility`.
-const RELEASES: [(&str, &str, u32, u32); 2] = [("v1.12", "v1.35.4", 30, 35), ("v1.13", "v1.36.3", 31, 36)];
-
-fn release(talos: &str) -> Option<&'static (&'static str, &'static str, u32, u32)> {
-    RELEASES.iter().find(|(minor, ..)| talos == *minor || talos.strip_prefix(minor).is_some_and(|r| r.starts_with('.')))
+/// A release that the pipe runs.
+fn release(talos: &str) -> Option<&'static Release> {
+    talos_releases::find(talos_releases::minor(talos)?).filter(|release| release.stage == Stage::Piped)
 }
 
 /// The Kubernetes version that a Talos version defaults to.
 #[must_use]
 pub fn default_kubernetes(talos: &str) -> Option<&'static str> {
-    release(talos).map(|found| found.1)
+    release(talos).map(|found| found.kubernetes)
 }
 
 /// The oldest and the newest Kubernetes minor that a Talos version runs: `(31, 36)` for 1.31 to 1.36.
 #[must_use]
 pub fn kubernetes_window(talos: &str) -> Option<(u32, u32)> {
-    release(talos).map(|found| (found.2, found.3))
+    release(talos).map(Release::kubernetes_window)
 }
 
 /// Checks both versions and fills in the one of Kubernetes.
 pub(super) fn settle(spec: &mut Map, warnings: &mut Vec<String>) -> Result<(), Unusable> {
     let talos = version(spec, "talos")?
         .ok_or_else(|| Unusable::new("spec.talos.version is missing").hint("for example: talos: {version: v1.13.9}"))?;
-    let Some((oldest, newest)) = kubernetes_window(&talos) else {
-        let known: Vec<_> = RELEASES.iter().map(|release| release.0).collect();
+    let Some(release) = release(&talos) else {
+        let piped = RELEASES.iter().filter(|release| release.stage == Stage::Piped);
+        let known: Vec<_> = piped.map(ToString::to_string).collect();
         return Err(Unusable::new(format!("spec.talos.version: {talos} is not supported"))
             .hint(format!("supported releases: {}", known.join(", "))));
     };
     let Some(kubernetes) = version(spec, "kubernetes")? else {
-        let default = default_kubernetes(&talos).expect("a release with a window has a default");
+        let default = release.kubernetes;
         warnings.push(format!("spec.kubernetes.version is left out: {default}, the default of Talos {talos}"));
         let part = spec.entry("kubernetes").or_insert_with(|| Map::new().into());
         if part.is_null() {
@@ -46,10 +42,10 @@ pub(super) fn settle(spec: &mut Map, warnings: &mut Vec<String>) -> Result<(), U
         part.as_object_mut().expect("a map or absent: checked above").insert("version".into(), default.into());
         return Ok(());
     };
-    let minor = kubernetes.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
-    if kubernetes.starts_with("v1.") && minor.is_some_and(|minor| (oldest..=newest).contains(&minor)) {
+    if release.runs(&kubernetes) {
         return Ok(());
     }
+    let (oldest, newest) = release.kubernetes_window();
     Err(Unusable::new(format!("spec.kubernetes.version: Talos {talos} does not run Kubernetes {kubernetes}"))
         .hint(format!("Talos {talos} runs Kubernetes 1.{oldest} to 1.{newest}")))
 }

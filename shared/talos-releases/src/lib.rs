@@ -1,0 +1,135 @@
+//! Talos's releases and the Kubernetes that goes with each: a new release is a row here.
+//!
+//! The pipe runs those that say so; configs alone are generated for all of them, to the newest that Talos is working on.
+//!
+//! Sources: Talos's `pkg/machinery/constants` (`DefaultKubernetesVersion`) of the last tag of each release, and
+//! `pkg/machinery/compatibility`.
+
+/// A minor release of Talos 1.x.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Its minor.
+    pub minor: u32,
+    /// The Kubernetes version that it defaults to, with `v`: of its last patch, or before 1.6, the last patch of that
+    /// Kubernetes minor.
+    pub kubernetes: &'static str,
+    /// Where it stands.
+    pub stage: Stage,
+}
+
+/// Where a release stands, here and at Talos.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its configs can be made; the pipe no longer runs it.
+    Past,
+    /// The pipe runs it.
+    Piped,
+    /// It isn't out yet; its configs can be made.
+    Coming,
+}
+
+use Stage::{Coming, Past, Piped};
+
+/// Every release, oldest first.
+pub const RELEASES: [Release; 13] = [
+    release(3, "v1.26.15", Past),
+    release(4, "v1.27.16", Past),
+    release(5, "v1.28.15", Past),
+    release(6, "v1.29.7", Past),
+    release(7, "v1.30.5", Past),
+    release(8, "v1.31.4", Past),
+    release(9, "v1.32.4", Past),
+    release(10, "v1.33.6", Past),
+    release(11, "v1.34.1", Past),
+    release(12, "v1.35.4", Piped),
+    release(13, "v1.36.3", Piped),
+    release(14, "v1.37.0-rc.0", Coming),
+    release(15, "v1.37.0-rc.1", Coming),
+];
+
+const fn release(minor: u32, kubernetes: &'static str, stage: Stage) -> Release {
+    Release { minor, kubernetes, stage }
+}
+
+/// How many minors of Kubernetes a Talos runs, its default being the newest.
+const WINDOW: u32 = 6;
+
+/// The release of a minor.
+#[must_use]
+pub fn find(minor: u32) -> Option<&'static Release> {
+    RELEASES.iter().find(|release| release.minor == minor)
+}
+
+/// The minor of the newest release that is out.
+#[must_use]
+pub const fn newest_stable() -> u32 {
+    let mut at = RELEASES.len() - 1;
+    while matches!(RELEASES[at].stage, Coming) {
+        at -= 1;
+    }
+    RELEASES[at].minor
+}
+
+/// The minor of a version 1.x such as `v1.36.3`, with or without `v`, with or without patch.
+#[must_use]
+pub fn minor(version: &str) -> Option<u32> {
+    let mut parts = version.strip_prefix('v').unwrap_or(version).split('.');
+    parts.next().filter(|major| *major == "1")?;
+    parts.next()?.parse().ok()
+}
+
+impl Release {
+    /// The oldest and the newest Kubernetes minor that it runs: `(31, 36)` for 1.31 to 1.36.
+    #[must_use]
+    pub fn kubernetes_window(&self) -> (u32, u32) {
+        let newest = minor(self.kubernetes).expect("the versions of the table are readable, which a test holds");
+        (newest + 1 - WINDOW, newest)
+    }
+
+    /// Whether it runs a Kubernetes version.
+    #[must_use]
+    pub fn runs(&self, kubernetes: &str) -> bool {
+        let (oldest, newest) = self.kubernetes_window();
+        minor(kubernetes).is_some_and(|minor| (oldest..=newest).contains(&minor))
+    }
+}
+
+impl std::fmt::Display for Release {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "v1.{}", self.minor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_follow_each_other_and_run_their_own_kubernetes() {
+        assert!(RELEASES.windows(2).all(|pair| pair[0].minor + 1 == pair[1].minor));
+        for release in RELEASES {
+            assert!(release.runs(release.kubernetes), "{release}");
+        }
+    }
+
+    #[test]
+    fn past_releases_come_before_those_of_the_pipe_and_what_is_coming_comes_last() {
+        assert!(RELEASES.is_sorted_by_key(|release| release.stage as u8));
+        assert_eq!(find(newest_stable()).unwrap().stage, Piped);
+    }
+
+    #[test]
+    fn a_talos_runs_six_minors_of_kubernetes() {
+        let release = find(13).unwrap();
+        assert_eq!(release.kubernetes_window(), (31, 36));
+        assert!(
+            release.runs("1.31.0") && !release.runs("v1.30.0") && !release.runs("v1.37.0") && !release.runs("2.31")
+        );
+    }
+
+    #[test]
+    fn minors_are_read_with_and_without_patch() {
+        assert_eq!([minor("v1.12"), minor("1.12.3"), minor("v1.14.0-rc.1")], [Some(12), Some(12), Some(14)]);
+        assert_eq!([minor("v2.0"), minor("1"), minor("v1.x")], [None; 3]);
+    }
+}
