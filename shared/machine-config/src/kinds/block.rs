@@ -4,8 +4,8 @@ use super::shared::{ENCRYPTION_KEY_NODE_ID, TEN_SECONDS};
 use crate::shape::Type::{self, Bool, ByteSize, Duration, Enum, Expression, List, Size, Struct, Text, Word};
 use crate::shape::{Shape, must, opt, ptr};
 
-/// Talos's names of filesystems, one of them misspelt there; a document takes some of them only.
-const FILESYSTEMS: [&str; 8] = ["none", "xfs", "vfat", "ext4", "iso9660", "swapi", "virtiofs", "btrfs"];
+/// Talos's names of filesystems; a document takes some of them only.
+const FILESYSTEMS: [&str; 8] = ["none", "xfs", "vfat", "ext4", "iso9660", "swap", "virtiofs", "btrfs"];
 
 pub(super) static ENCRYPTION: Shape = Shape::new(
     "EncryptionSpec",

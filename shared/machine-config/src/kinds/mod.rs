@@ -185,7 +185,9 @@ pub static KINDS: &[Kind] = &[
         .named()
         .rules(&[Rule::new(checks::storage::volume_group)]),
     since("Layer2VIPConfig", 12, &network::LAYER2_VIP).named().rules(&[Rule::new(checks::network::vip)]),
-    since("LinkAliasConfig", 12, &links::LINK_ALIAS).named().rules(&[Rule::new(checks::links::alias)]),
+    since("LinkAliasConfig", 12, &links::LINK_ALIAS)
+        .named()
+        .rules(&[Rule::new(checks::links::alias), Rule::new(checks::links::counted_alias).since(13)]),
     since("LinkConfig", 12, &links::LINK).named().rules(&[Rule::new(checks::links::common)]),
     since("NetworkDefaultActionConfig", 6, &network::DEFAULT_ACTION),
     since("NetworkRuleConfig", 6, &network::RULE).named().rules(&[Rule::new(checks::network::rule)]).first_only(),

@@ -260,3 +260,25 @@ fn encryption(kind: &str, fields: View<'_>, legacy: View<'_>) -> Option<String> 
     let both = legacy.is_set() && !fields.at("encryption").is_zero();
     both.then(|| format!("system disk encryption for {name:?} is configured in both v1alpha1.Config and VolumeConfig"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CONFLICTS, LEGACY};
+    use crate::kinds;
+    use crate::shape::{Shape, Type};
+
+    fn has(shape: &Shape, path: &str) -> bool {
+        let (key, rest) = path.split_once('.').unwrap_or((path, ""));
+        shape.field(key).is_some_and(|field| match field.ty {
+            Type::Struct(inner) if !rest.is_empty() => has(inner, rest),
+            _ => rest.is_empty(),
+        })
+    }
+
+    #[test]
+    fn conflicts_are_of_kinds_and_places_of_the_table() {
+        for (kind, path, ..) in CONFLICTS {
+            assert!(kinds::kind(kind).is_some() && has(LEGACY.shape, path), "{kind}: {path}");
+        }
+    }
+}

@@ -171,10 +171,10 @@ fn illegal(text: &str) -> usize {
 }
 
 /// What is wrong with a WireGuard key; `length` says so of one that is too long or short.
-pub(super) fn wireguard_key(text: &str, length: fn(usize) -> String) -> Option<String> {
+pub(super) fn wireguard_key(text: &str, length: fn(&str, usize) -> String) -> Option<String> {
     match base64(text) {
         Err(why) => Some(why),
-        Ok(bytes) if bytes.len() != 32 => Some(length(bytes.len())),
+        Ok(bytes) if bytes.len() != 32 => Some(length(text, bytes.len())),
         Ok(_) => None,
     }
 }

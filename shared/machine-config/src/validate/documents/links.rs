@@ -97,7 +97,7 @@ fn link_name(what: &str, name: &str) -> Option<String> {
 }
 
 /// What is said of a key that has not 32 bytes.
-const KEY_LENGTH: fn(usize) -> String = |_| "invalid wireguard key length".to_owned();
+const KEY_LENGTH: fn(&str, usize) -> String = |_, _| "invalid wireguard key length".to_owned();
 
 pub(crate) fn wireguard(fields: View<'_>, report: &mut Report) {
     let key = fields.at("privateKey").text();
@@ -123,10 +123,14 @@ pub(crate) fn wireguard(fields: View<'_>, report: &mut Report) {
 }
 
 pub(crate) fn alias(fields: View<'_>, report: &mut Report) {
+    expression(fields.at("selector.match"), Environment::Link, "link selector is invalid", report);
+}
+
+/// An alias for several links counts them, from 1.13 on.
+pub(crate) fn counted_alias(fields: View<'_>, report: &mut Report) {
     if let Some((prefix, suffix)) = name(fields).split_once('%')
         && (suffix != "d" || prefix.is_empty())
     {
         report.error(format!("name {:?} contains an invalid format verb, use %d suffix", name(fields)));
     }
-    expression(fields.at("selector.match"), Environment::Link, "link selector is invalid", report);
 }

@@ -73,18 +73,20 @@ fn identity(device: View<'_>, report: &mut Report) {
     }
 }
 
-/// What is said of a key that has not 32 bytes: Talos shows the key as well.
-const KEY_LENGTH: fn(usize) -> String = |length| format!("wrong key length: {length}");
+/// What is said of a private key that has not 32 bytes: Talos shows it, which we don't.
+const PRIVATE_KEY: fn(&str, usize) -> String = |_, length| format!("wrong key length: {length}");
+/// What is said of a public key that has not 32 bytes.
+const PUBLIC_KEY: fn(&str, usize) -> String = |key, length| format!("wrong key {key:?} length: {length}");
 
 fn wireguard(section: View<'_>, report: &mut Report) {
     if !section.is_set() {
         return;
     }
-    if let Some(why) = wireguard_key(section.at("privateKey").text(), KEY_LENGTH) {
+    if let Some(why) = wireguard_key(section.at("privateKey").text(), PRIVATE_KEY) {
         report.error(format!("private key is invalid: {why}"));
     }
     for peer in section.at("peers").items() {
-        if let Some(why) = wireguard_key(peer.at("publicKey").text(), KEY_LENGTH) {
+        if let Some(why) = wireguard_key(peer.at("publicKey").text(), PUBLIC_KEY) {
             report.error(format!("public key invalid: {why}"));
         }
         let endpoint = peer.at("endpoint").text();

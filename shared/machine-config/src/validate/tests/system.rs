@@ -51,6 +51,11 @@ fn rules_29_to_34_wireguard_kubespan_disks_kubelet_encryption_logging() {
             wireguard(&format!("privateKey: {KEY}")),
         ),
         (
+            peer("publicKey: QUJD"),
+            "public key invalid: wrong key \"QUJD\" length: 3",
+            peer(&format!("publicKey: {KEY}")),
+        ),
+        (
             peer("publicKey: '?'"),
             "public key invalid: illegal base64 data at input byte 0",
             peer(&format!("publicKey: {KEY}")),
