@@ -50,6 +50,9 @@ pub fn explain(path: &str) -> Result<String, Unknown> {
     if let Some(field) = last {
         out = format!("{place}\n");
         one(field, since, &mut out);
+        if kind.control_plane {
+            out.push_str("  on control planes only\n");
+        }
     }
     if let Some(shape) = shape {
         fields(shape, &mut out);
@@ -238,6 +241,7 @@ mod tests {
         let text = explain("UserVolumeConfig.encryption.keys.tpm.options").unwrap();
         assert!(text.contains("  since Talos v1.12\n"), "{text}");
         assert!(explain("KubeletConfig.image").unwrap().contains("  since Talos v1.14\n"));
+        assert!(explain("KubeProxyConfig.image").unwrap().ends_with("  on control planes only\n"));
         assert!(explain("machine.kubelet").unwrap().contains("  deprecated since v1.14; instead: KubeletConfig\n"));
     }
 

@@ -199,7 +199,7 @@ pub static KINDS: &[Kind] = &[
     since("RegistryMirrorConfig", 12, &registry::REGISTRY_MIRROR).named().rules(&[Rule::new(checks::images::mirror)]),
     since("RegistryTLSConfig", 12, &registry::REGISTRY_TLS).named().rules(&[
         Rule::new(checks::images::tls),
-        Rule::new(checks::images::older_client_identity).until(14),
+        Rule::new(checks::images::older_client_identity).before(14),
         Rule::new(checks::images::client_identity).since(14),
     ]),
     since("ResolverConfig", 12, &network::RESOLVER).rules(&[Rule::new(checks::network::resolver).since(14)]),
@@ -217,8 +217,8 @@ pub static KINDS: &[Kind] = &[
     since("UnattendedInstallConfig", 14, &runtime::UNATTENDED_INSTALL).rules(&[Rule::new(checks::storage::install)]),
     since("UserVolumeConfig", 10, &block::USER_VOLUME).named().rules(&[
         Rule::new(checks::volumes::user),
-        Rule::new(checks::volumes::no_btrfs).until(14),
-        Rule::new(checks::volumes::unmounted_directory).since(13).until(15),
+        Rule::new(checks::volumes::no_btrfs).before(14),
+        Rule::new(checks::volumes::unmounted_directory).since(13).before(15),
         Rule::new(checks::volumes::directory_access_time).since(15),
     ]),
     since("VLANConfig", 12, &links::VLAN).named().rules(&[Rule::new(checks::links::common)]),
@@ -226,7 +226,7 @@ pub static KINDS: &[Kind] = &[
     since("VethConfig", 14, &links::VETH).named().rules(&[Rule::new(checks::links::veth)]),
     since("VolumeConfig", 8, &block::VOLUME)
         .named()
-        .rules(&[Rule::new(checks::volumes::older_system).until(14), Rule::new(checks::volumes::system).since(14)]),
+        .rules(&[Rule::new(checks::volumes::older_system).before(14), Rule::new(checks::volumes::system).since(14)]),
     since("WatchdogTimerConfig", 7, &runtime::WATCHDOG_TIMER).first_only(),
     since("WireguardConfig", 12, &links::WIREGUARD).named().rules(&[Rule::new(checks::links::wireguard)]),
     since("ZswapConfig", 11, &block::ZSWAP),
@@ -235,6 +235,7 @@ pub static KINDS: &[Kind] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::Type;
 
     #[test]
     fn kinds_stand_in_order_and_are_found() {
@@ -248,6 +249,32 @@ mod tests {
     fn named_kinds_have_a_name() {
         for kind in KINDS {
             assert_eq!(kind.shape.field("name").is_some(), kind.named, "{}", kind.name);
+        }
+    }
+
+    /// The fields below a structure that say since when they are there, with the minor that knows what holds them.
+    fn young(shape: &'static Shape, holder: u32, found: &mut Vec<(String, u32, u32)>) {
+        for field in shape.fields() {
+            if field.since > 0 {
+                found.push((format!("{}.{}", shape.name, field.key), field.since, holder));
+            }
+            let mut ty = &field.ty;
+            while let Type::List(item) | Type::Map(item) | Type::Pointer(item) = ty {
+                ty = item;
+            }
+            if let Type::Struct(inner) = ty {
+                young(inner, holder.max(field.since), found);
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_says_since_when_only_where_it_is_younger_than_what_holds_it() {
+        let mut found = Vec::new();
+        KINDS.iter().chain([&LEGACY]).for_each(|kind| young(kind.shape, kind.since, &mut found));
+        assert!(found.len() > 60);
+        for (field, since, _) in &found {
+            assert!(found.iter().any(|(other, _, holder)| other == field && holder < since), "{field}");
         }
     }
 }

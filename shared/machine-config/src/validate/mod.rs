@@ -77,7 +77,7 @@ pub(crate) struct Rule<Check = fn(View<'_>, &mut Report)> {
     /// The first minor that has it.
     since: u32,
     /// The first minor that no longer has it.
-    until: u32,
+    before: u32,
 }
 
 /// A rule for a whole config.
@@ -86,14 +86,14 @@ type CaseRule = Rule<fn(Case<'_>, &mut Report)>;
 impl Rule {
     /// A rule for documents that every Talos has.
     pub(crate) const fn new(check: fn(View<'_>, &mut Report)) -> Self {
-        Self { check, since: 0, until: u32::MAX }
+        Self { check, since: 0, before: u32::MAX }
     }
 }
 
 impl CaseRule {
     /// A rule for configs that every Talos has.
     const fn of(check: fn(Case<'_>, &mut Report)) -> Self {
-        Self { check, since: 0, until: u32::MAX }
+        Self { check, since: 0, before: u32::MAX }
     }
 }
 
@@ -104,15 +104,15 @@ impl<Check: Copy> Rule<Check> {
         self
     }
 
-    /// A rule that Talos no longer has from a minor on.
-    pub(crate) const fn until(mut self, minor: u32) -> Self {
-        self.until = minor;
+    /// A rule that Talos has before a minor only.
+    pub(crate) const fn before(mut self, minor: u32) -> Self {
+        self.before = minor;
         self
     }
 
     /// Whether the Talos of a contract has it.
     fn holds(self, contract: Contract) -> bool {
-        (self.since..self.until).contains(&contract.minor())
+        (self.since..self.before).contains(&contract.minor())
     }
 }
 
