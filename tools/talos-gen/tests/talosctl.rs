@@ -83,9 +83,10 @@ fn the_same_command_line_gives_the_files_of_talosctl() {
 fn endpoints_are_taken_refused_and_written_as_talosctl_does() {
     let Some(talosctl) = talosctl() else { return };
     let folder = folder(&talosctl);
-    // Names that no node would take are refused here as well; talosctl writes them.
     for endpoint in [
         "https://base",
+        "https://-a",
+        "https://ünï.lan",
         "https://base:70000",
         "https://base:abc",
         "https://base:0",
