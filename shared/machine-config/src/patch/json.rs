@@ -36,7 +36,7 @@ impl JsonPatch {
         let mut json = to_json(&document.written_in(dialect));
         for (number, operation) in self.0.iter().enumerate() {
             let why = operation.carry_out(&mut json);
-            why.map_err(|why| Error::Operation(explain(&json, number, operation, why)))?;
+            why.map_err(|why| Error::Operation(explain(&json, number, operation, &why)))?;
         }
         Ok(crate::load(&json.to_string())?)
     }

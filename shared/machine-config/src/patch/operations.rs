@@ -1,8 +1,11 @@
-//! Single operations of RFC 6902, with the liberties that Talos's library takes: indexes with a sign or zeros before
-//! them, those from the end, keys that `replace` makes, values that aren't given, and a `test` for nothing.
+//! Single operations of RFC 6902. The library applies them; before that, the liberties that Talos's own library takes
+//! are put into exact words: indexes with a sign or zeros before them, those from the end, keys that `replace` makes,
+//! values that aren't given, a `test` for nothing.
 
 use std::fmt;
 
+use json_patch::jsonptr::{PointerBuf, Token};
+use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation, patch_unsafe};
 use serde_json::Value as Json;
 
 /// What an operation does.
@@ -69,7 +72,7 @@ pub(super) struct Operation {
     pub(super) value: Option<Json>,
 }
 
-type Outcome<T = ()> = Result<T, &'static str>;
+type Outcome<T = ()> = Result<T, String>;
 
 const NO_PATH: &str = "doc is missing path";
 const NO_SOURCE: &str = "doc is missing from path";
@@ -83,100 +86,131 @@ impl Operation {
         let value = || self.value.clone().unwrap_or_default();
         match self.verb {
             Verb::Add => add(json, &self.path, value()),
-            Verb::Remove => remove(json, &self.path).map(drop),
+            Verb::Remove => remove(json, &self.path),
             Verb::Replace => self.replace(json, value()),
             Verb::Move => {
-                let taken = remove(json, self.from.as_ref().ok_or(NO_SOURCE)?)?;
-                add(json, &self.path, taken)
+                let from = self.source()?;
+                // What isn't there can't be moved, which removing it says.
+                let moved = Place::find(json, from).and_then(|place| place.value().ok()).cloned();
+                remove(json, from)?;
+                add(json, &self.path, moved.unwrap_or_default())
             }
             Verb::Copy => {
-                let (there, key) = target(json, self.from.as_ref().ok_or(NO_SOURCE)?).ok_or(NO_SOURCE)?;
-                let copy = get(there, key)?.clone();
-                add(json, &self.path, copy)
+                let copied = Place::find(json, self.source()?).ok_or(NO_SOURCE)?.value()?.clone();
+                add(json, &self.path, copied)
             }
             Verb::Test => self.test(json),
         }
     }
 
-    fn replace(&self, json: &mut Json, value: Json) -> Outcome {
-        if self.path.text.is_empty() {
-            let whole = value.is_object() || value.is_array();
-            *json = if whole { value } else { return Err("value must be object or array") };
-            return Ok(());
-        }
-        let (there, key) = target(json, &self.path).ok_or(NO_PATH)?;
-        match there {
-            Json::Object(map) => drop(map.insert(key.to_owned(), value)),
-            Json::Array(items) => {
-                let at = index(key, items.len()).filter(|at| *at < items.len()).ok_or(NO_INDEX)?;
-                items[at] = value;
-            }
-            _ => return Err(NO_PATH),
-        }
-        Ok(())
+    fn source(&self) -> Outcome<&Pointer> {
+        Ok(self.from.as_ref().ok_or(NO_SOURCE)?)
     }
 
-    fn test(&self, json: &mut Json) -> Outcome {
-        let found = if self.path.text.is_empty() {
-            &*json
+    fn replace(&self, json: &mut Json, value: Json) -> Outcome {
+        let path = if self.path.text.is_empty() {
+            let whole = value.is_object() || value.is_array();
+            if whole { PointerBuf::root() } else { return Err("value must be object or array".to_owned()) }
         } else {
-            let (there, key) = target(json, &self.path).ok_or(NO_PATH)?;
-            get(there, key)?
+            let place = Place::find(json, &self.path).ok_or(NO_PATH)?;
+            match place.parent {
+                Json::Object(map) if !map.contains_key(place.key) => return add(json, &self.path, value),
+                _ => place.existing(NO_PATH)?,
+            }
+        };
+        apply(json, PatchOperation::Replace(ReplaceOperation { path, value }))
+    }
+
+    /// The library knows no `test` for nothing.
+    fn test(&self, json: &Json) -> Outcome {
+        let found = match self.path.text.as_str() {
+            "" => json,
+            _ => Place::find(json, &self.path).ok_or(NO_PATH)?.value()?,
         };
         let passed = match &self.value {
             None => found.is_null(),
             Some(value) => !value.is_null() && found == value,
         };
-        if passed { Ok(()) } else { Err(TEST_FAILED) }
+        if passed { Ok(()) } else { Err(TEST_FAILED.to_owned()) }
     }
 }
 
 fn add(json: &mut Json, path: &Pointer, value: Json) -> Outcome {
-    let (there, key) = target(json, path).ok_or(NO_PATH)?;
-    match there {
-        Json::Object(map) => drop(map.insert(key.to_owned(), value)),
-        Json::Array(items) if key == "-" => items.push(value),
-        Json::Array(items) => {
-            // Behind the last item there is one more place.
-            let at = index(key, items.len() + 1).filter(|at| *at <= items.len()).ok_or(NO_INDEX)?;
-            items.insert(at, value);
+    let path = Place::find(json, path).ok_or(NO_PATH)?.open()?;
+    apply(json, PatchOperation::Add(AddOperation { path, value }))
+}
+
+fn remove(json: &mut Json, path: &Pointer) -> Outcome {
+    let path = Place::find(json, path).ok_or(NO_PATH)?.existing(NO_KEY)?;
+    apply(json, PatchOperation::Remove(RemoveOperation { path }))
+}
+
+fn apply(json: &mut Json, operation: PatchOperation) -> Outcome {
+    patch_unsafe(json, &[operation]).map_err(|error| error.kind.to_string())
+}
+
+/// Where the last key of a path belongs.
+struct Place<'a> {
+    /// The mapping or list.
+    parent: &'a Json,
+    /// Its path in exact words.
+    path: PointerBuf,
+    key: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// The place of a path, whose way there must exist.
+    fn find(json: &'a Json, path: &'a Pointer) -> Option<Self> {
+        let (key, way) = path.keys.split_last()?;
+        let mut found = Self { parent: json, path: PointerBuf::root(), key };
+        for key in way {
+            let (next, token) = match found.parent {
+                Json::Object(map) => (map.get(key)?, Token::new(key.as_str())),
+                Json::Array(items) => {
+                    let at = index(key, items.len())?;
+                    (items.get(at)?, Token::from(at))
+                }
+                _ => return None,
+            };
+            found.parent = next;
+            found.path.push_back(token);
         }
-        _ => return Err(NO_PATH),
+        (found.parent.is_object() || found.parent.is_array()).then_some(found)
     }
-    Ok(())
-}
 
-fn remove(json: &mut Json, path: &Pointer) -> Outcome<Json> {
-    let (there, key) = target(json, path).ok_or(NO_PATH)?;
-    match there {
-        // The order of keys means nothing, and moving all of them takes time.
-        Json::Object(map) => map.swap_remove(key).ok_or(NO_KEY),
-        Json::Array(items) => {
-            let at = index(key, items.len()).filter(|at| *at < items.len()).ok_or(NO_INDEX)?;
-            Ok(items.remove(at))
+    /// What stands there; in a mapping that doesn't have the key, nothing.
+    fn value(&self) -> Outcome<&'a Json> {
+        match self.parent {
+            Json::Object(map) => Ok(map.get(self.key).unwrap_or(&Json::Null)),
+            Json::Array(items) => Ok(index(self.key, items.len()).and_then(|at| items.get(at)).ok_or(NO_INDEX)?),
+            _ => Err(NO_PATH.to_owned()),
         }
-        _ => Err(NO_PATH),
     }
-}
 
-/// What stands at a key; in a mapping that doesn't have it, nothing.
-fn get<'a>(there: &'a Json, key: &str) -> Outcome<&'a Json> {
-    match there {
-        Json::Object(map) => Ok(map.get(key).unwrap_or(&Json::Null)),
-        Json::Array(items) => index(key, items.len()).and_then(|at| items.get(at)).ok_or(NO_INDEX),
-        _ => Err(NO_PATH),
+    /// The path of what is there already; `missing` is what is said of a key that a mapping doesn't have.
+    fn existing(mut self, missing: &str) -> Outcome<PointerBuf> {
+        let token = match self.parent {
+            Json::Object(map) if map.contains_key(self.key) => Token::new(self.key),
+            Json::Array(items) => {
+                Token::from(index(self.key, items.len()).filter(|at| *at < items.len()).ok_or(NO_INDEX)?)
+            }
+            _ => return Err(missing.to_owned()),
+        };
+        self.path.push_back(token);
+        Ok(self.path)
     }
-}
 
-/// What holds the last key of a path, and that key.
-fn target<'a, 'p>(json: &'a mut Json, path: &'p Pointer) -> Option<(&'a mut Json, &'p str)> {
-    let (key, way) = path.keys.split_last()?;
-    let there = way.iter().try_fold(json, |there, key| match there {
-        Json::Object(map) => map.get_mut(key),
-        Json::Array(items) => index(key, items.len()).and_then(|at| items.get_mut(at)),
-        _ => None,
-    })?;
-    (there.is_object() || there.is_array()).then_some((there, key.as_str()))
+    /// The path of what may be put there; behind the last item of a list there is one more place.
+    fn open(mut self) -> Outcome<PointerBuf> {
+        let token = match self.parent {
+            Json::Array(items) if self.key != "-" => {
+                Token::from(index(self.key, items.len() + 1).filter(|at| *at <= items.len()).ok_or(NO_INDEX)?)
+            }
+            _ => Token::new(self.key),
+        };
+        self.path.push_back(token);
+        Ok(self.path)
+    }
 }
 
 /// An index as Go reads it, from the end when it is negative.
