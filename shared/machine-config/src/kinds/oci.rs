@@ -1,6 +1,6 @@
 //! The runtime spec of the Open Container Initiative, as far as containers share it.
 
-use crate::shape::Type::{self, Bool, Free, List, Map, Struct, Text};
+use crate::shape::Type::{self, Bool, List, Map, Struct, Text};
 use crate::shape::{Shape, opt};
 
 pub(super) static SPEC: Shape = Shape::new(
@@ -75,15 +75,21 @@ static MOUNT: Shape = Shape::new(
     ],
 );
 
+/// What a container may use; not looked into.
+static RESOURCES: Shape = Shape::new("LinuxResources", &[]);
+
+/// Which system calls it may make; not looked into.
+static SECCOMP: Shape = Shape::new("LinuxSeccomp", &[]);
+
 static LINUX: Shape = Shape::new(
     "Linux",
     &[
         opt("uidMappings", List(&Struct(&ID_MAPPING))),
         opt("gidMappings", List(&Struct(&ID_MAPPING))),
         opt("sysctl", Map(&Text)),
-        opt("resources", Free),
+        opt("resources", Struct(&RESOURCES)),
         opt("cgroupsPath", Text),
-        opt("seccomp", Free),
+        opt("seccomp", Struct(&SECCOMP)),
         opt("rootfsPropagation", Text),
         opt("maskedPaths", List(&Text)),
         opt("readonlyPaths", List(&Text)),

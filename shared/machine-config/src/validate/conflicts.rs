@@ -21,7 +21,7 @@ use When::{NotEmpty, On, Set};
 const CONFLICTS: &[(&str, &str, When, &str)] = &[
     ("HostnameConfig", "machine.network.hostname", NotEmpty, "static hostname is already set in v1alpha1 config"),
     ("HostnameConfig", "machine.features.stableHostname", On, "stable hostname is already set in v1alpha1 config"),
-    ("ResolverConfig", "machine.network.searchDomains", NotEmpty, ALREADY),
+    ("ResolverConfig", "machine.network.searchDomains", Set, ALREADY),
     ("ResolverConfig", "machine.network.nameservers", NotEmpty, ALREADY),
     ("ResolverConfig", "machine.network.disableSearchDomain", On, ALREADY),
     ("ResolverConfig", "machine.features.hostDNS", Set, ALREADY),

@@ -35,7 +35,6 @@ fn unfit(ty: &Type, value: View<'_>, owner: &Shape, path: &str) -> Option<String
         (Type::Map(item), Value::Map(_)) => {
             value.pairs().into_iter().find_map(|(_, value)| unfit(item, value, owner, path))
         }
-        (Type::Free, _) => None,
         (ty, found) => Some(format!("{} into Go struct field {}.{path} of type {}", json(found), owner.name, go(ty))),
     }
 }
