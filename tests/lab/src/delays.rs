@@ -15,6 +15,12 @@ pub struct Delays {
     pub allocate: Duration,
     /// Any other task of Proxmox VE (start, stop, resize, destroy, configuration).
     pub task: Duration,
+    /// How long who needs a lock waits for it at most (ten seconds in reality; a few locks are waited for longer or
+    /// less long, in proportion).
+    pub lock: Duration,
+    /// How long a silent host is waited for before its VMs are marked to be fenced, and again until it is switched off
+    /// (a minute each in reality).
+    pub fence: Duration,
     /// How long each 401 is held back (three seconds in reality).
     pub tarpit: Duration,
     /// From power-on until the Talos API listens.
@@ -37,6 +43,8 @@ impl Delays {
         create: Duration::ZERO,
         allocate: Duration::ZERO,
         task: Duration::ZERO,
+        lock: Duration::ZERO,
+        fence: Duration::ZERO,
         tarpit: Duration::ZERO,
         boot: Duration::ZERO,
         swap: Duration::ZERO,
@@ -52,6 +60,8 @@ impl Delays {
         create: Duration::from_millis(1500),
         allocate: Duration::from_millis(100),
         task: Duration::from_millis(300),
+        lock: Duration::from_secs(10),
+        fence: Duration::from_secs(6),
         tarpit: Duration::from_secs(3),
         boot: Duration::from_millis(2500),
         swap: Duration::from_millis(1000),

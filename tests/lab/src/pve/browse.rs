@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::config;
 use super::reply::{Refusal, Reply};
+use super::snapshots;
 use super::state::{Call, State};
 
 /// What lies below a host.
@@ -124,16 +124,12 @@ pub(crate) fn machines(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
 /// `GET /nodes/{node}/qemu/{vmid}/feature`.
 pub(crate) fn feature(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vm = state.vm(call)?;
-    let has = call.param("feature") == Some("clone") && vm.is_set("template");
+    let has = match call.param("feature") {
+        Some("snapshot") => snapshots::possible(state, vm),
+        Some("clone") => vm.is_set("template"),
+        _ => true,
+    };
     Ok(json!({"hasFeature": u8::from(has), "nodes": [vm.node]}).into())
-}
-
-/// `GET /nodes/{node}/qemu/{vmid}/snapshot`: the present state, as the lab takes no snapshots.
-pub(crate) fn snapshots(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let vm = state.vm(call)?;
-    let running = u8::from(vm.running.is_some());
-    let digest = config::digest(&vm.config);
-    Ok(json!([{"description": "You are here!", "digest": digest, "name": "current", "running": running}]).into())
 }
 
 /// `GET /nodes/{node}/qemu/{vmid}/cloudinit`: changes that the drive does not have yet; the lab's drives have all.

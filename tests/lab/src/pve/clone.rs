@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::create;
 use super::disks;
+use super::locks::Lock;
 use super::options;
 use super::property;
 use super::reply::{Refusal, Reply};
@@ -14,6 +15,10 @@ use super::work::Work;
 /// `POST template`.
 pub(crate) fn template(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vm = state.vm(call)?;
+    vm.unlocked().map_err(Refusal::failed)?;
+    if !vm.snapshots.is_empty() {
+        return Err(Refusal::failed("unable to create template, because VM contains snapshots"));
+    }
     if vm.running.is_some() {
         return Err(Refusal::failed("you can't convert a VM to template if VM is running"));
     }
@@ -160,6 +165,7 @@ pub(crate) fn migrate(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
     if vm.running.is_some() && call.param("online") != Some("1") {
         return Err(Refusal::failed("can't migrate running VM without --online"));
     }
+    vm.unlocked().map_err(Refusal::failed)?;
     let managed = state.ha.manages(call.vmid());
     let work = Work::Migrate { vmid: call.vmid(), target: target.to_owned(), managed };
     state.begin(call, call.node(), work)
@@ -168,7 +174,6 @@ pub(crate) fn migrate(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
 /// Moves a VM with its local disks.
 pub(crate) fn moved(state: &mut State, vmid: u32, target: &str, log: &mut Vec<String>) -> Result<(), String> {
     let vm = state.vms.get(&vmid).ok_or_else(|| create::gone(vmid))?;
-    vm.unlocked()?;
     let (from, files) = (vm.node.clone(), volumes_of(vm));
     log.push(format!("starting migration of VM {vmid} to node '{target}' ({})", state.settings.address));
     for file in files {
@@ -185,7 +190,8 @@ pub(crate) fn moved(state: &mut State, vmid: u32, target: &str, log: &mut Vec<St
     Ok(())
 }
 
-fn volumes_of(vm: &Vm) -> Vec<String> {
+/// The volumes of a VM's drives.
+pub(crate) fn volumes_of(vm: &Vm) -> Vec<String> {
     let drives = vm.config.iter().filter(|(name, _)| options::is_drive(name));
     drives.filter_map(|(name, value)| disks::file(name, value)).collect()
 }
@@ -193,6 +199,7 @@ fn volumes_of(vm: &Vm) -> Vec<String> {
 /// `PUT unlink`: takes disks out of a VM, or removes them for good with `force`.
 pub(crate) fn unlink(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     state.vm(call)?.unlocked().map_err(Refusal::failed)?;
+    state.locked(&Lock::Vm(call.vmid()), 10, "")?;
     let list = call.param("idlist").unwrap_or_default().to_owned();
     for name in list.split([',', ';', ' ']).filter(|name| !name.is_empty()) {
         super::config::drop_option(state, call.vmid(), name);

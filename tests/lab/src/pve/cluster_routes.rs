@@ -149,7 +149,6 @@ pub(crate) const ROUTES: &[Route] = &[
         ],
         browse::feature,
     ),
-    get("/nodes/{node}/qemu/{vmid}/snapshot", AUDIT_VM, &[], browse::snapshots),
     get("/nodes/{node}/qemu/{vmid}/cloudinit", AUDIT_VM, &[], browse::cloud_init),
     get("/nodes/{node}/qemu/{vmid}/firewall/options", AUDIT_VM, &[], browse::firewall),
     change(

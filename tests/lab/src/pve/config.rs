@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::create;
 use super::disks::{self, Place};
+use super::locks::Lock;
 use super::options;
 use super::property;
 use super::reply::{Refusal, Reply};
@@ -28,6 +29,11 @@ pub(crate) fn digest(config: &Config) -> String {
 /// `GET config`.
 pub(crate) fn read(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vm = state.vm(call)?;
+    if let Some(name) = call.param("snapshot") {
+        let mut data = super::snapshots::options_of(vm, name)?;
+        data.insert("digest".to_owned(), digest(&vm.config).into());
+        return Ok(Value::Object(data).into());
+    }
     let config = match (&vm.running, call.param("current")) {
         (Some(_), Some("1")) => vm.config.clone(),
         _ => vm.wanted(),
@@ -57,7 +63,7 @@ pub(crate) fn pending(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
 }
 
 /// Whole numbers and booleans come as numbers, everything else as text.
-fn typed(key: &str, value: &str) -> Value {
+pub(crate) fn typed(key: &str, value: &str) -> Value {
     match options::kind_of(key) {
         Some(Kind::Integer(..) | Kind::Boolean | Kind::Number(..)) => match value.parse::<i64>() {
             Ok(number) => number.into(),
@@ -73,10 +79,7 @@ pub(crate) fn put(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> 
     if let Some(text) = state.faults.vm_lock(call.vmid()) {
         return Err(Refusal::Slow(text));
     }
-    if state.is_busy(call.vmid()) {
-        return Err(Refusal::Slow(super::faults::vm_lock_text(call.vmid())));
-    }
-    state.vm(call)?.unlocked().map_err(Refusal::failed)?;
+    state.locked(&Lock::Vm(call.vmid()), 10, "")?;
     let mut log = Vec::new();
     apply(state, call.vmid(), &call.params, call.now, &mut log)?;
     Ok(Value::Null.into())
@@ -94,7 +97,7 @@ pub(crate) fn post(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal>
 /// Refuses an option that only root may use.
 pub(crate) fn refuse_skiplock(call: &Call<'_>) -> Result<(), Refusal> {
     match call.param("skiplock") {
-        Some("1") => Err(Refusal::parameter("skiplock", "Only root may use this option.")),
+        Some("1") if !call.token.is_root() => Err(Refusal::parameter("skiplock", "Only root may use this option.")),
         _ => Ok(()),
     }
 }
@@ -123,7 +126,8 @@ fn check(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
         Some(known) if known != digest(&vm.config) => {
             Err(Refusal::failed("checksum mismatch (file change by other user?)"))
         }
-        _ => Ok(()),
+        _ if call.param("skiplock") == Some("1") => Ok(()),
+        _ => vm.unlocked().map_err(Refusal::failed),
     }
 }
 
@@ -141,7 +145,6 @@ pub(crate) fn apply(
     log: &mut Vec<String>,
 ) -> Result<(), Refusal> {
     let vm = state.vms.get_mut(&vmid).ok_or_else(|| Refusal::failed(create::gone(vmid)))?;
-    vm.unlocked().map_err(Refusal::failed)?;
     for name in params.get("revert").into_iter().flat_map(|list| list.split(',')) {
         vm.pending.remove(name);
     }
@@ -212,15 +215,21 @@ fn detach(state: &mut State, vmid: u32, node: &str, name: &str, value: &str) {
     let Some(file) = disks::file(name, value) else { return };
     if file.contains("cloudinit") {
         free(state, node, &file);
-    } else if !value.contains("media=cdrom")
-        && let Some(vm) = state.vms.get_mut(&vmid)
-    {
-        let free = (0..256).map(|index| format!("unused{index}")).find(|name| !vm.config.contains_key(name));
-        vm.config.extend(free.map(|name| (name, file)));
+    } else if !value.contains("media=cdrom") {
+        keep_unused(state, vmid, file);
     }
 }
 
-fn free(state: &mut State, node: &str, volume: &str) {
+/// Keeps a volume as an unused disk; gives the name that it has then.
+pub(crate) fn keep_unused(state: &mut State, vmid: u32, file: String) -> Option<String> {
+    let vm = state.vms.get_mut(&vmid)?;
+    let name = (0..256).map(|index| format!("unused{index}")).find(|name| !vm.config.contains_key(name))?;
+    vm.config.insert(name.clone(), file);
+    Some(name)
+}
+
+/// Removes a volume for good.
+pub(crate) fn free(state: &mut State, node: &str, volume: &str) {
     let storage = super::storage::split(volume).and_then(|(storage, _)| state.storage(storage).ok());
     let removed = storage.and_then(|storage| state.volumes.remove(&storage, node, volume));
     state.effects.extend(removed.map(|volume| Effect::DiskRemoved(volume.identity())));
@@ -247,7 +256,6 @@ pub(crate) fn resize(
     log: &mut Vec<String>,
 ) -> Result<(), String> {
     let vm = state.vms.get(&vmid).ok_or_else(|| create::gone(vmid))?;
-    vm.unlocked()?;
     let missing = || format!("disk '{disk}' does not exist");
     let mut pairs = disks::parse(disk, vm.config.get(disk).ok_or_else(missing)?);
     let node = vm.node.clone();

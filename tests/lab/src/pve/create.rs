@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::disks::{self, Place};
+use super::locks::Lock;
 use super::options::{self, Group};
 use super::property;
 use super::reply::{Refusal, Reply};
@@ -42,6 +43,7 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     if call.param("ha-managed") == Some("1") {
         call.token.require("/", &["Sys.Console"]).map_err(Refusal::forbidden)?;
     }
+    state.locked(&Lock::Vm(vmid), 5, &format!("unable to create VM {vmid} - "))?;
     claim(state, call, vmid)?;
     let may_tag = call.token.may(&format!("/vms/{vmid}"), "VM.Config.Options");
     let begun = state.begin(call, call.node(), Work::Create { vmid, params: call.params.clone(), may_tag });
@@ -179,10 +181,6 @@ fn build(
         return Err(format!("403 Permission check failed (/vms/{vmid}, VM.Config.Options)"));
     }
     let mut config = Config::new();
-    if let Some(text) = state.faults.timed_out(vmid) {
-        log.push("trying to acquire lock...".to_owned());
-        return Err(text);
-    }
     let place = Place { node: &node, vmid, now };
     for (name, value) in options_of(params) {
         let kept = match options::is_drive(name) {
@@ -265,7 +263,6 @@ pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
 /// Removes a VM with its disks.
 pub(crate) fn destroy(state: &mut State, vmid: u32, log: &mut Vec<String>) -> Result<(), String> {
     let vm = state.vms.get(&vmid).ok_or_else(|| gone(vmid))?;
-    vm.unlocked()?;
     if vm.running.is_some() {
         return Err(format!("VM {vmid} is running - destroy failed"));
     }

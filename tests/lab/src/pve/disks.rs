@@ -137,8 +137,8 @@ pub(crate) fn realise(
     Ok(printed)
 }
 
-fn locked(state: &mut State, storage: &Storage, log: &mut Vec<String>) -> Result<(), String> {
-    match state.faults.storage_lock(&storage.name, storage.shared) {
+fn locked(state: &mut State, node: &str, storage: &Storage, log: &mut Vec<String>) -> Result<(), String> {
+    match state.faults.storage_lock(node, storage) {
         None => Ok(()),
         Some(text) => {
             log.push("trying to acquire lock...".to_owned());
@@ -154,7 +154,7 @@ fn cloud_init(
     pairs: &mut Pairs,
     log: &mut Vec<String>,
 ) -> Result<(), String> {
-    locked(state, storage, log)?;
+    locked(state, place.node, storage, log)?;
     let wanted =
         Wanted { node: place.node, vmid: place.vmid, stem: Some("cloudinit"), format: None, size: SMALL, image: None };
     let (volume, line) = state.volumes.allocate(storage, wanted, place.now);
@@ -173,7 +173,7 @@ fn allocate(
     pairs: &mut Pairs,
     log: &mut Vec<String>,
 ) -> Result<(), String> {
-    locked(state, storage, log)?;
+    locked(state, place.node, storage, log)?;
     let size = match option {
         "efidisk0" => EFI_SIZE,
         "tpmstate0" => SMALL,
@@ -204,7 +204,7 @@ fn import(
     let from = state.storage(from).map_err(|refusal| refusal.text())?;
     let missing = || format!("failed to stat '{}'", Storage::path(name));
     let found = state.volumes.get(&from, place.node, source).cloned().ok_or_else(missing)?;
-    locked(state, storage, log)?;
+    locked(state, place.node, storage, log)?;
     log.push(format!("create full clone of drive ({source})"));
     let format = property::get(pairs, "format").map(str::to_owned);
     let wanted = Wanted {

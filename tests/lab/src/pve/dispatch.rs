@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::access::Token;
+use super::locks::Lock;
 use super::options;
 use super::release::Release;
 use super::reply::{Refusal, Reply};
@@ -11,6 +12,7 @@ use super::schema::{self, MISSING, Param, UNKNOWN};
 use super::state::{Call, Config, State};
 
 /// A request with its path taken apart and its parameters decoded.
+#[derive(Clone)]
 pub(crate) struct Request<'a> {
     /// `GET`, `POST`, `PUT` or `DELETE`.
     pub(crate) method: &'a str,
@@ -131,7 +133,7 @@ fn check_readable(state: &State, call: &Call<'_>, method: &str) -> Result<(), Re
     let vmid = call.vmid();
     match state.vms.get(&vmid) {
         Some(vm) if method == "GET" && state.faults.hides(&vm.name(vmid)) => {
-            Err(Refusal::failed(format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout")))
+            Err(Refusal::failed(Lock::Vm(vmid).timed_out()))
         }
         _ => Ok(()),
     }

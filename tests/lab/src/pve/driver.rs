@@ -1,7 +1,7 @@
 //! Between the state machine and the world: the clock, tasks that take time, and the guests.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What the connections share.
 pub(crate) struct Driver {
     state: Mutex<State>,
-    started: Instant,
     /// Counts changes, so that tests can wait for one.
     changes: watch::Sender<u64>,
     /// Requests so far: method and path.
@@ -38,7 +37,6 @@ impl Driver {
     pub(crate) fn new(state: State) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(state),
-            started: Instant::now(),
             changes: watch::channel(0).0,
             requests: Mutex::default(),
             chooser: OnceLock::new(),
@@ -74,7 +72,6 @@ impl Driver {
     /// Lets the state machine answer, does what it leaves to do, and returns downloads that the reply may wait for.
     pub(crate) fn act<T>(self: &Arc<Self>, act: impl FnOnce(&mut State) -> T) -> (T, Vec<Fetch>) {
         let mut state = self.lock();
-        state.locks.clock = self.started.elapsed();
         let reply = act(&mut state);
         let fetches = self.settle(&mut state);
         drop(state);
@@ -99,27 +96,45 @@ impl Driver {
                 Effect::On(machine) => state.guests.power_on(*machine),
                 Effect::Off(uuid) => state.guests.power_off(&uuid),
                 Effect::DiskRemoved(disk) => state.guests.disk_removed(&disk),
-                Effect::Run { upid, delay } if delay.is_zero() && !state.is_held(&upid) => state.finish(&upid, now()),
-                Effect::Run { upid, delay } => self.later(upid, delay),
+                Effect::Run { upid, delay } if delay.is_zero() && !state.is_held(&upid) => state.advance(&upid, now()),
+                Effect::Run { upid, delay } => {
+                    let driver = Arc::clone(self);
+                    self.later(async move { driver.go_on(&upid, delay).await });
+                }
+                Effect::GiveUp { upid, wait, delay } if delay.is_zero() => state.give_up(&upid, wait, now()),
+                Effect::GiveUp { upid, wait, delay } => {
+                    self.after(delay, move |state| state.give_up(&upid, wait, now()));
+                }
+                Effect::Fence { node, delay } if delay.is_zero() => state.fence(&node, now()),
+                Effect::Fence { node, delay } => self.after(delay, move |state| state.fence(&node, now())),
                 Effect::Fetch { upid, url } => fetches.push(Fetch { upid, url }),
             }
         }
         fetches
     }
 
-    fn later(self: &Arc<Self>, upid: String, delay: Duration) {
-        let driver = Arc::clone(self);
+    fn later(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+        let stopped = self.stopped.clone();
         tokio::spawn(async move {
-            let stopped = driver.stopped.clone();
             tokio::select! {
                 () = stopped.cancelled() => {}
-                () = driver.end(&upid, delay) => {}
+                () = work => {}
             }
         });
     }
 
-    /// Ends a task after its time, and not while it is held.
-    async fn end(self: &Arc<Self>, upid: &str, delay: Duration) {
+    /// Changes the state after a while.
+    fn after(self: &Arc<Self>, delay: Duration, change: impl FnOnce(&mut State) + Send + 'static) {
+        let driver = Arc::clone(self);
+        self.later(async move {
+            tokio::time::sleep(delay).await;
+            let ((), fetches) = driver.act(change);
+            driver.fetch(fetches).await;
+        });
+    }
+
+    /// Goes on with a task after a while, and not while it is held.
+    async fn go_on(self: &Arc<Self>, upid: &str, delay: Duration) {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
@@ -129,7 +144,7 @@ impl Driver {
                 return;
             }
         }
-        let ((), fetches) = self.act(|state| state.finish(upid, now()));
+        let ((), fetches) = self.act(|state| state.advance(upid, now()));
         self.fetch(fetches).await;
     }
 

@@ -1,7 +1,10 @@
 //! What goes wrong on purpose.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use super::locks::Lock;
+use super::storage::Storage;
 
 /// What happens to a request instead of its reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +32,6 @@ pub(crate) struct Faults {
     requests: Vec<(String, String, Fault)>,
     held: BTreeSet<String>,
     unreadable: BTreeSet<String>,
-    timed_out: BTreeMap<u32, String>,
     vm_locks: Vec<u32>,
     cluster_locks: Vec<String>,
     /// Hosts that take calls and answer too late.
@@ -41,30 +43,7 @@ pub(crate) struct Faults {
     pub(crate) offline: BTreeSet<String>,
 }
 
-/// What a change says that did not get the lock of a VM in ten seconds.
-pub(crate) fn vm_lock_text(vmid: u32) -> String {
-    format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout")
-}
-
-/// What an allocation says that did not get the lock of its storage.
-fn storage_lock_text(storage: &str, shared: bool) -> String {
-    match shared {
-        true => format!("cfs-lock 'storage-{storage}' error: got lock request timeout"),
-        false => format!("can't lock file '/var/lock/pve-manager/pve-storage-{storage}' - got timeout"),
-    }
-}
-
 impl Faults {
-    /// Notes that the creation of a VM has waited in vain for the lock of a storage.
-    pub(crate) fn time_out(&mut self, vmid: u32, storage: &str, shared: bool) {
-        self.timed_out.insert(vmid, storage_lock_text(storage, shared));
-    }
-
-    /// Takes that a creation has waited in vain, if it has.
-    pub(crate) fn timed_out(&mut self, vmid: u32) -> Option<String> {
-        self.timed_out.remove(&vmid)
-    }
-
     /// Fails the next creations of a VM with this name.
     pub(crate) fn fail_create(&mut self, name: &str, text: &str, times: usize) {
         self.creates.extend(std::iter::repeat_n((name.to_owned(), text.to_owned()), times));
@@ -82,10 +61,10 @@ impl Faults {
     }
 
     /// Takes a lock time-out of a storage, if there is one to come.
-    pub(crate) fn storage_lock(&mut self, storage: &str, shared: bool) -> Option<String> {
-        let at = self.storage_locks.iter().position(|other| other == storage)?;
+    pub(crate) fn storage_lock(&mut self, node: &str, storage: &Storage) -> Option<String> {
+        let at = self.storage_locks.iter().position(|other| *other == storage.name)?;
         self.storage_locks.remove(at);
-        Some(storage_lock_text(storage, shared))
+        Some(Lock::of_storage(node, storage).timed_out())
     }
 
     /// Lets the next changes of a VM run into the lock of its configuration.
@@ -97,7 +76,7 @@ impl Faults {
     pub(crate) fn vm_lock(&mut self, vmid: u32) -> Option<String> {
         let at = self.vm_locks.iter().position(|other| *other == vmid)?;
         self.vm_locks.remove(at);
-        Some(vm_lock_text(vmid))
+        Some(Lock::Vm(vmid).timed_out())
     }
 
     /// Lets the next change of a file of the cluster (`file-user_cfg` …) run into its lock.
@@ -109,7 +88,7 @@ impl Faults {
     pub(crate) fn cluster_lock(&mut self, name: &str) -> Option<String> {
         let at = self.cluster_locks.iter().position(|other| other == name)?;
         self.cluster_locks.remove(at);
-        Some(format!("cfs-lock '{name}' error: got lock request timeout"))
+        Some(Lock::Cluster(name.to_owned()).timed_out())
     }
 
     /// Lets a guest ignore requests to shut down, or heed them again.

@@ -106,6 +106,16 @@ pub(crate) fn machine_type(value: &str) -> bool {
         || ["pc-i440fx-", "pc-q35-", "virt-"].iter().any(|start| value.starts_with(start))
 }
 
+/// The name of a snapshot.
+pub(crate) fn config_id_40(value: &str) -> Result<(), String> {
+    let word = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let letter = value.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    match word && letter && value.len() > 1 {
+        true => Ok(()),
+        false => Err(format!("invalid configuration ID '{value}'")),
+    }
+}
+
 /// `macaddr`: a unicast address.
 pub(crate) fn mac(value: &str) -> Result<(), String> {
     let parts: Vec<&str> = value.split(':').collect();

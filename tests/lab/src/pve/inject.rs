@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::state::Vm;
-use super::{Fault, Pve, Storage, create, driver, faults};
+use super::{Fault, Lock, Pve, Storage, create, driver, faults};
+
+/// Who holds a lock that a test took.
+const SOMEBODY: &str = "somebody";
 
 impl Pve {
     /// Fails the next creations of a VM with this name, with this text in the task.
@@ -56,14 +59,14 @@ impl Pve {
         self.driver.with(|state| state.faults.hanging = hanging);
     }
 
-    /// Takes a host off the network.
+    /// Takes a host off the network; after a while the others fence it and recover its managed VMs.
     pub fn take_offline(&self, node: &str) {
-        self.driver.with(|state| state.faults.offline.insert(node.to_owned()));
+        let ((), _none) = self.driver.act(|state| state.lose(node));
     }
 
     /// Brings a host back.
     pub fn bring_online(&self, node: &str) {
-        self.driver.with(|state| state.faults.offline.remove(node));
+        self.driver.with(|state| state.regain(node));
     }
 
     /// Adds a VM that somebody else made, switched off.
@@ -102,6 +105,16 @@ impl Pve {
     /// Holds the lock of a VM's configuration, so that the next changes that need it time out.
     pub fn lock_vm(&self, id: u32, times: usize) {
         self.driver.with(|state| state.faults.lock_vm(id, times));
+    }
+
+    /// Takes a lock and keeps it until it is given back: whoever needs it waits, and gives up in time.
+    pub fn take_lock(&self, lock: &Lock) {
+        self.driver.with(|state| state.locks.take(lock, SOMEBODY, false));
+    }
+
+    /// Gives back a lock that was taken so.
+    pub fn give_lock(&self, lock: &Lock) {
+        let ((), _none) = self.driver.act(|state| state.give(lock, SOMEBODY));
     }
 
     /// Holds a lock of the whole cluster (`file-user_cfg` …), so that the next changes that need it time out.

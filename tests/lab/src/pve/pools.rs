@@ -23,10 +23,6 @@ fn require(call: &Call<'_>, privilege: &str) -> Result<(), Refusal> {
     call.token.require(&format!("/pool/{}", name(call)), &[privilege]).map_err(Refusal::forbidden)
 }
 
-fn cluster_lock(state: &mut State) -> Result<(), Refusal> {
-    state.faults.cluster_lock("file-user_cfg").map_or(Ok(()), |text| Err(Refusal::Slow(text)))
-}
-
 /// `GET /pools`.
 pub(crate) fn list(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let wanted = |pool: &&String| {
@@ -47,7 +43,7 @@ pub(crate) fn get(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> 
 /// `POST /pools`.
 pub(crate) fn add(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     require(call, "Pool.Allocate")?;
-    cluster_lock(state)?;
+    state.users_locked("create pool failed: ")?;
     let pool = name(call);
     match state.pools.insert(pool.clone()) {
         true => Ok(Value::Null.into()),
@@ -58,7 +54,7 @@ pub(crate) fn add(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> 
 /// `PUT /pools` and `PUT /pools/{poolid}`: adds VMs, or takes them out with `delete`.
 pub(crate) fn change(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     require(call, "Pool.Allocate")?;
-    cluster_lock(state)?;
+    state.users_locked("update pools failed: ")?;
     let pool = existing(state, call)?;
     let removes = call.param("delete").is_some_and(|delete| delete == "1");
     let moves = call.param("allow-move").is_some_and(|allow| allow == "1");
@@ -81,7 +77,7 @@ pub(crate) fn change(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
 /// `DELETE /pools` and `DELETE /pools/{poolid}`: only empty ones can go.
 pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     require(call, "Pool.Allocate")?;
-    cluster_lock(state)?;
+    state.users_locked("delete pool failed: ")?;
     let pool = existing(state, call)?;
     if state.vms.values().any(|vm| vm.pool.as_deref() == Some(&pool)) {
         return Err(Refusal::failed(format!("delete pool failed: pool '{pool}' is not empty")));

@@ -24,13 +24,118 @@ pub(crate) fn command(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
         "stop" | "shutdown" if managed => Work::Manage { vmid, wanted: "stopped" },
         "start" => Work::Start(vmid),
         "stop" => Work::Stop(vmid),
+        "shutdown" | "reboot" if is_paused(state, call)? && call.param("forceStop") != Some("1") => {
+            return Err(Refusal::failed("VM is paused - cannot shutdown"));
+        }
+        "shutdown" if is_paused(state, call)? => Work::Stop(vmid),
         "shutdown" => Work::Shutdown { vmid, force: call.param("forceStop") == Some("1") },
+        "resume" if state.vm(call)?.config.get("lock").is_some_and(|lock| lock == "suspended") => Work::Start(vmid),
         _ if !running => return Err(Refusal::failed(format!("VM {vmid} not running"))),
         "reboot" => Work::Reboot(vmid),
-        "suspend" | "resume" => return Err(Refusal::failed("the lab does not suspend VMs")),
+        "suspend" => Work::Suspend { vmid, to: suspended_to(state, call, managed)? },
+        "resume" => Work::Resume(vmid),
         _ => Work::Reset(vmid),
     };
     state.begin(call, call.node(), work)
+}
+
+fn is_paused(state: &State, call: &Call<'_>) -> Result<bool, Refusal> {
+    Ok(state.vm(call)?.running.as_ref().is_some_and(|running| running.paused))
+}
+
+/// The storage that gets the memory of a VM which is suspended to disk.
+fn suspended_to(state: &State, call: &Call<'_>, managed: bool) -> Result<Option<String>, Refusal> {
+    if call.param("todisk") != Some("1") {
+        return Ok(None);
+    }
+    if managed {
+        return Err(Refusal::failed("Cannot suspend HA managed VM to disk"));
+    }
+    state.may(call.token, call.vmid(), None, &["VM.Config.Disk"])?;
+    let vm = state.vm(call)?;
+    let storage = call.param("statestorage").map_or_else(|| memory_storage(state, vm), str::to_owned);
+    call.token.require(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"]).map_err(Refusal::forbidden)?;
+    Ok(Some(storage))
+}
+
+/// Where the memory of a VM goes that does not say so: to the storage of a disk, a shared one if there is one.
+fn memory_storage(state: &State, vm: &Vm) -> String {
+    if let Some(storage) = vm.config.get("vmstatestorage") {
+        return storage.clone();
+    }
+    let files = super::clone::volumes_of(vm);
+    let names = files.iter().filter_map(|file| super::storage::split(file).map(|(name, _)| name.to_owned()));
+    let names: Vec<String> = names.collect();
+    let shared = names.iter().find(|name| state.storage(name).is_ok_and(|storage| storage.shared));
+    shared.or(names.first()).cloned().unwrap_or_else(|| "local".to_owned())
+}
+
+/// Makes the volume that holds the memory of a VM.
+pub(crate) fn memory_volume(
+    state: &mut State,
+    vmid: u32,
+    stem: &str,
+    storage: Option<&str>,
+    now: u64,
+) -> Result<String, String> {
+    let vm = state.vms.get(&vmid).ok_or_else(|| create::gone(vmid))?;
+    let name = storage.map_or_else(|| memory_storage(state, vm), str::to_owned);
+    // The memory itself, and room for what changes while it is written.
+    let size = guest::memory(&vm.config) * 2 + 500;
+    let node = vm.node.clone();
+    let storage = state.storage(&name).map_err(|refusal| refusal.text())?;
+    let wanted = super::storage::Wanted {
+        node: &node,
+        vmid,
+        stem: Some(stem),
+        format: Some("raw"),
+        size: size << 20,
+        image: None,
+    };
+    Ok(state.volumes.allocate(&storage, wanted, now).0.id)
+}
+
+/// Marks a VM whose memory goes to a storage.
+pub(crate) fn save_memory(state: &mut State, vmid: u32, storage: &str, now: u64) -> Result<(), String> {
+    let vm = state.vms.get(&vmid).ok_or_else(|| create::gone(vmid))?;
+    if vm.config.get("lock").is_some_and(|lock| lock == "backup") {
+        return Err("cannot suspend to disk during backup".to_owned());
+    }
+    let volume = memory_volume(state, vmid, "state-suspend", Some(storage), now)?;
+    if let Some(vm) = state.vms.get_mut(&vmid) {
+        vm.config.extend([("lock".to_owned(), "suspending".to_owned()), ("vmstate".to_owned(), volume)]);
+    }
+    Ok(())
+}
+
+/// Stops a VM where it is: in memory, or with its memory on a storage.
+pub(crate) fn suspend(
+    state: &mut State,
+    vmid: u32,
+    to: Option<&str>,
+    now: u64,
+    log: &mut Vec<String>,
+) -> Result<(), String> {
+    let vm = state.vms.get_mut(&vmid).ok_or_else(|| create::gone(vmid))?;
+    let running = vm.running.as_mut().ok_or_else(|| format!("VM {vmid} not running"))?;
+    if to.is_none() {
+        running.paused = true;
+        return Ok(());
+    }
+    log.push("State saved, quitting".to_owned());
+    vm.config.insert("lock".to_owned(), "suspended".to_owned());
+    off(state, vmid, now)
+}
+
+/// Lets a stopped VM go on.
+pub(crate) fn resume(state: &mut State, vmid: u32) -> Result<(), String> {
+    let vm = state.vms.get_mut(&vmid).ok_or_else(|| create::gone(vmid))?;
+    if vm.is_set("template") {
+        return Err(format!("VM {vmid} is a template and cannot be resumed!"));
+    }
+    let running = vm.running.as_mut().ok_or_else(|| format!("VM {vmid} not running"))?;
+    running.paused = false;
+    Ok(())
 }
 
 /// Switches a VM on; pending changes take effect.
@@ -39,17 +144,28 @@ pub(crate) fn on(state: &mut State, vmid: u32, now: u64) -> Result<(), String> {
     if vm.is_set("template") {
         return Err("you can't start a vm if it's a template".to_owned());
     }
-    vm.unlocked()?;
     if vm.running.is_some() {
-        return Err(format!("VM {vmid} already running"));
+        // During a backup an emulator runs for a VM that is switched off, and a start lets it go on.
+        return match vm.config.get("lock").is_some_and(|lock| lock == "backup") {
+            true => resume(state, vmid),
+            false => Err(format!("VM {vmid} already running")),
+        };
     }
-    let config = vm.wanted();
+    let mut config = vm.wanted();
+    let memory = config.remove("vmstate");
+    if config.get("lock").is_some_and(|lock| lock == "suspended") {
+        config.remove("lock");
+    }
     check_bridges(state, &config)?;
+    check_disks(state, vm, &config)?;
+    let node = vm.node.clone();
+    memory.iter().for_each(|volume| super::config::free(state, &node, volume));
+    let Some(vm) = state.vms.get(&vmid) else { return Err(create::gone(vmid)) };
     let machine = guest::machine(state, vmid, vm, &config);
     let Some(vm) = state.vms.get_mut(&vmid) else { return Err(create::gone(vmid)) };
     vm.pending.clear();
     vm.config = config.clone();
-    vm.running = Some(Running { since: now, pid: 20_000 + vmid, config });
+    vm.running = Some(Running { since: now, pid: 20_000 + vmid, config, paused: false });
     vm.changed = now;
     state.effects.push_back(Effect::On(Box::new(machine)));
     Ok(())
@@ -66,6 +182,21 @@ fn check_bridges(state: &State, config: &Config) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A disk that is on a storage of another host keeps a VM from being started.
+fn check_disks(state: &State, vm: &Vm, config: &Config) -> Result<(), String> {
+    let files = config.iter().filter(|(name, _)| options::is_drive(name)).filter_map(|(name, value)| {
+        let file = disks::file(name, value)?;
+        let storage = state.storage(super::storage::split(&file)?.0).ok()?;
+        state.volumes.get(&storage, &vm.node, &file).is_none().then_some(file)
+    });
+    match files.into_iter().next() {
+        Some(file) if state.volumes.is_elsewhere(&vm.node, &file) => {
+            Err(format!("no such logical volume {}", file.replacen(':', "/", 1)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Switches a VM off; one that is off stays off.
@@ -131,10 +262,11 @@ pub(crate) fn current(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
     let vm = state.vm(call)?;
     let mut data = row(state, vmid, vm, call.now);
     data["ha"] = match state.ha.resources.get(&vmid) {
-        Some(wanted) => json!({"managed": 1, "state": wanted}),
+        Some(_) => json!({"managed": 1, "state": state.service_state(vmid)}),
         None => json!({"managed": 0}),
     };
-    data["qmpstatus"] = data["status"].clone();
+    let paused = vm.running.as_ref().is_some_and(|running| running.paused);
+    data["qmpstatus"] = if paused { "paused".into() } else { data["status"].clone() };
     if vm.config.get("agent").is_some_and(|agent| guest::enabled(agent)) {
         data["agent"] = 1.into();
     }

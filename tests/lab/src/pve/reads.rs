@@ -130,8 +130,8 @@ pub(crate) fn vm_row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
             row[key] = value.as_str().into();
         }
     }
-    if let Some(wanted) = state.ha.resources.get(&vmid) {
-        row["hastate"] = wanted.as_str().into();
+    if state.ha.resources.contains_key(&vmid) {
+        row["hastate"] = state.service_state(vmid).into();
     }
     if let Some(pool) = &vm.pool {
         row["pool"] = pool.as_str().into();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::locks::Lock;
+
 /// A reply with status 200.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reply {
@@ -34,6 +36,15 @@ pub(crate) enum Refusal {
     AgentSilent,
     /// 500 after ten seconds: a lock was not to be had.
     Slow(String),
+    /// A lock is held: 500 with this text when it still is after so many seconds.
+    Busy {
+        /// The lock.
+        lock: Lock,
+        /// Seconds of a real cluster.
+        seconds: u32,
+        /// What is said then.
+        text: String,
+    },
     /// 401 after a while: wrong name or password.
     Unauthenticated,
     /// 596 after a while: the host took the call and did not answer; it may act on it all the same.
@@ -63,7 +74,7 @@ impl Refusal {
         match self {
             Self::Parameters(_) => (400, "Parameter verification failed."),
             Self::Forbidden(text) => (403, text),
-            Self::Failed(text) | Self::Slow(text) => (500, text),
+            Self::Failed(text) | Self::Slow(text) | Self::Busy { text, .. } => (500, text),
             Self::NotImplemented(text) => (501, text),
             Self::AgentSilent => (500, "QEMU guest agent is not running"),
             Self::Unauthenticated => (401, "authentication failure"),

@@ -4,7 +4,7 @@ use super::formats;
 use super::reply::{Refusal, Reply};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::state::{Call, State};
-use super::{agent, cluster_routes, config, content, create, power, reads};
+use super::{agent, cluster_routes, config, content, create, power, reads, vm_routes};
 
 /// What a call takes.
 pub(crate) enum Takes {
@@ -66,13 +66,14 @@ const AGENT: Needs = Needs::Any("/vms/{vmid}", &["VM.GuestAgent.Audit", "VM.Gues
 const POWER: Needs = Needs::Any("/vms/{vmid}", &["VM.PowerMgmt"]);
 
 const SKIP_LOCK: Param = Param::optional("skiplock", Kind::Boolean);
-const DIGEST: Param = Param::optional("digest", Kind::Text(Some(40)));
+/// What a change was decided on.
+pub(crate) const DIGEST: Param = Param::optional("digest", Kind::Text(Some(40)));
 const CONTENTS: Kind = Kind::OneOf(&["iso", "vztmpl", "import"]);
 const ALGORITHMS: Kind = Kind::OneOf(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]);
 
 /// All calls.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(cluster_routes::ROUTES)
+    ROUTES.iter().chain(cluster_routes::ROUTES).chain(vm_routes::ROUTES)
 }
 
 const ROUTES: &[Route] = &[

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     OneOfEither(&'static [&'static str], &'static [&'static str]),
     /// The name of a drive of a VM.
     Drive,
+    /// The name of a drive of a VM, or of an unused disk.
+    AnyDrive,
     /// Text that a regular expression describes.
     Pattern(fn(&str) -> bool),
     /// Text that a function of Proxmox VE describes; it says what is wrong.
@@ -102,6 +104,11 @@ pub(crate) fn check(name: &str, kind: Kind, value: &str) -> Result<(), String> {
         Kind::OneOfEither(_, words) => one_of(value, words),
         Kind::Drive => {
             let names = super::options::resizable();
+            one_of(value, &names.iter().map(String::as_str).collect::<Vec<_>>())
+        }
+        Kind::AnyDrive => {
+            let unused = (0..256).map(|index| format!("unused{index}"));
+            let names: Vec<String> = super::options::resizable().into_iter().chain(unused).collect();
             one_of(value, &names.iter().map(String::as_str).collect::<Vec<_>>())
         }
         Kind::Pattern(matches) => match matches(value) {

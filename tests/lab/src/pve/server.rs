@@ -222,9 +222,24 @@ async fn called(driver: &Arc<Driver>, request: Request<Incoming>, token: &Token,
         }
     }
     let request = dispatch::Request { method, path, params };
-    let (reply, fetches) = driver.act(|state| dispatch::answer(state, token, request, now()));
-    driver.fetch(fetches).await;
-    Ok(reply)
+    Ok(patiently(driver, token, request).await)
+}
+
+/// Lets a request be answered; one that needs a lock which somebody holds waits for it, and not for ever.
+async fn patiently(driver: &Arc<Driver>, token: &Token, request: dispatch::Request<'_>) -> Result<Reply, Refusal> {
+    let begun = tokio::time::Instant::now();
+    let mut changes = driver.changes();
+    loop {
+        let (reply, fetches) = driver.act(|state| dispatch::answer(state, token, request.clone(), now()));
+        driver.fetch(fetches).await;
+        let Err(Refusal::Busy { lock, seconds, .. }) = &reply else { return reply };
+        let end = begun + driver.look(|state| state.patience(*seconds));
+        while !driver.look(|state| state.locks.is_free(lock)) {
+            if tokio::time::timeout_at(end, changes.changed()).await.is_err() {
+                return reply;
+            }
+        }
+    }
 }
 
 fn content_type(request: &Request<Incoming>) -> String {

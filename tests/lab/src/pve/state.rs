@@ -10,11 +10,12 @@ use super::access::{Access, Token};
 use super::console::Session;
 use super::faults::Faults;
 use super::ha::Ha;
+use super::jobs::Job;
 use super::locks::Locks;
 use super::reply::Refusal;
+use super::snapshots::Snapshot;
 use super::storage::{Storage, Volumes};
 use super::task::Tasks;
-use super::work::Work;
 use crate::machine::{Machine, Machines};
 
 /// Options of a VM, as the configuration file has them.
@@ -29,6 +30,8 @@ pub(crate) struct Vm {
     pub(crate) config: Config,
     /// Changes that wait for the next start; `None` deletes.
     pub(crate) pending: BTreeMap<String, Option<String>>,
+    /// Its snapshots by name.
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
     /// Since when it runs, and with what options; `None` while it is off.
     pub(crate) running: Option<Running>,
     /// The name that it will have once it is made.
@@ -50,6 +53,8 @@ pub(crate) struct Running {
     pub(crate) pid: u32,
     /// The options that it was started with.
     pub(crate) config: Config,
+    /// Whether it was stopped where it is.
+    pub(crate) paused: bool,
 }
 
 /// What `/cluster/resources` shows of a VM.
@@ -108,11 +113,27 @@ pub(crate) enum Effect {
     Off(String),
     /// A disk is gone.
     DiskRemoved(String),
-    /// A task ends after a while.
+    /// A task goes on after a while.
     Run {
         /// The task.
         upid: String,
         /// How long it takes.
+        delay: Duration,
+    },
+    /// A task waits for a lock so long and no longer.
+    GiveUp {
+        /// The task.
+        upid: String,
+        /// Which of its waits this is.
+        wait: u32,
+        /// How long it waits.
+        delay: Duration,
+    },
+    /// A host that is still silent after a while is given up.
+    Fence {
+        /// The host.
+        node: String,
+        /// How long the others wait for it.
         delay: Duration,
     },
     /// A task needs a file from the network.
@@ -174,15 +195,15 @@ pub(crate) struct State {
     pub(crate) volumes: Volumes,
     /// Tasks.
     pub(crate) tasks: Tasks,
-    /// What running tasks will do.
-    pub(crate) works: BTreeMap<String, Work>,
+    /// Tasks under way, by their identifiers.
+    pub(crate) jobs: BTreeMap<String, Job>,
     /// Pools.
     pub(crate) pools: BTreeSet<String>,
     /// Consoles that were opened.
     pub(crate) consoles: Vec<Session>,
     /// High availability.
     pub(crate) ha: Ha,
-    /// Locks of storages.
+    /// Locks that are held.
     pub(crate) locks: Locks,
     /// What goes wrong.
     pub(crate) faults: Faults,
@@ -204,7 +225,7 @@ impl State {
             vms: BTreeMap::new(),
             volumes: Volumes::default(),
             tasks: Tasks::default(),
-            works: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             pools: BTreeSet::new(),
             consoles: Vec::new(),
             ha: Ha::default(),

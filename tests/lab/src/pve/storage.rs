@@ -107,12 +107,28 @@ pub(crate) struct Volume {
     ctime: u64,
     /// Tells a volume from an earlier one of the same name.
     pub(crate) serial: u64,
+    /// The identity that it has taken over from a volume that was copied to it.
+    stands_for: Option<String>,
+    /// What is said of it.
+    notes: Option<String>,
+    /// Whether it is kept from being removed.
+    pub(crate) protected: bool,
 }
 
 impl Volume {
     /// What tells this disk from every other that ever was.
     pub(crate) fn identity(&self) -> String {
-        format!("{}#{}", self.id, self.serial)
+        self.stands_for.clone().unwrap_or_else(|| format!("{}#{}", self.id, self.serial))
+    }
+
+    /// `raw` or `qcow2`.
+    pub(crate) fn format(&self) -> &str {
+        &self.format
+    }
+
+    /// Whether it can keep an earlier state: thin volumes can, and of files those in the format of QEMU.
+    pub(crate) fn keeps_states(&self, storage: &Storage) -> bool {
+        storage.kind == StorageKind::LvmThin || self.format == "qcow2"
     }
 
     fn row(&self) -> Value {
@@ -120,9 +136,19 @@ impl Volume {
             "content": self.content, "ctime": self.ctime, "format": self.format, "size": self.size, "volid": self.id,
         });
         if let Some(vmid) = self.vmid {
-            row["parent"] = Value::Null;
-            row["used"] = 4096.into();
             row["vmid"] = vmid.into();
+        }
+        match (self.content.as_str(), self.vmid) {
+            ("backup", _) => {
+                row["subtype"] = "qemu".into();
+                row["protected"] = u8::from(self.protected).into();
+                row["notes"] = self.notes.as_deref().into();
+            }
+            (_, Some(_)) => {
+                row["parent"] = Value::Null;
+                row["used"] = 4096.into();
+            }
+            _ => {}
         }
         row
     }
@@ -134,8 +160,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) node: &'a str,
     /// The VM.
     pub(crate) vmid: u32,
-    /// `Some` for `cloudinit`, which has a name of its own.
-    pub(crate) stem: Option<&'static str>,
+    /// `Some` for what has a name of its own: `cloudinit`, `state-…`.
+    pub(crate) stem: Option<&'a str>,
     /// The format asked for, if any.
     pub(crate) format: Option<&'a str>,
     /// Bytes.
@@ -188,10 +214,64 @@ impl Volumes {
         }
     }
 
+    /// Lets a volume stand for another one: the guest finds on it what it wrote to that.
+    pub(crate) fn inherit(&mut self, (from, old): (&Storage, &str), (to, new): (&Storage, &str), node: &str) {
+        self.count += 1;
+        let count = self.count;
+        let Some(source) = self.all.get_mut(&Self::key(from, node, old)) else { return };
+        let identity = source.identity();
+        (source.serial, source.stands_for) = (count, None);
+        if let Some(volume) = self.all.get_mut(&Self::key(to, node, new)) {
+            volume.stands_for = Some(identity);
+        }
+    }
+
+    /// Gives a disk to another VM; returns its new ID.
+    pub(crate) fn reassign(&mut self, storage: &Storage, node: &str, id: &str, vmid: u32) -> Option<String> {
+        let mut volume = self.all.remove(&Self::key(storage, node, id))?;
+        let wanted = Wanted { node, vmid, stem: None, format: None, size: 0, image: None };
+        let identity = volume.identity();
+        volume.id = format!("{}:{}", storage.name, self.free_name(storage, &wanted, &volume.format));
+        (volume.vmid, volume.stands_for) = (Some(vmid), Some(identity));
+        let new = volume.id.clone();
+        self.all.insert(Self::key(storage, node, &new), volume);
+        Some(new)
+    }
+
+    /// Keeps the archive of a VM.
+    pub(crate) fn archive(&mut self, storage: &Storage, node: &str, file: &str, of: (u32, u64), now: u64) -> String {
+        let id = format!("{}:backup/{file}", storage.name);
+        self.count += 1;
+        let volume = Volume {
+            id: id.clone(),
+            content: "backup".to_owned(),
+            format: file.split_once(".vma").map_or("vma".to_owned(), |(_, end)| format!("vma{end}")),
+            size: of.1,
+            virtual_size: of.1,
+            vmid: Some(of.0),
+            image: None,
+            sha256: None,
+            ctime: now,
+            serial: self.count,
+            stands_for: None,
+            notes: None,
+            protected: false,
+        };
+        self.all.insert(Self::key(storage, node, &id), volume);
+        id
+    }
+
+    /// Sets what is said of an archive, and whether it is kept from being removed.
+    pub(crate) fn annotate(&mut self, storage: &Storage, node: &str, id: &str, notes: Option<String>, protected: bool) {
+        if let Some(volume) = self.all.get_mut(&Self::key(storage, node, id)) {
+            (volume.notes, volume.protected) = (notes, protected);
+        }
+    }
+
     /// Takes away all disks of a VM.
     pub(crate) fn remove_of(&mut self, vmid: u32) -> Vec<Volume> {
-        let keys: Vec<_> =
-            self.all.iter().filter(|(_, volume)| volume.vmid == Some(vmid)).map(|(key, _)| key.clone()).collect();
+        let own = |volume: &Volume| volume.vmid == Some(vmid) && volume.content == "images";
+        let keys: Vec<_> = self.all.iter().filter(|(_, volume)| own(volume)).map(|(key, _)| key.clone()).collect();
         keys.iter().filter_map(|key| self.all.remove(key)).collect()
     }
 
@@ -210,13 +290,16 @@ impl Volumes {
             sha256: Some(found.sha256),
             ctime: now,
             serial: self.count,
+            stands_for: None,
+            notes: None,
+            protected: false,
         };
         self.all.insert(Self::key(storage, node, &id), volume);
     }
 
     /// Makes a disk; its log lines say what Proxmox VE would print.
     pub(crate) fn allocate(&mut self, storage: &Storage, wanted: Wanted<'_>, now: u64) -> (Volume, String) {
-        let default = if wanted.stem.is_some() { "qcow2" } else { "raw" };
+        let default = if wanted.stem == Some("cloudinit") { "qcow2" } else { "raw" };
         let format = match storage.kind {
             StorageKind::Dir => wanted.format.unwrap_or(default),
             StorageKind::LvmThin => "raw",
@@ -235,6 +318,9 @@ impl Volumes {
             sha256: None,
             ctime: now,
             serial: self.count,
+            stands_for: None,
+            notes: None,
+            protected: false,
         };
         let line = match storage.kind {
             StorageKind::Dir => {
@@ -264,6 +350,11 @@ impl Volumes {
         };
         let index = (0..).find(|index| !taken(*index)).expect("there is always a free number");
         storage.disk_name(wanted.vmid, &format!("disk-{index}"), format)
+    }
+
+    /// Whether a volume is on a storage of another host.
+    pub(crate) fn is_elsewhere(&self, node: &str, id: &str) -> bool {
+        self.all.keys().any(|(at, known)| known == id && at != node)
     }
 
     /// Bytes in use on a storage of a host.

@@ -1,12 +1,7 @@
 //! What tasks do when their time has come.
 
-use std::time::Duration;
-
-use serde_json::Value;
-
-use super::reply::{Refusal, Reply};
-use super::state::{Call, Config, Effect, State};
-use super::{clone, config, content, create, ha, power};
+use super::state::{Config, State};
+use super::{backup, clone, config, content, create, ha, moves, power, snapshots};
 use crate::disk_image::Found;
 
 /// The work behind a task.
@@ -52,6 +47,50 @@ pub(crate) enum Work {
     Reboot(u32),
     /// Presses reset.
     Reset(u32),
+    /// Stops a VM where it is, in memory or on a storage.
+    Suspend {
+        /// The VM.
+        vmid: u32,
+        /// The storage that keeps its memory, if it goes there.
+        to: Option<String>,
+    },
+    /// Lets a stopped VM go on.
+    Resume(u32),
+    /// Takes a snapshot.
+    Snapshot(snapshots::Wanted),
+    /// Goes back to a snapshot.
+    Rollback {
+        /// The VM.
+        vmid: u32,
+        /// The snapshot.
+        name: String,
+        /// Whether to start the VM afterwards.
+        start: bool,
+    },
+    /// Drops a snapshot.
+    Forget {
+        /// The VM.
+        vmid: u32,
+        /// The snapshot.
+        name: String,
+    },
+    /// Moves a disk to another storage.
+    Move {
+        /// The VM.
+        vmid: u32,
+        /// The drive.
+        disk: String,
+        /// The storage that it goes to.
+        storage: String,
+        /// The format that it gets, if one was asked for.
+        format: Option<String>,
+        /// Whether the source goes away.
+        delete: bool,
+    },
+    /// Gives a disk to another VM.
+    Reassign(moves::Reassignment),
+    /// Backs VMs up.
+    Backup(backup::Backup),
     /// Removes a VM with its disks.
     Destroy(u32),
     /// Makes a VM a template.
@@ -114,7 +153,8 @@ pub(crate) struct Download {
 }
 
 impl Work {
-    fn kind(&self) -> &'static str {
+    /// The type of its task.
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Create { .. } => "qmcreate",
             Self::Configure { .. } => "qmconfig",
@@ -124,6 +164,14 @@ impl Work {
             Self::Shutdown { .. } => "qmshutdown",
             Self::Reboot(_) => "qmreboot",
             Self::Reset(_) => "qmreset",
+            Self::Suspend { to: Some(_), .. } => "qmsuspend",
+            Self::Suspend { .. } => "qmpause",
+            Self::Resume(_) => "qmresume",
+            Self::Snapshot(_) => "qmsnapshot",
+            Self::Rollback { .. } => "qmrollback",
+            Self::Forget { .. } => "qmdelsnapshot",
+            Self::Move { .. } | Self::Reassign(_) => "qmmove",
+            Self::Backup(_) => "vzdump",
             Self::Destroy(_) => "qmdestroy",
             Self::Template(_) => "qmtemplate",
             Self::Clone { .. } => "qmclone",
@@ -137,118 +185,68 @@ impl Work {
         }
     }
 
-    fn id(&self) -> String {
+    /// What its task is about.
+    pub(crate) fn id(&self) -> String {
         match self {
-            Self::Create { vmid, .. } | Self::Configure { vmid, .. } | Self::Resize { vmid, .. } => vmid.to_string(),
-            Self::Start(vmid) | Self::Stop(vmid) | Self::Shutdown { vmid, .. } => vmid.to_string(),
-            Self::Reboot(vmid) | Self::Reset(vmid) | Self::Destroy(vmid) | Self::Template(vmid) => vmid.to_string(),
-            Self::Clone { vmid, .. } | Self::Migrate { vmid, .. } | Self::Manage { vmid, .. } => vmid.to_string(),
             Self::Download(download) => download.file.clone(),
             Self::Upload(_) => String::new(),
             Self::Free { volume, .. } => volume.replace([':', '/'], "-"),
+            Self::Clone { vmid, .. } => vmid.to_string(),
+            Self::Reassign(wanted) => wanted.id(),
+            work => work.vm().map(|vmid| vmid.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// The VM that it changes.
+    pub(crate) fn vm(&self) -> Option<u32> {
+        match self {
+            Self::Create { vmid, .. } | Self::Configure { vmid, .. } | Self::Resize { vmid, .. } => Some(*vmid),
+            Self::Start(vmid) | Self::Stop(vmid) | Self::Shutdown { vmid, .. } | Self::Reboot(vmid) => Some(*vmid),
+            Self::Reset(vmid) | Self::Suspend { vmid, .. } | Self::Resume(vmid) => Some(*vmid),
+            Self::Snapshot(snapshots::Wanted { vmid, .. }) | Self::Rollback { vmid, .. } => Some(*vmid),
+            Self::Forget { vmid, .. } | Self::Move { vmid, .. } => Some(*vmid),
+            Self::Destroy(vmid) | Self::Template(vmid) | Self::Migrate { vmid, .. } => Some(*vmid),
+            Self::Manage { vmid, .. } | Self::Clone { newid: vmid, .. } => Some(*vmid),
+            Self::Reassign(wanted) => Some(wanted.vmid),
+            Self::Backup(wanted) => wanted.only(),
+            Self::Download(_) | Self::Upload(_) | Self::Free { .. } => None,
+        }
+    }
+
+    /// Whether it marks the VM with a `lock` and lets go of its file meanwhile.
+    pub(crate) fn marks(&self) -> bool {
+        matches!(
+            self,
+            Self::Snapshot(_)
+                | Self::Rollback { .. }
+                | Self::Forget { .. }
+                | Self::Backup(_)
+                | Self::Suspend { to: Some(_), .. }
+        )
+    }
+
+    /// Whether it takes the file of its VM's configuration at all.
+    pub(crate) fn takes_vm(&self) -> bool {
+        !matches!(self, Self::Manage { .. } | Self::Migrate { managed: true, .. })
+    }
+
+    /// Whether a `lock` in the configuration of its VM forbids it.
+    pub(crate) fn minds(&self, lock: &str, running: bool) -> bool {
+        match self {
+            Self::Create { .. } | Self::Clone { .. } | Self::Manage { .. } | Self::Backup(_) => false,
+            Self::Start(_) => lock != "suspended" && !(lock == "backup" && running),
+            Self::Stop(_) | Self::Shutdown { .. } | Self::Reboot(_) => running,
+            Self::Suspend { .. } => lock != "backup",
+            Self::Resume(_) => lock != "backup" && lock != "suspended",
+            Self::Destroy(_) => lock != "suspended",
+            _ => true,
         }
     }
 }
 
 impl State {
-    /// Starts a task; the reply is its identifier.
-    pub(crate) fn begin(&mut self, call: &Call<'_>, node: &str, work: Work) -> Result<Reply, Refusal> {
-        if self.faults.workers > 0 {
-            self.faults.workers -= 1;
-            return Err(Refusal::failed("got no worker upid - start worker failed"));
-        }
-        let upid = self.tasks.begin(node, work.kind(), &work.id(), call.token, call.now).upid.clone();
-        let delay = self.time_of(&work) + self.wait_for_storages(&work);
-        let effect = match (&work, call.param("url")) {
-            (Work::Download(Download { verdict: None, .. }), Some(url)) => {
-                Effect::Fetch { upid: upid.clone(), url: url.to_owned() }
-            }
-            _ => Effect::Run { upid: upid.clone(), delay },
-        };
-        self.works.insert(upid.clone(), work);
-        self.effects.push_back(effect);
-        Ok(Value::String(upid).into())
-    }
-
-    fn time_of(&mut self, work: &Work) -> Duration {
-        let delays = self.settings.delays;
-        let usual = match work {
-            Work::Create { .. } => delays.create,
-            Work::Download(_) => delays.download,
-            _ => delays.task,
-        };
-        self.faults.slow(work.kind()).unwrap_or(usual)
-    }
-
-    /// How long a creation waits for the locks of its storages, and holds them.
-    fn wait_for_storages(&mut self, work: &Work) -> Duration {
-        let Work::Create { vmid, params, .. } = work else { return Duration::ZERO };
-        let each = self.settings.delays.allocate;
-        let node = self.vms.get(vmid).map(|vm| vm.node.clone()).unwrap_or_default();
-        let mut total = Duration::ZERO;
-        for name in super::disks::allocations(params) {
-            let Ok(storage) = self.storage(&name) else { continue };
-            match self.locks.allocate(&node, &storage, each) {
-                Ok(time) => total += time,
-                Err(waited) => {
-                    self.faults.time_out(*vmid, &storage.name, storage.shared);
-                    return total + waited;
-                }
-            }
-        }
-        total
-    }
-
-    /// Whether a test holds a task that has the lock of this VM.
-    pub(crate) fn is_busy(&self, vmid: u32) -> bool {
-        let of_vm = |work: &Work| !matches!(work, Work::Create { .. }) && work.id() == vmid.to_string();
-        self.works.iter().any(|(upid, work)| of_vm(work) && self.is_held(upid))
-    }
-
-    /// Whether the task must wait because a test holds its VM back.
-    pub(crate) fn is_held(&self, upid: &str) -> bool {
-        let name = match self.works.get(upid) {
-            Some(Work::Create { params, .. }) => params.get("name").cloned(),
-            Some(work) => work.id().parse().ok().and_then(|vmid: u32| self.vms.get(&vmid).map(|vm| vm.name(vmid))),
-            None => None,
-        };
-        name.is_some_and(|name| self.faults.holds(&name))
-    }
-
-    /// A file from the network has arrived, or not; says how long the rest of the task takes.
-    pub(crate) fn fetched(&mut self, upid: &str, found: Result<Found, String>) -> Duration {
-        if let Some(Work::Download(download)) = self.works.get_mut(upid) {
-            download.found = Some(found);
-        }
-        self.faults.slow("download").unwrap_or(self.settings.delays.download)
-    }
-
-    /// Does the work of a task and ends it.
-    pub(crate) fn finish(&mut self, upid: &str, now: u64) {
-        let Some(work) = self.works.remove(upid) else { return };
-        let mut log = Vec::new();
-        let outcome = self.run(work, now, &mut log);
-        if let Some(task) = self.tasks.get_mut(upid) {
-            for line in log {
-                task.note(line);
-            }
-            task.end(outcome, now);
-        }
-    }
-
-    /// Ends a task without its work; what it had begun is taken back.
-    pub(crate) fn abort(&mut self, upid: &str, now: u64) {
-        match self.works.remove(upid) {
-            Some(Work::Create { vmid, .. } | Work::Clone { newid: vmid, .. }) => create::vanish(self, vmid, now),
-            Some(_) => {}
-            None => return,
-        }
-        if let Some(task) = self.tasks.get_mut(upid) {
-            task.end(Err("received interrupt".to_owned()), now);
-        }
-    }
-
-    fn run(&mut self, work: Work, now: u64, log: &mut Vec<String>) -> Result<(), String> {
+    /// Does the work of a task.
+    pub(super) fn run(&mut self, work: Work, now: u64, log: &mut Vec<String>) -> Result<(), String> {
         match work {
             Work::Create { vmid, params, may_tag } => create::finish(self, vmid, &params, may_tag, now, log),
             Work::Configure { vmid, params } => {
@@ -260,6 +258,22 @@ impl State {
             Work::Shutdown { vmid, force } => power::shutdown(self, vmid, force, now, log),
             Work::Reboot(vmid) => power::off(self, vmid, now).and_then(|()| power::on(self, vmid, now)),
             Work::Reset(vmid) => power::reset(self, vmid, now),
+            Work::Suspend { vmid, to } => power::suspend(self, vmid, to.as_deref(), now, log),
+            Work::Resume(vmid) => power::resume(self, vmid),
+            Work::Snapshot(wanted) => {
+                snapshots::taken(self, &wanted);
+                Ok(())
+            }
+            Work::Rollback { vmid, name, start } => snapshots::rolled_back(self, vmid, &name, start, now),
+            Work::Forget { vmid, name } => {
+                snapshots::forgotten(self, vmid, &name);
+                Ok(())
+            }
+            Work::Move { vmid, disk, storage, format, delete } => {
+                moves::moved(self, vmid, (&disk, &storage, format.as_deref()), delete, now, log)
+            }
+            Work::Reassign(wanted) => moves::reassigned(self, &wanted, log),
+            Work::Backup(wanted) => backup::made(self, &wanted, now, log),
             Work::Destroy(vmid) => create::destroy(self, vmid, log),
             Work::Template(vmid) => clone::make_template(self, vmid),
             Work::Clone { vmid, newid, storage } => {

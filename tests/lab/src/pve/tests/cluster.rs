@@ -4,13 +4,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
-fn three() -> Settings {
+pub(super) fn three() -> Settings {
     let nodes = ["pve1", "pve2", "pve3"].map(str::to_owned).to_vec();
     let shared = Storage { shared: true, ..Storage::new("nfs", super::super::StorageKind::Dir, &["images", "import"]) };
     Settings { nodes, storages: vec![Storage::local(), Storage::local_lvm(), shared], ..Settings::default() }
 }
 
-async fn world() -> World {
+pub(super) async fn world() -> World {
     let world = World::start(three()).with_image().await;
     world.pve.grant_everything();
     world.post("/nodes/pve1/qemu", &VM).await;
@@ -105,7 +105,7 @@ async fn a_pool_with_members_stays_and_locks_of_the_cluster_time_out() {
     assert_eq!(body["message"], "delete pool failed: pool 'p' is not empty\n");
     world.pve.lock_cluster("file-user_cfg", 1);
     let (_, body) = world.post("/pools", &[("poolid", "q")]).await;
-    assert_eq!(body["message"], "cfs-lock 'file-user_cfg' error: got lock request timeout\n");
+    assert_eq!(body["message"], "create pool failed: cfs-lock 'file-user_cfg' error: got lock request timeout\n");
 }
 
 #[tokio::test]

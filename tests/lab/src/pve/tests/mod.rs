@@ -13,7 +13,9 @@ use crate::disk_image::{self, Format};
 use crate::factory::{self, Factory};
 use crate::machine::{Image, Interface, Machine, Machines, NicConfig};
 
+mod actions;
 mod cluster;
+mod locks;
 
 /// Machines that only note what happens to them.
 #[derive(Default)]

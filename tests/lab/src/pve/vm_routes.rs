@@ -1,0 +1,105 @@
+//! Calls about what is done to a VM beside switching it on and off: snapshots, moving disks, backups.
+
+use super::formats;
+use super::routes::{AUDIT_VM, DIGEST, Needs, Route, Takes, change, get};
+use super::schema::{INTEGER, Kind, Param, TEXT};
+use super::{backup, moves, snapshots};
+
+const SNAPSHOT: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot"]);
+const ROLLBACK: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback"]);
+const READ_SNAPSHOT: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback", "VM.Audit"]);
+const NOT_NEGATIVE: Kind = Kind::Integer(Some(0), None);
+
+/// All of them.
+pub(crate) const ROUTES: &[Route] = &[
+    get("/nodes/{node}/qemu/{vmid}/snapshot", AUDIT_VM, &[], snapshots::list),
+    change(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/snapshot",
+        SNAPSHOT,
+        Takes::Only(&[
+            Param::required("snapname", Kind::Format(formats::config_id_40)),
+            Param::optional("vmstate", Kind::Boolean),
+            Param::optional("description", TEXT),
+        ]),
+        snapshots::create,
+    ),
+    get("/nodes/{node}/qemu/{vmid}/snapshot/{snapname}", Needs::Login, &[], snapshots::index),
+    change(
+        "DELETE",
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
+        SNAPSHOT,
+        Takes::Only(&[Param::optional("force", Kind::Boolean)]),
+        snapshots::delete,
+    ),
+    get("/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config", READ_SNAPSHOT, &[], snapshots::read),
+    change(
+        "PUT",
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config",
+        SNAPSHOT,
+        Takes::Only(&[Param::optional("description", TEXT)]),
+        snapshots::describe,
+    ),
+    change(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
+        ROLLBACK,
+        Takes::Only(&[Param::optional("start", Kind::Boolean)]),
+        snapshots::roll_back,
+    ),
+    change("POST", "/nodes/{node}/qemu/{vmid}/move_disk", MOVE, MOVED, moves::start),
+    change("POST", "/nodes/{node}/vzdump", Needs::Login, BACKUP, backup::start),
+];
+
+const MOVE: Needs = Needs::Any("/vms/{vmid}", &["VM.Config.Disk"]);
+
+const MOVED: Takes = Takes::Only(&[
+    DIGEST,
+    Param::required("disk", Kind::AnyDrive),
+    Param::optional("storage", TEXT),
+    Param::optional("format", Kind::OneOf(&["raw", "qcow2", "vmdk"])),
+    Param::optional("delete", Kind::Boolean),
+    Param::optional("bwlimit", NOT_NEGATIVE),
+    Param::optional("target-vmid", Kind::VmId),
+    Param::optional("target-disk", Kind::AnyDrive),
+    Param::optional("target-digest", Kind::Text(Some(40))),
+]);
+
+const BACKUP: Takes = Takes::Only(&[
+    Param::optional("vmid", TEXT),
+    Param::optional("all", Kind::Boolean),
+    Param::optional("bwlimit", NOT_NEGATIVE),
+    Param::optional("compress", Kind::OneOf(&["0", "1", "gzip", "lzo", "zstd"])),
+    Param::optional("dumpdir", TEXT),
+    Param::optional("exclude", TEXT),
+    Param::optional("exclude-path", TEXT),
+    Param::optional("fleecing", TEXT),
+    Param::optional("ionice", Kind::Integer(Some(0), Some(8))),
+    Param::optional("job-id", Kind::Text(Some(50))),
+    Param::optional("lockwait", NOT_NEGATIVE),
+    Param::optional("mailnotification", Kind::OneOf(&["always", "failure"])),
+    Param::optional("mailto", TEXT),
+    Param::optional("maxfiles", Kind::Integer(Some(1), None)),
+    Param::optional("mode", Kind::OneOf(&["snapshot", "suspend", "stop"])),
+    Param::optional("node", TEXT),
+    Param::optional("notes-template", Kind::Text(Some(1024))),
+    Param::optional("notification-mode", Kind::OneOf(&["auto", "legacy-sendmail", "notification-system"])),
+    Param::optional("notification-policy", Kind::OneOf(&["always", "failure", "never"])),
+    Param::optional("notification-target", TEXT),
+    Param::optional("pbs-change-detection-mode", Kind::OneOf(&["legacy", "data", "metadata"])),
+    Param::optional("performance", TEXT),
+    Param::optional("pigz", INTEGER),
+    Param::optional("pool", TEXT),
+    Param::optional("protected", Kind::Boolean),
+    Param::optional("prune-backups", TEXT),
+    Param::optional("quiet", Kind::Boolean),
+    Param::optional("remove", Kind::Boolean),
+    Param::optional("script", TEXT),
+    Param::optional("stdexcludes", Kind::Boolean),
+    Param::optional("stdout", Kind::Boolean),
+    Param::optional("stop", Kind::Boolean),
+    Param::optional("stopwait", NOT_NEGATIVE),
+    Param::optional("storage", TEXT),
+    Param::optional("tmpdir", TEXT),
+    Param::optional("zstd", INTEGER),
+]);
