@@ -1,5 +1,6 @@
 //! Drives: what may be asked for, and making the disks behind them.
 
+use super::drive_keys;
 use super::keys;
 use super::property::{self, Pairs};
 use super::reply::Refusal;
@@ -17,7 +18,11 @@ pub(crate) fn properties(option: &str) -> &'static Properties {
     match option {
         "efidisk0" => &keys::EFI_DISK,
         "tpmstate0" => &keys::TPM_STATE,
-        _ => &keys::DRIVE,
+        option if option.starts_with("unused") => &keys::UNUSED,
+        option if option.starts_with("virtio") => &drive_keys::VIRTIO,
+        option if option.starts_with("scsi") => &drive_keys::SCSI,
+        option if option.starts_with("sata") => &drive_keys::SATA,
+        _ => &drive_keys::IDE,
     }
 }
 

@@ -35,12 +35,12 @@ type Parts = BTreeMap<&'static str, String>;
 
 /// Answers a request.
 pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now: u64) -> Result<Reply, Refusal> {
-    let (route, path) = find(request.method, request.path)?;
+    let (route, path) = find(state.settings.release, request.method, request.path)?;
     let mut call = Call { token, path, params: request.params, now };
     check_node(state, &call)?;
-    check_vmid(&call)?;
+    check_vmid(state, &call)?;
     check_needs(state, &call, &route.needs)?;
-    check_params(&call.params, &route.takes, state.settings.release)?;
+    check_params(&call.params, route, state.settings.release)?;
     name_cdrom(&mut call.params);
     check_readable(state, &call, route.method)?;
     look_at_guests(state, &call, route.path);
@@ -60,10 +60,10 @@ fn name_cdrom(params: &mut Config) {
     }
 }
 
-fn find(method: &str, path: &str) -> Result<(&'static Route, Parts), Refusal> {
+fn find(release: Release, method: &str, path: &str) -> Result<(&'static Route, Parts), Refusal> {
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(super::form::decode).collect();
     routes::all()
-        .filter(|route| route.method == method)
+        .filter(|route| route.method == method && release.serves(route.path))
         .find_map(|route| Some((route, matched(route, &parts)?)))
         .ok_or_else(|| Refusal::NotImplemented(format!("Method '{method} {path}' not implemented")))
 }
@@ -98,8 +98,8 @@ fn check_node(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn check_vmid(call: &Call<'_>) -> Result<(), Refusal> {
-    match call.path.get("vmid").map(|vmid| schema::check("vmid", schema::Kind::VmId, vmid)) {
+fn check_vmid(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
+    match call.path.get("vmid").map(|vmid| schema::check(state.settings.release, "vmid", schema::Kind::VmId, vmid)) {
         Some(Err(text)) => Err(Refusal::parameter("vmid", text)),
         _ => Ok(()),
     }
@@ -139,17 +139,17 @@ fn check_readable(state: &State, call: &Call<'_>, method: &str) -> Result<(), Re
     }
 }
 
-fn check_params(params: &Config, takes: &Takes, release: Release) -> Result<(), Refusal> {
-    let (known, with_options): (&[Param], bool) = match takes {
+fn check_params(params: &Config, route: &Route, release: Release) -> Result<(), Refusal> {
+    let (known, with_options): (&[Param], bool) = match &route.takes {
         Takes::Only(known) => (known, false),
         Takes::Options(known) => (known, true),
     };
     let mut wrong = Config::new();
     for (name, value) in params {
         let own = known.iter().find(|param| param.name == name).map(|param| param.kind);
-        let kind = own.or_else(|| options::kind_of(name).filter(|_| with_options)).filter(|_| release.knows(name));
-        let checked = kind.map(|kind| kind.on(release));
-        let checked = checked.map_or_else(|| Err(UNKNOWN.to_owned()), |kind| schema::check(name, kind, value));
+        let kind =
+            own.or_else(|| options::kind_of(name).filter(|_| with_options)).filter(|_| release.knows(route.path, name));
+        let checked = kind.map_or_else(|| Err(UNKNOWN.to_owned()), |kind| schema::check(release, name, kind, value));
         if let Err(text) = checked {
             wrong.insert(name.clone(), text);
         }

@@ -2,9 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::keys;
-use super::schema::Kind;
-
 /// `name`.
 pub(crate) fn dns_name(value: &str) -> Result<(), String> {
     let label = |label: &str| {
@@ -89,15 +86,124 @@ pub(crate) fn cpu_type(value: &str) -> Result<(), String> {
     }
 }
 
-/// `cpu` names an unknown type without naming the key inside.
-pub(crate) fn cpu(value: &str) -> Result<(), String> {
-    let first = value.split(',').next().unwrap_or_default();
-    let name = first.strip_prefix("cputype=").unwrap_or(first);
-    if !name.contains('=') {
-        cpu_type(name)?;
+/// `flags` of `cpu`.
+pub(crate) fn cpu_flags(value: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    value
+        .split(';')
+        .all(|flag| flag.strip_prefix(['+', '-']).is_some_and(|name| !name.is_empty() && name.bytes().all(inner)))
+}
+
+/// `hv-vendor-id` of `cpu`.
+pub(crate) fn hyperv_vendor(value: &str) -> bool {
+    (1..=12).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Numbers and ranges of numbers with semicolons between them.
+pub(crate) fn ranges(value: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    value
+        .split(';')
+        .all(|part| part.split_once('-').map_or_else(|| number(part), |(from, to)| number(from) && number(to)))
+}
+
+fn is_hex(value: &str, length: usize) -> bool {
+    value.len() == length && value.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// `host` of `hostpciN`.
+pub(crate) fn pci(value: &str) -> bool {
+    value.split(';').all(|address| {
+        let (device, function) = address.split_once('.').unwrap_or((address, "0"));
+        let parts: Vec<&str> = device.split(':').collect();
+        let ends = |parts: &[&str]| parts.iter().all(|part| is_hex(part, 2));
+        let domain = |domain: &str| domain.len() >= 4 && is_hex(domain, domain.len());
+        let placed = match parts.as_slice() {
+            [bus, slot] => ends(&[bus, slot]),
+            [first, bus, slot] => domain(first) && ends(&[bus, slot]),
+            _ => false,
+        };
+        placed && is_hex(function, 1)
+    })
+}
+
+/// `vendor-id` and its like of `hostpciN`.
+pub(crate) fn pci_id(value: &str) -> bool {
+    value.strip_prefix("0x").is_some_and(|digits| is_hex(digits, 4))
+}
+
+/// `romfile` of `hostpciN`.
+pub(crate) fn rom_file(value: &str) -> bool {
+    !value.is_empty() && !value.contains([',', ';'])
+}
+
+/// `mdev` of `hostpciN`.
+pub(crate) fn mediated(value: &str) -> bool {
+    !value.is_empty() && !value.contains(['/', '.', ':'])
+}
+
+/// `host` of `usbN`: a vendor and a product, a bus and a port, or `spice`.
+pub(crate) fn usb(value: &str) -> bool {
+    let id = |text: &str| is_hex(text.strip_prefix("0x").unwrap_or(text), 4);
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let named = value.split_once(':').is_some_and(|(vendor, product)| id(vendor) && id(product));
+    let placed = value.split_once('-').is_some_and(|(bus, port)| number(bus) && port.split('.').all(number));
+    named || placed || value.eq_ignore_ascii_case("spice")
+}
+
+/// `name` of `ivshmem`.
+pub(crate) fn shared_memory(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// `wwn` of a drive.
+pub(crate) fn wwn(value: &str) -> bool {
+    value.strip_prefix("0x").is_some_and(|digits| is_hex(digits, 16))
+}
+
+fn is_label(value: &str, most: usize) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_ ".contains(&byte);
+    value.len() <= most && value.bytes().all(inner)
+}
+
+/// `product` of a drive.
+pub(crate) fn product(value: &str) -> bool {
+    is_label(value, 16)
+}
+
+/// `vendor` of a drive.
+pub(crate) fn vendor(value: &str) -> bool {
+    is_label(value, 8)
+}
+
+/// `startdate`.
+pub(crate) fn start_date(value: &str) -> bool {
+    let numbers = |text: &str, between: char, most: &[usize]| {
+        let parts: Vec<&str> = text.split(between).collect();
+        let fits = |(part, most): (&&str, &usize)| {
+            (1..=*most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        parts.len() == most.len() && parts.iter().zip(most).all(fits)
+    };
+    let (date, time) = value.split_once('T').map_or((value, None), |(date, time)| (date, Some(time)));
+    let day = numbers(date, '-', &[4, 2, 2]) && date.find('-') == Some(4);
+    value == "now" || (day && time.is_none_or(|time| numbers(time, ':', &[2, 2, 2])))
+}
+
+/// `parallelN`.
+pub(crate) fn parallel(value: &str) -> bool {
+    ["/dev/parport", "/dev/usb/lp"].iter().any(|start| {
+        let number = value.strip_prefix(start);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+/// `bootdisk`.
+pub(crate) fn boot_disk(value: &str) -> Result<(), String> {
+    match super::options::is_bus_drive(value) {
+        true => Ok(()),
+        false => Err(format!("invalid boot disk '{value}'")),
     }
-    let checked = super::schema::check("cpu", Kind::Properties(&keys::CPU), value);
-    checked.map_err(|text| text.trim_start_matches("invalid format - ").trim_end_matches('\n').to_owned())
 }
 
 /// `machine` without its options.
@@ -106,8 +212,8 @@ pub(crate) fn machine_type(value: &str) -> bool {
         || ["pc-i440fx-", "pc-q35-", "virt-"].iter().any(|start| value.starts_with(start))
 }
 
-/// The name of a snapshot.
-pub(crate) fn config_id_40(value: &str) -> Result<(), String> {
+/// The name of a snapshot, of a mapping and of many other things.
+pub(crate) fn config_id(value: &str) -> Result<(), String> {
     let word = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     let letter = value.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
     match word && letter && value.len() > 1 {

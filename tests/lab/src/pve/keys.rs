@@ -4,26 +4,32 @@ use super::formats;
 use super::property::NIC_MODELS;
 use super::schema::{INTEGER, Kind, Properties, TEXT};
 
-const AT_LEAST_0: Kind = Kind::Integer(Some(0), None);
-const FILE: Kind = Kind::Format(formats::volume_or_path);
+/// Another name of `file`.
+pub(super) const FILE_ALIASES: &[(&str, &str)] = &[("volume", "file")];
+pub(super) const FILE: Kind = Kind::Format(formats::volume_or_path);
 
 /// `current` of `memory`.
-pub(crate) const MEMORY: Properties =
-    Properties { default: Some("current"), keys: &[("current", Kind::Integer(Some(16), None), true)], needs: &[] };
+pub(crate) const MEMORY: Properties = Properties {
+    default: Some("current"),
+    keys: &[("current", Kind::Integer(Some(16), None), true)],
+    ..Properties::NONE
+};
 
 /// `cpu`.
 pub(crate) const CPU: Properties = Properties {
     default: Some("cputype"),
     keys: &[
         ("cputype", Kind::Format(formats::cpu_type), false),
-        ("flags", TEXT, false),
+        ("flags", Kind::Pattern(formats::cpu_flags), false),
         ("hidden", Kind::Boolean, false),
-        ("hv-vendor-id", TEXT, false),
+        ("hv-vendor-id", Kind::Pattern(formats::hyperv_vendor), false),
         ("phys-bits", TEXT, false),
-        ("guest-phys-bits", INTEGER, false),
+        ("guest-phys-bits", Kind::Integer(Some(32), Some(64)), false),
+        ("level", Kind::Integer(Some(0), Some(4_294_967_295)), false),
         ("reported-model", TEXT, false),
     ],
-    needs: &[],
+    since_9: &["guest-phys-bits", "level"],
+    ..Properties::NONE
 };
 
 /// `machine`.
@@ -36,7 +42,8 @@ pub(crate) const MACHINE: Properties = Properties {
         ("enable-s3", Kind::Boolean, false),
         ("enable-s4", Kind::Boolean, false),
     ],
-    needs: &[],
+    since_9: &["aw-bits"],
+    ..Properties::NONE
 };
 
 /// `netN`.
@@ -53,52 +60,10 @@ pub(crate) const NIC: Properties = Properties {
         ("queues", Kind::Integer(Some(0), Some(64)), false),
         ("rate", Kind::Number(Some(0), None), false),
         ("tag", Kind::Integer(Some(1), Some(4094)), false),
-        ("trunks", TEXT, false),
+        ("trunks", Kind::Pattern(formats::ranges), false),
     ],
-    needs: &[],
-};
-
-/// `scsiN`, `virtioN`, `sataN` and `ideN`.
-pub(crate) const DRIVE: Properties = Properties {
-    default: Some("file"),
-    keys: &[
-        ("file", FILE, true),
-        ("import-from", FILE, false),
-        ("format", Kind::OneOf(&["raw", "qcow", "qed", "qcow2", "vmdk", "cloop"]), false),
-        ("size", Kind::Pattern(formats::disk_size), false),
-        ("media", Kind::OneOf(&["cdrom", "disk"]), false),
-        ("cache", Kind::OneOf(&["none", "writethrough", "writeback", "unsafe", "directsync"]), false),
-        ("aio", Kind::OneOf(&["native", "threads", "io_uring"]), false),
-        ("discard", Kind::OneOf(&["ignore", "on"]), false),
-        ("backup", Kind::Boolean, false),
-        ("detect_zeroes", Kind::Boolean, false),
-        ("iothread", Kind::Boolean, false),
-        ("product", TEXT, false),
-        ("vendor", TEXT, false),
-        ("queues", Kind::Integer(Some(2), None), false),
-        ("replicate", Kind::Boolean, false),
-        ("rerror", Kind::OneOf(&["ignore", "report", "stop"]), false),
-        ("werror", Kind::OneOf(&["enospc", "ignore", "report", "stop"]), false),
-        ("ro", Kind::Boolean, false),
-        ("scsiblock", Kind::Boolean, false),
-        ("serial", TEXT, false),
-        ("shared", Kind::Boolean, false),
-        ("snapshot", Kind::Boolean, false),
-        ("ssd", Kind::Boolean, false),
-        ("wwn", TEXT, false),
-        ("bps", AT_LEAST_0, false),
-        ("bps_rd", AT_LEAST_0, false),
-        ("bps_wr", AT_LEAST_0, false),
-        ("iops", AT_LEAST_0, false),
-        ("iops_max", AT_LEAST_0, false),
-        ("iops_rd", AT_LEAST_0, false),
-        ("iops_wr", AT_LEAST_0, false),
-        ("mbps", Kind::Number(Some(0), None), false),
-        ("mbps_max", Kind::Number(Some(0), None), false),
-        ("mbps_rd", Kind::Number(Some(0), None), false),
-        ("mbps_wr", Kind::Number(Some(0), None), false),
-    ],
-    needs: &[],
+    since_9: &["host-tunnel"],
+    ..Properties::NONE
 };
 
 /// `efidisk0`.
@@ -113,7 +78,8 @@ pub(crate) const EFI_DISK: Properties = Properties {
         ("pre-enrolled-keys", Kind::Boolean, false),
         ("size", Kind::Pattern(formats::disk_size), false),
     ],
-    needs: &[],
+    aliases: FILE_ALIASES,
+    ..Properties::NONE
 };
 
 /// `tpmstate0`.
@@ -126,7 +92,9 @@ pub(crate) const TPM_STATE: Properties = Properties {
         ("version", Kind::OneOf(&["v1.2", "v2.0"]), false),
         ("size", Kind::Pattern(formats::disk_size), false),
     ],
-    needs: &[],
+    aliases: FILE_ALIASES,
+    since_9: &["format"],
+    ..Properties::NONE
 };
 
 /// `agent`.
@@ -137,21 +105,21 @@ pub(crate) const AGENT: Properties = Properties {
         ("type", Kind::OneOf(&["virtio", "isa"]), false),
         ("fstrim_cloned_disks", Kind::Boolean, false),
         ("freeze-fs", Kind::Boolean, false),
-        ("freeze-fs-on-backup", Kind::Boolean, false),
     ],
-    needs: &[],
+    aliases: &[("freeze-fs-on-backup", "freeze-fs"), ("guest-fsfreeze", "freeze-fs")],
+    since_9: &["freeze-fs", "guest-fsfreeze"],
+    ..Properties::NONE
 };
 
 /// `boot`.
 pub(crate) const BOOT: Properties = Properties {
     default: Some("legacy"),
     keys: &[("legacy", Kind::Pattern(formats::legacy_boot), false), ("order", TEXT, false)],
-    needs: &[],
+    ..Properties::NONE
 };
 
 /// `smbios1`.
 pub(crate) const SMBIOS: Properties = Properties {
-    default: None,
     keys: &[
         ("uuid", Kind::Pattern(formats::uuid), false),
         ("base64", Kind::Boolean, false),
@@ -162,7 +130,7 @@ pub(crate) const SMBIOS: Properties = Properties {
         ("sku", Kind::Pattern(formats::base64_letters), false),
         ("version", Kind::Pattern(formats::base64_letters), false),
     ],
-    needs: &[],
+    ..Properties::NONE
 };
 
 /// `vga`.
@@ -192,12 +160,11 @@ pub(crate) const VGA: Properties = Properties {
         ("memory", Kind::Integer(Some(4), Some(512)), false),
         ("clipboard", Kind::OneOf(&["vnc"]), false),
     ],
-    needs: &[],
+    ..Properties::NONE
 };
 
 /// `ipconfigN`.
 pub(crate) const IP_CONFIG: Properties = Properties {
-    default: None,
     keys: &[
         ("ip", Kind::Format(formats::ipv4_config), false),
         ("gw", Kind::Format(formats::ipv4), false),
@@ -205,6 +172,7 @@ pub(crate) const IP_CONFIG: Properties = Properties {
         ("gw6", Kind::Format(formats::ipv6), false),
     ],
     needs: &[("gw", "ip"), ("gw6", "ip6")],
+    ..Properties::NONE
 };
 
 /// `rng0`.
@@ -215,7 +183,7 @@ pub(crate) const RNG: Properties = Properties {
         ("max_bytes", INTEGER, false),
         ("period", INTEGER, false),
     ],
-    needs: &[],
+    ..Properties::NONE
 };
 
 /// `watchdog`.
@@ -225,17 +193,127 @@ pub(crate) const WATCHDOG: Properties = Properties {
         ("model", Kind::OneOf(&["i6300esb", "ib700"]), false),
         ("action", Kind::OneOf(&["reset", "shutdown", "poweroff", "pause", "debug", "none"]), false),
     ],
-    needs: &[],
+    ..Properties::NONE
 };
 
 /// `cicustom`.
 pub(crate) const CI_CUSTOM: Properties = Properties {
-    default: None,
     keys: &[
         ("meta", Kind::Format(formats::volume), false),
         ("network", Kind::Format(formats::volume), false),
         ("user", Kind::Format(formats::volume), false),
         ("vendor", Kind::Format(formats::volume), false),
     ],
-    needs: &[],
+    ..Properties::NONE
+};
+
+/// `amd-sev`.
+pub(crate) const SEV: Properties = Properties {
+    default: Some("type"),
+    keys: &[
+        ("type", Kind::OneOf(&["std", "es", "snp"]), true),
+        ("no-debug", Kind::Boolean, false),
+        ("no-key-sharing", Kind::Boolean, false),
+        ("allow-smt", Kind::Boolean, false),
+        ("kernel-hashes", Kind::Boolean, false),
+    ],
+    ..Properties::NONE
+};
+
+/// `intel-tdx`.
+pub(crate) const TDX: Properties = Properties {
+    default: Some("type"),
+    keys: &[
+        ("type", Kind::OneOf(&["tdx"]), true),
+        ("attestation", Kind::Boolean, true),
+        ("vsock-cid", Kind::Integer(Some(2), None), false),
+        ("vsock-port", Kind::Integer(Some(0), None), false),
+    ],
+    ..Properties::NONE
+};
+
+/// `audio0`.
+pub(crate) const AUDIO: Properties = Properties {
+    keys: &[
+        ("device", Kind::OneOf(&["ich9-intel-hda", "intel-hda", "AC97"]), true),
+        ("driver", Kind::OneOf(&["spice", "none"]), false),
+    ],
+    ..Properties::NONE
+};
+
+/// `numaN`.
+pub(crate) const NUMA: Properties = Properties {
+    keys: &[
+        ("cpus", Kind::Pattern(formats::ranges), true),
+        ("hostnodes", Kind::Pattern(formats::ranges), false),
+        ("memory", Kind::Number(None, None), false),
+        ("policy", Kind::OneOf(&["preferred", "bind", "interleave"]), false),
+    ],
+    ..Properties::NONE
+};
+
+/// `hostpciN`.
+pub(crate) const HOST_PCI: Properties = Properties {
+    default: Some("host"),
+    keys: &[
+        ("host", Kind::Pattern(formats::pci), false),
+        ("mapping", Kind::Format(formats::config_id), false),
+        ("rombar", Kind::Boolean, false),
+        ("romfile", Kind::Pattern(formats::rom_file), false),
+        ("pcie", Kind::Boolean, false),
+        ("x-vga", Kind::Boolean, false),
+        ("legacy-igd", Kind::Boolean, false),
+        ("mdev", Kind::Pattern(formats::mediated), false),
+        ("vendor-id", Kind::Pattern(formats::pci_id), false),
+        ("device-id", Kind::Pattern(formats::pci_id), false),
+        ("sub-vendor-id", Kind::Pattern(formats::pci_id), false),
+        ("sub-device-id", Kind::Pattern(formats::pci_id), false),
+        ("driver", Kind::OneOf(&["vfio", "keep"]), false),
+    ],
+    since_9: &["driver"],
+    ..Properties::NONE
+};
+
+/// `usbN`.
+pub(crate) const USB: Properties = Properties {
+    default: Some("host"),
+    keys: &[
+        ("host", Kind::Pattern(formats::usb), false),
+        ("mapping", Kind::Format(formats::config_id), false),
+        ("usb3", Kind::Boolean, false),
+    ],
+    ..Properties::NONE
+};
+
+/// `virtiofsN`.
+pub(crate) const VIRTIO_FS: Properties = Properties {
+    default: Some("dirid"),
+    keys: &[
+        ("dirid", Kind::Format(formats::config_id), true),
+        ("cache", Kind::OneOf(&["auto", "always", "metadata", "never"]), false),
+        ("direct-io", Kind::Boolean, false),
+        ("expose-acl", Kind::Boolean, false),
+        ("expose-xattr", Kind::Boolean, false),
+    ],
+    ..Properties::NONE
+};
+
+/// `spice_enhancements`.
+pub(crate) const SPICE: Properties = Properties {
+    keys: &[("foldersharing", Kind::Boolean, false), ("videostreaming", Kind::OneOf(&["off", "all", "filter"]), false)],
+    ..Properties::NONE
+};
+
+/// `ivshmem`.
+pub(crate) const SHARED_MEMORY: Properties = Properties {
+    keys: &[("size", Kind::Integer(Some(1), None), true), ("name", Kind::Pattern(formats::shared_memory), false)],
+    ..Properties::NONE
+};
+
+/// `unusedN`.
+pub(crate) const UNUSED: Properties = Properties {
+    default: Some("file"),
+    keys: &[("file", Kind::Format(formats::volume), true)],
+    aliases: FILE_ALIASES,
+    ..Properties::NONE
 };

@@ -28,6 +28,7 @@ mod create;
 mod disks;
 mod dispatch;
 mod download;
+mod drive_keys;
 mod driver;
 mod faults;
 mod form;

@@ -1,5 +1,6 @@
 //! The options of a VM: what each may be, what right it takes, and whether a running VM takes it at once.
 
+use super::drive_keys;
 use super::formats;
 use super::keys;
 use super::schema::{Kind, TEXT};
@@ -51,7 +52,6 @@ const fn many(name: &'static str, count: u16, kind: Kind, group: Group) -> Opt {
 
 const POSITIVE: Kind = Kind::Integer(Some(1), None);
 const NOT_NEGATIVE: Kind = Kind::Integer(Some(0), None);
-const DRIVE: Kind = Kind::Properties(&keys::DRIVE);
 
 const LOCKS: Kind = Kind::OneOf(&[
     "backup",
@@ -76,24 +76,24 @@ const CONTROLLERS: Kind =
 
 const OPTIONS: &[Opt] = &[
     one("acpi", Kind::Boolean, Group::Hardware),
-    one("amd-sev", TEXT, Group::Cpu),
-    many("audio", 1, TEXT, Group::Hardware),
+    one("amd-sev", Kind::Properties(&keys::SEV), Group::Cpu),
+    many("audio", 1, Kind::Properties(&keys::AUDIO), Group::Hardware),
     live("autostart", Kind::Boolean, Group::Options),
-    live("bootdisk", TEXT, Group::Disk),
+    live("bootdisk", Kind::Format(formats::boot_disk), Group::Disk),
     live("freeze", Kind::Boolean, Group::Options),
     one("hugepages", Kind::OneOf(&["any", "2", "1024"]), Group::Memory),
-    one("intel-tdx", TEXT, Group::Cpu),
-    one("ivshmem", TEXT, Group::Root),
+    one("intel-tdx", Kind::Properties(&keys::TDX), Group::Cpu),
+    one("ivshmem", Kind::Properties(&keys::SHARED_MEMORY), Group::Root),
     one("keephugepages", Kind::Boolean, Group::Memory),
     live("migrate_downtime", Kind::Number(Some(0), None), Group::Options),
     live("migrate_speed", NOT_NEGATIVE, Group::Options),
-    many("parallel", 3, TEXT, Group::Root),
+    many("parallel", 3, Kind::Pattern(formats::parallel), Group::Root),
     live("reboot", Kind::Boolean, Group::Options),
     one("smp", POSITIVE, Group::Cpu),
-    one("spice_enhancements", TEXT, Group::Options),
-    one("startdate", TEXT, Group::Options),
+    one("spice_enhancements", Kind::Properties(&keys::SPICE), Group::Options),
+    one("startdate", Kind::Pattern(formats::start_date), Group::Options),
     one("tdf", Kind::Boolean, Group::Options),
-    many("virtiofs", 10, TEXT, Group::Root),
+    many("virtiofs", 10, Kind::Properties(&keys::VIRTIO_FS), Group::Root),
     live("vmstatestorage", TEXT, Group::Options),
     one("affinity", Kind::Format(formats::cpu_set), Group::Cpu),
     one("agent", Kind::Properties(&keys::AGENT), Group::Options),
@@ -103,22 +103,22 @@ const OPTIONS: &[Opt] = &[
     one("balloon", NOT_NEGATIVE, Group::Memory),
     one("bios", Kind::OneOf(&["seabios", "ovmf"]), Group::Options),
     live("boot", Kind::Properties(&keys::BOOT), Group::Disk),
-    live("cdrom", DRIVE, Group::Disk),
+    live("cdrom", Kind::Properties(&drive_keys::IDE), Group::Disk),
     live("cicustom", Kind::Properties(&keys::CI_CUSTOM), Group::CloudInit),
     live("cipassword", TEXT, Group::CloudInit),
     live("citype", Kind::OneOf(&["configdrive2", "nocloud", "opennebula"]), Group::CloudInit),
     live("ciupgrade", Kind::Boolean, Group::CloudInit),
     live("ciuser", TEXT, Group::CloudInit),
     one("cores", POSITIVE, Group::Cpu),
-    one("cpu", Kind::Format(formats::cpu), Group::Cpu),
+    one("cpu", Kind::Cpu, Group::Cpu),
     live("cpulimit", Kind::Number(Some(0), Some(128)), Group::Cpu),
     live("cpuunits", Kind::Integer(Some(1), Some(262_144)), Group::Cpu),
     live("description", Kind::Text(Some(8192)), Group::Options),
     one("efidisk0", Kind::Properties(&keys::EFI_DISK), Group::Disk),
     live("hookscript", TEXT, Group::Root),
-    many("hostpci", 16, TEXT, Group::Hardware),
+    many("hostpci", 16, Kind::Properties(&keys::HOST_PCI), Group::Hardware),
     live("hotplug", Kind::Format(formats::hotplug), Group::Options),
-    many("ide", 4, DRIVE, Group::Disk),
+    many("ide", 4, Kind::Properties(&drive_keys::IDE), Group::Disk),
     many("ipconfig", 32, Kind::Properties(&keys::IP_CONFIG), Group::CloudInit),
     one("keyboard", KEYBOARDS, Group::Options),
     one("kvm", Kind::Boolean, Group::Hardware),
@@ -130,13 +130,13 @@ const OPTIONS: &[Opt] = &[
     live("nameserver", TEXT, Group::CloudInit),
     many("net", 32, Kind::Properties(&keys::NIC), Group::Network),
     one("numa", Kind::Boolean, Group::Cpu),
-    many("numa", 8, TEXT, Group::Cpu),
+    many("numa", 8, Kind::Properties(&keys::NUMA), Group::Cpu),
     live("onboot", Kind::Boolean, Group::Options),
     one("ostype", OS_TYPES, Group::Options),
     live("protection", Kind::Boolean, Group::Options),
     one("rng0", Kind::Properties(&keys::RNG), Group::Hardware),
-    many("sata", 6, DRIVE, Group::Disk),
-    many("scsi", 31, DRIVE, Group::Disk),
+    many("sata", 6, Kind::Properties(&drive_keys::SATA), Group::Disk),
+    many("scsi", 31, Kind::Properties(&drive_keys::SCSI), Group::Disk),
     one("scsihw", CONTROLLERS, Group::Hardware),
     live("searchdomain", TEXT, Group::CloudInit),
     many("serial", 4, Kind::Pattern(formats::serial), Group::Hardware),
@@ -149,11 +149,11 @@ const OPTIONS: &[Opt] = &[
     live("tags", Kind::Format(formats::tags), Group::Options),
     live("template", Kind::Boolean, Group::Options),
     one("tpmstate0", Kind::Properties(&keys::TPM_STATE), Group::Disk),
-    many("unused", 256, TEXT, Group::Disk),
-    many("usb", 14, TEXT, Group::Hardware),
+    many("unused", 256, Kind::Properties(&keys::UNUSED), Group::Disk),
+    many("usb", 14, Kind::Properties(&keys::USB), Group::Hardware),
     one("vcpus", POSITIVE, Group::Cpu),
     one("vga", Kind::Properties(&keys::VGA), Group::Hardware),
-    many("virtio", 16, DRIVE, Group::Disk),
+    many("virtio", 16, Kind::Properties(&drive_keys::VIRTIO), Group::Disk),
     one("vmgenid", Kind::Pattern(formats::vmgenid), Group::Root),
     one("watchdog", Kind::Properties(&keys::WATCHDOG), Group::Hardware),
 ];

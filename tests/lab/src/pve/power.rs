@@ -13,30 +13,115 @@ use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, Effect, Running, State, Vm};
 use super::work::Work;
 
-/// `POST status/{command}`.
-pub(crate) fn command(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+/// Parameters that only `root@pam` itself may use: they are for migration, and for shutdowns of the host.
+const FOR_ROOT: &[&str] = &[
+    "force-cpu",
+    "keepActive",
+    "migratedfrom",
+    "migration_network",
+    "migration_type",
+    "nets-host-mtu",
+    "nocheck",
+    "stateuri",
+    "targetstorage",
+    "with-conntrack-state",
+];
+
+/// What every command has to do with: the VM runs, somebody else decides that it does.
+fn look(state: &State, call: &Call<'_>) -> Result<(bool, bool), Refusal> {
     super::config::refuse_skiplock(call)?;
-    let vmid = call.vmid();
-    let running = state.vm(call)?.running.is_some();
-    let managed = state.ha.manages(vmid);
-    let work = match call.path.get("command").map_or("", String::as_str) {
-        "start" if managed => Work::Manage { vmid, wanted: "started" },
-        "stop" | "shutdown" if managed => Work::Manage { vmid, wanted: "stopped" },
-        "start" => Work::Start(vmid),
-        "stop" => Work::Stop(vmid),
-        "shutdown" | "reboot" if is_paused(state, call)? && call.param("forceStop") != Some("1") => {
-            return Err(Refusal::failed("VM is paused - cannot shutdown"));
+    for name in FOR_ROOT {
+        if call.param(name).is_some_and(|value| value != "0") && !call.token.is_root() {
+            return Err(Refusal::parameter(name, "Only root may use this option."));
         }
-        "shutdown" if is_paused(state, call)? => Work::Stop(vmid),
-        "shutdown" => Work::Shutdown { vmid, force: call.param("forceStop") == Some("1") },
-        "resume" if state.vm(call)?.config.get("lock").is_some_and(|lock| lock == "suspended") => Work::Start(vmid),
-        _ if !running => return Err(Refusal::failed(format!("VM {vmid} not running"))),
-        "reboot" => Work::Reboot(vmid),
-        "suspend" => Work::Suspend { vmid, to: suspended_to(state, call, managed)? },
-        "resume" => Work::Resume(vmid),
-        _ => Work::Reset(vmid),
-    };
-    state.begin(call, call.node(), work)
+    }
+    Ok((state.vm(call)?.running.is_some(), state.ha.manages(call.vmid())))
+}
+
+fn not_running(call: &Call<'_>) -> Refusal {
+    Refusal::failed(format!("VM {} not running", call.vmid()))
+}
+
+fn managed(state: &mut State, call: &Call<'_>, wanted: &'static str) -> Result<Reply, Refusal> {
+    state.begin(call, call.node(), Work::Manage { vmid: call.vmid(), wanted })
+}
+
+/// `POST status/start`.
+pub(crate) fn start(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    match look(state, call)? {
+        (_, true) => managed(state, call, "started"),
+        _ => state.begin(call, call.node(), Work::Start(call.vmid())),
+    }
+}
+
+/// `POST status/stop`; with `overrule-shutdown` it ends a shutdown that is under way.
+pub(crate) fn stop(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    if let (_, true) = look(state, call)? {
+        return managed(state, call, "stopped");
+    }
+    if call.param("overrule-shutdown") == Some("1") {
+        let id = call.vmid().to_string();
+        let may_stop = call.token.may(&format!("/nodes/{}", call.node()), "Sys.Modify");
+        let shutdowns = state.tasks.newest_first().filter(|task| {
+            task.is_running() && task.kind == "qmshutdown" && task.id == id && (may_stop || task.is_of(call.token))
+        });
+        let overruled: Vec<String> = shutdowns.map(|task| task.upid.clone()).collect();
+        overruled.iter().for_each(|upid| state.abort(upid, call.now));
+    }
+    state.begin(call, call.node(), Work::Stop(call.vmid()))
+}
+
+/// `POST status/shutdown`.
+pub(crate) fn shut_down(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (_, is_managed) = look(state, call)?;
+    let force = call.param("forceStop") == Some("1");
+    let paused = is_paused(state, call)?;
+    if paused && !force {
+        return Err(Refusal::failed("VM is paused - cannot shutdown"));
+    }
+    match (is_managed, paused) {
+        (true, _) => managed(state, call, "stopped"),
+        (false, true) => state.begin(call, call.node(), Work::Stop(call.vmid())),
+        (false, false) => state.begin(call, call.node(), Work::Shutdown { vmid: call.vmid(), force }),
+    }
+}
+
+/// `POST status/reboot`.
+pub(crate) fn reboot(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    if is_paused(state, call)? {
+        return Err(Refusal::failed("VM is paused - cannot shutdown"));
+    }
+    running(state, call, Work::Reboot(call.vmid()))
+}
+
+fn running(state: &mut State, call: &Call<'_>, work: Work) -> Result<Reply, Refusal> {
+    match look(state, call)? {
+        (true, _) => state.begin(call, call.node(), work),
+        (false, _) => Err(not_running(call)),
+    }
+}
+
+/// `POST status/reset`.
+pub(crate) fn press_reset(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    running(state, call, Work::Reset(call.vmid()))
+}
+
+/// `POST status/suspend`.
+pub(crate) fn pause(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (is_running, managed) = look(state, call)?;
+    if !is_running {
+        return Err(not_running(call));
+    }
+    let to = suspended_to(state, call, managed)?;
+    state.begin(call, call.node(), Work::Suspend { vmid: call.vmid(), to })
+}
+
+/// `POST status/resume`.
+pub(crate) fn go_on(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    match state.vm(call)?.config.get("lock").is_some_and(|lock| lock == "suspended") {
+        true => state.begin(call, call.node(), Work::Wake(call.vmid())),
+        false => running(state, call, Work::Resume(call.vmid())),
+    }
 }
 
 fn is_paused(state: &State, call: &Call<'_>) -> Result<bool, Refusal> {

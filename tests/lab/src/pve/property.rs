@@ -23,8 +23,14 @@ pub(crate) const NIC_MODELS: &[&str] = &[
 /// Keys and values in the order in which they stand.
 pub(crate) type Pairs = Vec<(String, String)>;
 
-/// Takes a property string apart; the default key gets its name, `virtio=MAC` becomes `model` and `macaddr`.
+/// Takes a property string apart; keys get their proper names.
 pub(crate) fn parse(text: &str, known: &Properties) -> Result<Pairs, String> {
+    let pairs = split(text, known)?;
+    Ok(pairs.into_iter().map(|(key, value)| (known.canonical(&key).to_owned(), value)).collect())
+}
+
+/// Takes a property string apart; the default key gets its name, `virtio=MAC` becomes `model` and `macaddr`.
+pub(super) fn split(text: &str, known: &Properties) -> Result<Pairs, String> {
     let mut pairs = Pairs::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
         match part.split_once('=') {

@@ -9,8 +9,20 @@ pub enum Release {
     V9_2,
 }
 
-/// Options and parameters that 8.4 does not know.
-const SINCE_9: &[&str] = &["allow-ksm", "ha-managed", "intel-tdx"];
+/// Options and parameters that 8.4 does not know, with a part of the paths of the calls that take them.
+const SINCE_9: &[(&str, &str)] = &[
+    ("/qemu", "allow-ksm"),
+    ("/qemu", "ha-managed"),
+    ("/qemu", "intel-tdx"),
+    ("/qemu/", "with-conntrack-state"),
+    ("/capabilities/", "arch"),
+    ("/ha/resources", "failback"),
+    ("/ha/resources", "purge"),
+];
+/// Parameters that 9.x does not know any more, likewise.
+const UNTIL_8: &[(&str, &str)] = &[("/vzdump", "notification-policy"), ("/vzdump", "notification-target")];
+/// Calls that 8.4 does not know, by the begin of their paths.
+const CALLS_SINCE_9: &[&str] = &["/cluster/ha/rules"];
 
 impl Release {
     /// `9.2.11`.
@@ -37,9 +49,15 @@ impl Release {
         }
     }
 
-    /// Whether the release knows a parameter of the creation or change of a VM.
-    pub(crate) fn knows(self, parameter: &str) -> bool {
-        self >= Self::V9_2 || !SINCE_9.contains(&parameter)
+    /// Whether the release knows a call.
+    pub(crate) fn serves(self, path: &str) -> bool {
+        self >= Self::V9_2 || !CALLS_SINCE_9.iter().any(|start| path.starts_with(start))
+    }
+
+    /// Whether the release knows a parameter of a call.
+    pub(crate) fn knows(self, path: &str, parameter: &str) -> bool {
+        let strange = if self >= Self::V9_2 { UNTIL_8 } else { SINCE_9 };
+        !strange.iter().any(|(part, name)| *name == parameter && path.contains(part))
     }
 
     /// Whether tags are lower-cased, sorted and freed of duplicates when a VM is created (from 9.1.17).

@@ -63,9 +63,9 @@ const ANY_CONFIG: Needs = Needs::Any(
     ],
 );
 const AGENT: Needs = Needs::Any("/vms/{vmid}", &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]);
-const POWER: Needs = Needs::Any("/vms/{vmid}", &["VM.PowerMgmt"]);
 
-const SKIP_LOCK: Param = Param::optional("skiplock", Kind::Boolean);
+/// Overrides the `lock` of a VM.
+pub(crate) const SKIP_LOCK: Param = Param::optional("skiplock", Kind::Boolean);
 /// What a change was decided on.
 pub(crate) const DIGEST: Param = Param::optional("digest", Kind::Text(Some(40)));
 const CONTENTS: Kind = Kind::OneOf(&["iso", "vztmpl", "import"]);
@@ -226,7 +226,6 @@ const ROUTES: &[Route] = &[
         config::put_size,
     ),
     get("/nodes/{node}/qemu/{vmid}/status/current", AUDIT_VM, &[], power::current),
-    change("POST", "/nodes/{node}/qemu/{vmid}/status/{command}", POWER, COMMAND, power::command),
     get("/nodes/{node}/qemu/{vmid}/agent/{command}", AGENT, &[], agent::command),
     change("POST", "/nodes/{node}/qemu/{vmid}/agent/{command}", AGENT, Takes::Only(&[]), agent::command),
 ];
@@ -239,26 +238,6 @@ const UPDATE: Takes = Takes::Options(&[
     Param::optional("force", Kind::Boolean),
     Param::optional("background_delay", Kind::Integer(Some(1), Some(30))),
     Param::optional("import-working-storage", TEXT),
-]);
-
-const COMMAND: Takes = Takes::Only(&[
-    SKIP_LOCK,
-    Param::optional("timeout", Kind::Integer(Some(0), None)),
-    Param::optional("forceStop", Kind::Boolean),
-    Param::optional("keepActive", Kind::Boolean),
-    Param::optional("overrule-shutdown", Kind::Boolean),
-    Param::optional("machine", TEXT),
-    Param::optional("force-cpu", TEXT),
-    Param::optional("migratedfrom", TEXT),
-    Param::optional("migration_network", TEXT),
-    Param::optional("migration_type", Kind::OneOf(&["secure", "insecure"])),
-    Param::optional("nets-host-mtu", TEXT),
-    Param::optional("nocheck", Kind::Boolean),
-    Param::optional("statestorage", TEXT),
-    Param::optional("stateuri", Kind::Text(Some(128))),
-    Param::optional("targetstorage", TEXT),
-    Param::optional("todisk", Kind::Boolean),
-    Param::optional("with-conntrack-state", Kind::Boolean),
 ]);
 
 const NETWORK_TYPES: Kind = Kind::OneOfEither(
@@ -329,7 +308,6 @@ const STORAGE_TYPES: Kind = Kind::OneOfEither(
     ],
 );
 
-const COMMANDS: &[&str] = &["start", "stop", "shutdown", "reboot", "reset", "suspend", "resume"];
 const AGENT_GETS: &[&str] = &[
     "network-get-interfaces",
     "get-host-name",
@@ -344,9 +322,8 @@ const AGENT_GETS: &[&str] = &[
 
 /// Whether a command that stands in the path exists for the method.
 pub(crate) fn has_command(route: &Route, command: &str) -> bool {
-    match (route.path.contains("/status/{command}"), route.method) {
-        (true, _) => COMMANDS.contains(&command),
-        (false, "GET") => AGENT_GETS.contains(&command),
-        (false, _) => command == "ping",
+    match route.method {
+        "GET" => AGENT_GETS.contains(&command),
+        _ => command == "ping",
     }
 }

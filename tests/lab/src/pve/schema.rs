@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Format(fn(&str) -> Result<(), String>),
     /// `value,key=value,…`.
     Properties(&'static Properties),
+    /// `cpu`, which names an unknown type without naming the key inside.
+    Cpu,
 }
 
 impl Kind {
@@ -52,8 +54,38 @@ pub(crate) struct Properties {
     pub(crate) default: Option<&'static str>,
     /// Every key with its kind and whether it must be there.
     pub(crate) keys: &'static [(&'static str, Kind, bool)],
+    /// Further keys.
+    pub(crate) more: &'static [(&'static str, Kind, bool)],
     /// Keys that need another one.
     pub(crate) needs: &'static [(&'static str, &'static str)],
+    /// Other names of keys.
+    pub(crate) aliases: &'static [(&'static str, &'static str)],
+    /// Keys that 8.4 does not know.
+    pub(crate) since_9: &'static [&'static str],
+    /// Keys that 9.x does not know any more.
+    pub(crate) until_8: &'static [&'static str],
+}
+
+impl Properties {
+    /// No keys at all.
+    pub(crate) const NONE: Self =
+        Self { default: None, keys: &[], more: &[], needs: &[], aliases: &[], since_9: &[], until_8: &[] };
+
+    /// The key of this name, which may be another name of it.
+    pub(crate) fn canonical<'a>(&self, name: &'a str) -> &'a str {
+        self.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, key)| *key)
+    }
+
+    /// What the key of this name may be on a release.
+    fn kind(&self, name: &str, release: Release) -> Option<Kind> {
+        let gone = match release {
+            // What is another name on 9.x was a key of its own on 8.4, or was not there.
+            Release::V8_4 => self.since_9,
+            Release::V9_2 => self.until_8,
+        };
+        let name = if gone.contains(&name) { return None } else { self.canonical(name) };
+        self.keys.iter().chain(self.more).find(|(key, ..)| *key == name).map(|(_, kind, _)| *kind)
+    }
 }
 
 /// A parameter of a call.
@@ -90,8 +122,8 @@ pub(crate) const TEXT: Kind = Kind::Text(None);
 pub(crate) const INTEGER: Kind = Kind::Integer(None, None);
 
 /// Checks one value.
-pub(crate) fn check(name: &str, kind: Kind, value: &str) -> Result<(), String> {
-    match kind {
+pub(crate) fn check(release: Release, name: &str, kind: Kind, value: &str) -> Result<(), String> {
+    match kind.on(release) {
         Kind::Boolean => boolean(value),
         Kind::VmId => {
             integer(value, None, None)?;
@@ -116,7 +148,8 @@ pub(crate) fn check(name: &str, kind: Kind, value: &str) -> Result<(), String> {
             false => Err("value does not match the regex pattern".to_owned()),
         },
         Kind::Format(parse) => parse(value).map_err(|text| format!("invalid format - {text}\n")),
-        Kind::Properties(known) => properties(name, known, value),
+        Kind::Properties(known) => properties(release, name, known, value),
+        Kind::Cpu => cpu(release, value).map_err(|text| format!("invalid format - {text}\n")),
     }
 }
 
@@ -166,25 +199,36 @@ fn type_check(wanted: &str, value: &str) -> String {
     format!("type check ('{wanted}') failed - got '{value}'")
 }
 
-fn properties(name: &str, known: &Properties, value: &str) -> Result<(), String> {
-    let given = property::parse(value, known).map_err(|text| format!("invalid format - {text}\n"))?;
+fn cpu(release: Release, value: &str) -> Result<(), String> {
+    let first = value.split(',').next().unwrap_or_default();
+    let name = first.strip_prefix("cputype=").unwrap_or(first);
+    if !name.contains('=') {
+        super::formats::cpu_type(name)?;
+    }
+    let checked = properties(release, "cpu", &super::keys::CPU, value);
+    checked.map_err(|text| text.trim_start_matches("invalid format - ").trim_end_matches('\n').to_owned())
+}
+
+fn properties(release: Release, name: &str, known: &Properties, value: &str) -> Result<(), String> {
+    let given = property::split(value, known).map_err(|text| format!("invalid format - {text}\n"))?;
     let mut wrong: Vec<String> = Vec::new();
     for (key, text) in &given {
-        match known.keys.iter().find(|(other, ..)| other == key) {
+        match known.kind(key, release) {
             None => wrong.push(format!("{name}.{key}: {UNKNOWN}\n")),
-            Some((_, kind, _)) => {
-                if let Err(text) = check(key, *kind, &plain(*kind, text)) {
+            Some(kind) => {
+                let key = if release == Release::V8_4 { key.as_str() } else { known.canonical(key) };
+                if let Err(text) = check(release, key, kind, &plain(kind, text)) {
                     wrong.push(format!("{name}.{key}: {text}\n"));
                 }
             }
         }
     }
-    let has = |key: &str| given.iter().any(|(other, _)| other == key);
+    let has = |key: &str| given.iter().any(|(other, _)| known.canonical(other) == key);
     for (key, _, _) in known.keys.iter().filter(|(key, _, required)| *required && !has(key)) {
         wrong.push(format!("{name}.{key}: {MISSING}\n"));
     }
     for (key, needed) in known.needs.iter().filter(|(key, needed)| has(key) && !has(needed)) {
-        wrong.push(format!("{name}.{needed}: missing property required by '{name}.{key}'\n"));
+        wrong.push(format!("{name}.{needed}: {}\n", release.lacks(&format!("{name}.{key}"))));
     }
     match wrong.is_empty() {
         true => Ok(()),
@@ -208,7 +252,7 @@ mod tests {
 
     fn refusal(name: &str, value: &str) -> String {
         let kind = kind_of(name).expect("a known option");
-        check(name, kind, value).expect_err("a refusal")
+        check(Release::V9_2, name, kind, value).expect_err("a refusal")
     }
 
     #[test]
@@ -276,7 +320,7 @@ mod tests {
         ];
         for (name, value) in cases {
             let kind = kind_of(name).expect("a known option");
-            assert_eq!(check(name, kind, value), Ok(()), "{name}={value}");
+            assert_eq!(check(Release::V9_2, name, kind, value), Ok(()), "{name}={value}");
         }
     }
 }

@@ -1,13 +1,17 @@
-//! Calls about what is done to a VM beside switching it on and off: snapshots, moving disks, backups.
+//! Calls about what is done to a VM: switching it on and off, snapshots, moving disks, backups.
 
 use super::formats;
-use super::routes::{AUDIT_VM, DIGEST, Needs, Route, Takes, change, get};
+use super::keys;
+use super::routes::{AUDIT_VM, DIGEST, Needs, Route, SKIP_LOCK, Takes, change, get};
 use super::schema::{INTEGER, Kind, Param, TEXT};
-use super::{backup, moves, snapshots};
+use super::{backup, moves, power, snapshots};
 
 const SNAPSHOT: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot"]);
 const ROLLBACK: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback"]);
 const READ_SNAPSHOT: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback", "VM.Audit"]);
+const POWER: Needs = Needs::Any("/vms/{vmid}", &["VM.PowerMgmt"]);
+const TIMEOUT: Param = Param::optional("timeout", Kind::Integer(Some(0), None));
+const KEEP_ACTIVE: Param = Param::optional("keepActive", Kind::Boolean);
 const NOT_NEGATIVE: Kind = Kind::Integer(Some(0), None);
 
 /// All of them.
@@ -18,7 +22,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "/nodes/{node}/qemu/{vmid}/snapshot",
         SNAPSHOT,
         Takes::Only(&[
-            Param::required("snapname", Kind::Format(formats::config_id_40)),
+            Param::required("snapname", Kind::Format(formats::config_id)),
             Param::optional("vmstate", Kind::Boolean),
             Param::optional("description", TEXT),
         ]),
@@ -46,6 +50,61 @@ pub(crate) const ROUTES: &[Route] = &[
         ROLLBACK,
         Takes::Only(&[Param::optional("start", Kind::Boolean)]),
         snapshots::roll_back,
+    ),
+    change(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/status/start",
+        POWER,
+        Takes::Only(&[
+            SKIP_LOCK,
+            TIMEOUT,
+            Param::optional("machine", Kind::Properties(&keys::MACHINE)),
+            Param::optional("force-cpu", TEXT),
+            Param::optional("migratedfrom", TEXT),
+            Param::optional("migration_network", TEXT),
+            Param::optional("migration_type", Kind::OneOf(&["secure", "insecure"])),
+            Param::optional("nets-host-mtu", TEXT),
+            Param::optional("stateuri", Kind::Text(Some(128))),
+            Param::optional("targetstorage", TEXT),
+            Param::optional("with-conntrack-state", Kind::Boolean),
+        ]),
+        power::start,
+    ),
+    change(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/status/stop",
+        POWER,
+        Takes::Only(&[
+            SKIP_LOCK,
+            TIMEOUT,
+            KEEP_ACTIVE,
+            Param::optional("migratedfrom", TEXT),
+            Param::optional("overrule-shutdown", Kind::Boolean),
+        ]),
+        power::stop,
+    ),
+    change(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/status/shutdown",
+        POWER,
+        Takes::Only(&[SKIP_LOCK, TIMEOUT, KEEP_ACTIVE, Param::optional("forceStop", Kind::Boolean)]),
+        power::shut_down,
+    ),
+    change("POST", "/nodes/{node}/qemu/{vmid}/status/reboot", POWER, Takes::Only(&[TIMEOUT]), power::reboot),
+    change("POST", "/nodes/{node}/qemu/{vmid}/status/reset", POWER, Takes::Only(&[SKIP_LOCK]), power::press_reset),
+    change(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/status/suspend",
+        POWER,
+        Takes::Only(&[SKIP_LOCK, Param::optional("todisk", Kind::Boolean), Param::optional("statestorage", TEXT)]),
+        power::pause,
+    ),
+    change(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/status/resume",
+        POWER,
+        Takes::Only(&[SKIP_LOCK, Param::optional("nocheck", Kind::Boolean)]),
+        power::go_on,
     ),
     change("POST", "/nodes/{node}/qemu/{vmid}/move_disk", MOVE, MOVED, moves::start),
     change("POST", "/nodes/{node}/vzdump", Needs::Login, BACKUP, backup::start),

@@ -56,6 +56,8 @@ pub(crate) enum Work {
     },
     /// Lets a stopped VM go on.
     Resume(u32),
+    /// Starts a VM whose memory is on a storage.
+    Wake(u32),
     /// Takes a snapshot.
     Snapshot(snapshots::Wanted),
     /// Goes back to a snapshot.
@@ -166,7 +168,7 @@ impl Work {
             Self::Reset(_) => "qmreset",
             Self::Suspend { to: Some(_), .. } => "qmsuspend",
             Self::Suspend { .. } => "qmpause",
-            Self::Resume(_) => "qmresume",
+            Self::Resume(_) | Self::Wake(_) => "qmresume",
             Self::Snapshot(_) => "qmsnapshot",
             Self::Rollback { .. } => "qmrollback",
             Self::Forget { .. } => "qmdelsnapshot",
@@ -202,7 +204,7 @@ impl Work {
         match self {
             Self::Create { vmid, .. } | Self::Configure { vmid, .. } | Self::Resize { vmid, .. } => Some(*vmid),
             Self::Start(vmid) | Self::Stop(vmid) | Self::Shutdown { vmid, .. } | Self::Reboot(vmid) => Some(*vmid),
-            Self::Reset(vmid) | Self::Suspend { vmid, .. } | Self::Resume(vmid) => Some(*vmid),
+            Self::Reset(vmid) | Self::Suspend { vmid, .. } | Self::Resume(vmid) | Self::Wake(vmid) => Some(*vmid),
             Self::Snapshot(snapshots::Wanted { vmid, .. }) | Self::Rollback { vmid, .. } => Some(*vmid),
             Self::Forget { vmid, .. } | Self::Move { vmid, .. } => Some(*vmid),
             Self::Destroy(vmid) | Self::Template(vmid) | Self::Migrate { vmid, .. } => Some(*vmid),
@@ -234,7 +236,7 @@ impl Work {
     pub(crate) fn minds(&self, lock: &str, running: bool) -> bool {
         match self {
             Self::Create { .. } | Self::Clone { .. } | Self::Manage { .. } | Self::Backup(_) => false,
-            Self::Start(_) => lock != "suspended" && !(lock == "backup" && running),
+            Self::Start(_) | Self::Wake(_) => lock != "suspended" && !(lock == "backup" && running),
             Self::Stop(_) | Self::Shutdown { .. } | Self::Reboot(_) => running,
             Self::Suspend { .. } => lock != "backup",
             Self::Resume(_) => lock != "backup" && lock != "suspended",
@@ -253,7 +255,7 @@ impl State {
                 config::apply(self, vmid, &params, now, log).map_err(|error| error.text())
             }
             Work::Resize { vmid, disk, size } => config::resize(self, vmid, &disk, &size, log),
-            Work::Start(vmid) => power::on(self, vmid, now),
+            Work::Start(vmid) | Work::Wake(vmid) => power::on(self, vmid, now),
             Work::Stop(vmid) => power::off(self, vmid, now),
             Work::Shutdown { vmid, force } => power::shutdown(self, vmid, force, now, log),
             Work::Reboot(vmid) => power::off(self, vmid, now).and_then(|()| power::on(self, vmid, now)),

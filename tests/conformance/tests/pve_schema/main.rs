@@ -2,8 +2,11 @@
 //!
 //! For every method that the lab serves, each parameter of the schema is sent with values that the schema forbids, all
 //! in one request; the lab must refuse each in the words that Proxmox VE has for it. So a wrong request fails on the
-//! lab as it would fail on the real thing.
+//! lab as it would fail on the real thing. Likewise each parameter, and each key inside one, is sent with a value that
+//! the schema allows ([`walk`]), together with those that only the other release knows.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod walk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,9 +86,7 @@ async fn compare(file: &str, release: Release, at_least: usize) {
     methods(&schema, &mut all);
     let (mut compared, mut wrong) = (0, Vec::new());
     for (method, path, info) in all {
-        let at = path.replace("{node}", "pve1").replace("{vmid}", "100").replace("{storage}", "local");
-        let at =
-            at.replace("{poolid}", "p").replace("{sid}", "vm:100").replace("{upid}", UPID).replace("{volume}", "x");
+        let at = placed(path);
         if at.contains('{') || at.ends_with("/upload") {
             continue;
         }
@@ -119,6 +120,15 @@ async fn compare(file: &str, release: Release, at_least: usize) {
     }
     assert!(wrong.is_empty(), "{compared} compared, {} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(compared >= at_least, "only {compared} parameters were compared");
+}
+
+/// A path with something in the place of each name in braces.
+fn placed(path: &str) -> String {
+    let names = [("node", "pve1"), ("vmid", "100"), ("storage", "local"), ("poolid", "p"), ("sid", "vm:100")];
+    let more = [("upid", UPID), ("volume", "x"), ("snapname", "one"), ("rule", "r"), ("userid", "u@pve")];
+    let names =
+        names.iter().chain(&more).chain(&[("roleid", "R"), ("groupid", "g"), ("tokenid", "tt"), ("realm", "pve")]);
+    names.fold(path.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value))
 }
 
 /// A task that there is not.
