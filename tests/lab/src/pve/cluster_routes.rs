@@ -3,7 +3,7 @@
 use super::formats;
 use super::routes::{AUDIT_VM, Needs, Route, Takes, change, get};
 use super::schema::{Kind, Param, TEXT};
-use super::{browse, clone, console, ha, pools, reads, ticket};
+use super::{browse, clone, console, ha, pools, reads};
 
 const AUDIT: Needs = Needs::Any("/", &["Sys.Audit"]);
 const CONSOLE: Needs = Needs::Any("/", &["Sys.Console"]);
@@ -29,23 +29,6 @@ const POOL_CHANGE_BY_NAME: &[Param] = &[
 
 /// All of them.
 pub(crate) const ROUTES: &[Route] = &[
-    get("/access/ticket", Needs::Login, &[], ticket::dummy),
-    change(
-        "POST",
-        "/access/ticket",
-        Needs::Login,
-        Takes::Only(&[
-            Param::required("username", Kind::Text(Some(64))),
-            Param::required("password", TEXT),
-            Param::optional("realm", TEXT),
-            Param::optional("otp", TEXT),
-            Param::optional("path", Kind::Text(Some(64))),
-            Param::optional("privs", TEXT),
-            Param::optional("tfa-challenge", TEXT),
-            Param::optional("new-format", Kind::Boolean),
-        ]),
-        ticket::create,
-    ),
     get("/cluster/options", Needs::Login, &[], browse::options),
     get("/cluster/tasks", Needs::Login, &[], reads::cluster_tasks),
     get("/cluster/ha/resources", AUDIT, &[Param::optional("type", Kind::OneOf(&["ct", "vm"]))], ha::list),

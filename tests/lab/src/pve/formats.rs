@@ -222,6 +222,44 @@ pub(crate) fn config_id(value: &str) -> Result<(), String> {
     }
 }
 
+/// `userid`: a name and a realm.
+pub(crate) fn user_id(value: &str) -> Result<(), String> {
+    let realm = |realm: &str| {
+        let first = realm.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+        first && realm.len() > 1 && realm.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    let fits = |(name, at): (&str, &str)| !name.is_empty() && !name.contains([' ', ':', '/', '\t']) && realm(at);
+    match (value.len(), value.rsplit_once('@').is_some_and(fits)) {
+        (0..3, _) => Err(format!("user name '{value}' is too short")),
+        (length @ 65.., _) => Err(format!("user name '{value}' is too long ({length} > 64)")),
+        (_, true) => Ok(()),
+        (_, false) => Err(format!("value '{value}' does not look like a valid user name")),
+    }
+}
+
+fn is_word(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
+/// `groupid`.
+pub(crate) fn group_id(value: &str) -> Result<(), String> {
+    is_word(value).then_some(()).ok_or_else(|| format!("group name '{value}' contains invalid characters"))
+}
+
+/// `roleid`.
+pub(crate) fn role_id(value: &str) -> Result<(), String> {
+    is_word(value).then_some(()).ok_or_else(|| format!("role name '{value}' contains invalid characters"))
+}
+
+/// `email`.
+pub(crate) fn email(value: &str) -> Result<(), String> {
+    let fits = |(name, host): (&str, &str)| !name.is_empty() && !host.is_empty() && !value.contains(' ');
+    match value.is_empty() || value.rsplit_once('@').is_some_and(fits) {
+        true => Ok(()),
+        false => Err("value does not look like a valid email address".to_owned()),
+    }
+}
+
 /// `macaddr`: a unicast address.
 pub(crate) fn mac(value: &str) -> Result<(), String> {
     let parts: Vec<&str> = value.split(':').collect();

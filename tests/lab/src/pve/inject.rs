@@ -135,6 +135,15 @@ impl Pve {
         self.driver.with(|state| state.access.add_user(name, password, grants));
     }
 
+    /// Gives a user a second factor: one-time passwords by time, made with this secret.
+    pub fn add_totp(&self, user: &str, secret: &[u8]) {
+        self.driver.with(|state| {
+            if let Some(account) = state.access.directory.users.get_mut(user) {
+                account.totp = Some(secret.to_vec());
+            }
+        });
+    }
+
     /// Gives the lab's own token every privilege there is.
     pub fn grant_everything(&self) {
         self.driver.with(|state| state.access.grant_everything(&state.settings.token));

@@ -14,29 +14,6 @@ pub(crate) fn version(state: &mut State, _: &Call<'_>) -> Result<Reply, Refusal>
     Ok(json!({"release": release.short(), "repoid": release.repository(), "version": release.version()}).into())
 }
 
-/// `GET /access/permissions`.
-pub(crate) fn permissions(_: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let mut data = json!({});
-    for (path, held) in call.token.grants() {
-        data[path] = held.iter().map(|privilege| (privilege.clone(), Value::from(1))).collect();
-    }
-    for path in ["/access", "/nodes", "/pool", "/sdn", "/storage", "/vms"] {
-        if let (None, Some(held)) = (data.get(path), data.get("/").cloned()) {
-            data[path] = held;
-        }
-    }
-    Ok(data.into())
-}
-
-/// `GET /access/domains`.
-pub(crate) fn domains(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
-    let rows = json!([
-        {"comment": "Proxmox VE authentication server", "realm": "pve", "type": "pve"},
-        {"comment": "Linux PAM standard authentication", "realm": "pam", "type": "pam"},
-    ]);
-    Ok(rows.into())
-}
-
 /// `GET /cluster/nextid`.
 pub(crate) fn next_id(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     match call.param("vmid") {

@@ -18,11 +18,13 @@ const SINCE_9: &[(&str, &str)] = &[
     ("/capabilities/", "arch"),
     ("/ha/resources", "failback"),
     ("/ha/resources", "purge"),
+    ("/token/", "delete"),
+    ("/token/", "regenerate"),
 ];
 /// Parameters that 9.x does not know any more, likewise.
 const UNTIL_8: &[(&str, &str)] = &[("/vzdump", "notification-policy"), ("/vzdump", "notification-target")];
 /// Calls that 8.4 does not know, by the begin of their paths.
-const CALLS_SINCE_9: &[&str] = &["/cluster/ha/rules"];
+const CALLS_SINCE_9: &[&str] = &["/cluster/ha/rules", "/access/vncticket"];
 
 impl Release {
     /// `9.2.11`.

@@ -4,7 +4,7 @@ use super::formats;
 use super::reply::{Refusal, Reply};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::state::{Call, State};
-use super::{agent, cluster_routes, config, content, create, power, reads, vm_routes};
+use super::{access_routes, agent, cluster_routes, config, content, create, power, reads, vm_routes};
 
 /// What a call takes.
 pub(crate) enum Takes {
@@ -73,18 +73,11 @@ const ALGORITHMS: Kind = Kind::OneOf(&["md5", "sha1", "sha224", "sha256", "sha38
 
 /// All calls.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(cluster_routes::ROUTES).chain(vm_routes::ROUTES)
+    [ROUTES, access_routes::ROUTES, cluster_routes::ROUTES, vm_routes::ROUTES].into_iter().flatten()
 }
 
 const ROUTES: &[Route] = &[
     get("/version", Needs::Login, &[], reads::version),
-    get(
-        "/access/permissions",
-        Needs::Login,
-        &[Param::optional("path", TEXT), Param::optional("userid", TEXT)],
-        reads::permissions,
-    ),
-    get("/access/domains", Needs::Login, &[], reads::domains),
     get("/cluster/nextid", Needs::Login, &[Param::optional("vmid", Kind::VmId)], reads::next_id),
     get("/cluster/status", Needs::Any("/", &["Sys.Audit"]), &[], reads::cluster_status),
     get(

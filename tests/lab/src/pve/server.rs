@@ -132,10 +132,12 @@ fn chosen(driver: &Arc<Driver>, method: &str, path: &str) -> Option<Fault> {
 
 async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, path: &str) -> Response<Body> {
     let Some(path) = path.strip_prefix("/api2/json") else { return elsewhere(path) };
-    let identity = driver.with(|state| state.access.identify(&credentials(&request)));
+    let identity = driver.with(|state| state.access.identify(&credentials(&request), now()));
     let token = match (path, identity) {
         (_, Ok(token)) => token,
-        ("/access/domains" | "/access/ticket", Err(_)) => driver.with(|state| state.access.nobody()),
+        ("/access/domains" | "/access/ticket" | "/access/vncticket", Err(_)) => {
+            driver.with(|state| state.access.nobody())
+        }
         (_, Err(error)) => {
             tarpit(driver).await;
             return status_line(401, error.reason());

@@ -215,7 +215,7 @@ pub(crate) struct State {
 impl State {
     /// An empty cluster.
     pub(crate) fn new(settings: Settings, fingerprint: String, guests: Arc<dyn Machines>) -> Self {
-        let mut access = Access::default();
+        let mut access = Access::new(settings.release);
         access.add(&settings.token, &settings.secret, &[("/", &super::access::role(settings.release))]);
         Self {
             settings,

@@ -2,30 +2,77 @@
 
 use serde_json::{Value, json};
 
+use super::access::{Factor, Token};
 use super::reply::{Refusal, Reply};
+use super::rights;
 use super::state::{Call, State};
+
+/// Refuses a call that takes a login, when a token makes it.
+pub(crate) fn refuse_token(call: &Call<'_>, path: &str) -> Result<(), Refusal> {
+    match call.token.is_token() {
+        true => Err(Refusal::forbidden(format!(
+            "Permission check failed (URI '{path}' not available with API token, need proper ticket.\n)"
+        ))),
+        false => Ok(()),
+    }
+}
+
+fn name(call: &Call<'_>) -> String {
+    let given = call.param("username").unwrap_or_default();
+    match call.param("realm") {
+        Some(realm) if !given.ends_with(&format!("@{realm}")) => format!("{given}@{realm}"),
+        _ => given.to_owned(),
+    }
+}
 
 /// `POST /access/ticket`.
 pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    if call.token.is_token() {
-        let text = "Permission check failed - endpoint not available with API token, need proper ticket.";
-        return Err(Refusal::forbidden(text));
-    }
-    let given = call.param("username").unwrap_or_default();
-    let name = match (given.contains('@'), call.param("realm")) {
-        (false, Some(realm)) => format!("{given}@{realm}"),
-        _ => given.to_owned(),
+    refuse_token(call, "/access/ticket")?;
+    let (name, password) = (name(call), call.param("password").unwrap_or_default());
+    let data = match (call.param("path"), call.param("privs")) {
+        (Some(path), Some(wanted)) => {
+            let user = state.access.named(&name);
+            if !state.access.knows(&name, password, call.now) || !holds(&user, path, wanted) {
+                return Err(Refusal::Unauthenticated);
+            }
+            json!({"cap": rights::capabilities(&user), "username": name})
+        }
+        _ => log_in(state, call, &name, password)?,
     };
+    Ok(data.into())
+}
+
+fn holds(user: &Token, path: &str, wanted: &str) -> bool {
+    let mut wanted = wanted.split([',', ';', ' ']).filter(|privilege| !privilege.is_empty()).peekable();
+    wanted.peek().is_some() && wanted.all(|privilege| user.may(path, privilege))
+}
+
+fn log_in(state: &mut State, call: &Call<'_>, name: &str, password: &str) -> Result<Value, Refusal> {
     let random = state.random();
-    let (ticket, csrf) = state
-        .access
-        .log_in(&name, call.param("password").unwrap_or_default(), random)
-        .ok_or(Refusal::Unauthenticated)?;
-    let mut data = json!({"CSRFPreventionToken": csrf, "cap": {}, "ticket": ticket, "username": name});
-    if state.settings.nodes.len() > 1 {
+    let factor = Factor { code: call.param("otp"), question: call.param("tfa-challenge") };
+    let made = state.access.log_in(name, password, factor, call.now, random).ok_or(Refusal::Unauthenticated)?;
+    let mut data = json!({"CSRFPreventionToken": made.csrf, "ticket": made.ticket, "username": name});
+    let user = state.access.named(name);
+    match made.incomplete {
+        true => data["NeedTFA"] = 1.into(),
+        false => data["cap"] = rights::capabilities(&user),
+    }
+    if state.settings.nodes.len() > 1 && user.may("/", "Sys.Audit") {
         data["clustername"] = state.settings.cluster.as_str().into();
     }
-    Ok(data.into())
+    Ok(data)
+}
+
+/// `POST /access/vncticket`: whether a console's ticket is one, and its holder may look.
+pub(crate) fn check_console(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let text = |name: &str| call.param(name).unwrap_or_default();
+    let vmid = text("path").strip_prefix("/vms/").and_then(|vmid| vmid.parse().ok()).unwrap_or_default();
+    let session = state.console(vmid, text("vncticket")).filter(|session| session.user == text("authid"));
+    let user = state.access.named(text("authid"));
+    match session.is_some() && holds(&user, text("path"), text("privs")) {
+        true => Ok(Value::Null.into()),
+        false => Err(Refusal::Unauthenticated),
+    }
 }
 
 /// `GET /access/ticket`: there for the formality of HTTP.

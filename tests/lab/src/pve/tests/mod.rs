@@ -13,6 +13,7 @@ use crate::disk_image::{self, Format};
 use crate::factory::{self, Factory};
 use crate::machine::{Image, Interface, Machine, Machines, NicConfig};
 
+mod access;
 mod actions;
 mod cluster;
 mod locks;
