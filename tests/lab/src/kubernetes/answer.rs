@@ -7,7 +7,7 @@ use super::request::{Request, Target};
 use super::resources::{self, Resource};
 use super::selector::Selector;
 use super::store::{Change, Store};
-use super::{discovery, patch, status, table};
+use super::{discovery, logs, openapi, reviews, status, table, writes};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,9 @@ pub(crate) fn answer(store: &mut Store, user: &User, request: &Request, server: 
     }
     match user {
         User::Anonymous | User::Invalid => return status::unauthorized(),
-        User::Known { name, groups } if !groups.iter().any(|group| group == "system:masters") => {
+        User::Known { name, groups }
+            if !groups.iter().any(|group| group == reviews::MASTERS) && !reviews::may(request) =>
+        {
             return refused(request, name);
         }
         User::Known { .. } => {}
@@ -63,7 +65,9 @@ pub(crate) fn answer(store: &mut Store, user: &User, request: &Request, server: 
         "/version" => Answer::json(200, &version(server)),
         "/api" => discover(request, true),
         "/apis" => discover(request, false),
-        _ => object_or_group(store, request, now),
+        "/openapi/v3" => Answer::json(200, &openapi::index()),
+        "/openapi/v2" => openapi::version_2(request),
+        _ => object_or_group(store, user, request, now),
     }
 }
 
@@ -83,7 +87,8 @@ fn refused(request: &Request, user: &str) -> Answer {
     status::forbidden(user, verb, resource, &request.path)
 }
 
-fn verb(request: &Request) -> &'static str {
+/// What a request wants to do, as rules name it.
+pub(super) fn verb(request: &Request) -> &'static str {
     let named = request.target().is_some_and(|target| target.name.is_some());
     match (request.method.as_str(), named) {
         ("POST", _) => "create",
@@ -128,12 +133,14 @@ fn discover(request: &Request, core: bool) -> Answer {
     }
 }
 
-fn object_or_group(store: &mut Store, request: &Request, now: OffsetDateTime) -> Answer {
+fn object_or_group(store: &mut Store, user: &User, request: &Request, now: OffsetDateTime) -> Answer {
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     let found = match parts.as_slice() {
         ["api", version] => discovery::resource_list("", version),
         ["apis", group] => discovery::one_group(group),
         ["apis", group, version] => discovery::resource_list(group, version),
+        ["openapi", "v3", "api", version] => openapi::document("", version),
+        ["openapi", "v3", "apis", group, version] => openapi::document(group, version),
         _ => None,
     };
     if let Some(body) = found {
@@ -141,6 +148,7 @@ fn object_or_group(store: &mut Store, request: &Request, now: OffsetDateTime) ->
     }
     let Some(target) = request.target() else { return status::unknown_path() };
     match resources::find(target.group, target.version, target.plural) {
+        Some(resource) if resource.review => reviews::answer(user, request, resource),
         Some(resource) => on_resource(store, request, &target, resource, now),
         None => status::unknown_path(),
     }
@@ -158,11 +166,25 @@ fn on_resource(
         ("GET", None, None) if request.flag("watch") => watch(store, request, target, resource, now),
         ("GET", None, None) => list(store, request, target, resource, now),
         ("GET", Some(name), None | Some("status")) => get(store, request, resource, namespace, name, now),
-        ("PATCH", Some(name), None | Some("status")) => change(store, request, resource, namespace, name, now),
-        ("PUT", Some(name), None | Some("status")) => replace(store, request, resource, namespace, name, now),
-        ("DELETE", Some(name), None) => delete(store, resource, namespace, name, now),
+        ("GET", Some(name), Some("log")) if resource.plural == "pods" => {
+            match store.get(resource.plural, namespace, name) {
+                Some(pod) => logs::answer(store, pod, request),
+                None => status::not_found(resource, name),
+            }
+        }
+        ("GET" | "PUT" | "PATCH", Some(name), Some("scale")) if resource.scales() => {
+            writes::scale(store, request, &(resource, namespace, name), now)
+        }
+        ("POST", None, None) => writes::create(store, request, (resource, target.namespace), now),
+        ("PATCH", Some(name), None | Some("status")) => {
+            writes::patch(store, request, &(resource, namespace, name), now)
+        }
+        ("PUT", Some(name), None | Some("status")) => {
+            writes::replace(store, request, &(resource, namespace, name), now)
+        }
+        ("DELETE", Some(name), None) => writes::delete(store, request, &(resource, namespace, name), now),
         ("POST", Some(name), Some("eviction")) if resource.plural == "pods" => {
-            evict(store, resource, namespace, name, now)
+            writes::evict(store, &(resource, namespace, name), now)
         }
         (_, Some(_), Some(_)) => status::unknown_path(),
         _ => status::method_not_allowed(),
@@ -176,7 +198,7 @@ fn selector(request: &Request) -> Selector {
 fn list(store: &Store, request: &Request, target: &Target<'_>, resource: &Resource, now: OffsetDateTime) -> Answer {
     let selector = selector(request);
     let objects = store.list(resource.plural, target.namespace).filter(|object| selector.matches(object));
-    let objects: Vec<Value> = objects.cloned().collect();
+    let objects: Vec<Value> = objects.cloned().map(|object| store.alive(object, now)).collect();
     let version = store.version.to_string();
     if request.wants_table() {
         return Answer::json(200, &table::table(resource, &objects, &version, now));
@@ -204,77 +226,7 @@ fn get(
             let version = store.version.to_string();
             Answer::json(200, &table::table(resource, std::slice::from_ref(object), &version, now))
         }
-        Some(object) => Answer::json(200, object),
-    }
-}
-
-fn change(
-    store: &mut Store,
-    request: &Request,
-    resource: &Resource,
-    namespace: &str,
-    name: &str,
-    now: OffsetDateTime,
-) -> Answer {
-    let Some(mut object) = store.get(resource.plural, namespace, name).cloned() else {
-        return status::not_found(resource, name);
-    };
-    let merges = ["application/merge-patch+json", "application/strategic-merge-patch+json"];
-    if !merges.iter().any(|kind| request.content_type.starts_with(kind)) {
-        return status::unsupported_media_type();
-    }
-    let Ok(change) = serde_json::from_slice(&request.body) else {
-        return status::bad_request("the body of the request is not JSON");
-    };
-    patch::merge(&mut object, &change);
-    write(store, resource, object, namespace, name, now)
-}
-
-fn replace(
-    store: &mut Store,
-    request: &Request,
-    resource: &Resource,
-    namespace: &str,
-    name: &str,
-    now: OffsetDateTime,
-) -> Answer {
-    if store.get(resource.plural, namespace, name).is_none() {
-        return status::not_found(resource, name);
-    }
-    match serde_json::from_slice(&request.body) {
-        Ok(object) => write(store, resource, object, namespace, name, now),
-        Err(_) => status::bad_request("the body of the request is not JSON"),
-    }
-}
-
-fn write(
-    store: &mut Store,
-    resource: &Resource,
-    mut object: Value,
-    namespace: &str,
-    name: &str,
-    now: OffsetDateTime,
-) -> Answer {
-    object["metadata"]["name"] = json!(name);
-    store.put(resource.plural, object, &timestamp(now));
-    store.settle(&timestamp(now));
-    match store.get(resource.plural, namespace, name) {
-        Some(object) => Answer::json(200, object),
-        None => status::not_found(resource, name),
-    }
-}
-
-fn delete(store: &mut Store, resource: &Resource, namespace: &str, name: &str, now: OffsetDateTime) -> Answer {
-    match store.delete(resource.plural, namespace, name, &timestamp(now)) {
-        Some(object) => status::deleted(resource, name, &object["metadata"]["uid"]),
-        None => status::not_found(resource, name),
-    }
-}
-
-fn evict(store: &mut Store, resource: &Resource, namespace: &str, name: &str, now: OffsetDateTime) -> Answer {
-    match store.delete(resource.plural, namespace, name, &timestamp(now)) {
-        Some(_) => status::evicted(),
-        None => status::not_found(resource, name),
+        Some(object) => Answer::json(200, &store.alive(object.clone(), now)),
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::node;
 use super::store::Store;
+use super::workloads;
 
 /// How many name servers a cluster has.
 const NAME_SERVERS: usize = 2;
@@ -15,6 +16,12 @@ pub(super) fn reconcile(store: &mut Store, at: &str) {
     place_name_servers(store, at);
     count_daemons(store, at);
     count_name_servers(store, at);
+    workloads::reconcile(store, at);
+}
+
+/// Whether an object is one that the cluster keeps by itself.
+pub(super) fn is_own(object: &Value) -> bool {
+    [REPLICA_SET, "coredns"].contains(&text(object, "/metadata/name"))
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -31,14 +38,12 @@ pub(super) fn collect_orphans(store: &mut Store) {
     let orphan = |pod: &&Value| !nodes.iter().any(|node| node == text(pod, "/spec/nodeName"));
     // A static pod is there before its kubelet has registered.
     let bound = |pod: &&Value| text(pod, "/metadata/ownerReferences/0/kind") != "Node";
-    let names: Vec<String> = store
-        .list("pods", Some("kube-system"))
-        .filter(bound)
-        .filter(orphan)
-        .map(|pod| text(pod, "/metadata/name").to_owned())
-        .collect();
-    for name in names {
-        store.remove("pods", "kube-system", &name);
+    let placed = |pod: &&Value| !text(pod, "/spec/nodeName").is_empty();
+    let key = |pod: &Value| (text(pod, "/metadata/namespace").to_owned(), text(pod, "/metadata/name").to_owned());
+    let gone: Vec<(String, String)> =
+        store.list("pods", None).filter(bound).filter(placed).filter(orphan).map(key).collect();
+    for (namespace, name) in gone {
+        store.remove("pods", &namespace, &name);
     }
 }
 
@@ -65,14 +70,18 @@ fn place_name_servers(store: &mut Store, at: &str) {
     }
 }
 
+/// Five characters that a number gives.
+pub(super) fn suffix(number: u64) -> String {
+    let letter = |place: u64| {
+        let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (place * 8 + 3);
+        char::from(b"bcdfghjklmnpqrstvwxz2456789"[(mixed % 27) as usize])
+    };
+    (0..5).map(letter).collect()
+}
+
 fn name_server(node: &Value, number: u64, at: &str) -> Value {
     let address = node["status"]["addresses"][0]["address"].as_str().unwrap_or_default();
-    let suffix: String = (0..5_u64)
-        .map(|place| {
-            let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (place * 8 + 3);
-            char::from(b"bcdfghjklmnpqrstvwxz2456789"[(mixed % 27) as usize])
-        })
-        .collect();
+    let suffix = suffix(number);
     let ready = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": at});
     json!({
         "kind": "Pod",

@@ -4,8 +4,6 @@ use serde_json::{Value, json};
 
 use super::resources::{RESOURCES, Resource};
 
-const VERBS: [&str; 6] = ["delete", "get", "list", "patch", "update", "watch"];
-
 fn groups() -> Vec<&'static str> {
     let mut groups: Vec<&str> = RESOURCES.iter().map(|r| r.group).filter(|g| !g.is_empty()).collect();
     groups.dedup();
@@ -44,7 +42,8 @@ pub(super) fn one_group(name: &str) -> Option<Value> {
 /// `/api/v1` and `/apis/GROUP/VERSION`
 pub(super) fn resource_list(group: &str, version: &str) -> Option<Value> {
     let of = |r: &&Resource| r.group == group && r.version == version;
-    let resources: Vec<Value> = RESOURCES.iter().filter(of).map(resource).collect();
+    let scales = RESOURCES.iter().filter(of).filter(|kind| kind.scales()).map(scale);
+    let resources: Vec<Value> = RESOURCES.iter().filter(of).map(resource).chain(scales).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (!resources.is_empty()).then(|| {
         json!({
@@ -62,9 +61,17 @@ fn resource(resource: &Resource) -> Value {
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": VERBS,
+        "verbs": resource.verbs(),
         "shortNames": resource.short,
         "categories": resource.categories,
+    })
+}
+
+/// How many pods there are to be, as a resource below another.
+fn scale(resource: &Resource) -> Value {
+    json!({
+        "name": format!("{}/scale", resource.plural), "singularName": "", "namespaced": true,
+        "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": ["get", "patch", "update"],
     })
 }
 
@@ -91,12 +98,17 @@ fn aggregated_group(group: &str) -> Value {
 }
 
 fn aggregated_resource(resource: &Resource) -> Value {
+    let scale = json!([{
+        "subresource": "scale", "responseKind": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
+        "verbs": ["get", "patch", "update"],
+    }]);
     json!({
+        "subresources": if resource.scales() { scale } else { json!([]) },
         "resource": resource.plural,
         "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": resource.singular,
-        "verbs": VERBS,
+        "verbs": resource.verbs(),
         "shortNames": resource.short,
         "categories": resource.categories,
     })

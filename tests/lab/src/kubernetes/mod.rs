@@ -7,16 +7,25 @@
 mod answer;
 mod controllers;
 mod discovery;
+mod happenings;
+mod logs;
+mod managed;
 mod node;
 mod objects;
+mod openapi;
 mod patch;
+mod protobuf;
 mod request;
 mod resources;
+mod reviews;
+mod schemas;
 mod selector;
 mod server;
 mod status;
 mod store;
 mod table;
+mod workloads;
+mod writes;
 
 pub(crate) use answer::{Answer, User, answer, events, timestamp};
 pub(crate) use node::{Report, allowed_label};

@@ -4,14 +4,24 @@ use serde_json::{Value, json};
 
 use super::node::Report;
 
+/// Namespaces that are always there.
+pub(super) const NAMESPACES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
+
 /// What a fresh cluster holds: kind (plural) and object.
 pub(super) fn initial() -> Vec<(&'static str, Value)> {
     let mut objects: Vec<(&str, Value)> = Vec::new();
-    for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+    for name in NAMESPACES {
         objects.push(("namespaces", namespace(name)));
+        objects.push(("serviceaccounts", service_account(name)));
     }
     objects.push(("services", service("default", "kubernetes", "10.96.0.1", 443, 6443)));
-    objects.push(("services", service("kube-system", "kube-dns", "10.96.0.10", 53, 53)));
+    let mut names = service("kube-system", "kube-dns", "10.96.0.10", 53, 53);
+    names["metadata"]["labels"] =
+        json!({"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"});
+    objects.push(("services", names));
+    for name in ["kube-controller-manager", "kube-scheduler"] {
+        objects.push(("leases", lease("kube-system", name)));
+    }
     for name in ["kube-flannel", "kube-proxy"] {
         objects.push(("daemonsets", daemon_set(name)));
     }
@@ -27,6 +37,21 @@ fn namespace(name: &str) -> Value {
         "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
         "spec": {"finalizers": ["kubernetes"]},
         "status": {"phase": "Active"},
+    })
+}
+
+/// The account that every namespace has.
+pub(super) fn service_account(namespace: &str) -> Value {
+    json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default", "namespace": namespace}})
+}
+
+/// What somebody renews as long as it is alive.
+pub(super) fn lease(namespace: &str, holder: &str) -> Value {
+    json!({
+        "kind": "Lease",
+        "apiVersion": "coordination.k8s.io/v1",
+        "metadata": {"name": holder, "namespace": namespace},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 40},
     })
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::managed::Conflict;
 use super::resources::Resource;
 
 fn failure(code: u16, reason: &str, message: &str, details: &Value) -> Answer {
@@ -48,6 +49,61 @@ pub(super) fn not_found(resource: &Resource, name: &str) -> Answer {
     failure(404, "NotFound", &format!("{kind} \"{name}\" not found"), &details)
 }
 
+/// What may not be done to this object by anybody.
+pub(super) fn protected(resource: &Resource, name: &str, message: &str) -> Answer {
+    failure(403, "Forbidden", message, &json!({"name": name, "kind": resource.plural}))
+}
+
+/// There is such an object already.
+pub(super) fn already_exists(resource: &Resource, name: &str) -> Answer {
+    let details = json!({"name": name, "group": resource.group, "kind": resource.plural});
+    failure(409, "AlreadyExists", &format!("{} \"{name}\" already exists", qualified(resource)), &details)
+}
+
+/// The object has been changed since the client has read it.
+pub(super) fn stale(resource: &Resource, name: &str) -> Answer {
+    let message = format!(
+        "Operation cannot be fulfilled on {} \"{name}\": the object has been modified; please apply your changes to the latest version and try again",
+        qualified(resource)
+    );
+    let details = json!({"name": name, "group": resource.group, "kind": resource.plural});
+    failure(409, "Conflict", &message, &details)
+}
+
+/// Others have set fields that are applied.
+pub(super) fn disputed(conflicts: &[Conflict]) -> Answer {
+    let said = |conflict: &Conflict| format!("conflict with {:?} using {}", conflict.manager, conflict.version);
+    let message = match conflicts {
+        [one] => format!("Apply failed with 1 conflict: {}: {}", said(one), one.field),
+        all => {
+            let mut text = format!("Apply failed with {} conflicts:", all.len());
+            let mut before = String::new();
+            for conflict in all {
+                let who = said(conflict).replacen("conflict", "conflicts", 1);
+                if who != before {
+                    text += &format!(" {who}:");
+                    before = who;
+                }
+                text += &format!("\n- {}", conflict.field);
+            }
+            text
+        }
+    };
+    let causes: Vec<Value> = conflicts
+        .iter()
+        .map(|conflict| json!({"reason": "FieldManagerConflict", "message": said(conflict), "field": conflict.field}))
+        .collect();
+    failure(409, "Conflict", &message, &json!({"causes": causes}))
+}
+
+/// A value that the kind does not allow.
+pub(super) fn invalid(resource: &Resource, name: &str, field: &str, text: &str) -> Answer {
+    let message = format!("{} \"{name}\" is invalid: {field}: {text}", resource.kind);
+    let causes = json!([{"reason": "FieldValueInvalid", "message": text, "field": field}]);
+    let details = json!({"name": name, "group": resource.group, "kind": resource.kind, "causes": causes});
+    failure(422, "Invalid", &message, &details)
+}
+
 /// The user may not do that.
 pub(super) fn forbidden(user: &str, verb: &str, resource: Option<&Resource>, path: &str) -> Answer {
     let message = match resource {
@@ -66,6 +122,12 @@ pub(super) fn forbidden(user: &str, verb: &str, resource: Option<&Resource>, pat
 pub(super) fn method_not_allowed() -> Answer {
     let message = "the server does not allow this method on the requested resource";
     failure(405, "MethodNotAllowed", message, &json!({}))
+}
+
+/// The client reads none of the forms in which there is an answer.
+pub(super) fn not_acceptable() -> Answer {
+    let message = "only the following media types are accepted: application/json";
+    failure(406, "NotAcceptable", message, &json!({}))
 }
 
 pub(super) fn unsupported_media_type() -> Answer {

@@ -1,10 +1,12 @@
 //! The objects of one cluster, with the changes that watchers want to see.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use super::controllers;
+use super::happenings::Happening;
 use super::node::{self, Report};
 use super::objects;
 
@@ -32,12 +34,27 @@ pub(crate) struct Store {
     /// How many pods carry each value of the label `k8s-app`.
     apps: BTreeMap<String, usize>,
     changes: VecDeque<Change>,
+    /// Events in their order: namespace and name.
+    events: VecDeque<(String, String)>,
+    /// Pods that run nowhere yet.
+    waiting: BTreeSet<Key>,
+    /// Nodes that take no pods.
+    cordoned: BTreeSet<String>,
 }
 
 impl Store {
     /// A cluster of which nothing runs yet.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, version: 1, objects: BTreeMap::new(), apps: BTreeMap::new(), changes: VecDeque::new() }
+        Self {
+            seed,
+            version: 1,
+            objects: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            changes: VecDeque::new(),
+            events: VecDeque::new(),
+            waiting: BTreeSet::new(),
+            cordoned: BTreeSet::new(),
+        }
     }
 
     /// The first API server came up: what it creates by itself is there.
@@ -73,11 +90,24 @@ impl Store {
             }
             self.put(plural, again, at);
         }
-        if plural == "nodes" {
-            controllers::collect_orphans(self);
+        match plural {
+            "nodes" => {
+                self.remove("leases", "kube-node-lease", name);
+                controllers::collect_orphans(self);
+            }
+            "namespaces" => self.empty(name),
+            _ => {}
         }
         self.settle(at);
         Some(removed)
+    }
+
+    /// Removes everything in a namespace.
+    fn empty(&mut self, namespace: &str) {
+        let inside: Vec<Key> = self.objects.keys().filter(|(_, of, _)| of == namespace).cloned().collect();
+        for (plural, namespace, name) in inside {
+            self.remove(&plural, &namespace, &name);
+        }
     }
 
     /// Number of the latest change.
@@ -96,6 +126,9 @@ impl Store {
         self.objects.clear();
         self.apps.clear();
         self.changes.clear();
+        self.events.clear();
+        self.waiting.clear();
+        self.cordoned.clear();
         self.version = dump["version"].as_u64().unwrap_or(1);
         for entry in dump["objects"].as_array().into_iter().flatten() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -121,8 +154,16 @@ impl Store {
 
     /// A kubelet came: its node is known from now on, not ready at first.
     pub(crate) fn register(&mut self, report: &Report) {
+        let fresh = self.node(&report.name).is_none();
         let object = node::object(report, self.get("nodes", "", &report.name), false);
         self.put("nodes", object, &report.at);
+        self.put("leases", objects::lease("kube-node-lease", &report.name), &report.at);
+        self.tell(&report.name, "kubelet", "Starting", "Starting kubelet.", &report.at);
+        if fresh {
+            let name = &report.name;
+            let text = format!("Node {name} event: Registered Node {name} in Controller");
+            self.tell(name, "node-controller", "RegisteredNode", &text, &report.at);
+        }
         for pod in objects::daemon_pods(report) {
             self.put("pods", pod, &report.at);
         }
@@ -140,9 +181,73 @@ impl Store {
     /// A kubelet says that its node is ready, or nothing is heard from it any more.
     pub(crate) fn set_ready(&mut self, name: &str, ready: bool, at: &str) {
         if let Some(current) = self.get("nodes", "", name) {
+            let differs = node::is_ready(current) != ready;
             let object = node::with_ready(current, ready, at);
             self.put("nodes", object, at);
+            if differs {
+                let word = if ready { "NodeReady" } else { "NodeNotReady" };
+                let source = if ready { "kubelet" } else { "node-controller" };
+                self.tell(name, source, word, &format!("Node {name} status is now: {word}"), at);
+            }
             self.settle(at);
+        }
+    }
+
+    /// Tells of something that happened to a node.
+    fn tell(&mut self, node: &str, source: &str, reason: &str, message: &str, at: &str) {
+        let (of, kind, message) = (("Node", "", node), "Normal", message.to_owned());
+        self.happened(&Happening { of, kind, reason, message, source }, at);
+    }
+
+    /// What follows a write: an account for a namespace, an event for a node that takes no pods, or takes them again.
+    pub(super) fn follow(&mut self, plural: &str, name: &str, at: &str) {
+        match plural {
+            "namespaces" if self.get("serviceaccounts", name, "default").is_none() => {
+                self.put("serviceaccounts", objects::service_account(name), at);
+            }
+            "nodes" => {
+                let cordoned = self.node(name).is_some_and(|node| node["spec"]["unschedulable"] == json!(true));
+                let known = if cordoned { self.cordoned.insert(name.to_owned()) } else { self.cordoned.remove(name) };
+                if known {
+                    let word = if cordoned { "NodeNotSchedulable" } else { "NodeSchedulable" };
+                    self.tell(name, "kubelet", word, &format!("Node {name} status is now: {word}"), at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An object as it is now: a lease of somebody who is alive was renewed a moment ago.
+    pub(super) fn alive(&self, mut object: Value, now: OffsetDateTime) -> Value {
+        if object["kind"] == "Lease" && object["spec"]["leaseDurationSeconds"] == json!(40) {
+            let holder = object["spec"]["holderIdentity"].as_str().unwrap_or_default();
+            if self.node(holder).is_none_or(node::is_ready) {
+                let format = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000000Z");
+                object["spec"]["renewTime"] = now.format(&format).unwrap_or_default().into();
+            }
+        }
+        object
+    }
+
+    /// Five characters that no object of the cluster has had yet.
+    pub(super) fn suffix(&self) -> String {
+        controllers::suffix(self.version)
+    }
+
+    /// A number that no event has had yet.
+    pub(super) fn next_event(&self) -> u64 {
+        self.seed.wrapping_add(self.version).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// Keeps an event; the oldest one goes when there are too many.
+    pub(super) fn keep_event(&mut self, event: Value, kept: usize, at: &str) {
+        let name = |event: &Value, key: &str| event["metadata"][key].as_str().unwrap_or_default().to_owned();
+        self.events.push_back((name(&event, "namespace"), name(&event, "name")));
+        self.put("events", event, at);
+        if self.events.len() > kept
+            && let Some((namespace, name)) = self.events.pop_front()
+        {
+            self.remove("events", &namespace, &name);
         }
     }
 
@@ -191,7 +296,16 @@ impl Store {
         if before.is_none() && plural == "pods" {
             *self.apps.entry(app(&object)).or_default() += 1;
         }
+        match plural == "pods" && object["status"]["phase"] == "Pending" {
+            true => self.waiting.insert(key.clone()),
+            false => self.waiting.remove(&key),
+        };
         self.objects.insert(key, object);
+    }
+
+    /// Pods that run nowhere yet.
+    pub(super) fn waiting(&self) -> Vec<Value> {
+        self.waiting.iter().filter_map(|key| self.objects.get(key)).cloned().collect()
     }
 
     /// How many pods carry a value of the label `k8s-app`.
@@ -203,6 +317,7 @@ impl Store {
     pub(super) fn remove(&mut self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
         let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
         let mut object = self.objects.remove(&key)?;
+        self.waiting.remove(&key);
         if plural == "pods" {
             let count = self.apps.entry(app(&object)).or_default();
             *count = count.saturating_sub(1);

@@ -27,8 +27,12 @@ fn name(object: &Value, _: OffsetDateTime) -> Value {
 }
 
 fn age(object: &Value, now: OffsetDateTime) -> Value {
-    let created = object["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
-    match OffsetDateTime::parse(created, &Rfc3339) {
+    since(&object["metadata"]["creationTimestamp"], now)
+}
+
+/// How long a time is ago.
+fn since(time: &Value, now: OffsetDateTime) -> Value {
+    match OffsetDateTime::parse(time.as_str().unwrap_or_default(), &Rfc3339) {
         Ok(created) => json!(human((now - created).whole_seconds().max(0))),
         Err(_) => json!("<unknown>"),
     }
@@ -96,7 +100,12 @@ fn address(object: &Value, kind: &str) -> Value {
 
 const POD: &[Column] = &[
     column("Name", name),
-    column("Ready", |_, _| json!("1/1")),
+    column("Ready", |object, _| {
+        let all = object["spec"]["containers"].as_array().map_or(0, Vec::len);
+        let statuses = object["status"]["containerStatuses"].as_array();
+        let ready = statuses.into_iter().flatten().filter(|status| status["ready"] == json!(true)).count();
+        json!(format!("{ready}/{all}"))
+    }),
     column("Status", |object, _| object["status"]["phase"].clone()),
     column("Restarts", |_, _| json!("0")),
     column("Age", age),
@@ -154,6 +163,61 @@ const REPLICA_SET: &[Column] = &[
     column("Age", age),
 ];
 
+const EVENT: &[Column] = &[
+    column("Last Seen", |object, now| since(&object["lastTimestamp"], now)),
+    column("Type", |object, _| object["type"].clone()),
+    column("Reason", |object, _| object["reason"].clone()),
+    column("Object", |object, _| {
+        let involved = &object["involvedObject"];
+        let kind = involved["kind"].as_str().unwrap_or_default().to_lowercase();
+        json!(format!("{kind}/{}", involved["name"].as_str().unwrap_or_default()))
+    }),
+    wide("Subobject", |_, _| json!("")),
+    wide("Source", |object, _| object["source"]["component"].clone()),
+    column("Message", |object, _| object["message"].clone()),
+    wide("First Seen", |object, now| since(&object["firstTimestamp"], now)),
+    wide("Count", |object, _| count(&object["count"])),
+    wide("Name", name),
+];
+
+const LEASE: &[Column] =
+    &[column("Name", name), column("Holder", |object, _| text(&object["spec"]["holderIdentity"])), column("Age", age)];
+
+const CONFIG_MAP: &[Column] = &[column("Name", name), column("Data", data), column("Age", age)];
+
+const SECRET: &[Column] = &[
+    column("Name", name),
+    column("Type", |object, _| text(&object["type"])),
+    column("Data", data),
+    column("Age", age),
+];
+
+const STATEFUL_SET: &[Column] = &[
+    column("Name", name),
+    column("Ready", |object, _| {
+        json!(format!("{}/{}", count(&object["status"]["readyReplicas"]), count(&object["spec"]["replicas"])))
+    }),
+    column("Age", age),
+];
+
+const ROLE: &[Column] =
+    &[column("Name", name), column("Created At", |object, _| object["metadata"]["creationTimestamp"].clone())];
+
+const BINDING: &[Column] = &[
+    column("Name", name),
+    column("Role", |object, _| {
+        let role = &object["roleRef"];
+        let part = |key: &str| role[key].as_str().unwrap_or_default();
+        json!(format!("{}/{}", part("kind"), part("name")))
+    }),
+    column("Age", age),
+];
+
+fn data(object: &Value, _: OffsetDateTime) -> Value {
+    let pairs = ["data", "binaryData"].iter().filter_map(|key| object[key].as_object());
+    json!(pairs.map(serde_json::Map::len).sum::<usize>().to_string())
+}
+
 const PLAIN: &[Column] = &[column("Name", name), column("Age", age)];
 
 fn columns(resource: &Resource) -> &'static [Column] {
@@ -165,6 +229,13 @@ fn columns(resource: &Resource) -> &'static [Column] {
         "daemonsets" => DAEMON_SET,
         "deployments" => DEPLOYMENT,
         "replicasets" => REPLICA_SET,
+        "statefulsets" => STATEFUL_SET,
+        "events" => EVENT,
+        "leases" => LEASE,
+        "configmaps" => CONFIG_MAP,
+        "secrets" => SECRET,
+        "roles" | "clusterroles" => ROLE,
+        "rolebindings" | "clusterrolebindings" => BINDING,
         _ => PLAIN,
     }
 }

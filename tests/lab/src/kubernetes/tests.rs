@@ -159,3 +159,147 @@ async fn strangers_get_status_objects() {
     assert!(refused.contains("Unauthorized") || refused.contains("must be logged in"), "{refused}");
     assert!(Path::new(&cluster.kubeconfig).exists());
 }
+
+const MANIFEST: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: demo}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: demo}
+data: {a: "1", b: "2"}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: demo}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: "web:1", ports: [{containerPort: 80}]}
+"#;
+
+/// Runs kubectl again and again; each run must succeed and print the text.
+macro_rules! prints {
+    ($cluster:expr, $(($($argument:expr),+) => $text:expr),+ $(,)?) => {
+        $(
+            let (said, good) = kubectl!($cluster, $($argument),+);
+            assert!(good && said.contains($text), "{:?} prints {said}", [$($argument),+]);
+        )+
+    };
+}
+
+/// Runs kubectl again and again; each run must fail and print the text.
+macro_rules! fails {
+    ($cluster:expr, $(($($argument:expr),+) => $text:expr),+ $(,)?) => {
+        $(
+            let (said, good) = kubectl!($cluster, $($argument),+);
+            assert!(!good && said.contains($text), "{:?} prints {said}", [$($argument),+]);
+        )+
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_applies_what_a_file_says_and_what_it_no_longer_says_goes() {
+    let cluster = cluster("127.82.7.0/24").await;
+    let (first, second) = (cluster.folder.path().join("1.yaml"), cluster.folder.path().join("2.yaml"));
+    std::fs::write(&first, MANIFEST).unwrap();
+    std::fs::write(&second, MANIFEST.replace("b: \"2\"", "c: \"3\"").replace("web:1", "web:2")).unwrap();
+    let (first, second) = (first.to_str().unwrap(), second.to_str().unwrap());
+    let data = "jsonpath={.data}";
+    prints!(cluster,
+        ("apply", "-f", first) => "deployment.apps/web created",
+        ("rollout", "status", "-n", "demo", "deploy/web", "--timeout=10s") => "successfully rolled out",
+        ("apply", "-f", second) => "configmap/settings configured",
+        ("get", "configmap", "-n", "demo", "settings", "-o", data) => r#"{"a":"1","c":"3"}"#,
+        ("get", "pods", "-n", "demo", "-o", "custom-columns=I:.spec.containers[*].image") => "web:2\nweb:2\n",
+        ("scale", "-n", "demo", "deploy/web", "--replicas=1") => "deployment.apps/web scaled",
+        ("get", "deploy", "-n", "demo") => "1/1",
+        ("delete", "ns", "demo", "--wait=false") => "namespace \"demo\" deleted",
+    );
+    fails!(cluster, ("get", "deploy", "-n", "demo", "web") => "Error from server (NotFound)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_applies_on_the_server_and_others_keep_what_is_theirs() {
+    let cluster = cluster("127.82.8.0/24").await;
+    let file = cluster.folder.path().join("1.yaml");
+    std::fs::write(&file, MANIFEST).unwrap();
+    let file = file.to_str().unwrap();
+    let set = r#"{"data":{"a":"9"}}"#;
+    prints!(cluster,
+        ("apply", "--server-side", "-f", file) => "configmap/settings serverside-applied",
+        ("patch", "configmap", "-n", "demo", "settings", "--type=merge", "-p", set) => "configmap/settings patched",
+    );
+    let conflict = "conflict with \"kubectl-patch\" using v1: .data.a";
+    fails!(cluster, ("apply", "--server-side", "-f", file) => conflict);
+    prints!(cluster,
+        ("apply", "--server-side", "--force-conflicts", "-f", file) => "configmap/settings serverside-applied",
+        ("get", "configmap", "-n", "demo", "settings", "-o", "jsonpath={.data.a}") => "1",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_creates_what_it_sends_in_protobuf_and_is_told_what_is_wrong() {
+    let cluster = cluster("127.82.9.0/24").await;
+    prints!(cluster,
+        ("create", "ns", "other") => "namespace/other created",
+        ("create", "configmap", "c", "-n", "other", "--from-literal=a=b") => "configmap/c created",
+        ("create", "secret", "generic", "s", "-n", "other", "--from-literal=a=b") => "secret/s created",
+        ("get", "secret", "-n", "other", "s", "-o", "jsonpath={.data.a}") => "Yg==",
+        ("create", "deployment", "d", "-n", "other", "--image=x", "--replicas=2") => "deployment.apps/d created",
+        ("wait", "-n", "other", "--for=condition=Available", "deploy/d", "--timeout=10s") => "condition met",
+        ("create", "clusterrolebinding", "b", "--clusterrole=view", "--user=x") => "clusterrolebinding.rbac.authorization.k8s.io/b created",
+        ("create", "deployment", "e", "--image=x", "--dry-run=server", "-o", "name") => "deployment.apps/e",
+        ("get", "serviceaccounts", "-n", "other") => "default",
+    );
+    fails!(cluster,
+        ("create", "ns", "other") => "Error from server (AlreadyExists): namespaces \"other\" already exists",
+        ("create", "configmap", "c", "-n", "none") => "namespaces \"none\" not found",
+        ("create", "configmap", "C") => "ConfigMap \"C\" is invalid: metadata.name: Invalid value: \"C\"",
+        ("delete", "ns", "default") => "namespaces \"default\" is forbidden: this namespace may not be deleted",
+        ("get", "deploy", "e") => "deployments.apps \"e\" not found",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_describes_explains_and_shows_leases_events_and_logs() {
+    let cluster = cluster("127.82.10.0/24").await;
+    prints!(cluster,
+        ("describe", "node", "w-1") => "RenewTime:",
+        ("describe", "node", "w-1") => "RegisteredNode",
+        ("describe", "pod", "-n", "kube-system", "kube-apiserver-cp-1") => "Controlled By:  Node/cp-1",
+        ("get", "leases", "-n", "kube-node-lease", "-o", "name") => "lease.coordination.k8s.io/w-1",
+        ("cordon", "w-1") => "node/w-1 cordoned",
+        ("get", "events") => "NodeNotSchedulable",
+        ("logs", "-n", "kube-system", "kube-apiserver-cp-1", "--tail=1") => "Serving securely on [::]:6443",
+        ("explain", "node") => "KIND:       Node",
+        ("explain", "node.spec.taints") => "effect\t<string>",
+        ("api-resources") => "coordination.k8s.io/v1",
+        ("cluster-info") => "CoreDNS is running at",
+        ("label", "node", "w-1", "a=b") => "node/w-1 labeled",
+        ("annotate", "node", "w-1", "a=b") => "node/w-1 annotated",
+        ("taint", "node", "w-1", "x=y:NoExecute") => "node/w-1 tainted",
+        ("get", "node", "w-1", "-o", "jsonpath={.spec.taints[*].key} {.metadata.labels.a}") => "x b",
+        ("taint", "node", "w-1", "x:NoExecute-") => "node/w-1 untainted",
+        ("patch", "node", "w-1", "--type=json", "-p", r#"[{"op":"remove","path":"/metadata/labels/a"}]"#) => "node/w-1 patched",
+    );
+    fails!(cluster,
+        ("top", "nodes") => "error: Metrics API not available",
+        ("logs", "-n", "kube-system", "kube-apiserver-cp-1", "-c", "x") => "container x is not valid for pod kube-apiserver-cp-1",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_asks_what_it_may() {
+    let cluster = cluster("127.82.11.0/24").await;
+    prints!(cluster,
+        ("auth", "can-i", "create", "pods") => "yes",
+        ("auth", "can-i", "--list") => "*.*",
+        ("auth", "whoami") => "system:masters",
+    );
+}

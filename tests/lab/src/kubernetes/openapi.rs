@@ -1,0 +1,154 @@
+//! What the API says of its kinds in OpenAPI, for `kubectl explain` and for clients that check before they send.
+
+use serde_json::{Map, Value, json};
+
+use super::answer::Answer;
+use super::request::Request;
+use super::resources::{RESOURCES, Resource};
+use super::schemas::SCHEMAS;
+use super::status;
+
+fn groups() -> Vec<(&'static str, &'static str)> {
+    let mut groups: Vec<(&str, &str)> = RESOURCES.iter().map(|kind| (kind.group, kind.version)).collect();
+    groups.dedup();
+    groups
+}
+
+fn place(group: &str, version: &str) -> String {
+    match group {
+        "" => format!("api/{version}"),
+        group => format!("apis/{group}/{version}"),
+    }
+}
+
+/// `/openapi/v3`: where each group's document is.
+pub(super) fn index() -> Value {
+    let paths = groups().into_iter().map(|(group, version)| {
+        let place = place(group, version);
+        let url = format!("/openapi/v3/{place}?hash={:X}", place.len());
+        (place, json!({"serverRelativeURL": url}))
+    });
+    json!({"paths": paths.collect::<Map<String, Value>>()})
+}
+
+fn name(schema: &str) -> String {
+    format!("io.k8s.lab.{schema}")
+}
+
+/// The type of a field.
+fn kind(text: &str, prefix: &str) -> Value {
+    match text {
+        "string" | "integer" | "boolean" => json!({"type": text}),
+        "map" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        "any" => json!({"type": "object"}),
+        list if list.starts_with('[') => {
+            json!({"type": "array", "items": kind(list.trim_matches(['[', ']']), prefix)})
+        }
+        schema => json!({"$ref": format!("{prefix}{}", name(schema))}),
+    }
+}
+
+fn field(text: &str, description: &str, prefix: &str) -> Value {
+    let mut field = kind(text, prefix);
+    if let Some(reference) = field.as_object_mut().and_then(|field| field.remove("$ref")) {
+        return json!({"description": description, "allOf": [{"$ref": reference}]});
+    }
+    field["description"] = description.into();
+    field
+}
+
+fn schemas(prefix: &str, group: Option<(&str, &str)>) -> Map<String, Value> {
+    let mut all = Map::new();
+    for (schema, description, fields) in SCHEMAS {
+        let mut properties: Map<String, Value> = fields
+            .iter()
+            .map(|(name, kind, description)| ((*name).to_owned(), field(kind, description, prefix)))
+            .collect();
+        let own = RESOURCES.iter().find(|kind| kind.kind == *schema);
+        let mut body = json!({"type": "object", "description": description});
+        if let Some(own) = own {
+            let common = [
+                ("kind", "string", "The kind of the object."),
+                ("apiVersion", "string", "The group of the kind, and its version."),
+                ("metadata", "ObjectMeta", "What every object has."),
+            ];
+            properties
+                .extend(common.map(|(name, kind, description)| (name.to_owned(), field(kind, description, prefix))));
+            if group.is_none_or(|group| group == (own.group, own.version)) {
+                body["x-kubernetes-group-version-kind"] = json!([of(own)]);
+            }
+        }
+        body["properties"] = Value::Object(properties);
+        all.insert(name(schema), body);
+    }
+    all
+}
+
+fn of(resource: &Resource) -> Value {
+    json!({"group": resource.group, "version": resource.version, "kind": resource.kind})
+}
+
+fn paths(group: &str, version: &str) -> Map<String, Value> {
+    let own = RESOURCES.iter().filter(|kind| kind.group == group && kind.version == version && !kind.review);
+    own.map(|resource| {
+        let namespace = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
+        let path = format!("/{}/{namespace}{}/{{name}}", place(group, version), resource.plural);
+        let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
+        let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation", "force"].map(parameter).into();
+        let operation = |action: &str| {
+            json!({
+                "operationId": format!("{action}{}", resource.kind),
+                "parameters": parameters,
+                "responses": {"200": {"description": "OK"}},
+                "x-kubernetes-action": action,
+                "x-kubernetes-group-version-kind": of(resource),
+            })
+        };
+        (path, json!({"get": operation("get"), "patch": operation("patch"), "put": operation("put")}))
+    })
+    .collect()
+}
+
+fn info() -> Value {
+    json!({"title": "Kubernetes", "version": "unversioned"})
+}
+
+/// `/openapi/v3/api/v1` and its like.
+pub(super) fn document(group: &str, version: &str) -> Option<Value> {
+    groups().contains(&(group, version)).then(|| {
+        json!({
+            "openapi": "3.0.0", "info": info(), "paths": paths(group, version),
+            "components": {"schemas": schemas("#/components/schemas/", Some((group, version)))},
+        })
+    })
+}
+
+/// `/openapi/v2`, in JSON only.
+pub(super) fn version_2(request: &Request) -> Answer {
+    if !request.accept.is_empty() && !["json", "*/*"].iter().any(|kind| request.accept.contains(kind)) {
+        return status::not_acceptable();
+    }
+    let all: Map<String, Value> = groups().into_iter().flat_map(|(group, version)| paths(group, version)).collect();
+    let body = json!({"swagger": "2.0", "info": info(), "paths": all, "definitions": schemas("#/definitions/", None)});
+    Answer::json(200, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_that_is_kept_has_a_schema_and_every_reference_leads_somewhere() {
+        let known: Vec<&str> = SCHEMAS.iter().map(|(name, ..)| *name).collect();
+        for kind in RESOURCES.iter().filter(|kind| !kind.review) {
+            assert!(known.contains(&kind.kind), "{}", kind.kind);
+        }
+        let plain = ["string", "integer", "boolean", "map", "any"];
+        for (schema, _, fields) in SCHEMAS {
+            for (field, kind, _) in *fields {
+                let kind = kind.trim_matches(['[', ']']);
+                assert!(plain.contains(&kind) || known.contains(&kind), "{schema}.{field}: {kind}");
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Creating, changing, applying and deleting objects.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::answer::{Answer, timestamp};
+use super::request::Request;
+use super::resources::Resource;
+use super::store::Store;
+use super::{managed, patch, protobuf, status};
+
+/// An object's place: its kind, its namespace (empty for the whole cluster), its name.
+type Place<'a> = (&'a Resource, &'a str, &'a str);
+
+/// The object that a request carries.
+pub(super) fn body(request: &Request) -> Result<Value, Answer> {
+    if request.content_type.contains("protobuf") {
+        return protobuf::read(&request.body).ok_or_else(status::unsupported_media_type);
+    }
+    let read = match request.content_type.contains("yaml") {
+        true => serde_yaml::from_slice(&request.body).map_err(|error| error.to_string()),
+        false => serde_json::from_slice(&request.body).map_err(|error| error.to_string()),
+    };
+    read.map_err(|error| status::bad_request(&format!("the body of the request cannot be read: {error}")))
+}
+
+/// Checks that a body is of the kind that its path names.
+fn of_kind(object: &Value, resource: &Resource) -> Result<(), Answer> {
+    let version = resource.group_version();
+    match object["kind"] == resource.kind && object["apiVersion"] == version.as_str() {
+        true => Ok(()),
+        false => {
+            let own = (object["apiVersion"].as_str().unwrap_or_default(), object["kind"].as_str().unwrap_or_default());
+            Err(status::bad_request(&format!(
+                "the object provided is unrecognized (must be of type {}): {}, Kind={}",
+                resource.kind, own.0, own.1
+            )))
+        }
+    }
+}
+
+fn is_subdomain(name: &str) -> bool {
+    let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let label = |label: &str| {
+        let inner = label.bytes().all(|byte| edge(byte) || byte == b'-');
+        inner && label.bytes().next().is_some_and(edge) && label.bytes().last().is_some_and(edge)
+    };
+    !name.is_empty() && name.len() <= 253 && name.split('.').all(label)
+}
+
+fn check_name(resource: &Resource, name: &str) -> Result<(), Answer> {
+    // Names of roles may be anything that a path can hold.
+    if is_subdomain(name) || resource.group.starts_with("rbac") {
+        return Ok(());
+    }
+    let text = format!(
+        "Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+    );
+    Err(status::invalid(resource, name, "metadata.name", &text))
+}
+
+fn check_namespace(store: &Store, object: &Value, resource: &Resource, namespace: Option<&str>) -> Result<(), Answer> {
+    let own = object["metadata"]["namespace"].as_str();
+    match namespace {
+        None if resource.namespaced => Err(status::method_not_allowed()),
+        Some(namespace) if resource.namespaced && own.is_some_and(|own| own != namespace) => {
+            let text = "the namespace of the provided object does not match the namespace sent on the request";
+            Err(status::bad_request(text))
+        }
+        Some(namespace) if resource.namespaced && store.get("namespaces", "", namespace).is_none() => {
+            let namespaces = super::resources::find("", "v1", "namespaces");
+            Err(namespaces.map_or_else(status::unknown_path, |kind| status::not_found(kind, namespace)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn answered(result: Result<Answer, Answer>) -> Answer {
+    result.unwrap_or_else(|refusal| refusal)
+}
+
+/// `POST` to a collection.
+pub(super) fn create(
+    store: &mut Store,
+    request: &Request,
+    (resource, namespace): (&Resource, Option<&str>),
+    now: OffsetDateTime,
+) -> Answer {
+    answered(created(store, request, (resource, namespace), now))
+}
+
+fn created(
+    store: &mut Store,
+    request: &Request,
+    (resource, namespace): (&Resource, Option<&str>),
+    now: OffsetDateTime,
+) -> Result<Answer, Answer> {
+    let mut object = body(request)?;
+    of_kind(&object, resource)?;
+    check_namespace(store, &object, resource, namespace)?;
+    if let (None, Some(start)) = (object["metadata"]["name"].as_str(), object["metadata"]["generateName"].as_str()) {
+        object["metadata"]["name"] = format!("{start}{}", store.suffix()).into();
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    if name.is_empty() {
+        let text = "Required value: name or generateName is required";
+        return Err(status::invalid(resource, "", "metadata.name", text));
+    }
+    check_name(resource, &name)?;
+    let namespace = if resource.namespaced { namespace.unwrap_or_default() } else { "" };
+    if store.get(resource.plural, namespace, &name).is_some() {
+        return Err(status::already_exists(resource, &name));
+    }
+    defaults(&mut object, resource, namespace);
+    if let Some(manager) = request.text("fieldManager") {
+        managed::updated(None, &mut object, manager, &timestamp(now));
+    }
+    Ok(write(store, request, object, &(resource, namespace, &name), (201, now)))
+}
+
+/// What the server adds to an object of its own accord.
+fn defaults(object: &mut Value, resource: &Resource, namespace: &str) {
+    if resource.namespaced {
+        object["metadata"]["namespace"] = namespace.into();
+    }
+    let set = |place: &mut Value, value: Value| {
+        if place.is_null() {
+            *place = value;
+        }
+    };
+    match resource.kind {
+        "Namespace" => {
+            let name = object["metadata"]["name"].clone();
+            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+            set(&mut object["spec"]["finalizers"], json!(["kubernetes"]));
+            set(&mut object["status"]["phase"], json!("Active"));
+        }
+        "Secret" => set(&mut object["type"], json!("Opaque")),
+        "Service" => {
+            set(&mut object["spec"]["type"], json!("ClusterIP"));
+            set(&mut object["spec"]["sessionAffinity"], json!("None"));
+            set(&mut object["status"]["loadBalancer"], json!({}));
+        }
+        "Deployment" | "ReplicaSet" | "StatefulSet" => set(&mut object["spec"]["replicas"], json!(1)),
+        "Pod" => set(&mut object["status"]["phase"], json!("Pending")),
+        _ => {}
+    }
+    if resource.group == "apps" {
+        set(&mut object["metadata"]["generation"], json!(1));
+        set(&mut object["status"], json!({}));
+    }
+}
+
+/// Whether the client only wants to know what would be.
+fn is_dry(request: &Request) -> bool {
+    request.text("dryRun").is_some_and(|dry| dry == "All")
+}
+
+fn write(
+    store: &mut Store,
+    request: &Request,
+    mut object: Value,
+    (resource, namespace, name): &Place<'_>,
+    (code, now): (u16, OffsetDateTime),
+) -> Answer {
+    object["metadata"]["name"] = json!(name);
+    if is_dry(request) {
+        return Answer::json(code, &object);
+    }
+    store.put(resource.plural, object, &timestamp(now));
+    store.follow(resource.plural, name, &timestamp(now));
+    store.settle(&timestamp(now));
+    match store.get(resource.plural, namespace, name) {
+        Some(object) => Answer::json(code, object),
+        None => status::not_found(resource, name),
+    }
+}
+
+/// `PATCH`.
+pub(super) fn patch(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Answer {
+    match request.content_type.starts_with("application/apply-patch+yaml") {
+        true => answered(applied(store, request, place, now)),
+        false => answered(patched(store, request, place, now)),
+    }
+}
+
+fn patched(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Result<Answer, Answer> {
+    let (resource, namespace, name) = *place;
+    let before =
+        store.get(resource.plural, namespace, name).cloned().ok_or_else(|| status::not_found(resource, name))?;
+    let change = body(request)?;
+    let mut object = before.clone();
+    match request.content_type.split(';').next() {
+        Some("application/merge-patch+json") => patch::merge(&mut object, &change),
+        Some("application/strategic-merge-patch+json") => patch::strategic(&mut object, &change),
+        Some("application/json-patch+json") => {
+            patch::json(&mut object, &change).map_err(|text| {
+                let text = format!("Invalid value: {}: {text}", json!(change.to_string()));
+                status::invalid(resource, name, "patch", &text)
+            })?;
+        }
+        _ => return Err(status::unsupported_media_type()),
+    }
+    changed(store, request, (&before, object), place, now)
+}
+
+/// `PUT`.
+pub(super) fn replace(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Answer {
+    answered(replaced(store, request, place, now))
+}
+
+fn replaced(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Result<Answer, Answer> {
+    let (resource, namespace, name) = *place;
+    let before =
+        store.get(resource.plural, namespace, name).cloned().ok_or_else(|| status::not_found(resource, name))?;
+    let object = body(request)?;
+    of_kind(&object, resource)?;
+    changed(store, request, (&before, object), place, now)
+}
+
+/// Writes an object that was read before; one that was changed since is left alone.
+fn changed(
+    store: &mut Store,
+    request: &Request,
+    (before, mut object): (&Value, Value),
+    place: &Place<'_>,
+    now: OffsetDateTime,
+) -> Result<Answer, Answer> {
+    let read = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    if !read.is_empty() && object["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"] {
+        return Err(status::stale(place.0, place.2));
+    }
+    if let Some(manager) = request.text("fieldManager") {
+        managed::updated(Some(before), &mut object, manager, &timestamp(now));
+    }
+    grown(before, &mut object);
+    Ok(write(store, request, object, place, (200, now)))
+}
+
+/// A specification that differs is another generation.
+fn grown(before: &Value, object: &mut Value) {
+    if let Some(generation) = before["metadata"]["generation"].as_u64() {
+        let next = generation + u64::from(before["spec"] != object["spec"]);
+        object["metadata"]["generation"] = next.into();
+    }
+}
+
+fn applied(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Result<Answer, Answer> {
+    let (resource, namespace, name) = *place;
+    let wanted: Value = serde_yaml::from_slice(&request.body)
+        .map_err(|error| status::bad_request(&format!("error decoding YAML: {error}")))?;
+    of_kind(&wanted, resource)?;
+    let Some(manager) = request.text("fieldManager") else {
+        let text = "Required value: is required for apply patch";
+        return Err(status::invalid(resource, name, "fieldManager", text));
+    };
+    check_namespace(store, &wanted, resource, Some(namespace).filter(|_| resource.namespaced))?;
+    check_name(resource, name)?;
+    let before = store.get(resource.plural, namespace, name).cloned();
+    let result = managed::apply(before.as_ref(), &wanted, manager, request.flag("force"), &timestamp(now));
+    let mut object = result.map_err(|conflicts| status::disputed(&conflicts))?;
+    match &before {
+        Some(before) => grown(before, &mut object),
+        None => defaults(&mut object, resource, namespace),
+    }
+    let code = if before.is_some() { 200 } else { 201 };
+    Ok(write(store, request, object, place, (code, now)))
+}
+
+/// `GET`, `PUT` and `PATCH` of `scale`: how many pods there are to be.
+pub(super) fn scale(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Answer {
+    answered(scaled(store, request, place, now))
+}
+
+fn scaled(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Result<Answer, Answer> {
+    let (resource, namespace, name) = *place;
+    let missing = || status::not_found(resource, name);
+    let before = store.get(resource.plural, namespace, name).cloned().ok_or_else(missing)?;
+    if request.method != "GET" {
+        let wanted = body(request)?["spec"]["replicas"].clone();
+        let mut object = before.clone();
+        object["spec"]["replicas"] = wanted;
+        grown(&before, &mut object);
+        write(store, request, object, place, (200, now));
+    }
+    let object = store.get(resource.plural, namespace, name).ok_or_else(missing)?;
+    let metadata = &object["metadata"];
+    let body = json!({
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {
+            "name": name, "namespace": namespace, "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"],
+            "creationTimestamp": metadata["creationTimestamp"],
+        },
+        "spec": {"replicas": object["spec"]["replicas"]},
+        "status": {"replicas": object["status"]["replicas"].as_u64().unwrap_or(0)},
+    });
+    Ok(Answer::json(200, &body))
+}
+
+/// `DELETE`.
+pub(super) fn delete(
+    store: &mut Store,
+    request: &Request,
+    (resource, namespace, name): &Place<'_>,
+    now: OffsetDateTime,
+) -> Answer {
+    let Some(object) = store.get(resource.plural, namespace, name).cloned() else {
+        return status::not_found(resource, name);
+    };
+    if resource.plural == "namespaces" && super::objects::NAMESPACES.contains(name) {
+        let text = format!("namespaces \"{name}\" is forbidden: this namespace may not be deleted");
+        return status::protected(resource, name, &text);
+    }
+    if !is_dry(request) {
+        store.delete(resource.plural, namespace, name, &timestamp(now));
+    }
+    status::deleted(resource, name, &object["metadata"]["uid"])
+}
+
+/// `POST` of an eviction.
+pub(super) fn evict(store: &mut Store, (resource, namespace, name): &Place<'_>, now: OffsetDateTime) -> Answer {
+    match store.delete(resource.plural, namespace, name, &timestamp(now)) {
+        Some(_) => status::evicted(),
+        None => status::not_found(resource, name),
+    }
+}
