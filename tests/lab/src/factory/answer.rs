@@ -6,7 +6,9 @@ use machine_config::schematic::Schematic;
 
 use sha2::{Digest, Sha256, Sha512};
 
+use super::access::{self, Users};
 use super::catalog;
+use super::extras;
 use super::mode::Mode;
 use super::packing;
 use super::profile::Profile;
@@ -19,6 +21,8 @@ pub(crate) struct World {
     schematics: BTreeMap<String, Schematic>,
     /// How the factory is set up.
     pub(crate) mode: Mode,
+    /// Its users, if it has any.
+    pub(crate) users: Users,
     built: BTreeSet<String>,
     /// Images in the object store, by their paths.
     objects: BTreeMap<String, Vec<u8>>,
@@ -26,6 +30,40 @@ pub(crate) struct World {
     pub(crate) failures: Vec<(String, u16, String)>,
     /// Methods and paths so far.
     pub(crate) requests: Vec<(String, String)>,
+}
+
+/// A request.
+pub(crate) struct Ask<'a> {
+    /// `GET`, `HEAD` or `POST`.
+    pub(super) method: &'a str,
+    path: &'a str,
+    body: &'a [u8],
+    /// `http://` and the name by which the factory was called.
+    pub(super) base: &'a str,
+    pub(super) query: BTreeMap<String, String>,
+    authorization: Option<&'a str>,
+    /// Who asks, once that is known.
+    pub(super) caller: Option<String>,
+    /// Name and password as a URL has them.
+    pub(super) credentials: Option<String>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request of nobody in particular.
+    pub(crate) fn new(method: &'a str, path: &'a str, body: &'a [u8]) -> Self {
+        let (query, base) = (BTreeMap::new(), "http://factory");
+        Self { method, path, body, base, query, authorization: None, caller: None, credentials: None }
+    }
+
+    /// Sent to this place, with these parameters.
+    pub(crate) fn at(self, base: &'a str, query: BTreeMap<String, String>) -> Self {
+        Self { base, query, ..self }
+    }
+
+    /// With a header that says who asks.
+    pub(crate) fn by(self, authorization: Option<&'a str>) -> Self {
+        Self { authorization, ..self }
+    }
 }
 
 /// An answer.
@@ -42,12 +80,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
         Self { status, headers, body: body.into(), built: false }
     }
 
-    fn text(status: u16, text: impl AsRef<str>) -> Self {
+    pub(super) fn text(status: u16, text: impl AsRef<str>) -> Self {
         let mut answer = Self::new(status, "text/plain; charset=utf-8", format!("{}\n", text.as_ref()));
         answer.headers.push(("x-content-type-options", "nosniff".to_owned()));
         answer
@@ -58,7 +96,7 @@ impl Answer {
         Self::new(200, "text/plain; charset=utf-8", format!("{value}\n"))
     }
 
-    fn internal() -> Self {
+    pub(super) fn internal() -> Self {
         Self::text(500, "internal server error")
     }
 
@@ -71,21 +109,45 @@ impl Answer {
 
 impl World {
     /// Answers a request.
-    pub(crate) fn answer(&mut self, method: &str, path: &str, body: &[u8]) -> Answer {
+    pub(crate) fn answer(&mut self, mut ask: Ask<'_>) -> Answer {
+        let (method, path) = (ask.method, ask.path);
         self.requests.push((method.to_owned(), path.to_owned()));
         if let Some(at) = self.failures.iter().position(|(part, ..)| path.contains(part.as_str())) {
             let (_, status, text) = self.failures.remove(at);
             return Answer::text(status, text);
         }
         let parts: Vec<&str> = path.split('/').skip(1).collect();
-        match (method, parts.as_slice()) {
-            ("POST", ["schematics"]) => self.register(body),
+        if self.mode.enterprise && self.users.any() {
+            let token = ask.query.get("token").filter(|_| parts[0] == "image").map(String::as_str);
+            ask.caller = self.users.identify(ask.authorization, token);
+            ask.credentials = ask.caller.as_ref().and(ask.authorization).and_then(access::credentials);
+            if ask.caller.is_none() && !access::is_public(&parts) {
+                return access::unauthorized();
+            }
+        }
+        self.routed(&ask, &parts)
+    }
+
+    fn routed(&mut self, ask: &Ask<'_>, parts: &[&str]) -> Answer {
+        if let Some(answer) = extras::answer(self, ask, parts) {
+            return answer;
+        }
+        match (ask.method, parts) {
+            ("POST", ["schematics"]) => self.register(ask.body, ask.caller.as_deref()),
             (_, ["schematics"]) => Answer::not_allowed("OPTIONS, POST"),
-            ("GET", ["schematics", id]) => self.schematic(id),
+            ("GET", ["schematics", id]) => self.schematic(id, ask.caller.as_deref()),
+            ("GET", ["versions"]) if ask.query.get("broken").is_some_and(|broken| broken == "true") => {
+                Answer::sniffed(&serde_json::json!([]))
+            }
             ("GET", ["versions"]) => Answer::sniffed(&catalog::versions().into()),
             ("GET", ["version", version, "extensions", "official"]) => extensions(version),
-            ("GET", ["version", _, "overlays", "official"]) => Answer::sniffed(&serde_json::json!([])),
-            ("GET" | "HEAD", ["image", schematic, version, file]) => self.image(method, schematic, version, file),
+            ("GET", ["version", version, "overlays", "official"]) => overlays(version),
+            ("GET" | "HEAD", ["image", schematic, version, file]) => {
+                match self.readable(schematic, ask.caller.as_deref(), false) {
+                    Err(refusal) if matches!(refusal.status, 401 | 403) => refusal,
+                    _ => self.image(ask.method, schematic, version, file),
+                }
+            }
             ("GET" | "HEAD", ["healthz" | "readyz"]) => Answer::new(200, "text/plain; charset=utf-8", ""),
             ("GET" | "HEAD", ["v2", ""] | ["v2"]) => Answer::new(200, "application/json", ""),
             (_, ["versions"] | ["schematics", _]) => Answer::not_allowed("GET, OPTIONS"),
@@ -95,13 +157,33 @@ impl World {
         }
     }
 
+    /// The canonical text of a schematic that the caller may use.
+    pub(super) fn readable(&self, id: &str, caller: Option<&str>, quotes: bool) -> Result<String, Answer> {
+        let missing = || match quotes {
+            true => Answer::text(404, format!("schematic ID \"{id}\" not found")),
+            false => Answer::text(404, "schematic not found"),
+        };
+        let canonical = self.mode.written(&self.schematics.get(id).ok_or_else(missing)?.canonical());
+        match (owner(&canonical), caller) {
+            (own, caller) if own == caller => Ok(canonical),
+            (Some(_), None) => Err(access::unauthorized()),
+            _ => Err(access::denied()),
+        }
+    }
+
+    /// The extensions of a schematic, if they can be had for a version.
+    pub(super) fn available(&self, id: &str, version: &str) -> Result<Vec<String>, Answer> {
+        let schematic = self.schematics.get(id).ok_or_else(|| Answer::text(404, "schematic not found"))?;
+        extensions_of(schematic, version)
+    }
+
     /// The canonical texts of all schematics by ID.
     pub(crate) fn schematics(&self) -> BTreeMap<String, String> {
         let written = |schematic: &Schematic| self.mode.written(&schematic.canonical());
         self.schematics.iter().map(|(id, schematic)| (id.clone(), written(schematic))).collect()
     }
 
-    fn register(&mut self, body: &[u8]) -> Answer {
+    fn register(&mut self, body: &[u8], caller: Option<&str>) -> Answer {
         let text = String::from_utf8_lossy(body);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
@@ -110,6 +192,16 @@ impl World {
         let schematic = match Schematic::parse(text) {
             Ok(schematic) => schematic,
             Err(error) => return Answer::text(400, format!("yaml: construct errors: {}", causes(&error))),
+        };
+        let own = owner(&schematic.canonical()).map(str::to_owned);
+        let schematic = match (caller, own.as_deref()) {
+            (Some(caller), Some(own)) if caller != own => return access::denied(),
+            // What a user registers is the user's own, and so has another ID.
+            (Some(caller), None) => {
+                let owned = format!("owner: {caller}\n{}", schematic.canonical());
+                Schematic::parse(&owned).unwrap_or(schematic)
+            }
+            _ => schematic,
         };
         let canonical = self.mode.written(&schematic.canonical());
         if canonical.starts_with("owner:") && !self.mode.enterprise {
@@ -124,10 +216,10 @@ impl World {
         Answer::new(201, "application/json", format!("{reply}\n"))
     }
 
-    fn schematic(&self, id: &str) -> Answer {
-        match self.schematics.get(id) {
-            Some(schematic) => Answer::new(200, "application/yaml", self.mode.written(&schematic.canonical())),
-            None => Answer::text(404, "schematic not found"),
+    fn schematic(&self, id: &str, caller: Option<&str>) -> Answer {
+        match self.readable(id, caller, false) {
+            Ok(canonical) => Answer::new(200, "application/yaml", canonical),
+            Err(refusal) => refusal,
         }
     }
 
@@ -139,6 +231,13 @@ impl World {
             return Answer::text(404, format!("schematic ID \"{id}\" not found"));
         };
         let Some(version) = catalog::version(version) else { return Answer::internal() };
+        if let Some(part) = Part::parse(file) {
+            let canonical = schematic.canonical();
+            return match extensions_of(schematic, &version) {
+                Ok(_) => part.serve(id, &version, file, &canonical),
+                Err(refusal) => refusal,
+            };
+        }
         let Some(profile) = Profile::parse(file) else {
             let text = format!("error parsing profile from path: invalid profile path: \"{file}\"");
             return Answer::text(400, text);
@@ -163,7 +262,7 @@ impl World {
         let digest = match kind {
             Sidecar::Sha256 => disk_image::hex(&Sha256::digest(&answer.body)),
             Sidecar::Sha512 => disk_image::hex(&Sha512::digest(&answer.body)),
-            Sidecar::Signature => return Answer::text(404, "signing is not configured"),
+            Sidecar::Signature => return Answer { built: answer.built, ..extras::signature(&answer.body, file) },
         };
         Answer { built: answer.built, ..Answer::new(200, "text/plain; charset=utf-8", format!("{digest}  {file}\n")) }
     }
@@ -228,20 +327,83 @@ fn part(range: &str, size: usize) -> Option<(usize, usize)> {
     (first <= last).then_some((first, last))
 }
 
-/// The image, or why it cannot be built.
-fn image(id: &str, schematic: &Schematic, version: &str, profile: &Profile) -> Result<Image, Answer> {
+/// The owner that a canonical text names.
+fn owner(canonical: &str) -> Option<&str> {
+    canonical.lines().next().and_then(|line| line.strip_prefix("owner: ")).map(|name| name.trim_matches(['\'', '"']))
+}
+
+/// What an image consists of, by itself.
+struct Part {
+    kind: &'static str,
+    platform: String,
+}
+
+impl Part {
+    /// Reads `kernel-amd64`, `initramfs-amd64.xz`, `cmdline-nocloud-amd64` and `nocloud-amd64-uki.efi`.
+    fn parse(file: &str) -> Option<Self> {
+        let cpu = |text: &str| matches!(text, "amd64" | "arm64");
+        let plain = |kind, rest: &str| cpu(rest).then(|| Self { kind, platform: "metal".to_owned() });
+        if let Some(rest) = file.strip_prefix("kernel-") {
+            return plain("kernel", rest);
+        }
+        if let Some(rest) = file.strip_prefix("initramfs-") {
+            return plain("initramfs", rest.strip_suffix(".xz")?);
+        }
+        let (kind, rest) = match file.strip_prefix("cmdline-") {
+            Some(rest) => ("cmdline", rest),
+            None => ("uki", file.strip_suffix("-uki.efi")?),
+        };
+        let rest = rest.strip_suffix("-secureboot").unwrap_or(rest);
+        let (platform, arch) = rest.rsplit_once('-')?;
+        (cpu(arch) && !platform.is_empty()).then(|| Self { kind, platform: platform.to_owned() })
+    }
+
+    /// The command line as it is; of the others a text that says what they stand for.
+    fn serve(&self, id: &str, version: &str, file: &str, canonical: &str) -> Answer {
+        let (kind, body) = match self.kind {
+            "cmdline" => ("application/octet-stream", extras::arguments(canonical, &self.platform)),
+            "initramfs" => ("application/x-xz", format!("initramfs of Talos {version}, schematic {id}\n")),
+            "uki" => ("application/efi", format!("UKI of Talos {version} for {}, schematic {id}\n", self.platform)),
+            _ => ("application/octet-stream", format!("kernel of Talos {version}\n")),
+        };
+        let mut answer = Answer::new(200, kind, body);
+        answer.headers.push(("content-disposition", format!("attachment; filename=\"{file}\"")));
+        answer
+    }
+}
+
+/// The extensions of a schematic under their present names, or why one of them cannot be had.
+fn extensions_of(schematic: &Schematic, version: &str) -> Result<Vec<String>, Answer> {
     if !catalog::versions().iter().any(|known| known == version) {
         return Err(Answer::text(404, format!("version {version} is not available")));
     }
-    let mut extensions = Vec::new();
-    for name in schematic.extensions() {
-        let found = catalog::extension(name).ok_or_else(|| {
+    let found = |name: &&str| {
+        catalog::extension(name).map(str::to_owned).ok_or_else(|| {
             let what = format!("official extension \"{name}\" is not available for Talos version {version}");
             Answer::text(400, format!("error enhancing profile from schematic: {what}"))
-        })?;
-        extensions.push(found.to_owned());
-    }
+        })
+    };
+    schematic.extensions().iter().map(found).collect()
+}
+
+/// The image, or why it cannot be built.
+fn image(id: &str, schematic: &Schematic, version: &str, profile: &Profile) -> Result<Image, Answer> {
+    let extensions = extensions_of(schematic, version)?;
     Ok(Image { schematic: id.to_owned(), version: version.to_owned(), platform: profile.platform.clone(), extensions })
+}
+
+fn overlays(version: &str) -> Answer {
+    match catalog::version(version) {
+        None => Answer::internal(),
+        // There were none before 1.7, and nobody looks whether there was such a version.
+        Some(version)
+            if version.split('.').nth(1).and_then(|minor| minor.parse().ok()).is_some_and(|minor: u32| minor < 7) =>
+        {
+            Answer::sniffed(&serde_json::json!([]))
+        }
+        Some(version) if catalog::versions().contains(&version) => Answer::sniffed(&catalog::overlays(&version)),
+        Some(version) => Answer::text(404, format!("version {} is not available", version.trim_start_matches('v'))),
+    }
 }
 
 fn extensions(version: &str) -> Answer {
@@ -261,112 +423,4 @@ fn causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const AGENT: &str = "ce4c980550dd2ab1b17bbf2b08801c7eb59418eafe8f279833297925d67c7515";
-
-    fn registered() -> World {
-        let mut world = World::default();
-        let body = b"customization: {systemExtensions: {officialExtensions: [siderolabs/qemu-guest-agent]}}";
-        let answer = world.answer("POST", "/schematics", body);
-        assert_eq!(answer.status, 201);
-        assert!(String::from_utf8_lossy(&answer.body).contains(AGENT));
-        world
-    }
-
-    fn text(answer: &Answer) -> String {
-        String::from_utf8_lossy(&answer.body).trim_end().to_owned()
-    }
-
-    #[test]
-    fn refusals_come_in_the_order_of_the_real_checks() {
-        let mut world = registered();
-        let cases = [
-            ("x/v1.5/nope.sha256".to_owned(), 402, "enterprise not enabled: checksum endpoint is not available"),
-            ("x/v1.5/nope".to_owned(), 404, "schematic ID \"x\" not found"),
-            (format!("{AGENT}/v1.5/nope"), 500, "internal server error"),
-            (
-                format!("{AGENT}/v1.13.9/metal-amd64.ssd"),
-                400,
-                "error parsing profile from path: invalid profile path: \"metal-amd64.ssd\"",
-            ),
-            (format!("{AGENT}/v1.13.99/metal-amd64.iso"), 404, "version v1.13.99 is not available"),
-        ];
-        for (path, status, message) in cases {
-            let answer = world.answer("GET", &format!("/image/{path}"), b"");
-            assert_eq!((answer.status, text(&answer).as_str()), (status, message));
-        }
-    }
-
-    #[test]
-    fn an_unknown_extension_is_found_out_when_an_image_is_asked_for() {
-        let mut world = World::default();
-        let body = b"customization: {systemExtensions: {officialExtensions: [siderolabs/x]}}";
-        let reply: serde_json::Value = serde_json::from_slice(&world.answer("POST", "/schematics", body).body).unwrap();
-        let id = reply["id"].as_str().unwrap();
-        let answer = world.answer("HEAD", &format!("/image/{id}/v1.13.9/nocloud-amd64.qcow2"), b"");
-        assert_eq!(answer.status, 400);
-        assert!(text(&answer).contains("\"siderolabs/x\" is not available for Talos version v1.13.9"));
-    }
-
-    #[test]
-    fn an_image_is_built_once_and_holds_its_extensions() {
-        let mut world = registered();
-        let path = format!("/image/{AGENT}/1.13.9/nocloud-amd64.qcow2");
-        assert!(world.answer("HEAD", &path, b"").built);
-        let answer = world.answer("GET", &path, b"");
-        assert!(!answer.built);
-        let mut reader = disk_image::Reader::default();
-        reader.write(&answer.body);
-        let image = reader.finish().image.unwrap();
-        assert_eq!((image.version.as_str(), image.extensions.len()), ("v1.13.9", 1));
-    }
-
-    #[test]
-    fn a_redirecting_factory_sends_get_to_the_store_and_answers_head_itself() {
-        let mut world = registered();
-        world.mode.redirects = true;
-        let path = format!("/image/{AGENT}/v1.13.9/nocloud-amd64.qcow2");
-        let (head, get) = (world.answer("HEAD", &path, b""), world.answer("GET", &path, b""));
-        assert_eq!((head.status, get.status), (200, 302));
-        let location = get.headers.iter().find(|(name, _)| *name == "location").unwrap().1.clone();
-        let place = location.split('?').next().unwrap();
-        assert_eq!(world.object("HEAD", place, None).status, 403);
-        let rest = world.object("GET", place, Some("bytes=10-"));
-        assert_eq!((rest.status, &rest.body[..]), (206, &head.body[10..]));
-        assert_eq!(world.object("GET", place, None).body, head.body);
-    }
-
-    #[test]
-    fn the_enterprise_edition_has_checksums_and_an_old_factory_other_ids() {
-        let mut world = registered();
-        world.mode.enterprise = true;
-        let path = format!("/image/{AGENT}/v1.13.9/nocloud-amd64.qcow2");
-        let image = world.answer("GET", &path, b"").body;
-        let line = text(&world.answer("GET", &format!("{path}.sha256"), b""));
-        assert_eq!(line, format!("{}  nocloud-amd64.qcow2", disk_image::hex(&Sha256::digest(&image))));
-        let body = b"customization: {meta: [{key: 10, value: 'yes'}]}";
-        let mut id = |old: bool| {
-            world.mode.old = old;
-            let reply: serde_json::Value =
-                serde_json::from_slice(&world.answer("POST", "/schematics", body).body).unwrap();
-            (reply["id"].clone(), reply.get("schematic").is_some())
-        };
-        let (new, old) = (id(false), id(true));
-        assert!(new.0 != old.0 && new.1 && !old.1, "{new:?} {old:?}");
-    }
-
-    #[test]
-    fn a_body_without_anything_is_refused_as_the_end_of_the_file() {
-        let mut world = World::default();
-        for body in ["", "# nothing\n"] {
-            assert_eq!(text(&world.answer("POST", "/schematics", body.as_bytes())), "EOF");
-        }
-        assert_eq!(world.answer("POST", "/schematics", b"{}").status, 201);
-        assert_eq!(world.answer("POST", "/schematics", b"something: 1").status, 400);
-    }
 }

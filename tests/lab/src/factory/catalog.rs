@@ -93,6 +93,38 @@ pub(crate) fn extensions(version: &str) -> Value {
     EXTENSIONS.iter().map(one).collect()
 }
 
+/// Overlays for boards: name and image.
+const OVERLAYS: &[(&str, &str)] = &[
+    ("rpi_generic", "siderolabs/sbc-raspberrypi"),
+    ("bananapi_m64", "siderolabs/sbc-allwinner"),
+    ("libretech_all_h3_cc_h5", "siderolabs/sbc-allwinner"),
+    ("pine64", "siderolabs/sbc-allwinner"),
+    ("jetson_nano", "siderolabs/sbc-jetson"),
+    ("helios64", "siderolabs/sbc-rockchip"),
+    ("nanopi-r4s", "siderolabs/sbc-rockchip"),
+    ("nanopi-r5s", "siderolabs/sbc-rockchip"),
+    ("orangepi-5", "siderolabs/sbc-rockchip"),
+    ("orangepi-r1-plus-lts", "siderolabs/sbc-rockchip"),
+    ("rock4cplus", "siderolabs/sbc-rockchip"),
+    ("rock4se", "siderolabs/sbc-rockchip"),
+    ("rock5a", "siderolabs/sbc-rockchip"),
+    ("rock5b", "siderolabs/sbc-rockchip"),
+    ("rock64", "siderolabs/sbc-rockchip"),
+    ("rockpi4", "siderolabs/sbc-rockchip"),
+    ("rockpi4c", "siderolabs/sbc-rockchip"),
+    ("turingrk1", "siderolabs/sbc-rockchip"),
+];
+
+/// The official overlays of a version.
+pub(crate) fn overlays(version: &str) -> Value {
+    let one = |(name, image): &(&str, &str)| {
+        let digest = hex(&Sha256::digest(format!("{image}:{version}")));
+        let reference = format!("ghcr.io/{image}:{version}");
+        json!({"name": name, "image": image, "ref": reference, "digest": format!("sha256:{digest}")})
+    };
+    OVERLAYS.iter().map(one).collect()
+}
+
 /// The present name of an extension, if there is such an extension.
 pub(crate) fn extension(name: &str) -> Option<&'static str> {
     let name = ALIASES.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| *new);

@@ -17,13 +17,17 @@ use tokio_util::sync::CancellationToken;
 use crate::delays::Delays;
 use crate::scenario::{Call, Chooser, Effect, Side};
 
+mod access;
 mod answer;
 mod catalog;
+mod extras;
 mod mode;
 mod packing;
 mod profile;
+#[cfg(test)]
+mod tests;
 
-use answer::{Answer, World};
+use answer::{Answer, Ask, World};
 pub use mode::Mode;
 
 /// Bytes of the largest schematic.
@@ -105,6 +109,11 @@ impl Factory {
         self.shared.world().mode = mode;
     }
 
+    /// Adds a user: an Enterprise factory with users asks everybody for a name, and keeps their schematics apart.
+    pub fn add_user(&self, name: &str, password: &str) {
+        self.shared.world().users.add(name, password);
+    }
+
     /// Canonical texts of the schematics that were registered, by ID.
     pub fn schematics(&self) -> BTreeMap<String, String> {
         self.shared.world().schematics()
@@ -164,7 +173,14 @@ async fn real(shared: &Arc<Shared>, request: Request) -> Response {
     let range = head.headers.get("range").and_then(|range| range.to_str().ok());
     let answer = match head.uri.path().starts_with("/objects/") {
         true => shared.world().object(head.method.as_str(), head.uri.path(), range),
-        false => shared.world().answer(head.method.as_str(), head.uri.path(), &body),
+        false => {
+            let host = head.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+            let authorization = head.headers.get("authorization").and_then(|value| value.to_str().ok());
+            let query = form(head.uri.query().unwrap_or_default());
+            let base = format!("http://{host}");
+            let ask = Ask::new(head.method.as_str(), head.uri.path(), &body).at(&base, query);
+            shared.world().answer(ask.by(authorization))
+        }
     };
     let server = shared.world().mode.server();
     if answer.built && !shared.delays.build.is_zero() {
@@ -175,6 +191,11 @@ async fn real(shared: &Arc<Shared>, request: Request) -> Response {
         HeaderValue::from_str(&format!("00000000-0000-4000-8000-{count:012x}")).ok()
     });
     response(answer, server, id, head.method == http::Method::HEAD)
+}
+
+fn form(query: &str) -> BTreeMap<String, String> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn plain(status: StatusCode) -> Response {
