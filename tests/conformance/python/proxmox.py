@@ -1,11 +1,14 @@
 """The lab's Proxmox VE through proxmoxer, as its users write it: python proxmox.py ENDPOINT TOKEN CA."""
 
+import base64
+import hmac
+import struct
 import sys
 import time
 from urllib.parse import urlsplit
 
 from proxmoxer import ProxmoxAPI
-from proxmoxer.core import ResourceException
+from proxmoxer.core import AuthenticationError, ResourceException
 
 
 def connect(endpoint, token, ca):
@@ -38,7 +41,88 @@ def refused(call, status, text):
         raise SystemExit(f"not refused: {text}")
 
 
-def main(endpoint, token, ca):
+def log_in(endpoint, ca, user, **more):
+    host = urlsplit(endpoint)
+    return ProxmoxAPI(host.hostname, port=host.port, user=user, password="pw", verify_ssl=ca, timeout=30, **more)
+
+
+def code(secret):
+    """RFC 6238, with the defaults."""
+    digest = hmac.new(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), "sha1").digest()
+    place = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[place:place + 4])[0] & 0x7FFFFFFF) % 1000000:06}"
+
+
+def tickets(endpoint, ca, secret):
+    """Who has a second factor needs it; who has none has a ticket at once."""
+    try:
+        log_in(endpoint, ca, "factor@pve", otp="000000")
+    except AuthenticationError as error:
+        assert "Two Factor Authentication" in str(error), error
+    else:
+        raise SystemExit("a wrong code is enough")
+    assert log_in(endpoint, ca, "factor@pve", otp=code(secret)).version.get()
+    return log_in(endpoint, ca, "root@pam")
+
+
+def automation_user(endpoint, root, ca):
+    """What the documentation of tools tells their users to set up; gives the token."""
+    root.access.roles.post(roleid="Automation", privs="Sys.Audit,VM.Audit")
+    assert root.access.roles("Automation").get() == {"Sys.Audit": 1, "VM.Audit": 1}
+    root.access.groups.post(groupid="machines")
+    root.access.users.post(userid="robot@pve", groups="machines", comment="a robot")
+    made = root.access.users("robot@pve").token("cli").post(privsep=1)
+    token = f"{made['full-tokenid']}={made['value']}"
+    robot = connect(endpoint, token, ca)
+    node = root.nodes.get()[0]["node"]
+    assert robot.access.permissions.get() == {}
+    root.access.acl.put(path="/", groups="machines", roles="Automation")
+    refused(robot.nodes(node).status.get, 403, "Sys.Audit")
+    root.access.acl.put(path="/", tokens="robot@pve!cli", roles="Automation")
+    assert robot.nodes(node).status.get()["pveversion"]
+    assert robot.access.permissions.get()["/"] == {"Sys.Audit": 1, "VM.Audit": 1}
+    rights = [right for right in root.access.acl.get() if right["ugid"] == "robot@pve!cli"]
+    assert [right["roleid"] for right in rights] == ["Automation"], rights
+    refused(lambda: root.access.roles.post(roleid="Old", privs="VM.Monitor"), 500, "invalid privilege 'VM.Monitor'")
+    refused(lambda: robot.access.users.post(userid="x@pve"), 403, "Realm.AllocateUser")
+    root.access.users("robot@pve").token("cli").delete()
+    refused(robot.version.get, 401, "")
+    root.access.users("robot@pve").delete()
+    root.access.roles("Automation").delete()
+
+
+def actions(root, vm):
+    """What is done to a VM over its life."""
+    assert done(root, vm.status.suspend.post()) == "OK"
+    assert vm.status.current.get()["qmpstatus"] == "paused"
+    refused(vm.status.reboot.post, 500, "VM is paused - cannot shutdown")
+    assert done(root, vm.status.resume.post()) == "OK"
+    assert done(root, vm.snapshot.post(snapname="before", description="the first")) == "OK"
+    vm.config.put(description="changed", memory=1024)
+    names = [row["name"] for row in vm.snapshot.get()]
+    assert names == ["before", "current"], names
+    assert done(root, vm.snapshot("before").rollback.post()) == "OK"
+    config = vm.config.get()
+    assert (int(config["memory"]), config["parent"]) == (2048, "before"), config
+    assert done(root, vm.snapshot("before").delete()) == "OK"
+    assert "parent" not in vm.config.get()
+    assert done(root, vm.move_disk.post(disk="scsi0", storage="spare")) == "OK"
+    config = vm.config.get()
+    assert config["scsi0"].startswith("spare:") and config["unused0"].startswith("local-lvm:"), config
+    vm.unlink.put(idlist="unused0")
+    assert "unused0" not in vm.config.get()
+    assert done(root, vm.status.reset.post() if vm.status.current.get()["status"] == "running" else vm.status.start.post()) == "OK"
+
+
+def backup(root, host, vmid):
+    assert done(root, host.vzdump.post(vmid=vmid, storage="spare", compress="zstd", mode="snapshot")) == "OK"
+    archives = host.storage("spare").content.get(content="backup", vmid=vmid)
+    assert [archive["format"] for archive in archives] == ["vma.zst"], archives
+
+
+def main(endpoint, token, ca, secret):
+    root = tickets(endpoint, ca, secret)
+    automation_user(endpoint, root, ca)
     proxmox = connect(endpoint, token, ca)
     assert proxmox.version.get()["release"] == "9.2"
     node = proxmox.nodes.get()[0]["node"]
@@ -82,6 +166,10 @@ def main(endpoint, token, ca):
             time.sleep(0.02)
     addresses = [address["ip-address"] for card in interfaces for address in card.get("ip-addresses", [])]
     assert any(address.startswith("127.") and address != "127.0.0.1" for address in addresses), interfaces
+
+    actions(root, root.nodes(node).qemu(vmid))
+    backup(root, root.nodes(node), vmid)
+    refused(lambda: vm.status.stop.post(skiplock=1), 400, "Only root may use this option.")
 
     refused(vm.delete, 500, "is running - destroy failed")
     assert done(proxmox, vm.status.stop.post()) == "OK"

@@ -156,9 +156,16 @@ async fn proxmoxer_finds_a_proxmox_ve() {
     };
     lab.pve().add_talos_image("pve1", "local", "talos.qcow2", &image);
     lab.pve().add_token("poor@pve!token", "0", &[]);
+    lab.pve().add_user("root@pam", "pw", &[]);
+    lab.pve().add_user("factor@pve", "pw", &[]);
+    lab.pve().add_totp("factor@pve", b"12345678901234567890");
+    let spare = lab::pve::Storage::new("spare", lab::pve::StorageKind::Dir, &["images", "backup"]);
+    lab.pve().add_storage(spare);
     let script = root().join("tests/conformance/python/proxmox.py");
     let mut command = Command::new(python);
     command.arg(script).arg(lab.pve().endpoint()).arg(lab.pve().token()).arg(lab.dir().join("pve-root-ca.pem"));
+    // The secret in base32.
+    command.arg("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
     let said = run(command.env("NO_PROXY", "127.0.0.0/8").env("no_proxy", "*")).await;
     assert!(said.contains("all as expected"), "{said}");
 }

@@ -211,6 +211,11 @@ impl Pve {
         self.driver.with(|state| state.pools.insert(name.to_owned()));
     }
 
+    /// Adds a storage, which every host has.
+    pub fn add_storage(&self, storage: Storage) {
+        self.driver.with(|state| state.settings.storages.push(storage));
+    }
+
     /// Replaces the storages.
     pub fn set_storages(&self, storages: Vec<Storage>) {
         self.driver.with(|state| state.settings.storages = storages);
