@@ -83,7 +83,7 @@ def automation_user(endpoint, root, ca):
     assert robot.access.permissions.get()["/"] == {"Sys.Audit": 1, "VM.Audit": 1}
     rights = [right for right in root.access.acl.get() if right["ugid"] == "robot@pve!cli"]
     assert [right["roleid"] for right in rights] == ["Automation"], rights
-    refused(lambda: root.access.roles.post(roleid="Old", privs="VM.Monitor"), 500, "invalid privilege 'VM.Monitor'")
+    refused(lambda: root.access.roles.post(roleid="Old", privs="VM.Monitor"), 400, "invalid privilege 'VM.Monitor'")
     refused(lambda: robot.access.users.post(userid="x@pve"), 403, "Realm.AllocateUser")
     root.access.users("robot@pve").token("cli").delete()
     refused(robot.version.get, 401, "")

@@ -103,7 +103,7 @@ const PATTERNS: &[(&str, &str)] = &[
     ("[acdn]{1,4}", "cdn"),
     ("pc-q35", "q35"),
     ("pve-\\S+", "pve-x"),
-    ("yaml", "x"),
+    ("\\@(?^:[A-Za-z]", "u@pve"),
 ];
 
 /// A value that the schema allows.

@@ -1,6 +1,7 @@
 //! Calls about users, tokens, groups, roles and rights.
 
 use super::formats;
+use super::names;
 use super::routes::{Needs, Route, Takes, change, get};
 use super::schema::{Kind, Param, TEXT};
 use super::{rights, ticket, users};
@@ -14,8 +15,8 @@ const COMMENT: Param = Param::optional("comment", TEXT);
 const EXPIRE: Param = Param::optional("expire", Kind::Integer(Some(0), None));
 const ENABLE: Param = Param::optional("enable", Kind::Boolean);
 const EMAIL: Param = Param::optional("email", Kind::Format(formats::email));
-const GROUP_LIST: Param = Param::optional("groups", TEXT);
-const PRIVILEGES: Param = Param::optional("privs", TEXT);
+const GROUP_LIST: Param = Param::optional("groups", Kind::Each(formats::group_id));
+const PRIVILEGES: Param = Param::optional("privs", Kind::Privileges);
 const SEPARATED: Param = Param::optional("privsep", Kind::Boolean);
 const TOKEN: &str = "/access/users/{userid}/token/{tokenid}";
 
@@ -30,7 +31,7 @@ pub(crate) const ROUTES: &[Route] = &[
         Takes::Only(&[
             Param::required("username", Kind::Text(Some(64))),
             Param::required("password", TEXT),
-            Param::optional("realm", TEXT),
+            Param::optional("realm", Kind::Format(names::realm)),
             Param::optional("otp", TEXT),
             Param::optional("path", Kind::Text(Some(64))),
             PRIVILEGES,
@@ -47,7 +48,7 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::required("authid", Kind::Text(Some(64))),
             Param::required("vncticket", TEXT),
             Param::required("path", Kind::Text(Some(64))),
-            Param::required("privs", TEXT),
+            Param::required("privs", Kind::Privileges),
             Param::optional("port", Kind::Integer(None, None)),
         ]),
         ticket::check_console,
@@ -66,7 +67,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "/access/permissions",
         Needs::Login,
-        &[Param::optional("path", TEXT), Param::optional("userid", TEXT)],
+        &[Param::optional("path", TEXT), Param::optional("userid", Kind::Pattern(names::user_or_token))],
         rights::permissions,
     ),
     get("/access/domains", Needs::Login, &[], rights::domains),
@@ -91,7 +92,7 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("lastname", NAME),
             EMAIL,
             Param::optional("comment", Kind::Text(Some(2048))),
-            Param::optional("keys", TEXT),
+            Param::optional("keys", Kind::Pattern(names::user_keys)),
         ]),
         users::add,
     ),
@@ -109,7 +110,7 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("lastname", NAME),
             EMAIL,
             Param::optional("comment", Kind::Text(Some(2048))),
-            Param::optional("keys", TEXT),
+            Param::optional("keys", Kind::Pattern(names::user_keys)),
         ]),
         users::change,
     ),
@@ -125,7 +126,7 @@ pub(crate) const ROUTES: &[Route] = &[
             EXPIRE,
             SEPARATED,
             COMMENT,
-            Param::optional("delete", TEXT),
+            Param::optional("delete", Kind::Each(formats::config_id)),
             Param::optional("regenerate", Kind::Boolean),
         ]),
         users::change_token,
@@ -166,10 +167,10 @@ pub(crate) const ROUTES: &[Route] = &[
         Needs::Login,
         Takes::Only(&[
             Param::required("path", TEXT),
-            Param::required("roles", TEXT),
-            Param::optional("users", TEXT),
+            Param::required("roles", Kind::Each(formats::role_id)),
+            Param::optional("users", Kind::Each(formats::user_id)),
             GROUP_LIST,
-            Param::optional("tokens", TEXT),
+            Param::optional("tokens", Kind::Each(names::token)),
             Param::optional("propagate", Kind::Boolean),
             Param::optional("delete", Kind::Boolean),
         ]),

@@ -94,11 +94,6 @@ impl Directory {
         privileges::roles(self.release).contains_key(role)
     }
 
-    /// Whether the release knows a privilege.
-    pub(crate) fn knows(&self, privilege: &str) -> bool {
-        privileges::is_known(self.release, privilege)
-    }
-
     /// Every privilege there is.
     pub(crate) fn everything(&self) -> BTreeSet<String> {
         privileges::all(self.release)

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::access::Token;
+use super::formats;
 use super::locks::Lock;
+use super::names;
 use super::options;
 use super::release::Release;
 use super::reply::{Refusal, Reply};
 use super::routes::{self, Needs, Route, Takes};
-use super::schema::{self, MISSING, Param, UNKNOWN};
+use super::schema::{self, Kind, MISSING, Param, UNKNOWN};
 use super::state::{Call, Config, State};
 
 /// A request with its path taken apart and its parameters decoded.
@@ -38,7 +40,7 @@ pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now
     let (route, path) = find(state.settings.release, request.method, request.path)?;
     let mut call = Call { token, path, params: request.params, now };
     check_node(state, &call)?;
-    check_vmid(state, &call)?;
+    check_parts(state, &call)?;
     check_needs(state, &call, &route.needs)?;
     check_params(&call.params, route, state.settings.release)?;
     name_cdrom(&mut call.params);
@@ -98,11 +100,25 @@ fn check_node(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn check_vmid(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
-    match call.path.get("vmid").map(|vmid| schema::check(state.settings.release, "vmid", schema::Kind::VmId, vmid)) {
-        Some(Err(text)) => Err(Refusal::parameter("vmid", text)),
-        _ => Ok(()),
+/// What a part of a path may be.
+const PARTS: &[(&str, Kind)] = &[
+    ("vmid", Kind::VmId),
+    ("userid", Kind::Format(formats::user_id)),
+    ("tokenid", Kind::Pattern(names::token_name)),
+    ("groupid", Kind::Format(formats::group_id)),
+    ("roleid", Kind::Format(formats::role_id)),
+    ("poolid", Kind::Format(names::pool)),
+    ("snapname", Kind::Format(formats::config_id)),
+];
+
+fn check_parts(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
+    for (name, kind) in PARTS {
+        if let Some(part) = call.path.get(name) {
+            let checked = schema::check(state.settings.release, name, *kind, part);
+            checked.map_err(|text| Refusal::parameter(name, text))?;
+        }
     }
+    Ok(())
 }
 
 fn check_needs(state: &State, call: &Call<'_>, needs: &Needs) -> Result<(), Refusal> {

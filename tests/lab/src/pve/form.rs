@@ -64,6 +64,11 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// The entries of a list with any of the separators.
+pub(crate) fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ';', ' ', '\0', '\t', '\n']).filter(|entry| !entry.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

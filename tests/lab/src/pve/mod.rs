@@ -42,6 +42,7 @@ mod jobs;
 mod keys;
 mod locks;
 mod moves;
+mod names;
 mod observe;
 mod options;
 mod pools;

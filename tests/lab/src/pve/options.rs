@@ -3,6 +3,7 @@
 use super::drive_keys;
 use super::formats;
 use super::keys;
+use super::names;
 use super::schema::{Kind, TEXT};
 
 /// The group of an option: the right that changing it takes.
@@ -94,7 +95,7 @@ const OPTIONS: &[Opt] = &[
     one("startdate", Kind::Pattern(formats::start_date), Group::Options),
     one("tdf", Kind::Boolean, Group::Options),
     many("virtiofs", 10, Kind::Properties(&keys::VIRTIO_FS), Group::Root),
-    live("vmstatestorage", TEXT, Group::Options),
+    live("vmstatestorage", Kind::Format(names::storage), Group::Options),
     one("affinity", Kind::Format(formats::cpu_set), Group::Cpu),
     one("agent", Kind::Properties(&keys::AGENT), Group::Options),
     one("allow-ksm", Kind::Boolean, Group::Memory),
@@ -115,7 +116,7 @@ const OPTIONS: &[Opt] = &[
     live("cpuunits", Kind::Integer(Some(1), Some(262_144)), Group::Cpu),
     live("description", Kind::Text(Some(8192)), Group::Options),
     one("efidisk0", Kind::Properties(&keys::EFI_DISK), Group::Disk),
-    live("hookscript", TEXT, Group::Root),
+    live("hookscript", Kind::Format(formats::volume), Group::Root),
     many("hostpci", 16, Kind::Properties(&keys::HOST_PCI), Group::Hardware),
     live("hotplug", Kind::Format(formats::hotplug), Group::Options),
     many("ide", 4, Kind::Properties(&drive_keys::IDE), Group::Disk),
@@ -127,7 +128,7 @@ const OPTIONS: &[Opt] = &[
     one("machine", Kind::Properties(&keys::MACHINE), Group::Hardware),
     one("memory", Kind::Properties(&keys::MEMORY), Group::Memory),
     live("name", Kind::Format(formats::dns_name), Group::Options),
-    live("nameserver", TEXT, Group::CloudInit),
+    live("nameserver", Kind::Each(names::address), Group::CloudInit),
     many("net", 32, Kind::Properties(&keys::NIC), Group::Network),
     one("numa", Kind::Boolean, Group::Cpu),
     many("numa", 8, Kind::Properties(&keys::NUMA), Group::Cpu),
@@ -143,7 +144,7 @@ const OPTIONS: &[Opt] = &[
     live("shares", Kind::Integer(Some(0), Some(50_000)), Group::Memory),
     one("smbios1", Kind::Properties(&keys::SMBIOS), Group::Hardware),
     one("sockets", POSITIVE, Group::Cpu),
-    live("sshkeys", TEXT, Group::CloudInit),
+    live("sshkeys", Kind::Format(names::url_encoded), Group::CloudInit),
     live("startup", Kind::Format(formats::startup), Group::Startup),
     one("tablet", Kind::Boolean, Group::Hardware),
     live("tags", Kind::Format(formats::tags), Group::Options),

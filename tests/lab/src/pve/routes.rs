@@ -1,6 +1,7 @@
 //! Every call that is played: its path, what it takes, who may make it and what answers it.
 
 use super::formats;
+use super::names;
 use super::reply::{Refusal, Reply};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::state::{Call, State};
@@ -109,7 +110,7 @@ const ROUTES: &[Route] = &[
             Param::optional("start", Kind::Integer(Some(0), None)),
             Param::optional("limit", Kind::Integer(Some(0), None)),
             Param::optional("errors", Kind::Boolean),
-            Param::optional("statusfilter", TEXT),
+            Param::optional("statusfilter", Kind::Each(names::task_status)),
             Param::optional("userfilter", TEXT),
         ],
         reads::tasks,
@@ -129,11 +130,11 @@ const ROUTES: &[Route] = &[
         "/nodes/{node}/storage",
         Needs::Login,
         &[
-            Param::optional("content", TEXT),
+            Param::optional("content", Kind::Each(names::content)),
             Param::optional("enabled", Kind::Boolean),
             Param::optional("format", Kind::Boolean),
-            Param::optional("storage", TEXT),
-            Param::optional("target", TEXT),
+            Param::optional("storage", Kind::Format(names::storage)),
+            Param::optional("target", Kind::Format(names::node)),
         ],
         content::storages,
     ),
@@ -141,7 +142,7 @@ const ROUTES: &[Route] = &[
     get(
         "/nodes/{node}/storage/{storage}/content",
         AUDIT_STORAGE,
-        &[Param::optional("content", TEXT), Param::optional("vmid", Kind::VmId)],
+        &[Param::optional("content", Kind::Each(names::content)), Param::optional("vmid", Kind::VmId)],
         content::list,
     ),
     change(
@@ -176,12 +177,12 @@ const ROUTES: &[Route] = &[
             Param::optional("archive", Kind::Text(Some(255))),
             Param::optional("unique", Kind::Boolean),
             Param::optional("force", Kind::Boolean),
-            Param::optional("pool", TEXT),
+            Param::optional("pool", Kind::Format(names::pool)),
             Param::optional("start", Kind::Boolean),
-            Param::optional("storage", TEXT),
+            Param::optional("storage", Kind::Format(names::storage)),
             Param::optional("bwlimit", Kind::Integer(Some(0), None)),
             Param::optional("ha-managed", Kind::Boolean),
-            Param::optional("import-working-storage", TEXT),
+            Param::optional("import-working-storage", Kind::Format(names::storage)),
             Param::optional("live-restore", Kind::Boolean),
         ]),
         create::create,
@@ -200,7 +201,7 @@ const ROUTES: &[Route] = &[
     get(
         "/nodes/{node}/qemu/{vmid}/config",
         AUDIT_VM,
-        &[Param::optional("current", Kind::Boolean), Param::optional("snapshot", TEXT)],
+        &[Param::optional("current", Kind::Boolean), Param::optional("snapshot", Kind::Format(formats::config_id))],
         config::read,
     ),
     change("PUT", "/nodes/{node}/qemu/{vmid}/config", ANY_CONFIG, UPDATE, config::put),
@@ -226,11 +227,11 @@ const ROUTES: &[Route] = &[
 const UPDATE: Takes = Takes::Options(&[
     SKIP_LOCK,
     DIGEST,
-    Param::optional("delete", TEXT),
-    Param::optional("revert", TEXT),
+    Param::optional("delete", Kind::Each(names::option)),
+    Param::optional("revert", Kind::Each(names::option)),
     Param::optional("force", Kind::Boolean),
     Param::optional("background_delay", Kind::Integer(Some(1), Some(30))),
-    Param::optional("import-working-storage", TEXT),
+    Param::optional("import-working-storage", Kind::Format(names::storage)),
 ]);
 
 const NETWORK_TYPES: Kind = Kind::OneOfEither(

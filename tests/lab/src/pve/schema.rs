@@ -30,6 +30,10 @@ pub(crate) enum Kind {
     Pattern(fn(&str) -> bool),
     /// Text that a function of Proxmox VE describes; it says what is wrong.
     Format(fn(&str) -> Result<(), String>),
+    /// A list of texts that a function of Proxmox VE describes.
+    Each(fn(&str) -> Result<(), String>),
+    /// A list of privileges of the release.
+    Privileges,
     /// `value,key=value,…`.
     Properties(&'static Properties),
     /// `cpu`, which names an unknown type without naming the key inside.
@@ -148,6 +152,17 @@ pub(crate) fn check(release: Release, name: &str, kind: Kind, value: &str) -> Re
             false => Err("value does not match the regex pattern".to_owned()),
         },
         Kind::Format(parse) => parse(value).map_err(|text| format!("invalid format - {text}\n")),
+        Kind::Each(parse) => {
+            let each = super::form::listed(value).try_for_each(parse);
+            each.map_err(|text| format!("invalid format - {text}\n"))
+        }
+        Kind::Privileges => {
+            let known = |name: &&str| super::privileges::is_known(release, name);
+            match super::form::listed(value).find(|name| !known(name)) {
+                Some(name) => Err(format!("invalid format - invalid privilege '{name}'\n")),
+                None => Ok(()),
+            }
+        }
         Kind::Properties(known) => properties(release, name, known, value),
         Kind::Cpu => cpu(release, value).map_err(|text| format!("invalid format - {text}\n")),
     }

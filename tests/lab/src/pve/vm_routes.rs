@@ -2,6 +2,7 @@
 
 use super::formats;
 use super::keys;
+use super::names;
 use super::routes::{AUDIT_VM, DIGEST, Needs, Route, SKIP_LOCK, Takes, change, get};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::{backup, moves, power, snapshots};
@@ -60,12 +61,12 @@ pub(crate) const ROUTES: &[Route] = &[
             TIMEOUT,
             Param::optional("machine", Kind::Properties(&keys::MACHINE)),
             Param::optional("force-cpu", TEXT),
-            Param::optional("migratedfrom", TEXT),
-            Param::optional("migration_network", TEXT),
+            Param::optional("migratedfrom", Kind::Format(names::node)),
+            Param::optional("migration_network", Kind::Format(names::cidr)),
             Param::optional("migration_type", Kind::OneOf(&["secure", "insecure"])),
-            Param::optional("nets-host-mtu", TEXT),
+            Param::optional("nets-host-mtu", Kind::Pattern(names::host_mtus)),
             Param::optional("stateuri", Kind::Text(Some(128))),
-            Param::optional("targetstorage", TEXT),
+            Param::optional("targetstorage", Kind::Each(names::storage_pair)),
             Param::optional("with-conntrack-state", Kind::Boolean),
         ]),
         power::start,
@@ -78,7 +79,7 @@ pub(crate) const ROUTES: &[Route] = &[
             SKIP_LOCK,
             TIMEOUT,
             KEEP_ACTIVE,
-            Param::optional("migratedfrom", TEXT),
+            Param::optional("migratedfrom", Kind::Format(names::node)),
             Param::optional("overrule-shutdown", Kind::Boolean),
         ]),
         power::stop,
@@ -96,7 +97,11 @@ pub(crate) const ROUTES: &[Route] = &[
         "POST",
         "/nodes/{node}/qemu/{vmid}/status/suspend",
         POWER,
-        Takes::Only(&[SKIP_LOCK, Param::optional("todisk", Kind::Boolean), Param::optional("statestorage", TEXT)]),
+        Takes::Only(&[
+            SKIP_LOCK,
+            Param::optional("todisk", Kind::Boolean),
+            Param::optional("statestorage", Kind::Format(names::storage)),
+        ]),
         power::pause,
     ),
     change(
@@ -115,7 +120,7 @@ const MOVE: Needs = Needs::Any("/vms/{vmid}", &["VM.Config.Disk"]);
 const MOVED: Takes = Takes::Only(&[
     DIGEST,
     Param::required("disk", Kind::AnyDrive),
-    Param::optional("storage", TEXT),
+    Param::optional("storage", Kind::Format(names::storage)),
     Param::optional("format", Kind::OneOf(&["raw", "qcow2", "vmdk"])),
     Param::optional("delete", Kind::Boolean),
     Param::optional("bwlimit", NOT_NEGATIVE),
@@ -125,32 +130,32 @@ const MOVED: Takes = Takes::Only(&[
 ]);
 
 const BACKUP: Takes = Takes::Only(&[
-    Param::optional("vmid", TEXT),
+    Param::optional("vmid", Kind::Each(formats::vmid)),
     Param::optional("all", Kind::Boolean),
     Param::optional("bwlimit", NOT_NEGATIVE),
     Param::optional("compress", Kind::OneOf(&["0", "1", "gzip", "lzo", "zstd"])),
     Param::optional("dumpdir", TEXT),
-    Param::optional("exclude", TEXT),
+    Param::optional("exclude", Kind::Each(formats::vmid)),
     Param::optional("exclude-path", TEXT),
-    Param::optional("fleecing", TEXT),
+    Param::optional("fleecing", Kind::Properties(&names::FLEECING)),
     Param::optional("ionice", Kind::Integer(Some(0), Some(8))),
-    Param::optional("job-id", Kind::Text(Some(50))),
+    Param::optional("job-id", Kind::Pattern(names::job)),
     Param::optional("lockwait", NOT_NEGATIVE),
     Param::optional("mailnotification", Kind::OneOf(&["always", "failure"])),
-    Param::optional("mailto", TEXT),
+    Param::optional("mailto", Kind::Each(names::email_or_user)),
     Param::optional("maxfiles", Kind::Integer(Some(1), None)),
     Param::optional("mode", Kind::OneOf(&["snapshot", "suspend", "stop"])),
-    Param::optional("node", TEXT),
+    Param::optional("node", Kind::Format(names::node)),
     Param::optional("notes-template", Kind::Text(Some(1024))),
     Param::optional("notification-mode", Kind::OneOf(&["auto", "legacy-sendmail", "notification-system"])),
     Param::optional("notification-policy", Kind::OneOf(&["always", "failure", "never"])),
-    Param::optional("notification-target", TEXT),
+    Param::optional("notification-target", Kind::Format(formats::config_id)),
     Param::optional("pbs-change-detection-mode", Kind::OneOf(&["legacy", "data", "metadata"])),
-    Param::optional("performance", TEXT),
+    Param::optional("performance", Kind::Properties(&names::PERFORMANCE)),
     Param::optional("pigz", INTEGER),
     Param::optional("pool", TEXT),
     Param::optional("protected", Kind::Boolean),
-    Param::optional("prune-backups", TEXT),
+    Param::optional("prune-backups", Kind::Properties(&names::PRUNE)),
     Param::optional("quiet", Kind::Boolean),
     Param::optional("remove", Kind::Boolean),
     Param::optional("script", TEXT),
@@ -158,7 +163,7 @@ const BACKUP: Takes = Takes::Only(&[
     Param::optional("stdout", Kind::Boolean),
     Param::optional("stop", Kind::Boolean),
     Param::optional("stopwait", NOT_NEGATIVE),
-    Param::optional("storage", TEXT),
+    Param::optional("storage", Kind::Format(names::storage)),
     Param::optional("tmpdir", TEXT),
     Param::optional("zstd", INTEGER),
 ]);
