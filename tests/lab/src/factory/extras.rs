@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey;
@@ -123,11 +123,20 @@ pub(super) fn answer(world: &mut World, ask: &Ask<'_>, parts: &[&str]) -> Option
             }
         }
         [".well-known", "jwks.json"] if ask.method == "GET" && enterprise => {
-            let key = json!({"kid": keys().id, "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig"});
-            Answer::new(200, "application/json", format!("{}\n", json!({"keys": [key]})))
+            Answer::new(200, "application/json", format!("{}\n", json!({"keys": [public_key()]})))
         }
         _ => return None,
     })
+}
+
+/// The public key as JSON: its point without the byte that says how it is written.
+fn public_key() -> Value {
+    let point = keys().signing.verifying_key().to_sec1_point(false);
+    let (x, y) = point.as_bytes()[1..].split_at(32);
+    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let mut key = json!({"kid": keys().id, "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig"});
+    (key["x"], key["y"]) = (text(x).into(), text(y).into());
+    key
 }
 
 /// The signature of a file, as a Sigstore bundle with the key that `/oci/cosign/signing-key.pub` tells.

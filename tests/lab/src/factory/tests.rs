@@ -211,4 +211,11 @@ fn a_signature_is_one_of_the_key_that_the_factory_tells() {
     let signature = p256::ecdsa::Signature::from_der(&signature).unwrap();
     assert!(key.verify(&image, &signature).is_ok());
     assert!(key.verify(b"something else", &signature).is_err());
+    let listed: serde_json::Value =
+        serde_json::from_slice(&world.ask("GET", "/.well-known/jwks.json", b"").body).unwrap();
+    let part = |name: &str| {
+        let text = listed["keys"][0][name].as_str().unwrap();
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()
+    };
+    assert_eq!(key.to_sec1_point(false).as_bytes()[1..], [part("x"), part("y")].concat());
 }
