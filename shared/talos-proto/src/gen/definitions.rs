@@ -506,6 +506,38 @@ pub struct ApiServiceConfigSpec {
     #[prost(bool, tag = "4")]
     pub skip_verifying_client_cert: bool,
 }
+/// OSRootSecrets.secrets.talos.dev, namespace `secrets`, id `os`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OsRootSpec {
+    #[prost(message, optional, tag = "1")]
+    pub issuing_ca: ::core::option::Option<super::common::PemEncodedCertificateAndKey>,
+    #[prost(message, repeated, tag = "2")]
+    pub cert_sani_ps: ::prost::alloc::vec::Vec<super::common::NetIp>,
+    #[prost(string, repeated, tag = "3")]
+    pub cert_sandns_names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "4")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "5")]
+    pub accepted_c_as: ::prost::alloc::vec::Vec<super::common::PemEncodedCertificate>,
+}
+/// KubernetesRootSecrets.secrets.talos.dev, namespace `secrets`, id `k8s`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KubernetesRootSpec {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub endpoint: ::core::option::Option<super::common::Url>,
+    #[prost(message, optional, tag = "3")]
+    pub local_endpoint: ::core::option::Option<super::common::Url>,
+    #[prost(string, repeated, tag = "4")]
+    pub cert_sa_ns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub dns_domain: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub issuing_ca: ::core::option::Option<super::common::PemEncodedCertificateAndKey>,
+    #[prost(message, repeated, tag = "15")]
+    pub accepted_c_as: ::prost::alloc::vec::Vec<super::common::PemEncodedCertificate>,
+}
 /// The numbers are those of machine.MachineStatusEvent.MachineStage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

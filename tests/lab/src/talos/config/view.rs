@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) annotations: BTreeMap<String, String>,
     /// Key to `value:Effect` or `Effect`.
     pub(crate) taints: BTreeMap<String, String>,
+    /// Parameters of the kernel.
+    pub(crate) sysctls: BTreeMap<String, String>,
     pub(crate) network: Network,
     keys: Keys,
 }
@@ -259,6 +261,7 @@ pub(super) fn read(text: &str, documents: &[Document]) -> Result<Config, Refusal
         labels: labels(&parts, role),
         annotations: parts.map("annotations", "machine.nodeAnnotations"),
         taints: taints(&parts, role),
+        sysctls: parts.at("machine.sysctls").map(texts).unwrap_or_default(),
         network: super::network::read(&parts),
         keys: Keys::default(),
     };

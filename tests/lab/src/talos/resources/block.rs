@@ -3,32 +3,13 @@
 use serde_json::json;
 use talos_proto::definitions as proto;
 
-use super::Definition;
+use super::Source;
 use super::machine::pretty;
 use super::spec::Item;
 use crate::talos::world::{Id, World};
 
-const fn block(kind: &'static str, display: &'static str, items: fn(&World, Id) -> Vec<Item>) -> Definition {
-    let namespace = "runtime";
-    Definition { kind, display, namespace, aliases: &[], columns: &[], sensitive: false, since: 0, items }
-}
-
-pub(super) const DEFINITIONS: &[Definition] = &[
-    Definition {
-        columns: &[("Type", "{.type}"), ("Phase", "{.phase}"), ("Location", "{.location}"), ("Size", "{.prettySize}")],
-        ..block("VolumeStatuses.block.talos.dev", "VolumeStatus", volumes)
-    },
-    Definition {
-        columns: &[
-            ("Type", "{.type}"),
-            ("Size", "{.pretty_size}"),
-            ("Discovered", "{.name}"),
-            ("Label", "{.label}"),
-            ("PartitionLabel", "{.partition_label}"),
-        ],
-        ..block("DiscoveredVolumes.block.talos.dev", "DiscoveredVolume", discovered)
-    },
-];
+pub(super) const SOURCES: &[Source] =
+    &[("VolumeStatuses.block.talos.dev", volumes), ("DiscoveredVolumes.block.talos.dev", discovered)];
 
 /// The partitions of a Talos disk: label, number, bytes (none: the rest of the disk), file system.
 const PARTITIONS: &[(&str, u64, Option<u64>, &str)] = &[
@@ -41,7 +22,7 @@ const PARTITIONS: &[(&str, u64, Option<u64>, &str)] = &[
 ];
 
 /// The partitions that a node has at the moment, with their sizes.
-fn partitions(world: &World, id: Id) -> Vec<(&'static str, u64, u64, &'static str)> {
+pub(super) fn partitions(world: &World, id: Id) -> Vec<(&'static str, u64, u64, &'static str)> {
     let node = &world.nodes[id];
     let installed = node.machine.image.is_some() || world.disk(id).is_some_and(|disk| disk.installed.is_some());
     if !installed {
@@ -77,7 +58,7 @@ fn volume(label: &str, number: u64, size: u64, filesystem: &str) -> Item {
         "phase": "ready", "type": "partition", "location": spec.location, "partitionIndex": number,
         "parentLocation": "/dev/sda", "size": size, "prettySize": spec.pretty_size, "filesystem": filesystem,
     });
-    Item::new(label, &spec, &yaml)
+    Item::new(label, &spec, &yaml).labelled("talos.dev/system-volume", "")
 }
 
 fn discovered(world: &World, id: Id) -> Vec<Item> {

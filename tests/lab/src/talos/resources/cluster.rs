@@ -5,52 +5,21 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use talos_proto::definitions as proto;
 
-use super::Definition;
+use super::Source;
 use super::spec::{Item, ip, prefix};
 use crate::talos::config::Role;
 use crate::talos::node::Progress;
 use crate::talos::world::{Id, World};
 
-const fn plain(
-    kind: &'static str,
-    display: &'static str,
-    namespace: &'static str,
-    items: fn(&World, Id) -> Vec<Item>,
-) -> Definition {
-    Definition { kind, display, namespace, aliases: &[], columns: &[], sensitive: false, since: 0, items }
-}
-
-pub(super) const DEFINITIONS: &[Definition] = &[
-    Definition {
-        columns: &[("Member ID", "{.memberID}")],
-        ..plain("EtcdMembers.etcd.talos.dev", "EtcdMember", "etcd", etcd_member)
-    },
-    Definition {
-        columns: &[
-            ("Hostname", "{.hostname}"),
-            ("Machine Type", "{.machineType}"),
-            ("OS", "{.operatingSystem}"),
-            ("Addresses", "{.addresses}"),
-        ],
-        ..plain("Members.cluster.talos.dev", "Member", "cluster", members)
-    },
-    Definition {
-        columns: &[("Cluster ID", "{.clusterId}"), ("Cluster Name", "{.clusterName}")],
-        ..plain("Infos.cluster.talos.dev", "Info", "cluster", info)
-    },
-    Definition {
-        columns: &[("Nodename", "{.nodename}")],
-        ..plain("Nodenames.kubernetes.talos.dev", "Nodename", "k8s", nodename)
-    },
-    Definition {
-        columns: &[("Ready", "{.nodeReady}"), ("Unschedulable", "{.unschedulable}")],
-        ..plain("NodeStatuses.kubernetes.talos.dev", "NodeStatus", "k8s", node_status)
-    },
-    Definition {
-        aliases: &["podstatus"],
-        columns: &[("Ready", "{.conditions[?(@.type==\"Ready\")].status}")],
-        ..plain("StaticPodStatuses.kubernetes.talos.dev", "StaticPodStatus", "k8s", static_pods)
-    },
+pub(super) const SOURCES: &[Source] = &[
+    ("Affiliates.cluster.talos.dev", affiliates),
+    ("Identities.cluster.talos.dev", |world, id| vec![Item::shown("local", &json!({"nodeId": node_id(world, id)}))]),
+    ("EtcdMembers.etcd.talos.dev", etcd_member),
+    ("Members.cluster.talos.dev", members),
+    ("Infos.cluster.talos.dev", info),
+    ("Nodenames.kubernetes.talos.dev", nodename),
+    ("NodeStatuses.kubernetes.talos.dev", node_status),
+    ("StaticPodStatuses.kubernetes.talos.dev", static_pods),
 ];
 
 fn etcd_member(world: &World, id: Id) -> Vec<Item> {
@@ -63,11 +32,38 @@ fn etcd_member(world: &World, id: Id) -> Vec<Item> {
     member.map(item).into_iter().collect()
 }
 
-fn members(world: &World, id: Id) -> Vec<Item> {
+/// The nodes of a cluster that are on, this one included.
+fn peers(world: &World, id: Id) -> Vec<Id> {
     let key = |id: Id| world.nodes[id].config.as_ref().map(|config| config.trust_key());
     let Some(own) = key(id) else { return Vec::new() };
-    let others = (0..world.nodes.len()).filter(|other| world.nodes[*other].on && key(*other) == Some(own));
-    others.map(|other| member(world, other)).collect()
+    (0..world.nodes.len()).filter(|other| world.nodes[*other].on && key(*other) == Some(own)).collect()
+}
+
+fn members(world: &World, id: Id) -> Vec<Item> {
+    peers(world, id).into_iter().map(|other| member(world, other)).collect()
+}
+
+fn node_id(world: &World, id: Id) -> String {
+    world.nodes[id].machine.uuid.replace('-', "").to_lowercase()
+}
+
+/// The members as they told of themselves, by the identities of their machines.
+fn affiliates(world: &World, id: Id) -> Vec<Item> {
+    let item = |other: Id| {
+        let node = &world.nodes[other];
+        let addresses: Vec<String> = node.addresses.iter().map(|address| address.addr().to_string()).collect();
+        let control_plane = node.is_control_plane();
+        let mut yaml = json!({
+            "nodeId": node_id(world, other), "addresses": addresses, "hostname": node.full_name(),
+            "nodename": world.nodename(other), "operatingSystem": format!("Talos ({})", node.tag()),
+            "machineType": if control_plane { "controlplane" } else { "worker" },
+        });
+        if let Some(config) = node.config.as_ref().filter(|_| control_plane) {
+            yaml["controlPlane"] = json!({"port": config.server_port});
+        }
+        Item::shown(&node_id(world, other), &yaml)
+    };
+    peers(world, id).into_iter().map(item).collect()
 }
 
 fn member(world: &World, id: Id) -> Item {
@@ -78,7 +74,7 @@ fn member(world: &World, id: Id) -> Item {
         false => (proto::MachineType::Worker, "worker"),
     };
     let port = i64::from(node.config.as_ref().map_or(6443, |config| config.server_port));
-    let node_id = node.machine.uuid.replace('-', "");
+    let node_id = node_id(world, id);
     let spec = proto::ClusterMemberSpec {
         node_id: node_id.clone(),
         addresses: node.addresses.iter().map(|address| ip(address.addr())).collect(),

@@ -3,30 +3,27 @@
 use serde_json::json;
 use talos_proto::definitions as proto;
 
-use super::Definition;
+use super::Source;
 use super::spec::Item;
 use crate::talos::config::Config;
 use crate::talos::world::{Id, World};
 
-const fn component(kind: &'static str, display: &'static str, items: fn(&World, Id) -> Vec<Item>) -> Definition {
-    let namespace = "controlplane";
-    Definition { kind, display, namespace, aliases: &[], columns: &[], sensitive: false, since: 0, items }
-}
-
-pub(super) const DEFINITIONS: &[Definition] = &[
-    Definition { sensitive: true, ..component("APIServerConfigs.kubernetes.talos.dev", "APIServerConfig", api_server) },
-    component("ControllerManagerConfigs.kubernetes.talos.dev", "ControllerManagerConfig", |world, id| {
-        part(world, id, "kube-controller-manager")
-    }),
-    component("SchedulerConfigs.kubernetes.talos.dev", "SchedulerConfig", |world, id| {
-        part(world, id, "kube-scheduler")
-    }),
-    component("BootstrapManifestsConfigs.kubernetes.talos.dev", "BootstrapManifestsConfig", manifests),
-    Definition {
-        sensitive: true,
-        namespace: "k8s",
-        ..component("KubeletSpecs.kubernetes.talos.dev", "KubeletSpec", kubelet)
-    },
+pub(super) const SOURCES: &[Source] = &[
+    ("APIServerConfigs.kubernetes.talos.dev", api_server),
+    ("ControllerManagerConfigs.kubernetes.talos.dev", |world, id| part(world, id, "kube-controller-manager")),
+    ("SchedulerConfigs.kubernetes.talos.dev", |world, id| part(world, id, "kube-scheduler")),
+    ("BootstrapManifestsConfigs.kubernetes.talos.dev", manifests),
+    ("KubeletSpecs.kubernetes.talos.dev", kubelet),
+    ("NodeIPs.kubernetes.talos.dev", node_ips),
+    ("StaticPods.kubernetes.talos.dev", static_pods),
+    ("SecretStatuses.kubernetes.talos.dev", |world, id| ready(world, id, "static-pods")),
+    ("ConfigStatuses.kubernetes.talos.dev", |world, id| ready(world, id, "static-pods")),
+    ("ManifestStatuses.kubernetes.talos.dev", manifest_status),
+    ("Endpoints.kubernetes.talos.dev", endpoints),
+    ("KubePrismEndpoints.kubernetes.talos.dev", prism_endpoints),
+    ("KubePrismStatuses.kubernetes.talos.dev", prism_status),
+    ("EtcdSpecs.etcd.talos.dev", etcd_spec),
+    ("PKIStatuses.etcd.talos.dev", |world, id| ready(world, id, "etcd")),
 ];
 
 /// The config of a control plane.
@@ -94,4 +91,96 @@ fn kubelet(world: &World, id: Id) -> Vec<Item> {
         "config": {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"},
     });
     vec![Item::new("kubelet", &spec, &yaml)]
+}
+
+fn node_ips(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    let addresses: Vec<String> = node.addresses.iter().map(|address| address.addr().to_string()).collect();
+    match node.config {
+        Some(_) => vec![Item::shown("kubelet", &json!({"addresses": addresses}))],
+        None => Vec::new(),
+    }
+}
+
+fn static_pods(world: &World, id: Id) -> Vec<Item> {
+    let Some(config) = control_plane(world, id) else { return Vec::new() };
+    let version = world.server_version(id);
+    let images = [
+        ("kube-apiserver", config.server_image.clone()),
+        ("kube-controller-manager", format!("registry.k8s.io/kube-controller-manager:{version}")),
+        ("kube-scheduler", format!("registry.k8s.io/kube-scheduler:{version}")),
+    ];
+    let item = |(name, image): (&str, String)| {
+        let labels = json!({"component": name, "k8s-app": name, "tier": "control-plane"});
+        let yaml = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "kube-system", "labels": labels},
+            "spec": {"containers": [{"name": name, "image": image}], "hostNetwork": true,
+                "priorityClassName": "system-cluster-critical"},
+        });
+        Item::shown(name, &yaml)
+    };
+    images.map(item).into()
+}
+
+/// What is ready on a control plane as soon as it has its config.
+fn ready(world: &World, id: Id, name: &str) -> Vec<Item> {
+    let item = Item::shown(name, &json!({"ready": true, "version": "1"}));
+    control_plane(world, id).map(|_| item).into_iter().collect()
+}
+
+fn manifest_status(world: &World, id: Id) -> Vec<Item> {
+    const APPLIED: [&str; 5] =
+        ["00-kubelet-bootstrapping-token", "05-flannel", "10-kube-proxy", "11-core-dns", "11-core-dns-svc"];
+    match control_plane(world, id).is_some() && world.serves_kubernetes(id) {
+        true => vec![Item::shown("manifests", &json!({"manifestsApplied": APPLIED}))],
+        false => Vec::new(),
+    }
+}
+
+/// The nodes of a cluster that serve its Kubernetes API.
+fn servers(world: &World, id: Id) -> Vec<Id> {
+    let key = world.nodes[id].config.as_ref().map(|config| config.kubernetes_key());
+    let same = |other: &Id| world.nodes[*other].config.as_ref().map(|config| config.kubernetes_key()) == key;
+    let serving = (0..world.nodes.len()).filter(|other| world.serves_kubernetes(*other)).filter(same);
+    serving.filter(|_| key.is_some()).collect()
+}
+
+fn addresses(world: &World, id: Id) -> Vec<String> {
+    let addresses = servers(world, id).into_iter().filter_map(|server| world.nodes[server].address());
+    addresses.map(|address| address.to_string()).collect()
+}
+
+fn endpoints(world: &World, id: Id) -> Vec<Item> {
+    let addresses = addresses(world, id);
+    match addresses.is_empty() {
+        true => Vec::new(),
+        false => vec![Item::shown("controlplane", &json!({"addresses": addresses, "hosts": []}))],
+    }
+}
+
+fn prism_endpoints(world: &World, id: Id) -> Vec<Item> {
+    let Some(config) = &world.nodes[id].config else { return Vec::new() };
+    let address = config.endpoint.trim_start_matches("https://");
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, "443"));
+    let first = json!({"host": host, "port": port.parse::<u16>().unwrap_or(443)});
+    let others = addresses(world, id).into_iter().map(|host| json!({"host": host, "port": config.server_port}));
+    let all: Vec<_> = std::iter::once(first).chain(others).collect();
+    vec![Item::shown("k8s-cluster", &json!({"endpoints": all}))]
+}
+
+fn prism_status(world: &World, id: Id) -> Vec<Item> {
+    let healthy = !servers(world, id).is_empty();
+    let item = Item::shown("k8s-loadbalancer", &json!({"host": "127.0.0.1:7445", "healthy": healthy}));
+    world.nodes[id].config.is_some().then_some(item).into_iter().collect()
+}
+
+fn etcd_spec(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    let addresses: Vec<String> = node.address().iter().map(ToString::to_string).collect();
+    let yaml = json!({
+        "name": node.hostname().0, "advertisedAddresses": addresses, "listenPeerAddresses": ["::"],
+        "listenClientAddresses": ["::"], "image": super::ETCD_IMAGE, "extraArgs": {},
+    });
+    control_plane(world, id).map(|_| Item::shown("etcd", &yaml)).into_iter().collect()
 }

@@ -3,117 +3,31 @@
 use serde_json::json;
 use talos_proto::definitions as proto;
 
-use super::Definition;
+use super::Source;
 use super::spec::Item;
 use crate::talos::config::Role;
 use crate::talos::node::Api;
 use crate::talos::world::{Id, World};
 
-const fn plain(
-    kind: &'static str,
-    display: &'static str,
-    namespace: &'static str,
-    items: fn(&World, Id) -> Vec<Item>,
-) -> Definition {
-    Definition { kind, display, namespace, aliases: &[], columns: &[], sensitive: false, since: 0, items }
-}
-
-pub(super) const DEFINITIONS: &[Definition] = &[
-    Definition {
-        columns: &[("Stage", "{.stage}"), ("Ready", "{.status.ready}")],
-        ..plain("MachineStatuses.runtime.talos.dev", "MachineStatus", "runtime", status)
-    },
-    Definition { sensitive: true, ..plain("MachineConfigs.config.talos.dev", "MachineConfig", "config", config) },
-    Definition { columns: &[("Type", "{@}")], ..plain("MachineTypes.config.talos.dev", "MachineType", "config", kind) },
-    Definition {
-        aliases: &["systeminformation"],
-        columns: &[
-            ("Manufacturer", "{.manufacturer}"),
-            ("ProductName", "{.productName}"),
-            ("Version", "{.version}"),
-            ("SerialNumber", "{.serialnumber}"),
-            ("UUID", "{.uuid}"),
-            ("WakeUpType", "{.wakeUpType}"),
-            ("SKUNumber", "{.skuNumber}"),
-        ],
-        ..plain("SystemInformations.hardware.talos.dev", "SystemInformation", "hardware", system)
-    },
-    Definition {
-        aliases: &["svc"],
-        columns: &[("Running", "{.running}"), ("Healthy", "{.healthy}"), ("Health Unknown", "{.unknown}")],
-        ..plain("Services.v1alpha1.talos.dev", "Service", "runtime", services)
-    },
-    Definition {
-        columns: &[("Name", "{.name}"), ("Version", "{.version}")],
-        ..plain("Versions.runtime.talos.dev", "Version", "runtime", version)
-    },
-    Definition {
-        columns: &[("Synced", "{.synced}")],
-        ..plain("TimeStatuses.v1alpha1.talos.dev", "TimeStatus", "runtime", time)
-    },
-    Definition { since: 14, ..plain("BootIDs.runtime.talos.dev", "BootID", "runtime", boot_id) },
-    Definition {
-        columns: &[
-            ("Size", "{.pretty_size}"),
-            ("Read Only", "{.readonly}"),
-            ("Transport", "{.transport}"),
-            ("Rotational", "{.rotational}"),
-            ("WWID", "{.wwid}"),
-            ("Model", "{.model}"),
-            ("Serial", "{.serial}"),
-        ],
-        ..plain("Disks.block.talos.dev", "Disk", "runtime", disks)
-    },
-    Definition {
-        columns: &[("Disk", "{.diskID}")],
-        ..plain("SystemDisks.block.talos.dev", "SystemDisk", "runtime", system_disk)
-    },
-    Definition {
-        columns: &[
-            ("SecureBoot", "{.secureBoot}"),
-            ("UKISigningKeyFingerprint", "{.ukiSigningKeyFingerprint}"),
-            ("PCRSigningKeyFingerprint", "{.pcrSigningKeyFingerprint}"),
-            ("SELinuxState", "{.selinuxState}"),
-            ("ModuleSignatureEnforced", "{.moduleSignatureEnforced}"),
-        ],
-        ..plain("SecurityStates.talos.dev", "SecurityState", "runtime", security)
-    },
-    Definition {
-        aliases: &["extensions"],
-        columns: &[("Name", "{.metadata.name}"), ("Version", "{.metadata.version}")],
-        ..plain("ExtensionStatuses.runtime.talos.dev", "ExtensionStatus", "runtime", extensions)
-    },
-    Definition {
-        columns: &[
-            ("Platform", "{.platform}"),
-            ("Type", "{.instanceType}"),
-            ("Region", "{.region}"),
-            ("Zone", "{.zone}"),
-        ],
-        ..plain("PlatformMetadatas.talos.dev", "PlatformMetadata", "runtime", platform)
-    },
-    Definition {
-        columns: &[("Message", "{.message}")],
-        ..plain("Diagnostics.runtime.talos.dev", "Diagnostic", "runtime", diagnostics)
-    },
-    Definition {
-        aliases: &["meta"],
-        columns: &[("Value", "{.value}")],
-        ..plain("MetaKeys.runtime.talos.dev", "MetaKey", "runtime", meta_keys)
-    },
-    Definition {
-        since: 14,
-        columns: &[("Image", "{.image}"), ("Phase", "{.phase}"), ("Error", "{.error}")],
-        ..plain("UnattendedInstallStatuses.runtime.talos.dev", "UnattendedInstallStatus", "runtime", unattended)
-    },
-    Definition {
-        since: 13,
-        ..plain("APIServiceConfigs.runtime.talos.dev", "APIServiceConfig", "runtime", api_service)
-    },
-    Definition {
-        columns: &[("Host", "{.host}"), ("Connected", "{.connected}")],
-        ..plain("SiderolinkStatuses.siderolink.talos.dev", "SiderolinkStatus", "config", |_, _| Vec::new())
-    },
+pub(super) const SOURCES: &[Source] = &[
+    ("MachineStatuses.runtime.talos.dev", status),
+    ("MachineConfigs.config.talos.dev", config),
+    ("MachineTypes.config.talos.dev", kind),
+    ("SystemInformations.hardware.talos.dev", system),
+    ("Services.v1alpha1.talos.dev", services),
+    ("Versions.runtime.talos.dev", version),
+    ("TimeStatuses.v1alpha1.talos.dev", time),
+    ("BootIDs.runtime.talos.dev", boot_id),
+    ("Disks.block.talos.dev", disks),
+    ("SystemDisks.block.talos.dev", system_disk),
+    ("SecurityStates.talos.dev", security),
+    ("ExtensionStatuses.runtime.talos.dev", extensions),
+    ("PlatformMetadatas.talos.dev", platform),
+    ("Diagnostics.runtime.talos.dev", diagnostics),
+    ("MetaKeys.runtime.talos.dev", meta_keys),
+    ("UnattendedInstallStatuses.runtime.talos.dev", unattended),
+    ("APIServiceConfigs.runtime.talos.dev", api_service),
+    ("SiderolinkStatuses.siderolink.talos.dev", |_, _| Vec::new()),
 ];
 
 fn diagnostics(world: &World, id: Id) -> Vec<Item> {
@@ -176,12 +90,18 @@ fn status(world: &World, id: Id) -> Vec<Item> {
     vec![Item::new("machine", &spec, &yaml)]
 }
 
+/// The config as text; up to 1.11 its YAML form is the text itself, later a string with a mark.
 fn config(world: &World, id: Id) -> Vec<Item> {
+    let release = world.nodes[id].version();
     let active = world.nodes[id].config.as_ref().map(|config| config.text.clone());
-    let stored = world.disk(id).and_then(|disk| disk.config.clone());
+    let stored = world.disk(id).and_then(|disk| disk.config.clone()).filter(|_| release.minor >= 10);
     let item = |id: &str, text: String| {
         let spec = proto::MachineConfigSpec { yaml_marshalled: text.clone().into_bytes() };
-        Item::new(id, &spec, &json!(text))
+        let item = Item::new(id, &spec, &json!(text));
+        match release.minor {
+            ..=11 => Item { yaml: text, ..item },
+            _ => item.annotated("talos.dev/yaml-spec", "1"),
+        }
     };
     let active = active.map(|text| item("v1alpha1", text));
     active.into_iter().chain(stored.map(|text| item("persistent", text))).collect()

@@ -5,72 +5,19 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::json;
 use talos_proto::definitions as proto;
 
-use super::Definition;
+use super::Source;
 use super::spec::{Item, prefix};
 use crate::talos::world::{Id, World};
 
-const fn network(kind: &'static str, display: &'static str, items: fn(&World, Id) -> Vec<Item>) -> Definition {
-    let namespace = "network";
-    Definition { kind, display, namespace, aliases: &[], columns: &[], sensitive: false, since: 0, items }
-}
-
-pub(super) const DEFINITIONS: &[Definition] = &[
-    Definition {
-        aliases: &["hostname"],
-        columns: &[("Hostname", "{.hostname}"), ("Domainname", "{.domainname}")],
-        ..network("HostnameStatuses.net.talos.dev", "HostnameStatus", hostname)
-    },
-    Definition {
-        columns: &[("Addresses", "{.addresses}"), ("SortAlgorithm", "{.sortAlgorithm}")],
-        ..network("NodeAddresses.net.talos.dev", "NodeAddress", addresses)
-    },
-    Definition {
-        aliases: &["link", "links"],
-        columns: &[
-            ("Alias", "{.alias}"),
-            ("Type", "{.type}"),
-            ("Kind", "{.kind}"),
-            ("Hw Addr", "{.hardwareAddr}"),
-            ("Oper State", "{.operationalState}"),
-            ("Link State", "{.linkState}"),
-        ],
-        ..network("LinkStatuses.net.talos.dev", "LinkStatus", links)
-    },
-    Definition {
-        aliases: &["netstatus", "netstatuses"],
-        columns: &[
-            ("Address", "{.addressReady}"),
-            ("Connectivity", "{.connectivityReady}"),
-            ("Hostname", "{.hostnameReady}"),
-            ("Etc", "{.etcFilesReady}"),
-        ],
-        ..network("NetworkStatuses.net.talos.dev", "NetworkStatus", status)
-    },
-    Definition {
-        aliases: &["address", "addresses"],
-        columns: &[("Address", "{.address}"), ("Link", "{.linkName}")],
-        ..network("AddressStatuses.net.talos.dev", "AddressStatus", address_statuses)
-    },
-    Definition {
-        aliases: &["resolvers"],
-        columns: &[("Resolvers", "{.dnsServers}"), ("Search Domains", "{.searchDomains}")],
-        ..network("ResolverStatuses.net.talos.dev", "ResolverStatus", resolvers)
-    },
-    Definition {
-        aliases: &["timeserver", "timeservers"],
-        columns: &[("Timeservers", "{.timeServers}")],
-        ..network("TimeServerStatuses.net.talos.dev", "TimeServerStatus", time_servers)
-    },
-    Definition {
-        aliases: &["route", "routes"],
-        columns: &[
-            ("Destination", "{.dst}"),
-            ("Gateway", "{.gateway}"),
-            ("Link", "{.outLinkName}"),
-            ("Metric", "{.priority}"),
-        ],
-        ..network("RouteStatuses.net.talos.dev", "RouteStatus", routes)
-    },
+pub(super) const SOURCES: &[Source] = &[
+    ("HostnameStatuses.net.talos.dev", hostname),
+    ("NodeAddresses.net.talos.dev", addresses),
+    ("LinkStatuses.net.talos.dev", links),
+    ("NetworkStatuses.net.talos.dev", status),
+    ("AddressStatuses.net.talos.dev", address_statuses),
+    ("ResolverStatuses.net.talos.dev", resolvers),
+    ("TimeServerStatuses.net.talos.dev", time_servers),
+    ("RouteStatuses.net.talos.dev", routes),
 ];
 
 fn hostname(world: &World, id: Id) -> Vec<Item> {

@@ -1,5 +1,6 @@
 //! The two forms in which every spec travels: protobuf and YAML.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use prost::Message;
@@ -11,11 +12,29 @@ pub(super) struct Item {
     pub(super) id: String,
     pub(super) proto: Vec<u8>,
     pub(super) yaml: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
 }
 
 impl Item {
     pub(super) fn new(id: &str, proto: &impl Message, yaml_spec: &Value) -> Self {
-        Self { id: id.to_owned(), proto: proto.encode_to_vec(), yaml: yaml(yaml_spec) }
+        Self { proto: proto.encode_to_vec(), ..Self::shown(id, yaml_spec) }
+    }
+
+    /// One that is only ever shown, never read by a program.
+    pub(super) fn shown(id: &str, yaml_spec: &Value) -> Self {
+        let (labels, annotations) = Default::default();
+        Self { id: id.to_owned(), proto: Vec::new(), yaml: yaml(yaml_spec), labels, annotations }
+    }
+
+    pub(super) fn annotated(mut self, key: &str, value: &str) -> Self {
+        self.annotations.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(super) fn labelled(mut self, key: &str, value: &str) -> Self {
+        self.labels.insert(key.to_owned(), value.to_owned());
+        self
     }
 }
 

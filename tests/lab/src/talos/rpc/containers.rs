@@ -13,6 +13,7 @@ use tonic::Status;
 
 use super::Call;
 use crate::disk_image::hex;
+use crate::talos::resources::ETCD_IMAGE;
 use crate::talos::world::World;
 
 /// A container: its name, the image, and the pod if it is one of Kubernetes.
@@ -50,7 +51,7 @@ fn running(call: &Call<'_>, namespace: &str) -> Vec<Running> {
 fn service_image(id: &str, config: Option<&crate::talos::config::Config>, tag: &str) -> String {
     match id {
         "kubelet" => config.map(|config| config.kubelet_image.clone()).unwrap_or_default(),
-        "etcd" => "registry.k8s.io/etcd:v3.6.12".to_owned(),
+        "etcd" => ETCD_IMAGE.to_owned(),
         id => format!("ghcr.io/siderolabs/{id}:{tag}"),
     }
 }

@@ -5,13 +5,16 @@ use tonic::Status;
 
 use super::Call;
 use crate::talos::node::Node;
-use crate::talos::resources::{self, Selection};
+use crate::talos::resources::{self, Query, Selection};
 
 /// Checks that a type may be read, and by the caller; gives what to read.
-pub(super) fn selection(call: &Call<'_>, namespace: &str, kind: &str, id: Option<&str>) -> Result<Selection, Status> {
-    if !resources::NAMESPACES.contains(&namespace) {
-        return Err(Status::permission_denied(format!("namespace \"{namespace}\" is not supported")));
-    }
+pub(super) fn selection(
+    call: &Call<'_>,
+    namespace: &str,
+    kind: &str,
+    id: Option<&str>,
+    query: Query,
+) -> Result<Selection, Status> {
     let release = call.see(Node::version);
     let Some(definition) = resources::definition(kind, release) else {
         return Err(Status::permission_denied(format!("resource type \"{kind}\" is not supported")));
@@ -19,11 +22,14 @@ pub(super) fn selection(call: &Call<'_>, namespace: &str, kind: &str, id: Option
     if definition.sensitive && (call.caller.maintenance || !call.is_admin()) {
         return Err(Status::permission_denied("not authorized"));
     }
-    Ok(Selection::new(definition, namespace, id))
+    if !resources::has_namespace(namespace, release) {
+        return Err(Status::permission_denied(format!("namespace \"{namespace}\" is not supported")));
+    }
+    Ok(Selection::new(definition, namespace, id, query))
 }
 
 pub(super) fn get(call: &Call<'_>, request: &GetRequest) -> Result<GetResponse, Status> {
-    let selection = selection(call, &request.namespace, &request.r#type, Some(&request.id))?;
+    let selection = selection(call, &request.namespace, &request.r#type, Some(&request.id), Query::default())?;
     let mut found = call.ask(|world, id| selection.resources(world, id));
     match found.pop() {
         Some(resource) => Ok(GetResponse { resource: Some(resource) }),
@@ -35,7 +41,9 @@ pub(super) fn get(call: &Call<'_>, request: &GetRequest) -> Result<GetResponse, 
 }
 
 pub(super) fn list(call: &Call<'_>, request: &ListRequest) -> Result<Vec<ListResponse>, Status> {
-    let selection = selection(call, &request.namespace, &request.r#type, None)?;
+    let options = request.options.clone().unwrap_or_default();
+    let query = Query::new(&options.label_query, options.id_query.as_ref())?;
+    let selection = selection(call, &request.namespace, &request.r#type, None, query)?;
     let found = call.ask(|world, id| selection.resources(world, id));
     Ok(found.into_iter().map(|resource| ListResponse { resource: Some(resource) }).collect())
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use futures_util::stream::{self, StreamExt};
 use prost::Message;
 use prost_types::Any;
-use talos_proto::cosi::resource::{self as cosi_proto, Resource, WatchRequest, WatchResponse};
+use talos_proto::cosi::resource::{self as cosi_proto, EventType, Resource, WatchRequest, WatchResponse};
 use talos_proto::machine::{Event, EventsRequest};
 use tokio::sync::watch::Receiver;
 use tonic::Status;
@@ -13,7 +13,7 @@ use tonic::Status;
 use super::{Call, Reply, cosi};
 use crate::talos::Talos;
 use crate::talos::events;
-use crate::talos::resources::Selection;
+use crate::talos::resources::{Query, Selection, id_of};
 use crate::talos::world::Id;
 
 /// Something to tell, then something that may follow when the node changes.
@@ -75,45 +75,67 @@ pub(super) fn begin<S>(call: &Call<'_>, ready: Vec<Vec<u8>>, state: S) -> Feed<S
 struct Known {
     selection: Selection,
     resources: Vec<Resource>,
+    /// Whether what happens at once is told at once, in one frame.
+    aggregated: bool,
+}
+
+impl Known {
+    fn frames(&self, events: Vec<cosi_proto::Event>) -> Vec<Vec<u8>> {
+        let frame = |event: Vec<cosi_proto::Event>| WatchResponse { event }.encode_to_vec();
+        match (self.aggregated, events.is_empty()) {
+            (true, false) => vec![frame(events)],
+            _ => events.into_iter().map(|event| frame(vec![event])).collect(),
+        }
+    }
 }
 
 pub(super) fn watch(call: &Call<'_>) -> Result<Reply, Status> {
     let request: WatchRequest = call.request()?;
     let options = request.options.clone().unwrap_or_default();
-    if request.id.is_some() && (options.bootstrap_contents || !options.label_query.is_empty()) {
-        return Err(Status::unimplemented("bootstrap contents and label queries need a watch of a kind"));
+    if request.id.is_some() && options.bootstrap_contents {
+        return Err(Status::unimplemented("bootstrap contents is not implemented for resource watch"));
     }
-    let selection = cosi::selection(call, &request.namespace, &request.r#type, request.id.as_deref())?;
+    if request.id.is_some() && !options.label_query.is_empty() {
+        return Err(Status::unimplemented("label query is not implemented for resource watch"));
+    }
+    if options.start_from_bookmark.is_some() {
+        // The lab keeps no past to go on from; a node that booted since says the same.
+        return Err(Status::failed_precondition("invalid watch bookmark"));
+    }
+    let query = match request.id {
+        Some(_) => Query::default(),
+        None => Query::new(&options.label_query, options.id_query.as_ref())?,
+    };
+    let selection = cosi::selection(call, &request.namespace, &request.r#type, request.id.as_deref(), query)?;
     let resources = call.ask(|world, id| selection.resources(world, id));
-    let mut first = vec![WatchResponse::default().encode_to_vec()];
+    let gone = |id: &str| Some(cosi::tombstone(&request.namespace, &request.r#type, id));
+    let mut events = Vec::new();
     match &request.id {
-        Some(id) if resources.is_empty() => {
-            let gone = cosi::tombstone(&request.namespace, &request.r#type, id);
-            first.push(event(cosi_proto::EventType::Destroyed, Some(gone), None));
-        }
-        Some(_) => first.extend(created(&resources)),
+        Some(id) if resources.is_empty() => events.push(event(EventType::Destroyed, gone(id), None)),
+        Some(_) => events.extend(created(&resources)),
         None if options.bootstrap_contents => {
-            first.extend(created(&resources));
+            events.extend(created(&resources));
             if request.api_version >= 1 {
-                first.push(event(cosi_proto::EventType::Bootstrapped, None, None));
+                events.push(event(EventType::Bootstrapped, gone(""), None));
             }
         }
         None => {}
     }
-    Ok(feed(begin(call, first, Known { selection, resources }), changed))
+    if options.bootstrap_bookmark && request.id.is_none() {
+        events.push(event(EventType::Noop, gone(""), None));
+    }
+    let known = Known { selection, resources, aggregated: options.aggregated && request.id.is_none() };
+    let mut first = vec![WatchResponse::default().encode_to_vec()];
+    first.extend(known.frames(events));
+    Ok(feed(begin(call, first, known), changed))
 }
 
-fn created(resources: &[Resource]) -> Vec<Vec<u8>> {
-    resources.iter().map(|resource| event(cosi_proto::EventType::Created, Some(resource.clone()), None)).collect()
+fn created(resources: &[Resource]) -> impl Iterator<Item = cosi_proto::Event> {
+    resources.iter().map(|resource| event(EventType::Created, Some(resource.clone()), None))
 }
 
-fn event(kind: cosi_proto::EventType, resource: Option<Resource>, old: Option<Resource>) -> Vec<u8> {
-    let event = cosi_proto::Event { resource, old, error: None, event_type: kind as i32, bookmark: None };
-    WatchResponse { event: vec![event] }.encode_to_vec()
-}
-
-fn id_of(resource: &Resource) -> &str {
-    resource.metadata.as_ref().map_or("", |metadata| &metadata.id)
+fn event(kind: EventType, resource: Option<Resource>, old: Option<Resource>) -> cosi_proto::Event {
+    cosi_proto::Event { resource, old, error: None, event_type: kind as i32, bookmark: None }
 }
 
 /// The events between what a watcher knows and what is.
@@ -122,19 +144,18 @@ fn changed(talos: &Arc<Talos>, node: Id, known: &mut Known) -> Vec<Vec<u8>> {
     let mut events = Vec::new();
     for resource in &now {
         match known.resources.iter().find(|old| id_of(old) == id_of(resource)) {
-            None => events.push(event(cosi_proto::EventType::Created, Some(resource.clone()), None)),
+            None => events.push(event(EventType::Created, Some(resource.clone()), None)),
             Some(old) if old.spec != resource.spec => {
-                events.push(event(cosi_proto::EventType::Updated, Some(resource.clone()), Some(old.clone())));
+                events.push(event(EventType::Updated, Some(resource.clone()), Some(old.clone())));
             }
             Some(_) => {}
         }
     }
     for old in known.resources.iter().filter(|old| !now.iter().any(|new| id_of(new) == id_of(old))) {
-        let gone = Resource { spec: None, ..old.clone() };
-        events.push(event(cosi_proto::EventType::Destroyed, Some(gone), None));
+        events.push(event(EventType::Destroyed, Some(old.clone()), None));
     }
     known.resources = now;
-    events
+    known.frames(events)
 }
 
 /// The events of a node: a hello, as much of the past as was asked for, and what comes.

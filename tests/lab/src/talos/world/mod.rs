@@ -11,6 +11,7 @@ mod power;
 mod readiness;
 mod report;
 mod settle;
+mod sightings;
 mod system;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -78,6 +79,7 @@ pub(crate) struct World {
     /// When the lab began.
     begun: OffsetDateTime,
     dirty: BTreeSet<Id>,
+    sightings: sightings::Sightings,
 }
 
 impl World {
@@ -98,6 +100,7 @@ impl World {
             seed,
             begun,
             dirty: BTreeSet::new(),
+            sightings: Default::default(),
         }
     }
 

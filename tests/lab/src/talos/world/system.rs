@@ -75,6 +75,21 @@ impl World {
         self.touch(id);
     }
 
+    /// What the kernel of a node was started with.
+    pub(crate) fn kernel_command_line(&self, id: Id) -> String {
+        let platform = self.nodes[id].image.as_ref().map_or("metal", |image| image.platform.as_str());
+        format!(
+            "talos.platform={platform} console=tty1 console=ttyS0 init_on_alloc=1 slab_nomerge pti=on \
+             consoleblank=0 nvme_core.io_timeout=4294967295 printk.devkmsg=on selinux=1 module.sig_enforce=1"
+        )
+    }
+
+    /// When a node booted.
+    pub(crate) fn booted_at(&self, id: Id) -> prost_types::Timestamp {
+        let seconds = i64::try_from(self.boot_time(id)).unwrap_or_default();
+        prost_types::Timestamp { seconds, nanos: 0 }
+    }
+
     /// When a node booted, in seconds since 1970.
     pub(crate) fn boot_time(&self, id: Id) -> u64 {
         let booted = self.nodes[id].booted_at.as_secs();
