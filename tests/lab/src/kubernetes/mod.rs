@@ -28,7 +28,7 @@ mod workloads;
 mod writes;
 
 pub(crate) use answer::{Answer, User, answer, events, timestamp};
-pub(crate) use node::{Report, allowed_label};
+pub(crate) use node::{Report, allowed_label, kernel};
 pub(crate) use request::Request;
 pub(crate) use server::respond;
 pub(crate) use store::Store;

@@ -169,7 +169,8 @@ fn node_info(report: &Report) -> Value {
     })
 }
 
-fn kernel(talos: &str) -> &'static str {
+/// The kernel of a release of Talos.
+pub(crate) fn kernel(talos: &str) -> &'static str {
     match talos.split('.').nth(1) {
         Some("12") => "6.18.1-talos",
         Some("13") => "6.18.29-talos",

@@ -12,6 +12,7 @@ use super::events::Event;
 use super::faults::Faults;
 use super::pki::{self, Identity, Names};
 use super::version::Version;
+use super::world::Down;
 use crate::machine::{Image, Machine};
 
 /// What a machine is busy with; the numbers are those of the API.
@@ -153,6 +154,10 @@ pub(crate) struct Node {
     /// Services that were stopped through the API.
     pub(crate) stopped: std::collections::BTreeSet<String>,
     pub(crate) events: VecDeque<Event>,
+    /// How the node goes down, and who asked, until its services stop.
+    pub(crate) going_down: Option<(Down, String)>,
+    /// The events of the boot before, for those who still listen.
+    pub(crate) farewell: VecDeque<Event>,
     pub(crate) counts: Counts,
     pub(crate) faults: Faults,
     pub(crate) revision: u64,
@@ -186,6 +191,8 @@ impl Node {
             pulled: Default::default(),
             stopped: Default::default(),
             events: VecDeque::new(),
+            going_down: None,
+            farewell: VecDeque::new(),
             counts: Counts::default(),
             faults: Faults::default(),
             revision: 0,

@@ -14,84 +14,100 @@ use tonic::Status;
 use super::Call;
 use crate::disk_image::hex;
 use crate::talos::resources::ETCD_IMAGE;
-use crate::talos::world::World;
+use crate::talos::world::{PodContainer, Service, World};
 
-/// A container: its name, the image, and the pod if it is one of Kubernetes.
-struct Running {
-    id: String,
-    image: String,
-    pod: Option<String>,
-}
+/// The image of the containers that hold the namespaces of pods.
+const PAUSE: &str = "registry.k8s.io/pause:3.10";
 
 fn of_kubernetes(namespace: &str) -> bool {
     namespace == "k8s.io"
 }
 
-/// What runs in a namespace of containerd: services in `system`, pods in `k8s.io`.
-fn running(call: &Call<'_>, namespace: &str) -> Vec<Running> {
-    if !of_kubernetes(namespace) {
-        let own = ["apid", "trustd", "etcd", "kubelet"];
-        let services = call.ask(World::services).into_iter();
-        let services = services.filter(|service| own.contains(&service.id.as_str()) && service.state == "Running");
-        let image = |id: &str| call.see(|node| service_image(id, node.config.as_deref(), &node.tag()));
-        return services.map(|service| Running { image: image(&service.id), pod: None, id: service.id }).collect();
+/// What runs in a namespace of containerd: services in `system`, pods with their containers in `k8s.io`.
+fn running(call: &Call<'_>, namespace: &str) -> Vec<ContainerInfo> {
+    match of_kubernetes(namespace) {
+        true => call.ask(World::pod_containers).into_iter().flat_map(pod).collect(),
+        false => services(call),
     }
-    call.ask(|world, id| {
-        let name = world.nodename(id);
-        let Some(etcd) = world.kubernetes_of(id) else { return Vec::new() };
-        world.etcds[etcd]
-            .store
-            .pods_on(&name)
-            .into_iter()
-            .map(|(pod, container, image)| Running { id: container, image, pod: Some(pod) })
-            .collect()
-    })
 }
 
-fn service_image(id: &str, config: Option<&crate::talos::config::Config>, tag: &str) -> String {
+fn services(call: &Call<'_>) -> Vec<ContainerInfo> {
+    let own = |id: &str| ["apid", "trustd", "etcd", "kubelet"].contains(&id) || id.starts_with("ext-");
+    let services = call.ask(World::services).into_iter().filter(|service| own(&service.id));
+    let container = |service: Service| {
+        let pid = call.ask(|world, id| world.pid_of(id, &service.id))?;
+        Some(ContainerInfo {
+            namespace: "system".to_owned(),
+            image: call.see(|node| service_image(&service.id, node.config.as_deref())),
+            internal_id: service.id.clone(),
+            pid: u32::try_from(pid).unwrap_or_default(),
+            status: "RUNNING".to_owned(),
+            pod_id: service.id.clone(),
+            name: service.id.clone(),
+            id: service.id,
+            ..ContainerInfo::default()
+        })
+    };
+    services.filter_map(container).collect()
+}
+
+/// A pod as the container that holds its namespaces, and the one that does its work.
+fn pod(container: PodContainer) -> [ContainerInfo; 2] {
+    let pod_id = format!("kube-system/{}", container.pod);
+    let pid = u32::try_from(container.pid).unwrap_or_default();
+    let sandbox = ContainerInfo {
+        namespace: "k8s.io".to_owned(),
+        id: pod_id.clone(),
+        uid: container.uid,
+        internal_id: container.sandbox,
+        image: PAUSE.to_owned(),
+        pid: pid - 1,
+        status: "SANDBOX_READY".to_owned(),
+        pod_id: pod_id.clone(),
+        name: pod_id.clone(),
+        ..ContainerInfo::default()
+    };
+    let own = ContainerInfo {
+        namespace: "k8s.io".to_owned(),
+        id: format!("{pod_id}:{}:{}", container.name, &container.internal[..12]),
+        internal_id: container.internal,
+        image: container.image,
+        pid,
+        status: "CONTAINER_RUNNING".to_owned(),
+        pod_id,
+        name: container.name,
+        ..ContainerInfo::default()
+    };
+    [sandbox, own]
+}
+
+/// The image of a service; none for those that are part of Talos.
+fn service_image(id: &str, config: Option<&crate::talos::config::Config>) -> String {
     match id {
         "kubelet" => config.map(|config| config.kubelet_image.clone()).unwrap_or_default(),
         "etcd" => ETCD_IMAGE.to_owned(),
-        id => format!("ghcr.io/siderolabs/{id}:{tag}"),
+        _ => String::new(),
     }
 }
 
-fn number(text: &str) -> u32 {
-    let digest = Sha256::digest(text);
-    1000 + (u32::from(digest[0]) << 8 | u32::from(digest[1]))
-}
-
 pub(super) fn list(call: &Call<'_>, request: &ContainersRequest) -> Result<ContainersResponse, Status> {
-    let info = |running: Running| {
-        let pod = running.pod.map(|pod| format!("kube-system/{pod}"));
-        ContainerInfo {
-            namespace: request.namespace.clone(),
-            id: match &pod {
-                Some(pod) => format!("{pod}:{}", running.id),
-                None => running.id.clone(),
-            },
-            uid: hex(&Sha256::digest(&running.id))[..32].to_owned(),
-            internal_id: hex(&Sha256::digest(&running.id)),
-            image: running.image,
-            pid: number(&running.id),
-            status: if pod.is_some() { "CONTAINER_RUNNING" } else { "RUNNING" }.to_owned(),
-            pod_id: pod.unwrap_or_else(|| running.id.clone()),
-            name: running.id,
-            network_namespace: String::new(),
-        }
-    };
-    let containers = running(call, &request.namespace).into_iter().map(info).collect();
+    let containers = running(call, &request.namespace);
     Ok(ContainersResponse { messages: vec![Container { metadata: None, containers }] })
 }
 
 pub(super) fn stats(call: &Call<'_>, request: &StatsRequest) -> Result<StatsResponse, Status> {
-    let stat = |running: Running| Stat {
-        namespace: request.namespace.clone(),
-        memory_usage: 20 << 20,
-        cpu_usage: 1_000_000_000,
-        pod_id: running.pod.unwrap_or_else(|| running.id.clone()),
-        name: running.id.clone(),
-        id: running.id,
+    let processes = call.ask(World::processes);
+    let seconds = call.ask(|world, id| world.now.saturating_sub(world.nodes[id].booted_at).as_secs());
+    let stat = |running: ContainerInfo| {
+        let process = processes.iter().find(|process| u32::try_from(process.pid) == Ok(running.pid));
+        Stat {
+            namespace: running.namespace,
+            memory_usage: process.map_or(0, |process| process.memory),
+            cpu_usage: process.map_or(0, |process| process.memory / 16 + seconds * 13_000_000),
+            pod_id: running.pod_id,
+            name: running.name,
+            id: running.id,
+        }
     };
     let stats = running(call, &request.namespace).into_iter().map(stat).collect();
     Ok(StatsResponse { messages: vec![Stats { metadata: None, stats }] })
@@ -99,7 +115,9 @@ pub(super) fn stats(call: &Call<'_>, request: &StatsRequest) -> Result<StatsResp
 
 /// Restarting a container leaves no trace but its name must be right.
 pub(super) fn restart(call: &Call<'_>, request: &RestartRequest) -> Result<RestartResponse, Status> {
-    match running(call, &request.namespace).iter().any(|running| request.id.ends_with(&running.id)) {
+    let known =
+        |running: &ContainerInfo| running.id == request.id || running.id.starts_with(&format!("{}:", request.id));
+    match running(call, &request.namespace).iter().any(known) {
         true => Ok(RestartResponse { messages: vec![Restart::default()] }),
         false => Err(Status::unknown(format!("container \"{}\" not found", request.id))),
     }

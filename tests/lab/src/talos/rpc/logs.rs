@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use tonic::Status;
 
 use super::{Call, Reply, files, watch};
-use crate::talos::world::{Id, World};
+use crate::talos::world::{Id, PodContainer, World};
 
 /// What the kernel has said since the boot, and says from then on to those who follow.
 pub(super) fn dmesg(call: &Call<'_>) -> Result<Reply, Status> {
@@ -88,17 +88,44 @@ fn content(world: &World, node: Id, id: &str) -> Vec<String> {
         "machined" | "controller-runtime" => console().map(|line| format!("{}\n", text(line))).collect(),
         "kernel" => console().map(|line| format!("kern:    info: {line}\n")).collect(),
         id => {
-            let service = world.services(node).into_iter().find(|service| service.id == id);
-            let state = service.as_ref().map_or("Running", |service| service.state);
-            let message = service.map(|service| service.message).unwrap_or_default();
             let booted = (world.time() - world.now + world.nodes[node].booted_at).format(&Rfc3339).unwrap_or_default();
-            vec![
-                format!("{booted} {id}: starting\n"),
-                format!("{booted} {id}: version {}\n", world.nodes[node].tag()),
-                format!("{booted} {id}: [{state}] {message}\n"),
-            ]
+            match of_pod(world, node, id) {
+                Some(container) => pod_lines(&booted, &container),
+                None => service_lines(world, node, id, &booted),
+            }
         }
     }
+}
+
+/// The container of a pod, by the name that the list of containers has for it.
+fn of_pod(world: &World, node: Id, id: &str) -> Option<PodContainer> {
+    let containers = world.pod_containers(node).into_iter();
+    let mut named = containers.filter(|container| id.contains(&container.pod) || id == container.name);
+    named.next()
+}
+
+/// A container's log as its runtime writes it.
+fn pod_lines(booted: &str, container: &PodContainer) -> Vec<String> {
+    let version = container.image.rsplit(':').next().unwrap_or_default();
+    let lines = [format!("\"Starting\" version=\"{version}\""), "\"Serving\"".to_owned()];
+    let line =
+        |text: String| format!("{booted} stderr F I0101 00:00:00.000000       1 {}.go:1] {text}\n", container.name);
+    lines.map(line).into()
+}
+
+/// A service's log: JSON from etcd and kubelet, plain lines from the others.
+fn service_lines(world: &World, node: Id, id: &str, booted: &str) -> Vec<String> {
+    let service = world.services(node).into_iter().find(|service| service.id == id);
+    let state = service.as_ref().map_or("Running", |service| service.state);
+    let texts = [format!("starting {id}"), format!("{id} is {}", state.to_lowercase())];
+    let line = |text: String| match id {
+        "etcd" => format!(
+            "{{\"level\":\"info\",\"ts\":\"{booted}\",\"caller\":\"etcdmain/etcd.go:64\",\"msg\":\"{text}\"}}\n"
+        ),
+        "kubelet" => format!("{{\"ts\":\"{booted}\",\"caller\":\"app/server.go:212\",\"msg\":\"{text}\",\"v\":0}}\n"),
+        _ => format!("{booted} {text}\n"),
+    };
+    texts.map(line).into()
 }
 
 fn names(world: &World, id: Id) -> Vec<String> {

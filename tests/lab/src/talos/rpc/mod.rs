@@ -4,6 +4,7 @@
 //! needs, what maintenance mode allows, and then a plain function on the world.
 
 mod apply;
+mod cgroups;
 mod cluster;
 mod containers;
 mod cosi;
@@ -17,9 +18,11 @@ mod roles;
 mod routing;
 mod services;
 mod snapshot;
+mod sockets;
 mod stats;
 mod storage;
 mod system;
+mod tree;
 mod upgrade;
 mod watch;
 
@@ -211,7 +214,7 @@ fn machine(call: &Call<'_>, method: &str) -> Result<Reply, Status> {
         "Version" => call.one(system::version),
         "Hostname" => call.one(system::hostname),
         "ServiceList" => call.one(services::list),
-        "ServiceStart" => call.one(services::start),
+        "ServiceStart" => call.one(services::begin),
         "ServiceStop" => call.one(services::stop),
         "ServiceRestart" => call.one(services::restart),
         "Memory" => call.one(stats::memory),
@@ -234,7 +237,8 @@ fn machine(call: &Call<'_>, method: &str) -> Result<Reply, Status> {
         "MetaDelete" => call.one(upgrade::delete_meta),
         "DiskUsage" => call.several(files::usage),
         "Copy" => call.several(files::copy),
-        "Netstat" => call.one(system::netstat),
+        "Netstat" => call.one(sockets::netstat),
+        "PacketCapture" => sockets::capture(call),
         "Read" => call.several(files::read),
         "List" => call.several(files::list),
         "Events" => watch::events(call),

@@ -221,6 +221,25 @@ async fn every_wrong_call_gets_the_code_and_the_text_that_talos_has_for_it() {
     refuses!(s, CP, ADMIN, "Read", read("/var"), Unknown, "path must be a regular file");
     let disk = ResetRequest { user_disks_to_wipe: vec!["/dev/sdx".to_owned()], ..Default::default() };
     refuses!(s, CP, ADMIN, "Reset", disk, Unknown, "reset user disk failed: device /dev/sdx wasn't found");
+    let system = ResetRequest { user_disks_to_wipe: vec!["/dev/sda".to_owned()], ..Default::default() };
+    let text = "reset user disk failed: device /dev/sda is the system disk";
+    let status = s.call(CP, ADMIN, "/machine.MachineService/Reset", &system).await.expect_err("the system disk");
+    assert_eq!(status.message(), text);
+    let spec = ResetPartitionSpec { label: "EFI".to_owned(), wipe: true };
+    let efi = ResetRequest { system_partitions_to_wipe: vec![spec], ..Default::default() };
+    refuses!(
+        s,
+        CP,
+        ADMIN,
+        "Reset",
+        efi,
+        Unknown,
+        "failed to get volume status with label \"EFI\": resource VolumeStatuses.block.talos.dev(runtime/EFI@undefined) doesn't exist"
+    );
+    let stop = ServiceStopRequest { id: "kubelet".to_owned() };
+    refuses!(s, CP, ADMIN, "ServiceStop", stop, Unknown, "service \"kubelet\" doesn't support stop operation via API");
+    let capture = PacketCaptureRequest { interface: "eth9".to_owned(), ..Default::default() };
+    refuses!(s, CP, ADMIN, "PacketCapture", capture, NotFound, "interface \"eth9\" not found");
     let service = ServiceRestartRequest { id: "apid".to_owned() };
     refuses!(
         s,
@@ -230,6 +249,28 @@ async fn every_wrong_call_gets_the_code_and_the_text_that_talos_has_for_it() {
         service,
         Unknown,
         "service \"apid\" doesn't support restart operation via API"
+    );
+    for (version, text) in [
+        ("", "version is required for etcd downgrade"),
+        ("3", "version should be in MAJOR.MINOR format"),
+        ("x.5", "major version should be a number"),
+        ("3.x", "minor version should be a number"),
+        ("3.4", "etcd downgrade is only supported to 3.5 and later versions"),
+    ] {
+        let request = EtcdDowngradeValidateRequest { version: version.to_owned() };
+        let path = "/machine.MachineService/EtcdDowngradeValidate";
+        let status = s.call(CP, ADMIN, path, &request).await.expect_err(version);
+        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, text));
+    }
+    let target = EtcdDowngradeEnableRequest { version: "3.6".to_owned() };
+    refuses!(
+        s,
+        CP,
+        ADMIN,
+        "EtcdDowngradeEnable",
+        target,
+        Unknown,
+        "failed to query etcd status: etcdserver: invalid downgrade target version"
     );
     refuses!(
         s,

@@ -13,6 +13,9 @@ use tonic::Status;
 use super::{Call, Reply, etcd, files};
 use crate::talos::bolt;
 
+/// The version of etcd that the members of a cluster have in common.
+const CLUSTER_VERSION: &str = "3.6";
+
 /// The database of the local member, which holds the objects of Kubernetes.
 pub(super) fn snapshot(call: &Call<'_>, _: &EtcdSnapshotRequest) -> Result<Vec<Data>, Status> {
     let place = etcd::serving(call, "etcd snapshot")?;
@@ -64,14 +67,28 @@ pub(super) fn disarm(call: &Call<'_>, (): &()) -> Result<EtcdAlarmDisarmResponse
 }
 
 /// The version that etcd is to go down to: `MAJOR.MINOR`, 3.5 or later.
-fn downgrade(version: &str) -> Result<EtcdClusterDowngrade, Status> {
-    let (major, minor) = version.split_once('.').unwrap_or_default();
-    match (major.parse::<u32>(), minor.parse::<u32>()) {
-        (Ok(major), Ok(minor)) if (major, minor) >= (3, 5) => {
-            Ok(EtcdClusterDowngrade { cluster_version: format!("{version}.0") })
-        }
-        (Ok(_), Ok(_)) => Err(Status::invalid_argument(format!("version \"{version}\" must be at least 3.5"))),
-        _ => Err(Status::invalid_argument(format!("version \"{version}\" must be in the form MAJOR.MINOR"))),
+fn wanted(version: &str) -> Result<&str, Status> {
+    let refused = |text: &str| Err(Status::invalid_argument(text));
+    if version.is_empty() {
+        return refused("version is required for etcd downgrade");
+    }
+    let parts: Vec<&str> = version.split('.').collect();
+    let [major, minor] = parts[..] else { return refused("version should be in MAJOR.MINOR format") };
+    let Ok(major) = major.parse::<i64>() else { return refused("major version should be a number") };
+    let Ok(minor) = minor.parse::<i64>() else { return refused("minor version should be a number") };
+    match (major, minor) >= (3, 5) {
+        true => Ok(version),
+        false => refused("etcd downgrade is only supported to 3.5 and later versions"),
+    }
+}
+
+/// What etcd itself says: it goes down by one minor release, and not twice at a time.
+fn downgrade(call: &Call<'_>, place: usize, version: &str) -> Result<EtcdClusterDowngrade, Status> {
+    let refused = |text: &str| Err(Status::unknown(format!("failed to query etcd status: etcdserver: {text}")));
+    match (version, call.ask(|world, _| world.etcds[place].downgrading)) {
+        ("3.5", false) => Ok(EtcdClusterDowngrade { cluster_version: CLUSTER_VERSION.to_owned() }),
+        ("3.5", true) => refused("cluster has a downgrade job in progress"),
+        _ => refused("invalid downgrade target version"),
     }
 }
 
@@ -79,8 +96,10 @@ pub(super) fn validate(
     call: &Call<'_>,
     request: &EtcdDowngradeValidateRequest,
 ) -> Result<EtcdDowngradeValidateResponse, Status> {
-    etcd::serving(call, "etcd downgrade validate")?;
-    let cluster_downgrade = Some(downgrade(&request.version)?);
+    etcd::control_plane(call, "etcd downgrade validate")?;
+    let version = wanted(&request.version)?;
+    let place = etcd::serving(call, "etcd downgrade validate")?;
+    let cluster_downgrade = Some(downgrade(call, place, version)?);
     Ok(EtcdDowngradeValidateResponse { messages: vec![EtcdDowngradeValidate { metadata: None, cluster_downgrade }] })
 }
 
@@ -88,13 +107,17 @@ pub(super) fn enable(
     call: &Call<'_>,
     request: &EtcdDowngradeEnableRequest,
 ) -> Result<EtcdDowngradeEnableResponse, Status> {
-    etcd::serving(call, "etcd downgrade enable")?;
-    let cluster_downgrade = Some(downgrade(&request.version)?);
+    etcd::control_plane(call, "etcd downgrade enable")?;
+    let version = wanted(&request.version)?;
+    let place = etcd::serving(call, "etcd downgrade enable")?;
+    let cluster_downgrade = Some(downgrade(call, place, version)?);
+    call.act(|world, _| world.etcds[place].downgrading = true);
     Ok(EtcdDowngradeEnableResponse { messages: vec![EtcdDowngradeEnable { metadata: None, cluster_downgrade }] })
 }
 
 pub(super) fn cancel(call: &Call<'_>, (): &()) -> Result<EtcdDowngradeCancelResponse, Status> {
-    etcd::serving(call, "etcd downgrade cancel")?;
-    let cluster_downgrade = Some(EtcdClusterDowngrade { cluster_version: "3.6.0".to_owned() });
+    let place = etcd::serving(call, "etcd downgrade cancel")?;
+    call.act(|world, _| world.etcds[place].downgrading = false);
+    let cluster_downgrade = Some(EtcdClusterDowngrade { cluster_version: CLUSTER_VERSION.to_owned() });
     Ok(EtcdDowngradeCancelResponse { messages: vec![EtcdDowngradeCancel { metadata: None, cluster_downgrade }] })
 }

@@ -28,6 +28,29 @@ pub(super) fn memory(call: &Call<'_>, (): &()) -> Result<MemoryResponse, Status>
         memavailable: total / 4 * 3,
         buffers: 4096,
         cached: total / 5,
+        active: total / 10,
+        inactive: total / 4,
+        activeanon: total / 12,
+        inactiveanon: total / 40,
+        activefile: total / 60,
+        inactivefile: total / 5,
+        unevictable: 3072,
+        dirty: 96,
+        anonpages: total / 9,
+        mapped: total / 16,
+        shmem: 6144,
+        slab: total / 30,
+        sreclaimable: total / 50,
+        sunreclaim: total / 75,
+        kernelstack: 6272,
+        pagetables: 7216,
+        commitlimit: total / 2,
+        committedas: total / 3,
+        vmalloctotal: 34_359_738_367,
+        vmallocused: 24_576,
+        hugepagesize: 2048,
+        directmap4k: 131_072,
+        directmap2m: total - 131_072,
         ..MemInfo::default()
     };
     Ok(MemoryResponse { messages: vec![Memory { metadata: None, meminfo: Some(meminfo) }] })
@@ -140,23 +163,21 @@ pub(super) fn mounts(call: &Call<'_>, (): &()) -> Result<MountsResponse, Status>
 }
 
 pub(super) fn processes(call: &Call<'_>, (): &()) -> Result<ProcessesResponse, Status> {
-    let services = call.ask(World::services);
     let seconds = uptime(call);
-    let process = |(index, name): (usize, String)| ProcessInfo {
-        pid: 1 + index as i32,
-        ppid: i32::from(index > 0),
-        state: "S".to_owned(),
-        threads: 10,
+    let process = |process: crate::talos::world::Process| ProcessInfo {
+        pid: process.pid,
+        ppid: process.parent,
+        state: if process.executable.is_empty() { "I" } else { "S" }.to_owned(),
+        threads: if process.executable.is_empty() { 1 } else { 10 },
         #[expect(clippy::cast_precision_loss, reason = "seconds of a lab are few")]
-        cpu_time: seconds as f64 * 0.01,
-        virtual_memory: 1 << 30,
-        resident_memory: 40 << 20,
-        command: name.clone(),
-        executable: if index == 0 { "/usr/bin/init".to_owned() } else { format!("/usr/bin/{name}") },
-        args: format!("/usr/bin/{name}"),
+        cpu_time: if process.memory == 0 { 0.0 } else { seconds as f64 * 0.01 },
+        virtual_memory: if process.memory == 0 { 0 } else { 1 << 30 },
+        resident_memory: process.memory,
+        command: process.command,
+        executable: process.executable,
+        args: process.arguments,
         ..ProcessInfo::default()
     };
-    let running = services.into_iter().filter(|service| service.state == "Running").map(|service| service.id);
-    let processes = std::iter::once("init".to_owned()).chain(running).enumerate().map(process).collect();
+    let processes = call.ask(World::processes).into_iter().map(process).collect();
     Ok(ProcessesResponse { messages: vec![Process { metadata: None, processes }] })
 }

@@ -5,8 +5,7 @@ use talos_proto::inspect::{
     ControllerDependencyEdge, ControllerRuntimeDependenciesResponse, ControllerRuntimeDependency, DependencyEdgeType,
 };
 use talos_proto::machine::{
-    ConnectRecord, FeaturesInfo, Hostname, HostnameResponse, Netstat, NetstatRequest, NetstatResponse, PlatformInfo,
-    Version, VersionInfo, VersionResponse, connect_record,
+    FeaturesInfo, Hostname, HostnameResponse, PlatformInfo, Version, VersionInfo, VersionResponse,
 };
 use talos_proto::time::{Time, TimeRequest, TimeResponse};
 use time::OffsetDateTime;
@@ -61,24 +60,6 @@ pub(super) fn dependencies(_: &Call<'_>, (): &()) -> Result<ControllerRuntimeDep
         edge("config.MachineTypeController", InputWeak, "config", "MachineConfigs.config.talos.dev"),
     ];
     Ok(ControllerRuntimeDependenciesResponse { messages: vec![ControllerRuntimeDependency { metadata: None, edges }] })
-}
-
-/// Sockets of the node: those that it listens on.
-pub(super) fn netstat(call: &Call<'_>, _: &NetstatRequest) -> Result<NetstatResponse, Status> {
-    let listens = |port: u32| ConnectRecord {
-        l4proto: "tcp".to_owned(),
-        localip: "::".to_owned(),
-        localport: port,
-        remoteip: "::".to_owned(),
-        state: connect_record::State::Listen as i32,
-        ..ConnectRecord::default()
-    };
-    let (etcd, server) = call.ask(|world, id| (world.nodes[id].has_etcd(), world.serves_kubernetes(id)));
-    let mut ports = vec![50_000, 10_250];
-    ports.extend(if etcd { vec![2379, 2380, 50_001] } else { Vec::new() });
-    ports.extend(server.then_some(6443));
-    let connectrecord = ports.into_iter().map(listens).collect();
-    Ok(NetstatResponse { messages: vec![Netstat { metadata: None, connectrecord }] })
 }
 
 pub(super) fn time(call: &Call<'_>, (): &()) -> Result<TimeResponse, Status> {

@@ -27,7 +27,7 @@ pub(super) fn upgrade(call: &Call<'_>, request: &UpgradeRequest) -> Result<Upgra
     }
     let actor_id = call.act(|world, id| {
         world.change_system(id, image);
-        world.go_down(id, Down::Upgrade)
+        world.take_down(id, Down::Upgrade)
     });
     let message = Upgrade { metadata: None, ack: "Upgrade request received".to_owned(), actor_id };
     Ok(UpgradeResponse { messages: vec![message] })

@@ -1,5 +1,6 @@
 //! Streams that go on: COSI watches and events.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use futures_util::stream::{self, StreamExt};
@@ -24,7 +25,11 @@ pub(super) struct Feed<S> {
     changes: Receiver<u64>,
     ready: Vec<Vec<u8>>,
     state: S,
+    /// What is said when the node goes away.
+    farewell: Option<Farewell<S>>,
 }
+
+type Farewell<S> = fn(&Arc<Talos>, Id, &mut S) -> Vec<Vec<u8>>;
 
 /// Frames that are all there already.
 pub(super) fn ended(frames: Vec<Vec<u8>>) -> Reply {
@@ -47,7 +52,8 @@ where
                 }
                 let talos = feed.talos.upgrade()?;
                 if talos.read(|world| world.nodes[feed.node].generation) != feed.generation {
-                    return None;
+                    feed.ready = feed.farewell.take()?(&talos, feed.node, &mut feed.state);
+                    continue;
                 }
                 feed.ready = more(&talos, feed.node, &mut feed.state);
                 drop(talos);
@@ -68,6 +74,7 @@ pub(super) fn begin<S>(call: &Call<'_>, ready: Vec<Vec<u8>>, state: S) -> Feed<S
         changes: call.talos.watch_node(call.node()),
         ready,
         state,
+        farewell: None,
     }
 }
 
@@ -186,19 +193,36 @@ pub(super) fn events(call: &Call<'_>) -> Result<Reply, Status> {
         id: events::id(&boot_id, 0),
         actor_id: request.with_actor_id.clone(),
     };
-    let state = (after, boot_id, request.with_actor_id);
-    Ok(feed(begin(call, vec![hello.encode_to_vec()], state), |talos, node, (after, boot_id, actor)| {
-        talos.read(|world| {
-            let all = world.nodes[node].events.iter().filter(|event| event.number > *after);
-            let wanted: Vec<_> = all.filter(|event| actor.is_empty() || event.actor == *actor).collect();
-            let frames = wanted.iter().map(|event| {
-                let data = Any { type_url: event.type_url.clone(), value: event.value.clone() };
-                let id = events::id(boot_id, event.number);
-                Event { metadata: None, data: Some(data), id, actor_id: event.actor.clone() }.encode_to_vec()
-            });
-            let frames = frames.collect();
-            *after = world.nodes[node].events.back().map_or(*after, |event| event.number);
-            frames
+    let state = Heard { after, boot_id, actor: request.with_actor_id };
+    let farewell: Farewell<Heard> = |talos, node, heard| {
+        talos.read(|world| match world.nodes[node].boot_id == heard.boot_id {
+            true => heard.frames(&world.nodes[node].events),
+            false => heard.frames(&world.nodes[node].farewell),
         })
-    }))
+    };
+    let listening = Feed { farewell: Some(farewell), ..begin(call, vec![hello.encode_to_vec()], state) };
+    Ok(feed(listening, |talos, node, heard| talos.read(|world| heard.frames(&world.nodes[node].events))))
+}
+
+/// What a listener has heard, and whose events it wants.
+struct Heard {
+    after: u64,
+    boot_id: String,
+    actor: String,
+}
+
+impl Heard {
+    /// The events that it hasn't heard.
+    fn frames(&mut self, events: &VecDeque<events::Event>) -> Vec<Vec<u8>> {
+        let fresh = events.iter().filter(|event| event.number > self.after);
+        let wanted = fresh.filter(|event| self.actor.is_empty() || event.actor == self.actor);
+        let frames = wanted.map(|event| {
+            let data = Any { type_url: event.type_url.clone(), value: event.value.clone() };
+            let id = events::id(&self.boot_id, event.number);
+            Event { metadata: None, data: Some(data), id, actor_id: event.actor.clone() }.encode_to_vec()
+        });
+        let frames = frames.collect();
+        self.after = events.back().map_or(self.after, |event| event.number);
+        frames
+    }
 }

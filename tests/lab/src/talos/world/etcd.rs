@@ -22,6 +22,8 @@ pub(crate) struct Etcd {
     pub(crate) term: u64,
     /// Alarms: the member, and the API's number of the kind.
     pub(crate) alarms: Vec<(u64, i32)>,
+    /// Whether its version is on the way down.
+    pub(crate) downgrading: bool,
     pub(crate) store: Store,
 }
 
@@ -71,6 +73,7 @@ impl World {
             leader: 0,
             term: 1,
             alarms: Vec::new(),
+            downgrading: false,
             store: Store::new(seed),
         });
         self.nodes[id].counts.bootstrapped += 1;

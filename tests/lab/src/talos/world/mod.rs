@@ -8,8 +8,10 @@ mod boot;
 mod etcd;
 mod network;
 mod power;
+mod processes;
 mod readiness;
 mod report;
+mod sequences;
 mod settle;
 mod sightings;
 mod system;
@@ -25,6 +27,7 @@ use time::OffsetDateTime;
 pub(crate) use apply::{Apply, Mode};
 pub(crate) use etcd::Etcd;
 pub(crate) use power::{Down, Wipe};
+pub(crate) use processes::{PodContainer, Process, pid_of_service};
 pub(crate) use readiness::Service;
 
 use super::events::{Content, Event};
@@ -46,6 +49,8 @@ pub(crate) enum Due {
     NodeReady,
     /// A configuration that was only tried is taken back.
     TryEnds,
+    /// The services of a node that goes down stop.
+    Stop,
     PowerOff,
 }
 
@@ -132,6 +137,7 @@ impl World {
             Due::ApiServerUp => self.apiserver_up(id),
             Due::NodeReady => self.node_ready(id),
             Due::TryEnds => self.try_ends(id),
+            Due::Stop => self.stop(id),
             Due::PowerOff => self.cut(id),
         }
         self.touch(id);

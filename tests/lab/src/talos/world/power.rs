@@ -1,13 +1,18 @@
 //! Switching machines on and off.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Due, Id, World};
 use crate::machine::Machine;
-use crate::talos::events::Content;
 use crate::talos::node::{Api, EtcdService, Node, Progress, Stage};
+
+/// How long a machine that a caller takes down goes on, even where nothing takes time: its client asks for the events
+/// beside the call, and must not come too late for them.
+const NOTICE: Duration = Duration::from_millis(300);
+
+/// How long it is gone at least: its client looks again a second after the last event, and must find nobody.
+const GONE: Duration = Duration::from_millis(1300);
 
 /// What a machine does when it has gone down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +21,11 @@ pub(crate) enum Down {
     PowerOff,
     /// Into another system.
     Upgrade,
-    /// Wiped before it comes up again.
-    Reset,
-    /// Wiped before it is switched off.
-    ResetAndPowerOff,
+    /// Wiped before it comes up again, or is switched off; leaving its cluster first if `graceful`.
+    Reset {
+        graceful: bool,
+        reboot: bool,
+    },
 }
 
 /// What a reset wipes.
@@ -49,11 +55,11 @@ impl World {
         };
         self.nodes[id].on = true;
         self.nodes[id].console.clear();
-        self.start(id);
+        self.start(id, Duration::ZERO);
     }
 
-    /// Begins to boot.
-    fn start(&mut self, id: Id) {
+    /// Begins to boot, after a pause at least.
+    fn start(&mut self, id: Id, pause: Duration) {
         self.halt(id);
         let boot_id = self.uuid();
         let now = self.now;
@@ -61,9 +67,9 @@ impl World {
         node.boot_id = boot_id;
         node.booted_at = now;
         node.maintenance = Arc::default();
-        node.events = VecDeque::new();
+        node.farewell = std::mem::take(&mut node.events);
         node.stage = Stage::Booting;
-        self.plan(id, self.delays.boot, Due::Boot);
+        self.plan(id, self.delays.boot.max(pause), Due::Boot);
         self.touch(id);
     }
 
@@ -81,6 +87,7 @@ impl World {
         node.kubelet = Progress::Off;
         node.config = None;
         node.installing = false;
+        node.going_down = None;
         node.shared.clear();
         node.addresses.clear();
         node.faults.boot_held = false;
@@ -104,28 +111,52 @@ impl World {
         self.nodes[id].stage = Stage::Unknown;
     }
 
-    /// Reboots or shuts down on request; gives the identity that the events about it will name.
-    pub(crate) fn go_down(&mut self, id: Id, down: Down) -> String {
+    /// Reboots or shuts down on its own.
+    pub(crate) fn go_down(&mut self, id: Id, down: Down) {
+        self.begin_sequence(id, down, "");
+        self.end_sequence(id, down, "", Duration::ZERO);
+    }
+
+    /// Reboots or shuts down as a caller asked; gives the identity that the events about it name.
+    pub(crate) fn take_down(&mut self, id: Id, down: Down) -> String {
         let actor = self.uuid();
-        let (name, stage) = match down {
-            Down::Reboot => ("reboot", Stage::Rebooting),
-            Down::PowerOff => ("shutdown", Stage::ShuttingDown),
-            Down::Upgrade => ("upgrade", Stage::Upgrading),
-            Down::Reset | Down::ResetAndPowerOff => ("reset", Stage::Resetting),
-        };
-        self.tell(id, &Content::sequence(name, 1), &actor);
-        self.tell(id, &Content::phase("stopEverything", 0), &actor);
-        self.tell(id, &Content::task("stopAllServices", 0), &actor);
-        self.stage(id, stage);
-        self.print(id, &format!("{name} sequence: 8 phase(s)"));
-        match down {
-            Down::Reboot | Down::Upgrade | Down::Reset => self.start(id),
-            Down::PowerOff | Down::ResetAndPowerOff => {
-                self.nodes[id].epoch += 1;
-                self.plan(id, Duration::ZERO, Due::PowerOff);
-            }
+        if self.nodes[id].going_down.is_none() {
+            self.begin_sequence(id, down, &actor);
+            self.nodes[id].epoch += 1;
+            self.nodes[id].going_down = Some((down, actor.clone()));
+            self.plan(id, NOTICE, Due::Stop);
         }
         actor
+    }
+
+    /// The services of a node that goes down stop, its API among them.
+    pub(super) fn stop(&mut self, id: Id) {
+        if let Some((down, actor)) = self.nodes[id].going_down.take() {
+            self.end_sequence(id, down, &actor, GONE);
+        }
+    }
+
+    fn begin_sequence(&mut self, id: Id, down: Down, actor: &str) {
+        let stage = match down {
+            Down::Reboot => Stage::Rebooting,
+            Down::PowerOff => Stage::ShuttingDown,
+            Down::Upgrade => Stage::Upgrading,
+            Down::Reset { .. } => Stage::Resetting,
+        };
+        self.stage(id, stage);
+        self.tell_sequence(id, down, actor);
+    }
+
+    fn end_sequence(&mut self, id: Id, down: Down, actor: &str, gone: Duration) {
+        self.tell_stop(id, actor);
+        match down {
+            Down::Reboot | Down::Upgrade | Down::Reset { reboot: true, .. } => self.start(id, gone),
+            Down::PowerOff | Down::Reset { reboot: false, .. } => {
+                // Its connections end before the plug is pulled.
+                self.halt(id);
+                self.plan(id, NOTICE, Due::PowerOff);
+            }
+        }
     }
 
     /// Forgets a disk and all that was on it.

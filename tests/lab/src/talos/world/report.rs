@@ -17,6 +17,11 @@ impl World {
         kubernetes::timestamp(self.time())
     }
 
+    /// The time of day at a moment of the lab.
+    pub(crate) fn timestamp_at(&self, moment: std::time::Duration) -> Timestamp {
+        Timestamp { seconds: (self.begun + moment).unix_timestamp(), nanos: 0 }
+    }
+
     pub(crate) fn timestamp(&self) -> Timestamp {
         Timestamp { seconds: self.time().unix_timestamp(), nanos: 0 }
     }

@@ -1,9 +1,8 @@
 //! The system on a node's disk: installing another one, going back, and what depends on the services that run.
 
-use super::{Down, Id, World};
+use super::{Down, Id, World, pid_of_service};
 use crate::machine::Image;
 use crate::talos::events::Content;
-use crate::talos::node::EtcdService;
 
 impl World {
     /// Whether Talos lies on the node's disk.
@@ -45,7 +44,7 @@ impl World {
         let Some(previous) = self.disk_mut(id).previous.take() else { return false };
         let current = self.disk_mut(id).installed.replace(previous);
         self.disk_mut(id).previous = current;
-        self.go_down(id, Down::Reboot);
+        self.take_down(id, Down::Reboot);
         true
     }
 
@@ -60,16 +59,25 @@ impl World {
 
     /// Starts, stops or restarts a service as its user asked.
     pub(crate) fn operate(&mut self, id: Id, service: &str, operation: &str) {
-        self.tell(id, &Content::service(service, 4, "Sending SIGTERM"), "");
+        if operation != "start" {
+            let pid = pid_of_service(service).unwrap_or_default();
+            let text = format!("Sending SIGTERM to task {service} (PID {pid}, container {service})");
+            self.tell(id, &Content::service(service, 4, &text), "");
+        }
         match operation {
             "stop" => {
                 self.nodes[id].stopped.insert(service.to_owned());
                 self.tell(id, &Content::service(service, 5, "Service finished successfully"), "");
             }
-            "restart" if service == "etcd" && self.nodes[id].etcd == EtcdService::Running => self.start_etcd(id),
             _ => {
                 self.nodes[id].stopped.remove(service);
-                self.tell(id, &Content::service(service, 3, "Health check successful"), "");
+                self.tell(id, &Content::service(service, 8, "Starting service"), "");
+                let pid = pid_of_service(service).unwrap_or_default();
+                let text = format!("Started task {service} (PID {pid}) for container {service}");
+                self.tell(id, &Content::service(service, 3, &text), "");
+                if service == "kubelet" {
+                    self.tell(id, &Content::service(service, 3, "Health check successful"), "");
+                }
             }
         }
         self.touch(id);
