@@ -266,7 +266,7 @@ impl Store {
     }
 
     /// The objects of a kind, of one namespace or all.
-    pub(super) fn list<'a>(&'a self, plural: &'a str, namespace: Option<&'a str>) -> impl Iterator<Item = &'a Value> {
+    pub(crate) fn list<'a>(&'a self, plural: &'a str, namespace: Option<&'a str>) -> impl Iterator<Item = &'a Value> {
         let first = (plural.to_owned(), namespace.unwrap_or_default().to_owned(), String::new());
         let of_kind = move |key: &Key| key.0 == plural && namespace.is_none_or(|namespace| key.1 == namespace);
         self.objects.range(first..).take_while(move |(key, _)| of_kind(key)).map(|(_, object)| object)

@@ -22,6 +22,31 @@ impl Version {
         self.minor >= 14
     }
 
+    /// The image of etcd that it runs unless its config names another.
+    pub(crate) fn etcd_image(self) -> String {
+        let repository = if self.minor >= 12 { "registry.k8s.io/etcd" } else { "gcr.io/etcd-development/etcd" };
+        format!("{repository}:v{}", self.etcd())
+    }
+
+    /// The version of etcd in that image.
+    pub(crate) fn etcd(self) -> &'static str {
+        match self.minor {
+            ..=9 => "3.5.21",
+            10 => "3.5.26",
+            11 => "3.6.5",
+            12 => "3.6.11",
+            13 => "3.6.12",
+            _ => "3.7.1",
+        }
+    }
+
+    /// `3.6`, and `3.5` one minor release below.
+    pub(crate) fn etcd_minor(self, below: u32) -> String {
+        let (major, rest) = self.etcd().split_once('.').unwrap_or_default();
+        let minor: u32 = rest.split('.').next().and_then(|minor| minor.parse().ok()).unwrap_or_default();
+        format!("{major}.{}", minor.saturating_sub(below))
+    }
+
     /// The Kubernetes minor releases that this Talos runs: oldest and newest.
     pub(crate) fn kubernetes(self) -> (u32, u32) {
         (self.minor + 18, self.minor + 23)

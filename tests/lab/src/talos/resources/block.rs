@@ -35,9 +35,30 @@ pub(super) fn partitions(world: &World, id: Id) -> Vec<(&'static str, u64, u64, 
     present.map(|(label, number, size, filesystem)| (*label, *number, size.unwrap_or(rest), *filesystem)).collect()
 }
 
+/// Where the partition for everything that is not part of Talos lies, and its size in bytes.
+pub(crate) fn ephemeral(world: &World, id: Id) -> Option<(String, u64)> {
+    let found = partitions(world, id).into_iter().find(|(label, ..)| *label == "EPHEMERAL");
+    found.map(|(_, number, size, _)| (format!("/dev/sda{number}"), size))
+}
+
+const VOLUMES: [&str; 3] = ["META", "STATE", "EPHEMERAL"];
+
+/// Volumes by name, each with the partition that it is on.
+pub(crate) fn volumes_on_disk(world: &World, id: Id) -> Vec<(&'static str, String)> {
+    let present = partitions(world, id).into_iter().filter(|(label, ..)| VOLUMES.contains(label));
+    let mut found: Vec<_> = present.map(|(label, number, ..)| (label, format!("sda{number}"))).collect();
+    found.sort_unstable();
+    found
+}
+
+/// The disk and its partitions.
+pub(crate) fn devices(world: &World, id: Id) -> Vec<String> {
+    let parts = partitions(world, id).into_iter().map(|(_, number, ..)| format!("sda{number}"));
+    std::iter::once("sda".to_owned()).chain(parts).collect()
+}
+
 fn volumes(world: &World, id: Id) -> Vec<Item> {
-    let mounted = ["META", "STATE", "EPHEMERAL"];
-    let present = partitions(world, id).into_iter().filter(|(label, ..)| mounted.contains(label));
+    let present = partitions(world, id).into_iter().filter(|(label, ..)| VOLUMES.contains(label));
     present.map(|(label, number, size, filesystem)| volume(label, number, size, filesystem)).collect()
 }
 

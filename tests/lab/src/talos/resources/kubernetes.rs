@@ -180,7 +180,7 @@ fn etcd_spec(world: &World, id: Id) -> Vec<Item> {
     let addresses: Vec<String> = node.address().iter().map(ToString::to_string).collect();
     let yaml = json!({
         "name": node.hostname().0, "advertisedAddresses": addresses, "listenPeerAddresses": ["::"],
-        "listenClientAddresses": ["::"], "image": super::ETCD_IMAGE, "extraArgs": {},
+        "listenClientAddresses": ["::"], "image": node.version().etcd_image(), "extraArgs": {},
     });
     control_plane(world, id).map(|_| Item::shown("etcd", &yaml)).into_iter().collect()
 }

@@ -17,12 +17,10 @@ mod types;
 use talos_proto::cosi::resource::{Metadata, Resource, Spec};
 
 use super::world::{Id, World};
+pub(crate) use block::{devices, ephemeral, volumes_on_disk};
 pub(crate) use query::Query;
 use spec::Item;
 pub(crate) use types::{Definition, definition, has_namespace};
-
-/// The image of etcd.
-pub(crate) const ETCD_IMAGE: &str = "registry.k8s.io/etcd:v3.6.12";
 
 /// What a node has of a type.
 type Items = fn(&World, Id) -> Vec<Item>;

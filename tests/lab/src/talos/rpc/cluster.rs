@@ -4,66 +4,13 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use prost::Message;
-use talos_proto::cluster::{HealthCheckProgress, HealthCheckRequest};
+use talos_proto::cluster::{ClusterInfo, HealthCheckProgress, HealthCheckRequest};
 use tonic::Status;
 
+use super::health::{self, Scope};
 use super::{Call, Reply};
-use crate::talos::node::{Node, Progress, Stage};
+use crate::talos::node::Node;
 use crate::talos::world::{Id, World};
-
-/// What is checked, in order: description, and what keeps it from holding.
-type Check = (&'static str, fn(&World, &[Id]) -> Option<String>);
-
-const CHECKS: &[Check] = &[
-    ("etcd to be healthy", |world, nodes| {
-        waits(world, nodes, |id| world.nodes[id].is_control_plane() && !world.etcd_healthy(id))
-    }),
-    ("etcd members to be consistent across nodes", |_, _| None),
-    ("etcd members to be control plane nodes", |_, _| None),
-    ("apid to be ready", |world, nodes| waits(world, nodes, |id| !world.nodes[id].on)),
-    ("all nodes memory sizes", |world, nodes| {
-        waits(world, nodes, |id| {
-            let node = &world.nodes[id];
-            node.machine.memory < if node.is_control_plane() { 1848 - 150 } else { 1024 - 150 }
-        })
-    }),
-    ("all nodes disk sizes", |_, _| None),
-    ("no diagnostics", |world, nodes| {
-        let of = |id: &Id| {
-            let (name, node) = (world.nodes[*id].full_name(), &world.nodes[*id]);
-            node.diagnostics.values().map(move |message| format!("{name}: {message}")).collect::<Vec<_>>()
-        };
-        let active: Vec<String> = nodes.iter().flat_map(of).collect();
-        (!active.is_empty()).then(|| format!("active diagnostics: {}", active.join(", ")))
-    }),
-    ("kubelet to be healthy", |world, nodes| waits(world, nodes, |id| !world.nodes[id].api_due)),
-    ("all nodes to finish boot sequence", |world, nodes| {
-        waits(world, nodes, |id| world.nodes[id].stage != Stage::Running)
-    }),
-    ("all k8s nodes to report", |world, nodes| waits(world, nodes, |id| world.nodes[id].kubelet == Progress::Off)),
-    ("all control plane static pods to be running", |world, nodes| {
-        waits(world, nodes, |id| world.nodes[id].is_control_plane() && world.nodes[id].apiserver != Progress::Up)
-    }),
-    ("all control plane components to be ready", |world, nodes| {
-        waits(world, nodes, |id| world.nodes[id].is_control_plane() && !world.serves_kubernetes(id))
-    }),
-    ("all k8s nodes to report ready", |world, nodes| waits(world, nodes, |id| world.nodes[id].kubelet != Progress::Up)),
-    ("kube-proxy to report ready", |_, _| None),
-    ("coredns to report ready", |_, _| None),
-    ("all k8s nodes to report schedulable", |world, nodes| {
-        waits(world, nodes, |id| {
-            let store = world.kubernetes_of(id).map(|etcd| &world.etcds[etcd].store);
-            let node = store.and_then(|store| store.node(&world.nodename(id)));
-            node.is_some_and(|node| node["spec"]["unschedulable"] == serde_json::json!(true))
-        })
-    }),
-];
-
-/// The nodes that something still keeps waiting.
-fn waits(world: &World, nodes: &[Id], wait: impl Fn(Id) -> bool) -> Option<String> {
-    let waiting: Vec<String> = nodes.iter().filter(|id| wait(**id)).map(|id| world.nodes[*id].full_name()).collect();
-    (!waiting.is_empty()).then(|| format!("nodes {waiting:?} are not ready yet"))
-}
 
 pub(super) fn health_check(call: &Call<'_>) -> Result<Reply, Status> {
     let request: HealthCheckRequest = call.request()?;
@@ -74,9 +21,9 @@ pub(super) fn health_check(call: &Call<'_>) -> Result<Reply, Status> {
         return Err(Status::unimplemented("cluster health check is only available on control plane nodes"));
     }
     let timeout = request.wait_timeout.map_or(Duration::ZERO, |t| Duration::new(t.seconds.unsigned_abs(), 0));
-    let nodes = call.ask(members);
-    let first = format!("discovered nodes: {:?}", call.ask(|world, _| addresses(world, &nodes)));
-    let state = Progressing { changes: call.talos.changes(), nodes, at: 0, lines: vec![first], last: String::new() };
+    let scope = call.ask(|world, id| scope(world, id, &request.cluster_info.unwrap_or_default()));
+    let first = format!("discovered nodes: {}", call.ask(|world, _| health::quoted(&addresses(world, &scope))));
+    let state = Progressing { changes: call.talos.changes(), scope, at: 0, lines: vec![first], last: String::new() };
     let (talos, deadline) = (std::sync::Arc::downgrade(call.talos), tokio::time::Instant::now() + timeout);
     let lines = stream::unfold(Some(state), move |state| {
         let talos = talos.clone();
@@ -87,14 +34,24 @@ pub(super) fn health_check(call: &Call<'_>) -> Result<Reply, Status> {
                     let line = state.lines.remove(0);
                     return Some((Ok(line), Some(state)));
                 }
-                let (description, check) = CHECKS.get(state.at)?;
-                let waiting = talos.upgrade()?.read(|world| check(world, &state.nodes));
-                let Some(why) = waiting else {
-                    state.at += 1;
-                    state.lines.push(format!("waiting for {description}: OK"));
+                let (description, check) = health::CHECKS.get(state.at)?;
+                if state.last.is_empty() {
+                    state.last = format!("waiting for {description}: ...");
+                    state.lines.push(state.last.clone());
                     continue;
+                }
+                let outcome = talos.upgrade()?.read(|world| check(world, &state.scope));
+                let why = match outcome {
+                    Err(why) if why != health::SKIP => why,
+                    done => {
+                        state.at += 1;
+                        state.last.clear();
+                        let word = done.err().unwrap_or_else(|| "OK".to_owned());
+                        state.lines.push(format!("waiting for {description}: {word}"));
+                        continue;
+                    }
                 };
-                let line = format!("waiting for {description}: {why}");
+                let line = format!("waiting for {description}: {why}").trim().to_owned();
                 if state.last != line {
                     state.last.clone_from(&line);
                     state.lines.push(line);
@@ -113,7 +70,7 @@ pub(super) fn health_check(call: &Call<'_>) -> Result<Reply, Status> {
 /// How far a check has come.
 struct Progressing {
     changes: tokio::sync::watch::Receiver<u64>,
-    nodes: Vec<Id>,
+    scope: Scope,
     at: usize,
     lines: Vec<String>,
     /// The line that was last said of what is waited for.
@@ -131,11 +88,25 @@ impl Progressing {
     }
 }
 
-fn members(world: &World, id: Id) -> Vec<Id> {
+/// The nodes that the caller named, else the members of the cluster.
+fn scope(world: &World, id: Id, wanted: &ClusterInfo) -> Scope {
+    let named = [&wanted.control_plane_nodes, &wanted.worker_nodes].map(|addresses| {
+        let found = addresses.iter().map(|text| text.parse().ok().and_then(|address| world.at_address(address)));
+        found.zip(addresses).collect::<Vec<_>>()
+    });
+    if named.iter().any(|nodes| !nodes.is_empty()) {
+        let strangers = named.iter().flatten().filter(|(found, _)| found.is_none());
+        let strangers = strangers.map(|(_, address)| (*address).clone()).collect();
+        let [control_planes, workers] = named.map(|nodes| nodes.into_iter().filter_map(|(found, _)| found).collect());
+        return Scope { control_planes, workers, strangers };
+    }
     let key = |id: Id| world.nodes[id].config.as_ref().map(|config| config.trust_key());
-    (0..world.nodes.len()).filter(|other| world.nodes[*other].on && key(*other) == key(id)).collect()
+    let members = (0..world.nodes.len()).filter(|other| world.nodes[*other].on && key(*other) == key(id));
+    let (control_planes, workers) = members.partition(|id| world.nodes[*id].is_control_plane());
+    Scope { control_planes, workers, strangers: Vec::new() }
 }
 
-fn addresses(world: &World, nodes: &[Id]) -> Vec<String> {
-    nodes.iter().filter_map(|id| world.nodes[*id].address()).map(|address| address.to_string()).collect()
+fn addresses(world: &World, scope: &Scope) -> Vec<String> {
+    let nodes = scope.control_planes.iter().chain(&scope.workers).filter_map(|id| world.nodes[*id].address());
+    nodes.map(|address| address.to_string()).chain(scope.strangers.iter().cloned()).collect()
 }

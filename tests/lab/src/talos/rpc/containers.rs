@@ -13,11 +13,11 @@ use tonic::Status;
 
 use super::Call;
 use crate::disk_image::hex;
-use crate::talos::resources::ETCD_IMAGE;
+use crate::talos::node::Node;
 use crate::talos::world::{PodContainer, Service, World};
 
 /// The image of the containers that hold the namespaces of pods.
-const PAUSE: &str = "registry.k8s.io/pause:3.10";
+const PAUSE: &str = "registry.k8s.io/pause:3.10.1";
 
 fn of_kubernetes(namespace: &str) -> bool {
     namespace == "k8s.io"
@@ -38,7 +38,7 @@ fn services(call: &Call<'_>) -> Vec<ContainerInfo> {
         let pid = call.ask(|world, id| world.pid_of(id, &service.id))?;
         Some(ContainerInfo {
             namespace: "system".to_owned(),
-            image: call.see(|node| service_image(&service.id, node.config.as_deref())),
+            image: call.see(|node| service_image(&service.id, node)),
             internal_id: service.id.clone(),
             pid: u32::try_from(pid).unwrap_or_default(),
             status: "RUNNING".to_owned(),
@@ -82,10 +82,10 @@ fn pod(container: PodContainer) -> [ContainerInfo; 2] {
 }
 
 /// The image of a service; none for those that are part of Talos.
-fn service_image(id: &str, config: Option<&crate::talos::config::Config>) -> String {
-    match id {
-        "kubelet" => config.map(|config| config.kubelet_image.clone()).unwrap_or_default(),
-        "etcd" => ETCD_IMAGE.to_owned(),
+fn service_image(id: &str, node: &Node) -> String {
+    match (id, &node.config) {
+        ("kubelet", Some(config)) => config.kubelet_image.clone(),
+        ("etcd", _) => node.version().etcd_image(),
         _ => String::new(),
     }
 }

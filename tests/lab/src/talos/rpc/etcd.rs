@@ -69,10 +69,15 @@ pub(super) fn status(call: &Call<'_>, (): &()) -> Result<EtcdStatusResponse, Sta
         let etcd = &world.etcds[place];
         let own = etcd.members.iter().find(|member| member.node == id);
         let index = 1000 + world.now.as_secs();
+        let release = world.nodes[id].version();
         EtcdMemberStatus {
-            storage_version: "3.6.0".to_owned(),
+            storage_version: match release.etcd().starts_with("3.5.") {
+                // Databases of 3.5 don't name their version.
+                true => String::new(),
+                false => format!("{}.0", release.etcd_minor(0)),
+            },
             member_id: own.map_or(0, |member| member.id),
-            protocol_version: "3.6.12".to_owned(),
+            protocol_version: release.etcd().to_owned(),
             db_size: 5_242_880,
             db_size_in_use: 2_097_152,
             leader: etcd.leader,

@@ -10,6 +10,8 @@ mod containers;
 mod cosi;
 mod etcd;
 mod files;
+mod health;
+mod import;
 mod kubeconfig;
 mod logs;
 mod many;
@@ -24,12 +26,15 @@ mod storage;
 mod system;
 mod tree;
 mod upgrade;
+mod volumes;
 mod watch;
 
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod views;
 
 pub(crate) use kubeconfig::admin_kubeconfig;
 
@@ -170,8 +175,16 @@ fn dispatch(call: &Call<'_>, path: &str) -> Result<Reply, Status> {
             "Pull" => call.several(containers::service_pull),
             "Remove" => call.one(containers::service_remove),
             "Verify" => call.one(containers::service_verify),
+            "Import" => import::import(call),
             _ => Err(unknown_method(service, method)),
         },
+        "machine.LVMService" => match method {
+            "LogicalVolumeRemove" => call.one(volumes::logical),
+            "VolumeGroupRemove" => call.one(volumes::group),
+            "PhysicalVolumeRemove" => call.one(volumes::physical),
+            _ => Err(unknown_method(service, method)),
+        },
+        "machine.MDService" if method == "Destroy" => call.one(volumes::array),
         _ => Err(Status::unimplemented(format!("unknown service {service}"))),
     }
 }

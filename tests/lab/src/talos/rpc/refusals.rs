@@ -310,6 +310,28 @@ async fn every_wrong_call_gets_the_code_and_the_text_that_talos_has_for_it() {
         Unimplemented,
         "unknown service machine.LifecycleService"
     );
+    let group = LvmServiceVolumeGroupRemoveRequest { volume_group: "vg0".to_owned() };
+    let lvm = "machine.LVMService/VolumeGroupRemove";
+    let status = s.call(NEW_CP, ADMIN, &format!("/{lvm}"), &group).await.expect_err("no such group");
+    assert_eq!((status.code(), status.message()), (Code::NotFound, "lvm: resource not found"));
+    refuses!(
+        s,
+        NEW_CP,
+        ADMIN,
+        "machine.MDService/Destroy",
+        MdDestroyRequest { device: "md0".to_owned() },
+        InvalidArgument,
+        "device must be a full /dev path"
+    );
+    refuses!(
+        s,
+        CP,
+        ADMIN,
+        "machine.ImageService/Import",
+        ImageServiceImportRequest::default(),
+        InvalidArgument,
+        "containerd instance is required"
+    );
     refuses!(
         s,
         CP,

@@ -126,7 +126,8 @@ fn denied() -> Status {
 pub(super) fn check(caller: &Caller, path: &str, release: Version) -> Result<(), Status> {
     let reader = [READER.to_owned()];
     let roles = if caller.maintenance { &reader[..] } else { &caller.roles[..] };
-    let wipes = caller.maintenance && path == "/storage.StorageService/BlockDeviceWipe";
+    let wipes = ["/storage.StorageService/BlockDeviceWipe", "/machine.LVMService/", "/machine.MDService/"];
+    let wipes = caller.maintenance && wipes.iter().any(|prefix| path.starts_with(prefix));
     let removed = path == "/machine.MachineService/GenerateConfiguration" && release.unified_maintenance();
     let allowed = roles.iter().any(|role| allowed(path).contains(&role.as_str()));
     match allowed || wipes || removed {

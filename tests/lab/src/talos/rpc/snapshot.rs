@@ -13,9 +13,6 @@ use tonic::Status;
 use super::{Call, Reply, etcd, files};
 use crate::talos::bolt;
 
-/// The version of etcd that the members of a cluster have in common.
-const CLUSTER_VERSION: &str = "3.6";
-
 /// The database of the local member, which holds the objects of Kubernetes.
 pub(super) fn snapshot(call: &Call<'_>, _: &EtcdSnapshotRequest) -> Result<Vec<Data>, Status> {
     let place = etcd::serving(call, "etcd snapshot")?;
@@ -82,13 +79,19 @@ fn wanted(version: &str) -> Result<&str, Status> {
     }
 }
 
+/// The version of etcd that the members of a cluster have in common.
+fn common(call: &Call<'_>) -> EtcdClusterDowngrade {
+    EtcdClusterDowngrade { cluster_version: call.see(|node| node.version().etcd_minor(0)) }
+}
+
 /// What etcd itself says: it goes down by one minor release, and not twice at a time.
 fn downgrade(call: &Call<'_>, place: usize, version: &str) -> Result<EtcdClusterDowngrade, Status> {
     let refused = |text: &str| Err(Status::unknown(format!("failed to query etcd status: etcdserver: {text}")));
-    match (version, call.ask(|world, _| world.etcds[place].downgrading)) {
-        ("3.5", false) => Ok(EtcdClusterDowngrade { cluster_version: CLUSTER_VERSION.to_owned() }),
-        ("3.5", true) => refused("cluster has a downgrade job in progress"),
-        _ => refused("invalid downgrade target version"),
+    let target = call.see(|node| node.version().etcd_minor(1));
+    match call.ask(|world, _| world.etcds[place].downgrading) {
+        _ if version != target => refused("invalid downgrade target version"),
+        true => refused("cluster has a downgrade job in progress"),
+        false => Ok(common(call)),
     }
 }
 
@@ -118,6 +121,6 @@ pub(super) fn enable(
 pub(super) fn cancel(call: &Call<'_>, (): &()) -> Result<EtcdDowngradeCancelResponse, Status> {
     let place = etcd::serving(call, "etcd downgrade cancel")?;
     call.act(|world, _| world.etcds[place].downgrading = false);
-    let cluster_downgrade = Some(EtcdClusterDowngrade { cluster_version: CLUSTER_VERSION.to_owned() });
+    let cluster_downgrade = Some(common(call));
     Ok(EtcdDowngradeCancelResponse { messages: vec![EtcdDowngradeCancel { metadata: None, cluster_downgrade }] })
 }

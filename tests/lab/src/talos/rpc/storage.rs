@@ -6,6 +6,7 @@ use talos_proto::storage::{
 use tonic::Status;
 
 use super::Call;
+use crate::talos::resources;
 
 pub(super) fn disks(call: &Call<'_>, (): &()) -> Result<DisksResponse, Status> {
     let system_disk = call.ask(|world, id| {
@@ -25,12 +26,19 @@ pub(super) fn disks(call: &Call<'_>, (): &()) -> Result<DisksResponse, Status> {
     Ok(DisksResponse { messages: vec![Disks { metadata: None, disks: vec![disk] }] })
 }
 
-pub(super) fn wipe(_: &Call<'_>, request: &BlockDeviceWipeRequest) -> Result<BlockDeviceWipeResponse, Status> {
-    match request.devices.first() {
-        Some(device) if device.device != "sda" => {
-            Err(Status::not_found(format!("blockdevice \"{}\" not found", device.device)))
+/// Wipes devices that no volume is on: of a Talos disk nearly none.
+pub(super) fn wipe(call: &Call<'_>, request: &BlockDeviceWipeRequest) -> Result<BlockDeviceWipeResponse, Status> {
+    let volumes = call.ask(resources::volumes_on_disk);
+    let known = call.ask(resources::devices);
+    for device in request.devices.iter().map(|device| device.device.as_str()) {
+        if !known.iter().any(|known| known == device) {
+            return Err(Status::not_found(format!("blockdevice {device:?} not found")));
         }
-        Some(_) => Err(Status::failed_precondition("blockdevice \"sda\" is in use by the system")),
-        None => Ok(BlockDeviceWipeResponse { messages: vec![BlockDeviceWipe::default()] }),
+        let taken = volumes.iter().find(|(_, place)| device == "sda" || place == device);
+        if let Some((volume, _)) = taken {
+            let text = format!("blockdevice {device:?} is in use by volume {volume:?}");
+            return Err(Status::failed_precondition(text));
+        }
     }
+    Ok(BlockDeviceWipeResponse { messages: vec![BlockDeviceWipe::default()] })
 }
