@@ -187,26 +187,58 @@ async fn talosctl_finds_a_cluster_of_talos() {
         command.arg("--talosconfig").arg(lab.dir().join("talosconfig")).args(["-n", &node]).args(arguments);
         command
     };
-    let config = lab.dir().join("cp-1.yaml");
+    let folder = lab.dir().to_owned();
+    let config = folder.join("cp-1.yaml");
     std::fs::write(&config, lab.talos().node("cp-1").unwrap().config().unwrap()).unwrap();
-    let database = lab.dir().join("db");
+    let (config, database) = (config.to_str().unwrap(), folder.join("db"));
+    let (capture, bundle, copied) = (folder.join("capture"), folder.join("support.zip"), folder.join("etc"));
+    let sysctl = r#"{"machine": {"sysctls": {"vm.swappiness": "1"}}}"#;
     let expected: &[(&[&str], &str)] = &[
         (&["version"], "Tag:         v1.13.9"),
+        (&["get", "rd"], "zswapstatuses.block.talos.dev"),
         (&["get", "members"], "cp-3"),
+        (&["get", "members", "cp-2", "-o", "jsonpath={.spec.machineType}"], "controlplane"),
         (&["get", "machinestatus", "-o", "yaml"], "stage: running"),
+        (&["get", "machineconfig", "v1alpha1", "-o", "json"], "clusterName: judged"),
         (&["services"], "kubelet"),
+        (&["service", "etcd"], "Started task etcd (PID "),
+        (&["service", "kubelet", "restart"], "Service \"kubelet\" restarted"),
         (&["health", "--wait-timeout", "30s"], "waiting for all k8s nodes to report schedulable: OK"),
         (&["health", "--server=false", "--wait-timeout", "60s"], "waiting for coredns to report ready: OK"),
-        (&["apply-config", "--dry-run", "-f", config.to_str().unwrap()], "No changes."),
+        (&["apply-config", "--dry-run", "-f", config], "No changes."),
+        (&["patch", "mc", "--dry-run", "-p", sysctl], "+        vm.swappiness: \"1\""),
+        (&["patch", "mc", "-p", sysctl], "Applied configuration without a reboot"),
+        (&["get", "kernelparams", "proc.sys.vm.swappiness"], "1"),
         (&["logs", "machined"], "boot sequence: done"),
+        (&["logs", "etcd", "--tail", "1"], "etcd is running"),
         (&["dmesg"], "booting Talos"),
         (&["etcd", "members"], "cp-2"),
         (&["etcd", "status"], "3.6.0"),
         (&["etcd", "snapshot", database.to_str().unwrap()], "total keys"),
+        (&["etcd", "downgrade", "validate", "3.5"], "cluster version 3.6"),
         (&["kubeconfig", "--merge=false", "-"], "current-context: admin@judged"),
-        (&["containers", "-k"], "kube-apiserver"),
+        (&["containers", "-k"], "SANDBOX_READY"),
+        (&["stats", "-k"], ":kube-apiserver:"),
+        (&["processes"], "/usr/local/bin/etcd"),
+        (&["netstat", "-a", "-p"], "/kube-apiserver"),
+        (&["cgroups", "--preset", "memory"], "──podruntime"),
+        (&["cgroups", "--preset", "io"], "sda: "),
+        (&["mounts"], "/dev/sda6"),
+        (&["memory", "-v"], "AnonPages: "),
+        (&["list", "-l", "/etc"], "mtab -> /proc/mounts"),
+        (&["usage", "-a", "-d", "1", "/etc"], "os-release"),
+        (&["read", "/proc/cpuinfo"], "model name"),
+        (&["copy", "/etc", copied.to_str().unwrap()], ""),
+        (&["image", "ls", "--namespace", "system"], "/kubelet:v1.36.3"),
+        (&["pcap", "--duration", "1s", "-o", capture.to_str().unwrap()], ""),
+        (&["inspect", "dependencies"], "MachineStatuses.runtime.talos.dev"),
+        (&["meta", "write", "0x0b", "kept"], ""),
+        (&["get", "meta", "0x0b"], "kept"),
+        (&["meta", "delete", "0x0b"], ""),
+        (&["support", "-O", bundle.to_str().unwrap()], ""),
         (&["reboot", "--wait", "--timeout", "60s"], "post check passed"),
     ];
+    std::fs::create_dir(&copied).unwrap();
     for (arguments, text) in expected {
         let said = run(&mut command(arguments)).await;
         assert!(said.contains(text), "{arguments:?}: {said}");
@@ -216,7 +248,37 @@ async fn talosctl_finds_a_cluster_of_talos() {
     dashboard.arg(&talosctl).arg("--talosconfig").arg(lab.dir().join("talosconfig")).args(["-n", &node, "dashboard"]);
     let said = run(&mut dashboard).await;
     assert!(said.contains("all shown"), "{said}");
+    assert_eq!(std::fs::read(&capture).unwrap()[..4], [0x4d, 0x3c, 0xb2, 0xa1]);
+    assert!(std::fs::read_to_string(copied.join("hosts")).unwrap().contains(&node));
     let again = command(&["bootstrap"]).output().await.unwrap();
     let again = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(again.contains("code = AlreadyExists desc = etcd data directory is not empty"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn talosctl_takes_nodes_down_and_up_again() {
+    let Some(talosctl) = talosctl() else { return skipped("talosctl") };
+    let lab = cluster("judged").await;
+    let command = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(&talosctl);
+        command.args(arguments).arg("--talosconfig").arg(lab.dir().join("talosconfig"));
+        command.args(["-n", &address(&lab, name)]);
+        command
+    };
+    let schematic = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
+    let image = format!("factory.talos.dev/nocloud-installer/{schematic}:v1.13.10");
+    let upgrade = ["upgrade", "--image", &image, "--timeout", "50s"];
+    let said = run(&mut command("cp-2", &upgrade)).await;
+    assert!(said.contains("post check passed"), "{said}");
+    let said = run(&mut command("cp-2", &["version"])).await;
+    assert!(said.contains("v1.13.10"), "{said}");
+    let reset = ["reset", "--reboot", "--system-labels-to-wipe", "STATE", "--wait", "--timeout", "50s"];
+    let place = address(&lab, "cp-3");
+    let said = run(&mut command("cp-3", &reset)).await;
+    assert!(said.contains("phase: leave action: START") && said.contains("post check passed"), "{said}");
+    let mut insecure = Command::new(&talosctl);
+    let said = run(insecure.args(["get", "machinestatus", "--insecure", "-n", &place])).await;
+    assert!(said.contains("maintenance"), "{said}");
+    let said = run(&mut command("w-1", &["shutdown", "--wait", "--timeout", "50s"])).await;
+    assert!(said.contains("events check condition met"), "{said}");
 }

@@ -71,7 +71,9 @@ pub(super) fn copy(call: &Call<'_>, request: &CopyRequest) -> Result<Vec<Data>, 
 
 fn archive(tree: &Tree, root: &str, booted: u64) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for (path, entry) in tree.below(root) {
+    // The folder that is asked for is no part of the archive.
+    let packed = |(path, entry): &(&str, &Entry)| *path != root || **entry != Entry::Folder;
+    for (path, entry) in tree.below(root).into_iter().filter(packed) {
         let name = relative(root, path, entry);
         let mut header = tar::Header::new_gnu();
         header.set_mtime(booted);

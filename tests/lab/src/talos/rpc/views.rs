@@ -82,11 +82,9 @@ async fn folders_are_listed_copied_and_measured_like_the_files_in_them() {
     assert_eq!((links.len(), links[0].link.as_str(), links[0].mode >> 27), (1, "/proc/mounts", 1));
 
     let copied = copied(&talos, "/etc").await;
-    assert_eq!(
-        copied[..4].iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
-        ["./", "cri/", "cri/conf.d/", "hosts"]
-    );
-    assert!(copied[3].1.contains("127.74.1.11"), "{}", copied[3].1);
+    let first: Vec<&str> = copied[..3].iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(first, ["cri/", "cri/conf.d/", "hosts"]);
+    assert!(copied[2].1.contains("127.74.1.11"), "{}", copied[2].1);
     let missing: Data = one(&talos, "Copy", &CopyRequest { root_path: "/nope".to_owned() }).await;
     assert_eq!(missing.metadata.unwrap().error, "lstat /nope: no such file or directory");
 
