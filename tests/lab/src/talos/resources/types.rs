@@ -18,6 +18,8 @@ pub(crate) struct Definition {
     pub(super) kind: &'static str,
     pub(super) namespace: &'static str,
     aliases: Vec<&'static str>,
+    /// Whether it has those aliases only, and none made from its name.
+    unaliased: bool,
     /// Name and path.
     columns: Vec<(String, &'static str)>,
     /// Whether only administrators may read it.
@@ -70,6 +72,7 @@ fn read(line: &'static str) -> Option<Definition> {
         kind,
         namespace,
         aliases: Vec::new(),
+        unaliased: false,
         columns: columns.collect(),
         sensitive: false,
         owner: "",
@@ -83,6 +86,7 @@ fn read(line: &'static str) -> Option<Definition> {
             Some(("until", minor)) => definition.until = minor.parse().ok()?,
             Some(("by", owner)) => definition.owner = owner,
             Some((_, aliases)) => definition.aliases = aliases.split(',').collect(),
+            None if word == "unaliased" => definition.unaliased = true,
             None => definition.sensitive = true,
         }
     }
@@ -139,6 +143,9 @@ impl Definition {
     /// The rule is that of `ResourceDefinitionSpec.Fill` in cosi-project/runtime, pkg/resource/meta/spec.
     fn aliases(&self) -> Vec<String> {
         let mut aliases: Vec<String> = self.aliases.iter().map(|alias| (*alias).to_owned()).collect();
+        if self.unaliased {
+            return aliases;
+        }
         aliases.push(self.display().to_lowercase());
         let initials: String = self.plural().chars().filter(char::is_ascii_uppercase).collect();
         let initials = initials.to_lowercase();
@@ -156,7 +163,8 @@ impl Definition {
         let lower = self.kind.to_lowercase();
         let aliases = self.aliases();
         let parts: Vec<&str> = lower.split('.').collect();
-        let grouped = (1..parts.len()).map(|count| parts[..count].join("."));
+        let count = if self.unaliased { 1 } else { parts.len() };
+        let grouped = (1..count).map(|count| parts[..count].join("."));
         let all_aliases: Vec<String> = grouped.chain(aliases.iter().cloned()).collect();
         let columns = self.columns.iter();
         let columns = columns.map(|(name, path)| PrintColumn { name: name.clone(), json_path: (*path).to_owned() });

@@ -141,8 +141,9 @@ fn namespace(number: i32) -> &'static str {
     if number == 2 { "k8s.io" } else { "system" }
 }
 
+/// When images came: with the boot.
 fn at(call: &Call<'_>) -> Option<Timestamp> {
-    Some(call.ask(|world, _| world.timestamp()))
+    Some(call.ask(World::booted_at))
 }
 
 pub(super) fn image_list(call: &Call<'_>, request: &ImageListRequest) -> Result<Vec<ImageListResponse>, Status> {

@@ -1,6 +1,6 @@
 //! Reading resources.
 
-use talos_proto::cosi::resource::{GetRequest, GetResponse, ListRequest, ListResponse, Metadata, Resource};
+use talos_proto::cosi::resource::{GetRequest, GetResponse, ListRequest, ListResponse, Metadata, Resource, Spec};
 use tonic::Status;
 
 use super::Call;
@@ -48,7 +48,7 @@ pub(super) fn list(call: &Call<'_>, request: &ListRequest) -> Result<Vec<ListRes
     Ok(found.into_iter().map(|resource| ListResponse { resource: Some(resource) }).collect())
 }
 
-/// What is left of a resource that isn't there.
+/// What is left of a resource that isn't there: clients want a spec, though it is empty.
 pub(super) fn tombstone(namespace: &str, kind: &str, id: &str) -> Resource {
     let metadata = Metadata {
         namespace: namespace.to_owned(),
@@ -58,5 +58,5 @@ pub(super) fn tombstone(namespace: &str, kind: &str, id: &str) -> Resource {
         phase: "running".to_owned(),
         ..Metadata::default()
     };
-    Resource { metadata: Some(metadata), spec: None }
+    Resource { metadata: Some(metadata), spec: Some(Spec::default()) }
 }

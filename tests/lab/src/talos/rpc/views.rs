@@ -111,6 +111,11 @@ async fn processes_containers_sockets_and_control_groups_are_the_same_ones() {
     let server = containers.iter().find(|container| container.name == "kube-apiserver").unwrap();
     let process = processes.iter().find(|process| u32::try_from(process.pid) == Ok(server.pid)).unwrap();
     assert_eq!(process.command, "kube-apiserver");
+    let proxies = talos.read(|world| {
+        let containers = (0..2).flat_map(|id| world.pod_containers(id));
+        containers.filter(|container| container.name == "kube-proxy").map(|proxy| proxy.image).collect::<Vec<_>>()
+    });
+    assert_eq!(proxies, ["registry.k8s.io/kube-proxy:v1.36.3"; 2], "a worker's config names no version");
     let sandbox = containers.iter().find(|container| container.id == server.pod_id).unwrap();
     assert_eq!((sandbox.status.as_str(), sandbox.name.as_str()), ("SANDBOX_READY", server.pod_id.as_str()));
 

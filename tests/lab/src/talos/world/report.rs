@@ -26,9 +26,13 @@ impl World {
         Timestamp { seconds: self.time().unix_timestamp(), nanos: 0 }
     }
 
-    /// Version of the API server on a node: `v1.36.3`.
+    /// Version of the API server on a node, on a worker that of its cluster: `v1.36.3`.
     pub(crate) fn server_version(&self, id: Id) -> String {
-        let image = self.nodes[id].config.as_ref().map(|config| config.server_image.clone());
+        let config = |id: Id| self.nodes[id].config.as_ref();
+        let key = config(id).map(|config| config.kubernetes_key());
+        let same = |other: &Id| config(*other).is_some_and(|config| Some(config.kubernetes_key()) == key);
+        let image = |id: Id| config(id).map(|config| config.server_image.clone()).filter(|image| !image.is_empty());
+        let image = image(id).or_else(|| (0..self.nodes.len()).filter(same).find_map(image));
         self.image_version(id, &image.unwrap_or_default())
     }
 
