@@ -106,6 +106,41 @@ impl Url {
         Some(())
     }
 
+    /// The scheme, in small letters.
+    pub(crate) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The host with its port.
+    pub(crate) fn host(&self) -> &[u8] {
+        &self.host
+    }
+
+    /// The host's name or address, without brackets.
+    pub(crate) fn host_name(&self) -> &[u8] {
+        match (self.host.strip_prefix(b"["), self.host.iter().rposition(|byte| *byte == b']')) {
+            (Some(inside), Some(close)) => &inside[..close - 1],
+            _ => &self.host[..self.colon().unwrap_or(self.host.len())],
+        }
+    }
+
+    /// The port's digits, which may be none.
+    pub(crate) fn port(&self) -> &str {
+        let digits = self.colon().map_or(&[][..], |at| &self.host[at + 1..]);
+        std::str::from_utf8(digits).unwrap_or_default()
+    }
+
+    /// Where the port begins.
+    fn colon(&self) -> Option<usize> {
+        let bracket = self.host.iter().rposition(|byte| *byte == b']').unwrap_or(0);
+        self.host[bracket..].iter().rposition(|byte| *byte == b':').map(|at| bracket + at)
+    }
+
+    /// Whether it has a path below the root.
+    pub(crate) fn has_path(&self) -> bool {
+        !matches!(self.path.plain.as_slice(), b"" | b"/")
+    }
+
     /// Takes every part that `new` has; `None` where both name a user, which Go can't merge.
     pub(crate) fn merge(&mut self, new: Self) -> Option<()> {
         if self.user.is_some() && new.user.is_some() {

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::View;
 use crate::cel::{self, Environment};
+use crate::url::Url;
 
 /// `[prefix/]name`, as Kubernetes has it.
 pub(super) fn qualified_name(text: &str) -> Option<String> {
@@ -98,39 +99,17 @@ pub(super) fn address_or_network(text: &str) -> Option<String> {
     (text.parse::<IpAddr>().is_err()).then(|| format!("failed to parse IP address {text:?}"))
 }
 
-/// A URL's parts that rules ask for.
-pub(super) struct Url<'a> {
-    pub(super) scheme: &'a str,
-    pub(super) host: &'a str,
-    pub(super) port: &'a str,
-    pub(super) path: &'a str,
-}
-
-/// Takes a URL apart; what isn't there is empty.
-pub(super) fn url(text: &str) -> Url<'_> {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        // Without slashes there is no host; behind a scheme, no path either.
-        let letter = |scheme: &&str| scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && !scheme.contains('/');
-        let scheme = text.split_once(':').map(|(scheme, _)| scheme).filter(letter).unwrap_or_default();
-        return Url { scheme, host: "", port: "", path: if scheme.is_empty() { text } else { "" } };
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
-    let path = tail.split(['?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, tail)) => (host, tail.strip_prefix(':').unwrap_or_default()),
-        None => authority.split_once(':').unwrap_or((authority, "")),
-    };
-    Url { scheme, host, port, path }
+/// A URL; what is none has no part.
+pub(super) fn url(text: &str) -> Url {
+    Url::parse(text).unwrap_or_default()
 }
 
 /// What is wrong with the URL of an endpoint, if anything: its host must be an address or a DNS name.
 pub fn endpoint(text: &str) -> Option<String> {
     let url = url(text);
-    let why = match url.port.parse::<i64>() {
-        _ if url.host.is_empty() => "hostname must not be blank",
-        _ if url.port.is_empty() => return None,
+    let why = match url.port().parse::<i64>() {
+        _ if url.host_name().is_empty() => "hostname must not be blank",
+        _ if url.port().is_empty() => return None,
         Err(_) => "port number must be numeric",
         Ok(1..=65535) => return None,
         Ok(_) => "port number must be between 1 and 65535",

@@ -21,10 +21,10 @@ pub(crate) fn identity(fields: View<'_>, report: &mut Report) {
 pub(crate) fn service(fields: View<'_>, report: &mut Report) {
     let text = fields.at("endpoint").text();
     let parts = url(text);
-    match parts.scheme {
+    match parts.scheme() {
         _ if text.is_empty() => {}
         "" => report.error("endpoint scheme is required"),
-        "http" | "https" | "grpc" if parts.host.is_empty() => report.error("endpoint host is required"),
+        "http" | "https" | "grpc" if parts.host_name().is_empty() => report.error("endpoint host is required"),
         "http" | "https" | "grpc" => {}
         _ => report.error("endpoint scheme must be http://, https:// or grpc://"),
     }

@@ -31,7 +31,8 @@ pub(crate) fn auth(fields: View<'_>, report: &mut Report) {
 pub(crate) fn mirror(fields: View<'_>, report: &mut Report) {
     for (index, endpoint) in fields.at("endpoints").items().enumerate() {
         let text = endpoint.at("url").text();
-        let scheme = url(text).scheme;
+        let url = url(text);
+        let scheme = url.scheme();
         if text.is_empty() {
             report.error(format!("endpoints[{index}].url must be specified"));
         } else if !matches!(scheme, "http" | "https") {

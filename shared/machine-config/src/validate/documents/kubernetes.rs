@@ -149,7 +149,8 @@ pub(crate) fn inline_manifest(fields: View<'_>, report: &mut Report) {
 pub(crate) fn external_manifest(fields: View<'_>, report: &mut Report) {
     object_name("manifest", fields, report);
     let text = fields.at("url").text();
-    let scheme = url(text).scheme;
+    let url = url(text);
+    let scheme = url.scheme();
     if !text.is_empty() && !matches!(scheme, "http" | "https") {
         report.error(format!("manifest URL scheme must be http or https: {scheme:?}"));
     }

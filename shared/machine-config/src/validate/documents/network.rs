@@ -158,9 +158,9 @@ pub(crate) fn http_probe(fields: View<'_>, report: &mut Report) {
     if text.is_empty() {
         return;
     }
-    if !matches!(parts.scheme, "http" | "https") {
-        report.error(format!("HTTP probe URL scheme must be http or https, got {:?}", parts.scheme));
-    } else if parts.host.is_empty() {
+    if !matches!(parts.scheme(), "http" | "https") {
+        report.error(format!("HTTP probe URL scheme must be http or https, got {:?}", parts.scheme()));
+    } else if parts.host_name().is_empty() {
         report.error("HTTP probe URL must be an absolute http or https URL with a non-empty host");
     }
 }

@@ -65,11 +65,11 @@ pub(crate) fn kmsg_log(fields: View<'_>, report: &mut Report) {
     if text.is_empty() {
         return;
     }
-    if !matches!(parts.scheme, "tcp" | "udp") {
+    if !matches!(parts.scheme(), "tcp" | "udp") {
         report.error("url scheme must be tcp:// or udp://");
-    } else if !matches!(parts.path, "" | "/") {
+    } else if parts.has_path() {
         report.error("url path must be empty");
-    } else if parts.port.is_empty() {
+    } else if parts.port().is_empty() {
         report.error("url port is required");
     }
 }
@@ -80,9 +80,9 @@ pub(crate) fn siderolink(fields: View<'_>, report: &mut Report) {
     if text.is_empty() {
         return;
     }
-    if !matches!(parts.scheme, "https" | "grpc") {
+    if !matches!(parts.scheme(), "https" | "grpc") {
         report.error("apiUrl scheme must be https:// or grpc://");
-    } else if !matches!(parts.path, "" | "/") {
+    } else if parts.has_path() {
         report.error("apiUrl path must be empty");
     }
 }

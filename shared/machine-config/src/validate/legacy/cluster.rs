@@ -1,8 +1,9 @@
 //! The cluster section.
 
 use super::is_control_plane;
+use crate::url::Url;
 use crate::validate::documents::kubernetes::AUTHORIZERS;
-use crate::validate::words::{endpoint, is_dns_name, is_subnet, listed, url};
+use crate::validate::words::{endpoint, is_dns_name, is_subnet, listed};
 use crate::validate::{Case, Report, View};
 
 pub(super) fn cluster(case: Case<'_>, report: &mut Report) {
@@ -118,13 +119,15 @@ fn discovery(cluster: View<'_>, report: &mut Report) {
         return;
     }
     let text = Some(service.at("endpoint").text()).filter(|text| !text.is_empty()).unwrap_or(DISCOVERY);
-    let parts = url(text);
-    if parts.scheme.is_empty() && !text.starts_with('/') {
-        report.error(format!(
-            "cluster discovery service registry endpoint is invalid: parse {text:?}: invalid URI for request"
-        ));
-    } else if !matches!(parts.path, "" | "/") {
-        report.error("cluster discovery service path should be empty");
+    let parsed = Url::parse(text).filter(|url| !url.scheme().is_empty() || text.starts_with('/'));
+    let invalid = |why: &str| format!("cluster discovery service registry endpoint is invalid: parse {text:?}: {why}");
+    match parsed {
+        None if text.contains(|c: char| c.is_ascii_control()) => {
+            report.error(invalid("net/url: invalid control character in URL"));
+        }
+        None => report.error(invalid("invalid URI for request")),
+        Some(url) if url.has_path() => report.error("cluster discovery service path should be empty"),
+        Some(_) => {}
     }
     for part in ["id", "secret"] {
         if cluster.at(part).text().is_empty() {

@@ -160,11 +160,11 @@ pub(super) fn logging(case: Case<'_>, report: &mut Report) {
         if !endpoint.is_set() {
             report.error("empty logging endpoint");
         } else {
-            if parts.host.is_empty() {
+            if parts.host().is_empty() {
                 report.error("empty logging endpoint's host");
             }
-            if !matches!(parts.scheme, "tcp" | "udp") {
-                report.error(format!("unexpected logging endpoint scheme {:?}", parts.scheme));
+            if !matches!(parts.scheme(), "tcp" | "udp") {
+                report.error(format!("unexpected logging endpoint scheme {:?}", parts.scheme()));
             }
         }
         let format = destination.at("format").text();
