@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, once};
 use http::HeaderMap;
 use prost::Message;
 use talos_proto::cluster::{ClusterInfo, HealthCheckProgress, HealthCheckRequest};
@@ -17,16 +18,21 @@ use super::{Caller, Reply, call};
 use crate::talos::testing::{Cluster, cluster};
 use crate::talos::{NodeHandle, Talos};
 
-/// Makes a call as an administrator; gives the frames of the answer, and what ended it.
-async fn frames(talos: &Arc<Talos>, path: &str, request: &impl Message) -> (Vec<Vec<u8>>, Option<tonic::Status>) {
+type Frames = BoxStream<'static, Result<Vec<u8>, tonic::Status>>;
+
+/// The reply to an administrator's call, as a stream also where it is one message.
+fn opened(talos: &Arc<Talos>, path: &str, request: &impl Message) -> Result<Frames, tonic::Status> {
     let caller = Caller { node: 0, roles: vec!["os:admin".to_owned()], maintenance: false };
     let path = if path.contains('/') { format!("/{path}") } else { format!("/machine.MachineService/{path}") };
     let messages = [Bytes::from(request.encode_to_vec())];
-    let mut stream = match call(talos, &caller, &path, &HeaderMap::new(), &messages) {
-        Ok(Reply::One(bytes)) => return (vec![bytes], None),
-        Ok(Reply::Many(stream)) => stream,
-        Err(status) => return (Vec::new(), Some(status)),
-    };
+    Ok(match call(talos, &caller, &path, &HeaderMap::new(), &messages)? {
+        Reply::One(bytes) => once(async { Ok(bytes) }).boxed(),
+        Reply::Many(stream) => stream,
+    })
+}
+
+/// What is left of a stream, and how it ends.
+async fn rest(mut stream: Frames) -> (Vec<Vec<u8>>, Option<tonic::Status>) {
     let mut found = Vec::new();
     while let Some(frame) = stream.next().await {
         match frame {
@@ -35,6 +41,14 @@ async fn frames(talos: &Arc<Talos>, path: &str, request: &impl Message) -> (Vec<
         }
     }
     (found, None)
+}
+
+/// Makes a call as an administrator; gives the frames of the answer, and what ended it.
+async fn frames(talos: &Arc<Talos>, path: &str, request: &impl Message) -> (Vec<Vec<u8>>, Option<tonic::Status>) {
+    match opened(talos, path, request) {
+        Ok(stream) => rest(stream).await,
+        Err(status) => (Vec::new(), Some(status)),
+    }
 }
 
 async fn answers<R: Message + Default>(talos: &Arc<Talos>, path: &str, request: &impl Message) -> Vec<R> {
@@ -243,9 +257,9 @@ async fn a_listener_hears_a_node_go_down_to_the_moment_when_its_services_stop() 
     let Cluster { talos, .. } = cluster("127.74.8.0/24").await;
     let node: NodeHandle = talos.nodes().remove(0);
     let before = node.boot_id();
-    let (listener, request) = (Arc::clone(&talos), EventsRequest::default());
-    let heard = tokio::spawn(async move { frames(&listener, "Events", &request).await.0 });
-    assert!(talos.until(BOUND, |talos| talos.read(|world| world.nodes[0].counts.boots == 1)).await);
+    let mut events = opened(&talos, "Events", &EventsRequest::default()).unwrap();
+    events.next().await.unwrap().unwrap();
+    let heard = tokio::spawn(async move { rest(events).await.0 });
     let _: ResetResponse =
         one(&talos, "Reset", &ResetRequest { reboot: true, graceful: true, ..Default::default() }).await;
     let events = tokio::time::timeout(BOUND, heard).await.unwrap().unwrap();
