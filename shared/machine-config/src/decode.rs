@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use crate::near;
 use crate::scalar::{REDACTED, free, typed};
 use crate::shape::{Shape, Type};
+use crate::telling::Carrier;
 use crate::value::{Map, Value};
 use crate::yaml::{Data, Key, Node, Origin, Place, Resolved};
 
@@ -75,7 +76,7 @@ impl<'a> Path<'a> {
         let telling =
             self.secret || matches!(ty.behind(), Type::Struct(_) | Type::List(_) | Type::Map(_) | Type::Bytes);
         let found = match node.text() {
-            Some(text) if !telling && text.len() <= 60 => format!("{text:?}"),
+            Some(text) if !telling && text.len() <= 60 => format!("{:?}", Carrier::Url.shown(text)),
             _ => node.kind().to_owned(),
         };
         Error::Type { place: node.place, path: self.text(), wanted, found }

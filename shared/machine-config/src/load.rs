@@ -30,6 +30,8 @@ pub enum Error {
     Missing {
         /// What is missing.
         key: &'static str,
+        /// The key of a machine config that the document's own keys are nearest to, or the section they belong to.
+        nearest: Option<&'static str>,
         /// Where the document begins.
         place: Place,
     },
@@ -80,7 +82,7 @@ impl Error {
     /// What the writer most likely meant, for a hint.
     pub fn nearest(&self) -> Option<&'static str> {
         match self {
-            Self::UnknownKind { nearest, .. } => *nearest,
+            Self::UnknownKind { nearest, .. } | Self::Missing { nearest, .. } => *nearest,
             Self::Document { source, .. } => match **source {
                 crate::decode::Error::UnknownKey { nearest, .. } => nearest,
                 crate::decode::Error::Type { .. } => None,
@@ -148,14 +150,25 @@ pub(crate) fn kind_of(node: &Node) -> Result<&'static Kind, Error> {
         return Ok(&LEGACY);
     }
     let text = |key| node.get(key).and_then(Node::text);
-    let kind = text("kind").ok_or(Error::Missing { key: "kind", place })?;
-    let version = text("apiVersion").ok_or(Error::Missing { key: "apiVersion", place })?;
+    let kind = text("kind").ok_or_else(|| Error::Missing { key: "kind", nearest: meant(node), place })?;
+    let version = text("apiVersion").ok_or(Error::Missing { key: "apiVersion", nearest: Some("v1alpha1"), place })?;
     kinds::kind(kind).filter(|_| version == "v1alpha1").ok_or_else(|| Error::UnknownKind {
         kind: kind.to_owned(),
         version: version.to_owned(),
-        nearest: near::nearest(kind, kinds::KINDS.iter().map(|kind| kind.name)),
+        nearest: match kinds::kind(kind) {
+            Some(_) => Some("v1alpha1"),
+            None => near::nearest(kind, kinds::KINDS.iter().map(|kind| kind.name)),
+        },
         place,
     })
+}
+
+/// The key that a document of no kind was meant to have: one that is spelled otherwise, or the section of its keys.
+fn meant(node: &Node) -> Option<&'static str> {
+    let keys = || node.pairs().unwrap_or_default().iter().map(|(key, _)| key.text.as_str());
+    let slip = keys().find_map(|key| near::nearest(key.split('.').next().unwrap_or(key), LEGACY_KEYS));
+    let sections = || LEGACY.shape.fields().filter_map(|field| Some((field.key, field.ty.shape()?)));
+    slip.or_else(|| keys().find_map(|key| sections().find(|(_, shape)| shape.field(key).is_some()).map(|(key, _)| key)))
 }
 
 /// The identity of a document that isn't decoded.
@@ -184,6 +197,18 @@ mod tests {
     fn unknown_kinds_and_missing_parts_are_refused() {
         assert_eq!(error("apiVersion: v1alpha1\nkind: HostnameConf\n").nearest(), Some("HostnameConfig"));
         assert_eq!(error("version: v1alpha1\n").to_string(), "missing kind (line 1)");
+        for (text, meant) in [
+            ("machin: {}", Some("machine")),
+            ("Machine: {}", Some("machine")),
+            ("machine.network: {}", Some("machine")),
+            ("kubelet: {extraArgs: {a: b}}", Some("machine")),
+            ("apiServer: {}", Some("cluster")),
+            ("kind: HostnameConfig", Some("v1alpha1")),
+            ("apiVersion: v1apha1\nkind: HostnameConfig", Some("v1alpha1")),
+            ("{}", None),
+        ] {
+            assert_eq!(error(text).nearest(), meant, "{text}");
+        }
         assert_eq!(error("# nothing\n"), Error::Empty);
         assert_eq!(error("- a\n").to_string(), "expected a YAML document at line 1");
     }

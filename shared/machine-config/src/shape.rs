@@ -62,6 +62,14 @@ pub enum Type {
 }
 
 impl Type {
+    /// The structure that is held, if it is one.
+    pub(crate) fn shape(&self) -> Option<&'static Shape> {
+        match self.behind() {
+            Self::Struct(shape) => Some(shape),
+            _ => None,
+        }
+    }
+
     /// What a pointer points to; anything else is itself.
     pub(crate) fn behind(&self) -> &Self {
         match self {

@@ -43,7 +43,8 @@ fn shown_text(text: &str) -> String {
     if is_document_of_secrets(text) {
         return REDACTED.to_owned();
     }
-    let lines: Vec<String> = text.split('\n').map(|line| without_password(&without_assigned(line))).collect();
+    let lines: Vec<String> =
+        text.split('\n').map(|line| without_telling_query(&without_password(&without_assigned(line)))).collect();
     lines.join("\n")
 }
 
@@ -99,6 +100,20 @@ fn without_query(url: &str) -> String {
     url.split_once('?').map_or_else(|| url.to_owned(), |(before, _)| format!("{before}?{REDACTED}"))
 }
 
+/// A text whose URLs have lost the values of their queries that telling names have.
+fn without_telling_query(text: &str) -> String {
+    let Some((before, query)) = text.split_once("://").and_then(|_| text.split_once('?')) else {
+        return text.to_owned();
+    };
+    let end = query.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(query.len());
+    let shown = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if is_telling(name) && is_value(value) => format!("{name}={REDACTED}"),
+        _ => pair.to_owned(),
+    };
+    let pairs: Vec<String> = query[..end].split('&').map(shown).collect();
+    format!("{before}?{}{}", pairs.join("&"), &query[end..])
+}
+
 fn has_telling_query(url: &str) -> bool {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     query.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| is_telling(name) && is_value(value))
@@ -112,6 +127,7 @@ mod tests {
     fn texts_lose_their_secrets_and_nothing_else() {
         for (text, shown) in [
             ("TS_AUTHKEY=hush", "TS_AUTHKEY=******"),
+            ("get https://a/b?x=1&token=hush now", "get https://a/b?x=1&token=****** now"),
             ("http://u:hush@proxy:3128/x", "http://******@proxy:3128/x"),
             ("a: b\npassword: hush\nc: d", "a: b\npassword: ******\nc: d"),
             ("apiVersion: v1\nkind: Secret\ndata: {a: hush}", "******"),

@@ -51,12 +51,24 @@ impl JsonPatch {
     /// The same as a patch of the legacy document's parts, in JSON, which is YAML too; `None` where it can't be said so
     /// (items by number, moves, tests) or where it would show a secret.
     pub fn as_strategic(&self) -> Option<String> {
-        if self.0.iter().any(|operation| operation.path.keys().iter().any(|key| is_index(key))) {
+        let by_number = |operation: &Operation| operation.path.keys().iter().any(|key| is_index(key));
+        // A patch adds to lists, and a null in it says nothing.
+        let replaces = |operation: &Operation| {
+            operation.verb == Verb::Replace
+                && operation.value.as_ref().is_none_or(|value| value.is_array() || value.is_null())
+        };
+        if self.0.iter().any(|operation| by_number(operation) || replaces(operation)) {
             return None;
         }
         let tree = self.tree(true)?;
-        let hidden = self.secret().is_some();
-        (!hidden).then(|| tree.to_string())
+        self.is_shown().then(|| tree.to_string())
+    }
+
+    /// Whether all that it sets is read well, and nothing of it is hidden where configs are shown.
+    fn is_shown(&self) -> bool {
+        let Some(tree) = self.tree(false) else { return false };
+        tree.as_object().is_some_and(serde_json::Map::is_empty)
+            || crate::load(&tree.to_string()).is_ok_and(|config| crate::is_same(&crate::redact(&config), &config))
     }
 
     /// Where in the legacy document the patch puts a secret, if it does.
@@ -178,7 +190,16 @@ mod tests {
         assert_eq!(said(more).unwrap(), r#"{"machine":{"certSANs":["a"]}}"#);
         assert_eq!(said("[{op: replace, path: /machine/certSANs/0, value: a}]"), None);
         assert_eq!(said("[{op: test, path: /machine/type, value: a}]"), None);
-        assert_eq!(said("[{op: add, path: /machine/token, value: a}]"), None, "a secret is not repeated");
+        for hidden in [
+            "[{op: add, path: /machine/token, value: a}]",
+            "[{op: add, path: /machine/tokn, value: a}]",
+            "[{op: add, path: /machine/ca, value: a}]",
+            "[{op: add, path: /machine/files, value: [{content: a, path: /var/a, permissions: 384, op: create}]}]",
+            "[{op: add, path: /cluster/extraManifests, value: ['https://a/b?token=hush']}]",
+        ] {
+            assert_eq!(said(hidden), None, "a secret is not repeated: {hidden}");
+        }
+        assert_eq!(said("[{op: replace, path: /machine/certSANs, value: [a]}]"), None, "a patch would add it");
     }
 
     #[test]
