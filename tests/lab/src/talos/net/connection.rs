@@ -61,6 +61,7 @@ async fn answer(stream: TcpStream, id: Id, face: Face, talos: Weak<Talos>, sessi
     if face == Face::Talos {
         until_talking(&lab, id).await;
     }
+    let maintenance = lab.is_in_maintenance(id);
     let Ok(config) = lab.server_config(id, face) else { return };
     drop(lab);
     let _ = stream.set_nodelay(true);
@@ -72,6 +73,11 @@ async fn answer(stream: TcpStream, id: Id, face: Face, talos: Weak<Talos>, sessi
         let (talos, leaf, cut) = (talos.upgrade(), Arc::clone(&leaf), cut.clone());
         async move {
             match talos {
+                // What began in maintenance, or before it, ends with it.
+                Some(talos) if face == Face::Talos && talos.is_in_maintenance(id) != maintenance => {
+                    cut.cancel();
+                    std::future::pending().await
+                }
                 Some(talos) => Ok(respond(&talos, id, face, leaf.as_ref().as_ref(), request, cut).await),
                 None => Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)),
             }
@@ -86,6 +92,13 @@ async fn answer(stream: TcpStream, id: Id, face: Face, talos: Weak<Talos>, sessi
         () = session.drain.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = tokio::time::timeout(GRACE, connection).await;
+}
+
+impl Talos {
+    /// Whether a node serves its maintenance API.
+    fn is_in_maintenance(&self, id: Id) -> bool {
+        self.read(|world| world.nodes[id].api == Api::Maintenance)
+    }
 }
 
 /// Waits as long as a test lets the node hang.
@@ -109,7 +122,7 @@ async fn respond(
     match face {
         Face::Talos => {
             let (roles, _) = leaf.map(tls::subject).unwrap_or_default();
-            let maintenance = talos.read(|world| world.nodes[id].api == Api::Maintenance);
+            let maintenance = talos.is_in_maintenance(id);
             grpc::respond(talos, rpc::Caller { node: id, roles, maintenance }, request, cut).await
         }
         Face::Kubernetes => kubernetes::respond(talos, id, user(talos, id, leaf), request, cut).await,
