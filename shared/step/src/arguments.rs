@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 use record::table::{Row, TABLE};
 use record::{Exit, schema};
@@ -19,8 +20,19 @@ pub(crate) fn parse<S: Step>(argv: &[OsString]) -> Result<S::Args, ExitCode> {
         Some(("completions", of)) => Err(completions(command, of)),
         Some(("man", _)) => Err(man(command)),
         Some(("schema", of)) => Err(print_schema(of)),
+        Some((name, _)) if let Some(flag) = stray(&command, &matches) => {
+            let text = format!("{flag} is for the stream; it can't stand before `{name}`, which would ignore it");
+            Err(report(&command.clone().error(clap::error::ErrorKind::ArgumentConflict, text)))
+        }
         _ => S::Args::from_arg_matches(&matches).map_err(|error| report(&error)),
     }
+}
+
+/// A flag of the stream that was given although a command follows.
+fn stray(command: &clap::Command, matches: &clap::ArgMatches) -> Option<String> {
+    let given = |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let flag = command.get_arguments().find(given)?;
+    Some(flag.get_long().map_or_else(|| flag.get_id().to_string(), |long| format!("--{long}")))
 }
 
 /// The program's command line with what every program has.

@@ -41,7 +41,8 @@ pub fn write_private(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
     let target = target(path);
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    // The library's error names the temporary file, which nobody asked for.
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(|error| Error::from(error.kind()))?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     let placed = if replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };

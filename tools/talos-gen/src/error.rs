@@ -14,6 +14,8 @@ pub(crate) enum Error {
     Unreadable { field: &'static str, value: String, wanted: &'static str },
     #[error("patch {name}")]
     Patch { name: String, source: patch::Error },
+    #[error("patch {name} is empty")]
+    EmptyPatch { name: String },
     #[error("patch {name} holds a secret at {place}")]
     InlineSecret { name: String, place: String },
     #[error("patch {name} has documents that only control planes may have: {kinds}")]
@@ -56,6 +58,7 @@ impl Error {
             Self::Usage(_) => (Exit::Usage, "usage"),
             Self::Bundle { .. } => (Exit::Unusable, "unusable-secrets"),
             Self::Patch { .. }
+            | Self::EmptyPatch { .. }
             | Self::JsonPatch { .. }
             | Self::InlineSecret { .. }
             | Self::ControlPlaneOnly { .. }

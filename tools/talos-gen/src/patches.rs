@@ -1,10 +1,14 @@
 //! The user's patches: read, checked, applied. Files are read through a closure.
 
+use std::cell::RefCell;
+
 use machine_config::patch::{self, Part, Patch};
 use machine_config::{Config, Contract, MachineType, secrets};
+use record::Failure;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::files;
 
 /// Reads the text of a file.
 pub(crate) type Reader<'a> = &'a dyn Fn(&str) -> Result<String, String>;
@@ -37,15 +41,29 @@ fn one(number: usize, value: &Value, read: Reader<'_>) -> Result<Named, Error> {
 }
 
 /// Reads the values of `--config-patch`.
-pub(crate) fn of_flags(patches: &[String], read: Reader<'_>) -> Result<Vec<Named>, Error> {
-    let one = |(index, text): (usize, &String)| {
-        let name = text.strip_prefix('@').map_or_else(|| (index + 1).to_string(), str::to_owned);
-        match patch::argument(text, read) {
-            Ok(patch) => Ok(Named { name, patch }),
-            Err(source) => Err(Error::Patch { name, source }),
-        }
+pub(crate) fn of_flags(patches: &[String]) -> Result<Vec<Named>, Failure> {
+    patches.iter().enumerate().map(|(index, text)| of_flag(index + 1, text)).collect()
+}
+
+/// A file that can't be read fails as any other file does.
+fn of_flag(number: usize, text: &str) -> Result<Named, Failure> {
+    if text.is_empty() {
+        let text = format!("patch {number} has no text: write the patch itself, or @file");
+        return Err(Error::Usage(text).into());
+    }
+    let name = text.strip_prefix('@').map_or_else(|| number.to_string(), str::to_owned);
+    let unread = RefCell::new(None);
+    let read = |path: &str| {
+        files::read(path).map_err(|failure| {
+            let text = failure.message.clone();
+            unread.replace(Some(failure));
+            text
+        })
     };
-    patches.iter().enumerate().map(one).collect()
+    match patch::argument(text, read) {
+        Ok(patch) => Ok(Named { name, patch }),
+        Err(source) => Err(unread.take().unwrap_or_else(|| Error::Patch { name, source }.into())),
+    }
 }
 
 /// Where a patch holds a secret, if it does.
@@ -93,6 +111,7 @@ fn joined(patches: &[Named]) -> Vec<Named> {
 fn refused(named: &Named, source: patch::Error) -> Error {
     let name = named.name.clone();
     match (&named.patch, source) {
+        (Patch::Json(operations), patch::Error::ManyDocuments) if operations.is_empty() => Error::EmptyPatch { name },
         (Patch::Json(operations), source @ patch::Error::ManyDocuments) => {
             Error::JsonPatch { name, source: Box::new(source), instead: operations.as_strategic() }
         }

@@ -154,6 +154,12 @@ fn a_talosconfig_has_the_roles_and_the_lifetime_that_were_asked_for() {
     let boss = run(folder.path(), &["talosconfig", "lab", "--role", "os:boss", "-o", "-"]);
     assert!(code(&boss) == 2 && stderr(&boss).contains("os:admin, os:operator"), "{}", stderr(&boss));
     assert_eq!(code(&run(folder.path(), &["talosconfig", "lab", "--ttl", "0s", "-o", "-"])), 2);
+    for (endpoint, exit) in
+        [("", 2), ("https://a", 2), ("a b", 2), ("a:b:c", 2), ("a.lan:50000", 0), ("fd00::1", 0), ("[fd00::1]:1", 0)]
+    {
+        let output = run(folder.path(), &["talosconfig", "lab", "-o", "-", "--endpoints", endpoint]);
+        assert_eq!(code(&output), exit, "{endpoint}: {}", stderr(&output));
+    }
 }
 
 #[test]
@@ -237,8 +243,24 @@ fn words_that_cannot_be_meant_are_refused_before_anything_is_made() {
 }
 
 #[test]
+fn flags_of_the_stream_do_not_stand_before_a_command_that_would_ignore_them() {
+    let folder = folder();
+    let before = std::fs::read(folder.path().join("secrets.yaml")).unwrap();
+    for flags in [&["--dry-run"][..], &["-f", "cluster.yaml"], &["--only", "a", "--format", "table"]] {
+        let output = run(folder.path(), &[flags, &["secrets", "--force"]].concat());
+        assert!(code(&output) == 2 && stderr(&output).contains("can't stand before `secrets`"), "{}", stderr(&output));
+    }
+    assert_eq!(std::fs::read(folder.path().join("secrets.yaml")).unwrap(), before, "nothing was written");
+}
+
+#[test]
 fn a_config_that_cannot_be_made_leaves_no_other_behind() {
     let folder = folder();
+    std::fs::create_dir_all(folder.path().join("out/talosconfig")).unwrap();
+    std::fs::write(folder.path().join("out/controlplane.yaml"), "old").unwrap();
+    let onto_a_folder = run(folder.path(), &[&CONFIG[..], &["-o", "out", "--force"]].concat());
+    assert!(code(&onto_a_folder) == 1 && stderr(&onto_a_folder).contains("out/talosconfig: is a directory"));
+    assert_eq!(std::fs::read_to_string(folder.path().join("out/controlplane.yaml")).unwrap(), "old");
     let slip = [&CONFIG[..], &["--config-patch-worker", "machine: {typ: worker}"]].concat();
     assert_eq!(code(&run(folder.path(), &slip)), 8);
     for name in ["controlplane.yaml", "worker.yaml", "talosconfig"] {
@@ -273,12 +295,18 @@ fn a_bad_patch_is_told_with_its_place_and_what_was_meant() {
             &["HostnameConfig", "line 3, column 1", "unknown key \"hostnam\"", "did you mean \"hostname\"?"][..],
         ),
         (json, &["not supported for multi-document", "up to contract v1.11", r#"{"machine":{"sysctls":{"a":"1"}}}"#]),
-        ("@gone.yaml", &["gone.yaml"]),
+        ("machin: {}", &["missing kind", "did you mean \"machine\"?"]),
     ] {
         let output = run(folder.path(), &["patch", "worker.yaml", "-p", patch]);
         assert_eq!(code(&output), 8, "{}", stderr(&output));
         assert!(parts.iter().all(|part| stderr(&output).contains(part)), "{}", stderr(&output));
     }
+    let gone = run(folder.path(), &["patch", "worker.yaml", "-p", "@gone.yaml"]);
+    assert!(code(&gone) == 2 && stderr(&gone).starts_with("talos-gen error: gone.yaml: "), "{}", stderr(&gone));
+    let empty = run(folder.path(), &["patch", "worker.yaml", "-p", "# nothing"]);
+    assert!(code(&empty) == 8 && stderr(&empty).contains("patch 1 is empty"), "{}", stderr(&empty));
+    let twice = run(folder.path(), &["patch", "-", "-p", "@-"]);
+    assert!(code(&twice) == 2 && stderr(&twice).contains("stdin can be read only once"), "{}", stderr(&twice));
     let instead = done(folder.path(), &["patch", "worker.yaml", "-p", r#"{"machine":{"sysctls":{"a":"1"}}}"#]);
     assert!(instead.contains("sysctls:\n        a: \"1\"\n"), "what the hint says works: {instead}");
     let idle = run(folder.path(), &["patch", "worker.yaml", "-p", "machine: {type: worker}"]);

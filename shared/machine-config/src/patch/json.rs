@@ -41,6 +41,11 @@ impl JsonPatch {
         Ok(crate::load(&json.to_string())?)
     }
 
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds the operations of the patch that comes next; what is between them need not be a config.
     pub fn join(&mut self, next: &Self) {
         self.0.extend(next.0.iter().cloned());

@@ -128,7 +128,8 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     report.legacy_warnings = report.warnings.len();
     report.errors.extend(age::unknown(config, contract));
     dates(case, &mut report);
-    config.documents().iter().filter(|document| !document.kind.is_legacy()).for_each(|document| {
+    let known = |document: &&Document| !document.kind.is_legacy() && document.kind.since <= contract.minor();
+    config.documents().iter().filter(known).for_each(|document| {
         documents::check(case, document, &mut report);
     });
     report.errors.extend(conflicts::found(config));

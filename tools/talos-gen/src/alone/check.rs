@@ -1,5 +1,6 @@
 //! Commands about a config that is there: patch, validate, diff, explain.
 
+use machine_config::MachineType;
 use machine_config::validate::{Mode, contract_of};
 use record::{Exit, Failure};
 use step::Console;
@@ -11,7 +12,8 @@ use crate::{files, patches};
 
 pub(super) fn patch(args: &Patch, console: &Console) -> Result<Exit, Failure> {
     check_target(&args.output, true, console)?;
-    let all = patches::of_flags(&args.patch, &files::patch_file)?;
+    once(std::iter::once(args.config.as_str()).chain(args.patch.iter().filter_map(|patch| patch.strip_prefix('@'))))?;
+    let all = patches::of_flags(&args.patch)?;
     if all.is_empty() {
         return emit(&args.output, &files::read(&args.config)?, true, console);
     }
@@ -19,7 +21,24 @@ pub(super) fn patch(args: &Patch, console: &Console) -> Result<Exit, Failure> {
     for name in idle {
         console.warn(&format!("patch {name} changes nothing"));
     }
+    let closed: Vec<String> = config
+        .documents()
+        .iter()
+        .filter(|document| document.kind.control_plane)
+        .map(|document| document.identity().to_string())
+        .collect();
+    if config.machine_type() == Some(MachineType::Worker) && !closed.is_empty() {
+        console.warn(&format!("this is a worker's config, and only control planes may have: {}", closed.join(", ")));
+    }
     emit(&args.output, &config.text(contract_of(&config).dialect()), true, console)
+}
+
+/// Refuses to read stdin twice.
+fn once<'a>(inputs: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    match inputs.filter(|input| *input == "-").count() {
+        0 | 1 => Ok(()),
+        _ => Err(Error::Usage("stdin can be read only once: name a file for the others".to_owned()).into()),
+    }
 }
 
 pub(super) fn validate(args: &Validate, console: &Console) -> Result<Exit, Failure> {
@@ -43,6 +62,7 @@ pub(super) fn validate(args: &Validate, console: &Console) -> Result<Exit, Failu
 }
 
 pub(super) fn diff(args: &Diff, console: &Console) -> Result<Exit, Failure> {
+    once([args.left.as_str(), &args.right].into_iter())?;
     let (left, right) = (load(&args.left)?, load(&args.right)?);
     if machine_config::is_same(&left, &right) {
         return Ok(Exit::Done);

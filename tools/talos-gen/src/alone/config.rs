@@ -13,7 +13,7 @@ use super::{bundle_of, check_target, contract, emit, secrets};
 use crate::access::credentials;
 use crate::args::{Config, Output};
 use crate::error::Error;
-use crate::{files, patches};
+use crate::patches;
 
 pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> {
     if args.with_docs || args.with_examples {
@@ -71,9 +71,9 @@ fn endpoint(given: &str) -> Result<String, Failure> {
         None => {
             usage(format!("no scheme and port specified for the cluster endpoint URL; try: \"https://{given}:6443\""))
         }
-        Some((scheme, _)) if !scheme.eq_ignore_ascii_case("https") => {
-            usage("the control plane endpoint URL should have scheme https://".to_owned())
-        }
+        Some((scheme, rest)) if !scheme.eq_ignore_ascii_case("https") => usage(format!(
+            "the control plane endpoint URL should have scheme https://, not {scheme}://; try: \"https://{rest}\""
+        )),
         Some(_) => {
             let Some(url) = machine_config::url(given) else {
                 return usage(format!("the cluster endpoint {given:?} is not a URL"));
@@ -164,8 +164,8 @@ fn product(
             return Ok(Talosconfig::of(&args.name, context).emit().expose().to_owned());
         }
     };
-    let mut all = patches::of_flags(&args.config_patch, &files::patch_file)?;
-    all.extend(patches::of_flags(own, &files::patch_file)?);
+    let mut all = patches::of_flags(&args.config_patch)?;
+    all.extend(patches::of_flags(own)?);
     patches::check(&all, machine, input.contract)?;
     let (config, idle) = patches::apply(generate(input, machine), &all)?;
     for patch in idle {

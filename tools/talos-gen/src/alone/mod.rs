@@ -56,7 +56,11 @@ fn check_target(path: &str, force: bool, console: &Console) -> Result<(), Failur
         let failure = Failure::new(Exit::Usage, "terminal", "this has secrets, which are not printed on a terminal");
         return Err(failure.hint("name a file with -o, or send stdout to a file or a pipe"));
     }
-    let is_stream = matches!(step::file::there(Path::new(path)), Ok(step::file::There::Stream));
+    let there = step::file::there(Path::new(path));
+    if let Err(error) = &there {
+        return Err(files::failed(path, error));
+    }
+    let is_stream = matches!(there, Ok(step::file::There::Stream));
     if !is_stdout(path) && !is_stream && !force && Path::new(path).symlink_metadata().is_ok() {
         return Err(files::exists(path));
     }

@@ -27,6 +27,7 @@ pub(super) fn talosconfig(args: &Credentials, console: &Console) -> Result<Exit,
     }
     let roles = roles(&args.role)?;
     let lifetime = lifetime(args)?;
+    args.endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint))?;
     check_target(&args.output, args.force, console)?;
     let bundle = bundle_of(&args.with_secrets)?;
     let (now, endpoints) = (OffsetDateTime::now_utc(), args.endpoints.clone());
@@ -48,10 +49,36 @@ fn roles(wanted: &[String]) -> Result<Vec<&str>, Failure> {
     }
 }
 
+/// An address or a name, with or without a port.
+fn check_endpoint(endpoint: &str) -> Result<(), Failure> {
+    let host = match endpoint.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            if port.parse::<u16>().is_err() {
+                ""
+            } else {
+                host
+            }
+        }
+        _ => endpoint,
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = |host: &str| {
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+    };
+    if bare.parse::<std::net::IpAddr>().is_ok() || name(host) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("--endpoints: {endpoint:?} is not an address or name, as in 10.0.0.11 or cp-1.lan:50000"))
+        .into())
+}
+
 fn lifetime(args: &Credentials) -> Result<Duration, Failure> {
     let Some(ttl) = args.ttl else { return Ok(LIFETIME) };
-    let unusable =
-        || Failure::from(Error::Usage("--ttl: a certificate lives a second at least and 100 years at most".to_owned()));
+    let unusable = || {
+        Failure::from(Error::Usage(format!(
+            "--ttl: {ttl:?} can't be used: a certificate lives a second at least and 100 years at most"
+        )))
+    };
     let lifetime = Duration::try_from(ttl).map_err(|_| unusable())?;
     let bounds = Duration::seconds(1)..=Duration::days(36_500);
     if bounds.contains(&lifetime) { Ok(lifetime) } else { Err(unusable()) }
