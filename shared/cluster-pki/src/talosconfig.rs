@@ -83,15 +83,15 @@ impl Talosconfig {
         Ok(Self { context: text_of(root, "context"), contexts: contexts.collect() })
     }
 
-    /// The text, as talosctl writes it.
-    pub fn emit(&self) -> Secret {
+    /// The text, as the talosctl that writes in this dialect does.
+    pub fn emit(&self, dialect: Dialect) -> Secret {
         let mut contexts: Vec<_> = self.contexts.iter().collect();
         contexts.sort_by(|a, b| yaml::natural_order(&a.0, &b.0));
         let contexts: Map = contexts.into_iter().map(|(name, context)| (name, context.written())).collect();
         let mut root = Map::new();
         root.set("context", self.context.as_str());
         root.set("contexts", contexts);
-        Secret::new(yaml::write(&root.into(), Dialect::V3))
+        Secret::new(yaml::write(&root.into(), dialect))
     }
 
     /// A context by name; an empty name means the current one.

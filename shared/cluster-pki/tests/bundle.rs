@@ -212,7 +212,7 @@ fn a_talosconfig_survives_its_file_and_names_what_is_missing() {
         &mut rng(4),
     );
     let config = Talosconfig::of("lab", context.unwrap());
-    let text = config.emit();
+    let text = config.emit(Contract::STABLE.dialect());
     assert!(text.expose().starts_with(
         "context: lab\ncontexts:\n    lab:\n        endpoints:\n            - 10.0.0.1\n        ca: LS0t"
     ));

@@ -193,7 +193,7 @@ fn access(plan: &Plan<'_>, bundle: &Bundle, leader: &super::talos::NodeHandle) -
     let context = Context::generate(bundle, &["os:admin"], endpoints, now, LIFETIME, &mut random);
     let context = context.map_err(|error| anyhow!("{error}"))?;
     Ok(Access {
-        talosconfig: Talosconfig::of(plan.name, context).emit().expose().to_owned(),
+        talosconfig: Talosconfig::of(plan.name, context).emit(Contract::STABLE.dialect()).expose().to_owned(),
         kubeconfig: leader.kubeconfig().context("the node hands out no kubeconfig")?,
         secrets: bundle.to_yaml().expose().to_owned(),
     })

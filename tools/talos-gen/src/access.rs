@@ -109,7 +109,7 @@ impl Access {
         self.config.set(&self.name, context);
         self.config.context.clone_from(&self.name);
         self.good = true;
-        products.write(TALOSCONFIG, self.config.emit().expose().as_bytes())?;
+        products.write(TALOSCONFIG, self.config.emit(Contract::STABLE.dialect()).expose().as_bytes())?;
         Ok(())
     }
 }

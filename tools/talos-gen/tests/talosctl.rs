@@ -79,6 +79,29 @@ fn the_same_command_line_gives_the_files_of_talosctl() {
     }
 }
 
+/// A talosconfig without what is new in each.
+fn outline(text: &str) -> String {
+    let shown = |line: &str| {
+        line.split_once("crt: ").or(line.split_once("key: ")).map_or(line.to_owned(), |(name, _)| name.to_owned())
+    };
+    text.lines().map(shown).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn names_are_quoted_in_a_talosconfig_as_by_talosctl() {
+    let Some(talosctl) = talosctl() else { return };
+    let folder = folder(&talosctl);
+    let version = format!("v1.{}", newest(&talosctl).min(15));
+    let tail = ["https://a:6443", "--with-secrets", "secrets.yaml", "-t", "talosconfig", "-o", "-"];
+    for name in ["lab", "yes", "1e3", "a b", "é"] {
+        let theirs = run(&talosctl, folder.path(), &[&["gen", "config", name], &tail[..]].concat());
+        let args = [&["config", name], &tail[..], &["--talos-version", &version]].concat();
+        let ours = run(Path::new(env!("CARGO_BIN_EXE_talos-gen")), folder.path(), &args);
+        let text = |output: &Output| outline(&String::from_utf8_lossy(&output.stdout));
+        assert_eq!(text(&ours), text(&theirs), "{name}");
+    }
+}
+
 #[test]
 fn endpoints_are_taken_refused_and_written_as_talosctl_does() {
     let Some(talosctl) = talosctl() else { return };

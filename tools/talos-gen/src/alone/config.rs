@@ -161,7 +161,7 @@ fn product(
         Output::Worker => (MachineType::Worker, &args.config_patch_worker),
         Output::Talosconfig => {
             let context = credentials(bundle, Vec::new())?;
-            return Ok(Talosconfig::of(&args.name, context).emit().expose().to_owned());
+            return Ok(Talosconfig::of(&args.name, context).emit(input.contract.dialect()).expose().to_owned());
         }
     };
     let mut all = patches::of_flags(&args.config_patch)?;

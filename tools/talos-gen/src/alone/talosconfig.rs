@@ -1,6 +1,7 @@
 //! `talos-gen talosconfig`: client credentials with chosen roles and lifetime.
 
 use cluster_pki::{Context, Talosconfig};
+use machine_config::Contract;
 use record::{Exit, Failure};
 use step::Console;
 use time::{Duration, OffsetDateTime};
@@ -33,7 +34,7 @@ pub(super) fn talosconfig(args: &Credentials, console: &Console) -> Result<Exit,
     let (now, endpoints) = (OffsetDateTime::now_utc(), args.endpoints.clone());
     let context = Context::generate(&bundle, &roles, endpoints, now, lifetime, &mut entropy()?);
     let config = Talosconfig::of(&args.name, context.map_err(Error::Pki)?);
-    emit(&args.output, config.emit().expose(), args.force, console)
+    emit(&args.output, config.emit(Contract::STABLE.dialect()).expose(), args.force, console)
 }
 
 fn roles(wanted: &[String]) -> Result<Vec<&str>, Failure> {
