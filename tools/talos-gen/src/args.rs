@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Config(Box<Config>),
     /// Make client credentials for the Talos API, with chosen roles and lifetime.
     Talosconfig(Credentials),
-    /// Apply patches to a machine config.
+    /// Apply patches to a machine config, and write it as the talosctl of its own Talos does.
     Patch(Patch),
     /// Check a machine config by Talos's rules.
     Validate(Validate),
