@@ -538,6 +538,260 @@ pub struct KubernetesRootSpec {
     #[prost(message, repeated, tag = "15")]
     pub accepted_c_as: ::prost::alloc::vec::Vec<super::common::PemEncodedCertificate>,
 }
+/// Affiliates.cluster.talos.dev, namespace `cluster`, id = node id.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AffiliateSpec {
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub addresses: ::prost::alloc::vec::Vec<super::common::NetIp>,
+    #[prost(string, tag = "3")]
+    pub hostname: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub nodename: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub operating_system: ::prost::alloc::string::String,
+    #[prost(enumeration = "MachineType", tag = "6")]
+    pub machine_type: i32,
+    #[prost(message, optional, tag = "8")]
+    pub control_plane: ::core::option::Option<ControlPlane>,
+}
+/// Identities.cluster.talos.dev, namespace `cluster`, id `local`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IdentitySpec {
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+}
+/// Processors.hardware.talos.dev, namespace `hardware`, id = socket.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProcessorSpec {
+    #[prost(string, tag = "1")]
+    pub socket: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub manufacturer: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub product_name: ::prost::alloc::string::String,
+    /// In MHz, as is the next.
+    #[prost(uint32, tag = "4")]
+    pub max_speed: u32,
+    #[prost(uint32, tag = "5")]
+    pub boot_speed: u32,
+    #[prost(uint32, tag = "6")]
+    pub status: u32,
+    #[prost(uint32, tag = "10")]
+    pub core_count: u32,
+    #[prost(uint32, tag = "11")]
+    pub core_enabled: u32,
+    #[prost(uint32, tag = "12")]
+    pub thread_count: u32,
+}
+/// MemoryModules.hardware.talos.dev, namespace `hardware`, id = slot.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MemoryModuleSpec {
+    /// In MiB.
+    #[prost(uint32, tag = "1")]
+    pub size: u32,
+    #[prost(string, tag = "2")]
+    pub device_locator: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub manufacturer: ::prost::alloc::string::String,
+}
+/// PCIDevices.hardware.talos.dev, namespace `hardware`, id = address on the bus.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PciDeviceSpec {
+    #[prost(string, tag = "1")]
+    pub class: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subclass: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub vendor: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub product: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub class_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub subclass_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub vendor_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub product_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub driver: ::prost::alloc::string::String,
+}
+/// KernelParamStatuses.runtime.talos.dev, namespace `runtime`, id = path of the parameter.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KernelParamStatusSpec {
+    #[prost(string, tag = "1")]
+    pub current: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub default: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub unsupported: bool,
+}
+/// KernelCmdlines.runtime.talos.dev, namespace `runtime`, id `cmdline`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KernelCmdlineSpec {
+    #[prost(string, tag = "1")]
+    pub cmdline: ::prost::alloc::string::String,
+}
+/// MountStatuses.runtime.talos.dev, namespace `runtime`, ids `STATE`, `EPHEMERAL`, …
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MountStatusSpec {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub filesystem_type: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub options: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "5")]
+    pub encrypted: bool,
+}
+/// UniqueMachineTokens.runtime.talos.dev, namespace `runtime`, id `unique-machine-token`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UniqueMachineTokenSpec {
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
+/// DevicesStatuses.runtime.talos.dev, namespace `runtime`, id `devices`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DevicesStatusSpec {
+    #[prost(bool, tag = "1")]
+    pub ready: bool,
+}
+/// MetaLoads.runtime.talos.dev, namespace `runtime`, id `meta-loaded`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetaLoadedSpec {
+    #[prost(bool, tag = "1")]
+    pub done: bool,
+}
+/// BlockDevices.block.talos.dev, namespace `runtime`, id = name in the kernel.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceSpec {
+    #[prost(string, tag = "1")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub major: i64,
+    #[prost(int64, tag = "3")]
+    pub minor: i64,
+    #[prost(string, tag = "4")]
+    pub partition_name: ::prost::alloc::string::String,
+    #[prost(int64, tag = "5")]
+    pub partition_number: i64,
+    #[prost(int64, tag = "6")]
+    pub generation: i64,
+    #[prost(string, tag = "7")]
+    pub device_path: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub parent: ::prost::alloc::string::String,
+}
+/// MemoryStats.perf.talos.dev, namespace `perf`, id `latest`; in KiB.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MemorySpec {
+    #[prost(uint64, tag = "1")]
+    pub mem_total: u64,
+    #[prost(uint64, tag = "2")]
+    pub mem_used: u64,
+    #[prost(uint64, tag = "3")]
+    pub mem_available: u64,
+    #[prost(uint64, tag = "5")]
+    pub cached: u64,
+}
+/// HardwareAddresses.net.talos.dev, namespace `network`, id `first`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HardwareAddrSpec {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub hardware_addr: ::prost::alloc::vec::Vec<u8>,
+}
+/// HostDNSConfigs.net.talos.dev, namespace `network`, id `config`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HostDnsConfigSpec {
+    #[prost(bool, tag = "1")]
+    pub enabled: bool,
+    #[prost(message, repeated, tag = "2")]
+    pub listen_addresses: ::prost::alloc::vec::Vec<super::common::NetIpPort>,
+}
+/// EthernetStatuses.net.talos.dev, namespace `network`, id = name of the link.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EthernetStatusSpec {
+    #[prost(bool, tag = "1")]
+    pub link_state: bool,
+    /// PORT\_\* and DUPLEX\_\* of ethtool.
+    #[prost(int32, tag = "3")]
+    pub port: i32,
+    #[prost(int32, tag = "4")]
+    pub duplex: i32,
+}
+/// NodeIPs.kubernetes.talos.dev, namespace `k8s`, id `kubelet`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NodeIpSpec {
+    #[prost(message, repeated, tag = "1")]
+    pub addresses: ::prost::alloc::vec::Vec<super::common::NetIp>,
+}
+/// StaticPods.kubernetes.talos.dev, namespace `k8s`, id = name of the pod.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StaticPodSpec {
+    #[prost(message, optional, tag = "1")]
+    pub pod: ::core::option::Option<::prost_types::Struct>,
+}
+/// SecretStatuses and ConfigStatuses.kubernetes.talos.dev, PKIStatuses.etcd.talos.dev.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadyStatusSpec {
+    #[prost(bool, tag = "1")]
+    pub ready: bool,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+}
+/// ManifestStatuses.kubernetes.talos.dev, namespace `controlplane`, id `manifests`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ManifestStatusSpec {
+    #[prost(string, repeated, tag = "1")]
+    pub manifests_applied: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Endpoints.kubernetes.talos.dev, namespace `controlplane`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EndpointSpec {
+    #[prost(message, repeated, tag = "1")]
+    pub addresses: ::prost::alloc::vec::Vec<super::common::NetIp>,
+}
+/// KubePrismEndpoints.kubernetes.talos.dev, namespace `k8s`, id `k8s-cluster`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KubePrismEndpointsSpec {
+    #[prost(message, repeated, tag = "1")]
+    pub endpoints: ::prost::alloc::vec::Vec<KubePrismEndpoint>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KubePrismEndpoint {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
+}
+/// KubePrismStatuses.kubernetes.talos.dev, namespace `k8s`, id `k8s-loadbalancer`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KubePrismStatusesSpec {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub healthy: bool,
+}
+/// EtcdSpecs.etcd.talos.dev, namespace `etcd`, id `etcd`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EtcdSpec {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub advertised_addresses: ::prost::alloc::vec::Vec<super::common::NetIp>,
+    #[prost(string, tag = "3")]
+    pub image: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "5")]
+    pub listen_peer_addresses: ::prost::alloc::vec::Vec<super::common::NetIp>,
+    #[prost(message, repeated, tag = "6")]
+    pub listen_client_addresses: ::prost::alloc::vec::Vec<super::common::NetIp>,
+}
 /// The numbers are those of machine.MachineStatusEvent.MachineStage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use talos_proto::definitions as proto;
 
 use super::Source;
-use super::spec::{Item, ip, prefix};
+use super::spec::{Item, ip, prefix, structure};
 use crate::talos::config::Role;
-use crate::talos::node::Progress;
+use crate::talos::node::{Node, Progress};
 use crate::talos::world::{Id, World};
 
 pub(super) const SOURCES: &[Source] = &[
     ("Affiliates.cluster.talos.dev", affiliates),
-    ("Identities.cluster.talos.dev", |world, id| vec![Item::shown("local", &json!({"nodeId": node_id(world, id)}))]),
+    ("Identities.cluster.talos.dev", identity),
     ("EtcdMembers.etcd.talos.dev", etcd_member),
     ("Members.cluster.talos.dev", members),
     ("Infos.cluster.talos.dev", info),
@@ -47,21 +47,44 @@ fn node_id(world: &World, id: Id) -> String {
     world.nodes[id].machine.uuid.replace('-', "").to_lowercase()
 }
 
+fn identity(world: &World, id: Id) -> Vec<Item> {
+    let node_id = node_id(world, id);
+    let yaml = json!({"nodeId": node_id});
+    vec![Item::new("local", &proto::IdentitySpec { node_id }, &yaml)]
+}
+
+/// The type of a machine, as a number and as a word.
+fn machine_type(node: &Node) -> (i32, &'static str) {
+    match node.is_control_plane() {
+        true => (proto::MachineType::ControlPlane as i32, "controlplane"),
+        false => (proto::MachineType::Worker as i32, "worker"),
+    }
+}
+
 /// The members as they told of themselves, by the identities of their machines.
 fn affiliates(world: &World, id: Id) -> Vec<Item> {
     let item = |other: Id| {
         let node = &world.nodes[other];
         let addresses: Vec<String> = node.addresses.iter().map(|address| address.addr().to_string()).collect();
-        let control_plane = node.is_control_plane();
+        let (number, name) = machine_type(node);
+        let port = node.config.as_ref().filter(|_| node.is_control_plane()).map(|config| config.server_port);
+        let spec = proto::AffiliateSpec {
+            node_id: node_id(world, other),
+            addresses: node.addresses.iter().map(|address| ip(address.addr())).collect(),
+            hostname: node.full_name(),
+            nodename: world.nodename(other),
+            operating_system: format!("Talos ({})", node.tag()),
+            machine_type: number,
+            control_plane: port.map(|port| proto::ControlPlane { api_server_port: port.into() }),
+        };
         let mut yaml = json!({
-            "nodeId": node_id(world, other), "addresses": addresses, "hostname": node.full_name(),
-            "nodename": world.nodename(other), "operatingSystem": format!("Talos ({})", node.tag()),
-            "machineType": if control_plane { "controlplane" } else { "worker" },
+            "nodeId": spec.node_id, "addresses": addresses, "hostname": spec.hostname, "nodename": spec.nodename,
+            "operatingSystem": spec.operating_system, "machineType": name,
         });
-        if let Some(config) = node.config.as_ref().filter(|_| control_plane) {
-            yaml["controlPlane"] = json!({"port": config.server_port});
+        if let Some(port) = port {
+            yaml["controlPlane"] = json!({"port": port});
         }
-        Item::shown(&node_id(world, other), &yaml)
+        Item::new(&spec.node_id, &spec, &yaml)
     };
     peers(world, id).into_iter().map(item).collect()
 }
@@ -69,17 +92,14 @@ fn affiliates(world: &World, id: Id) -> Vec<Item> {
 fn member(world: &World, id: Id) -> Item {
     let node = &world.nodes[id];
     let control_plane = node.is_control_plane();
-    let (number, name) = match control_plane {
-        true => (proto::MachineType::ControlPlane, "controlplane"),
-        false => (proto::MachineType::Worker, "worker"),
-    };
+    let (number, name) = machine_type(node);
     let port = i64::from(node.config.as_ref().map_or(6443, |config| config.server_port));
     let node_id = node_id(world, id);
     let spec = proto::ClusterMemberSpec {
         node_id: node_id.clone(),
         addresses: node.addresses.iter().map(|address| ip(address.addr())).collect(),
         hostname: node.full_name(),
-        machine_type: number as i32,
+        machine_type: number,
         operating_system: format!("Talos ({})", node.tag()),
         control_plane: control_plane.then_some(proto::ControlPlane { api_server_port: port }),
     };
@@ -156,26 +176,9 @@ fn static_pods(world: &World, id: Id) -> Vec<Item> {
     let status = if ready { "True" } else { "False" };
     let name = world.nodename(id);
     let item = |component: &str| {
-        let condition = [("type", "Ready"), ("status", status)];
-        let fields = condition.map(|(key, value)| (key.to_owned(), text(value)));
-        let condition = prost_types::Struct { fields: fields.into_iter().collect() };
-        let conditions = kind(prost_types::value::Kind::StructValue(condition));
-        let conditions = prost_types::ListValue { values: vec![conditions] };
-        let fields = [
-            ("phase".to_owned(), text("Running")),
-            ("conditions".to_owned(), kind(prost_types::value::Kind::ListValue(conditions))),
-        ];
-        let pod_status = Some(prost_types::Struct { fields: fields.into_iter().collect() });
         let yaml = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": status}]});
+        let pod_status = Some(structure(&yaml));
         Item::new(&format!("kube-system/{component}-{name}"), &proto::StaticPodStatusSpec { pod_status }, &yaml)
     };
     ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].into_iter().map(item).collect()
-}
-
-fn kind(kind: prost_types::value::Kind) -> prost_types::Value {
-    prost_types::Value { kind: Some(kind) }
-}
-
-fn text(text: &str) -> prost_types::Value {
-    kind(prost_types::value::Kind::StringValue(text.to_owned()))
 }

@@ -1,10 +1,13 @@
 //! What a machine is made of and how it was set up: resources that people look at and programs don't read.
 
-use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::json;
+use talos_proto::common::NetIpPort;
+use talos_proto::definitions as proto;
 
 use super::Source;
-use super::machine::pretty;
-use super::spec::Item;
+use super::spec::{Item, mac, octets};
 use crate::talos::world::{Id, World};
 
 pub(super) const SOURCES: &[Source] = &[
@@ -12,13 +15,17 @@ pub(super) const SOURCES: &[Source] = &[
     ("MemoryModules.hardware.talos.dev", memory_modules),
     ("PCIDevices.hardware.talos.dev", pci_devices),
     ("KernelParamStatuses.runtime.talos.dev", kernel_params),
-    ("KernelCmdlines.runtime.talos.dev", |world, id| {
-        vec![Item::shown("cmdline", &json!({"cmdline": world.kernel_command_line(id)}))]
-    }),
+    ("KernelCmdlines.runtime.talos.dev", command_line),
     ("MountStatuses.runtime.talos.dev", mounts),
-    ("UniqueMachineTokens.runtime.talos.dev", |_, _| vec![Item::shown("unique-machine-token", &json!({"token": ""}))]),
-    ("DevicesStatuses.runtime.talos.dev", |_, _| vec![Item::shown("devices", &json!({"ready": true}))]),
-    ("MetaLoads.runtime.talos.dev", |_, _| vec![Item::shown("meta-loaded", &json!({"done": true}))]),
+    ("UniqueMachineTokens.runtime.talos.dev", |_, _| {
+        vec![Item::new("unique-machine-token", &proto::UniqueMachineTokenSpec::default(), &json!({"token": ""}))]
+    }),
+    ("DevicesStatuses.runtime.talos.dev", |_, _| {
+        vec![Item::new("devices", &proto::DevicesStatusSpec { ready: true }, &json!({"ready": true}))]
+    }),
+    ("MetaLoads.runtime.talos.dev", |_, _| {
+        vec![Item::new("meta-loaded", &proto::MetaLoadedSpec { done: true }, &json!({"done": true}))]
+    }),
     ("BlockDevices.block.talos.dev", block_devices),
     ("MemoryStats.perf.talos.dev", memory),
     ("HardwareAddresses.net.talos.dev", hardware_address),
@@ -27,19 +34,42 @@ pub(super) const SOURCES: &[Source] = &[
     ("EthernetStatuses.net.talos.dev", ethernet),
 ];
 
+fn command_line(world: &World, id: Id) -> Vec<Item> {
+    let cmdline = world.kernel_command_line(id);
+    let yaml = json!({"cmdline": cmdline});
+    vec![Item::new("cmdline", &proto::KernelCmdlineSpec { cmdline }, &yaml)]
+}
+
 fn processors(world: &World, id: Id) -> Vec<Item> {
     let cores = world.nodes[id].machine.cores.max(1);
+    let spec = proto::ProcessorSpec {
+        socket: "CPU 0".to_owned(),
+        manufacturer: "QEMU".to_owned(),
+        product_name: "pc-q35-10.1".to_owned(),
+        max_speed: 2000,
+        boot_speed: 2000,
+        status: 65,
+        core_count: cores,
+        core_enabled: cores,
+        thread_count: cores,
+    };
     let yaml = json!({
-        "socket": "CPU 0", "manufacturer": "QEMU", "productName": "pc-q35-10.1", "maxSpeedMhz": 2000,
-        "bootSpeedMhz": 2000, "status": 65, "coreCount": cores, "coreEnabled": cores, "threadCount": cores,
+        "socket": spec.socket, "manufacturer": spec.manufacturer, "productName": spec.product_name,
+        "maxSpeedMhz": spec.max_speed, "bootSpeedMhz": spec.boot_speed, "status": spec.status,
+        "coreCount": cores, "coreEnabled": cores, "threadCount": cores,
     });
-    vec![Item::shown("CPU-0", &yaml)]
+    vec![Item::new("CPU-0", &spec, &yaml)]
 }
 
 fn memory_modules(world: &World, id: Id) -> Vec<Item> {
     let size = world.nodes[id].machine.memory;
-    let yaml = json!({"sizeMiB": size, "deviceLocator": "DIMM 0", "manufacturer": "QEMU"});
-    vec![Item::shown("DIMM-0", &yaml)]
+    let spec = proto::MemoryModuleSpec {
+        size: u32::try_from(size).unwrap_or(u32::MAX),
+        device_locator: "DIMM 0".to_owned(),
+        manufacturer: "QEMU".to_owned(),
+    };
+    let yaml = json!({"sizeMiB": spec.size, "deviceLocator": spec.device_locator, "manufacturer": spec.manufacturer});
+    vec![Item::new("DIMM-0", &spec, &yaml)]
 }
 
 /// The devices of a virtual machine: slot, class, subclass and product with their numbers, and driver.
@@ -79,7 +109,21 @@ fn pci_devices(_: &World, _: Id) -> Vec<Item> {
         if let Some(fields) = yaml.as_object_mut() {
             fields.retain(|_, value| *value != json!(""));
         }
-        Item::shown(slot, &yaml)
+        let [class, subclass, product] = names.map(str::to_owned);
+        let [class_id, subclass_id, vendor_id, product_id] = numbers.map(str::to_owned);
+        let (vendor, driver) = (vendor.to_owned(), (*driver).to_owned());
+        let spec = proto::PciDeviceSpec {
+            class,
+            subclass,
+            vendor,
+            product,
+            class_id,
+            subclass_id,
+            vendor_id,
+            product_id,
+            driver,
+        };
+        Item::new(slot, &spec, &yaml)
     };
     PCI.iter().map(item).collect()
 }
@@ -97,7 +141,9 @@ const KERNEL_PARAMS: &[(&str, &str, &str)] = &[
 
 fn kernel_params(world: &World, id: Id) -> Vec<Item> {
     let item = |name: &str, current: &str, default: &str| {
-        Item::shown(name, &json!({"current": current, "default": default, "unsupported": false}))
+        let yaml = json!({"current": current, "default": default, "unsupported": false});
+        let (current, default) = (current.to_owned(), default.to_owned());
+        Item::new(name, &proto::KernelParamStatusSpec { current, default, unsupported: false }, &yaml)
     };
     let own = KERNEL_PARAMS.iter().map(|(name, current, default)| item(name, current, default));
     let configured = world.nodes[id].config.iter().flat_map(|config| &config.sysctls);
@@ -115,7 +161,14 @@ fn mounts(world: &World, id: Id) -> Vec<Item> {
         let yaml = json!({
             "source": source, "target": target, "filesystemType": "xfs", "options": options, "encrypted": false,
         });
-        Item::shown(label, &yaml)
+        let spec = proto::MountStatusSpec {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            filesystem_type: "xfs".to_owned(),
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            encrypted: false,
+        };
+        Item::new(label, &spec, &yaml)
     };
     vec![
         item("EPHEMERAL", "/dev/sda6", "/var", &["rw", "nosuid", "nodev", "relatime"]),
@@ -124,57 +177,133 @@ fn mounts(world: &World, id: Id) -> Vec<Item> {
 }
 
 fn block_devices(world: &World, id: Id) -> Vec<Item> {
-    let disk = json!({
-        "type": "disk", "major": 8, "minor": 0, "devicePath": "/devices/pci0000:00/0000:00:05.0/block/sda", "generation": 1,
-    });
+    const DISK: &str = "/devices/pci0000:00/0000:00:05.0/block/sda";
+    let spec = proto::DeviceSpec {
+        r#type: "disk".to_owned(),
+        major: 8,
+        generation: 1,
+        device_path: DISK.to_owned(),
+        ..proto::DeviceSpec::default()
+    };
+    let yaml = json!({"type": "disk", "major": 8, "minor": 0, "devicePath": DISK, "generation": 1});
+    let disk = Item::new("sda", &spec, &yaml);
     let parts = super::block::partitions(world, id).into_iter().map(|(label, number, ..)| {
         let name = format!("sda{number}");
+        let index = i64::try_from(number).unwrap_or_default();
+        let spec = proto::DeviceSpec {
+            r#type: "partition".to_owned(),
+            major: 8,
+            minor: index,
+            partition_name: label.to_owned(),
+            partition_number: index,
+            generation: 1,
+            device_path: format!("{DISK}/{name}"),
+            parent: "sda".to_owned(),
+        };
         let yaml = json!({
-            "type": "partition", "major": 8, "minor": number, "partitionName": label, "partitionNumber": number,
-            "devicePath": format!("/devices/pci0000:00/0000:00:05.0/block/sda/{name}"), "generation": 1, "parent": "sda",
+            "type": "partition", "major": 8, "minor": index, "partitionName": label, "partitionNumber": index,
+            "devicePath": spec.device_path, "generation": 1, "parent": "sda",
         });
-        Item::shown(&name, &yaml)
+        Item::new(&name, &spec, &yaml)
     });
-    std::iter::once(Item::shown("sda", &disk)).chain(parts).collect()
+    std::iter::once(disk).chain(parts).collect()
 }
 
+/// What `/proc/meminfo` of a node of the lab has nothing of.
+const NO_MEMORY: &[&str] = &[
+    "buffers",
+    "swapCached",
+    "active",
+    "inactive",
+    "activeAnon",
+    "inactiveAnon",
+    "activeFile",
+    "inactiveFile",
+    "unevictable",
+    "mlocked",
+    "swapTotal",
+    "swapFree",
+    "dirty",
+    "writeback",
+    "anonPages",
+    "mapped",
+    "shmem",
+    "slab",
+    "sreclaimable",
+    "sunreclaim",
+    "kernelStack",
+    "pageTables",
+    "nfsunstable",
+    "bounce",
+    "writeBacktmp",
+    "commitLimit",
+    "commitTedas",
+    "vmallocTotal",
+    "vmallocUsed",
+    "vmallocChunk",
+    "hardwareCorrupted",
+    "anonHugePages",
+    "shmemHugePages",
+    "shmemPmdMapped",
+    "cmaTotal",
+    "cmaFree",
+    "hugePagesTotal",
+    "hugePagesFree",
+    "hugePagesRsvd",
+    "hugePagesSurp",
+    "hugepagesize",
+    "directMap4k",
+    "directMap2m",
+    "directMap1g",
+];
+
 fn memory(world: &World, id: Id) -> Vec<Item> {
-    let total = world.nodes[id].machine.memory << 20;
-    let yaml = json!({
-        "total": pretty(total), "used": pretty(total / 4), "available": pretty(total / 4 * 3),
-        "cached": pretty(total / 5), "swapTotal": pretty(0), "swapFree": pretty(0),
+    let total = world.nodes[id].machine.memory << 10;
+    let spec =
+        proto::MemorySpec { mem_total: total, mem_used: total / 4, mem_available: total / 4 * 3, cached: total / 5 };
+    let mut yaml = json!({
+        "total": spec.mem_total, "used": spec.mem_used, "available": spec.mem_available, "cached": spec.cached,
     });
-    vec![Item::shown("latest", &yaml)]
+    for name in NO_MEMORY {
+        yaml[name] = json!(0);
+    }
+    vec![Item::new("latest", &spec, &yaml)]
 }
 
 fn hardware_address(world: &World, id: Id) -> Vec<Item> {
-    let first = world.nodes[id].machine.macs.first();
-    let item = |mac: &String| Item::shown("first", &json!({"name": "eth0", "hardwareAddr": mac.to_lowercase()}));
-    first.map(item).into_iter().collect()
+    let item = |address: &String| {
+        let spec = proto::HardwareAddrSpec { name: "eth0".to_owned(), hardware_addr: mac(address) };
+        Item::new("first", &spec, &json!({"name": "eth0", "hardwareAddr": address.to_lowercase()}))
+    };
+    world.nodes[id].machine.macs.first().map(item).into_iter().collect()
 }
 
 fn host_dns(world: &World, id: Id) -> Vec<Item> {
-    let configured = world.nodes[id].config.is_some();
-    let mut yaml = json!({"enabled": configured});
-    if configured {
-        yaml["listenAddresses"] = json!(["127.0.0.53:53"]);
+    let enabled = world.nodes[id].config.is_some();
+    let mut yaml = json!({"enabled": enabled});
+    let mut spec = proto::HostDnsConfigSpec { enabled, listen_addresses: Vec::new() };
+    if enabled {
+        let address = Ipv4Addr::new(127, 0, 0, 53);
+        yaml["listenAddresses"] = json!([format!("{address}:53")]);
+        spec.listen_addresses.push(NetIpPort { ip: octets(IpAddr::V4(address)), port: 53 });
     }
-    vec![Item::shown("config", &yaml)]
+    vec![Item::new("config", &spec, &yaml)]
 }
 
+/// Talos keeps connections in these resources, so their protobuf has nothing.
 fn dns_upstreams(world: &World, id: Id) -> Vec<Item> {
     let servers = world.nodes[id].machine.nameservers.iter().enumerate();
-    let item = |(index, server): (usize, &std::net::IpAddr)| {
-        let yaml: Value = json!({"healthy": "true", "addr": format!("{server}:53")});
-        Item::shown(&format!("#{index:03} {server}:53"), &yaml)
+    let item = |(index, server): (usize, &IpAddr)| {
+        let yaml = json!({"healthy": "true", "addr": format!("{server}:53")});
+        Item::new(&format!("#{index:03} {server}:53"), &(), &yaml)
     };
     servers.map(item).collect()
 }
 
 fn ethernet(world: &World, id: Id) -> Vec<Item> {
     let item = |index| {
-        let yaml = json!({"linkState": true, "port": "Other", "duplex": "Unknown", "wakeOnLAN": []});
-        Item::shown(&format!("eth{index}"), &yaml)
+        let spec = proto::EthernetStatusSpec { link_state: true, port: 0xff, duplex: 0xff };
+        Item::new(&format!("eth{index}"), &spec, &json!({"linkState": true, "port": "Other", "duplex": "Unknown"}))
     };
     (0..world.nodes[id].machine.macs.len()).map(item).collect()
 }

@@ -1,10 +1,12 @@
 //! Resources about what a node runs for Kubernetes.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use serde_json::json;
 use talos_proto::definitions as proto;
 
 use super::Source;
-use super::spec::Item;
+use super::spec::{Item, ip, structure};
 use crate::talos::config::Config;
 use crate::talos::world::{Id, World};
 
@@ -95,9 +97,11 @@ fn kubelet(world: &World, id: Id) -> Vec<Item> {
 
 fn node_ips(world: &World, id: Id) -> Vec<Item> {
     let node = &world.nodes[id];
-    let addresses: Vec<String> = node.addresses.iter().map(|address| address.addr().to_string()).collect();
+    let addresses: Vec<IpAddr> = node.addresses.iter().map(ipnet::IpNet::addr).collect();
+    let yaml = json!({"addresses": addresses});
+    let spec = proto::NodeIpSpec { addresses: addresses.into_iter().map(ip).collect() };
     match node.config {
-        Some(_) => vec![Item::shown("kubelet", &json!({"addresses": addresses}))],
+        Some(_) => vec![Item::new("kubelet", &spec, &yaml)],
         None => Vec::new(),
     }
 }
@@ -118,22 +122,24 @@ fn static_pods(world: &World, id: Id) -> Vec<Item> {
             "spec": {"containers": [{"name": name, "image": image}], "hostNetwork": true,
                 "priorityClassName": "system-cluster-critical"},
         });
-        Item::shown(name, &yaml)
+        Item::new(name, &proto::StaticPodSpec { pod: Some(structure(&yaml)) }, &yaml)
     };
     images.map(item).into()
 }
 
 /// What is ready on a control plane as soon as it has its config.
 fn ready(world: &World, id: Id, name: &str) -> Vec<Item> {
-    let item = Item::shown(name, &json!({"ready": true, "version": "1"}));
+    let spec = proto::ReadyStatusSpec { ready: true, version: "1".to_owned() };
+    let item = Item::new(name, &spec, &json!({"ready": true, "version": "1"}));
     control_plane(world, id).map(|_| item).into_iter().collect()
 }
 
 fn manifest_status(world: &World, id: Id) -> Vec<Item> {
     const APPLIED: [&str; 5] =
         ["00-kubelet-bootstrapping-token", "05-flannel", "10-kube-proxy", "11-core-dns", "11-core-dns-svc"];
+    let spec = proto::ManifestStatusSpec { manifests_applied: APPLIED.map(str::to_owned).to_vec() };
     match control_plane(world, id).is_some() && world.serves_kubernetes(id) {
-        true => vec![Item::shown("manifests", &json!({"manifestsApplied": APPLIED}))],
+        true => vec![Item::new("manifests", &spec, &json!({"manifestsApplied": APPLIED}))],
         false => Vec::new(),
     }
 }
@@ -146,41 +152,53 @@ fn servers(world: &World, id: Id) -> Vec<Id> {
     serving.filter(|_| key.is_some()).collect()
 }
 
-fn addresses(world: &World, id: Id) -> Vec<String> {
-    let addresses = servers(world, id).into_iter().filter_map(|server| world.nodes[server].address());
-    addresses.map(|address| address.to_string()).collect()
+fn addresses(world: &World, id: Id) -> Vec<IpAddr> {
+    servers(world, id).into_iter().filter_map(|server| world.nodes[server].address()).collect()
 }
 
 fn endpoints(world: &World, id: Id) -> Vec<Item> {
     let addresses = addresses(world, id);
-    match addresses.is_empty() {
-        true => Vec::new(),
-        false => vec![Item::shown("controlplane", &json!({"addresses": addresses, "hosts": []}))],
+    if addresses.is_empty() {
+        return Vec::new();
     }
+    let yaml = json!({"addresses": addresses, "hosts": []});
+    let spec = proto::EndpointSpec { addresses: addresses.into_iter().map(ip).collect() };
+    vec![Item::new("controlplane", &spec, &yaml)]
 }
 
 fn prism_endpoints(world: &World, id: Id) -> Vec<Item> {
     let Some(config) = &world.nodes[id].config else { return Vec::new() };
     let address = config.endpoint.trim_start_matches("https://");
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "443"));
-    let first = json!({"host": host, "port": port.parse::<u16>().unwrap_or(443)});
-    let others = addresses(world, id).into_iter().map(|host| json!({"host": host, "port": config.server_port}));
-    let all: Vec<_> = std::iter::once(first).chain(others).collect();
-    vec![Item::shown("k8s-cluster", &json!({"endpoints": all}))]
+    let first = proto::KubePrismEndpoint { host: host.to_owned(), port: port.parse().unwrap_or(443) };
+    let port = u32::from(config.server_port);
+    let others = addresses(world, id).into_iter().map(|host| proto::KubePrismEndpoint { host: host.to_string(), port });
+    let endpoints: Vec<_> = std::iter::once(first).chain(others).collect();
+    let shown: Vec<_> = endpoints.iter().map(|one| json!({"host": one.host, "port": one.port})).collect();
+    vec![Item::new("k8s-cluster", &proto::KubePrismEndpointsSpec { endpoints }, &json!({"endpoints": shown}))]
 }
 
 fn prism_status(world: &World, id: Id) -> Vec<Item> {
     let healthy = !servers(world, id).is_empty();
-    let item = Item::shown("k8s-loadbalancer", &json!({"host": "127.0.0.1:7445", "healthy": healthy}));
-    world.nodes[id].config.is_some().then_some(item).into_iter().collect()
+    let spec = proto::KubePrismStatusesSpec { host: "127.0.0.1:7445".to_owned(), healthy };
+    let yaml = json!({"host": spec.host, "healthy": healthy});
+    world.nodes[id].config.is_some().then(|| Item::new("k8s-loadbalancer", &spec, &yaml)).into_iter().collect()
 }
 
 fn etcd_spec(world: &World, id: Id) -> Vec<Item> {
     let node = &world.nodes[id];
-    let addresses: Vec<String> = node.address().iter().map(ToString::to_string).collect();
+    let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let spec = proto::EtcdSpec {
+        name: node.hostname().0,
+        advertised_addresses: node.address().map(ip).into_iter().collect(),
+        image: node.version().etcd_image(),
+        listen_peer_addresses: vec![ip(everywhere)],
+        listen_client_addresses: vec![ip(everywhere)],
+    };
+    let addresses: Vec<IpAddr> = node.address().into_iter().collect();
     let yaml = json!({
-        "name": node.hostname().0, "advertisedAddresses": addresses, "listenPeerAddresses": ["::"],
-        "listenClientAddresses": ["::"], "image": node.version().etcd_image(), "extraArgs": {},
+        "name": spec.name, "advertisedAddresses": addresses, "listenPeerAddresses": [everywhere],
+        "listenClientAddresses": [everywhere], "image": spec.image, "extraArgs": {},
     });
-    control_plane(world, id).map(|_| Item::shown("etcd", &yaml)).into_iter().collect()
+    control_plane(world, id).map(|_| Item::new("etcd", &spec, &yaml)).into_iter().collect()
 }

@@ -75,7 +75,7 @@ fn loopback() -> Item {
 }
 
 fn link(index: usize, mac: &str) -> Item {
-    let bytes: Vec<u8> = mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    let bytes = super::spec::mac(mac);
     let number = u32::try_from(index).unwrap_or_default();
     let mac = mac.to_lowercase();
     let spec = proto::LinkStatusSpec {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use prost::Message;
+use prost_types::{ListValue, value::Kind};
 use serde_json::Value;
 use talos_proto::common::{NetIp, NetIpPrefix};
 
@@ -18,13 +19,8 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn new(id: &str, proto: &impl Message, yaml_spec: &Value) -> Self {
-        Self { proto: proto.encode_to_vec(), ..Self::shown(id, yaml_spec) }
-    }
-
-    /// One that is only ever shown, never read by a program.
-    pub(super) fn shown(id: &str, yaml_spec: &Value) -> Self {
         let (labels, annotations) = Default::default();
-        Self { id: id.to_owned(), proto: Vec::new(), yaml: yaml(yaml_spec), labels, annotations }
+        Self { id: id.to_owned(), proto: proto.encode_to_vec(), yaml: yaml(yaml_spec), labels, annotations }
     }
 
     pub(super) fn annotated(mut self, key: &str, value: &str) -> Self {
@@ -62,12 +58,35 @@ fn convert(value: &Value) -> serde_yaml::Value {
     }
 }
 
+/// A mapping as protobuf has it; anything else is an empty one.
+pub(super) fn structure(value: &Value) -> prost_types::Struct {
+    let pairs = value.as_object().into_iter().flatten();
+    prost_types::Struct { fields: pairs.map(|(key, value)| (key.clone(), dynamic(value))).collect() }
+}
+
+fn dynamic(value: &Value) -> prost_types::Value {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(flag) => Kind::BoolValue(*flag),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Value::String(text) => Kind::StringValue(text.clone()),
+        Value::Array(items) => Kind::ListValue(ListValue { values: items.iter().map(dynamic).collect() }),
+        Value::Object(_) => Kind::StructValue(structure(value)),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
 /// The raw bytes of an address.
 pub(super) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     }
+}
+
+/// The raw bytes of a hardware address.
+pub(super) fn mac(written: &str) -> Vec<u8> {
+    written.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect()
 }
 
 pub(super) fn ip(address: IpAddr) -> NetIp {

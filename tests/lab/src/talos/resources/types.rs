@@ -193,7 +193,13 @@ impl Definition {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
     use super::*;
+    use crate::delays::Delays;
+    use crate::talos::testing::{Secrets, machine};
+    use crate::talos::world::{Apply, Mode, World};
 
     #[test]
     fn every_line_of_the_table_is_a_type_and_every_source_has_one() {
@@ -229,5 +235,70 @@ mod tests {
         let count = |minor| known(Version { major: 1, minor, patch: 0 }).count();
         // Two of COSI, and those of v1alpha2_state.go at v1.9.6 to v1.14.0-rc.1.
         assert_eq!([9, 10, 11, 12, 13, 14].map(count), [139, 150, 157, 161, 167, 196]);
+    }
+
+    /// A control plane and a worker that run.
+    fn running(release: Version) -> World {
+        const BASE: &str = "127.84.9";
+        let subnet = format!("{BASE}.0/24").parse().unwrap();
+        let mut world = World::new(Delays::ZERO, subnet, 7, time::OffsetDateTime::UNIX_EPOCH);
+        let secrets = Secrets::new();
+        let endpoint = format!("https://{BASE}.11:6443");
+        let texts = [secrets.control_plane("cp-1", &endpoint), secrets.worker("w-1", &endpoint)];
+        for (name, address) in [("cp-1", 11), ("w-1", 12)] {
+            let mut machine = machine(name, &format!("{BASE}.{address}"), &format!("v1.{}.0", release.minor));
+            machine.nameservers = vec!["192.0.2.53".parse().unwrap()];
+            world.power_on(machine);
+        }
+        world.advance(Duration::from_secs(1));
+        let kubernetes = format!("v1.{}.1", release.minor + 22);
+        for (id, text) in texts.iter().enumerate() {
+            // Older releases don't know the second document.
+            let known = if release.minor < 12 { text.split("\n---\n").next().unwrap() } else { text };
+            let data = known.replace("v1.36.3", &kubernetes).into_bytes();
+            let apply = Apply { data, mode: Mode::Auto, dry_run: false, try_timeout: None, admin: true };
+            world.apply(id, &apply).unwrap();
+        }
+        world.advance(Duration::from_secs(2));
+        world.bootstrap(0).unwrap();
+        world.advance(Duration::from_secs(60));
+        world
+    }
+
+    /// Whether nothing of a spec is on the wire of protobuf, because all of it is zero.
+    fn is_zero(yaml: &serde_yaml::Value) -> bool {
+        use serde_yaml::Value;
+        match yaml {
+            Value::Null | Value::Bool(false) => true,
+            Value::Number(number) => number.as_f64() == Some(0.0),
+            Value::String(text) => text.is_empty(),
+            Value::Sequence(items) => items.is_empty(),
+            Value::Mapping(fields) => fields.values().all(is_zero),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn every_spec_of_every_release_is_there_as_protobuf_and_as_yaml() {
+        for minor in 9..=14 {
+            let release = Version { major: 1, minor, patch: 0 };
+            let world = running(release);
+            for (id, wanted) in [(0, 50), (1, 35)] {
+                let store = world.kubernetes_of(id).map(|etcd| &world.etcds[etcd].store);
+                assert!(store.is_some_and(|store| store.is_ready(&world.nodename(id))), "1.{minor} {id}");
+                let types = known(release).filter_map(|definition| Some((definition.kind, definition.items?)));
+                let served: Vec<(&str, Item)> = types
+                    .flat_map(|(kind, items)| items(&world, id).into_iter().map(move |item| (kind, item)))
+                    .collect();
+                for (kind, item) in &served {
+                    let yaml: serde_yaml::Value = serde_yaml::from_str(&item.yaml).unwrap();
+                    assert!(!yaml.is_null(), "1.{minor} {kind} {}", item.id);
+                    let without = is_zero(&yaml) || *kind == "DNSUpstreams.net.talos.dev";
+                    assert_eq!(item.proto.is_empty(), without, "1.{minor} {kind} {}", item.id);
+                }
+                let kinds: BTreeSet<&str> = served.iter().map(|(kind, _)| *kind).collect();
+                assert!(kinds.len() >= wanted, "1.{minor} {id} has instances of {} types", kinds.len());
+            }
+        }
     }
 }
