@@ -5,6 +5,7 @@
 //	judge configs FILE...              loads and validates machine configs
 //	judge expressions FILE             says of each row, an environment and an expression, whether it compiles
 //	judge node TALOSCONFIG ADDRESS     makes calls on a control plane and judges the answers
+//	judge specs TALOSCONFIG ADDRESS    compares each spec of a node as protobuf with the same as YAML
 //	judge reboot TALOSCONFIG ADDRESS   reboots a node and follows it through its events
 package main
 
@@ -33,7 +34,7 @@ func run(args []string) error {
 		return configs(args[1:])
 	case len(args) == 2 && args[0] == "expressions":
 		return expressions(args[1])
-	case len(args) == 3 && (args[0] == "node" || args[0] == "reboot"):
+	case len(args) == 3 && (args[0] == "node" || args[0] == "specs" || args[0] == "reboot"):
 		c, err := client.New(ctx, client.WithConfigFromFile(args[1]), client.WithEndpoints(args[2]))
 		if err != nil {
 			return err
@@ -41,16 +42,23 @@ func run(args []string) error {
 
 		defer c.Close() //nolint:errcheck
 
-		if args[0] == "reboot" {
+		switch args[0] {
+		case "reboot":
 			return reboot(client.WithNode(ctx, args[2]), c)
+		case "specs":
+			return specs(client.WithNode(ctx, args[2]), c)
 		}
 
 		if err := definitions(client.WithNode(ctx, args[2]), c); err != nil {
 			return err
 		}
 
+		if err := specs(client.WithNode(ctx, args[2]), c); err != nil {
+			return err
+		}
+
 		return node(ctx, c, args[2])
 	default:
-		return fmt.Errorf("usage: judge configs FILE... | expressions FILE | node TALOSCONFIG ADDRESS | reboot TALOSCONFIG ADDRESS")
+		return fmt.Errorf("usage: judge configs FILE... | expressions FILE | node|specs|reboot TALOSCONFIG ADDRESS")
 	}
 }

@@ -49,8 +49,12 @@ pub struct LinkStatusSpec {
     pub flags: u32,
     #[prost(bytes = "vec", tag = "5")]
     pub hardware_addr: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    pub broadcast_addr: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint32, tag = "7")]
     pub mtu: u32,
+    #[prost(string, tag = "8")]
+    pub queue_disc: ::prost::alloc::string::String,
     #[prost(enumeration = "OperationalState", tag = "10")]
     pub operational_state: i32,
     /// Empty for a physical link, else `bond`, `vlan`, `bridge`, ...
@@ -64,6 +68,11 @@ pub struct LinkStatusSpec {
     pub link_state: bool,
     #[prost(int64, tag = "23")]
     pub speed_megabits: i64,
+    /// PORT\_\* and DUPLEX\_\* of ethtool.
+    #[prost(int32, tag = "24")]
+    pub port: i32,
+    #[prost(int32, tag = "25")]
+    pub duplex: i32,
     #[prost(bytes = "vec", tag = "30")]
     pub permanent_addr: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, tag = "31")]
@@ -375,6 +384,9 @@ pub struct DiscoveredVolumeSpec {
     pub dev_path: ::prost::alloc::string::String,
     #[prost(string, tag = "19")]
     pub pretty_size: ::prost::alloc::string::String,
+    /// Within the parent, in bytes.
+    #[prost(uint64, tag = "20")]
+    pub offset: u64,
 }
 /// ResolverStatuses.net.talos.dev, namespace `network`, id `resolvers`.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -401,6 +413,11 @@ pub struct AddressStatusSpec {
     pub link_name: ::prost::alloc::string::String,
     #[prost(int32, tag = "8")]
     pub family: i32,
+    #[prost(int32, tag = "9")]
+    pub scope: i32,
+    /// IFA_F\_\*.
+    #[prost(uint32, tag = "10")]
+    pub flags: u32,
 }
 /// RouteStatuses.net.talos.dev, namespace `network`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -453,6 +470,8 @@ pub struct ApiServerConfigSpec {
     pub image: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub control_plane_endpoint: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub etcd_servers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(int64, tag = "5")]
     pub local_port: i64,
     #[prost(string, repeated, tag = "6")]
@@ -460,9 +479,21 @@ pub struct ApiServerConfigSpec {
     #[prost(string, tag = "11")]
     pub advertised_address: ::prost::alloc::string::String,
 }
-/// ControllerManagerConfigs and SchedulerConfigs.kubernetes.talos.dev, namespace `controlplane`.
+/// ControllerManagerConfigs.kubernetes.talos.dev, namespace `controlplane`, id `kube-controller-manager`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ComponentConfigSpec {
+pub struct ControllerManagerConfigSpec {
+    #[prost(bool, tag = "1")]
+    pub enabled: bool,
+    #[prost(string, tag = "2")]
+    pub image: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub pod_cid_rs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub service_cid_rs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// SchedulerConfigs.kubernetes.talos.dev, namespace `controlplane`, id `kube-scheduler`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SchedulerConfigSpec {
     #[prost(bool, tag = "1")]
     pub enabled: bool,
     #[prost(string, tag = "2")]
@@ -475,6 +506,8 @@ pub struct BootstrapManifestsConfigSpec {
     pub server: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub cluster_domain: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub pod_cid_rs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(bool, tag = "4")]
     pub proxy_enabled: bool,
     #[prost(string, tag = "5")]
@@ -535,6 +568,8 @@ pub struct KubernetesRootSpec {
     pub dns_domain: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "7")]
     pub issuing_ca: ::core::option::Option<super::common::PemEncodedCertificateAndKey>,
+    #[prost(message, repeated, tag = "14")]
+    pub api_server_ips: ::prost::alloc::vec::Vec<super::common::NetIp>,
     #[prost(message, repeated, tag = "15")]
     pub accepted_c_as: ::prost::alloc::vec::Vec<super::common::PemEncodedCertificate>,
 }

@@ -70,29 +70,40 @@ fn volume(label: &str, number: u64, size: u64, filesystem: &str) -> Item {
         parent_location: "/dev/sda".to_owned(),
         partition_index: number as i64,
         size,
-        filesystem: i32::from(filesystem == "xfs"),
+        filesystem: match filesystem {
+            "xfs" => 1,
+            "vfat" => 2,
+            _ => 0,
+        },
         pretty_size: pretty(size),
         r#type: 0,
         ..proto::VolumeStatusSpec::default()
     };
-    let yaml = json!({
+    let mut yaml = json!({
         "phase": "ready", "type": "partition", "location": spec.location, "partitionIndex": number,
-        "parentLocation": "/dev/sda", "size": size, "prettySize": spec.pretty_size, "filesystem": filesystem,
+        "parentLocation": "/dev/sda", "size": size, "prettySize": spec.pretty_size,
     });
+    if spec.filesystem != 0 {
+        yaml["filesystem"] = json!(filesystem);
+    }
     Item::new(label, &spec, &yaml).labelled("talos.dev/system-volume", "")
 }
 
 fn discovered(world: &World, id: Id) -> Vec<Item> {
     let size = world.nodes[id].machine.disk_size;
     let whole = disk_item("sda", "disk", size, if partitions(world, id).is_empty() { "" } else { "gpt" }, None);
+    // What comes before the first partition.
+    let mut end: u64 = 1 << 20;
     let parts = partitions(world, id).into_iter().map(|(label, number, size, filesystem)| {
-        disk_item(&format!("sda{number}"), "partition", size, filesystem, Some((label, number)))
+        let offset = end;
+        end += size;
+        disk_item(&format!("sda{number}"), "partition", size, filesystem, Some((label, number, offset)))
     });
     std::iter::once(whole).chain(parts).collect()
 }
 
-fn disk_item(name: &str, kind: &str, size: u64, found: &str, partition: Option<(&str, u64)>) -> Item {
-    let (label, index) = partition.unwrap_or_default();
+fn disk_item(name: &str, kind: &str, size: u64, found: &str, partition: Option<(&str, u64, u64)>) -> Item {
+    let (label, index, offset) = partition.unwrap_or_default();
     let spec = proto::DiscoveredVolumeSpec {
         size,
         name: found.to_owned(),
@@ -103,10 +114,16 @@ fn disk_item(name: &str, kind: &str, size: u64, found: &str, partition: Option<(
         parent: if partition.is_some() { "sda".to_owned() } else { String::new() },
         dev_path: format!("/dev/{name}"),
         pretty_size: pretty(size),
+        offset,
     };
-    let yaml = json!({
-        "dev_path": spec.dev_path, "type": kind, "device_path": spec.device_path, "parent": spec.parent, "size": size,
-        "pretty_size": spec.pretty_size, "name": found, "partition_label": label, "partition_index": index,
+    let mut yaml = json!({
+        "dev_path": spec.dev_path, "type": kind, "device_path": spec.device_path, "size": size, "offset": offset,
+        "pretty_size": spec.pretty_size, "name": found,
     });
+    if partition.is_some() {
+        yaml["parent"] = json!(spec.parent);
+        yaml["partition_label"] = json!(label);
+        yaml["partition_index"] = json!(index);
+    }
     Item::new(name, &spec, &yaml)
 }

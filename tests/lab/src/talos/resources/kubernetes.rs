@@ -12,8 +12,8 @@ use crate::talos::world::{Id, World};
 
 pub(super) const SOURCES: &[Source] = &[
     ("APIServerConfigs.kubernetes.talos.dev", api_server),
-    ("ControllerManagerConfigs.kubernetes.talos.dev", |world, id| part(world, id, "kube-controller-manager")),
-    ("SchedulerConfigs.kubernetes.talos.dev", |world, id| part(world, id, "kube-scheduler")),
+    ("ControllerManagerConfigs.kubernetes.talos.dev", controller_manager),
+    ("SchedulerConfigs.kubernetes.talos.dev", scheduler),
     ("BootstrapManifestsConfigs.kubernetes.talos.dev", manifests),
     ("KubeletSpecs.kubernetes.talos.dev", kubelet),
     ("NodeIPs.kubernetes.talos.dev", node_ips),
@@ -28,6 +28,10 @@ pub(super) const SOURCES: &[Source] = &[
     ("PKIStatuses.etcd.talos.dev", |world, id| ready(world, id, "etcd")),
 ];
 
+/// The ranges that a config has unless it says otherwise.
+const PODS: &str = "10.244.0.0/16";
+const SERVICES: &str = "10.96.0.0/12";
+
 /// The config of a control plane.
 fn control_plane(world: &World, id: Id) -> Option<&Config> {
     let node = &world.nodes[id];
@@ -39,26 +43,43 @@ fn api_server(world: &World, id: Id) -> Vec<Item> {
     let spec = proto::ApiServerConfigSpec {
         image: config.server_image.clone(),
         control_plane_endpoint: config.endpoint.clone(),
+        etcd_servers: vec!["https://127.0.0.1:2379".to_owned()],
         local_port: config.server_port.into(),
-        service_cid_rs: vec!["10.96.0.0/12".to_owned()],
+        service_cid_rs: vec![SERVICES.to_owned()],
         advertised_address: "$(POD_IP)".to_owned(),
     };
     let yaml = json!({
         "image": spec.image, "cloudProvider": "", "controlPlaneEndpoint": spec.control_plane_endpoint,
-        "etcdServers": ["https://localhost:2379"], "localPort": spec.local_port, "serviceCIDR": spec.service_cid_rs,
+        "etcdServers": spec.etcd_servers, "localPort": spec.local_port, "serviceCIDR": spec.service_cid_rs,
         "extraArgs": {}, "extraVolumes": [], "environmentVariables": {}, "advertisedAddress": spec.advertised_address,
+        "resources": {"requests": {}, "limits": {}},
     });
     vec![Item::new("kube-apiserver", &spec, &yaml)]
 }
 
-fn part(world: &World, id: Id, name: &str) -> Vec<Item> {
-    if control_plane(world, id).is_none() {
-        return Vec::new();
-    }
-    let image = format!("registry.k8s.io/{name}:{}", world.server_version(id));
-    let yaml =
-        json!({"enabled": true, "image": image, "extraArgs": {}, "extraVolumes": [], "environmentVariables": {}});
-    vec![Item::new(name, &proto::ComponentConfigSpec { enabled: true, image }, &yaml)]
+fn controller_manager(world: &World, id: Id) -> Vec<Item> {
+    let spec = proto::ControllerManagerConfigSpec {
+        enabled: true,
+        image: format!("registry.k8s.io/kube-controller-manager:{}", world.server_version(id)),
+        pod_cid_rs: vec![PODS.to_owned()],
+        service_cid_rs: vec![SERVICES.to_owned()],
+    };
+    let yaml = json!({
+        "enabled": true, "image": spec.image, "cloudProvider": "", "podCIDRs": spec.pod_cid_rs,
+        "serviceCIDRs": spec.service_cid_rs, "extraArgs": {}, "extraVolumes": [], "environmentVariables": {},
+        "resources": {"requests": {}, "limits": {}},
+    });
+    control_plane(world, id).map(|_| Item::new("kube-controller-manager", &spec, &yaml)).into_iter().collect()
+}
+
+fn scheduler(world: &World, id: Id) -> Vec<Item> {
+    let image = format!("registry.k8s.io/kube-scheduler:{}", world.server_version(id));
+    let yaml = json!({
+        "enabled": true, "image": image, "extraArgs": {}, "extraVolumes": [], "environmentVariables": {},
+        "resources": {"requests": {}, "limits": {}}, "config": {},
+    });
+    let spec = proto::SchedulerConfigSpec { enabled: true, image };
+    control_plane(world, id).map(|_| Item::new("kube-scheduler", &spec, &yaml)).into_iter().collect()
 }
 
 fn manifests(world: &World, id: Id) -> Vec<Item> {
@@ -66,6 +87,7 @@ fn manifests(world: &World, id: Id) -> Vec<Item> {
     let spec = proto::BootstrapManifestsConfigSpec {
         server: config.endpoint.clone(),
         cluster_domain: "cluster.local".to_owned(),
+        pod_cid_rs: vec![PODS.to_owned()],
         proxy_enabled: true,
         proxy_image: format!("registry.k8s.io/kube-proxy:{}", world.server_version(id)),
         core_dns_enabled: true,
@@ -73,24 +95,28 @@ fn manifests(world: &World, id: Id) -> Vec<Item> {
         flannel_enabled: true,
     };
     let yaml = json!({
-        "string": spec.server, "clusterDomain": spec.cluster_domain, "podCIDRs": ["10.244.0.0/16"], "proxyEnabled": true,
+        "string": spec.server, "clusterDomain": spec.cluster_domain, "podCIDRs": spec.pod_cid_rs, "proxyEnabled": true,
         "proxyImage": spec.proxy_image, "coreDNSEnabled": true, "dnsServiceIP": spec.dns_service_ip,
-        "flannelEnabled": true,
+        "flannelEnabled": true, "proxyArgs": [], "coreDNSImage": "", "dnsServiceIPv6": "", "flannelImage": "",
+        "flannelExtraArgs": [], "flannelKubeServiceHost": "", "flannelKubeServicePort": "",
+        "flannelKubeNetworkPoliciesEnabled": false, "flannelKubeNetworkPoliciesImage": "",
+        "podSecurityPolicyEnabled": false, "talosAPIServiceEnabled": false, "cniName": "",
     });
     vec![Item::new("manifests", &spec, &yaml)]
 }
 
 fn kubelet(world: &World, id: Id) -> Vec<Item> {
     let Some(config) = &world.nodes[id].config else { return Vec::new() };
+    let written = json!({"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"});
     let spec = proto::KubeletSpecSpec {
         image: config.kubelet_image.clone(),
         args: vec![format!("--hostname-override={}", world.nodename(id))],
         expected_nodename: world.nodename(id),
-        config: None,
+        config: Some(structure(&written)),
     };
     let yaml = json!({
         "image": spec.image, "args": spec.args, "expectedNodename": spec.expected_nodename,
-        "config": {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"},
+        "config": written,
     });
     vec![Item::new("kubelet", &spec, &yaml)]
 }

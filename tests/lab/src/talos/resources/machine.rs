@@ -237,8 +237,12 @@ fn extensions(world: &World, id: Id) -> Vec<Item> {
             author: "Sidero Labs".to_owned(),
             description: String::new(),
         };
-        let yaml = json!({"image": format!("{index:03}.{short}.sqsh"), "metadata": {"name": short, "version": tag}});
-        let spec = proto::ExtensionStatusSpec { image: format!("{index:03}.{short}.sqsh"), metadata: Some(metadata) };
+        let image = format!("{index:03}.{short}.sqsh");
+        let yaml = json!({"image": image, "metadata": {
+            "name": short, "version": tag, "author": metadata.author, "description": metadata.description,
+            "compatibility": {"talos": {"version": ""}},
+        }});
+        let spec = proto::ExtensionStatusSpec { image, metadata: Some(metadata) };
         Item::new(&index.to_string(), &spec, &yaml)
     };
     names.enumerate().map(item).collect()

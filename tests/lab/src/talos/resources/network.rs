@@ -62,14 +62,20 @@ fn loopback() -> Item {
         r#type: 772,
         flags: 0x1_0049,
         hardware_addr: vec![0; 6],
+        broadcast_addr: vec![0; 6],
         mtu: 65_536,
+        queue_disc: "noqueue".to_owned(),
         operational_state: proto::OperationalState::Unknown as i32,
+        port: 0xff,
+        duplex: 0xff,
         link_state: true,
         ..proto::LinkStatusSpec::default()
     };
     let yaml = json!({
-        "index": 1, "type": "loopback", "flags": "UP,LOOPBACK,RUNNING", "hardwareAddr": "00:00:00:00:00:00",
-        "mtu": 65_536, "operationalState": "unknown", "linkState": true,
+        "index": 1, "type": "loopback", "linkIndex": 0, "flags": "UP,LOOPBACK,RUNNING,LOWER_UP",
+        "hardwareAddr": "00:00:00:00:00:00", "permanentAddr": "", "broadcastAddr": "00:00:00:00:00:00",
+        "mtu": 65_536, "queueDisc": spec.queue_disc, "operationalState": "unknown", "kind": "", "slaveKind": "",
+        "linkState": true, "port": "Other", "duplex": "Unknown",
     });
     Item::new("lo", &spec, &yaml)
 }
@@ -83,18 +89,24 @@ fn link(index: usize, mac: &str) -> Item {
         r#type: 1,
         flags: 0x1_1043,
         hardware_addr: bytes.clone(),
+        broadcast_addr: vec![0xff; 6],
         mtu: 1500,
+        queue_disc: "pfifo_fast".to_owned(),
         operational_state: proto::OperationalState::Up as i32,
         bus_path: format!("0000:06:{:02x}.0", 18 + index),
         driver: "virtio_net".to_owned(),
         link_state: true,
+        port: 0xff,
+        duplex: 0xff,
         permanent_addr: bytes,
         alt_names: vec![format!("enx{}", mac.replace(':', "")), format!("ens{}", 18 + index)],
         ..proto::LinkStatusSpec::default()
     };
     let yaml = json!({
-        "index": spec.index, "type": "ether", "flags": "UP,BROADCAST,RUNNING,MULTICAST,LOWER_UP",
-        "hardwareAddr": mac, "permanentAddr": mac, "mtu": 1500, "operationalState": "up", "linkState": true,
+        "index": spec.index, "type": "ether", "linkIndex": 0, "flags": "UP,BROADCAST,RUNNING,MULTICAST,LOWER_UP",
+        "hardwareAddr": mac, "permanentAddr": mac, "broadcastAddr": "ff:ff:ff:ff:ff:ff", "mtu": 1500,
+        "queueDisc": spec.queue_disc, "operationalState": "up", "kind": "", "slaveKind": "", "linkState": true,
+        "port": "Other", "duplex": "Unknown",
         "busPath": spec.bus_path, "driver": spec.driver, "altNames": spec.alt_names,
     });
     Item::new(&format!("eth{index}"), &spec, &yaml)
@@ -111,16 +123,21 @@ fn address_statuses(world: &World, id: Id) -> Vec<Item> {
     let shared = node.shared.iter().map(|address| (*address, 32, 8, "eth0"));
     let local = (IpAddr::V4(Ipv4Addr::LOCALHOST), 8, 1, "lo");
     let item = |(address, length, index, link): (IpAddr, u8, u32, &str)| {
+        // Linux's numbers: a host's own address, and one for everybody.
+        let (scope, reach) = if address.is_loopback() && link == "lo" { (254, "host") } else { (0, "global") };
         let spec = proto::AddressStatusSpec {
             address: Some(prefix(address, length)),
             link_index: index,
             link_name: link.to_owned(),
             family: family(address),
+            scope,
+            flags: 0x80,
         };
         let written = format!("{address}/{length}");
         let yaml = json!({
             "address": written, "linkIndex": index, "linkName": link,
-            "family": if address.is_ipv4() { "inet4" } else { "inet6" }, "scope": "global",
+            "family": if address.is_ipv4() { "inet4" } else { "inet6" }, "scope": reach, "flags": "permanent",
+            "priority": 0,
         });
         Item::new(&format!("{link}/{written}"), &spec, &yaml)
     };

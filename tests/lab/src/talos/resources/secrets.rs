@@ -1,6 +1,6 @@
 //! The authorities of a cluster, which only administrators may read.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -59,6 +59,19 @@ fn machine(world: &World, id: Id) -> Vec<Item> {
     vec![Item::new("os", &spec, &yaml)]
 }
 
+/// The address of the API within the cluster.
+const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+
+/// A URL as YAML has it in Talos: what Go keeps of one, name by name.
+fn parts(url: &str) -> Value {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    json!({
+        "scheme": scheme, "opaque": "", "user": null, "host": host, "path": path, "rawpath": "", "rawquery": "",
+        "fragment": "", "rawfragment": "", "forcequery": false, "omithost": false,
+    })
+}
+
 fn kubernetes(world: &World, id: Id) -> Vec<Item> {
     let node = &world.nodes[id];
     let Some(config) = node.config.as_ref().filter(|_| node.is_control_plane()) else { return Vec::new() };
@@ -67,9 +80,11 @@ fn kubernetes(world: &World, id: Id) -> Vec<Item> {
     let url = |text: &str| Some(Url { full_path: text.to_owned() });
     let (authority, others) = yaml(&config.kubernetes, &certificates);
     let yaml = json!({
-        "name": config.cluster_name, "endpoint": config.endpoint, "local_endpoint": local,
-        "certSANs": config.server_names, "apiServerIPs": ["10.96.0.1"], "dnsDomain": "cluster.local",
-        "issuingCA": authority, "acceptedCAs": others,
+        "name": config.cluster_name, "endpoint": parts(&config.endpoint), "local_endpoint": parts(&local),
+        "certSANs": config.server_names, "apiServerIPs": [SERVICE], "dnsDomain": "cluster.local",
+        "issuingCA": authority, "acceptedCAs": others, "serviceAccount": null, "aggregatorCA": null,
+        "aesCBCEncryptionSecret": "", "bootstrapTokenID": "", "bootstrapTokenSecret": "",
+        "secretboxEncryptionSecret": "",
     });
     let spec = proto::KubernetesRootSpec {
         name: config.cluster_name.clone(),
@@ -78,6 +93,7 @@ fn kubernetes(world: &World, id: Id) -> Vec<Item> {
         cert_sa_ns: config.server_names.clone(),
         dns_domain: "cluster.local".to_owned(),
         issuing_ca: pair(&config.kubernetes),
+        api_server_ips: vec![ip(IpAddr::V4(SERVICE))],
         accepted_c_as: accepted(&certificates),
     };
     vec![Item::new("k8s", &spec, &yaml)]
