@@ -3,6 +3,7 @@
 //! Reading gives scalars as they are written, with their place in the file: only the field that takes a scalar
 //! knows whether `1.10` is a number or a version. Writing reproduces go-yaml's layout and quotes to the byte.
 
+mod layout;
 mod node;
 mod order;
 mod quote;

@@ -3,7 +3,7 @@ use std::fmt;
 use super::resolve::{Resolved, resolve};
 
 /// Where something stands in a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Line, from 1.
     pub line: usize,

@@ -2,8 +2,9 @@ use std::collections::{HashMap, HashSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
+use super::layout::{self, Layout, Stop};
 use super::node::{Data, Key, Node, Origin, Place, Scalar};
 use super::resolve::Resolved;
 
@@ -83,14 +84,23 @@ pub fn read_limited(text: &str, limit: usize) -> Result<Vec<Node>, Error> {
         let text = format!("control characters are not allowed (value: {})", u32::from(c));
         return Err(Error::Syntax { place: Place { line, column: 1 }, text });
     }
-    let open_end = text.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
-    let end = open_end.then(|| text.chars().count());
-    let mut reader = Reader { parser: Parser::new_from_str(text), end, anchors: HashMap::new(), nodes: 0 };
-    reader.stream()
+    match (Reader::new(text, None).stream(), layout::scan(text)) {
+        (Ok(_), Err(Stop::Refused { place, text })) => Err(Error::Syntax { place, text }),
+        (Err(Error::Syntax { place: later, .. }), Err(Stop::Refused { place, text })) if place < later => {
+            Err(Error::Syntax { place, text })
+        }
+        (Err(error @ Error::Syntax { .. }), Ok(layout)) => match layout.moved(text) {
+            Some(moved) => Reader::new(&moved, Some(&layout)).stream(),
+            None => Err(error),
+        },
+        (result, _) => result,
+    }
 }
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    /// How lines were moved to be readable.
+    layout: Option<&'a Layout>,
     /// Where a text ends whose last line has no end, in characters.
     end: Option<usize>,
     /// Complete anchors with the number of nodes in each.
@@ -99,6 +109,17 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str, layout: Option<&'a Layout>) -> Self {
+        let open_end = text.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
+        let end = open_end.then(|| text.chars().count());
+        Self { parser: Parser::new_from_str(text), layout, end, anchors: HashMap::new(), nodes: 0 }
+    }
+
+    fn place(&self, marker: &Marker) -> Place {
+        let place = Place { line: marker.line(), column: marker.col() + 1 };
+        self.layout.map_or(place, |layout| layout.original(place))
+    }
+
     fn stream(&mut self) -> Result<Vec<Node>, Error> {
         let mut documents = Vec::new();
         loop {
@@ -120,10 +141,10 @@ impl<'a> Reader<'a> {
                 if block && self.end.is_some_and(|end| span.end.index() >= end) && text.ends_with('\n') {
                     text.to_mut().pop();
                 }
-                Ok((Event::Scalar(text, style, anchor, tag), place(&span)))
+                Ok((Event::Scalar(text, style, anchor, tag), self.place(&span.start)))
             }
-            Some(Ok((event, span))) => Ok((event, place(&span))),
-            Some(Err(error)) => Err(Error::Syntax { place: mark(error.marker()), text: error.info().to_owned() }),
+            Some(Ok((event, span))) => Ok((event, self.place(&span.start))),
+            Some(Err(error)) => Err(Error::Syntax { place: self.place(error.marker()), text: error.info().to_owned() }),
             None => Ok((Event::StreamEnd, Place::default())),
         }
     }
@@ -180,6 +201,7 @@ impl<'a> Reader<'a> {
         loop {
             let key = match self.next()? {
                 (Event::MappingEnd, _) => break,
+                (Event::Alias(_), place) => return Err(Error::OddKey { place }),
                 next => self.node(next, depth + 1)?,
             };
             let next = self.next()?;
@@ -206,8 +228,7 @@ impl<'a> Reader<'a> {
 
 /// A character that no YAML may have.
 fn control(line: &str) -> Option<char> {
-    line.chars()
-        .find(|c| c.is_control() && !matches!(c, '\t' | '\r' | '\u{85}') || matches!(c, '\u{fffe}' | '\u{ffff}'))
+    line.chars().find(|c| c.is_control() && !matches!(c, '\t' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}'))
 }
 
 fn unique(pairs: &[(Key, Node)]) -> Result<(), Error> {
@@ -264,17 +285,22 @@ fn merge_in(
     }
 }
 
-fn place(span: &Span) -> Place {
-    mark(&span.start)
-}
-
-fn mark(marker: &Marker) -> Place {
-    Place { line: marker.line(), column: marker.col() + 1 }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The documents as the parser alone reads them.
+    pub(in crate::yaml) fn direct(text: &str) -> Option<String> {
+        Reader::new(text, None).stream().ok().map(|documents| format!("{documents:?}"))
+    }
+
+    /// The documents after the lines were moved, if any had to be.
+    pub(in crate::yaml) fn moved(text: &str) -> Option<String> {
+        let layout = layout::scan(text).ok()?;
+        let moved = layout.moved(text)?;
+        let documents = Reader::new(&moved, Some(&layout)).stream();
+        Some(documents.map_or_else(|error| error.to_string(), |documents| format!("{documents:?}")))
+    }
 
     fn one(text: &str) -> Node {
         read(text).unwrap().remove(0)
