@@ -139,12 +139,13 @@ fn address(text: &str) -> Result<Value, String> {
     }
 }
 
+/// As Go reads a prefix: neither the address nor the length has zeros in front.
 fn prefix(text: &str) -> Result<Value, String> {
-    let wanted = "an IP address with a prefix length";
-    match text.rsplit_once('/') {
-        Some((_, bits)) if bits.len() > 1 && bits.starts_with('0') => Err(wanted.to_owned()),
-        _ => parsed::<ipnet::IpNet>(text, wanted),
-    }
+    let net = text.rsplit_once('/').and_then(|(ip, bits)| {
+        let bits: u8 = bits.parse().ok().filter(|number: &u8| number.to_string() == bits)?;
+        ipnet::IpNet::new(ip.parse().ok()?, bits).ok()
+    });
+    net.map(|net| net.to_string().into()).ok_or_else(|| "an IP address with a prefix length".to_owned())
 }
 
 /// Bytes in hexadecimal; Talos looks at the digits alone.
@@ -198,6 +199,18 @@ mod tests {
         assert_eq!(plain("0644", &Type::Mode), Ok(Value::Number("0o644".into())));
         assert_eq!(plain("off", &Type::Word(&["off"])), Ok("off".into()));
         assert!(plain("70000", &Type::U16).is_err());
+    }
+
+    #[test]
+    fn prefixes_have_no_zeros_in_front() {
+        for good in ["10.0.0.1/24", "0.0.0.0/0", "::/0", "fd00::1/64", "::ffff:1.2.3.4/120"] {
+            assert_eq!(plain(good, &Type::Prefix), Ok(good.into()));
+        }
+        for bad in
+            ["10.0.0.01/24", "010.0.0.0/8", "::1.2.3.04/24", "10.0.0.1/08", "10.0.0.1/+8", "10.0.0.1/33", "10.0.0.1"]
+        {
+            assert!(plain(bad, &Type::Prefix).is_err(), "{bad}");
+        }
     }
 
     #[test]
