@@ -41,14 +41,6 @@ impl Dialect {
         }
         shape.style()
     }
-
-    /// The style of a mapping's key, which stays on its line.
-    pub(super) fn key_style(self, text: &str) -> Style {
-        match self.style(text) {
-            Style::Literal => Style::Double,
-            style => style,
-        }
-    }
 }
 
 /// What the characters of a string allow.
@@ -139,14 +131,16 @@ fn is_sixtieth(part: &str) -> bool {
     digits.len() == part.chars().count() && (digits.len() == 1 || (digits.len() == 2 && digits[0] <= 5))
 }
 
-/// Appends a string in double quotes with go-yaml's escapes.
+/// Appends a string in double quotes with go-yaml's escapes, of which there is one for each character when the first is
+/// the mark for the byte order.
 pub(super) fn double_quoted(text: &str, out: &mut String) {
+    let marked = text.starts_with('\u{feff}');
     out.push('"');
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            c if is_printable(c) && c != '\n' => out.push(c),
+            c if is_printable(c) && c != '\n' && !marked => out.push(c),
             c => out.push_str(&escape(c)),
         }
     }
@@ -199,6 +193,18 @@ mod tests {
     fn what_would_be_another_type_is_double_quoted() {
         for text in ["", "true", "1.2", "0644", "null", "2024-01-01", "1_000"] {
             assert_eq!(Dialect::V4.style(text), Style::Double, "{text}");
+        }
+    }
+
+    #[test]
+    fn behind_a_mark_for_the_byte_order_every_character_is_escaped() {
+        for (text, quoted) in [
+            ("\u{feff}xz é\"\\ \n\u{20ac}\u{1f600}", r#""\uFEFF\x78\x7A\x20\xE9\"\\\x20\n\u20AC\U0001F600""#),
+            ("x\u{feff}y", r#""x\uFEFFy""#),
+        ] {
+            let mut out = String::new();
+            double_quoted(text, &mut out);
+            assert_eq!(out, quoted);
         }
     }
 

@@ -27,6 +27,7 @@ pub(crate) fn resolve(text: &str) -> Resolved {
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Resolved::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => Resolved::Float(f64::NEG_INFINITY),
         ".nan" | ".NaN" | ".NAN" => Resolved::Float(f64::NAN),
+        "-0" => Resolved::Float(-0.0),
         _ => number(text),
     }
 }
@@ -72,7 +73,7 @@ fn radix(body: &str) -> (u32, &str) {
     }
 }
 
-/// Floats of the form `[-+]?(.d+|d+(.d*)?)([eE][-+]?d+)?`.
+/// Floats of the form `[-+]?(.d+|d+(.d*)?)([eE][-+]?d+)?`; what is too large for one is text.
 fn float(text: &str) -> Option<f64> {
     let body = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match body.split_once(['e', 'E']) {
@@ -86,7 +87,10 @@ fn float(text: &str) -> Option<f64> {
         !size.is_empty() && digits(size)
     });
     let fits = digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty());
-    if fits && exponent_fits { text.parse().ok() } else { None }
+    if !(fits && exponent_fits) {
+        return None;
+    }
+    text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// A float in Go's shortest `%g` form: with an exponent for what is below 1e-4 or at least 1e6.
@@ -194,6 +198,10 @@ mod tests {
         assert_eq!(resolve("1.2.3"), Resolved::Text);
         assert_eq!(resolve("-"), Resolved::Text);
         assert_eq!(resolve("."), Resolved::Text);
+        for text in ["1e400", "-1e400", "1.7976931348623157e309"] {
+            assert_eq!(resolve(text), Resolved::Text, "{text}");
+        }
+        assert_eq!(resolve("1e-400"), Resolved::Float(0.0));
     }
 
     #[test]
@@ -204,6 +212,7 @@ mod tests {
             (1e10, "1e+10"),
             (1e-7, "1e-07"),
             (0.0, "0"),
+            (-0.0, "-0"),
             (123_456.5, "123456.5"),
             (12_345_678.0, "1.2345678e+07"),
         ] {

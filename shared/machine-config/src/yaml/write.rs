@@ -62,6 +62,11 @@ fn is_shifted(text: &str) -> bool {
     text.trim_start_matches('\n').starts_with([' ', '\t'])
 }
 
+/// Whether a key stands on one line with its value.
+fn is_simple(key: &str) -> bool {
+    key.len() <= 128 && !key.contains('\n')
+}
+
 /// go-yaml counts columns to the next multiple of four below a mapping.
 fn below(column: usize) -> usize {
     (column + 4) / 4 * 4
@@ -74,11 +79,34 @@ impl Writer {
             if index > 0 || !open {
                 self.indent(column);
             }
-            let style = self.dialect.key_style(key);
-            self.scalar(key, style, Place { column, deeper: 0, item: false });
-            self.out.push(':');
             let place = Place { column: below(column), deeper: below(column) - column, item: false };
-            self.child(value, place);
+            if is_simple(key) {
+                self.scalar(key, self.dialect.style(key), place);
+                self.out.push(':');
+                self.child(value, place);
+            } else {
+                self.long_pair(key, value, column, place);
+            }
+        }
+    }
+
+    /// Writes a pair whose key is marked, with the value on a line of its own.
+    fn long_pair(&mut self, key: &str, value: &Value, column: usize, place: Place) {
+        self.out.push_str("? ");
+        self.scalar(key, self.dialect.style(key), place);
+        self.out.push('\n');
+        self.indent(column);
+        self.out.push(':');
+        match value {
+            Value::Map(map) if !map.is_empty() => {
+                self.indent(place.deeper - 1);
+                self.map(map, place.column, true);
+            }
+            Value::List(items) if !items.is_empty() => {
+                self.indent(place.deeper - 1);
+                self.list(items, place.column, true);
+            }
+            leaf => self.child(leaf, place),
         }
     }
 
@@ -180,6 +208,28 @@ mod tests {
             "a" => map! { "b" => vec![map! { "c" => map! { "d" => 1 }, "e" => Vec::<Value>::new() }] },
         };
         assert_eq!(write(&value, Dialect::V4), "a:\n    b:\n        - c:\n            d: 1\n          e: []\n");
+    }
+
+    #[test]
+    fn keys_of_several_lines_or_more_than_128_bytes_are_marked() {
+        let (short, umlauts, words) = ("a".repeat(128), "é".repeat(65), "yes ".repeat(33));
+        let [b, e] = ["b", "e"].map(|letter| letter.repeat(129));
+        let value = map! {
+            short.as_str() => 1,
+            umlauts.as_str() => 1,
+            b.as_str() => map! { "x" => 1, "z" => map! { "z" => 2 } },
+            "c\nd" => vec![map! { e.as_str() => vec![1, 2], "f" => 1 }],
+            " s\nt\n" => "u\nv",
+            "x \ny" => Vec::<Value>::new(),
+            words.as_str() => Value::Null,
+        };
+        let wanted = [
+            format!("{short}: 1\n? {umlauts}\n: 1\n? {b}\n:   x: 1\n    z:\n        z: 2\n"),
+            format!("? |-\n    c\n    d\n:   - ? {e}\n      : - 1\n        - 2\n      f: 1\n"),
+            format!("? |4\n     s\n    t\n: |-\n    u\n    v\n? \"x \\ny\"\n: []\n? '{words}'\n: null\n"),
+        ]
+        .concat();
+        assert_eq!(write(&value, Dialect::V4), wanted);
     }
 
     #[test]
