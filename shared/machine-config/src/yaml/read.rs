@@ -84,13 +84,15 @@ pub fn read_limited(text: &str, limit: usize) -> Result<Vec<Node>, Error> {
         let text = format!("control characters are not allowed (value: {})", u32::from(c));
         return Err(Error::Syntax { place: Place { line, column: 1 }, text });
     }
-    match (Reader::new(text, None).stream(), layout::scan(text)) {
-        (Ok(_), Err(Stop::Refused { place, text })) => Err(Error::Syntax { place, text }),
-        (Err(Error::Syntax { place: later, .. }), Err(Stop::Refused { place, text })) if place < later => {
-            Err(Error::Syntax { place, text })
+    let layout = layout::scan(text);
+    let known = layout.as_ref().ok();
+    match (Reader::new(text, known, false).stream(), &layout) {
+        (Ok(_), Err(Stop::Refused { place, text })) => Err(Error::Syntax { place: *place, text: text.clone() }),
+        (Err(Error::Syntax { place: later, .. }), Err(Stop::Refused { place, text })) if *place < later => {
+            Err(Error::Syntax { place: *place, text: text.clone() })
         }
         (Err(error @ Error::Syntax { .. }), Ok(layout)) => match layout.moved(text) {
-            Some(moved) => Reader::new(&moved, Some(&layout)).stream(),
+            Some(moved) => Reader::new(&moved, known, true).stream(),
             None => Err(error),
         },
         (result, _) => result,
@@ -99,8 +101,9 @@ pub fn read_limited(text: &str, limit: usize) -> Result<Vec<Node>, Error> {
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
-    /// How lines were moved to be readable.
     layout: Option<&'a Layout>,
+    /// Whether the lines were moved to be readable.
+    moved: bool,
     /// Where a text ends whose last line has no end, in characters.
     end: Option<usize>,
     /// Complete anchors with the number of nodes in each.
@@ -109,15 +112,15 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, layout: Option<&'a Layout>) -> Self {
+    fn new(text: &'a str, layout: Option<&'a Layout>, moved: bool) -> Self {
         let open_end = text.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
         let end = open_end.then(|| text.chars().count());
-        Self { parser: Parser::new_from_str(text), layout, end, anchors: HashMap::new(), nodes: 0 }
+        Self { parser: Parser::new_from_str(text), layout, moved, end, anchors: HashMap::new(), nodes: 0 }
     }
 
     fn place(&self, marker: &Marker) -> Place {
         let place = Place { line: marker.line(), column: marker.col() + 1 };
-        self.layout.map_or(place, |layout| layout.original(place))
+        self.layout.filter(|_| self.moved).map_or(place, |layout| layout.original(place))
     }
 
     fn stream(&mut self) -> Result<Vec<Node>, Error> {
@@ -140,6 +143,9 @@ impl<'a> Reader<'a> {
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 if block && self.end.is_some_and(|end| span.end.index() >= end) && text.ends_with('\n') {
                     text.to_mut().pop();
+                }
+                if block && self.layout.is_some_and(|layout| layout.is_empty_block(span.start.line())) {
+                    text.to_mut().clear();
                 }
                 Ok((Event::Scalar(text, style, anchor, tag), self.place(&span.start)))
             }
@@ -291,14 +297,17 @@ pub(super) mod tests {
 
     /// The documents as the parser alone reads them.
     pub(in crate::yaml) fn direct(text: &str) -> Option<String> {
-        Reader::new(text, None).stream().ok().map(|documents| format!("{documents:?}"))
+        Reader::new(text, layout::scan(text).ok().as_ref(), false)
+            .stream()
+            .ok()
+            .map(|documents| format!("{documents:?}"))
     }
 
     /// The documents after the lines were moved, if any had to be.
     pub(in crate::yaml) fn moved(text: &str) -> Option<String> {
         let layout = layout::scan(text).ok()?;
         let moved = layout.moved(text)?;
-        let documents = Reader::new(&moved, Some(&layout)).stream();
+        let documents = Reader::new(&moved, Some(&layout), true).stream();
         Some(documents.map_or_else(|error| error.to_string(), |documents| format!("{documents:?}")))
     }
 

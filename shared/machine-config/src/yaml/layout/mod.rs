@@ -18,6 +18,8 @@ pub(super) use scan::{Stop, scan};
 pub(super) struct Layout {
     edits: Vec<Edit>,
     lines: Vec<Moved>,
+    /// The lines of the signs of blocks that hold no more than line ends, none of which is kept.
+    empty: Vec<usize>,
 }
 
 /// Blanks that become spaces.
@@ -52,6 +54,11 @@ impl Layout {
         }
         out.push_str(text.get(done..)?);
         Some(out)
+    }
+
+    /// Whether the block whose sign is on a line holds nothing.
+    pub(super) fn is_empty_block(&self, line: usize) -> bool {
+        self.empty.binary_search(&line).is_ok()
     }
 
     /// Where a place of the moved text is in the text as it was.

@@ -409,7 +409,10 @@ impl Scanner<'_> {
 
     fn block(&mut self) -> Result<(), Stop> {
         self.at += 1;
-        let digit = (0..2).filter_map(|ahead| self.peek(ahead)).find(u8::is_ascii_digit);
+        let header = [self.peek(0), self.peek(1)];
+        let digit = header.into_iter().flatten().find(u8::is_ascii_digit);
+        let mut empty = !header.contains(&Some(b'+'));
+        let line = self.line;
         self.skip_line()?;
         self.line_break();
         let mut indent = digit.map(|digit| usize::from(digit - b'0') + self.inner().saturating_sub(1));
@@ -422,8 +425,12 @@ impl Scanner<'_> {
             if self.is_document_mark() {
                 return Err(Stop::Broken);
             }
+            empty = false;
             self.skip_line()?;
             self.line_break();
+        }
+        if empty {
+            self.layout.empty.push(line);
         }
         self.key_allowed = true;
         Ok(())

@@ -135,6 +135,13 @@ fn places_are_those_of_the_text_as_it_was() {
 }
 
 #[test]
+fn a_block_of_line_ends_alone_is_empty_unless_they_are_kept() {
+    let text = "a: |\n\nb: >-\n   \n\nc: |+\n\n\nd: # e\n  - |\n\n  - |2\n\n    f\ng: |\n\n";
+    let wanted = r#"{"a":"","b":"","c":"\n\n","d":["","\nf\n"],"g":""}"#;
+    assert_eq!(reads(text), wanted);
+}
+
+#[test]
 fn what_go_refuses_is_refused_where_it_stands() {
     for (text, wanted) in [
         ("\ta: b\n", "line 1, column 1: found character that cannot start any token"),
