@@ -5,6 +5,7 @@
 
 mod block;
 mod cluster;
+mod history;
 mod inventory;
 mod kubernetes;
 mod machine;
@@ -18,6 +19,7 @@ use talos_proto::cosi::resource::{Metadata, Resource, Spec};
 
 use super::world::{Id, World};
 pub(crate) use block::{devices, ephemeral, volumes_on_disk};
+pub(crate) use history::{Happening, Histories, History};
 pub(crate) use query::Query;
 use spec::Item;
 pub(crate) use types::{Definition, definition, has_namespace};
@@ -65,6 +67,12 @@ impl Selection {
         let mut found: Vec<Resource> = wanted.filter_map(|item| self.resource(world, node, item)).collect();
         found.sort_by(|one, other| id_of(one).cmp(id_of(other)));
         found
+    }
+
+    /// Whether a resource of the type is among those selected.
+    pub(crate) fn matches(&self, resource: &Resource) -> bool {
+        let named = self.id.as_ref().is_none_or(|id| id_of(resource) == id);
+        named && resource.metadata.as_ref().is_some_and(|metadata| self.query.matches(metadata))
     }
 
     fn resource(&self, world: &World, node: Id, item: Item) -> Option<Resource> {

@@ -32,6 +32,8 @@ mod watch;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod pasts;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod views;

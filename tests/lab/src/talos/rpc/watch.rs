@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use futures_util::stream::{self, StreamExt};
 use prost::Message;
 use prost_types::Any;
-use talos_proto::cosi::resource::{self as cosi_proto, EventType, Resource, WatchRequest, WatchResponse};
+use talos_proto::cosi::resource::{self as cosi_proto, EventType, Resource, WatchOptions, WatchRequest, WatchResponse};
 use talos_proto::machine::{Event, EventsRequest};
 use tokio::sync::watch::Receiver;
 use tonic::Status;
@@ -14,7 +14,7 @@ use tonic::Status;
 use super::{Call, Reply, cosi};
 use crate::talos::Talos;
 use crate::talos::events;
-use crate::talos::resources::{Query, Selection, id_of};
+use crate::talos::resources::{Happening, History, Query, Selection};
 use crate::talos::world::Id;
 
 /// Something to tell, then something that may follow when the node changes.
@@ -78,21 +78,57 @@ pub(super) fn begin<S>(call: &Call<'_>, ready: Vec<Vec<u8>>, state: S) -> Feed<S
     }
 }
 
-/// What a watcher has been told so far.
-struct Known {
+/// Somebody who watches resources.
+struct Watcher {
     selection: Selection,
-    resources: Vec<Resource>,
+    /// The one resource that is watched; none for all of a type.
+    id: Option<String>,
+    /// The position of the next event to tell; after a loss, one that never comes.
+    position: i64,
     /// Whether what happens at once is told at once, in one frame.
     aggregated: bool,
+    /// Whether the watcher knows events about the watch itself.
+    modern: bool,
 }
 
-impl Known {
+impl Watcher {
     fn frames(&self, events: Vec<cosi_proto::Event>) -> Vec<Vec<u8>> {
         let frame = |event: Vec<cosi_proto::Event>| WatchResponse { event }.encode_to_vec();
         match (self.aggregated, events.is_empty()) {
             (true, false) => vec![frame(events)],
             _ => events.into_iter().map(|event| frame(vec![event])).collect(),
         }
+    }
+
+    /// What has happened since the watcher was last told.
+    fn news(&self, past: &History, position: &mut i64) -> Vec<cosi_proto::Event> {
+        if *position >= past.end() {
+            return Vec::new();
+        }
+        let from = std::mem::replace(position, past.end());
+        match past.since(from) {
+            Some(happened) => happened.filter_map(|(at, happening)| self.told(past, at, happening)).collect(),
+            None => {
+                *position = i64::MAX;
+                let error = past.overrun(from);
+                let event = cosi_proto::Event { error: Some(error), ..event(EventType::Errored, None, None) };
+                self.modern.then_some(event).into_iter().collect()
+            }
+        }
+    }
+
+    /// An event as it looks to the watcher: what no longer matches is destroyed to it.
+    fn told(&self, past: &History, at: i64, happening: &Happening) -> Option<cosi_proto::Event> {
+        let Happening { kind, resource, old } = happening;
+        let is = self.selection.matches(resource);
+        let was = old.as_ref().map_or(is, |old| self.selection.matches(old));
+        let (kind, old) = match (was, is) {
+            (false, false) => return None,
+            (true, true) => (*kind, old.clone()),
+            (true, false) => (EventType::Destroyed, None),
+            (false, true) => (EventType::Created, None),
+        };
+        Some(cosi_proto::Event { bookmark: Some(past.bookmark(at)), ..event(kind, Some(resource.clone()), old) })
     }
 }
 
@@ -105,64 +141,86 @@ pub(super) fn watch(call: &Call<'_>) -> Result<Reply, Status> {
     if request.id.is_some() && !options.label_query.is_empty() {
         return Err(Status::unimplemented("label query is not implemented for resource watch"));
     }
-    if options.start_from_bookmark.is_some() {
-        // The lab keeps no past to go on from; a node that booted since says the same.
-        return Err(Status::failed_precondition("invalid watch bookmark"));
-    }
     let query = match request.id {
         Some(_) => Query::default(),
         None => Query::new(&options.label_query, options.id_query.as_ref())?,
     };
     let selection = cosi::selection(call, &request.namespace, &request.r#type, request.id.as_deref(), query)?;
-    let resources = call.ask(|world, id| selection.resources(world, id));
-    let gone = |id: &str| Some(cosi::tombstone(&request.namespace, &request.r#type, id));
-    let mut events = Vec::new();
-    match &request.id {
-        Some(id) if resources.is_empty() => events.push(event(EventType::Destroyed, gone(id), None)),
-        Some(_) => events.extend(created(&resources)),
-        None if options.bootstrap_contents => {
-            events.extend(created(&resources));
-            if request.api_version >= 1 {
-                events.push(event(EventType::Bootstrapped, gone(""), None));
-            }
-        }
-        None => {}
-    }
-    if options.bootstrap_bookmark && request.id.is_none() {
-        events.push(event(EventType::Noop, gone(""), None));
-    }
-    let known = Known { selection, resources, aggregated: options.aggregated && request.id.is_none() };
+    let aggregated = options.aggregated && request.id.is_none();
+    let modern = request.api_version >= 1;
+    let mut watcher = Watcher { selection, id: request.id.clone(), position: 0, aggregated, modern };
+    let events = call.ask(|world, node| {
+        let resources = watcher.selection.resources(world, node);
+        let selection = &watcher.selection;
+        let (position, bookmark) = world.past(node, selection, |past| {
+            let position = start(past, watcher.id.as_deref(), &options)?;
+            Ok::<_, Status>((position, past.bookmark(position - 1)))
+        })?;
+        watcher.position = position;
+        Ok::<_, Status>(beginning(&watcher, &request, &options, resources, &bookmark))
+    })?;
     let mut first = vec![WatchResponse::default().encode_to_vec()];
-    first.extend(known.frames(events));
-    Ok(feed(begin(call, first, known), changed))
+    first.extend(watcher.frames(events));
+    Ok(feed(begin(call, first, watcher), |talos, node, watcher: &mut Watcher| {
+        let events = talos.read(|world| {
+            let (selection, mut position) = (&watcher.selection, watcher.position);
+            let news = world.past(node, selection, |past| watcher.news(past, &mut position));
+            watcher.position = position;
+            news
+        });
+        watcher.frames(events)
+    }))
 }
 
-fn created(resources: &[Resource]) -> impl Iterator<Item = cosi_proto::Event> {
-    resources.iter().map(|resource| event(EventType::Created, Some(resource.clone()), None))
+/// The position of the first event that a watcher hears.
+fn start(past: &History, id: Option<&str>, options: &WatchOptions) -> Result<i64, Status> {
+    let tail = options.tail_events > 0;
+    if id.is_none() && options.bootstrap_contents && (tail || options.start_from_bookmark.is_some()) {
+        return Err(Status::unknown("cannot use BootstrapContents with TailEvents and StartFromBookmark options"));
+    }
+    match &options.start_from_bookmark {
+        Some(_) if tail => Err(Status::unknown("cannot use both TailEvents and StartFromBookmark options")),
+        Some(bookmark) => {
+            // The bookmark of a list that was empty stands before all events; a single resource has none such.
+            let lowest = if id.is_none() { -1 } else { 0 };
+            past.after(bookmark, lowest).ok_or_else(|| Status::failed_precondition("invalid watch bookmark"))
+        }
+        None if tail => Ok(past.tail(options.tail_events, id)),
+        None => Ok(past.end()),
+    }
+}
+
+/// What a watcher is told first: how things are, and where it may go on from.
+fn beginning(
+    watcher: &Watcher,
+    request: &WatchRequest,
+    options: &WatchOptions,
+    resources: Vec<Resource>,
+    bookmark: &[u8],
+) -> Vec<cosi_proto::Event> {
+    let gone = |id: &str| Some(cosi::tombstone(&request.namespace, &request.r#type, id));
+    let mark = |kind| cosi_proto::Event { bookmark: Some(bookmark.to_owned()), ..event(kind, gone(""), None) };
+    let empty = resources.is_empty();
+    let created = resources.into_iter().map(|resource| event(EventType::Created, Some(resource), None));
+    let past = options.tail_events > 0 || options.start_from_bookmark.is_some();
+    let mut events = Vec::new();
+    match &watcher.id {
+        Some(_) if past => {}
+        Some(id) if empty => events.push(event(EventType::Destroyed, gone(id), None)),
+        Some(_) => events.extend(created),
+        None => {
+            if options.bootstrap_contents {
+                events.extend(created);
+                events.extend(watcher.modern.then(|| mark(EventType::Bootstrapped)));
+            }
+            events.extend(options.bootstrap_bookmark.then(|| mark(EventType::Noop)));
+        }
+    }
+    events
 }
 
 fn event(kind: EventType, resource: Option<Resource>, old: Option<Resource>) -> cosi_proto::Event {
     cosi_proto::Event { resource, old, error: None, event_type: kind as i32, bookmark: None }
-}
-
-/// The events between what a watcher knows and what is.
-fn changed(talos: &Arc<Talos>, node: Id, known: &mut Known) -> Vec<Vec<u8>> {
-    let now = talos.read(|world| known.selection.resources(world, node));
-    let mut events = Vec::new();
-    for resource in &now {
-        match known.resources.iter().find(|old| id_of(old) == id_of(resource)) {
-            None => events.push(event(EventType::Created, Some(resource.clone()), None)),
-            Some(old) if old.spec != resource.spec => {
-                events.push(event(EventType::Updated, Some(resource.clone()), Some(old.clone())));
-            }
-            Some(_) => {}
-        }
-    }
-    for old in known.resources.iter().filter(|old| !now.iter().any(|new| id_of(new) == id_of(old))) {
-        events.push(event(EventType::Destroyed, Some(old.clone()), None));
-    }
-    known.resources = now;
-    known.frames(events)
 }
 
 /// The events of a node: a hello, as much of the past as was asked for, and what comes.

@@ -85,6 +85,7 @@ pub(crate) struct World {
     begun: OffsetDateTime,
     dirty: BTreeSet<Id>,
     sightings: sightings::Sightings,
+    pub(crate) histories: super::resources::Histories,
 }
 
 impl World {
@@ -106,18 +107,21 @@ impl World {
             begun,
             dirty: BTreeSet::new(),
             sightings: Default::default(),
+            histories: Default::default(),
         }
     }
 
     /// Lets time pass: everything that is due by then happens in order, each at its own time.
     pub(crate) fn advance(&mut self, now: Duration) {
         self.settle();
+        self.remember();
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), timer) = entry.remove_entry();
             self.now = self.now.max(at);
             if self.nodes[timer.node].epoch == timer.epoch {
                 self.happen(timer.node, timer.due);
                 self.settle();
+                self.remember();
             }
         }
         self.now = self.now.max(now);
