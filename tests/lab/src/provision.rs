@@ -56,7 +56,7 @@ pub(crate) struct Access {
     pub(crate) secrets: String,
 }
 
-fn random(buffer: &mut [u8]) {
+pub(crate) fn random(buffer: &mut [u8]) {
     // Without entropy there are no keys at all, and no cluster to show.
     getrandom::fill(buffer).expect("the system has entropy");
 }

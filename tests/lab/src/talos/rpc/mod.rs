@@ -10,6 +10,7 @@ mod containers;
 mod cosi;
 mod etcd;
 mod files;
+mod generation;
 mod health;
 mod import;
 mod kubeconfig;
@@ -225,6 +226,9 @@ fn machine(call: &Call<'_>, method: &str) -> Result<Reply, Status> {
         "EtcdLeaveCluster" => call.one(etcd::leave),
         "EtcdForfeitLeadership" => call.one(etcd::forfeit),
         "Kubeconfig" => call.several(kubeconfig::kubeconfig),
+        "GenerateConfiguration" if !call.see(Node::version).unified_maintenance() => {
+            call.one(generation::generate_configuration)
+        }
         "GenerateClientConfiguration" => call.one(kubeconfig::client_configuration),
         "Version" => call.one(system::version),
         "Hostname" => call.one(system::hostname),

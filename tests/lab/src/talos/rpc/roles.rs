@@ -103,6 +103,7 @@ fn machine(method: &str) -> &'static [&'static str] {
         | "EtcdDowngradeEnable"
         | "EtcdDowngradeValidate"
         | "GenerateClientConfiguration"
+        | "GenerateConfiguration"
         | "Kubeconfig"
         | "Read"
         | "Reset"
@@ -163,9 +164,8 @@ pub(super) fn exists(path: &str, release: Version) -> Result<(), Status> {
 pub(super) fn limited(path: &str) -> Result<(), Status> {
     let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
     match (service, method) {
-        ("cosi.resource.State" | "storage.StorageService", _) | ("machine.MachineService", "ApplyConfiguration") => {
-            Ok(())
-        }
+        ("cosi.resource.State" | "storage.StorageService", _)
+        | ("machine.MachineService", "ApplyConfiguration" | "GenerateConfiguration") => Ok(()),
         ("machine.MachineService", "Version" | "Upgrade" | "Reset" | "MetaWrite" | "MetaDelete") => {
             Err(Status::unimplemented("API is not implemented in maintenance mode"))
         }
