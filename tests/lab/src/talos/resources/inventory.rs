@@ -95,6 +95,18 @@ const PCI: &[(&str, [&str; 3], [&str; 4], &str)] = &[
     ),
 ];
 
+/// `/proc/bus/pci/devices`: place, numbers, interrupt, seven regions with their sizes, and driver.
+pub(crate) fn pci_file() -> String {
+    let line = |(slot, _, numbers, driver): &(&str, [&str; 3], [&str; 4], &str)| {
+        let (device, function) = slot.rsplit_once(':').and_then(|(_, place)| place.split_once('.')).unwrap_or_default();
+        let [device, function] = [device, function].map(|digits| u8::from_str_radix(digits, 16).unwrap_or_default());
+        let [vendor, product] = [numbers[2], numbers[3]].map(|number| number.trim_start_matches("0x"));
+        let regions = format!("\t{:>16x}", 0).repeat(14);
+        format!("00{:02x}\t{vendor}{product}\t0{regions}\t{driver}\n", device << 3 | function)
+    };
+    PCI.iter().map(line).collect()
+}
+
 fn pci_devices(_: &World, _: Id) -> Vec<Item> {
     let item = |(slot, names, numbers, driver): &(&str, [&str; 3], [&str; 4], &str)| {
         let vendor = match numbers[2] {

@@ -20,6 +20,7 @@ use talos_proto::cosi::resource::{Metadata, Resource, Spec};
 use super::world::{Id, World};
 pub(crate) use block::{devices, ephemeral, volumes_on_disk};
 pub(crate) use history::{Happening, Histories, History};
+pub(crate) use inventory::pci_file;
 pub(crate) use query::Query;
 use spec::Item;
 pub(crate) use types::{Definition, definition, has_namespace};

@@ -60,7 +60,11 @@ pub(super) fn logs(call: &Call<'_>) -> Result<Reply, Status> {
         return Err(Status::invalid_argument("namespace can't be empty"));
     }
     if !call.ask(|world, id| known(world, id, &request)) {
-        return Err(Status::unknown(format!("container \"{}\" not found", request.id)));
+        let id = &request.id;
+        return Err(Status::unknown(match is_service(&request) {
+            true => format!("log \"{id}\" was not registered"),
+            false => format!("container \"{id}\" not found"),
+        }));
     }
     let id = request.id.clone();
     let read = move |world: &World, node: Id| content(world, node, &id);
@@ -69,15 +73,19 @@ pub(super) fn logs(call: &Call<'_>) -> Result<Reply, Status> {
     Ok(lines(call, all - wanted, request.follow, read))
 }
 
+/// Whether the log of a service is asked for; the kubelet is one, wherever it runs.
+fn is_service(request: &LogsRequest) -> bool {
+    request.namespace == "system" || request.id == "kubelet"
+}
+
 fn known(world: &World, id: Id, request: &LogsRequest) -> bool {
-    match request.namespace.as_str() {
-        "k8s.io" if request.id != "kubelet" => {
-            let name = world.nodename(id);
-            let pods = world.kubernetes_of(id).map(|etcd| world.etcds[etcd].store.pods_on(&name)).unwrap_or_default();
-            pods.iter().any(|(pod, container, _)| request.id.contains(pod) || request.id == *container)
-        }
-        _ => names(world, id).contains(&request.id),
+    if is_service(request) {
+        return names(world, id).contains(&request.id);
     }
+    let name = world.nodename(id);
+    let pods = world.kubernetes_of(id).map(|etcd| world.etcds[etcd].store.pods_on(&name)).unwrap_or_default();
+    let known = |(pod, container, _): &(String, String, _)| request.id.contains(pod) || request.id == *container;
+    request.namespace == "k8s.io" && pods.iter().any(known)
 }
 
 /// The lines of a log, each with its line feed.
@@ -130,7 +138,8 @@ fn service_lines(world: &World, node: Id, id: &str, booted: &str) -> Vec<String>
 
 fn names(world: &World, id: Id) -> Vec<String> {
     let services = world.services(id).into_iter().map(|service| service.id);
-    let mut names: Vec<String> = services.chain(["controller-runtime", "kernel"].map(str::to_owned)).collect();
+    let mut names: Vec<String> =
+        services.chain(["controller-runtime", "dns-resolve-cache", "kernel"].map(str::to_owned)).collect();
     names.sort_unstable();
     names
 }

@@ -215,6 +215,8 @@ async fn every_wrong_call_gets_the_code_and_the_text_that_talos_has_for_it() {
     refuses!(s, CP, ADMIN, "MetaDelete", MetaDeleteRequest { key: 12 }, NotFound, "meta key not found");
     refuses!(s, CP, ADMIN, "Logs", LogsRequest::default(), InvalidArgument, "namespace can't be empty");
     let logs = LogsRequest { namespace: "system".to_owned(), id: "x".to_owned(), ..Default::default() };
+    refuses!(s, CP, ADMIN, "Logs", logs.clone(), Unknown, "log \"x\" was not registered");
+    let logs = LogsRequest { namespace: "k8s.io".to_owned(), ..logs };
     refuses!(s, CP, ADMIN, "Logs", logs, Unknown, "container \"x\" not found");
     let read = |path: &str| ReadRequest { path: path.to_owned() };
     refuses!(s, CP, ADMIN, "Read", read("/x"), NotFound, "stat /x: no such file or directory");

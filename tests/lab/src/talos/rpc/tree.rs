@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::cgroups;
 use crate::kubernetes::kernel;
 use crate::talos::node::Node;
+use crate::talos::resources::pci_file;
 use crate::talos::world::{Id, World};
 
 /// What lies at a path.
@@ -166,6 +167,7 @@ fn proc(world: &World, id: Id) -> Vec<(&'static str, String)> {
         .map(|link| format!("{link:>6}: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"))
         .collect();
     vec![
+        ("/proc/bus/pci/devices", pci_file()),
         ("/proc/cmdline", format!("{}\n", world.kernel_command_line(id))),
         ("/proc/cpuinfo", processors(node)),
         ("/proc/loadavg", "0.25 0.50 0.25 1/412 4711\n".to_owned()),
