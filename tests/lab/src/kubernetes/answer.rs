@@ -33,6 +33,11 @@ pub(crate) enum Answer {
         first: Vec<Value>,
         after: u64,
     },
+    /// A log that goes on as long as its pod is there.
+    Log {
+        text: String,
+        uid: String,
+    },
 }
 
 impl Answer {

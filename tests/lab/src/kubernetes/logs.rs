@@ -42,6 +42,9 @@ pub(super) fn answer(store: &Store, pod: &Value, request: &Request) -> Answer {
     let stamped = request.flag("timestamps");
     let stamp = |line: &String| if stamped { format!("{started} {line}\n") } else { format!("{line}\n") };
     let text: String = all[all.len() - tail..].iter().map(stamp).collect();
+    if request.flag("follow") {
+        return Answer::Log { text, uid: pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned() };
+    }
     Answer::Whole { code: 200, content_type: "text/plain", body: text.into_bytes() }
 }
 

@@ -45,6 +45,10 @@ pub(crate) async fn respond(
     let now = OffsetDateTime::now_utc();
     let reply = talos.update(|world| {
         let server = world.server_version(node);
+        if request.method != "GET" {
+            // Those who watch hear of what was written.
+            world.touch(node);
+        }
         let etcd = world.etcd_of(node)?;
         Some(answer(&mut world.etcds[etcd].store, &user, &request, &server, now))
     });
@@ -64,6 +68,7 @@ fn answered(talos: &Arc<Talos>, node: Id, request: Request, answer: Answer) -> h
     match answer {
         Answer::Whole { code, content_type, body } => whole(code, content_type, body),
         Answer::Watch { first, after } => watching(talos, node, request, first, after),
+        Answer::Log { text, uid } => following(talos, node, text, uid),
     }
 }
 
@@ -155,6 +160,29 @@ fn watching(talos: &Arc<Talos>, node: Id, request: Request, first: Vec<Value>, a
         Some((Ok::<_, Infallible>(frame), watcher))
     });
     head(200, "application/json", BodyExt::boxed_unsync(StreamBody::new(frames.boxed())))
+}
+
+/// Sends a log, and ends when its pod does.
+fn following(talos: &Arc<Talos>, node: Id, text: String, uid: String) -> http::Response<Body> {
+    let (weak, generation) = (Arc::downgrade(talos), talos.read(|world| world.nodes[node].generation));
+    let mut changes = talos.changes();
+    let ended = async move {
+        while let Some(talos) = weak.upgrade() {
+            changes.mark_unchanged();
+            let goes_on = talos.read(|world| {
+                let etcd = world.etcd_of(node).filter(|_| world.nodes[node].generation == generation)?;
+                let mut pods = world.etcds[etcd].store.list("pods", None);
+                pods.find(|pod| pod["metadata"]["uid"] == *uid && pod["status"]["phase"] == "Running").map(|_| ())
+            });
+            drop(talos);
+            if goes_on.is_none() || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    let first = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from(text)))]);
+    let rest = stream::once(ended).filter_map(|()| std::future::ready(None));
+    head(200, "text/plain", BodyExt::boxed_unsync(StreamBody::new(first.chain(rest).boxed())))
 }
 
 impl Watcher {

@@ -295,6 +295,23 @@ async fn kubectl_describes_explains_and_shows_leases_events_and_logs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_followed_goes_on_until_its_pod_is_gone() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let cluster = cluster("127.82.12.0/24").await;
+    prints!(cluster, ("run", "followed", "--image=nginx:1") => "pod/followed created");
+    let mut command = Command::new("kubectl");
+    command.arg("--kubeconfig").arg(&cluster.kubeconfig).args(["logs", "-f", "followed"]);
+    command.env("HOME", cluster.folder.path()).env("NO_PROXY", "127.0.0.0/8");
+    let mut follows = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(follows.stdout.take().unwrap()).lines();
+    let first = tokio::time::timeout(BOUND, lines.next_line()).await.unwrap().unwrap();
+    assert!(first.is_some_and(|line| line.ends_with("Version: 1")));
+    assert!(follows.try_wait().unwrap().is_none(), "it ended before its pod did");
+    prints!(cluster, ("delete", "pod", "followed") => "deleted");
+    assert!(tokio::time::timeout(BOUND, follows.wait()).await.unwrap().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kubectl_asks_what_it_may() {
     let cluster = cluster("127.82.11.0/24").await;
     prints!(cluster,
