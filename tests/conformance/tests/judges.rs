@@ -213,6 +213,7 @@ async fn talosctl_finds_a_cluster_of_talos() {
         (&["get", "kernelparams", "proc.sys.vm.swappiness"], "1"),
         (&["logs", "machined"], "boot sequence: done"),
         (&["logs", "etcd", "--tail", "1"], "etcd is running"),
+        (&["logs", "dns-resolve-cache"], "dns-resolve-cache is running"),
         (&["dmesg"], "booting Talos"),
         (&["etcd", "members"], "cp-2"),
         (&["etcd", "status"], "3.6.0"),
@@ -230,6 +231,7 @@ async fn talosctl_finds_a_cluster_of_talos() {
         (&["list", "-l", "/etc"], "mtab -> /proc/mounts"),
         (&["usage", "-a", "-d", "1", "/etc"], "os-release"),
         (&["read", "/proc/cpuinfo"], "model name"),
+        (&["read", "/proc/bus/pci/devices"], "virtio-pci"),
         (&["copy", "/etc", copied.to_str().unwrap()], ""),
         (&["image", "ls", "--namespace", "system"], "/kubelet:v1.36.3"),
         (&["pcap", "--duration", "1s", "-o", capture.to_str().unwrap()], ""),
@@ -238,6 +240,8 @@ async fn talosctl_finds_a_cluster_of_talos() {
         (&["get", "meta", "0x0b"], "kept"),
         (&["meta", "delete", "0x0b"], ""),
         (&["support", "-O", bundle.to_str().unwrap()], ""),
+        (&["upgrade-k8s", "--dry-run", "--to", "1.36.3"], "updating manifests (dry run)"),
+        (&["rotate-ca", "--dry-run", "--talos=false"], "Dry-run mode enabled, no changes were made"),
         (&["reboot", "--wait", "--timeout", "60s"], "post check passed"),
     ];
     std::fs::create_dir(&copied).unwrap();
