@@ -113,7 +113,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, layout: Option<&'a Layout>, moved: bool) -> Self {
-        let open_end = text.rsplit('\n').next().is_some_and(|line| !line.trim().is_empty());
+        let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+        let open_end = !last.trim().is_empty() || layout.is_some_and(Layout::ends_in_block);
         let end = open_end.then(|| text.chars().count());
         Self { parser: Parser::new_from_str(text), layout, moved, end, anchors: HashMap::new(), nodes: 0 }
     }

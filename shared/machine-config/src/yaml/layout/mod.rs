@@ -20,6 +20,7 @@ pub(super) struct Layout {
     lines: Vec<Moved>,
     /// The lines of the signs of blocks that hold no more than line ends, none of which is kept.
     empty: Vec<usize>,
+    ends_in_block: bool,
 }
 
 /// Blanks that become spaces.
@@ -54,6 +55,11 @@ impl Layout {
         }
         out.push_str(text.get(done..)?);
         Some(out)
+    }
+
+    /// Whether the text ends within a line of a block.
+    pub(super) fn ends_in_block(&self) -> bool {
+        self.ends_in_block
     }
 
     /// Whether the block whose sign is on a line holds nothing.

@@ -420,6 +420,7 @@ impl Scanner<'_> {
             let found = self.block_margin(indent)?;
             let indent = *indent.get_or_insert(found.max(self.inner()));
             if self.column() != indent || self.peek(0).is_none() {
+                self.layout.ends_in_block = self.column() == indent && indent > 0;
                 break;
             }
             if self.is_document_mark() {
@@ -427,7 +428,10 @@ impl Scanner<'_> {
             }
             empty = false;
             self.skip_line()?;
-            self.line_break();
+            if !self.line_break() {
+                self.layout.ends_in_block = true;
+                break;
+            }
         }
         if empty {
             self.layout.empty.push(line);

@@ -142,6 +142,18 @@ fn a_block_of_line_ends_alone_is_empty_unless_they_are_kept() {
 }
 
 #[test]
+fn blanks_at_the_end_of_a_text_belong_to_its_block() {
+    for (text, wanted) in [
+        ("a: |\n  b\n    ", r#"{"a":"b\n  "}"#),
+        ("a: |\n\n  b\n  ", r#"{"a":"\nb\n"}"#),
+        ("a: |\n  b\n ", r#"{"a":"b\n"}"#),
+        ("a: |\r  b\r", r#"{"a":"b\n"}"#),
+    ] {
+        assert_eq!(reads(text), wanted, "{text:?}");
+    }
+}
+
+#[test]
 fn what_go_refuses_is_refused_where_it_stands() {
     for (text, wanted) in [
         ("\ta: b\n", "line 1, column 1: found character that cannot start any token"),
