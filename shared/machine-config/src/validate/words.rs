@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
 use super::View;
 use crate::cel::{self, Environment};
 use crate::url::Url;
@@ -85,16 +83,31 @@ pub(super) fn taints(pairs: View<'_>) -> Vec<String> {
     pairs.pairs().into_iter().filter_map(one).collect()
 }
 
+/// Whether this is an address with its prefix length, as Go's `net.ParseCIDR` takes it: no octet begins with a zero, but
+/// the length may.
+pub(super) fn is_network(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let longest = address.parse().map_or(0, |address: IpAddr| if address.is_ipv4() { 32 } else { 128 });
+    longest > 0
+        && bits.bytes().all(|byte| byte.is_ascii_digit())
+        && bits.parse::<u8>().is_ok_and(|bits| bits <= longest)
+}
+
+/// The same as Go's `netip.ParsePrefix` takes it.
+pub(super) fn is_prefix(text: &str) -> bool {
+    is_network(text) && !text.rsplit('/').next().is_some_and(|bits| bits.len() > 1 && bits.starts_with('0'))
+}
+
 /// An address or network, which `!` may exclude.
 pub(super) fn is_subnet(text: &str) -> bool {
     let text = text.strip_prefix('!').unwrap_or(text);
-    text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok()
+    is_prefix(text) || text.parse::<IpAddr>().is_ok()
 }
 
 /// What is wrong with an address, with or without a prefix length.
 pub(super) fn address_or_network(text: &str) -> Option<String> {
     if text.contains('/') {
-        return (text.parse::<IpNet>().is_err()).then(|| format!("invalid CIDR address: {text}"));
+        return (!is_network(text)).then(|| format!("invalid CIDR address: {text}"));
     }
     (text.parse::<IpAddr>().is_err()).then(|| format!("failed to parse IP address {text:?}"))
 }
@@ -202,5 +215,28 @@ pub(super) fn expression(at: View<'_>, environment: Environment, what: &str, rep
     }
     if let Err(why) = cel::check(at.text(), environment, report.minor) {
         report.error(format!("{what}: {why}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_taken_as_go_takes_them() {
+        for (text, network, prefix) in [
+            ("10.0.0.1/24", true, true),
+            ("fd00::/8", true, true),
+            ("10.0.0.1/024", true, false),
+            ("10.0.0.01/24", false, false),
+            ("010.0.0.0/8", false, false),
+            ("::1.2.3.04/24", false, false),
+            ("10.0.0.1", false, false),
+            ("10.0.0.1/33", false, false),
+            ("10.0.0.1/+8", false, false),
+            ("10.0.0.1/", false, false),
+        ] {
+            assert_eq!((is_network(text), is_prefix(text)), (network, prefix), "{text}");
+        }
     }
 }

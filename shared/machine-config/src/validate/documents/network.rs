@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::name;
-use crate::validate::words::{is_subnet, listed, nanoseconds, url};
+use crate::validate::words::{is_prefix, is_subnet, listed, nanoseconds, url};
 use crate::validate::{Report, View};
 
 pub(crate) fn hostname(fields: View<'_>, report: &mut Report) {
@@ -98,7 +98,7 @@ pub(crate) fn kubespan(fields: View<'_>, report: &mut Report) {
 }
 
 pub(crate) fn blackhole(fields: View<'_>, report: &mut Report) {
-    if name(fields).parse::<IpNet>().is_err() {
+    if !is_prefix(name(fields)) {
         let why = format!("netip.ParsePrefix({:?}): no '/'", name(fields));
         report.error(format!("name must be a valid address prefix: {why}"));
     }

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
-use crate::validate::words::{address_or_network, wireguard_key};
+use crate::validate::words::{address_or_network, is_network, wireguard_key};
 use crate::validate::{Case, Report, View};
 
 const OPTIONS_REQUIRED: &str = "required either config section to be set";
@@ -93,7 +91,7 @@ fn wireguard(section: View<'_>, report: &mut Report) {
         if !endpoint.is_empty() && endpoint.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
             report.error(format!("peer endpoint {endpoint:?} is invalid"));
         }
-        for allowed in peer.at("allowedIPs").texts().filter(|text| text.parse::<IpNet>().is_err()) {
+        for allowed in peer.at("allowedIPs").texts().filter(|text| !is_network(text)) {
             report.error(format!("peer allowed IP {allowed:?} is invalid: invalid CIDR address: {allowed}"));
         }
     }
@@ -152,7 +150,7 @@ fn routes(device: View<'_>, report: &mut Report) {
             (!text.is_empty() && !fits).then(|| format!("[{place}.{key}] {text:?}: {BAD_ADDRESS}"))
         };
         let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
-        report.errors.extend(bad("network", network, network.parse::<IpNet>().is_ok()));
+        report.errors.extend(bad("network", network, is_network(network)));
         report.errors.extend(bad("gateway", gateway, is_address(gateway)));
         if gateway.is_empty() && network.is_empty() {
             report.error(format!("[{place}]: either network or gateway should be set"));

@@ -2,7 +2,7 @@
 
 use super::is_control_plane;
 use crate::config::MachineType;
-use crate::validate::words::{annotations, is_subnet, labels, taints, url};
+use crate::validate::words::{annotations, is_prefix, is_subnet, labels, taints, url};
 use crate::validate::{Case, Mode, Report, View};
 
 pub(super) fn deprecated(case: Case<'_>, report: &mut Report) {
@@ -143,7 +143,7 @@ pub(super) fn kubespan_filters(case: Case<'_>, report: &mut Report) {
         report.error(format!("KubeSpan endpoint filter is not valid: {:?}", text.trim_start_matches('!')));
     }
     let excluded = kubespan.at("filters.excludeAdvertisedNetworks").texts();
-    for text in excluded.filter(|text| text.parse::<ipnet::IpNet>().is_err()) {
+    for text in excluded.filter(|text| !is_prefix(text)) {
         report.error(format!("KubeSpan exclude advertised networks filter is not valid: {text:?}"));
     }
 }
