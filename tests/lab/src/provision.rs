@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use cluster_pki::{Bundle, Context, Talosconfig};
+use cluster_pki::{Bundle, Context, Secret, Talosconfig};
 use machine_config::generate::{Input, Options, generate};
 use machine_config::node::{Node, tailor};
 use machine_config::{Contract, MachineType};
@@ -64,11 +64,14 @@ pub(crate) fn random(buffer: &mut [u8]) {
 /// Makes the VMs, configures what boots on them, starts etcd, and waits until every node is ready.
 pub(crate) async fn bring_up(plan: &Plan<'_>, pve: &Pve, talos: &Arc<Talos>) -> anyhow::Result<Access> {
     let contract = Contract::parse(plan.talos).map_err(|error| anyhow!("{error}"))?;
-    let made =
-        tokio::task::spawn_blocking(move || Bundle::generate(contract, OffsetDateTime::now_utc(), &mut random)).await;
-    let bundle = made?.map_err(|error| anyhow!("{error}"))?;
+    // Luck decides how long that key is searched for; meanwhile everything is done that does without it.
+    let search = tokio::task::spawn_blocking(move || cluster_pki::service_account(contract, &mut random));
     switch_on(plan, pve, talos).await?;
-    configure(plan, contract, &bundle, talos).await?;
+    let made = Bundle::generate_around(contract, Secret::default(), OffsetDateTime::now_utc(), &mut random);
+    let mut bundle = made.map_err(|error| anyhow!("{error}"))?;
+    configure(plan, contract, &bundle, MachineType::Worker, talos)?;
+    bundle.service_account = search.await?.map_err(|error| anyhow!("{error}"))?;
+    configure(plan, contract, &bundle, MachineType::ControlPlane, talos)?;
     let first = plan.nodes.iter().find(|(_, control_plane, _)| *control_plane).context("no control plane")?;
     let leader = talos.node(&first.0).context("the first control plane is not there")?;
     until(talos, "the first control plane to listen", |_| leader.stage() == Stage::Booting && leader.listens()).await?;
@@ -158,7 +161,14 @@ fn create(
     pve.call("POST", &format!("/nodes/{host}/qemu"), &options)
 }
 
-async fn configure(plan: &Plan<'_>, contract: Contract, bundle: &Bundle, talos: &Arc<Talos>) -> anyhow::Result<()> {
+/// Gives the machines of one type their configs; those of workers hold no key of service accounts.
+fn configure(
+    plan: &Plan<'_>,
+    contract: Contract,
+    bundle: &Bundle,
+    machine: MachineType,
+    talos: &Arc<Talos>,
+) -> anyhow::Result<()> {
     let installer = format!("factory.talos.dev/nocloud-installer/{SCHEMATIC}:{}", plan.talos);
     let options = Options { install_disk: "/dev/sda".to_owned(), install_image: installer, ..Options::default() };
     let input = Input {
@@ -169,11 +179,11 @@ async fn configure(plan: &Plan<'_>, contract: Contract, bundle: &Bundle, talos: 
         secrets: bundle.secrets(),
         options,
     };
-    for (name, control_plane, _) in &plan.nodes {
-        let machine = if *control_plane { MachineType::ControlPlane } else { MachineType::Worker };
+    let control_planes = machine == MachineType::ControlPlane;
+    for (name, ..) in plan.nodes.iter().filter(|(_, control_plane, _)| *control_plane == control_planes) {
         let node = Node {
             hostname: name,
-            vip: plan.vip.filter(|_| *control_plane).map(Into::into),
+            vip: plan.vip.filter(|_| control_planes).map(Into::into),
             nameservers: vec![plan.gateway.into()],
             ..Node::default()
         };

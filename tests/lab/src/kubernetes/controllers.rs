@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::node;
 use super::store::Store;
 use super::workloads;
 
@@ -47,25 +46,23 @@ pub(super) fn collect_orphans(store: &mut Store) {
     }
 }
 
-/// The nodes that take new pods: ready, and not cordoned. Name servers tolerate control planes.
-fn schedulable(store: &Store) -> impl Iterator<Item = &Value> {
-    let free = |node: &&Value| node::is_ready(node) && node["spec"]["unschedulable"] != json!(true);
-    store.list("nodes", None).filter(free)
-}
-
+/// Name servers run on nodes that take new pods; they tolerate control planes.
 fn place_name_servers(store: &mut Store, at: &str) {
-    let enough = store.pods_of("kube-dns") >= NAME_SERVERS;
-    if enough || store.get("deployments", "kube-system", "coredns").is_none() {
+    let enough = store.index().pods_of("kube-dns") >= NAME_SERVERS;
+    let nowhere = store.index().schedulable().next().is_none();
+    if enough || nowhere || store.get("deployments", "kube-system", "coredns").is_none() {
         return;
     }
     let placed: Vec<String> = pods_with(store, "kube-dns").map(|pod| text(pod, "/spec/nodeName").to_owned()).collect();
-    let count = |node: &Value| placed.iter().filter(|on| *on == text(node, "/metadata/name")).count();
-    let mut load: Vec<(usize, Value)> = schedulable(store).map(|node| (count(node), node.clone())).collect();
+    let count = |node: &str| placed.iter().filter(|on| *on == node).count();
+    let mut load: Vec<(usize, String)> =
+        store.index().schedulable().map(|node| (count(node), node.to_owned())).collect();
     for _ in placed.len()..NAME_SERVERS {
         let Some(least) = load.iter_mut().min_by_key(|(count, _)| *count) else { return };
         least.0 += 1;
         let number = store.version;
-        let pod = name_server(&least.1, number, at);
+        let Some(node) = store.node(&least.1) else { return };
+        let pod = name_server(node, number, at);
         store.put("pods", pod, at);
     }
 }
@@ -127,7 +124,7 @@ fn count_daemons(store: &mut Store, at: &str) {
     let names: Vec<String> =
         store.list("daemonsets", Some("kube-system")).map(|set| text(set, "/metadata/name").to_owned()).collect();
     for name in names {
-        let count = store.pods_of(&name);
+        let count = store.index().pods_of(&name);
         let status = json!({
             "currentNumberScheduled": count, "desiredNumberScheduled": count, "numberReady": count,
             "numberAvailable": count, "updatedNumberScheduled": count, "numberMisscheduled": 0, "observedGeneration": 1,
@@ -137,7 +134,7 @@ fn count_daemons(store: &mut Store, at: &str) {
 }
 
 fn count_name_servers(store: &mut Store, at: &str) {
-    let count = store.pods_of("kube-dns");
+    let count = store.index().pods_of("kube-dns");
     let status = json!({
         "replicas": count, "readyReplicas": count, "availableReplicas": count, "updatedReplicas": count,
         "observedGeneration": 1,

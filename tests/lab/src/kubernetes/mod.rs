@@ -8,6 +8,7 @@ mod answer;
 mod controllers;
 mod discovery;
 mod happenings;
+mod index;
 mod logs;
 mod managed;
 mod node;

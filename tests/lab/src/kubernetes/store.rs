@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::controllers;
 use super::happenings::Happening;
+use super::index::Index;
 use super::node::{self, Report};
 use super::objects;
 
@@ -31,14 +32,11 @@ pub(crate) struct Store {
     seed: u64,
     pub(super) version: u64,
     objects: BTreeMap<Key, Value>,
-    /// How many pods carry each value of the label `k8s-app`.
-    apps: BTreeMap<String, usize>,
+    index: Index,
     changes: VecDeque<Change>,
     /// Events in their order: namespace and name.
     events: VecDeque<(String, String)>,
-    /// Pods that run nowhere yet.
-    waiting: BTreeSet<Key>,
-    /// Nodes that take no pods.
+    /// Nodes that take no pods, as far as an event told of it.
     cordoned: BTreeSet<String>,
 }
 
@@ -49,10 +47,9 @@ impl Store {
             seed,
             version: 1,
             objects: BTreeMap::new(),
-            apps: BTreeMap::new(),
+            index: Index::default(),
             changes: VecDeque::new(),
             events: VecDeque::new(),
-            waiting: BTreeSet::new(),
             cordoned: BTreeSet::new(),
         }
     }
@@ -124,19 +121,16 @@ impl Store {
     /// Becomes what a snapshot says; watchers have to begin anew.
     pub(crate) fn restore(&mut self, dump: &Value) {
         self.objects.clear();
-        self.apps.clear();
+        self.index = Index::default();
         self.changes.clear();
         self.events.clear();
-        self.waiting.clear();
         self.cordoned.clear();
         self.version = dump["version"].as_u64().unwrap_or(1);
         for entry in dump["objects"].as_array().into_iter().flatten() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let metadata = &entry["object"]["metadata"];
             let key = (text(&entry["plural"]), text(&metadata["namespace"]), text(&metadata["name"]));
-            if key.0 == "pods" {
-                *self.apps.entry(app(&entry["object"])).or_default() += 1;
-            }
+            self.index.add(&key, &entry["object"]);
             self.objects.insert(key, entry["object"].clone());
         }
     }
@@ -280,48 +274,43 @@ impl Store {
     pub(super) fn put(&mut self, plural: &str, mut object: Value, at: &str) {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
         let key = (plural.to_owned(), text("namespace"), text("name"));
-        let before = self.objects.get(&key).map(|o| o["metadata"].clone());
+        let before = self.objects.get(&key).map(|current| current["metadata"].clone());
         let version = self.version + 1;
-        let uid = before.as_ref().map_or_else(|| json!(self.uid(version)), |m| m["uid"].clone());
-        let created = before.as_ref().map_or_else(|| json!(at), |m| m["creationTimestamp"].clone());
-        object["metadata"]["uid"] = uid;
-        object["metadata"]["creationTimestamp"] = created;
-        if self.objects.get(&key).is_some_and(|current| same(current, &object)) {
-            return;
+        let kept = |field: &str| before.as_ref().map(|metadata| metadata[field].clone());
+        object["metadata"]["uid"] = kept("uid").unwrap_or_else(|| json!(self.uid(version)));
+        object["metadata"]["creationTimestamp"] = kept("creationTimestamp").unwrap_or_else(|| json!(at));
+        if let Some(version) = kept("resourceVersion") {
+            object["metadata"]["resourceVersion"] = version;
+            if self.objects.get(&key) == Some(&object) {
+                return;
+            }
         }
         object["metadata"]["resourceVersion"] = json!(version.to_string());
         self.version = version;
         let event = if before.is_some() { "MODIFIED" } else { "ADDED" };
         self.log(event, plural, object.clone());
-        if before.is_none() && plural == "pods" {
-            *self.apps.entry(app(&object)).or_default() += 1;
+        if let Some(current) = self.objects.get(&key) {
+            self.index.forget(&key, current);
         }
-        match plural == "pods" && object["status"]["phase"] == "Pending" {
-            true => self.waiting.insert(key.clone()),
-            false => self.waiting.remove(&key),
-        };
+        self.index.add(&key, &object);
         self.objects.insert(key, object);
     }
 
     /// Pods that run nowhere yet.
     pub(super) fn waiting(&self) -> Vec<Value> {
-        self.waiting.iter().filter_map(|key| self.objects.get(key)).cloned().collect()
+        self.index.waiting().filter_map(|key| self.objects.get(key)).cloned().collect()
     }
 
-    /// How many pods carry a value of the label `k8s-app`.
-    pub(super) fn pods_of(&self, app: &str) -> usize {
-        self.apps.get(app).copied().unwrap_or_default()
+    /// What is known of the objects without looking at each.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Removes an object and gives what it was.
     pub(super) fn remove(&mut self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
         let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
         let mut object = self.objects.remove(&key)?;
-        self.waiting.remove(&key);
-        if plural == "pods" {
-            let count = self.apps.entry(app(&object)).or_default();
-            *count = count.saturating_sub(1);
-        }
+        self.index.forget(&key, &object);
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.log("DELETED", plural, object.clone());
@@ -353,21 +342,4 @@ impl Store {
             self.seed >> 12 & 0xfff
         )
     }
-}
-
-/// The value of the label `k8s-app`.
-fn app(pod: &Value) -> String {
-    pod["metadata"]["labels"]["k8s-app"].as_str().unwrap_or_default().to_owned()
-}
-
-/// Whether two objects differ in nothing but their version.
-fn same(one: &Value, other: &Value) -> bool {
-    let plain = |object: &Value| {
-        let mut object = object.clone();
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("resourceVersion");
-        }
-        object
-    };
-    plain(one) == plain(other)
 }

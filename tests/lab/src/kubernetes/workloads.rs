@@ -2,6 +2,8 @@
 //!
 //! A pod that finds a node runs at once; what would run inside it is not played.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::controllers::{self, suffix};
@@ -136,15 +138,15 @@ fn takes(node: &Value, pod: &Value) -> bool {
 /// Finds a node for a pod and lets it run there, or says why there is none.
 fn place(store: &mut Store, mut pod: Value, at: &str) {
     let named = text(&pod, "/spec/nodeName").to_owned();
-    let load = |node: &Value| {
-        let name = text(node, "/metadata/name");
-        store.list("pods", None).filter(|other| text(other, "/spec/nodeName") == name).count()
-    };
+    let mut load: HashMap<&str, usize> = HashMap::new();
+    for other in store.list("pods", None) {
+        *load.entry(text(other, "/spec/nodeName")).or_default() += 1;
+    }
     let fit = store.list("nodes", None).filter(|node| match named.is_empty() {
         true => takes(node, &pod),
         false => text(node, "/metadata/name") == named,
     });
-    let Some(node) = fit.min_by_key(|node| load(node)).cloned() else {
+    let Some(node) = fit.min_by_key(|node| load.get(text(node, "/metadata/name")).copied()).cloned() else {
         pod["status"]["conditions"] = json!([{
             "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
             "message": format!("0/{} nodes are available.", store.list("nodes", None).count()),

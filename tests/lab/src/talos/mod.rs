@@ -100,8 +100,10 @@ impl Talos {
     pub fn node(self: &Arc<Self>, name: &str) -> Option<NodeHandle> {
         let id = self.read(|world| {
             let address = name.parse::<IpAddr>().ok().and_then(|address| world.at_address(address));
-            let named = |id: &Id| world.nodes[*id].machine.name == name || world.nodes[*id].hostname().0 == name;
-            address.or_else(|| world.find(name)).or_else(|| (0..world.nodes.len()).find(named))
+            let place = |named: fn(&node::Node, &str) -> bool| world.nodes.iter().position(|node| named(node, name));
+            let address = address.or_else(|| world.find(name));
+            let address = address.or_else(|| place(|node, name| node.machine.name == name));
+            address.or_else(|| place(|node, name| node.hostname().0 == name))
         })?;
         Some(NodeHandle::new(Arc::clone(self), id))
     }

@@ -47,7 +47,7 @@ pub(crate) fn load(text: &str, version: Version) -> Result<Loaded, Refusal> {
     let mut warnings = Vec::new();
     rules::check(&documents, version, &mut warnings)?;
     let config = match documents.iter().any(Document::is_v1alpha1) {
-        true => Some(view::read(text, &documents)?),
+        true => Some(view::read(text, documents)?),
         false => None,
     };
     Ok(Loaded { config, warnings })

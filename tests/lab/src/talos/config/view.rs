@@ -235,12 +235,12 @@ fn labels(parts: &Parts<'_>, role: Role) -> BTreeMap<String, String> {
 }
 
 /// Reads the view of documents that passed the checks.
-pub(super) fn read(text: &str, documents: &[Document]) -> Result<Config, Refusal> {
-    let parts = Parts::of(documents).ok_or_else(|| Refusal::parse("the config holds no v1alpha1 document"))?;
+pub(super) fn read(text: &str, documents: Vec<Document>) -> Result<Config, Refusal> {
+    let parts = Parts::of(&documents).ok_or_else(|| Refusal::parse("the config holds no v1alpha1 document"))?;
     let role = role(&parts);
     let config = Config {
         text: text.to_owned(),
-        documents: documents.to_vec(),
+        documents: Vec::new(),
         role,
         token: parts.text("machine.token"),
         authority: authority(&parts, "machine.ca")?,
@@ -265,7 +265,7 @@ pub(super) fn read(text: &str, documents: &[Document]) -> Result<Config, Refusal
         network: super::network::read(&parts),
         keys: Keys::default(),
     };
-    Ok(config.with_keys())
+    Ok(Config { documents, ..config.with_keys() })
 }
 
 fn server_names(parts: &Parts<'_>) -> Vec<String> {
