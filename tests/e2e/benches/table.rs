@@ -1,8 +1,11 @@
-//! Measures what users feel, and prints a table: start-up, throughput and memory of a step, the whole pipe on the lab.
+//! Measures what users feel, and prints a table: start-up, throughput and memory of a step, a large lab, the whole pipe
+//! on a lab.
 //!
 //! `just bench` runs it. Machines are noisy: compare numbers of one run.
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
+#[path = "table/lab.rs"]
+mod lab_start;
 #[path = "table/pipe.rs"]
 mod pipe;
 #[path = "table/startup.rs"]
@@ -32,6 +35,9 @@ fn main() {
     }
     if wants("throughput") {
         throughput::print();
+    }
+    if wants("lab") {
+        lab_start::print();
     }
     if wants("pipe") {
         pipe::print();
