@@ -1,11 +1,15 @@
 //! What the tests of this crate share: secrets, machine configs, machines.
 
+mod anything;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
 };
+
+pub(crate) use anything::Anything;
 
 use super::config::Authority;
 use crate::machine::{Image, Machine, NicConfig};

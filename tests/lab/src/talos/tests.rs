@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
 use talos_proto::cosi::resource::state_client::StateClient;
 use talos_proto::cosi::resource::{GetRequest, ListRequest, WatchOptions, WatchRequest};
 use talos_proto::machine::machine_service_client::MachineServiceClient;
@@ -13,11 +10,10 @@ use talos_proto::machine::{ApplyConfigurationRequest, BootstrapRequest, EventsRe
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request};
 
-use super::testing::{Secrets, machine};
+use super::testing::{Anything, Secrets, machine};
 use super::{NodeHandle, Settings, Stage, Talos, pki};
 use crate::delays::Delays;
 use crate::machine::Machines;
-use crate::tls::provider;
 
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
@@ -30,47 +26,6 @@ pub(crate) async fn boot(talos: &Arc<Talos>, name: &str, address: &str, version:
     talos.power_on(machine(name, address, version));
     assert!(talos.until(BOUND, |talos| talos.node(name).is_some_and(|n| n.stage() == Stage::Maintenance)).await);
     talos.node(name).unwrap()
-}
-
-/// Takes any certificate, as `--insecure` does.
-#[derive(Debug)]
-struct Anything;
-
-impl ServerCertVerifier for Anything {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, &algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
 }
 
 fn endpoint(address: &str) -> Endpoint {
@@ -143,6 +98,21 @@ async fn a_config_goes_from_maintenance_to_mutual_tls() {
     assert!(node.until(BOUND, NodeHandle::is_ready).await);
     assert_eq!(node.config().unwrap(), text);
     assert_eq!(talos.etcd_clusters("lab"), 1);
+}
+
+#[tokio::test]
+async fn a_call_on_a_connection_of_maintenance_mode_is_cut_once_the_mode_is_over() {
+    let (talos, secrets) = (lab("127.81.11.0/24"), Secrets::new());
+    let node = boot(&talos, "cp-1", "127.81.11.11", "v1.13.9").await;
+    let mut client = MachineServiceClient::new(insecure("127.81.11.11").await);
+    client.version(()).await.unwrap();
+
+    node.apply(&secrets.control_plane("cp-1", "https://127.81.11.11:6443")).unwrap();
+    let cut = client.version(()).await.unwrap_err();
+
+    // The rules of mutual TLS would refuse it as not authorized; here no status comes from the node at all.
+    assert_ne!(cut.code(), Code::PermissionDenied, "{cut}");
+    assert!(std::error::Error::source(&cut).is_some(), "{cut}");
 }
 
 #[tokio::test]
