@@ -6,6 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(target_os = "linux")]
+mod background;
+
 /// Plays Proxmox VE, the Image Factory, Talos nodes and Kubernetes on loopback.
 #[derive(Debug, Parser)]
 #[command(name = "ichor-lab", version, max_term_width = 100)]
@@ -17,7 +20,14 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs a lab until it is interrupted; prints what to put into the environment.
-    Serve(Shape),
+    Serve {
+        #[command(flatten)]
+        shape: Shape,
+        /// Leaves the lab running and ends once it is up: `eval "$(ichor-lab serve --background)"`, later
+        /// `kill "$ICHOR_LAB_PID"`.
+        #[arg(long)]
+        background: bool,
+    },
     /// Runs a command in a lab's environment, and passes its exit status on.
     Run {
         #[command(flatten)]
@@ -114,8 +124,9 @@ enum Pace {
 
 /// Runs `ichor-lab`.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match Args::try_parse_from(argv) {
-        Ok(args) => outcome(run(args.command)),
+    let argv: Vec<OsString> = argv.into_iter().collect();
+    match Args::try_parse_from(&argv) {
+        Ok(args) => outcome(run(args.command, &argv)),
         Err(error) => {
             // Help that nobody reads is no failure.
             let _printed = error.print();
@@ -154,12 +165,12 @@ fn scenario(command: &Scenarios) -> anyhow::Result<u8> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn run(_command: Command) -> anyhow::Result<u8> {
+fn run(_command: Command, _argv: &[OsString]) -> anyhow::Result<u8> {
     anyhow::bail!("the lab needs Linux, where every address in 127.0.0.0/8 is there without being set up")
 }
 
 #[cfg(target_os = "linux")]
-fn run(command: Command) -> anyhow::Result<u8> {
+fn run(command: Command, argv: &[OsString]) -> anyhow::Result<u8> {
     if let Command::Scenario { command } = &command {
         return scenario(command);
     }
@@ -167,7 +178,8 @@ fn run(command: Command) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let status = runtime.block_on(async {
         match command {
-            Command::Serve(shape) => linux::serve(shape).await,
+            Command::Serve { background: true, .. } => background::serve(argv).await,
+            Command::Serve { shape, .. } => linux::serve(shape).await,
             Command::Run { shape, command } => linux::run(shape, &command).await,
             Command::Scenario { command } => scenario(&command),
         }
@@ -237,31 +249,43 @@ mod linux {
         }
     }
 
-    /// Starts a lab of this shape, with its cluster if that is asked for.
-    async fn start(shape: Shape) -> anyhow::Result<Lab> {
+    /// The exit status of who was interrupted.
+    pub(super) const INTERRUPTED: u8 = 130;
+
+    /// The variable with the process of a lab, the last one that is printed.
+    pub(super) const PID: &str = "ICHOR_LAB_PID";
+
+    /// Starts a lab of this shape, with its cluster if that is asked for; none if it is interrupted before.
+    async fn start(shape: Shape) -> anyhow::Result<Option<Lab>> {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let ready = shape.ready;
         let lab = Lab::start(shape.options()?).await?;
         if ready {
-            lab.bring_up().await?;
+            tokio::select! {
+                done = lab.bring_up() => done?,
+                _ = interrupt.recv() => return Ok(None),
+                _ = terminate.recv() => return Ok(None),
+            }
         }
-        Ok(lab)
+        Ok(Some(lab))
     }
 
     /// Runs a lab until SIGINT or SIGTERM.
     pub(super) async fn serve(shape: Shape) -> anyhow::Result<u8> {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let lab = start(shape).await?;
+        let Some(lab) = start(shape).await? else { return Ok(INTERRUPTED) };
+        let own = (PID.to_owned(), std::process::id().to_string());
+        writeln!(
+            std::io::stderr(),
+            "ichor-lab: runs until interrupted; what it prints goes into a shell's environment; watch it at {}",
+            lab.web()
+        )?;
         let mut out = std::io::stdout().lock();
-        for (name, value) in lab.env() {
-            writeln!(out, "export {name}='{value}'")?;
+        for (name, value) in lab.env().into_iter().chain([own]) {
+            writeln!(out, "export {name}={}", quoted(&value))?;
         }
         out.flush()?;
         drop(out);
-        writeln!(
-            std::io::stderr(),
-            "ichor-lab: runs until interrupted; the lines above go into a shell's environment; watch it at {}",
-            lab.web()
-        )?;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
@@ -269,16 +293,21 @@ mod linux {
         Ok(0)
     }
 
+    /// A value as a shell reads it back.
+    fn quoted(value: &str) -> String {
+        format!("'{}'", value.replace('\'', r"'\''"))
+    }
+
     /// Runs a command in a lab.
     pub(super) async fn run(shape: Shape, command: &[OsString]) -> anyhow::Result<u8> {
         let Some((program, arguments)) = command.split_first() else { return Ok(2) };
-        let lab = start(shape).await?;
+        let Some(lab) = start(shape).await? else { return Ok(INTERRUPTED) };
         let mut child = match Command::new(program).args(arguments).envs(lab.env()).spawn() {
             Ok(child) => child,
             Err(error) => return missing(program, &error),
         };
         let status = wait(&mut child).await?;
-        Ok(code(status))
+        Ok(status_of(status))
     }
 
     /// As in a shell: 127 for a command that is not there, 126 for one that cannot be run.
@@ -287,7 +316,8 @@ mod linux {
         Ok(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
     }
 
-    fn code(status: ExitStatus) -> u8 {
+    /// The exit status that a shell would give for how a process ended.
+    pub(super) fn status_of(status: ExitStatus) -> u8 {
         let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
         u8::try_from(code).unwrap_or(1)
     }
@@ -305,7 +335,8 @@ mod linux {
         }
     }
 
-    async fn pass_on(child: &Child) -> anyhow::Result<()> {
+    /// Asks a process to end.
+    pub(super) async fn pass_on(child: &Child) -> anyhow::Result<()> {
         if let Some(pid) = child.id() {
             Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
         }

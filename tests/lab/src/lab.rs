@@ -136,9 +136,9 @@ impl Lab {
             vip,
         };
         let access = provision::bring_up(&plan, &self.pve, &self.talos).await?;
-        write(&self.dir.join("talosconfig"), &access.talosconfig)?;
-        write(&self.dir.join("kubeconfig"), &access.kubeconfig)?;
-        write(&self.dir.join("secrets.yaml"), &access.secrets)?;
+        write_secret(&self.dir.join("talosconfig"), &access.talosconfig)?;
+        write_secret(&self.dir.join("kubeconfig"), &access.kubeconfig)?;
+        write_secret(&self.dir.join("secrets.yaml"), &access.secrets)?;
         self.ready.store(true, std::sync::atomic::Ordering::Relaxed);
         Ok(())
     }
@@ -244,6 +244,17 @@ fn folder(wanted: Option<&Path>) -> anyhow::Result<(PathBuf, Option<TempDir>)> {
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes a file that only its owner reads.
+fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let folder = path.parent().context("a file lies in a folder")?;
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map_err(|error| error.error)
+    });
+    written.map(drop).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Nodes: name, whether it is a control plane, address unless DHCP gives it.

@@ -40,3 +40,24 @@ fn a_lab_that_is_asked_to_be_ready_has_files_for_talosctl_and_kubectl() {
     let output = lab(&["run", "--ready", "--delays", "zero", "--talos", "v1.12.4", "--", "sh", "-c", script]);
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_lab_in_the_background_goes_on_until_it_is_stopped_and_its_secrets_are_the_users_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("it's here");
+    // The output ends with the command: the lab holds none of its files.
+    let output = lab(&["serve", "--background", "--ready", "--delays", "zero", "--dir", dir.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let script = "eval \"$1\"; kill -0 \"$ICHOR_LAB_PID\" || exit 3; stat -c %a \"$KUBECONFIG\" \"$TALOSCONFIG\"; \
+                  kill \"$ICHOR_LAB_PID\" && tail --pid \"$ICHOR_LAB_PID\" -f /dev/null";
+    let used = Command::new("sh").args(["-c", script, "sh", &text(&output.stdout)]).output().unwrap();
+    assert!(used.status.success(), "{}", text(&used.stderr));
+    assert_eq!(text(&used.stdout), "600\n600\n");
+}
+
+#[test]
+fn a_lab_that_can_not_come_up_in_the_background_says_why() {
+    let output = lab(&["serve", "--background", "--ready", "--talos", "v0.1", "--delays", "zero"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
+    assert!(text(&output.stderr).contains("0.1"), "{}", text(&output.stderr));
+}
