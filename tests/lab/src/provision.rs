@@ -200,8 +200,10 @@ fn access(plan: &Plan<'_>, bundle: &Bundle, leader: &super::talos::NodeHandle) -
         plan.nodes.iter().filter(|(_, control_plane, _)| *control_plane).filter_map(|(.., address)| *address);
     let endpoints: Vec<String> = addresses.map(|address| address.to_string()).collect();
     let now = OffsetDateTime::now_utc();
+    // Commands need no `--nodes` then.
+    let nodes = endpoints.iter().take(1).cloned().collect();
     let context = Context::generate(bundle, &["os:admin"], endpoints, now, LIFETIME, &mut random);
-    let context = context.map_err(|error| anyhow!("{error}"))?;
+    let context = Context { nodes, ..context.map_err(|error| anyhow!("{error}"))? };
     Ok(Access {
         talosconfig: Talosconfig::of(plan.name, context).emit(Contract::STABLE.dialect()).expose().to_owned(),
         kubeconfig: leader.kubeconfig().context("the node hands out no kubeconfig")?,

@@ -35,8 +35,8 @@ fn a_scenario_that_is_shown_can_be_used_as_a_file() {
 }
 
 #[test]
-fn a_lab_that_is_asked_to_be_ready_has_files_for_talosctl_and_kubectl() {
-    let script = "grep -q current-context \"$KUBECONFIG\" && grep -q endpoints \"$TALOSCONFIG\"";
+fn a_lab_that_is_asked_to_be_ready_has_files_for_kubectl_and_talosctl_with_a_node_to_ask() {
+    let script = "grep -q current-context \"$KUBECONFIG\" && grep -A1 nodes: \"$TALOSCONFIG\" | grep -qw 127";
     let output = lab(&["run", "--ready", "--delays", "zero", "--talos", "v1.12.4", "--", "sh", "-c", script]);
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
