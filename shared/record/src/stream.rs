@@ -166,7 +166,7 @@ impl Stream {
     /// An empty input, or one without its last line.
     pub fn finish(&self) -> Result<Vec<String>, Unusable> {
         if self.name.is_none() {
-            return Err(Unusable::new("the input is empty").hint("the step before wrote nothing: see what it said"));
+            return Err(Unusable::new("the input is empty, see what the step before said"));
         }
         if !self.ended {
             return Err(Unusable::new("the input was cut: its last line (\"end\":true) is missing")
