@@ -67,8 +67,10 @@ async fn the_client_of_talos_finds_a_node_of_talos() {
         let said = run(Command::new(&judge).arg("node").arg(&talosconfig).arg(address(&lab, node))).await;
         assert!(said.contains("checks"), "{said}");
     }
-    let said = run(Command::new(&judge).arg("specs").arg(&talosconfig).arg(address(&lab, "w-1"))).await;
-    assert!(said.contains("resources"), "{said}");
+    for node in ["cp-1", "w-1"] {
+        let said = run(Command::new(&judge).arg("specs").arg(&talosconfig).arg(address(&lab, node))).await;
+        assert!(said.contains("resources"), "{said}");
+    }
     let said = run(Command::new(&judge).arg("reboot").arg(&talosconfig).arg(address(&lab, "cp-3"))).await;
     assert!(said.contains("runs and is ready"), "{said}");
 }

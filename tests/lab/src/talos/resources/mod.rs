@@ -12,6 +12,7 @@ mod machine;
 mod network;
 mod query;
 mod secrets;
+mod shape;
 mod spec;
 mod types;
 
@@ -77,7 +78,9 @@ impl Selection {
     }
 
     fn resource(&self, world: &World, node: Id, item: Item) -> Option<Resource> {
-        let spec = Spec { proto_spec: item.proto, yaml_spec: item.yaml };
+        let minor = world.nodes[node].version().minor;
+        let yaml_spec = shape::of_release(self.definition.kind, minor, item.yaml);
+        let spec = Spec { proto_spec: item.proto, yaml_spec };
         let (version, updated) = world.sighted(node, self.definition.kind, &item.id, &spec);
         let metadata = Metadata {
             namespace: self.namespace.clone(),
