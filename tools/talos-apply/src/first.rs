@@ -59,7 +59,9 @@ impl Delivery<'_> {
 
     async fn send(&self, found: &Maintenance) -> Result<Sent, Stop> {
         let _slot = self.run.slot(self.node).await?;
-        self.run.say(self.node, "applying its first config");
+        let unpinned =
+            if self.pins.is_empty() { format!(", unpinned: it shows {}", found.fingerprint) } else { String::new() };
+        self.run.say(self.node, &format!("applying its first config{unpinned}"));
         let asked = Asked { mode: Mode::Auto, dry_run: false };
         match found.node.apply_configuration(self.wanted.text.as_bytes(), asked).await {
             Ok(applied) => {
