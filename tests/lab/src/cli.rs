@@ -205,6 +205,7 @@ mod linux {
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
 
+    use rustix::process::{Pid, Signal, kill_process};
     use tokio::process::{Child, Command};
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -330,16 +331,15 @@ mod linux {
             tokio::select! {
                 status = child.wait() => return Ok(status?),
                 _ = interrupt.recv() => {}
-                _ = terminate.recv() => pass_on(child).await?,
+                _ = terminate.recv() => pass_on(child),
             }
         }
     }
 
     /// Asks a process to end.
-    pub(super) async fn pass_on(child: &Child) -> anyhow::Result<()> {
-        if let Some(pid) = child.id() {
-            Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
-        }
-        Ok(())
+    pub(super) fn pass_on(child: &Child) {
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        // Who has ended in the meantime needs no asking.
+        let _asked = pid.map(|pid| kill_process(pid, Signal::TERM));
     }
 }

@@ -56,6 +56,20 @@ fn a_lab_in_the_background_goes_on_until_it_is_stopped_and_its_secrets_are_the_u
 }
 
 #[test]
+fn a_lab_in_the_background_that_nobody_hears_of_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ichor-lab"));
+    command.args(["serve", "--background", "--delays", "zero", "--dir"]).arg(folder.path()).stdout(full);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok());
+    let folder = folder.path().to_str().unwrap();
+    assert_eq!(processes.filter(|line| text(line).contains(folder)).count(), 0);
+}
+
+#[test]
 fn a_lab_that_can_not_come_up_in_the_background_says_why() {
     let output = lab(&["serve", "--background", "--ready", "--talos", "v0.1", "--delays", "zero"]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));

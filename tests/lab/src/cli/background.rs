@@ -29,7 +29,12 @@ pub(super) async fn serve(argv: &[OsString]) -> anyhow::Result<u8> {
     };
     match said {
         Some(environment) => {
-            std::io::stdout().write_all(environment.as_bytes())?;
+            let mut out = std::io::stdout();
+            if let Err(error) = out.write_all(environment.as_bytes()).and_then(|()| out.flush()) {
+                // Nobody would know of the lab, nor how to stop it.
+                stop(&mut lab).await?;
+                return Err(error.into());
+            }
             Ok(0)
         }
         None => {
@@ -59,7 +64,7 @@ async fn first_words(lab: &mut Child) -> anyhow::Result<Option<String>> {
 
 /// Nobody waits for the lab any more.
 async fn stop(lab: &mut Child) -> anyhow::Result<u8> {
-    pass_on(lab).await?;
+    pass_on(lab);
     lab.wait().await?;
     Ok(INTERRUPTED)
 }
