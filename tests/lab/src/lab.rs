@@ -26,6 +26,8 @@ const VIP: u32 = 10;
 /// The first node; DHCP begins at 100, so the nodes that don't fit below it come after the space left to DHCP.
 const FIRST_NODE: u32 = 11;
 const DHCP: u32 = 100;
+/// What `root@pam` logs in with.
+const PASSWORD: &str = "lab-password";
 
 /// What a lab is made of.
 #[derive(Debug, Clone)]
@@ -105,6 +107,7 @@ impl Lab {
         let subnet = Subnet::claim(options.control_planes + options.workers)?;
         let talos = Talos::new(talos::Settings { subnet: subnet.net, delays: options.delays });
         let pve = Pve::start(hypervisor(&options, &subnet), Arc::clone(&talos) as _)?;
+        pve.add_user("root@pam", PASSWORD, &[]);
         let address = IpAddr::V4(subnet.host(FACTORY));
         let factory = Factory::start(factory::Settings { address, port: 8080, delays: options.delays })?;
         let chooser = Arc::new(chooser(&options)?);
@@ -185,6 +188,7 @@ impl Lab {
             ("ICHOR_CLUSTER", self.cluster_file().display().to_string()),
             ("PROXMOX_VE_ENDPOINT", self.pve.endpoint()),
             ("PROXMOX_VE_API_TOKEN", self.pve.token().to_owned()),
+            ("ICHOR_LAB_PASSWORD", PASSWORD.to_owned()),
             ("ICHOR_FACTORY", self.factory.endpoint()),
             ("ICHOR_LAB", self.web.endpoint()),
             ("NO_PROXY", loopback.to_owned()),
