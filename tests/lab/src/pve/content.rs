@@ -1,5 +1,6 @@
 //! Storages and their content, over the API.
 
+use http::header;
 use serde_json::{Value, json};
 
 use super::reads;
@@ -49,13 +50,44 @@ pub(crate) fn list(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal>
     Ok(Value::Array(state.volumes.rows(&storage, call.node(), call.param("content"), vmid)).into())
 }
 
+/// The volume in the path, which may leave out the storage.
+fn volume_of(call: &Call<'_>) -> Result<String, Refusal> {
+    let (given, asked) = (call.path.get("volume").map_or("", String::as_str), call.storage());
+    match storage::split(given) {
+        Some((name, _)) if name != asked => {
+            Err(Refusal::parameter("volume", format!("storage ID mismatch ({name} != {asked})\n")))
+        }
+        Some(_) => Ok(given.to_owned()),
+        None => Ok(format!("{asked}:{given}")),
+    }
+}
+
+/// `GET /nodes/{node}/storage/{storage}/content/{volume}`.
+pub(crate) fn info(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (id, storage) = (volume_of(call)?, state.storage(call.storage())?);
+    let path = format!("/storage/{}", storage.name);
+    let found = state.volumes.get(&storage, call.node(), &id);
+    if !call.token.may(&path, "Datastore.Allocate") {
+        let owner = found.and_then(|volume| volume.vmid);
+        let any: &[&str] =
+            if owner.is_some() { &["Datastore.Audit"] } else { &["Datastore.AllocateSpace", "Datastore.Audit"] };
+        call.token.require(&path, any).map_err(Refusal::forbidden)?;
+        owner.map_or(Ok(()), |vmid| state.may(call.token, vmid, None, &["VM.Config.Disk"]))?;
+    }
+    let place = storage.place(&id);
+    let missing = || match storage.kind {
+        StorageKind::Dir => format!("failed to stat '{place}'"),
+        StorageKind::LvmThin => {
+            let volume = place.trim_start_matches("/dev/");
+            format!("can't get size of '{place}':   Failed to find logical volume \"{volume}\"")
+        }
+    };
+    Ok(found.ok_or_else(|| Refusal::failed(missing()))?.info(&place).into())
+}
+
 /// `DELETE /nodes/{node}/storage/{storage}/content/{volume}`.
 pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let given = call.path.get("volume").map_or("", String::as_str);
-    let volume = match storage::split(given) {
-        Some(_) => given.to_owned(),
-        None => format!("{}:{given}", call.storage()),
-    };
+    let volume = volume_of(call)?;
     let path = format!("/storage/{}", call.storage());
     call.token.require(&path, &["Datastore.Allocate"]).map_err(Refusal::forbidden)?;
     let work = Work::Free { node: call.node().to_owned(), volume };
@@ -80,6 +112,43 @@ pub(crate) fn download(state: &mut State, call: &Call<'_>) -> Result<Reply, Refu
         download.verdict = present(state, &download);
     }
     state.begin(call, call.node(), Work::Download(download))
+}
+
+/// `GET /nodes/{node}/query-url-metadata`: the URL that is then to be asked about.
+pub(crate) fn asked_about(_: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    require_network(call)?;
+    Ok(Value::from(call.param("url")).into())
+}
+
+/// What is known of the file behind a URL once its server was asked.
+pub(crate) async fn described(url: &str) -> Result<Reply, Refusal> {
+    match super::download::head(url).await {
+        Ok((status, headers)) if status == http::StatusCode::OK => Ok(metadata(url, &headers).into()),
+        Ok((status, _)) => Err(Refusal::failed(format!("invalid server response: '{status}'"))),
+        Err(error) => Err(Refusal::failed(format!("invalid server response: '500 {error:#}'"))),
+    }
+}
+
+fn metadata(url: &str, headers: &http::HeaderMap) -> Value {
+    let text = |name: http::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let disposed = text(header::CONTENT_DISPOSITION).and_then(|value| value.split_once("filename="));
+    let disposed = disposed.map(|(_, name)| match name.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next().unwrap_or_default(),
+        None => name.split(';').next().unwrap_or_default(),
+    });
+    let in_url = url.split('?').next().and_then(|path| path.rsplit('/').next());
+    let mut data = json!({});
+    if let Some(name) = disposed.or(in_url).filter(|name| !name.is_empty()) {
+        data["filename"] = name.into();
+    }
+    if let Some(size) = text(header::CONTENT_LENGTH).and_then(|size| size.parse::<u64>().ok()).filter(|size| *size > 0)
+    {
+        data["size"] = size.into();
+    }
+    if let Some(kind) = text(header::CONTENT_TYPE) {
+        data["mimetype"] = kind.split(';').next().unwrap_or_default().into();
+    }
+    data
 }
 
 fn require_network(call: &Call<'_>) -> Result<(), Refusal> {

@@ -38,7 +38,8 @@ type Parts = BTreeMap<&'static str, String>;
 /// Answers a request.
 pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now: u64) -> Result<Reply, Refusal> {
     let (route, path) = find(state.settings.release, request.method, request.path)?;
-    let mut call = Call { token, path, params: request.params, now };
+    let params = apart_from_path(request.params, &path)?;
+    let mut call = Call { token, path, params, now };
     check_node(state, &call)?;
     check_parts(state, &call)?;
     check_needs(state, &call, &route.needs)?;
@@ -52,6 +53,18 @@ pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now
         true => Err(Refusal::TimedOut),
         false => reply,
     }
+}
+
+/// A parameter may repeat a part of the path, if it says the same.
+fn apart_from_path(mut params: Config, path: &Parts) -> Result<Config, Refusal> {
+    // The names of the agent's commands are paths of their own, not a parameter.
+    for (name, part) in path.iter().filter(|(name, _)| **name != "command") {
+        if params.remove(*name).is_some_and(|value| value != *part) {
+            let text = "duplicate parameter (already defined in URI) with conflicting values!";
+            return Err(Refusal::parameter(name, text));
+        }
+    }
+    Ok(params)
 }
 
 /// `cdrom` is another name of `ide2`.

@@ -145,6 +145,7 @@ const ROUTES: &[Route] = &[
         &[Param::optional("content", Kind::Each(names::content)), Param::optional("vmid", Kind::VmId)],
         content::list,
     ),
+    get("/nodes/{node}/storage/{storage}/content/{volume}", Needs::Login, &[], content::info),
     change(
         "DELETE",
         "/nodes/{node}/storage/{storage}/content/{volume}",
@@ -166,6 +167,12 @@ const ROUTES: &[Route] = &[
             Param::optional("verify-certificates", Kind::Boolean),
         ]),
         content::download,
+    ),
+    get(
+        "/nodes/{node}/query-url-metadata",
+        Needs::Login,
+        &[Param::required("url", Kind::Pattern(formats::url)), Param::optional("verify-certificates", Kind::Boolean)],
+        content::asked_about,
     ),
     get("/nodes/{node}/qemu", Needs::Login, &[Param::optional("full", Kind::Boolean)], reads::qemu),
     change(

@@ -77,6 +77,19 @@ impl Storage {
         format!("/var/lib/vz/{name}")
     }
 
+    /// Where a volume lies on its host.
+    pub(crate) fn place(&self, id: &str) -> String {
+        let name = split(id).map_or(id, |(_, name)| name);
+        match (self.kind, name.split_once('/')) {
+            (StorageKind::LvmThin, _) => format!("/dev/pve/{name}"),
+            (StorageKind::Dir, Some(("iso", file))) => Self::path(&format!("template/iso/{file}")),
+            (StorageKind::Dir, Some(("vztmpl", file))) => Self::path(&format!("template/cache/{file}")),
+            (StorageKind::Dir, Some(("backup", file))) => Self::path(&format!("dump/{file}")),
+            (StorageKind::Dir, Some(("import" | "snippets", _))) => Self::path(name),
+            (StorageKind::Dir, _) => Self::path(&format!("images/{name}")),
+        }
+    }
+
     fn disk_name(&self, vmid: u32, stem: &str, format: &str) -> String {
         match self.kind {
             StorageKind::Dir => format!("{vmid}/vm-{vmid}-{stem}.{format}"),
@@ -129,6 +142,17 @@ impl Volume {
     /// Whether it can keep an earlier state: thin volumes can, and of files those in the format of QEMU.
     pub(crate) fn keeps_states(&self, storage: &Storage) -> bool {
         storage.kind == StorageKind::LvmThin || self.format == "qcow2"
+    }
+
+    /// What is said of it alone.
+    pub(crate) fn info(&self, path: &str) -> Value {
+        let used = if path.starts_with("/dev/") { 0 } else { self.size.min(4096) };
+        let mut info = json!({"format": self.format, "path": path, "size": self.size, "used": used});
+        if self.content == "backup" {
+            info["notes"] = self.notes.as_deref().unwrap_or_default().into();
+            info["protected"] = u8::from(self.protected).into();
+        }
+        info
     }
 
     fn row(&self) -> Value {

@@ -17,6 +17,7 @@ mod access;
 mod actions;
 mod cluster;
 mod locks;
+mod provider;
 
 /// Machines that only note what happens to them.
 #[derive(Default)]

@@ -1,0 +1,63 @@
+//! What Terraform's provider for Proxmox VE asks for, and finds again afterwards.
+
+use super::*;
+
+async fn world() -> World {
+    let world = World::start(cluster::three()).with_image().await;
+    world.pve.grant_everything();
+    world
+}
+
+impl World {
+    async fn done(&self, method: Method, path: &str, form: &[(&str, &str)]) {
+        let (status, body) = self.send(method, path, form).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_behind_a_url_is_described_before_it_is_downloaded() {
+    let world = world().await;
+    let settings = factory::Settings { address: world.pve.address.ip(), port: 0, delays: Delays::ZERO };
+    let factory = Factory::start(settings).unwrap();
+    let reply = world.client.post(format!("{}/schematics", factory.endpoint())).body("{}").send().await.unwrap();
+    let id = reply.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    let about = |path: &str| {
+        let url = format!("{}/{path}", factory.endpoint());
+        format!("/nodes/pve1/query-url-metadata?verify-certificates=1&url={}", url.replace(':', "%3A"))
+    };
+    let (status, body) = world.get(&about(&format!("image/{id}/v1.13.9/nocloud-amd64.qcow2"))).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let stored = world.get("/nodes/pve1/storage/local/content").await.1["data"][0]["size"].clone();
+    assert_eq!((&body["data"]["size"], body["data"]["filename"].as_str()), (&stored, Some("nocloud-amd64.qcow2")));
+    let (_, body) = world.get(&about("nothing")).await;
+    assert_eq!(body["message"], "invalid server response: '404 Not Found'\n");
+}
+
+#[tokio::test]
+async fn a_parameter_may_repeat_a_part_of_the_path_but_not_contradict_it() {
+    let world = world().await;
+    let repeated = [("node", "pve1"), ("vmid", "100"), ("cores", "2")];
+    world.done(Method::POST, "/nodes/pve1/qemu", &repeated).await;
+    let (status, body) = world.post("/nodes/pve1/qemu", &[("node", "pve2"), ("vmid", "101")]).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let text = "duplicate parameter (already defined in URI) with conflicting values!";
+    assert_eq!(body["errors"]["node"], text);
+}
+
+#[tokio::test]
+async fn a_volume_is_described_alone_and_only_on_its_own_storage() {
+    let world = world().await;
+    world.done(Method::POST, "/nodes/pve1/qemu", &VM).await;
+    let content = "/nodes/pve1/storage/local-lvm/content";
+    let disk = world.get(&format!("{content}/local-lvm:vm-100-disk-0")).await.1["data"].clone();
+    assert_eq!((&disk["format"], &disk["path"]), (&"raw".into(), &"/dev/pve/vm-100-disk-0".into()));
+    assert_eq!(world.get(&format!("{content}/vm-100-disk-0")).await.1["data"], disk);
+    let (_, body) = world.get(&format!("{content}/vm-100-disk-9")).await;
+    let text = "can't get size of '/dev/pve/vm-100-disk-9':   Failed to find logical volume \"pve/vm-100-disk-9\"\n";
+    assert_eq!(body["message"], text);
+    let (_, body) = world.get(&format!("{content}/local:import%2Ftalos.qcow2")).await;
+    assert_eq!(body["errors"]["volume"], "storage ID mismatch (local != local-lvm)\n");
+    let image = world.get("/nodes/pve1/storage/local/content/local:import%2Ftalos.qcow2").await.1;
+    assert_eq!(image["data"]["path"], "/var/lib/vz/import/talos.qcow2");
+}
