@@ -59,7 +59,7 @@ fn options_of(params: &Config) -> impl Iterator<Item = (&str, &str)> {
 
 fn allowed(state: &State, call: &Call<'_>, vmid: u32, pool: Option<&str>) -> Result<(), Refusal> {
     if let Some(pool) = pool
-        && !state.pools.contains(pool)
+        && !state.pools.contains_key(pool)
     {
         return Err(Refusal::forbidden(format!("Permission check failed (pool '{pool}' does not exist)")));
     }

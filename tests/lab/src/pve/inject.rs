@@ -208,7 +208,7 @@ impl Pve {
 
     /// Adds a pool.
     pub fn add_pool(&self, name: &str) {
-        self.driver.with(|state| state.pools.insert(name.to_owned()));
+        self.driver.with(|state| state.pools.insert(name.to_owned(), Default::default()));
     }
 
     /// Adds a storage, which every host has.

@@ -55,7 +55,7 @@ pub(crate) fn resources(state: &mut State, call: &Call<'_>) -> Result<Reply, Ref
         rows.extend(vm_rows(state, call));
     }
     if call.param("type").is_none() {
-        let seen = state.pools.iter().filter(|pool| call.token.may(&format!("/pool/{pool}"), "Pool.Audit"));
+        let seen = state.pools.keys().filter(|pool| call.token.may(&format!("/pool/{pool}"), "Pool.Audit"));
         rows.extend(seen.map(|pool| json!({"id": format!("/pool/{pool}"), "pool": pool, "type": "pool"})));
     }
     if wants("node") {

@@ -1,7 +1,7 @@
 //! Everything that the simulated Proxmox VE knows, and how its parts find each other. No I/O happens here: what has to
 //! happen outside is left in [`State::effects`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::faults::Faults;
 use super::ha::Ha;
 use super::jobs::Job;
 use super::locks::Locks;
+use super::pools::Pool;
 use super::reply::Refusal;
 use super::snapshots::Snapshot;
 use super::storage::{Storage, Volumes};
@@ -198,7 +199,7 @@ pub(crate) struct State {
     /// Tasks under way, by their identifiers.
     pub(crate) jobs: BTreeMap<String, Job>,
     /// Pools.
-    pub(crate) pools: BTreeSet<String>,
+    pub(crate) pools: BTreeMap<String, Pool>,
     /// Consoles that were opened.
     pub(crate) consoles: Vec<Session>,
     /// High availability.
@@ -226,7 +227,7 @@ impl State {
             volumes: Volumes::default(),
             tasks: Tasks::default(),
             jobs: BTreeMap::new(),
-            pools: BTreeSet::new(),
+            pools: BTreeMap::new(),
             consoles: Vec::new(),
             ha: Ha::default(),
             locks: Locks::default(),

@@ -102,7 +102,7 @@ async fn a_pool_with_members_stays_and_locks_of_the_cluster_time_out() {
     world.send(Method::PUT, "/pools/p", &[("vms", "100")]).await;
     assert_eq!(world.get("/pools/p").await.1["data"]["members"][0]["vmid"], 100);
     let (_, body) = world.send(Method::DELETE, "/pools/p", &[]).await;
-    assert_eq!(body["message"], "delete pool failed: pool 'p' is not empty\n");
+    assert_eq!(body["message"], "delete pool failed: pool 'p' is not empty (contains VM 100)\n");
     world.pve.lock_cluster("file-user_cfg", 1);
     let (_, body) = world.post("/pools", &[("poolid", "q")]).await;
     assert_eq!(body["message"], "create pool failed: cfs-lock 'file-user_cfg' error: got lock request timeout\n");

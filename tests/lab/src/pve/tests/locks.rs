@@ -27,7 +27,7 @@ impl Sim {
         let storages = vec![Storage::new("local", super::super::StorageKind::Dir, &["images", "backup"])];
         let settings = Settings { delays, storages, token: ROOT.to_owned(), ..Settings::default() };
         let mut state = State::new(settings, String::new(), Arc::new(Guests::default()));
-        state.pools.insert("p".to_owned());
+        state.pools.insert("p".to_owned(), Default::default());
         for vmid in [100, 101] {
             let config = [("memory", "512"), ("smbios1", UUIDS[vmid as usize - 100])];
             let config = config.map(|(key, value)| (key.to_owned(), value.to_owned())).into();

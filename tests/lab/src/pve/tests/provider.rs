@@ -61,3 +61,20 @@ async fn a_volume_is_described_alone_and_only_on_its_own_storage() {
     let image = world.get("/nodes/pve1/storage/local/content/local:import%2Ftalos.qcow2").await.1;
     assert_eq!(image["data"]["path"], "/var/lib/vz/import/talos.qcow2");
 }
+
+#[tokio::test]
+async fn a_pool_keeps_its_comment_and_its_storages() {
+    let world = world().await;
+    world.done(Method::POST, "/pools", &[("poolid", "k8s"), ("comment", "Kubernetes")]).await;
+    world.done(Method::PUT, "/pools?poolid=k8s", &[("storage", "local-lvm")]).await;
+    let pool = world.get("/pools?poolid=k8s").await.1["data"][0].clone();
+    assert_eq!((&pool["comment"], &pool["poolid"]), (&"Kubernetes".into(), &"k8s".into()));
+    assert_eq!((&pool["members"][0]["storage"], &pool["members"][0]["type"]), (&"local-lvm".into(), &"storage".into()));
+    assert_eq!(world.get("/pools").await.1["data"][0]["comment"], "Kubernetes");
+    let (_, body) = world.send(Method::DELETE, "/pools?poolid=k8s", &[]).await;
+    assert_eq!(body["message"], "delete pool failed: pool 'k8s' is not empty (contains storage 'local-lvm')\n");
+    world.done(Method::PUT, "/pools?poolid=k8s", &[("storage", "local-lvm"), ("delete", "1")]).await;
+    world.done(Method::DELETE, "/pools?poolid=k8s", &[]).await;
+    let (_, body) = world.get("/pools?poolid=k8s").await;
+    assert_eq!(body["message"], "pool 'k8s' does not exist\n");
+}
