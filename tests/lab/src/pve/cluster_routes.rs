@@ -4,7 +4,7 @@ use super::formats;
 use super::names;
 use super::routes::{AUDIT_VM, Needs, Route, Takes, change, get};
 use super::schema::{Kind, Param, TEXT};
-use super::{browse, clone, console, ha, pools, reads};
+use super::{browse, clone, console, ha, ha_rules, pools, reads};
 
 const AUDIT: Needs = Needs::Any("/", &["Sys.Audit"]);
 const CONSOLE: Needs = Needs::Any("/", &["Sys.Console"]);
@@ -82,7 +82,7 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("type", Kind::OneOf(&["node-affinity", "resource-affinity"])),
             Param::optional("resource", TEXT),
         ],
-        ha::rules,
+        ha_rules::list,
     ),
     change(
         "POST",
@@ -98,9 +98,27 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("disable", Kind::Boolean),
             Param::optional("comment", Kind::Text(Some(4096))),
         ]),
-        ha::add_rule,
+        ha_rules::add,
     ),
-    change("DELETE", "/cluster/ha/rules/{rule}", CONSOLE, Takes::Only(&[]), ha::remove_rule),
+    get("/cluster/ha/rules/{rule}", AUDIT, &[], ha_rules::get),
+    change(
+        "PUT",
+        "/cluster/ha/rules/{rule}",
+        CONSOLE,
+        Takes::Only(&[
+            Param::required("type", Kind::OneOf(&["node-affinity", "resource-affinity"])),
+            Param::optional("resources", Kind::Each(names::ha_resource)),
+            Param::optional("affinity", Kind::OneOf(&["positive", "negative"])),
+            Param::optional("nodes", Kind::Each(names::weighed_node)),
+            Param::optional("strict", Kind::Boolean),
+            Param::optional("disable", Kind::Boolean),
+            Param::optional("comment", Kind::Text(Some(4096))),
+            Param::optional("delete", Kind::Each(formats::config_id)),
+            Param::optional("digest", Kind::Text(Some(64))),
+        ]),
+        ha_rules::change,
+    ),
+    change("DELETE", "/cluster/ha/rules/{rule}", CONSOLE, Takes::Only(&[]), ha_rules::remove),
     get(
         "/pools",
         Needs::Login,

@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::config;
+use super::ha_rules::Rules;
 use super::locks::Lock;
 use super::power;
 use super::release::Release;
 use super::reply::{Refusal, Reply};
-use super::state::{Call, Effect, State};
+use super::state::{Call, Config, Effect, State};
 
 /// What the HA manager knows.
 #[derive(Default)]
 pub(crate) struct Ha {
     /// Wanted state by VM: `started`, `stopped`, `ignored`.
     pub(crate) resources: BTreeMap<u32, String>,
+    /// What was said of each VM, as it was said.
+    said: BTreeMap<u32, Config>,
     /// VMs that are not as they should be: `fence`, `error`.
     trouble: BTreeMap<u32, &'static str>,
-    /// Rules by name, with their parameters.
-    rules: BTreeMap<String, Map<String, Value>>,
+    /// Rules by name.
+    pub(crate) rules: Rules,
 }
 
 impl Ha {
@@ -27,9 +31,17 @@ impl Ha {
     pub(crate) fn manages(&self, vmid: u32) -> bool {
         self.resources.get(&vmid).is_some_and(|state| state != "ignored")
     }
+
+    /// Forgets a VM.
+    pub(crate) fn forget(&mut self, vmid: u32) {
+        self.resources.remove(&vmid);
+        self.said.remove(&vmid);
+        self.trouble.remove(&vmid);
+    }
 }
 
-fn sid(text: &str) -> Result<u32, Refusal> {
+/// The VM behind the name of a resource.
+pub(crate) fn sid(text: &str) -> Result<u32, Refusal> {
     let digits = text.strip_prefix("vm:").unwrap_or(text);
     let refusal = || Refusal::parameter("sid", "invalid format - unable to parse HA resource 'ID'\n");
     super::formats::vmid(digits).map_err(|_| refusal())?;
@@ -38,7 +50,7 @@ fn sid(text: &str) -> Result<u32, Refusal> {
 
 impl State {
     /// Whether high availability may be changed; what is said if not begins so.
-    fn ha_locked(&mut self, before: &str) -> Result<(), Refusal> {
+    pub(crate) fn ha_locked(&mut self, before: &str) -> Result<(), Refusal> {
         match self.faults.cluster_lock("domain-ha") {
             Some(text) => Err(Refusal::Slow(format!("{before}{text}"))),
             None => self.locked(&Lock::ha(), 10, before),
@@ -108,21 +120,7 @@ impl State {
 
     /// Whether the rules let a VM be on a host.
     fn fits(&self, vmid: u32, node: &str) -> bool {
-        self.ha.rules.values().all(|rule| {
-            let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
-            let members: Vec<u32> = text("resources").split(',').filter_map(|member| sid(member).ok()).collect();
-            if text("disable") == "1" || !members.contains(&vmid) {
-                return true;
-            }
-            let apart = || !members.iter().any(|other| *other != vmid && self.is_managed_on(*other, node));
-            match (text("type"), text("affinity")) {
-                ("node-affinity", _) if text("strict") == "1" => {
-                    text("nodes").split(',').any(|listed| listed.split(':').next() == Some(node))
-                }
-                ("resource-affinity", "negative") => apart(),
-                _ => true,
-            }
-        })
+        self.ha.rules.let_on(vmid, node, |other| self.is_managed_on(other, node))
     }
 
     /// What the manager says of a VM.
@@ -141,29 +139,57 @@ impl State {
     }
 }
 
-fn row(vmid: u32, state: &str) -> Value {
-    json!({"digest": "0", "sid": format!("vm:{vmid}"), "state": state, "type": "vm"})
+/// A property as JSON: numbers and booleans are numbers.
+pub(crate) fn typed(name: &str, value: &str) -> Value {
+    match name {
+        "failback" | "max_relocate" | "max_restart" | "disable" | "strict" => json!(value.parse::<i64>().ok()),
+        _ => value.into(),
+    }
+}
+
+fn row(ha: &Ha, vmid: u32) -> Value {
+    let all: Config = ha.said.iter().map(|(vmid, said)| (vmid.to_string(), format!("{said:?}"))).collect();
+    let mut row = json!({"digest": config::digest(&all), "sid": format!("vm:{vmid}"), "type": "vm"});
+    for (name, value) in ha.said.get(&vmid).into_iter().flatten() {
+        row[name.as_str()] = typed(name, value);
+    }
+    row
 }
 
 /// `GET /cluster/ha/resources`.
-pub(crate) fn list(state: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
-    Ok(Value::Array(state.ha.resources.iter().map(|(vmid, wanted)| row(*vmid, wanted)).collect()).into())
+pub(crate) fn list(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let vms = state.ha.resources.keys().filter(|_| call.param("type") != Some("ct"));
+    Ok(Value::Array(vms.map(|vmid| row(&state.ha, *vmid)).collect()).into())
 }
 
 /// `GET /cluster/ha/resources/{sid}`.
 pub(crate) fn get(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vmid = sid(&call.path["sid"])?;
-    let wanted = state.ha.resources.get(&vmid).ok_or_else(|| missing(vmid))?;
-    Ok(row(vmid, wanted).into())
+    state.ha.resources.get(&vmid).ok_or_else(|| missing(vmid))?;
+    Ok(row(&state.ha, vmid).into())
 }
 
 fn missing(vmid: u32) -> Refusal {
     Refusal::failed(format!("no such resource 'vm:{vmid}'"))
 }
 
+fn refuse_group(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
+    match call.param("group").is_some() && state.settings.release >= Release::V9_2 {
+        true => Err(Refusal::failed("invalid parameter 'group': ha groups have been migrated to rules")),
+        false => Ok(()),
+    }
+}
+
+/// What a call says of a VM.
+fn said(call: &Call<'_>) -> Config {
+    let told = call.params.iter().filter(|(name, _)| !matches!(name.as_str(), "sid" | "type" | "delete" | "digest"));
+    told.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// `POST /cluster/ha/resources`.
 pub(crate) fn add(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vmid = sid(call.param("sid").unwrap_or_default())?;
+    refuse_group(state, call)?;
     state.ha_locked("")?;
     if !state.vms.contains_key(&vmid) {
         return Err(Refusal::failed(format!("unable to find VM/CT '{vmid}' on the cluster")));
@@ -171,32 +197,56 @@ pub(crate) fn add(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> 
     if state.ha.resources.contains_key(&vmid) {
         return Err(Refusal::failed(format!("resource ID 'vm:{vmid}' already defined")));
     }
-    set(state, vmid, call.param("state").unwrap_or("started"), call.now);
+    want(state, vmid, call.param("state").unwrap_or("started"), call.now);
+    state.ha.said.insert(vmid, said(call));
     Ok(Value::Null.into())
 }
 
 /// `PUT /cluster/ha/resources/{sid}`.
 pub(crate) fn change(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vmid = sid(&call.path["sid"])?;
+    refuse_group(state, call)?;
     state.ha_locked("")?;
     state.ha.resources.get(&vmid).ok_or_else(|| missing(vmid))?;
-    if let Some(wanted) = call.param("state") {
-        set(state, vmid, wanted, call.now);
+    if call.param("digest").is_some_and(|known| row(&state.ha, vmid)["digest"] != known) {
+        return Err(Refusal::failed(format!("update resources config failed: {MODIFIED}")));
+    }
+    let told = state.ha.said.entry(vmid).or_default();
+    told.extend(said(call));
+    for name in super::form::listed(call.param("delete").unwrap_or_default()) {
+        told.remove(name);
+    }
+    if call.param("state").is_some() || told.get("state").is_none() {
+        let wanted = told.get("state").map_or("started", String::as_str).to_owned();
+        want(state, vmid, &wanted, call.now);
     }
     Ok(Value::Null.into())
 }
 
-/// `DELETE /cluster/ha/resources/{sid}`.
+/// What is said of a change that was decided on something older.
+pub(crate) const MODIFIED: &str = "detected modified configuration - file changed by other user? Try again.";
+
+/// `DELETE /cluster/ha/resources/{sid}`: its rules forget it too, unless they are to keep it.
 pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vmid = sid(&call.path["sid"])?;
     state.ha_locked("")?;
-    state.ha.resources.remove(&vmid).ok_or_else(|| missing(vmid))?;
-    state.ha.trouble.remove(&vmid);
+    if !state.ha.resources.contains_key(&vmid) {
+        return Err(Refusal::failed(format!("cannot delete service 'vm:{vmid}', not HA managed!")));
+    }
+    state.ha.forget(vmid);
+    if call.param("purge") != Some("0") {
+        state.ha.rules.forget(vmid);
+    }
     Ok(Value::Null.into())
 }
 
-/// Stores what is wanted of a VM; the manager brings it about.
+/// Stores what is wanted of a VM, as a command about it does; the manager brings it about.
 pub(crate) fn set(state: &mut State, vmid: u32, wanted: &str, now: u64) {
+    state.ha.said.entry(vmid).or_default().insert("state".to_owned(), wanted.to_owned());
+    want(state, vmid, wanted, now);
+}
+
+fn want(state: &mut State, vmid: u32, wanted: &str, now: u64) {
     let wanted = if wanted == "enabled" { "started" } else { wanted };
     if wanted == "disabled" {
         state.ha.trouble.remove(&vmid);
@@ -275,39 +325,4 @@ pub(crate) fn groups(state: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> 
         Release::V8_4 => Ok(json!([]).into()),
         Release::V9_2 => Err(Refusal::failed("cannot index groups: ha groups have been migrated to rules")),
     }
-}
-
-/// `GET /cluster/ha/rules`.
-pub(crate) fn rules(state: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
-    Ok(Value::Array(state.ha.rules.values().cloned().map(Value::Object).collect()).into())
-}
-
-/// `POST /cluster/ha/rules`: every resource must be managed already.
-pub(crate) fn add_rule(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    state.ha_locked("create ha rule failed: ")?;
-    let name = call.param("rule").unwrap_or_default().to_owned();
-    let resources: Vec<&str> = call.param("resources").unwrap_or_default().split(',').collect();
-    let unmanaged: Vec<&str> = resources
-        .iter()
-        .copied()
-        .filter(|text| !sid(text).is_ok_and(|vmid| state.ha.resources.contains_key(&vmid)))
-        .collect();
-    if !unmanaged.is_empty() {
-        return Err(Refusal::failed(format!("cannot use unmanaged resource(s) {}.", unmanaged.join(", "))));
-    }
-    if call.param("type") == Some("resource-affinity") && resources.len() < 2 {
-        return Err(Refusal::failed("rule is not feasible: rule is defined for less than two resources"));
-    }
-    if state.ha.rules.contains_key(&name) {
-        return Err(Refusal::failed(format!("HA rule '{name}' already defined")));
-    }
-    let rule = call.params.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
-    state.ha.rules.insert(name, rule);
-    Ok(Value::Null.into())
-}
-
-/// `DELETE /cluster/ha/rules/{rule}`.
-pub(crate) fn remove_rule(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    state.ha.rules.remove(&call.path["rule"]);
-    Ok(Value::Null.into())
 }

@@ -37,6 +37,7 @@ mod form;
 mod formats;
 mod guest;
 mod ha;
+mod ha_rules;
 mod inject;
 mod jobs;
 mod keys;

@@ -9,6 +9,10 @@ async fn world() -> World {
 }
 
 impl World {
+    async fn put(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.send(Method::PUT, path, form).await
+    }
+
     async fn done(&self, method: Method, path: &str, form: &[(&str, &str)]) {
         let (status, body) = self.send(method, path, form).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
@@ -77,4 +81,52 @@ async fn a_pool_keeps_its_comment_and_its_storages() {
     world.done(Method::DELETE, "/pools?poolid=k8s", &[]).await;
     let (_, body) = world.get("/pools?poolid=k8s").await;
     assert_eq!(body["message"], "pool 'k8s' does not exist\n");
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_managed_vm_is_kept_and_what_is_not_said_is_not_made_up() {
+    let world = world().await;
+    world.done(Method::POST, "/nodes/pve1/qemu", &VM).await;
+    let all = "/cluster/ha/resources";
+    world.done(Method::POST, all, &[("sid", "vm:100"), ("comment", "x"), ("max_restart", "3")]).await;
+    let one = format!("{all}/vm:100");
+    let row = world.get(&one).await.1["data"].clone();
+    assert_eq!((&row["comment"], &row["max_restart"]), (&"x".into(), &3.into()));
+    assert!(row["state"].is_null() && row["max_relocate"].is_null(), "{row}");
+    world.done(Method::PUT, &one, &[("state", "stopped"), ("delete", "comment")]).await;
+    let changed = world.get(&one).await.1["data"].clone();
+    assert!(changed["comment"].is_null() && changed["state"] == "stopped", "{changed}");
+    let (_, body) = world.put(&one, &[("max_restart", "1"), ("digest", row["digest"].as_str().unwrap())]).await;
+    let text = "detected modified configuration - file changed by other user? Try again.";
+    assert_eq!(body["message"], format!("update resources config failed: {text}\n"));
+    let (_, body) = world.put(&one, &[("group", "gg")]).await;
+    assert_eq!(body["message"], "invalid parameter 'group': ha groups have been migrated to rules\n");
+    world.done(Method::DELETE, &one, &[]).await;
+    let (_, body) = world.send(Method::DELETE, &one, &[]).await;
+    assert_eq!(body["message"], "cannot delete service 'vm:100', not HA managed!\n");
+}
+
+#[tokio::test]
+async fn a_rule_is_read_and_changed_and_forgets_a_vm_that_is_not_managed_any_more() {
+    let world = world().await;
+    for vmid in ["100", "101"] {
+        world.done(Method::POST, "/nodes/pve1/qemu", &[("vmid", vmid)]).await;
+        world.done(Method::POST, "/cluster/ha/resources", &[("sid", vmid), ("state", "stopped")]).await;
+    }
+    let (rules, resources) = ("/cluster/ha/rules", ("resources", "vm:101,vm:100"));
+    let rule = [("rule", "near"), ("type", "node-affinity"), ("nodes", "pve2,pve1:2"), resources, ("disable", "0")];
+    world.done(Method::POST, rules, &rule).await;
+    let row = world.get(&format!("{rules}/near")).await.1["data"].clone();
+    assert_eq!((&row["resources"], &row["nodes"]), (&"vm:100,vm:101".into(), &"pve1:2,pve2".into()));
+    assert_eq!((&row["order"], &row["disable"]), (&1.into(), &Value::Null));
+    let kind = ("type", "node-affinity");
+    let (_, body) = world.put(&format!("{rules}/near"), &[kind, ("nodes", "pve9")]).await;
+    assert_eq!(body["message"], "cannot use non-existent node(s) pve9.\n");
+    world.done(Method::PUT, &format!("{rules}/near"), &[kind, ("strict", "1"), ("delete", "comment")]).await;
+    assert_eq!(world.get(&format!("{rules}/near")).await.1["data"]["strict"], 1);
+    world.done(Method::DELETE, "/cluster/ha/resources/vm:101", &[]).await;
+    assert_eq!(world.get(rules).await.1["data"][0]["resources"], "vm:100");
+    world.done(Method::DELETE, "/cluster/ha/resources/vm:100", &[]).await;
+    let (_, body) = world.get(&format!("{rules}/near")).await;
+    assert_eq!(body["message"], "no such ha rule 'near'\n");
 }
