@@ -4,7 +4,7 @@ use super::formats;
 use super::names;
 use super::routes::{AUDIT_VM, Needs, Route, Takes, change, get};
 use super::schema::{Kind, Param, TEXT};
-use super::{browse, clone, console, ha, ha_rules, pools, reads};
+use super::{browse, clone, console, ha, ha_rules, migrate, pools, reads};
 
 const AUDIT: Needs = Needs::Any("/", &["Sys.Audit"]);
 const CONSOLE: Needs = Needs::Any("/", &["Sys.Console"]);
@@ -196,7 +196,7 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("targetstorage", Kind::Each(names::storage_pair)),
             Param::optional("bwlimit", Kind::Integer(Some(0), None)),
         ]),
-        clone::migrate,
+        migrate::start,
     ),
     change(
         "PUT",

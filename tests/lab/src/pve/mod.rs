@@ -42,6 +42,7 @@ mod inject;
 mod jobs;
 mod keys;
 mod locks;
+mod migrate;
 mod moves;
 mod names;
 mod observe;

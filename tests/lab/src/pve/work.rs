@@ -1,7 +1,7 @@
 //! What tasks do when their time has come.
 
 use super::state::{Config, State};
-use super::{backup, clone, config, content, create, ha, moves, power, snapshots};
+use super::{backup, clone, config, content, create, ha, migrate, moves, power, snapshots};
 use crate::disk_image::Found;
 
 /// The work behind a task.
@@ -105,6 +105,10 @@ pub(crate) enum Work {
         newid: u32,
         /// Where the disks go, if not beside the source's.
         storage: Option<String>,
+        /// What is said of the copy.
+        description: Option<String>,
+        /// Whether its disks are its own.
+        full: bool,
     },
     /// Moves a VM.
     Migrate {
@@ -114,6 +118,8 @@ pub(crate) enum Work {
         target: String,
         /// Whether the HA manager does it.
         managed: bool,
+        /// Whether a running VM takes disks along that the hosts do not share.
+        disks: bool,
     },
     /// Tells the HA manager what is wanted of a VM.
     Manage {
@@ -278,14 +284,15 @@ impl State {
             Work::Backup(wanted) => backup::made(self, &wanted, now, log),
             Work::Destroy(vmid) => create::destroy(self, vmid, log),
             Work::Template(vmid) => clone::make_template(self, vmid),
-            Work::Clone { vmid, newid, storage } => {
-                let made = clone::finish(self, vmid, newid, storage.as_deref(), now, log);
+            Work::Clone { vmid, newid, storage, description, full } => {
+                let (storage, description) = (storage.as_deref(), description.as_deref());
+                let made = clone::finish(self, clone::Copy { vmid, newid, storage, description, full }, now, log);
                 if made.is_err() {
                     create::vanish(self, newid, now);
                 }
                 made.map_err(|text| format!("clone failed: {text}"))
             }
-            Work::Migrate { vmid, target, .. } => clone::moved(self, vmid, &target, log),
+            Work::Migrate { vmid, target, disks, .. } => migrate::finish(self, vmid, &target, disks, log),
             Work::Manage { vmid, wanted } => {
                 ha::set(self, vmid, wanted, now);
                 Ok(())

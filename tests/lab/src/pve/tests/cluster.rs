@@ -63,6 +63,57 @@ async fn a_clone_has_disks_and_an_identity_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_clone_on_another_host_needs_disks_that_both_hosts_see() {
+    let world = world().await;
+    let clone = "/nodes/pve1/qemu/100/clone";
+    let (_, body) = world.post(clone, &[("newid", "101"), ("target", "pve2")]).await;
+    assert_eq!(body["message"], "can't clone VM to node 'pve2' (VM uses local storage)\n");
+    let (_, body) = world.post(clone, &[("newid", "101"), ("target", "pve2"), ("storage", "local-lvm")]).await;
+    assert_eq!(body["message"], "can't clone to non-shared storage 'local-lvm'\n");
+    let (_, body) = world.post(clone, &[("newid", "101"), ("storage", "local")]).await;
+    assert_eq!(body["errors"]["storage"], "storage 'local' does not support vm images");
+    world.post("/nodes/pve1/qemu", &[("vmid", "102"), ("scsi0", "nfs:4")]).await;
+    world.post("/nodes/pve1/qemu/102/clone", &[("newid", "103"), ("target", "pve2")]).await;
+    assert_eq!((world.exit().as_str(), world.pve.vm(103).unwrap().node.as_str()), ("OK", "pve2"));
+}
+
+#[tokio::test]
+async fn a_linked_clone_begins_with_the_disks_of_a_template() {
+    let world = world().await;
+    let clone = "/nodes/pve1/qemu/100/clone";
+    let (_, body) = world.post(clone, &[("newid", "101"), ("full", "0")]).await;
+    let text = "Linked clone feature is not supported for 'local-lvm:vm-100-disk-0' (scsi0)\n";
+    assert_eq!(body["message"], text);
+    world.post("/nodes/pve1/qemu/100/template", &[]).await;
+    let (_, body) = world.post(clone, &[("newid", "101"), ("storage", "nfs")]).await;
+    assert_eq!(body["message"], "parameter 'storage' not allowed for linked clones\n");
+    world.post(clone, &[("newid", "101"), ("description", "a copy")]).await;
+    let log = world.pve.tasks().pop().unwrap().log;
+    let line = "create linked clone of drive scsi0 (local-lvm:base-100-disk-0)";
+    assert!(log.iter().any(|said| said == line), "{log:?}");
+    assert_eq!(world.pve.vm(101).unwrap().config["description"], "a copy");
+}
+
+#[tokio::test]
+async fn what_only_its_host_has_keeps_a_vm_from_moving() {
+    let world = world().await;
+    world.pve.add_image("pve1", "local", "iso", "x.iso", 1 << 20);
+    world.send(Method::PUT, "/nodes/pve1/qemu/100/config", &[("ide3", "local:iso/x.iso,media=cdrom")]).await;
+    let migrate = "/nodes/pve1/qemu/100/migrate";
+    world.post(migrate, &[("target", "pve2")]).await;
+    let task = world.pve.tasks().pop().unwrap();
+    assert_eq!(task.exit.as_deref(), Some("migration aborted"));
+    let line = "can't migrate local disk 'local:iso/x.iso': local cdrom image";
+    assert!(task.log.iter().any(|said| said == line), "{:?}", task.log);
+    world.send(Method::PUT, "/nodes/pve1/qemu/100/config", &[("delete", "ide3")]).await;
+    world.post("/nodes/pve1/qemu/100/status/start", &[]).await;
+    world.post(migrate, &[("target", "pve2"), ("online", "1")]).await;
+    assert_eq!(world.exit(), "migration aborted");
+    world.post(migrate, &[("target", "pve2"), ("online", "1"), ("with-local-disks", "1")]).await;
+    assert_eq!((world.exit().as_str(), world.pve.vm(100).unwrap().node.as_str()), ("OK", "pve2"));
+}
+
+#[tokio::test]
 async fn a_vm_that_migrates_takes_its_local_disks_along() {
     let world = world().await;
     world.post("/nodes/pve1/qemu/100/migrate", &[("target", "pve2"), ("with-local-disks", "1")]).await;
