@@ -95,6 +95,7 @@ const PATTERNS: &[(&str, &str)] = &[
     ("\\d+(?:-\\d+)?", "0-3;5"),
     ("([+-])", "+aes"),
     ("now|", "2026-01-02T03:04:05"),
+    ("second|minute", "5/second"),
     ("parport", "/dev/parport0"),
     ("socket", "socket"),
     ("https?://", "https://192.0.2.1/x"),

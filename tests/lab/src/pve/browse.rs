@@ -137,8 +137,3 @@ pub(crate) fn cloud_init(state: &mut State, call: &Call<'_>) -> Result<Reply, Re
     state.vm(call)?;
     Ok(json!([]).into())
 }
-
-/// `GET /nodes/{node}/qemu/{vmid}/firewall/options`: nothing is set; the digest is that of an empty file.
-pub(crate) fn firewall(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
-    Ok(json!({"digest": "da39a3ee5e6b4b0d3255bfef95601890afd80709"}).into())
-}

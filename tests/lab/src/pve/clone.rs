@@ -156,6 +156,9 @@ pub(crate) fn finish(state: &mut State, wanted: Copy<'_>, now: u64, log: &mut Ve
             None => config.remove(name),
         };
     }
+    if let Some(firewall) = state.firewalls.get(&vmid).cloned() {
+        state.firewalls.insert(newid, firewall);
+    }
     let name = claim.claimed.clone().unwrap_or_else(|| format!("Copy-of-VM-{}", source.name(vmid)));
     config.insert("name".to_owned(), name);
     config.extend(wanted.description.map(|text| ("description".to_owned(), text.to_owned())));

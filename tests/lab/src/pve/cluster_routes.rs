@@ -155,7 +155,6 @@ pub(crate) const ROUTES: &[Route] = &[
         browse::feature,
     ),
     get("/nodes/{node}/qemu/{vmid}/cloudinit", AUDIT_VM, &[], browse::cloud_init),
-    get("/nodes/{node}/qemu/{vmid}/firewall/options", AUDIT_VM, &[], browse::firewall),
     change(
         "POST",
         "/nodes/{node}/qemu/{vmid}/template",

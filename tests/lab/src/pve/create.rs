@@ -269,6 +269,7 @@ pub(crate) fn destroy(state: &mut State, vmid: u32, log: &mut Vec<String>) -> Re
     free(state, vmid);
     state.vms.remove(&vmid);
     state.ha.forget(vmid);
+    state.firewalls.remove(&vmid);
     log.push(format!("purging VM {vmid} from related configurations.."));
     Ok(())
 }

@@ -190,6 +190,14 @@ pub(crate) fn start_date(value: &str) -> bool {
     value == "now" || (day && time.is_none_or(|time| numbers(time, ':', &[2, 2, 2])))
 }
 
+/// `rate` of a limit on log lines.
+pub(crate) fn log_rate(value: &str) -> bool {
+    value.split_once('/').is_some_and(|(count, unit)| {
+        let number = !count.starts_with('0') && count.bytes().all(|byte| byte.is_ascii_digit());
+        number && !count.is_empty() && matches!(unit, "second" | "minute" | "hour" | "day")
+    })
+}
+
 /// `parallelN`.
 pub(crate) fn parallel(value: &str) -> bool {
     ["/dev/parport", "/dev/usb/lp"].iter().any(|start| {

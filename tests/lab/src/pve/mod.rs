@@ -33,6 +33,7 @@ mod download;
 mod drive_keys;
 mod driver;
 mod faults;
+mod firewall;
 mod form;
 mod formats;
 mod guest;

@@ -5,7 +5,7 @@ use super::names;
 use super::reply::{Refusal, Reply};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::state::{Call, State};
-use super::{access_routes, agent, cluster_routes, config, content, create, power, reads, vm_routes};
+use super::{access_routes, agent, cluster_routes, config, content, create, firewall, power, reads, vm_routes};
 
 /// What a call takes.
 pub(crate) enum Takes {
@@ -74,7 +74,7 @@ const ALGORITHMS: Kind = Kind::OneOf(&["md5", "sha1", "sha224", "sha256", "sha38
 
 /// All calls.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    [ROUTES, access_routes::ROUTES, cluster_routes::ROUTES, vm_routes::ROUTES].into_iter().flatten()
+    [ROUTES, access_routes::ROUTES, cluster_routes::ROUTES, vm_routes::ROUTES, firewall::ROUTES].into_iter().flatten()
 }
 
 const ROUTES: &[Route] = &[

@@ -200,6 +200,10 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<String, Job>,
     /// Pools.
     pub(crate) pools: BTreeMap<String, Pool>,
+    /// Options of the cluster's firewall.
+    pub(crate) firewall: Config,
+    /// Options of the firewalls of VMs.
+    pub(crate) firewalls: BTreeMap<u32, Config>,
     /// Consoles that were opened.
     pub(crate) consoles: Vec<Session>,
     /// High availability.
@@ -228,6 +232,8 @@ impl State {
             tasks: Tasks::default(),
             jobs: BTreeMap::new(),
             pools: BTreeMap::new(),
+            firewall: Config::new(),
+            firewalls: BTreeMap::new(),
             consoles: Vec::new(),
             ha: Ha::default(),
             locks: Locks::default(),

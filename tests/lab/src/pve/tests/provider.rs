@@ -130,3 +130,26 @@ async fn a_rule_is_read_and_changed_and_forgets_a_vm_that_is_not_managed_any_mor
     let (_, body) = world.get(&format!("{rules}/near")).await;
     assert_eq!(body["message"], "no such ha rule 'near'\n");
 }
+
+#[tokio::test]
+async fn options_of_firewalls_are_kept_and_copied_with_a_vm() {
+    let world = world().await;
+    world.done(Method::POST, "/nodes/pve1/qemu", &[("vmid", "100")]).await;
+    let options = |vmid: u32| format!("/nodes/pve1/qemu/{vmid}/firewall/options");
+    let empty = world.get(&options(100)).await.1["data"].clone();
+    assert_eq!(empty, serde_json::json!({"digest": "da39a3ee5e6b4b0d3255bfef95601890afd80709"}));
+    world.done(Method::PUT, &options(100), &[("enable", "1"), ("policy_in", "ACCEPT"), ("dhcp", "0")]).await;
+    world.done(Method::PUT, &options(100), &[("delete", "dhcp")]).await;
+    world.done(Method::POST, "/nodes/pve1/qemu/100/clone", &[("newid", "101")]).await;
+    let copied = world.get(&options(101)).await.1["data"].clone();
+    assert_eq!((&copied["enable"], &copied["policy_in"]), (&1.into(), &"ACCEPT".into()));
+    assert!(copied["dhcp"].is_null(), "{copied}");
+    let stale = [("enable", "0"), ("digest", empty["digest"].as_str().unwrap())];
+    let (_, body) = world.put(&options(100), &stale).await;
+    let text = "detected modified configuration - file changed by other user? Try again.\n";
+    assert_eq!(body["message"], text);
+    let limit = ("log_ratelimit", "enable=1,burst=10,rate=5/second");
+    world.done(Method::PUT, "/cluster/firewall/options", &[("enable", "1"), limit]).await;
+    let cluster = world.get("/cluster/firewall/options").await.1["data"].clone();
+    assert_eq!((&cluster["enable"], cluster["log_ratelimit"].as_str()), (&1.into(), Some(limit.1)));
+}
