@@ -268,9 +268,13 @@ pub(crate) fn destroy(state: &mut State, vmid: u32, log: &mut Vec<String>) -> Re
     }
     free(state, vmid);
     state.vms.remove(&vmid);
-    state.ha.forget(vmid);
     state.firewalls.remove(&vmid);
     log.push(format!("purging VM {vmid} from related configurations.."));
+    if state.ha.resources.contains_key(&vmid) {
+        state.ha.forget(vmid);
+        state.ha.rules.forget(vmid);
+        log.push(format!("NOTE: removed VM {vmid} from HA resource configuration."));
+    }
     Ok(())
 }
 

@@ -24,44 +24,44 @@ const RATE: Properties = Properties {
     ..Properties::NONE
 };
 
+/// What may be set for the cluster.
+const OF_CLUSTER: &[Param] = &[
+    DELETE,
+    DIGEST,
+    Param::optional("ebtables", Kind::Boolean),
+    Param::optional("enable", Kind::Integer(Some(0), None)),
+    Param::optional("log_ratelimit", Kind::Properties(&RATE)),
+    Param::optional("policy_forward", Kind::OneOf(&["ACCEPT", "DROP"])),
+    Param::optional("policy_in", POLICY),
+    Param::optional("policy_out", POLICY),
+];
+
+/// What may be set for a VM.
+const OF_VM: &[Param] = &[
+    DELETE,
+    DIGEST,
+    Param::optional("dhcp", Kind::Boolean),
+    Param::optional("enable", Kind::Boolean),
+    Param::optional("ipfilter", Kind::Boolean),
+    Param::optional("log_level_in", LEVELS),
+    Param::optional("log_level_out", LEVELS),
+    Param::optional("macfilter", Kind::Boolean),
+    Param::optional("ndp", Kind::Boolean),
+    Param::optional("policy_in", POLICY),
+    Param::optional("policy_out", POLICY),
+    Param::optional("radv", Kind::Boolean),
+];
+
 /// All calls about them.
 pub(crate) const ROUTES: &[Route] = &[
     get("/cluster/firewall/options", Needs::Any("/", &["Sys.Audit"]), &[], read),
-    change(
-        "PUT",
-        "/cluster/firewall/options",
-        Needs::Any("/", &["Sys.Modify"]),
-        Takes::Only(&[
-            DELETE,
-            DIGEST,
-            Param::optional("ebtables", Kind::Boolean),
-            Param::optional("enable", Kind::Integer(Some(0), None)),
-            Param::optional("log_ratelimit", Kind::Properties(&RATE)),
-            Param::optional("policy_forward", Kind::OneOf(&["ACCEPT", "DROP"])),
-            Param::optional("policy_in", POLICY),
-            Param::optional("policy_out", POLICY),
-        ]),
-        set,
-    ),
+    change("PUT", "/cluster/firewall/options", Needs::Any("/", &["Sys.Modify"]), Takes::Only(OF_CLUSTER), set),
     get("/nodes/{node}/qemu/{vmid}/firewall/options", AUDIT_VM, &[], read),
     change(
         "PUT",
         "/nodes/{node}/qemu/{vmid}/firewall/options",
         Needs::Any("/vms/{vmid}", &["VM.Config.Network"]),
-        Takes::Only(&[
-            DELETE,
-            DIGEST,
-            Param::optional("dhcp", Kind::Boolean),
-            Param::optional("enable", Kind::Boolean),
-            Param::optional("ipfilter", Kind::Boolean),
-            Param::optional("log_level_in", LEVELS),
-            Param::optional("log_level_out", LEVELS),
-            Param::optional("macfilter", Kind::Boolean),
-            Param::optional("ndp", Kind::Boolean),
-            Param::optional("policy_in", POLICY),
-            Param::optional("policy_out", POLICY),
-            Param::optional("radv", Kind::Boolean),
-        ]),
+        Takes::Only(OF_VM),
         set,
     ),
 ];
@@ -72,6 +72,12 @@ fn options<'a>(state: &'a mut State, call: &Call<'_>) -> &'a mut Config {
         true => state.firewalls.entry(call.vmid()).or_default(),
         false => &mut state.firewall,
     }
+}
+
+/// The names of the options that a call may set.
+fn known(call: &Call<'_>) -> impl Iterator<Item = &'static str> {
+    let params = if call.path.contains_key("vmid") { OF_VM } else { OF_CLUSTER };
+    params.iter().map(|param| param.name).filter(|name| !matches!(*name, "delete" | "digest"))
 }
 
 /// That of an empty file where nothing is set.
@@ -97,6 +103,9 @@ fn set(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
         return Err(Refusal::failed(MODIFIED));
     }
     for name in super::form::listed(call.param("delete").unwrap_or_default()) {
+        if !known(call).any(|option| option == name) {
+            return Err(Refusal::parameter("delete", format!("no such option '{name}'")));
+        }
         options.remove(name);
     }
     let told = call.params.iter().filter(|(name, _)| !matches!(name.as_str(), "delete" | "digest"));

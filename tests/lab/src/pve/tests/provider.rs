@@ -126,7 +126,7 @@ async fn a_rule_is_read_and_changed_and_forgets_a_vm_that_is_not_managed_any_mor
     assert_eq!(world.get(&format!("{rules}/near")).await.1["data"]["strict"], 1);
     world.done(Method::DELETE, "/cluster/ha/resources/vm:101", &[]).await;
     assert_eq!(world.get(rules).await.1["data"][0]["resources"], "vm:100");
-    world.done(Method::DELETE, "/cluster/ha/resources/vm:100", &[]).await;
+    world.done(Method::DELETE, "/nodes/pve1/qemu/100?purge=1", &[]).await;
     let (_, body) = world.get(&format!("{rules}/near")).await;
     assert_eq!(body["message"], "no such ha rule 'near'\n");
 }
@@ -148,6 +148,8 @@ async fn options_of_firewalls_are_kept_and_copied_with_a_vm() {
     let (_, body) = world.put(&options(100), &stale).await;
     let text = "detected modified configuration - file changed by other user? Try again.\n";
     assert_eq!(body["message"], text);
+    let (_, body) = world.put(&options(100), &[("delete", "ebtables")]).await;
+    assert_eq!(body["errors"]["delete"], "no such option 'ebtables'");
     let limit = ("log_ratelimit", "enable=1,burst=10,rate=5/second");
     world.done(Method::PUT, "/cluster/firewall/options", &[("enable", "1"), limit]).await;
     let cluster = world.get("/cluster/firewall/options").await.1["data"].clone();
