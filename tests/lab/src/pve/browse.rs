@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::locks::Lock;
 use super::reply::{Refusal, Reply};
 use super::snapshots;
 use super::state::{Call, State};
@@ -136,4 +137,11 @@ pub(crate) fn feature(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
 pub(crate) fn cloud_init(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     state.vm(call)?;
     Ok(json!([]).into())
+}
+
+/// `PUT /nodes/{node}/qemu/{vmid}/cloudinit`: the drive is written anew; the lab's drives always are.
+pub(crate) fn write_cloud_init(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    state.vm(call)?.unlocked().map_err(Refusal::failed)?;
+    state.locked(&Lock::Vm(call.vmid()), 10, "")?;
+    Ok(Value::Null.into())
 }

@@ -9,6 +9,7 @@ use super::{browse, clone, console, ha, ha_rules, migrate, pools, reads};
 const AUDIT: Needs = Needs::Any("/", &["Sys.Audit"]);
 const CONSOLE: Needs = Needs::Any("/", &["Sys.Console"]);
 const VM_CONSOLE: Needs = Needs::Any("/vms/{vmid}", &["VM.Console"]);
+const CLOUD_INIT: Needs = Needs::Any("/vms/{vmid}", &["VM.Config.Cloudinit"]);
 const HA_STATES: Kind = Kind::OneOf(&["started", "stopped", "enabled", "disabled", "ignored"]);
 const ARCH: Param = Param::optional("arch", Kind::OneOf(&["x86_64", "aarch64"]));
 const POOL: Param = Param::required("poolid", Kind::Format(names::pool));
@@ -155,6 +156,7 @@ pub(crate) const ROUTES: &[Route] = &[
         browse::feature,
     ),
     get("/nodes/{node}/qemu/{vmid}/cloudinit", AUDIT_VM, &[], browse::cloud_init),
+    change("PUT", "/nodes/{node}/qemu/{vmid}/cloudinit", CLOUD_INIT, Takes::Only(&[]), browse::write_cloud_init),
     change(
         "POST",
         "/nodes/{node}/qemu/{vmid}/template",

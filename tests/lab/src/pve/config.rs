@@ -18,6 +18,10 @@ use crate::disk_image::hex;
 const NOT_OPTIONS: &[&str] =
     &["digest", "delete", "revert", "skiplock", "force", "background_delay", "bwlimit", "import-working-storage"];
 
+/// The option that nobody gets to see, and what stands for it.
+const PASSWORD: &str = "cipassword";
+const HIDDEN: &str = "**********";
+
 /// Digest of a configuration: changes whenever an option does.
 pub(crate) fn digest(config: &Config) -> String {
     let text: String = config.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
@@ -62,8 +66,11 @@ pub(crate) fn pending(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
     Ok(Value::Array(rows).into())
 }
 
-/// Whole numbers and booleans come as numbers, everything else as text.
+/// Whole numbers and booleans come as numbers, the password of cloud-init not at all, everything else as text.
 pub(crate) fn typed(key: &str, value: &str) -> Value {
+    if key == PASSWORD {
+        return HIDDEN.into();
+    }
     match options::kind_of(key) {
         Some(Kind::Integer(..) | Kind::Boolean | Kind::Number(..)) => match value.parse::<i64>() {
             Ok(number) => number.into(),
@@ -154,7 +161,8 @@ pub(crate) fn apply(
     }
     let place = Place { node: &node, vmid, now };
     for (name, value) in params.iter().filter(|(name, _)| !NOT_OPTIONS.contains(&name.as_str())) {
-        log.push(format!("update VM {vmid}: -{name} {value}"));
+        let shown = if name == PASSWORD { "<hidden>" } else { value };
+        log.push(format!("update VM {vmid}: -{name} {shown}"));
         let kept = match options::is_drive(name) {
             true => disks::realise(state, &place, name, value, log).map_err(Refusal::failed)?,
             false => create::kept(state, name, value),

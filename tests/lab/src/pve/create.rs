@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use sha2::Digest;
+
 use super::disks::{self, Place};
 use super::locks::Lock;
 use super::options::{self, Group};
@@ -188,7 +190,9 @@ fn build(
             false if name == "tags" && !state.settings.release.normalises_new_tags() => value.to_owned(),
             false => kept(state, name, value),
         };
-        config.insert(name.to_owned(), kept);
+        if name != "description" || !kept.is_empty() {
+            config.insert(name.to_owned(), kept);
+        }
     }
     if let Some(text) = state.faults.create(config.get("name").map_or("", String::as_str)) {
         return Err(text);
@@ -201,6 +205,13 @@ fn build(
 pub(crate) fn kept(state: &mut State, name: &str, value: &str) -> String {
     if name == "tags" && !value.is_empty() {
         return normal_tags(value);
+    }
+    if name == "description" {
+        // The file has it as lines of comment, of which the last empty ones are not read again.
+        return value.trim_end().to_owned();
+    }
+    if name == "cipassword" && !value.starts_with('$') {
+        return format!("$5${}", crate::disk_image::hex(&sha2::Sha256::digest(value)));
     }
     if options::index_of(name, "net").is_none() {
         return value.to_owned();
@@ -229,8 +240,9 @@ fn complete(state: &mut State, config: &mut Config, now: u64) {
     config.insert("vmgenid".to_owned(), generation);
     config.insert("meta".to_owned(), format!("creation-qemu=10.1.2,ctime={now}"));
     if !config.contains_key("boot") {
-        let order = power::default_boot(config);
-        config.insert("boot".to_owned(), format!("order={}", order.join(";")));
+        let order = power::default_boot(config).join(";");
+        // An empty one is read again as a space.
+        config.insert("boot".to_owned(), if order.is_empty() { " ".to_owned() } else { format!("order={order}") });
     }
 }
 

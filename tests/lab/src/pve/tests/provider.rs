@@ -155,3 +155,24 @@ async fn options_of_firewalls_are_kept_and_copied_with_a_vm() {
     let cluster = world.get("/cluster/firewall/options").await.1["data"].clone();
     assert_eq!((&cluster["enable"], cluster["log_ratelimit"].as_str()), (&1.into(), Some(limit.1)));
 }
+
+#[tokio::test]
+async fn what_is_said_of_a_vm_is_read_as_its_file_has_it_and_its_password_never() {
+    let world = world().await;
+    let form =
+        [("vmid", "100"), ("description", "one\ntwo\n\n"), ("cipassword", "s3cret"), ("ide2", "local-lvm:cloudinit")];
+    world.done(Method::POST, "/nodes/pve1/qemu", &form).await;
+    let config = "/nodes/pve1/qemu/100/config";
+    let read = world.get(config).await.1["data"].clone();
+    assert_eq!((&read["description"], &read["boot"]), (&"one\ntwo".into(), &" ".into()));
+    assert_eq!(read["cipassword"], "**********");
+    world.done(Method::POST, config, &[("cipassword", "0ther-s3cret"), ("description", "\n")]).await;
+    assert!(world.get(config).await.1["data"]["description"].is_null());
+    world.done(Method::PUT, "/nodes/pve1/qemu/100/cloudinit", &[]).await;
+    world.done(Method::POST, "/nodes/pve1/qemu/100/snapshot", &[("snapname", "before")]).await;
+    let snapshot = world.get(&format!("{config}?snapshot=before")).await.1["data"]["cipassword"].clone();
+    let pending = world.get("/nodes/pve1/qemu/100/pending").await.1.to_string();
+    assert_eq!(snapshot, "**********");
+    let seen = format!("{pending} {:?} {:?}", world.pve.tasks(), world.pve.vms());
+    assert!(!seen.contains("s3cret"), "{seen}");
+}
