@@ -178,6 +178,94 @@ resource "proxmox_virtual_environment_vm" "clone" {
   }
 }
 
+# Many options at once: each must be read as it was written.
+resource "proxmox_virtual_environment_vm" "options" {
+  name                = "options"
+  description         = "# Title\ntwo: lines, with 100% & umläut\n"
+  node_name           = "pve1"
+  vm_id               = 204
+  tags                = ["a", "b"]
+  stop_on_destroy     = true
+  reboot_after_update = false
+  tablet_device       = false
+  keyboard_layout     = "de"
+  kvm_arguments       = "-snapshot"
+  hotplug             = "network,disk,usb"
+
+  cpu {
+    cores    = var.cores
+    sockets  = 2
+    type     = "host"
+    flags    = ["+aes"]
+    limit    = 3
+    units    = 200
+    numa     = true
+    affinity = "0-3"
+  }
+  memory {
+    dedicated = 2048
+    floating  = 1024
+  }
+  rng {
+    source    = "/dev/urandom"
+    max_bytes = 1024
+  }
+  smbios {
+    product = "Thing One"
+    serial  = "ds=nocloud;h=options"
+  }
+  usb {
+    host = "1234:5678"
+    usb3 = true
+  }
+  watchdog {
+    enabled = true
+    action  = "reset"
+  }
+  disk {
+    datastore_id = "local-lvm"
+    interface    = "virtio0"
+    size         = 8
+    cache        = "writeback"
+    aio          = "threads"
+    serial       = "ABC"
+    replicate    = false
+    speed {
+      read            = 100
+      write_burstable = 200
+    }
+  }
+  network_device {
+    bridge       = "vmbr0"
+    mtu          = 1450
+    queues       = 2
+    rate_limit   = 12.5
+    vlan_id      = 5
+    trunks       = "10;20"
+    disconnected = true
+    firewall     = true
+  }
+  initialization {
+    datastore_id = "local-lvm"
+    interface    = "scsi5"
+    type         = "nocloud"
+    upgrade      = false
+    dns {
+      servers = ["1.1.1.1", "2606:4700::1111"]
+      domain  = "lab.lan"
+    }
+    ip_config {
+      ipv4 { address = "dhcp" }
+      ipv6 { address = "auto" }
+    }
+    user_account {
+      username = var.label
+      password = "password-of-${var.label}"
+      keys     = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== a+b@example.com ${var.label}"]
+    }
+  }
+}
+
 resource "proxmox_virtual_environment_firewall_options" "node" {
   node_name    = "pve1"
   vm_id        = proxmox_virtual_environment_vm.node["cp-1"].vm_id
