@@ -7,7 +7,7 @@ use super::request::{Request, Target};
 use super::resources::{self, Resource};
 use super::selector::Selector;
 use super::store::{Change, Store};
-use super::{discovery, logs, openapi, reviews, status, table, writes};
+use super::{discovery, logs, openapi, reviews, status, table, versions, writes};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,16 +62,16 @@ pub(crate) fn answer(store: &mut Store, user: &User, request: &Request, server: 
         User::Known { name, groups }
             if !groups.iter().any(|group| group == reviews::MASTERS) && !reviews::may(request) =>
         {
-            return refused(request, name);
+            return refused(store, request, name);
         }
         User::Known { .. } => {}
     }
     match path {
         "/version" => Answer::json(200, &version(server)),
-        "/api" => discover(request, true),
-        "/apis" => discover(request, false),
-        "/openapi/v3" => Answer::json(200, &openapi::index()),
-        "/openapi/v2" => openapi::version_2(request),
+        "/api" => discover(store, request, true),
+        "/apis" => discover(store, request, false),
+        "/openapi/v3" => Answer::json(200, &openapi::index(store)),
+        "/openapi/v2" => openapi::version_2(store, request),
         _ => object_or_group(store, user, request, now),
     }
 }
@@ -85,11 +85,11 @@ fn health(path: &str, request: &Request) -> Answer {
     }
 }
 
-fn refused(request: &Request, user: &str) -> Answer {
+fn refused(store: &Store, request: &Request, user: &str) -> Answer {
     let verb = verb(request);
     let target = request.target();
-    let resource = target.and_then(|t| resources::find(t.group, t.version, t.plural));
-    status::forbidden(user, verb, resource, &request.path)
+    let resource = target.and_then(|t| resources::find(store, t.group, t.version, t.plural));
+    status::forbidden(user, verb, resource.as_deref(), &request.path)
 }
 
 /// What a request wants to do, as rules name it.
@@ -123,9 +123,9 @@ fn version(server: &str) -> Value {
     })
 }
 
-fn discover(request: &Request, core: bool) -> Answer {
+fn discover(store: &Store, request: &Request, core: bool) -> Answer {
     if let Some(version) = request.aggregated() {
-        let body = discovery::aggregated(core, version).to_string().into_bytes();
+        let body = discovery::aggregated(store, core, version).to_string().into_bytes();
         let content_type = match version {
             "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
             _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
@@ -134,27 +134,27 @@ fn discover(request: &Request, core: bool) -> Answer {
     }
     match core {
         true => Answer::json(200, &discovery::versions("kubernetes.default.svc:443")),
-        false => Answer::json(200, &discovery::group_list()),
+        false => Answer::json(200, &discovery::group_list(store)),
     }
 }
 
 fn object_or_group(store: &mut Store, user: &User, request: &Request, now: OffsetDateTime) -> Answer {
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     let found = match parts.as_slice() {
-        ["api", version] => discovery::resource_list("", version),
-        ["apis", group] => discovery::one_group(group),
-        ["apis", group, version] => discovery::resource_list(group, version),
-        ["openapi", "v3", "api", version] => openapi::document("", version),
-        ["openapi", "v3", "apis", group, version] => openapi::document(group, version),
+        ["api", version] => discovery::resource_list(store, "", version),
+        ["apis", group] => discovery::one_group(store, group),
+        ["apis", group, version] => discovery::resource_list(store, group, version),
+        ["openapi", "v3", "api", version] => openapi::document(store, "", version),
+        ["openapi", "v3", "apis", group, version] => openapi::document(store, group, version),
         _ => None,
     };
     if let Some(body) = found {
         return Answer::json(200, &body);
     }
     let Some(target) = request.target() else { return status::unknown_path() };
-    match resources::find(target.group, target.version, target.plural) {
-        Some(resource) if resource.review => reviews::answer(user, request, resource),
-        Some(resource) => on_resource(store, request, &target, resource, now),
+    match resources::find(store, target.group, target.version, target.plural) {
+        Some(resource) if resource.review => reviews::answer(user, request, &resource),
+        Some(resource) => on_resource(store, request, &target, &resource, now),
         None => status::unknown_path(),
     }
 }
@@ -172,12 +172,12 @@ fn on_resource(
         ("GET", None, None) => list(store, request, target, resource, now),
         ("GET", Some(name), None | Some("status")) => get(store, request, resource, namespace, name, now),
         ("GET", Some(name), Some("log")) if resource.plural == "pods" => {
-            match store.get(resource.plural, namespace, name) {
+            match store.get(resource.key(), namespace, name) {
                 Some(pod) => logs::answer(store, pod, request),
                 None => status::not_found(resource, name),
             }
         }
-        ("GET" | "PUT" | "PATCH", Some(name), Some("scale")) if resource.scales() => {
+        ("GET" | "PUT" | "PATCH", Some(name), Some("scale")) if resource.scale.is_some() => {
             writes::scale(store, request, &(resource, namespace, name), now)
         }
         ("POST", None, None) => writes::create(store, request, (resource, target.namespace), now),
@@ -202,8 +202,9 @@ fn selector(request: &Request) -> Selector {
 
 fn list(store: &Store, request: &Request, target: &Target<'_>, resource: &Resource, now: OffsetDateTime) -> Answer {
     let selector = selector(request);
-    let objects = store.list(resource.plural, target.namespace).filter(|object| selector.matches(object));
-    let objects: Vec<Value> = objects.cloned().map(|object| store.alive(object, now)).collect();
+    let objects = store.list(resource.key(), target.namespace).filter(|object| selector.matches(object));
+    let objects = objects.cloned().map(|object| versions::shown(resource, store.alive(object, now)));
+    let objects: Vec<Value> = objects.collect();
     let version = store.version.to_string();
     if request.wants_table() {
         return Answer::json(200, &table::table(resource, &objects, &version, now));
@@ -225,13 +226,13 @@ fn get(
     name: &str,
     now: OffsetDateTime,
 ) -> Answer {
-    match store.get(resource.plural, namespace, name) {
+    match store.get(resource.key(), namespace, name) {
         None => status::not_found(resource, name),
         Some(object) if request.wants_table() => {
             let version = store.version.to_string();
             Answer::json(200, &table::table(resource, std::slice::from_ref(object), &version, now))
         }
-        Some(object) => Answer::json(200, &store.alive(object.clone(), now)),
+        Some(object) => Answer::json(200, &versions::shown(resource, store.alive(object.clone(), now))),
     }
 }
 
@@ -239,15 +240,15 @@ fn watch(store: &Store, request: &Request, target: &Target<'_>, resource: &Resou
     let from = request.text("resourceVersion").and_then(|version| version.parse::<u64>().ok()).unwrap_or(0);
     let initial = request.flag("sendInitialEvents");
     if from > 0 && !initial {
-        return match store.changes(resource.plural, from) {
+        return match store.changes(resource.key(), from) {
             Some(_) => Answer::Watch { first: Vec::new(), after: from },
             None => status::expired(),
         };
     }
     let selector = selector(request);
-    let objects = store.list(resource.plural, target.namespace).filter(|object| selector.matches(object));
+    let objects = store.list(resource.key(), target.namespace).filter(|object| selector.matches(object));
     let mut first: Vec<Value> =
-        objects.map(|object| event(request, resource, "ADDED", object, store.version, now)).collect();
+        objects.map(|object| event(request, (resource, "ADDED", object, store.version), now)).collect();
     if initial {
         first.push(bookmark(resource, store.version));
     }
@@ -271,15 +272,12 @@ fn bookmark(resource: &Resource, version: u64) -> Value {
 
 fn event(
     request: &Request,
-    resource: &Resource,
-    kind: &str,
-    object: &Value,
-    version: u64,
+    (resource, kind, object, version): (&Resource, &str, &Value, u64),
     now: OffsetDateTime,
 ) -> Value {
     let object = match request.wants_table() {
         true => table::table(resource, std::slice::from_ref(object), &version.to_string(), now),
-        false => object.clone(),
+        false => versions::shown(resource, object.clone()),
     };
     json!({"type": kind, "object": object})
 }
@@ -287,15 +285,15 @@ fn event(
 /// What a watcher is told of changes after a version, and up to which version that goes.
 pub(crate) fn events(store: &Store, request: &Request, after: u64, now: OffsetDateTime) -> (Vec<Value>, u64) {
     let target = request.target();
-    let resource = target.as_ref().and_then(|t| resources::find(t.group, t.version, t.plural));
+    let resource = target.as_ref().and_then(|t| resources::find(store, t.group, t.version, t.plural));
     let (Some(target), Some(resource)) = (target, resource) else { return (Vec::new(), after) };
     let selector = selector(request);
     let wanted = |change: &&Change| {
         let namespace = change.object["metadata"]["namespace"].as_str();
         target.namespace.is_none_or(|wanted| namespace == Some(wanted)) && selector.matches(&change.object)
     };
-    let changes = store.changes(resource.plural, after).into_iter().flatten().filter(wanted);
-    let events = changes.map(|c| event(request, resource, c.event, &c.object, c.version, now)).collect();
+    let changes = store.changes(resource.key(), after).into_iter().flatten().filter(wanted);
+    let events = changes.map(|c| event(request, (&resource, c.event, &c.object, c.version), now)).collect();
     (events, store.version.max(after))
 }
 

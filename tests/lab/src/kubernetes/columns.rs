@@ -170,7 +170,7 @@ const PLAIN: &[Column] = &[column("Name", name), column("Age", age)];
 
 /// The columns of a kind that is built in.
 pub(super) fn columns(resource: &Resource) -> &'static [Column] {
-    match resource.plural {
+    match resource.plural.as_str() {
         "nodes" => NODE,
         "pods" => workloads::POD,
         "namespaces" => NAMESPACE,

@@ -1,12 +1,28 @@
 //! What the API says of itself: groups, versions, kinds.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::resources::{RESOURCES, Resource};
+use super::resources::{self, Resource};
+use super::store::Store;
 
-fn groups() -> Vec<&'static str> {
-    let mut groups: Vec<&str> = RESOURCES.iter().map(|r| r.group).filter(|g| !g.is_empty()).collect();
-    groups.dedup();
+/// The kinds that are served, by group and version, in their order.
+type Group = (String, Vec<(String, Vec<Arc<Resource>>)>);
+
+fn groups(store: &Store) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for kind in resources::all(store) {
+        let place = groups.iter().position(|(name, _)| *name == kind.group).unwrap_or(groups.len());
+        if place == groups.len() {
+            groups.push((kind.group.clone(), Vec::new()));
+        }
+        let versions = &mut groups[place].1;
+        match versions.iter_mut().find(|(version, _)| *version == kind.version) {
+            Some((_, kinds)) => kinds.push(kind),
+            None => versions.push((kind.version.clone(), vec![kind])),
+        }
+    }
     groups
 }
 
@@ -20,30 +36,32 @@ pub(super) fn versions(server: &str) -> Value {
 }
 
 /// `/apis`
-pub(super) fn group_list() -> Value {
-    let groups: Vec<Value> = groups().into_iter().map(group).collect();
+pub(super) fn group_list(store: &Store) -> Value {
+    let groups: Vec<Value> = groups(store).iter().filter(|(name, _)| !name.is_empty()).map(group).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
-fn group(name: &str) -> Value {
-    let version = json!({"groupVersion": format!("{name}/v1"), "version": "v1"});
-    json!({"name": name, "versions": [version], "preferredVersion": version})
+fn group((name, versions): &Group) -> Value {
+    let version = |version: &String| json!({"groupVersion": format!("{name}/{version}"), "version": version});
+    let versions: Vec<Value> = versions.iter().map(|(name, _)| version(name)).collect();
+    json!({"name": name, "versions": versions, "preferredVersion": versions.first()})
 }
 
 /// `/apis/GROUP`
-pub(super) fn one_group(name: &str) -> Option<Value> {
-    let name = groups().into_iter().find(|known| *known == name)?;
-    let mut body = group(name);
+pub(super) fn one_group(store: &Store, name: &str) -> Option<Value> {
+    let found = groups(store).into_iter().find(|(known, _)| known == name && !known.is_empty())?;
+    let mut body = group(&found);
     body["kind"] = json!("APIGroup");
     body["apiVersion"] = json!("v1");
     Some(body)
 }
 
 /// `/api/v1` and `/apis/GROUP/VERSION`
-pub(super) fn resource_list(group: &str, version: &str) -> Option<Value> {
-    let of = |r: &&Resource| r.group == group && r.version == version;
-    let scales = RESOURCES.iter().filter(of).filter(|kind| kind.scales()).map(scale);
-    let resources: Vec<Value> = RESOURCES.iter().filter(of).map(resource).chain(scales).collect();
+pub(super) fn resource_list(store: &Store, group: &str, version: &str) -> Option<Value> {
+    let kinds = resources::all(store);
+    let of = |r: &&Arc<Resource>| r.group == group && r.version == version;
+    let below = kinds.iter().filter(of).flat_map(|kind| subresources(kind));
+    let resources: Vec<Value> = kinds.iter().filter(of).map(|kind| resource(kind)).chain(below).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (!resources.is_empty()).then(|| {
         json!({
@@ -67,18 +85,35 @@ fn resource(resource: &Resource) -> Value {
     })
 }
 
-/// How many pods there are to be, as a resource below another.
-fn scale(resource: &Resource) -> Value {
-    json!({
-        "name": format!("{}/scale", resource.plural), "singularName": "", "namespaced": true,
-        "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": ["get", "patch", "update"],
-    })
+/// What is below a kind: its status, how many pods there are to be, and what is asked of pods.
+fn subresources(resource: &Resource) -> Vec<Value> {
+    let status = resource.status.then(|| {
+        json!({
+            "name": format!("{}/status", resource.plural), "singularName": "", "namespaced": resource.namespaced,
+            "kind": resource.kind, "verbs": ["get", "patch", "update"],
+        })
+    });
+    let scale = resource.scale.is_some().then(|| {
+        json!({
+            "name": format!("{}/scale", resource.plural), "singularName": "", "namespaced": true,
+            "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": ["get", "patch", "update"],
+        })
+    });
+    let of_pods = [("pods/eviction", "policy", "Eviction", "create"), ("pods/log", "", "Pod", "get")];
+    let of_pods = of_pods.into_iter().filter(|_| resource.plural == "pods" && resource.group.is_empty());
+    let of_pods = of_pods.map(|(name, group, kind, verb)| {
+        json!({
+            "name": name, "singularName": "", "namespaced": true, "group": group, "version": "v1", "kind": kind,
+            "verbs": [verb],
+        })
+    });
+    status.into_iter().chain(scale).chain(of_pods).collect()
 }
 
 /// `/api` and `/apis` for clients that take everything at once.
-pub(super) fn aggregated(core: bool, version: &str) -> Value {
-    let names = if core { vec![""] } else { groups() };
-    let items: Vec<Value> = names.into_iter().map(aggregated_group).collect();
+pub(super) fn aggregated(store: &Store, core: bool, version: &str) -> Value {
+    let groups = groups(store).into_iter().filter(|(name, _)| name.is_empty() == core);
+    let items: Vec<Value> = groups.map(|group| aggregated_group(&group)).collect();
     json!({
         "kind": "APIGroupDiscoveryList",
         "apiVersion": format!("apidiscovery.k8s.io/{version}"),
@@ -87,25 +122,28 @@ pub(super) fn aggregated(core: bool, version: &str) -> Value {
     })
 }
 
-fn aggregated_group(group: &str) -> Value {
-    let of = |r: &&Resource| r.group == group;
-    let resources: Vec<Value> = RESOURCES.iter().filter(of).map(aggregated_resource).collect();
-    let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
-    json!({
-        "metadata": metadata,
-        "versions": [{"version": "v1", "resources": resources, "freshness": "Current"}],
-    })
+fn aggregated_group((name, versions): &Group) -> Value {
+    let version = |(version, kinds): &(String, Vec<Arc<Resource>>)| {
+        let resources: Vec<Value> = kinds.iter().map(|kind| aggregated_resource(kind)).collect();
+        json!({"version": version, "resources": resources, "freshness": "Current"})
+    };
+    let versions: Vec<Value> = versions.iter().map(version).collect();
+    let metadata = if name.is_empty() { json!({}) } else { json!({"name": name}) };
+    json!({"metadata": metadata, "versions": versions})
 }
 
 fn aggregated_resource(resource: &Resource) -> Value {
-    let scale = json!([{
-        "subresource": "scale", "responseKind": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
-        "verbs": ["get", "patch", "update"],
-    }]);
+    let kind = json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
+    let verbs = ["get", "patch", "update"];
+    let status = resource.status.then(|| json!({"subresource": "status", "responseKind": kind, "verbs": verbs}));
+    let scale = resource.scale.is_some().then(|| {
+        let kind = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
+        json!({"subresource": "scale", "responseKind": kind, "verbs": verbs})
+    });
     json!({
-        "subresources": if resource.scales() { scale } else { json!([]) },
+        "subresources": status.into_iter().chain(scale).collect::<Vec<_>>(),
         "resource": resource.plural,
-        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "responseKind": kind,
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": resource.singular,
         "verbs": resource.verbs(),

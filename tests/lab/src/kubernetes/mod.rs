@@ -26,6 +26,7 @@ mod server;
 mod status;
 mod store;
 mod table;
+mod versions;
 mod workloads;
 mod writes;
 

@@ -4,12 +4,16 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
 use super::request::Request;
-use super::resources::{RESOURCES, Resource};
-use super::schemas::SCHEMAS;
+use super::resources::{self, BUILT_IN, Resource};
+use super::schemas;
 use super::status;
+use super::store::Store;
 
-fn groups() -> Vec<(&'static str, &'static str)> {
-    let mut groups: Vec<(&str, &str)> = RESOURCES.iter().map(|kind| (kind.group, kind.version)).collect();
+fn groups(store: &Store) -> Vec<(String, String)> {
+    let kinds = resources::all(store);
+    let mut groups: Vec<(String, String)> =
+        kinds.iter().map(|kind| (kind.group.clone(), kind.version.clone())).collect();
+    groups.sort();
     groups.dedup();
     groups
 }
@@ -22,9 +26,11 @@ fn place(group: &str, version: &str) -> String {
 }
 
 /// `/openapi/v3`: where each group's document is.
-pub(super) fn index() -> Value {
-    let paths = groups().into_iter().map(|(group, version)| {
-        let place = place(group, version);
+///
+/// Clients keep a document as long as its hash is the same.
+pub(super) fn index(store: &Store) -> Value {
+    let paths = groups(store).into_iter().map(|(group, version)| {
+        let place = place(&group, &version);
         let url = format!("/openapi/v3/{place}?hash={:X}", place.len());
         (place, json!({"serverRelativeURL": url}))
     });
@@ -57,14 +63,14 @@ fn field(text: &str, description: &str, prefix: &str) -> Value {
     field
 }
 
-fn schemas(prefix: &str, group: Option<(&str, &str)>) -> Map<String, Value> {
+fn built_in(prefix: &str, group: Option<(&str, &str)>) -> Map<String, Value> {
     let mut all = Map::new();
-    for (schema, description, fields) in SCHEMAS {
+    for (schema, description, fields) in schemas::all() {
         let mut properties: Map<String, Value> = fields
             .iter()
             .map(|(name, kind, description)| ((*name).to_owned(), field(kind, description, prefix)))
             .collect();
-        let own = RESOURCES.iter().find(|kind| kind.kind == *schema);
+        let own = BUILT_IN.iter().find(|kind| kind.kind == *schema);
         let mut body = json!({"type": "object", "description": description});
         if let Some(own) = own {
             let common = [
@@ -74,7 +80,7 @@ fn schemas(prefix: &str, group: Option<(&str, &str)>) -> Map<String, Value> {
             ];
             properties
                 .extend(common.map(|(name, kind, description)| (name.to_owned(), field(kind, description, prefix))));
-            if group.is_none_or(|group| group == (own.group, own.version)) {
+            if group.is_none_or(|group| group == (own.group.as_str(), own.version.as_str())) {
                 body["x-kubernetes-group-version-kind"] = json!([of(own)]);
             }
         }
@@ -88,8 +94,9 @@ fn of(resource: &Resource) -> Value {
     json!({"group": resource.group, "version": resource.version, "kind": resource.kind})
 }
 
-fn paths(group: &str, version: &str) -> Map<String, Value> {
-    let own = RESOURCES.iter().filter(|kind| kind.group == group && kind.version == version && !kind.review);
+fn paths(store: &Store, group: &str, version: &str) -> Map<String, Value> {
+    let kinds = resources::all(store);
+    let own = kinds.iter().filter(|kind| kind.group == group && kind.version == version && !kind.review);
     own.map(|resource| {
         let namespace = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
         let path = format!("/{}/{namespace}{}/{{name}}", place(group, version), resource.plural);
@@ -114,22 +121,23 @@ fn info() -> Value {
 }
 
 /// `/openapi/v3/api/v1` and its like.
-pub(super) fn document(group: &str, version: &str) -> Option<Value> {
-    groups().contains(&(group, version)).then(|| {
+pub(super) fn document(store: &Store, group: &str, version: &str) -> Option<Value> {
+    groups(store).contains(&(group.to_owned(), version.to_owned())).then(|| {
         json!({
-            "openapi": "3.0.0", "info": info(), "paths": paths(group, version),
-            "components": {"schemas": schemas("#/components/schemas/", Some((group, version)))},
+            "openapi": "3.0.0", "info": info(), "paths": paths(store, group, version),
+            "components": {"schemas": built_in("#/components/schemas/", Some((group, version)))},
         })
     })
 }
 
 /// `/openapi/v2`, in JSON only.
-pub(super) fn version_2(request: &Request) -> Answer {
+pub(super) fn version_2(store: &Store, request: &Request) -> Answer {
     if !request.accept.is_empty() && !["json", "*/*"].iter().any(|kind| request.accept.contains(kind)) {
         return status::not_acceptable();
     }
-    let all: Map<String, Value> = groups().into_iter().flat_map(|(group, version)| paths(group, version)).collect();
-    let body = json!({"swagger": "2.0", "info": info(), "paths": all, "definitions": schemas("#/definitions/", None)});
+    let groups = groups(store);
+    let all: Map<String, Value> = groups.iter().flat_map(|(group, version)| paths(store, group, version)).collect();
+    let body = json!({"swagger": "2.0", "info": info(), "paths": all, "definitions": built_in("#/definitions/", None)});
     Answer::json(200, &body)
 }
 
@@ -139,12 +147,12 @@ mod tests {
 
     #[test]
     fn every_kind_that_is_kept_has_a_schema_and_every_reference_leads_somewhere() {
-        let known: Vec<&str> = SCHEMAS.iter().map(|(name, ..)| *name).collect();
-        for kind in RESOURCES.iter().filter(|kind| !kind.review) {
-            assert!(known.contains(&kind.kind), "{}", kind.kind);
+        let known: Vec<&str> = schemas::all().map(|(name, ..)| *name).collect();
+        for kind in BUILT_IN.iter().filter(|kind| !kind.review) {
+            assert!(known.contains(&kind.kind.as_str()), "{}", kind.kind);
         }
         let plain = ["string", "integer", "boolean", "map", "any"];
-        for (schema, _, fields) in SCHEMAS {
+        for (schema, _, fields) in schemas::all() {
             for (field, kind, _) in *fields {
                 let kind = kind.trim_matches(['[', ']']);
                 assert!(plain.contains(&kind) || known.contains(&kind), "{schema}.{field}: {kind}");

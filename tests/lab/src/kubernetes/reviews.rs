@@ -15,7 +15,9 @@ pub(super) fn may(request: &Request) -> bool {
     let first = request.path.trim_matches('/').split('/').next().unwrap_or_default();
     let target = request.target();
     match target {
-        Some(target) => resources::find(target.group, target.version, target.plural).is_some_and(|kind| kind.review),
+        Some(target) => {
+            resources::built_in(target.group, target.version, target.plural).is_some_and(|kind| kind.review)
+        }
         None => matches!(first, "api" | "apis" | "openapi" | "version"),
     }
 }
@@ -28,7 +30,7 @@ pub(super) fn answer(user: &User, request: &Request, resource: &Resource) -> Ans
     }
     let Ok(question) = writes::body(request) else { return status::unsupported_media_type() };
     let master = groups.iter().any(|group| group == MASTERS);
-    let answer = match resource.kind {
+    let answer = match resource.kind.as_str() {
         "SelfSubjectReview" => {
             let all: Vec<&str> = groups.iter().map(String::as_str).chain(["system:authenticated"]).collect();
             json!({"userInfo": {"username": name, "groups": all}})
@@ -52,13 +54,13 @@ fn asks_about_oneself(spec: &Value) -> bool {
     let group = attributes["group"].as_str().unwrap_or_default();
     let plural = attributes["resource"].as_str().unwrap_or_default();
     let path = spec["nonResourceAttributes"]["path"].as_str().unwrap_or_default();
-    let review = resources::find(group, "v1", plural).is_some_and(|kind| kind.review);
+    let review = resources::built_in(group, "v1", plural).is_some_and(|kind| kind.review);
     let public = ["/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"];
     (review && attributes["verb"] == "create") || public.iter().any(|start| path.starts_with(start))
 }
 
 fn rules(master: bool) -> Value {
-    let reviews = resources::RESOURCES.iter().filter(|kind| kind.review);
+    let reviews = resources::BUILT_IN.iter().filter(|kind| kind.review);
     let mut rules: Vec<Value> = reviews
         .map(|kind| json!({"verbs": ["create"], "apiGroups": [kind.group], "resources": [kind.plural]}))
         .collect();

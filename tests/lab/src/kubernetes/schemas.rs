@@ -1,5 +1,7 @@
 //! The fields of kinds, as far as the lab knows them, in words of its own.
 
+mod kinds;
+
 /// A field: name, type, what it is. Types are `string`, `integer`, `boolean`, `map` (of texts), `any`, the name of
 /// another schema, or one of these in brackets for a list.
 pub(super) type Field = (&'static str, &'static str, &'static str);
@@ -8,7 +10,11 @@ pub(super) type Field = (&'static str, &'static str, &'static str);
 pub(super) type Schema = (&'static str, &'static str, &'static [Field]);
 
 /// The schemas of kinds, and of what is inside them. Every kind has `kind`, `apiVersion` and `metadata` besides.
-pub(super) const SCHEMAS: &[Schema] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Schema> {
+    SCHEMAS.iter().chain(kinds::SCHEMAS)
+}
+
+const SCHEMAS: &[Schema] = &[
     (
         "ConfigMap",
         "Settings for pods, as pairs of keys and texts.",

@@ -115,7 +115,7 @@ pub(super) fn forbidden(user: &str, verb: &str, resource: Option<&Resource>, pat
         ),
         None => format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\""),
     };
-    let kind = resource.map_or("", |resource| resource.plural);
+    let kind = resource.map_or("", |resource| resource.plural.as_str());
     failure(403, "Forbidden", &message, &json!({"kind": kind}))
 }
 
@@ -151,7 +151,7 @@ pub(super) fn deleted(resource: &Resource, name: &str, uid: &Value) -> Answer {
         "apiVersion": "v1",
         "metadata": {},
         "status": "Success",
-        "details": {"name": name, "kind": resource.plural, "uid": uid},
+        "details": {"name": name, "group": resource.group, "kind": resource.plural, "uid": uid},
     });
     Answer::json(200, &body)
 }
@@ -162,7 +162,7 @@ pub(super) fn evicted() -> Answer {
 }
 
 fn qualified(resource: &Resource) -> String {
-    match resource.group {
+    match resource.group.as_str() {
         "" => resource.plural.to_owned(),
         group => format!("{}.{group}", resource.plural),
     }

@@ -7,7 +7,7 @@ use super::answer::{Answer, timestamp};
 use super::request::Request;
 use super::resources::Resource;
 use super::store::Store;
-use super::{managed, patch, protobuf, status};
+use super::{managed, patch, protobuf, status, versions};
 
 /// An object's place: its kind, its namespace (empty for the whole cluster), its name.
 type Place<'a> = (&'a Resource, &'a str, &'a str);
@@ -27,7 +27,7 @@ pub(super) fn body(request: &Request) -> Result<Value, Answer> {
 /// Checks that a body is of the kind that its path names.
 fn of_kind(object: &Value, resource: &Resource) -> Result<(), Answer> {
     let version = resource.group_version();
-    match object["kind"] == resource.kind && object["apiVersion"] == version.as_str() {
+    match object["kind"] == resource.kind.as_str() && object["apiVersion"] == version.as_str() {
         true => Ok(()),
         false => {
             let own = (object["apiVersion"].as_str().unwrap_or_default(), object["kind"].as_str().unwrap_or_default());
@@ -68,8 +68,8 @@ fn check_namespace(store: &Store, object: &Value, resource: &Resource, namespace
             Err(status::bad_request(text))
         }
         Some(namespace) if resource.namespaced && store.get("namespaces", "", namespace).is_none() => {
-            let namespaces = super::resources::find("", "v1", "namespaces");
-            Err(namespaces.map_or_else(status::unknown_path, |kind| status::not_found(kind, namespace)))
+            let namespaces = super::resources::built_in("", "v1", "namespaces");
+            Err(namespaces.map_or_else(status::unknown_path, |kind| status::not_found(&kind, namespace)))
         }
         _ => Ok(()),
     }
@@ -108,7 +108,7 @@ fn created(
     }
     check_name(resource, &name)?;
     let namespace = if resource.namespaced { namespace.unwrap_or_default() } else { "" };
-    if store.get(resource.plural, namespace, &name).is_some() {
+    if store.get(resource.key(), namespace, &name).is_some() {
         return Err(status::already_exists(resource, &name));
     }
     defaults(&mut object, resource, namespace);
@@ -128,7 +128,7 @@ fn defaults(object: &mut Value, resource: &Resource, namespace: &str) {
             *place = value;
         }
     };
-    match resource.kind {
+    match resource.kind.as_str() {
         "Namespace" => {
             let name = object["metadata"]["name"].clone();
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
@@ -163,15 +163,16 @@ fn write(
     (resource, namespace, name): &Place<'_>,
     (code, now): (u16, OffsetDateTime),
 ) -> Answer {
+    object = versions::kept(resource, object);
     object["metadata"]["name"] = json!(name);
     if is_dry(request) {
-        return Answer::json(code, &object);
+        return Answer::json(code, &versions::shown(resource, object));
     }
-    store.put(resource.plural, object, &timestamp(now));
-    store.follow(resource.plural, name, &timestamp(now));
+    store.put(resource.key(), object, &timestamp(now));
+    store.follow(resource.key(), name, &timestamp(now));
     store.settle(&timestamp(now));
-    match store.get(resource.plural, namespace, name) {
-        Some(object) => Answer::json(code, object),
+    match store.get(resource.key(), namespace, name) {
+        Some(object) => Answer::json(code, &versions::shown(resource, object.clone())),
         None => status::not_found(resource, name),
     }
 }
@@ -187,8 +188,9 @@ pub(super) fn patch(store: &mut Store, request: &Request, place: &Place<'_>, now
 fn patched(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Result<Answer, Answer> {
     let (resource, namespace, name) = *place;
     let before =
-        store.get(resource.plural, namespace, name).cloned().ok_or_else(|| status::not_found(resource, name))?;
+        store.get(resource.key(), namespace, name).cloned().ok_or_else(|| status::not_found(resource, name))?;
     let change = body(request)?;
+    let before = versions::shown(resource, before);
     let mut object = before.clone();
     match request.content_type.split(';').next() {
         Some("application/merge-patch+json") => patch::merge(&mut object, &change),
@@ -212,7 +214,8 @@ pub(super) fn replace(store: &mut Store, request: &Request, place: &Place<'_>, n
 fn replaced(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Result<Answer, Answer> {
     let (resource, namespace, name) = *place;
     let before =
-        store.get(resource.plural, namespace, name).cloned().ok_or_else(|| status::not_found(resource, name))?;
+        store.get(resource.key(), namespace, name).cloned().ok_or_else(|| status::not_found(resource, name))?;
+    let before = versions::shown(resource, before);
     let object = body(request)?;
     of_kind(&object, resource)?;
     changed(store, request, (&before, object), place, now)
@@ -256,7 +259,7 @@ fn applied(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetD
     };
     check_namespace(store, &wanted, resource, Some(namespace).filter(|_| resource.namespaced))?;
     check_name(resource, name)?;
-    let before = store.get(resource.plural, namespace, name).cloned();
+    let before = store.get(resource.key(), namespace, name).cloned().map(|before| versions::shown(resource, before));
     let result = managed::apply(before.as_ref(), &wanted, manager, request.flag("force"), &timestamp(now));
     let mut object = result.map_err(|conflicts| status::disputed(&conflicts))?;
     match &before {
@@ -275,7 +278,7 @@ pub(super) fn scale(store: &mut Store, request: &Request, place: &Place<'_>, now
 fn scaled(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Result<Answer, Answer> {
     let (resource, namespace, name) = *place;
     let missing = || status::not_found(resource, name);
-    let before = store.get(resource.plural, namespace, name).cloned().ok_or_else(missing)?;
+    let before = store.get(resource.key(), namespace, name).cloned().ok_or_else(missing)?;
     if request.method != "GET" {
         let wanted = body(request)?["spec"]["replicas"].clone();
         let mut object = before.clone();
@@ -283,7 +286,7 @@ fn scaled(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDa
         grown(&before, &mut object);
         write(store, request, object, place, (200, now));
     }
-    let object = store.get(resource.plural, namespace, name).ok_or_else(missing)?;
+    let object = store.get(resource.key(), namespace, name).ok_or_else(missing)?;
     let metadata = &object["metadata"];
     let body = json!({
         "kind": "Scale",
@@ -305,7 +308,7 @@ pub(super) fn delete(
     (resource, namespace, name): &Place<'_>,
     now: OffsetDateTime,
 ) -> Answer {
-    let Some(object) = store.get(resource.plural, namespace, name).cloned() else {
+    let Some(object) = store.get(resource.key(), namespace, name).cloned() else {
         return status::not_found(resource, name);
     };
     if resource.plural == "namespaces" && super::objects::NAMESPACES.contains(name) {
@@ -313,14 +316,14 @@ pub(super) fn delete(
         return status::protected(resource, name, &text);
     }
     if !is_dry(request) {
-        store.delete(resource.plural, namespace, name, &timestamp(now));
+        store.delete(resource.key(), namespace, name, &timestamp(now));
     }
     status::deleted(resource, name, &object["metadata"]["uid"])
 }
 
 /// `POST` of an eviction.
 pub(super) fn evict(store: &mut Store, (resource, namespace, name): &Place<'_>, now: OffsetDateTime) -> Answer {
-    match store.delete(resource.plural, namespace, name, &timestamp(now)) {
+    match store.delete(resource.key(), namespace, name, &timestamp(now)) {
         Some(_) => status::evicted(),
         None => status::not_found(resource, name),
     }
