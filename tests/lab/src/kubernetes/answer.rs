@@ -7,7 +7,7 @@ use super::request::{Request, Target};
 use super::resources::{self, Resource};
 use super::selector::Selector;
 use super::store::{Change, Store};
-use super::{discovery, logs, openapi, reviews, status, table, versions, writes};
+use super::{discovery, logs, openapi, reviews, scale, status, table, versions, writes};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,7 +178,7 @@ fn on_resource(
             }
         }
         ("GET" | "PUT" | "PATCH", Some(name), Some("scale")) if resource.scale.is_some() => {
-            writes::scale(store, request, &(resource, namespace, name), now)
+            scale::answer(store, request, &(resource, namespace, name), now)
         }
         ("POST", None, None) => writes::create(store, request, (resource, target.namespace), now),
         ("PATCH", Some(name), None | Some("status")) => {

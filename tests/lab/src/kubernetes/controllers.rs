@@ -23,7 +23,8 @@ pub(super) fn is_own(object: &Value) -> bool {
     [REPLICA_SET, "coredns"].contains(&text(object, "/metadata/name"))
 }
 
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+/// The text at a place in an object; empty if there is none.
+pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -7,6 +7,7 @@
 mod answer;
 mod columns;
 mod controllers;
+mod defaults;
 mod discovery;
 mod happenings;
 mod index;
@@ -20,6 +21,7 @@ mod protobuf;
 mod request;
 mod resources;
 mod reviews;
+mod scale;
 mod schemas;
 mod selector;
 mod server;

@@ -144,6 +144,21 @@ pub(super) fn expired() -> Answer {
     failure(410, "Expired", "too old resource version", &json!({}))
 }
 
+/// The object is another one of that name than the client means.
+pub(super) fn other_uid(resource: &Resource, name: &str, wanted: &Value, own: &Value) -> Answer {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let why = format!("UID in precondition: {}, UID in object meta: {}", text(wanted), text(own));
+    unmet(resource, name, &why)
+}
+
+/// What the client requires of the object does not hold.
+pub(super) fn unmet(resource: &Resource, name: &str, why: &str) -> Answer {
+    let message =
+        format!("Operation cannot be fulfilled on {} \"{name}\": Precondition failed: {why}", qualified(resource));
+    let details = json!({"name": name, "group": resource.group, "kind": resource.plural});
+    failure(409, "Conflict", &message, &details)
+}
+
 /// Something was deleted.
 pub(super) fn deleted(resource: &Resource, name: &str, uid: &Value) -> Answer {
     let body = json!({

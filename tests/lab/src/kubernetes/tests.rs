@@ -320,3 +320,12 @@ async fn kubectl_asks_what_it_may() {
         ("auth", "whoami") => "system:masters",
     );
 }
+
+/// Puts a text into a file of a cluster's folder.
+fn file(cluster: &Cluster, name: &str, text: &str) -> String {
+    let path = cluster.folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+mod installing;

@@ -7,10 +7,10 @@ use super::answer::{Answer, timestamp};
 use super::request::Request;
 use super::resources::Resource;
 use super::store::Store;
-use super::{managed, patch, protobuf, status, versions};
+use super::{defaults, managed, patch, protobuf, status, versions};
 
 /// An object's place: its kind, its namespace (empty for the whole cluster), its name.
-type Place<'a> = (&'a Resource, &'a str, &'a str);
+pub(super) type Place<'a> = (&'a Resource, &'a str, &'a str);
 
 /// The object that a request carries.
 pub(super) fn body(request: &Request) -> Result<Value, Answer> {
@@ -67,15 +67,19 @@ fn check_namespace(store: &Store, object: &Value, resource: &Resource, namespace
             let text = "the namespace of the provided object does not match the namespace sent on the request";
             Err(status::bad_request(text))
         }
-        Some(namespace) if resource.namespaced && store.get("namespaces", "", namespace).is_none() => {
-            let namespaces = super::resources::built_in("", "v1", "namespaces");
-            Err(namespaces.map_or_else(status::unknown_path, |kind| status::not_found(&kind, namespace)))
-        }
+        Some(namespace) if resource.namespaced => match store.get("namespaces", "", namespace) {
+            None => {
+                let namespaces = super::resources::built_in("", "v1", "namespaces");
+                Err(namespaces.map_or_else(status::unknown_path, |kind| status::not_found(&kind, namespace)))
+            }
+            Some(_) => Ok(()),
+        },
         _ => Ok(()),
     }
 }
 
-fn answered(result: Result<Answer, Answer>) -> Answer {
+/// An answer, be it a refusal.
+pub(super) fn answered(result: Result<Answer, Answer>) -> Answer {
     result.unwrap_or_else(|refusal| refusal)
 }
 
@@ -108,46 +112,30 @@ fn created(
     }
     check_name(resource, &name)?;
     let namespace = if resource.namespaced { namespace.unwrap_or_default() } else { "" };
+    fresh(&mut object, (resource, namespace));
     if store.get(resource.key(), namespace, &name).is_some() {
         return Err(status::already_exists(resource, &name));
     }
-    defaults(&mut object, resource, namespace);
     if let Some(manager) = request.text("fieldManager") {
         managed::updated(None, &mut object, manager, &timestamp(now));
     }
     Ok(write(store, request, object, &(resource, namespace, &name), (201, now)))
 }
 
-/// What the server adds to an object of its own accord.
-fn defaults(object: &mut Value, resource: &Resource, namespace: &str) {
+/// Makes an object that was not there before one of its kind.
+fn fresh(object: &mut Value, (resource, namespace): (&Resource, &str)) {
     if resource.namespaced {
         object["metadata"]["namespace"] = namespace.into();
     }
-    let set = |place: &mut Value, value: Value| {
-        if place.is_null() {
-            *place = value;
-        }
-    };
-    match resource.kind.as_str() {
-        "Namespace" => {
-            let name = object["metadata"]["name"].clone();
-            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
-            set(&mut object["spec"]["finalizers"], json!(["kubernetes"]));
-            set(&mut object["status"]["phase"], json!("Active"));
-        }
-        "Secret" => set(&mut object["type"], json!("Opaque")),
-        "Service" => {
-            set(&mut object["spec"]["type"], json!("ClusterIP"));
-            set(&mut object["spec"]["sessionAffinity"], json!("None"));
-            set(&mut object["status"]["loadBalancer"], json!({}));
-        }
-        "Deployment" | "ReplicaSet" | "StatefulSet" => set(&mut object["spec"]["replicas"], json!(1)),
-        "Pod" => set(&mut object["status"]["phase"], json!("Pending")),
-        _ => {}
+    for field in ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        object["metadata"].as_object_mut().map(|metadata| metadata.remove(field));
     }
-    if resource.group == "apps" {
-        set(&mut object["metadata"]["generation"], json!(1));
-        set(&mut object["status"], json!({}));
+    if resource.status {
+        object.as_object_mut().map(|object| object.remove("status"));
+    }
+    defaults::complete(object, resource);
+    if defaults::counts(resource) {
+        object["metadata"]["generation"] = json!(1);
     }
 }
 
@@ -156,21 +144,31 @@ fn is_dry(request: &Request) -> bool {
     request.text("dryRun").is_some_and(|dry| dry == "All")
 }
 
-fn write(
+/// Writes an object, lets the controllers look at it, and answers with what has become of it.
+pub(super) fn write(
     store: &mut Store,
     request: &Request,
     mut object: Value,
     (resource, namespace, name): &Place<'_>,
     (code, now): (u16, OffsetDateTime),
 ) -> Answer {
+    let at = timestamp(now);
     object = versions::kept(resource, object);
     object["metadata"]["name"] = json!(name);
+    // Typed clients name the namespace in the path alone.
+    if resource.namespaced {
+        object["metadata"]["namespace"] = json!(namespace);
+    }
     if is_dry(request) {
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
+            object["metadata"]["creationTimestamp"] = at.into();
+        }
         return Answer::json(code, &versions::shown(resource, object));
     }
-    store.put(resource.key(), object, &timestamp(now));
-    store.follow(resource.key(), name, &timestamp(now));
-    store.settle(&timestamp(now));
+    store.put(resource.key(), object, &at);
+    store.follow(resource.key(), name, &at);
+    store.settle(&at);
     match store.get(resource.key(), namespace, name) {
         Some(object) => Answer::json(code, &versions::shown(resource, object.clone())),
         None => status::not_found(resource, name),
@@ -229,9 +227,17 @@ fn changed(
     place: &Place<'_>,
     now: OffsetDateTime,
 ) -> Result<Answer, Answer> {
+    let (resource, _, name) = *place;
     let read = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     if !read.is_empty() && object["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"] {
-        return Err(status::stale(place.0, place.2));
+        return Err(status::stale(resource, name));
+    }
+    if object["metadata"]["uid"].is_string() && object["metadata"]["uid"] != before["metadata"]["uid"] {
+        return Err(status::other_uid(resource, name, &object["metadata"]["uid"], &before["metadata"]["uid"]));
+    }
+    part(request, before, &mut object, resource);
+    if !is_of_status(request) {
+        defaults::complete(&mut object, resource);
     }
     if let Some(manager) = request.text("fieldManager") {
         managed::updated(Some(before), &mut object, manager, &timestamp(now));
@@ -240,10 +246,47 @@ fn changed(
     Ok(write(store, request, object, place, (200, now)))
 }
 
+fn is_of_status(request: &Request) -> bool {
+    request.target().is_some_and(|target| target.subresource == Some("status"))
+}
+
+/// Keeps what a request may not change: the status, or all but the status; and what only the server writes.
+fn part(request: &Request, before: &Value, object: &mut Value, resource: &Resource) {
+    let finalizes = request.target().is_some_and(|target| target.subresource == Some("finalize"));
+    match (is_of_status(request), resource.status) {
+        (true, _) => {
+            let status = object["status"].take();
+            *object = before.clone();
+            object["status"] = status;
+        }
+        (false, true) => match before.get("status") {
+            Some(status) => object["status"] = status.clone(),
+            None => drop(object.as_object_mut().map(|object| object.remove("status"))),
+        },
+        (false, false) => {}
+    }
+    if resource.kind == "Namespace" && !finalizes {
+        object["spec"]["finalizers"] = before["spec"]["finalizers"].clone();
+    }
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "uid", "creationTimestamp"] {
+        match before["metadata"].get(field) {
+            Some(value) => object["metadata"][field] = value.clone(),
+            None => drop(object["metadata"].as_object_mut().map(|metadata| metadata.remove(field))),
+        }
+    }
+}
+
 /// A specification that differs is another generation.
-fn grown(before: &Value, object: &mut Value) {
+pub(super) fn grown(before: &Value, object: &mut Value) {
     if let Some(generation) = before["metadata"]["generation"].as_u64() {
-        let next = generation + u64::from(before["spec"] != object["spec"]);
+        let plain = |object: &Value| {
+            let mut object = object.clone();
+            for field in ["metadata", "status"] {
+                object.as_object_mut().map(|object| object.remove(field));
+            }
+            object
+        };
+        let next = generation + u64::from(plain(before) != plain(object));
         object["metadata"]["generation"] = next.into();
     }
 }
@@ -263,42 +306,17 @@ fn applied(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetD
     let result = managed::apply(before.as_ref(), &wanted, manager, request.flag("force"), &timestamp(now));
     let mut object = result.map_err(|conflicts| status::disputed(&conflicts))?;
     match &before {
-        Some(before) => grown(before, &mut object),
-        None => defaults(&mut object, resource, namespace),
+        Some(before) => {
+            part(request, before, &mut object, resource);
+            defaults::complete(&mut object, resource);
+            grown(before, &mut object);
+        }
+        None => {
+            fresh(&mut object, (resource, namespace));
+        }
     }
     let code = if before.is_some() { 200 } else { 201 };
     Ok(write(store, request, object, place, (code, now)))
-}
-
-/// `GET`, `PUT` and `PATCH` of `scale`: how many pods there are to be.
-pub(super) fn scale(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Answer {
-    answered(scaled(store, request, place, now))
-}
-
-fn scaled(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Result<Answer, Answer> {
-    let (resource, namespace, name) = *place;
-    let missing = || status::not_found(resource, name);
-    let before = store.get(resource.key(), namespace, name).cloned().ok_or_else(missing)?;
-    if request.method != "GET" {
-        let wanted = body(request)?["spec"]["replicas"].clone();
-        let mut object = before.clone();
-        object["spec"]["replicas"] = wanted;
-        grown(&before, &mut object);
-        write(store, request, object, place, (200, now));
-    }
-    let object = store.get(resource.key(), namespace, name).ok_or_else(missing)?;
-    let metadata = &object["metadata"];
-    let body = json!({
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {
-            "name": name, "namespace": namespace, "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"],
-            "creationTimestamp": metadata["creationTimestamp"],
-        },
-        "spec": {"replicas": object["spec"]["replicas"]},
-        "status": {"replicas": object["status"]["replicas"].as_u64().unwrap_or(0)},
-    });
-    Ok(Answer::json(200, &body))
 }
 
 /// `DELETE`.
