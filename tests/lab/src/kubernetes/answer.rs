@@ -7,7 +7,7 @@ use super::request::{Request, Target};
 use super::resources::{self, Resource};
 use super::selector::Selector;
 use super::store::{Change, Store};
-use super::{discovery, logs, openapi, reviews, scale, status, table, versions, writes};
+use super::{deletes, discovery, logs, openapi, reviews, scale, status, table, versions, writes};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,9 +187,13 @@ fn on_resource(
         ("PUT", Some(name), None | Some("status")) => {
             writes::replace(store, request, &(resource, namespace, name), now)
         }
-        ("DELETE", Some(name), None) => writes::delete(store, request, &(resource, namespace, name), now),
+        ("PUT", Some(name), Some("finalize")) if resource.plural == "namespaces" => {
+            writes::replace(store, request, &(resource, namespace, name), now)
+        }
+        ("DELETE", Some(name), None) => deletes::one(store, request, &(resource, namespace, name), now),
+        ("DELETE", None, None) => deletes::many(store, request, (resource, target.namespace), now),
         ("POST", Some(name), Some("eviction")) if resource.plural == "pods" => {
-            writes::evict(store, &(resource, namespace, name), now)
+            deletes::evict(store, request, &(resource, namespace, name), now)
         }
         (_, Some(_), Some(_)) => status::unknown_path(),
         _ => status::method_not_allowed(),

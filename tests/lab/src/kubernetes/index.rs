@@ -1,6 +1,6 @@
 //! What is asked of the objects so often that it is kept beside them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
@@ -16,13 +16,47 @@ pub(super) struct Index {
     waiting: BTreeSet<Key>,
     /// Names of the nodes that take new pods: ready, and not cordoned.
     schedulable: BTreeSet<String>,
+    /// Pods by the node that they run on.
+    placed: HashMap<String, BTreeSet<Key>>,
+    /// Objects by the identity of each of their owners.
+    owned: HashMap<String, BTreeSet<Key>>,
+    /// Objects that are to go, by their identity.
+    leaving: HashMap<String, Key>,
+}
+
+/// The identities of an object's owners.
+pub(super) fn owners(object: &Value) -> impl Iterator<Item = &str> {
+    let listed = object["metadata"]["ownerReferences"].as_array();
+    listed.into_iter().flatten().filter_map(|owner| owner["uid"].as_str())
+}
+
+fn uid(object: &Value) -> &str {
+    object["metadata"]["uid"].as_str().unwrap_or_default()
+}
+
+fn take(map: &mut HashMap<String, BTreeSet<Key>>, name: &str, key: &Key) {
+    if let Some(keys) = map.get_mut(name) {
+        keys.remove(key);
+        if keys.is_empty() {
+            map.remove(name);
+        }
+    }
 }
 
 impl Index {
     /// Notes an object as it is from now on; one that was there before is to be forgotten first.
     pub(super) fn add(&mut self, key: &Key, object: &Value) {
+        for owner in owners(object) {
+            self.owned.entry(owner.to_owned()).or_default().insert(key.clone());
+        }
+        if object["metadata"]["deletionTimestamp"].is_string() {
+            self.leaving.insert(uid(object).to_owned(), key.clone());
+        }
         match key.0.as_str() {
             "pods" => {
+                if let Some(node) = object["spec"]["nodeName"].as_str() {
+                    self.placed.entry(node.to_owned()).or_default().insert(key.clone());
+                }
                 *self.apps.entry(app(object).to_owned()).or_default() += 1;
                 if object["status"]["phase"] == "Pending" {
                     self.waiting.insert(key.clone());
@@ -37,8 +71,15 @@ impl Index {
 
     /// Forgets an object as it was.
     pub(super) fn forget(&mut self, key: &Key, object: &Value) {
+        for owner in owners(object) {
+            take(&mut self.owned, owner, key);
+        }
+        if !self.leaving.is_empty() {
+            self.leaving.remove(uid(object));
+        }
         match key.0.as_str() {
             "pods" => {
+                take(&mut self.placed, object["spec"]["nodeName"].as_str().unwrap_or_default(), key);
                 let count = self.apps.entry(app(object).to_owned()).or_default();
                 *count = count.saturating_sub(1);
                 self.waiting.remove(key);
@@ -58,6 +99,21 @@ impl Index {
     /// Pods that run nowhere yet.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Key> {
         self.waiting.iter()
+    }
+
+    /// The pods of a node.
+    pub(super) fn pods_on(&self, node: &str) -> impl Iterator<Item = &Key> {
+        self.placed.get(node).into_iter().flatten()
+    }
+
+    /// The objects that the object with an identity owns.
+    pub(super) fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Key> {
+        self.owned.get(uid).into_iter().flatten()
+    }
+
+    /// Where the object with an identity is, if it is to go.
+    pub(super) fn leaving(&self, uid: &str) -> Option<&Key> {
+        self.leaving.get(uid)
     }
 
     /// Names of the nodes that take new pods.

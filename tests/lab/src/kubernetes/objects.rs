@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 
 use super::node::Report;
+use super::{controllers, pods};
 
 /// Namespaces that are always there.
 pub(super) const NAMESPACES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
 
+const FLANNEL: &str = "ghcr.io/siderolabs/flannel:v0.27.4";
+
 /// What a fresh cluster holds: kind (plural) and object.
-pub(super) fn initial() -> Vec<(&'static str, Value)> {
+pub(super) fn initial(report: &Report) -> Vec<(&'static str, Value)> {
     let mut objects: Vec<(&str, Value)> = Vec::new();
     for name in NAMESPACES {
         objects.push(("namespaces", namespace(name)));
@@ -18,15 +21,14 @@ pub(super) fn initial() -> Vec<(&'static str, Value)> {
     let mut names = service("kube-system", "kube-dns", "10.96.0.10", 53, 53);
     names["metadata"]["labels"] =
         json!({"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"});
+    names["spec"]["selector"] = json!({"k8s-app": "kube-dns"});
     objects.push(("services", names));
     for name in ["kube-controller-manager", "kube-scheduler"] {
         objects.push(("leases", lease("kube-system", name)));
     }
-    for name in ["kube-flannel", "kube-proxy"] {
-        objects.push(("daemonsets", daemon_set(name)));
-    }
+    objects.push(("daemonsets", daemon_set("kube-flannel", FLANNEL)));
+    objects.push(("daemonsets", daemon_set("kube-proxy", &format!("registry.k8s.io/kube-proxy:{}", report.server))));
     objects.push(("deployments", deployment("coredns")));
-    objects.push(("replicasets", super::controllers::replica_set()));
     objects
 }
 
@@ -70,12 +72,23 @@ fn service(namespace: &str, name: &str, address: &str, port: u16, target: u16) -
     })
 }
 
-fn daemon_set(name: &str) -> Value {
+fn daemon_set(name: &str, image: &str) -> Value {
     json!({
         "kind": "DaemonSet",
         "apiVersion": "apps/v1",
-        "metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": name}},
-        "spec": {"selector": {"matchLabels": {"k8s-app": name}}},
+        "metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": name}, "generation": 1},
+        "spec": {
+            "selector": {"matchLabels": {"k8s-app": name}},
+            "template": {
+                "metadata": {"labels": {"k8s-app": name, "tier": "node"}},
+                "spec": {
+                    "hostNetwork": true, "containers": [{"name": name, "image": image}],
+                    "priorityClassName": "system-node-critical", "restartPolicy": "Always",
+                    "tolerations": [{"operator": "Exists"}],
+                },
+            },
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        },
         "status": {"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0, "numberMisscheduled": 0},
     })
 }
@@ -84,8 +97,23 @@ fn deployment(name: &str) -> Value {
     json!({
         "kind": "Deployment",
         "apiVersion": "apps/v1",
-        "metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
-        "spec": {"replicas": 2, "selector": {"matchLabels": {"k8s-app": "kube-dns"}}},
+        "metadata": {
+            "name": name, "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}, "generation": 1,
+            "annotations": {"deployment.kubernetes.io/revision": "1"},
+        },
+        "spec": {
+            "replicas": controllers::NAME_SERVERS,
+            "selector": {"matchLabels": {"k8s-app": "kube-dns"}},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 1}},
+            "template": {
+                "metadata": {"labels": {"k8s-app": "kube-dns"}},
+                "spec": {
+                    "containers": [{"name": name, "image": controllers::NAME_SERVER_IMAGE}],
+                    "priorityClassName": "system-cluster-critical", "restartPolicy": "Always",
+                    "tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
+                },
+            },
+        },
         "status": {"replicas": 0, "observedGeneration": 1},
     })
 }
@@ -108,17 +136,13 @@ pub(super) fn static_pods(report: &Report) -> Vec<Value> {
     components.into_iter().map(pod).collect()
 }
 
-/// The pods that run on every node.
-pub(super) fn daemon_pods(report: &Report) -> Vec<Value> {
-    let pod = |daemon: &str, image: String| {
-        let mut pod = pod(report, &format!("{daemon}-{}", suffix(report)), daemon, &image);
-        pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": daemon, "uid": report.uuid, "controller": true}]);
-        pod
-    };
-    vec![
-        pod("kube-flannel", "ghcr.io/siderolabs/flannel:v0.27.4".to_owned()),
-        pod("kube-proxy", format!("registry.k8s.io/kube-proxy:{}", report.server)),
-    ]
+/// The pod of a daemon set on a node.
+pub(super) fn daemon_pod(report: &Report, set: &Value) -> Value {
+    let daemon = set["metadata"]["name"].as_str().unwrap_or_default();
+    let image = set["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
+    let mut pod = pod(report, &format!("{daemon}-{}", suffix(report)), daemon, image);
+    pod["metadata"]["ownerReferences"] = pods::controller("DaemonSet", "apps/v1", set);
+    pod
 }
 
 /// Five characters that tell the pods of a node from others.

@@ -31,7 +31,8 @@ fn place(group: &str, version: &str) -> String {
 pub(super) fn index(store: &Store) -> Value {
     let paths = groups(store).into_iter().map(|(group, version)| {
         let place = place(&group, &version);
-        let url = format!("/openapi/v3/{place}?hash={:X}", place.len());
+        let hash = super::controllers::hash(&json!([place]));
+        let url = format!("/openapi/v3/{place}?hash={}", hash.to_uppercase());
         (place, json!({"serverRelativeURL": url}))
     });
     json!({"paths": paths.collect::<Map<String, Value>>()})

@@ -29,7 +29,7 @@ impl Resource {
     pub(super) fn verbs(&self) -> &'static [&'static str] {
         match self.review {
             true => &["create"],
-            false => &["create", "delete", "get", "list", "patch", "update", "watch"],
+            false => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
         }
     }
 

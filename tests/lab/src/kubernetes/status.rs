@@ -159,6 +159,18 @@ pub(super) fn unmet(resource: &Resource, name: &str, why: &str) -> Answer {
     failure(409, "Conflict", &message, &details)
 }
 
+/// Nothing new may be made in a namespace that is to go.
+pub(super) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Answer {
+    let why = format!("namespace {namespace} is being terminated");
+    let message = format!(
+        "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
+        qualified(resource)
+    );
+    let causes = json!([{"reason": "NamespaceTerminating", "message": why, "field": "metadata.namespace"}]);
+    let details = json!({"name": name, "group": resource.group, "kind": resource.plural, "causes": causes});
+    failure(403, "Forbidden", &message, &details)
+}
+
 /// Something was deleted.
 pub(super) fn deleted(resource: &Resource, name: &str, uid: &Value) -> Answer {
     let body = json!({

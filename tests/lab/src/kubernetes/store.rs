@@ -9,7 +9,8 @@ use super::controllers;
 use super::happenings::Happening;
 use super::index::Index;
 use super::node::{self, Report};
-use super::objects;
+use super::queue::Queue;
+use super::{objects, workloads};
 
 /// Where an object lies: kind (plural), namespace (empty for the whole cluster), name.
 pub(super) type Key = (String, String, String);
@@ -24,6 +25,9 @@ pub(super) struct Change {
     pub(super) object: Value,
 }
 
+/// The most that controllers do at once: a bound for those that would contradict each other.
+const STEPS: usize = 1_000_000;
+
 /// The changes that are kept for watchers.
 const CHANGES: usize = 10_000;
 
@@ -33,6 +37,7 @@ pub(crate) struct Store {
     pub(super) version: u64,
     objects: BTreeMap<Key, Value>,
     index: Index,
+    queue: Queue,
     changes: VecDeque<Change>,
     /// Events in their order: namespace and name.
     events: VecDeque<(String, String)>,
@@ -48,6 +53,7 @@ impl Store {
             version: 1,
             objects: BTreeMap::new(),
             index: Index::default(),
+            queue: Queue::default(),
             changes: VecDeque::new(),
             events: VecDeque::new(),
             cordoned: BTreeSet::new(),
@@ -55,11 +61,12 @@ impl Store {
     }
 
     /// The first API server came up: what it creates by itself is there.
-    pub(crate) fn begin(&mut self, at: &str) {
+    pub(crate) fn begin(&mut self, report: &Report) {
         if self.objects.is_empty() {
-            for (plural, object) in objects::initial() {
-                self.create(plural, object, at);
+            for (plural, object) in objects::initial(report) {
+                self.put(plural, object, &report.at);
             }
+            controllers::own(self, &report.at);
         }
     }
 
@@ -71,39 +78,17 @@ impl Store {
         self.settle(&report.at);
     }
 
-    /// Lets the controllers do what is to be done.
+    /// Lets the controllers do what is to be done, until nothing is left.
     pub(super) fn settle(&mut self, at: &str) {
-        controllers::reconcile(self, at);
-    }
-
-    /// Removes an object; a pod that its owner wants comes back as another.
-    pub(super) fn delete(&mut self, plural: &str, namespace: &str, name: &str, at: &str) -> Option<Value> {
-        let removed = self.remove(plural, namespace, name)?;
-        let node = removed["spec"]["nodeName"].as_str().unwrap_or_default();
-        if plural == "pods" && controllers::comes_back(&removed) && self.node(node).is_some() {
-            let mut again = removed.clone();
-            for key in ["uid", "resourceVersion", "creationTimestamp"] {
-                again["metadata"].as_object_mut().map(|metadata| metadata.remove(key));
+        for _ in 0..STEPS {
+            if let Some(task) = self.queue.pop() {
+                controllers::step(self, &task, at);
+                continue;
             }
-            self.put(plural, again, at);
-        }
-        match plural {
-            "nodes" => {
-                self.remove("leases", "kube-node-lease", name);
-                controllers::collect_orphans(self);
+            workloads::reconcile(self, at);
+            if self.queue.is_empty() {
+                return;
             }
-            "namespaces" => self.empty(name),
-            _ => {}
-        }
-        self.settle(at);
-        Some(removed)
-    }
-
-    /// Removes everything in a namespace.
-    fn empty(&mut self, namespace: &str) {
-        let inside: Vec<Key> = self.objects.keys().filter(|(_, of, _)| of == namespace).cloned().collect();
-        for (plural, namespace, name) in inside {
-            self.remove(&plural, &namespace, &name);
         }
     }
 
@@ -122,6 +107,7 @@ impl Store {
     pub(crate) fn restore(&mut self, dump: &Value) {
         self.objects.clear();
         self.index = Index::default();
+        self.queue = Queue::default();
         self.changes.clear();
         self.events.clear();
         self.cordoned.clear();
@@ -137,7 +123,7 @@ impl Store {
 
     /// Pods on a node: name, name of the container, and its image.
     pub(crate) fn pods_on(&self, node: &str) -> Vec<(String, String, String)> {
-        let here = self.list("pods", None).filter(|pod| pod["spec"]["nodeName"] == node);
+        let here = self.index.pods_on(node).filter_map(|key| self.at(key));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let container = |pod: &Value| {
             let first = &pod["spec"]["containers"][0];
@@ -158,7 +144,7 @@ impl Store {
             let text = format!("Node {name} event: Registered Node {name} in Controller");
             self.tell(name, "node-controller", "RegisteredNode", &text, &report.at);
         }
-        for pod in objects::daemon_pods(report) {
+        for pod in controllers::daemon_pods(self, report) {
             self.put("pods", pod, &report.at);
         }
         self.settle(&report.at);
@@ -259,15 +245,26 @@ impl Store {
         self.objects.get(&(plural.to_owned(), namespace.to_owned(), name.to_owned()))
     }
 
+    /// The object at a place.
+    pub(super) fn at(&self, key: &Key) -> Option<&Value> {
+        self.objects.get(key)
+    }
+
+    /// Places of the objects of a namespace.
+    pub(super) fn inside(&self, namespace: &str) -> Vec<Key> {
+        self.objects.keys().filter(|(_, of, _)| of == namespace).cloned().collect()
+    }
+
+    /// What the controllers have not looked at yet.
+    pub(super) fn queue(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
+
     /// The objects of a kind, of one namespace or all.
     pub(crate) fn list<'a>(&'a self, plural: &'a str, namespace: Option<&'a str>) -> impl Iterator<Item = &'a Value> {
         let first = (plural.to_owned(), namespace.unwrap_or_default().to_owned(), String::new());
         let of_kind = move |key: &Key| key.0 == plural && namespace.is_none_or(|namespace| key.1 == namespace);
         self.objects.range(first..).take_while(move |(key, _)| of_kind(key)).map(|(_, object)| object)
-    }
-
-    fn create(&mut self, plural: &str, object: Value, at: &str) {
-        self.put(plural, object, at);
     }
 
     /// Writes an object; gives it identity, creation time and version.
@@ -289,6 +286,7 @@ impl Store {
         self.version = version;
         let event = if before.is_some() { "MODIFIED" } else { "ADDED" };
         self.log(event, plural, object.clone());
+        self.queue.note(&key, &object);
         if let Some(current) = self.objects.get(&key) {
             self.index.forget(&key, current);
         }
@@ -311,6 +309,8 @@ impl Store {
         let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
         let mut object = self.objects.remove(&key)?;
         self.index.forget(&key, &object);
+        self.queue.note(&key, &object);
+        self.note_removal(&key, &object);
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.log("DELETED", plural, object.clone());

@@ -328,4 +328,5 @@ fn file(cluster: &Cluster, name: &str, text: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
+mod deleting;
 mod installing;

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::controllers::{self, suffix};
-use super::node;
-use super::store::Store;
+use super::store::{Key, Store};
+use super::{node, pods};
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -16,9 +16,9 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 /// Brings pods in line with what users want.
 pub(super) fn reconcile(store: &mut Store, at: &str) {
-    let own = |object: &&Value| !(text(object, "/metadata/namespace") == "kube-system" && controllers::is_own(object));
-    let deployments: Vec<Value> = store.list("deployments", None).filter(own).cloned().collect();
-    for deployment in &deployments {
+    let of_users = |object: &&Value| !controllers::is_own(store, &key("deployments", object));
+    let deployments: Vec<Value> = store.list("deployments", None).filter(of_users).cloned().collect();
+    for deployment in deployments.iter().filter(|deployment| !pods::leaves(deployment)) {
         deploy(store, deployment, at);
     }
     collect(store, &deployments);
@@ -28,6 +28,10 @@ pub(super) fn reconcile(store: &mut Store, at: &str) {
     for deployment in &deployments {
         count(store, deployment, at);
     }
+}
+
+fn key(plural: &str, object: &Value) -> Key {
+    (plural.to_owned(), text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned())
 }
 
 /// The name of the replica set of a deployment's template.
@@ -104,9 +108,9 @@ fn collect(store: &mut Store, deployments: &[Value]) {
         .map(|deployment| (text(deployment, "/metadata/namespace").to_owned(), set_name(deployment)))
         .collect();
     let owned = |set: &&Value| text(set, "/metadata/ownerReferences/0/kind") == "Deployment";
-    let key = |set: &Value| (text(set, "/metadata/namespace").to_owned(), text(set, "/metadata/name").to_owned());
-    let sets: Vec<(String, String)> =
-        store.list("replicasets", None).filter(owned).filter(|set| !controllers::is_own(set)).map(key).collect();
+    let sets = store.list("replicasets", None).filter(owned).map(|set| key("replicasets", set));
+    let sets = sets.filter(|set| !controllers::is_own(store, set)).map(|(_, namespace, name)| (namespace, name));
+    let sets: Vec<(String, String)> = sets.collect();
     for (namespace, name) in sets.into_iter().filter(|set| !present.contains(set)) {
         for pod in of_set(store, &namespace, &name) {
             store.remove("pods", &namespace, text(&pod, "/metadata/name"));

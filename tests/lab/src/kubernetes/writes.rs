@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::answer::{Answer, timestamp};
+use super::deletion::Propagation;
+use super::index;
 use super::request::Request;
 use super::resources::Resource;
 use super::store::Store;
@@ -78,6 +80,15 @@ fn check_namespace(store: &Store, object: &Value, resource: &Resource, namespace
     }
 }
 
+/// Refuses what is new in a namespace that is to go.
+fn check_open(store: &Store, object: &Value, resource: &Resource, namespace: &str) -> Result<(), Answer> {
+    let leaves = |namespace: &Value| !namespace["metadata"]["deletionTimestamp"].is_null();
+    match store.get("namespaces", "", namespace).is_some_and(leaves) {
+        true => Err(status::terminating(resource, object["metadata"]["name"].as_str().unwrap_or_default(), namespace)),
+        false => Ok(()),
+    }
+}
+
 /// An answer, be it a refusal.
 pub(super) fn answered(result: Result<Answer, Answer>) -> Answer {
     result.unwrap_or_else(|refusal| refusal)
@@ -112,6 +123,7 @@ fn created(
     }
     check_name(resource, &name)?;
     let namespace = if resource.namespaced { namespace.unwrap_or_default() } else { "" };
+    check_open(store, &object, resource, namespace)?;
     fresh(&mut object, (resource, namespace));
     if store.get(resource.key(), namespace, &name).is_some() {
         return Err(status::already_exists(resource, &name));
@@ -166,13 +178,22 @@ pub(super) fn write(
         }
         return Answer::json(code, &versions::shown(resource, object));
     }
-    store.put(resource.key(), object, &at);
-    store.follow(resource.key(), name, &at);
-    store.settle(&at);
-    match store.get(resource.key(), namespace, name) {
-        Some(object) => Answer::json(code, &versions::shown(resource, object.clone())),
-        None => status::not_found(resource, name),
+    let key = (resource.key().to_owned(), (*namespace).to_owned(), (*name).to_owned());
+    store.put(&key.0, object, &at);
+    let mut written = store.at(&key).cloned().unwrap_or_default();
+    store.follow(&key.0, name, &at);
+    if code == 201 && index::owners(&written).next().is_some() {
+        let known = index::owners(&written).any(|owner| store.knows(&written, owner));
+        if !known {
+            store.delete(&key, Propagation::Background, None, &at);
+        }
     }
+    store.settle(&at);
+    // Who removes the last finalizer sees the object a last time.
+    if let Some(now) = store.at(&key) {
+        written = now.clone();
+    }
+    Answer::json(code, &versions::shown(resource, written))
 }
 
 /// `PATCH`.
@@ -312,37 +333,10 @@ fn applied(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetD
             grown(before, &mut object);
         }
         None => {
+            check_open(store, &object, resource, namespace)?;
             fresh(&mut object, (resource, namespace));
         }
     }
     let code = if before.is_some() { 200 } else { 201 };
     Ok(write(store, request, object, place, (code, now)))
-}
-
-/// `DELETE`.
-pub(super) fn delete(
-    store: &mut Store,
-    request: &Request,
-    (resource, namespace, name): &Place<'_>,
-    now: OffsetDateTime,
-) -> Answer {
-    let Some(object) = store.get(resource.key(), namespace, name).cloned() else {
-        return status::not_found(resource, name);
-    };
-    if resource.plural == "namespaces" && super::objects::NAMESPACES.contains(name) {
-        let text = format!("namespaces \"{name}\" is forbidden: this namespace may not be deleted");
-        return status::protected(resource, name, &text);
-    }
-    if !is_dry(request) {
-        store.delete(resource.key(), namespace, name, &timestamp(now));
-    }
-    status::deleted(resource, name, &object["metadata"]["uid"])
-}
-
-/// `POST` of an eviction.
-pub(super) fn evict(store: &mut Store, (resource, namespace, name): &Place<'_>, now: OffsetDateTime) -> Answer {
-    match store.delete(resource.key(), namespace, name, &timestamp(now)) {
-        Some(_) => status::evicted(),
-        None => status::not_found(resource, name),
-    }
 }

@@ -124,7 +124,7 @@ impl World {
         self.nodes[id].apiserver = Progress::Up;
         if let Some(etcd) = self.etcd_of(id) {
             let report = self.report(id);
-            self.etcds[etcd].store.begin(&report.at);
+            self.etcds[etcd].store.begin(&report);
             self.etcds[etcd].store.control_plane_up(&report);
         }
         self.status_event(id);
