@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::node::Report;
 use super::queue::Task;
 use super::store::{Key, Store};
-use super::{objects, pods};
+use super::{deployments, objects, pods};
 
 /// How many name servers a cluster has.
 pub(super) const NAME_SERVERS: usize = 2;
@@ -29,11 +29,14 @@ pub(super) fn step(store: &mut Store, task: &Task, at: &str) {
 fn look(store: &mut Store, key: &Key, at: &str) {
     match key.0.as_str() {
         "nodes" => look_at_node(store, &key.2, at),
+        "pods" => pods::look(store, key, at),
         "daemonsets" if is_own(store, key) => count_daemons(store, &key.2, at),
         "deployments" | "replicasets" if is_own(store, key) => {
             place_name_servers(store, at);
             count_name_servers(store, at);
         }
+        "deployments" => deployments::look(store, key, at),
+        "replicasets" | "replicationcontrollers" => deployments::look_at_set(store, key, at),
         _ => {}
     }
 }
@@ -43,6 +46,7 @@ fn look_at_node(store: &mut Store, name: &str, at: &str) {
         store.remove("leases", "kube-node-lease", name);
         collect_orphans(store, name);
     }
+    pods::look_from(store, name, at);
     place_name_servers(store, at);
 }
 

@@ -101,6 +101,11 @@ impl Index {
         self.waiting.iter()
     }
 
+    /// How many pods a node has.
+    pub(super) fn load(&self, node: &str) -> usize {
+        self.placed.get(node).map_or(0, BTreeSet::len)
+    }
+
     /// The pods of a node.
     pub(super) fn pods_on(&self, node: &str) -> impl Iterator<Item = &Key> {
         self.placed.get(node).into_iter().flatten()

@@ -28,7 +28,7 @@ pub(super) fn answer(store: &Store, pod: &Value, request: &Request) -> Answer {
         let text = format!("previous terminated container \"{container}\" in pod \"{name}\" not found");
         return status::bad_request(&text);
     }
-    if pod["status"]["phase"] != "Running" {
+    if !matches!(pod["status"]["phase"].as_str(), Some("Running" | "Succeeded")) {
         let text = format!("container \"{container}\" in pod \"{name}\" is waiting to start: ContainerCreating");
         return status::bad_request(&text);
     }
@@ -42,7 +42,7 @@ pub(super) fn answer(store: &Store, pod: &Value, request: &Request) -> Answer {
     let stamped = request.flag("timestamps");
     let stamp = |line: &String| if stamped { format!("{started} {line}\n") } else { format!("{line}\n") };
     let text: String = all[all.len() - tail..].iter().map(stamp).collect();
-    if request.flag("follow") {
+    if request.flag("follow") && pod["status"]["phase"] == "Running" {
         return Answer::Log { text, uid: pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned() };
     }
     Answer::Whole { code: 200, content_type: "text/plain", body: text.into_bytes() }

@@ -59,11 +59,6 @@ impl Queue {
         self.tasks.pop_first()
     }
 
-    /// Whether nothing is left.
-    pub(super) fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
-    }
-
     /// Notes that an object came, changed or went: it is looked at, and so is who controls it.
     pub(super) fn note(&mut self, key: &Key, object: &Value) {
         let leaving = !object["metadata"]["deletionTimestamp"].is_null();

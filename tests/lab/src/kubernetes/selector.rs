@@ -89,3 +89,24 @@ fn holds(term: &Term, value: impl Fn(&str) -> Option<String>) -> bool {
         Term::Absent(key) => value(key).is_none(),
     }
 }
+
+/// Whether labels keep a rule with `key`, `operator` and `values`.
+pub(super) fn rule(rule: &Value, labels: &Value) -> bool {
+    let value = rule["key"].as_str().and_then(|key| labels.get(key));
+    let listed = value.is_some_and(|value| rule["values"].as_array().is_some_and(|values| values.contains(value)));
+    match rule["operator"].as_str() {
+        Some("In") => listed,
+        Some("NotIn") => !listed,
+        Some("Exists") => value.is_some(),
+        Some("DoesNotExist") => value.is_none(),
+        _ => false,
+    }
+}
+
+/// Whether a selector with `matchLabels` and `matchExpressions` selects an object; none at all selects nothing.
+pub(super) fn selects(selector: &Value, object: &Value) -> bool {
+    let labels = &object["metadata"]["labels"];
+    let equal = selector["matchLabels"].as_object().into_iter().flatten().all(|(key, value)| &labels[key] == value);
+    let rules = selector["matchExpressions"].as_array().into_iter().flatten();
+    selector.is_object() && equal && rules.into_iter().all(|wanted| rule(wanted, labels))
+}

@@ -9,8 +9,8 @@ use super::controllers;
 use super::happenings::Happening;
 use super::index::Index;
 use super::node::{self, Report};
+use super::objects;
 use super::queue::Queue;
-use super::{objects, workloads};
 
 /// Where an object lies: kind (plural), namespace (empty for the whole cluster), name.
 pub(super) type Key = (String, String, String);
@@ -81,14 +81,8 @@ impl Store {
     /// Lets the controllers do what is to be done, until nothing is left.
     pub(super) fn settle(&mut self, at: &str) {
         for _ in 0..STEPS {
-            if let Some(task) = self.queue.pop() {
-                controllers::step(self, &task, at);
-                continue;
-            }
-            workloads::reconcile(self, at);
-            if self.queue.is_empty() {
-                return;
-            }
+            let Some(task) = self.queue.pop() else { return };
+            controllers::step(self, &task, at);
         }
     }
 
@@ -295,8 +289,8 @@ impl Store {
     }
 
     /// Pods that run nowhere yet.
-    pub(super) fn waiting(&self) -> Vec<Value> {
-        self.index.waiting().filter_map(|key| self.objects.get(key)).cloned().collect()
+    pub(super) fn waiting(&self) -> Vec<Key> {
+        self.index.waiting().cloned().collect()
     }
 
     /// What is known of the objects without looking at each.

@@ -330,3 +330,4 @@ fn file(cluster: &Cluster, name: &str, text: &str) -> String {
 
 mod deleting;
 mod installing;
+mod workloads;
