@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::node::Report;
 use super::queue::Task;
 use super::store::{Key, Store};
-use super::{deployments, objects, pods};
+use super::{deployments, network, objects, pods};
 
 /// How many name servers a cluster has.
 pub(super) const NAME_SERVERS: usize = 2;
@@ -37,6 +37,7 @@ fn look(store: &mut Store, key: &Key, at: &str) {
         }
         "deployments" => deployments::look(store, key, at),
         "replicasets" | "replicationcontrollers" => deployments::look_at_set(store, key, at),
+        "services" => network::look(store, key, at),
         _ => {}
     }
 }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::controllers::text;
+use super::network;
 use super::resources::Resource;
+use super::store::Store;
 
 /// Sets what is not there.
 fn set(place: &mut Value, value: Value) {
@@ -20,8 +22,8 @@ fn all(object: &mut Value, values: Value) {
     }
 }
 
-/// Adds to an object what its kind has by default.
-pub(super) fn complete(object: &mut Value, resource: &Resource) {
+/// Adds to an object what its kind has by default; `before` is how it was.
+pub(super) fn complete(store: &Store, object: &mut Value, resource: &Resource, before: Option<&Value>) {
     match resource.kind.as_str() {
         "Namespace" => {
             let name = object["metadata"]["name"].clone();
@@ -30,7 +32,7 @@ pub(super) fn complete(object: &mut Value, resource: &Resource) {
             set(&mut object["status"]["phase"], json!("Active"));
         }
         "Secret" => secret(object),
-        "Service" => service(object),
+        "Service" => service(store, object, before),
         "Deployment" => {
             all(
                 &mut object["spec"],
@@ -106,7 +108,7 @@ fn secret(object: &mut Value) {
     }
 }
 
-fn service(object: &mut Value) {
+fn service(store: &Store, object: &mut Value, before: Option<&Value>) {
     all(
         &mut object["spec"],
         json!({
@@ -125,6 +127,7 @@ fn service(object: &mut Value) {
         set(&mut object["spec"]["allocateLoadBalancerNodePorts"], json!(true));
     }
     set(&mut object["status"]["loadBalancer"], json!({}));
+    network::allocate(store, object, before);
 }
 
 fn job(spec: &mut Value) {

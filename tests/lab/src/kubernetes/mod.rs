@@ -16,6 +16,7 @@ mod happenings;
 mod index;
 mod logs;
 mod managed;
+mod network;
 mod node;
 mod objects;
 mod openapi;

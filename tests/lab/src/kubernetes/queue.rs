@@ -29,7 +29,7 @@ pub(super) struct Queue {
 
 /// Kinds that a controller cares for.
 const LOOKED_AFTER: &[&str] =
-    &["daemonsets", "deployments", "namespaces", "nodes", "pods", "replicasets", "replicationcontrollers"];
+    &["daemonsets", "deployments", "namespaces", "nodes", "pods", "replicasets", "replicationcontrollers", "services"];
 
 /// The controllers of pods, by the kind that their references name.
 const OWNERS: &[(&str, &str)] = &[

@@ -9,8 +9,8 @@ use super::controllers;
 use super::happenings::Happening;
 use super::index::Index;
 use super::node::{self, Report};
-use super::objects;
 use super::queue::Queue;
+use super::{network, objects};
 
 /// Where an object lies: kind (plural), namespace (empty for the whole cluster), name.
 pub(super) type Key = (String, String, String);
@@ -285,7 +285,11 @@ impl Store {
             self.index.forget(&key, current);
         }
         self.index.add(&key, &object);
-        self.objects.insert(key, object);
+        network::selected(self, &key, &object);
+        let before = self.objects.insert(key.clone(), object);
+        if let Some(before) = before {
+            network::selected(self, &key, &before);
+        }
     }
 
     /// Pods that run nowhere yet.
@@ -305,6 +309,7 @@ impl Store {
         self.index.forget(&key, &object);
         self.queue.note(&key, &object);
         self.note_removal(&key, &object);
+        network::selected(self, &key, &object);
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.log("DELETED", plural, object.clone());

@@ -124,7 +124,7 @@ fn created(
     check_name(resource, &name)?;
     let namespace = if resource.namespaced { namespace.unwrap_or_default() } else { "" };
     check_open(store, &object, resource, namespace)?;
-    fresh(&mut object, (resource, namespace));
+    fresh(store, &mut object, (resource, namespace));
     if store.get(resource.key(), namespace, &name).is_some() {
         return Err(status::already_exists(resource, &name));
     }
@@ -135,7 +135,7 @@ fn created(
 }
 
 /// Makes an object that was not there before one of its kind.
-fn fresh(object: &mut Value, (resource, namespace): (&Resource, &str)) {
+fn fresh(store: &Store, object: &mut Value, (resource, namespace): (&Resource, &str)) {
     if resource.namespaced {
         object["metadata"]["namespace"] = namespace.into();
     }
@@ -145,7 +145,7 @@ fn fresh(object: &mut Value, (resource, namespace): (&Resource, &str)) {
     if resource.status {
         object.as_object_mut().map(|object| object.remove("status"));
     }
-    defaults::complete(object, resource);
+    defaults::complete(store, object, resource, None);
     if defaults::counts(resource) {
         object["metadata"]["generation"] = json!(1);
     }
@@ -258,7 +258,7 @@ fn changed(
     }
     part(request, before, &mut object, resource);
     if !is_of_status(request) {
-        defaults::complete(&mut object, resource);
+        defaults::complete(store, &mut object, resource, Some(before));
     }
     if let Some(manager) = request.text("fieldManager") {
         managed::updated(Some(before), &mut object, manager, &timestamp(now));
@@ -329,12 +329,12 @@ fn applied(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetD
     match &before {
         Some(before) => {
             part(request, before, &mut object, resource);
-            defaults::complete(&mut object, resource);
+            defaults::complete(store, &mut object, resource, Some(before));
             grown(before, &mut object);
         }
         None => {
             check_open(store, &object, resource, namespace)?;
-            fresh(&mut object, (resource, namespace));
+            fresh(store, &mut object, (resource, namespace));
         }
     }
     let code = if before.is_some() { 200 } else { 201 };

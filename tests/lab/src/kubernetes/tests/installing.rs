@@ -1,6 +1,43 @@
-//! What people install with: kubectl's ways to apply many objects.
+//! What people install with: `helm`, where it is at hand, and kubectl's ways to apply many objects.
 
 use super::*;
+
+/// Runs helm on a cluster; nothing where there is no helm.
+async fn helm(cluster: &Cluster, arguments: &[&str]) -> Option<(String, bool)> {
+    let command = Command::new("helm")
+        .args(arguments)
+        .args(["--kubeconfig", &cluster.kubeconfig.to_string_lossy()])
+        .env("HOME", cluster.folder.path())
+        .env("NO_PROXY", "127.0.0.0/8")
+        .current_dir(cluster.folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(BOUND, command).await.expect("helm ends in time").ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Some((text, output.status.success()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_installs_upgrades_tests_and_uninstalls_a_chart() {
+    let cluster = cluster("127.82.26.0/24").await;
+    let runs: [(&[&str], &str); 9] = [
+        (&["create", "x"], "Creating x"),
+        (&["install", "--wait", "--timeout", "20s", "x", "./x"], "STATUS: deployed"),
+        (&["upgrade", "--wait", "--timeout", "20s", "x", "./x", "--set", "replicaCount=3"], "Happy Helming"),
+        (&["test", "x"], "Phase:          Succeeded"),
+        (&["rollback", "--wait", "--timeout", "20s", "x", "1"], "Rollback was a success"),
+        (&["history", "x"], "Rollback to 1"),
+        (&["list"], "x-0.1.0"),
+        (&["get", "manifest", "x"], "kind: Deployment"),
+        (&["uninstall", "--wait", "--timeout", "20s", "x"], "uninstalled"),
+    ];
+    for (arguments, wanted) in runs {
+        let Some((said, good)) = helm(&cluster, arguments).await else { return skipped() };
+        assert!(good && said.contains(wanted), "{arguments:?} prints {said}");
+    }
+    prints!(cluster, ("get", "deployments,replicasets,secrets") => "No resources found");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_applies_a_kustomization_tells_the_difference_and_prunes() {

@@ -42,3 +42,24 @@ async fn a_rollout_that_finds_no_node_leaves_what_runs_alone() {
         ("get", "deploy", "d") => "4/4     4            4",
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_have_addresses_ports_and_endpoints() {
+    let cluster = cluster("127.82.23.0/24").await;
+    prints!(cluster,
+        ("create", "deployment", "d", "--image=i", "--port=8080", "--replicas=2") => "created",
+        ("expose", "deployment", "d", "--port=80", "--target-port=8080", "--type=NodePort") => "exposed",
+        ("get", "service", "d", "-o", "jsonpath={.spec.clusterIP}") => "10.",
+        ("get", "service", "d") => "80:3",
+        ("get", "endpoints", "d") => ":8080,10.244.",
+        ("get", "endpointslices", "-l", "kubernetes.io/service-name=d") => "8080",
+        ("autoscale", "deployment", "d", "--min=1", "--max=3", "--cpu-percent=80") => "autoscaled",
+        ("get", "hpa", "d") => "cpu: <unknown>/80%",
+        ("create", "ingress", "i", "--rule=example.com/a=d:80") => "created",
+        ("get", "ingress") => "example.com",
+        ("create", "quota", "q", "--hard=pods=9") => "created",
+        ("create", "priorityclass", "high", "--value=1000") => "created",
+        ("scale", "deployment", "d", "--replicas=0") => "scaled",
+        ("get", "endpoints", "d") => "<none>",
+    );
+}
