@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::node::Report;
 use super::queue::Task;
 use super::store::{Key, Store};
-use super::{deployments, network, objects, pods};
+use super::{daemons, deployments, network, objects, pods, stateful, volumes};
 
 /// How many name servers a cluster has.
 pub(super) const NAME_SERVERS: usize = 2;
@@ -35,9 +35,13 @@ fn look(store: &mut Store, key: &Key, at: &str) {
             place_name_servers(store, at);
             count_name_servers(store, at);
         }
+        "daemonsets" => daemons::look(store, key, at),
         "deployments" => deployments::look(store, key, at),
         "replicasets" | "replicationcontrollers" => deployments::look_at_set(store, key, at),
+        "statefulsets" => stateful::look(store, key, at),
         "services" => network::look(store, key, at),
+        "persistentvolumeclaims" => volumes::look(store, key, at),
+        "persistentvolumes" => volumes::look_at_volume(store, key, at),
         _ => {}
     }
 }
@@ -47,6 +51,7 @@ fn look_at_node(store: &mut Store, name: &str, at: &str) {
         store.remove("leases", "kube-node-lease", name);
         collect_orphans(store, name);
     }
+    daemons::look_from(store, name, at);
     pods::look_from(store, name, at);
     place_name_servers(store, at);
 }

@@ -5,9 +5,9 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::answer::timestamp;
-use super::controllers;
 use super::index;
 use super::store::{Key, Store};
+use super::{controllers, volumes};
 
 /// What becomes of those that belong to an object that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +23,9 @@ pub(super) enum Propagation {
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
+
+/// What keeps a claim or a volume while it is used.
+pub(super) const PROTECTION: [&str; 2] = ["kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"];
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -115,8 +118,11 @@ impl Store {
             return;
         };
         let mut object = object.clone();
-        if key.0 == "namespaces" {
-            self.empty(&mut object, at);
+        match key.0.as_str() {
+            "namespaces" => self.empty(&mut object, at),
+            "persistentvolumeclaims" if !self.is_claimed(key) => without(&mut object, PROTECTION[0]),
+            "persistentvolumes" if self.claim_of(&object).is_none() => without(&mut object, PROTECTION[1]),
+            _ => {}
         }
         let uid = text(&object, "/metadata/uid").to_owned();
         if finalizers(&object).contains(&ORPHAN) {
@@ -226,6 +232,11 @@ impl Store {
         }
         let leaves = |key: &Key| self.at(key).is_some_and(|object| !object["metadata"]["deletionTimestamp"].is_null());
         let waiting = Some(("namespaces".to_owned(), String::new(), key.1.clone())).filter(leaves);
+        if key.0 == "pods" {
+            for claim in volumes::claims(object).collect::<Vec<_>>() {
+                self.queue().look(("persistentvolumeclaims".to_owned(), key.1.clone(), claim));
+            }
+        }
         let owners = index::owners(object).filter_map(|owner| self.index().leaving(owner));
         for key in waiting.into_iter().chain(owners.cloned().collect::<Vec<_>>()) {
             self.queue().look(key);

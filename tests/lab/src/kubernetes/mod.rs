@@ -7,6 +7,7 @@
 mod answer;
 mod columns;
 mod controllers;
+mod daemons;
 mod defaults;
 mod deletes;
 mod deletion;
@@ -28,14 +29,17 @@ mod queue;
 mod request;
 mod resources;
 mod reviews;
+mod revisions;
 mod scale;
 mod schemas;
 mod selector;
 mod server;
+mod stateful;
 mod status;
 mod store;
 mod table;
 mod versions;
+mod volumes;
 mod writes;
 
 pub(crate) use answer::{Answer, User, answer, events, timestamp};

@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 
 use super::happenings::Happening;
-use super::placing;
 use super::store::{Key, Store};
+use super::{placing, volumes};
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -56,6 +56,9 @@ pub(super) fn from_template(template: &Value, namespace: &str, name: &str, owner
 pub(super) fn look(store: &mut Store, key: &Key, at: &str) {
     let waits = |pod: &&Value| pod["status"]["phase"] == "Pending" && !leaves(pod);
     let Some(pod) = store.at(key).filter(waits).cloned() else { return };
+    if let Err(reason) = volumes::bind(store, &pod, at) {
+        return wait(store, pod, reason, at);
+    }
     match placing::best(store, &pod).cloned() {
         Some(node) => run(store, pod, &node, at),
         None => {

@@ -28,14 +28,26 @@ pub(super) struct Queue {
 }
 
 /// Kinds that a controller cares for.
-const LOOKED_AFTER: &[&str] =
-    &["daemonsets", "deployments", "namespaces", "nodes", "pods", "replicasets", "replicationcontrollers", "services"];
+const LOOKED_AFTER: &[&str] = &[
+    "daemonsets",
+    "deployments",
+    "namespaces",
+    "nodes",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "pods",
+    "replicasets",
+    "replicationcontrollers",
+    "services",
+    "statefulsets",
+];
 
 /// The controllers of pods, by the kind that their references name.
 const OWNERS: &[(&str, &str)] = &[
     ("ReplicaSet", "replicasets"),
     ("ReplicationController", "replicationcontrollers"),
     ("DaemonSet", "daemonsets"),
+    ("StatefulSet", "statefulsets"),
     ("Deployment", "deployments"),
 ];
 

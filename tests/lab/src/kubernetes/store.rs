@@ -249,6 +249,12 @@ impl Store {
         self.objects.keys().filter(|(_, of, _)| of == namespace).cloned().collect()
     }
 
+    /// Places of the objects of a kind.
+    pub(super) fn keys_of(&self, kind: &str) -> Vec<Key> {
+        let first = (kind.to_owned(), String::new(), String::new());
+        self.objects.range(first..).map(|(key, _)| key).take_while(|key| key.0 == kind).cloned().collect()
+    }
+
     /// What the controllers have not looked at yet.
     pub(super) fn queue(&mut self) -> &mut Queue {
         &mut self.queue

@@ -2,8 +2,88 @@
 
 use super::*;
 
+const SETS: &str = r#"
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: d}
+spec:
+  selector: {matchLabels: {app: d}}
+  template:
+    metadata: {labels: {app: d}}
+    spec: {tolerations: [{operator: Exists}], containers: [{name: c, image: "i:1"}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: s}
+spec:
+  serviceName: s
+  replicas: 2
+  selector: {matchLabels: {app: s}}
+  template:
+    metadata: {labels: {app: s}}
+    spec: {containers: [{name: c, image: "i:1", volumeMounts: [{name: data, mountPath: /d}]}]}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"#;
+
+const CLASS: &str = r#"
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: example.com/csi
+volumeBindingMode: WaitForFirstConsumer
+"#;
+
 /// Names and images of pods.
 const IMAGES: &str = r#"jsonpath={range .items[*]}{.metadata.name}={.spec.containers[0].image} {end}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_rolls_out_sets_and_takes_them_back() {
+    let cluster = cluster("127.82.17.0/24").await;
+    let (class, sets) = (file(&cluster, "class.yaml", CLASS), file(&cluster, "sets.yaml", SETS));
+    prints!(cluster,
+        ("apply", "-f", &class) => "created",
+        ("apply", "-f", &sets) => "statefulset.apps/s created",
+        ("rollout", "status", "ds/d", "--timeout=10s") => "successfully rolled out",
+        ("rollout", "status", "sts/s", "--timeout=10s") => "2 new pods have been updated",
+        ("get", "ds") => "d      2         2         2       2            2",
+        ("get", "pvc") => "data-s-1   Bound",
+        ("set", "image", "ds/d", "c=i:2") => "updated",
+        ("set", "image", "sts/s", "c=i:2") => "updated",
+        ("rollout", "status", "ds/d", "--timeout=10s") => "successfully rolled out",
+        ("get", "pods", "-l", "app=s", "-o", IMAGES) => "s-0=i:2 s-1=i:2",
+        ("rollout", "history", "sts/s") => "2         <none>",
+        ("rollout", "undo", "ds/d") => "rolled back",
+        ("rollout", "undo", "sts/s") => "rolled back",
+        ("get", "pods", "-l", "app=s", "-o", IMAGES) => "s-0=i:1 s-1=i:1",
+        ("get", "pods", "-l", "app=d", "-o", IMAGES) => "=i:1",
+        ("rollout", "restart", "ds/d", "sts/s") => "restarted",
+        ("rollout", "status", "ds/d", "--timeout=10s") => "successfully rolled out",
+        ("scale", "sts/s", "--replicas=1") => "scaled",
+        ("wait", "--for=delete", "pod/s-1", "--timeout=10s") => "",
+        ("get", "sts") => "1/1",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_whose_claims_find_no_volume_wait_until_there_is_one() {
+    let cluster = cluster("127.82.18.0/24").await;
+    let (class, sets) = (file(&cluster, "class.yaml", CLASS), file(&cluster, "sets.yaml", SETS));
+    prints!(cluster,
+        ("apply", "-f", &sets) => "statefulset.apps/s created",
+        ("get", "pod", "s-0") => "Pending",
+        ("describe", "pod", "s-0") => "pod has unbound immediate PersistentVolumeClaims",
+        ("delete", "sts", "s") => "deleted",
+        ("delete", "pvc", "--all") => "deleted",
+        ("apply", "-f", &class) => "created",
+        ("apply", "-f", &sets) => "statefulset.apps/s created",
+        ("get", "pv") => "default/data-s-0   fast",
+        ("delete", "sts", "s") => "deleted",
+        ("delete", "pvc", "--all") => "deleted",
+        ("get", "pv") => "No resources found",
+    );
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_takes_a_deployment_through_its_revisions() {
@@ -41,6 +121,22 @@ async fn a_rollout_that_finds_no_node_leaves_what_runs_alone() {
         ("rollout", "status", "deploy/d", "--timeout=10s") => "successfully rolled out",
         ("get", "deploy", "d") => "4/4     4            4",
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_every_cluster_has_can_be_changed_too() {
+    let cluster = cluster("127.82.22.0/24").await;
+    prints!(cluster,
+        ("rollout", "restart", "-n", "kube-system", "ds/kube-proxy", "deploy/coredns") => "restarted",
+        ("rollout", "status", "-n", "kube-system", "ds/kube-proxy", "--timeout=10s") => "successfully rolled out",
+        ("rollout", "status", "-n", "kube-system", "deploy/coredns", "--timeout=10s") => "successfully rolled out",
+        ("scale", "-n", "kube-system", "deploy/coredns", "--replicas=3") => "scaled",
+        ("get", "-n", "kube-system", "deploy/coredns") => "3/3",
+        ("get", "endpoints", "-n", "kube-system", "kube-dns") => ":53,",
+        ("delete", "-n", "kube-system", "ds/kube-flannel") => "deleted",
+    );
+    let (pods, _) = kubectl!(cluster, "get", "pods", "-n", "kube-system");
+    assert!(pods.contains("kube-proxy") && !pods.contains("kube-flannel"), "{pods}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
