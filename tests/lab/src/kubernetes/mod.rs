@@ -7,6 +7,7 @@
 mod answer;
 mod columns;
 mod controllers;
+mod cron;
 mod daemons;
 mod defaults;
 mod deletes;
@@ -15,6 +16,7 @@ mod deployments;
 mod discovery;
 mod happenings;
 mod index;
+mod jobs;
 mod logs;
 mod managed;
 mod network;

@@ -29,8 +29,10 @@ pub(super) struct Queue {
 
 /// Kinds that a controller cares for.
 const LOOKED_AFTER: &[&str] = &[
+    "cronjobs",
     "daemonsets",
     "deployments",
+    "jobs",
     "namespaces",
     "nodes",
     "persistentvolumeclaims",
@@ -49,6 +51,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("DaemonSet", "daemonsets"),
     ("StatefulSet", "statefulsets"),
     ("Deployment", "deployments"),
+    ("Job", "jobs"),
+    ("CronJob", "cronjobs"),
 ];
 
 impl Queue {
@@ -61,7 +65,7 @@ impl Queue {
     pub(super) fn look(&mut self, key: Key) {
         self.tasks.insert(match key.0.as_str() {
             "pods" => Task::Pod(key),
-            "deployments" | "namespaces" => Task::Holder(key),
+            "cronjobs" | "deployments" | "namespaces" => Task::Holder(key),
             _ => Task::Look(key),
         });
     }
@@ -77,7 +81,7 @@ impl Queue {
         if leaving || LOOKED_AFTER.contains(&key.0.as_str()) {
             self.look(key.clone());
         }
-        if matches!(key.0.as_str(), "pods" | "replicasets") {
+        if matches!(key.0.as_str(), "pods" | "replicasets" | "jobs") {
             let owners = object["metadata"]["ownerReferences"].as_array();
             for owner in owners.into_iter().flatten() {
                 let known = OWNERS.iter().find(|(kind, _)| owner["kind"] == *kind);

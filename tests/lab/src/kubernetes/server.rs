@@ -45,12 +45,16 @@ pub(crate) async fn respond(
     let now = OffsetDateTime::now_utc();
     let reply = talos.update(|world| {
         let server = world.server_version(node);
-        if request.method != "GET" {
+        let etcd = world.etcd_of(node)?;
+        let store = &mut world.etcds[etcd].store;
+        let before = store.revision();
+        store.pass(now);
+        let reply = answer(store, &user, &request, &server, now);
+        if store.revision() != before {
             // Those who watch hear of what was written.
             world.touch(node);
         }
-        let etcd = world.etcd_of(node)?;
-        Some(answer(&mut world.etcds[etcd].store, &user, &request, &server, now))
+        Some(reply)
     });
     match effect {
         Some(Effect::LoseReply) => {

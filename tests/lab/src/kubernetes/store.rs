@@ -10,7 +10,7 @@ use super::happenings::Happening;
 use super::index::Index;
 use super::node::{self, Report};
 use super::queue::Queue;
-use super::{network, objects};
+use super::{jobs, network, objects};
 
 /// Where an object lies: kind (plural), namespace (empty for the whole cluster), name.
 pub(super) type Key = (String, String, String);
@@ -84,6 +84,11 @@ impl Store {
             let Some(task) = self.queue.pop() else { return };
             controllers::step(self, &task, at);
         }
+    }
+
+    /// Does what time brings; costs nothing where nothing waits for it.
+    pub(crate) fn pass(&mut self, now: OffsetDateTime) {
+        jobs::pass(self, now);
     }
 
     /// Number of the latest change.

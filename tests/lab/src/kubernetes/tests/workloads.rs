@@ -124,6 +124,22 @@ async fn a_rollout_that_finds_no_node_leaves_what_runs_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_done_at_once_and_cron_jobs_make_them() {
+    let cluster = cluster("127.82.21.0/24").await;
+    prints!(cluster,
+        ("create", "job", "j", "--image=i", "--", "true") => "job.batch/j created",
+        ("wait", "--for=condition=complete", "job/j", "--timeout=10s") => "condition met",
+        ("get", "pods") => "Completed",
+        ("logs", "job/j") => "runs on",
+        ("create", "cronjob", "c", "--image=i", "--schedule=0 0 1 1 *", "--", "true") => "created",
+        ("create", "job", "now", "--from=cronjob/c") => "created",
+        ("get", "jobs", "now") => "Complete",
+        ("delete", "cronjob", "c") => "deleted",
+    );
+    fails!(cluster, ("get", "job", "now") => "not found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_every_cluster_has_can_be_changed_too() {
     let cluster = cluster("127.82.22.0/24").await;
     prints!(cluster,
