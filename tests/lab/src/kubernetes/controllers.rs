@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::node::Report;
 use super::queue::Task;
 use super::store::{Key, Store};
-use super::{daemons, deployments, jobs, network, objects, pods, stateful, volumes};
+use super::{budgets, daemons, deployments, jobs, network, objects, pods, stateful, volumes};
 
 /// How many name servers a cluster has.
 pub(super) const NAME_SERVERS: usize = 2;
@@ -42,6 +42,7 @@ fn look(store: &mut Store, key: &Key, at: &str) {
         "jobs" => jobs::look(store, key, at),
         "cronjobs" => jobs::look_at_cron(store, key, at),
         "services" => network::look(store, key, at),
+        "poddisruptionbudgets" => budgets::look(store, key, at),
         "persistentvolumeclaims" => volumes::look(store, key, at),
         "persistentvolumes" => volumes::look_at_volume(store, key, at),
         _ => {}

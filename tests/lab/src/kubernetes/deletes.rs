@@ -10,7 +10,7 @@ use super::resources::Resource;
 use super::selector::Selector;
 use super::store::{Key, Store};
 use super::writes::Place;
-use super::{objects, status, versions, writes};
+use super::{budgets, objects, status, versions, writes};
 
 /// What a client wants of a deletion.
 struct Wish {
@@ -132,6 +132,10 @@ pub(super) fn many(
 pub(super) fn evict(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetDateTime) -> Answer {
     let options = writes::body(request).map(|eviction| eviction["deleteOptions"].clone()).unwrap_or_default();
     let wish = Wish::new(request, &options);
+    let Some(pod) = store.at(&key(place)) else { return status::not_found(place.0, place.2) };
+    if let Some(budget) = budgets::forbids(store, pod) {
+        return status::over_budget(&budget);
+    }
     match delete(store, &wish, place, now) {
         Ok(_) => status::evicted(),
         Err(refusal) => refusal,

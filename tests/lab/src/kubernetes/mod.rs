@@ -5,6 +5,7 @@
 //! report them, everything else is there so that `kubectl` feels at home.
 
 mod answer;
+mod budgets;
 mod columns;
 mod controllers;
 mod cron;

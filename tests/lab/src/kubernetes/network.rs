@@ -12,13 +12,18 @@ fn among(labels: &Value, object: &Value) -> bool {
     wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| &object["metadata"]["labels"][key] == value))
 }
 
-/// Notes the services that a pod concerns.
+/// Notes the services and the budgets that a pod concerns.
 pub(super) fn selected(store: &mut Store, key: &Key, pod: &Value) {
     if key.0 != "pods" {
         return;
     }
     let services = store.list("services", Some(&key.1)).filter(|service| among(&service["spec"]["selector"], pod));
-    let keys = services.map(|o| ("services".to_owned(), key.1.clone(), text(o, "/metadata/name").to_owned()));
+    let services = services.map(|service| ("services", service));
+    let budgets = store.list("poddisruptionbudgets", Some(&key.1));
+    let budgets = budgets.filter(|budget| super::selector::selects(&budget["spec"]["selector"], pod));
+    let budgets = budgets.map(|budget| ("poddisruptionbudgets", budget));
+    let concerned = services.chain(budgets);
+    let keys = concerned.map(|(plural, o)| (plural.to_owned(), key.1.clone(), text(o, "/metadata/name").to_owned()));
     for key in keys.collect::<Vec<_>>() {
         store.queue().look(key);
     }

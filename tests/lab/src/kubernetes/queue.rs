@@ -37,6 +37,7 @@ const LOOKED_AFTER: &[&str] = &[
     "nodes",
     "persistentvolumeclaims",
     "persistentvolumes",
+    "poddisruptionbudgets",
     "pods",
     "replicasets",
     "replicationcontrollers",

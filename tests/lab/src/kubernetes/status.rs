@@ -171,6 +171,13 @@ pub(super) fn terminating(resource: &Resource, name: &str, namespace: &str) -> A
     failure(403, "Forbidden", &message, &details)
 }
 
+/// A budget does not allow that a pod goes now.
+pub(super) fn over_budget((name, needs, has): &(String, u64, u64)) -> Answer {
+    let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+    let why = format!("The disruption budget {name} needs {needs} healthy pods and has {has} currently");
+    failure(429, "TooManyRequests", message, &json!({"causes": [{"reason": "DisruptionBudget", "message": why}]}))
+}
+
 /// Something was deleted.
 pub(super) fn deleted(resource: &Resource, name: &str, uid: &Value) -> Answer {
     let body = json!({

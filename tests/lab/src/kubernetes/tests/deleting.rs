@@ -51,3 +51,19 @@ async fn a_pod_is_given_time_to_end_and_is_then_gone() {
     assert!(good && said.contains(r#""deletionGracePeriodSeconds":7"#), "{said}");
     fails!(cluster, ("get", "pod", "p") => "pods \"p\" not found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_waits_for_a_budget_that_allows_it() {
+    let cluster = cluster("127.82.16.0/24").await;
+    prints!(cluster,
+        ("create", "deployment", "d", "--image=i") => "created",
+        ("create", "pdb", "b", "--selector=app=d", "--min-available=1") => "created",
+    );
+    fails!(cluster,
+        ("drain", "w-1", "--ignore-daemonsets", "--timeout=2s") => "would violate the pod's disruption budget",
+    );
+    prints!(cluster,
+        ("delete", "pdb", "b") => "deleted",
+        ("drain", "w-1", "--ignore-daemonsets", "--timeout=30s") => "node/w-1 drained",
+    );
+}
