@@ -211,7 +211,7 @@ fn list(store: &Store, request: &Request, target: &Target<'_>, resource: &Resour
     let objects: Vec<Value> = objects.collect();
     let version = store.version.to_string();
     if request.wants_table() {
-        return Answer::json(200, &table::table(resource, &objects, &version, now));
+        return Answer::json(200, &table::table(store, resource, &objects, &version, now));
     }
     let body = json!({
         "kind": format!("{}List", resource.kind),
@@ -234,7 +234,7 @@ fn get(
         None => status::not_found(resource, name),
         Some(object) if request.wants_table() => {
             let version = store.version.to_string();
-            Answer::json(200, &table::table(resource, std::slice::from_ref(object), &version, now))
+            Answer::json(200, &table::table(store, resource, std::slice::from_ref(object), &version, now))
         }
         Some(object) => Answer::json(200, &versions::shown(resource, store.alive(object.clone(), now))),
     }
@@ -252,7 +252,7 @@ fn watch(store: &Store, request: &Request, target: &Target<'_>, resource: &Resou
     let selector = selector(request);
     let objects = store.list(resource.key(), target.namespace).filter(|object| selector.matches(object));
     let mut first: Vec<Value> =
-        objects.map(|object| event(request, (resource, "ADDED", object, store.version), now)).collect();
+        objects.map(|object| event(store, request, (resource, "ADDED", object, store.version), now)).collect();
     if initial {
         first.push(bookmark(resource, store.version));
     }
@@ -275,12 +275,13 @@ fn bookmark(resource: &Resource, version: u64) -> Value {
 }
 
 fn event(
+    store: &Store,
     request: &Request,
     (resource, kind, object, version): (&Resource, &str, &Value, u64),
     now: OffsetDateTime,
 ) -> Value {
     let object = match request.wants_table() {
-        true => table::table(resource, std::slice::from_ref(object), &version.to_string(), now),
+        true => table::table(store, resource, std::slice::from_ref(object), &version.to_string(), now),
         false => versions::shown(resource, object.clone()),
     };
     json!({"type": kind, "object": object})
@@ -297,7 +298,7 @@ pub(crate) fn events(store: &Store, request: &Request, after: u64, now: OffsetDa
         target.namespace.is_none_or(|wanted| namespace == Some(wanted)) && selector.matches(&change.object)
     };
     let changes = store.changes(resource.key(), after).into_iter().flatten().filter(wanted);
-    let events = changes.map(|c| event(request, (&resource, c.event, &c.object, c.version), now)).collect();
+    let events = changes.map(|c| event(store, request, (&resource, c.event, &c.object, c.version), now)).collect();
     (events, store.version.max(after))
 }
 

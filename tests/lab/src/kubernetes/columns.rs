@@ -195,7 +195,7 @@ pub(super) fn columns(resource: &Resource) -> &'static [Column] {
         "networkpolicies" => network::NETWORK_POLICY,
         "poddisruptionbudgets" => workloads::BUDGET,
         "horizontalpodautoscalers" => workloads::AUTOSCALER,
-        "customresourcedefinitions" => DEFINITION,
+        super::custom::DEFINITIONS => DEFINITION,
         "apiservices" => API_SERVICE,
         "controllerrevisions" => workloads::REVISION,
         "endpoints" => network::ENDPOINTS,

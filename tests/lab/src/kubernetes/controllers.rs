@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::node::Report;
 use super::queue::Task;
 use super::store::{Key, Store};
-use super::{budgets, daemons, deployments, jobs, network, objects, pods, stateful, volumes};
+use super::{budgets, custom, daemons, deployments, jobs, network, objects, pods, stateful, volumes};
 
 /// How many name servers a cluster has.
 pub(super) const NAME_SERVERS: usize = 2;
@@ -45,6 +45,8 @@ fn look(store: &mut Store, key: &Key, at: &str) {
         "poddisruptionbudgets" => budgets::look(store, key, at),
         "persistentvolumeclaims" => volumes::look(store, key, at),
         "persistentvolumes" => volumes::look_at_volume(store, key, at),
+        custom::DEFINITIONS => custom::look(store, key, at),
+        "apiservices" => custom::look_at_service(store, key, at),
         _ => {}
     }
 }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::controllers::text;
-use super::network;
 use super::resources::Resource;
 use super::store::Store;
+use super::{custom, network};
 
 /// Sets what is not there.
 fn set(place: &mut Value, value: Value) {
@@ -25,6 +25,7 @@ fn all(object: &mut Value, values: Value) {
 /// Adds to an object what its kind has by default; `before` is how it was.
 pub(super) fn complete(store: &Store, object: &mut Value, resource: &Resource, before: Option<&Value>) {
     match resource.kind.as_str() {
+        _ if resource.definition.is_some() => {}
         "Namespace" => {
             let name = object["metadata"]["name"].clone();
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
@@ -86,10 +87,12 @@ pub(super) fn complete(store: &Store, object: &mut Value, resource: &Resource, b
         ),
         "StorageClass" => all(object, json!({"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"})),
         "PriorityClass" => set(&mut object["preemptionPolicy"], json!("PreemptLowerPriority")),
+        "CustomResourceDefinition" => custom::complete(object),
         _ => {}
     }
     for path in ["/spec/template", "/spec/jobTemplate/spec/template"] {
-        if let Some(template) = object.pointer_mut(path).filter(|template| template["spec"].is_object()) {
+        let template = if resource.definition.is_some() { None } else { object.pointer_mut(path) };
+        if let Some(template) = template.filter(|template| template["spec"].is_object()) {
             let metadata = template["metadata"].as_object_mut();
             metadata.map(|metadata| metadata.remove("creationTimestamp"));
             pod(&mut template["spec"]);
@@ -191,6 +194,7 @@ const COUNTED: &[&str] = &["Ingress", "NetworkPolicy", "PodDisruptionBudget", "C
 
 /// Whether a kind counts the changes of what is wanted of it.
 pub(super) fn counts(resource: &Resource) -> bool {
-    matches!(resource.group.as_str(), "apps" | "batch" | "admissionregistration.k8s.io")
+    resource.definition.is_some()
+        || matches!(resource.group.as_str(), "apps" | "batch" | "admissionregistration.k8s.io")
         || COUNTED.contains(&resource.kind.as_str())
 }

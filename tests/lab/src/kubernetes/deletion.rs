@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::answer::timestamp;
 use super::index;
 use super::store::{Key, Store};
-use super::{controllers, volumes};
+use super::{controllers, custom, volumes};
 
 /// What becomes of those that belong to an object that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,6 +120,7 @@ impl Store {
         let mut object = object.clone();
         match key.0.as_str() {
             "namespaces" => self.empty(&mut object, at),
+            custom::DEFINITIONS if !self.empty_kind(&key.2, at) => without(&mut object, custom::CLEANUP),
             "persistentvolumeclaims" if !self.is_claimed(key) => without(&mut object, PROTECTION[0]),
             "persistentvolumes" if self.claim_of(&object).is_none() => without(&mut object, PROTECTION[1]),
             _ => {}
@@ -224,6 +225,16 @@ impl Store {
         }
     }
 
+    /// Deletes the objects of a kind that is to go; says whether some are still there.
+    fn empty_kind(&mut self, definition: &str, at: &str) -> bool {
+        for key in self.keys_of(definition) {
+            if self.at(&key).is_some_and(|object| object["metadata"]["deletionTimestamp"].is_null()) {
+                self.delete(&key, Propagation::Background, None, at);
+            }
+        }
+        !self.keys_of(definition).is_empty()
+    }
+
     /// An object is gone: whom does that concern?
     pub(super) fn note_removal(&mut self, key: &Key, object: &Value) {
         let uid = text(object, "/metadata/uid");
@@ -231,7 +242,9 @@ impl Store {
             self.queue().orphans(uid);
         }
         let leaves = |key: &Key| self.at(key).is_some_and(|object| !object["metadata"]["deletionTimestamp"].is_null());
-        let waiting = Some(("namespaces".to_owned(), String::new(), key.1.clone())).filter(leaves);
+        let mut waiting = vec![("namespaces".to_owned(), String::new(), key.1.clone())];
+        waiting.push((custom::DEFINITIONS.to_owned(), String::new(), key.0.clone()));
+        let waiting: Vec<Key> = waiting.into_iter().filter(leaves).collect();
         if key.0 == "pods" {
             for claim in volumes::claims(object).collect::<Vec<_>>() {
                 self.queue().look(("persistentvolumeclaims".to_owned(), key.1.clone(), claim));

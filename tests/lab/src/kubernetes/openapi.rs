@@ -6,8 +6,8 @@ use super::answer::Answer;
 use super::request::Request;
 use super::resources::{self, BUILT_IN, Resource};
 use super::schemas;
-use super::status;
 use super::store::Store;
+use super::{custom, status};
 
 fn groups(store: &Store) -> Vec<(String, String)> {
     let kinds = resources::all(store);
@@ -29,9 +29,13 @@ fn place(group: &str, version: &str) -> String {
 ///
 /// Clients keep a document as long as its hash is the same.
 pub(super) fn index(store: &Store) -> Value {
+    let changed = |group: &str| {
+        let own = store.list(custom::DEFINITIONS, None).filter(|definition| definition["spec"]["group"] == group);
+        own.map(|definition| definition["metadata"]["resourceVersion"].to_string()).collect::<String>()
+    };
     let paths = groups(store).into_iter().map(|(group, version)| {
         let place = place(&group, &version);
-        let hash = super::controllers::hash(&json!([place]));
+        let hash = super::controllers::hash(&json!([place, changed(&group)]));
         let url = format!("/openapi/v3/{place}?hash={}", hash.to_uppercase());
         (place, json!({"serverRelativeURL": url}))
     });
@@ -95,6 +99,26 @@ fn of(resource: &Resource) -> Value {
     json!({"group": resource.group, "version": resource.version, "kind": resource.kind})
 }
 
+/// The schemas of the kinds that users have defined in a group, with what every object has.
+fn defined(store: &Store, prefix: &str, group: &str, version: &str, all: &mut Map<String, Value>) {
+    let own = custom::all(store).into_iter().filter(|kind| kind.group == group && kind.version == version);
+    for kind in own {
+        let Some(version) = custom::version(store, &kind) else { continue };
+        let mut schema = version["schema"]["openAPIV3Schema"].clone();
+        let common = [
+            ("kind", "string", "The kind of the object."),
+            ("apiVersion", "string", "The group of the kind, and its version."),
+            ("metadata", "ObjectMeta", "What every object has."),
+        ];
+        for (name, kind, description) in common {
+            schema["properties"][name] = field(kind, description, prefix);
+        }
+        schema["x-kubernetes-group-version-kind"] = json!([of(&kind)]);
+        let reversed: Vec<&str> = kind.group.split('.').rev().collect();
+        all.insert(format!("{}.{}.{}", reversed.join("."), kind.version, kind.kind), schema);
+    }
+}
+
 fn paths(store: &Store, group: &str, version: &str) -> Map<String, Value> {
     let kinds = resources::all(store);
     let own = kinds.iter().filter(|kind| kind.group == group && kind.version == version && !kind.review);
@@ -124,9 +148,12 @@ fn info() -> Value {
 /// `/openapi/v3/api/v1` and its like.
 pub(super) fn document(store: &Store, group: &str, version: &str) -> Option<Value> {
     groups(store).contains(&(group.to_owned(), version.to_owned())).then(|| {
+        let prefix = "#/components/schemas/";
+        let mut schemas = built_in(prefix, Some((group, version)));
+        defined(store, prefix, group, version, &mut schemas);
         json!({
             "openapi": "3.0.0", "info": info(), "paths": paths(store, group, version),
-            "components": {"schemas": built_in("#/components/schemas/", Some((group, version)))},
+            "components": {"schemas": schemas},
         })
     })
 }
@@ -138,7 +165,11 @@ pub(super) fn version_2(store: &Store, request: &Request) -> Answer {
     }
     let groups = groups(store);
     let all: Map<String, Value> = groups.iter().flat_map(|(group, version)| paths(store, group, version)).collect();
-    let body = json!({"swagger": "2.0", "info": info(), "paths": all, "definitions": built_in("#/definitions/", None)});
+    let mut definitions = built_in("#/definitions/", None);
+    for (group, version) in &groups {
+        defined(store, "#/definitions/", group, version, &mut definitions);
+    }
+    let body = json!({"swagger": "2.0", "info": info(), "paths": all, "definitions": definitions});
     Answer::json(200, &body)
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::custom;
 use super::store::Key;
 
 /// Something to be looked at.
@@ -29,6 +30,8 @@ pub(super) struct Queue {
 
 /// Kinds that a controller cares for.
 const LOOKED_AFTER: &[&str] = &[
+    custom::DEFINITIONS,
+    "apiservices",
     "cronjobs",
     "daemonsets",
     "deployments",
@@ -66,7 +69,7 @@ impl Queue {
     pub(super) fn look(&mut self, key: Key) {
         self.tasks.insert(match key.0.as_str() {
             "pods" => Task::Pod(key),
-            "cronjobs" | "deployments" | "namespaces" => Task::Holder(key),
+            "cronjobs" | "deployments" | "namespaces" | custom::DEFINITIONS => Task::Holder(key),
             _ => Task::Look(key),
         });
     }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::custom;
 use super::store::Store;
 
 /// A kind of object.
@@ -22,6 +23,8 @@ pub(super) struct Resource {
     pub(super) status: bool,
     /// Where it says how many pods there are to be, and how many there are: JSON pointers.
     pub(super) scale: Option<(String, String)>,
+    /// The name of the definition that it comes from, if somebody has defined it.
+    pub(super) definition: Option<String>,
 }
 
 impl Resource {
@@ -43,7 +46,7 @@ impl Resource {
 
     /// Under which name its objects are kept: all versions share it.
     pub(super) fn key(&self) -> &str {
-        &self.plural
+        self.definition.as_deref().unwrap_or(&self.plural)
     }
 }
 
@@ -91,11 +94,7 @@ const GROUPS: &[(&str, &str, &[Row])] = &[
             ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", &[], 0),
         ],
     ),
-    (
-        "apiextensions.k8s.io",
-        "v1",
-        &[("CustomResourceDefinition", "customresourcedefinitions", &["crd", "crds"], STATUS)],
-    ),
+    ("apiextensions.k8s.io", "v1", &[("CustomResourceDefinition", custom::DEFINITIONS, &["crd", "crds"], STATUS)]),
     ("apiregistration.k8s.io", "v1", &[("APIService", "apiservices", &[], STATUS)]),
     (
         "apps",
@@ -170,6 +169,7 @@ fn built(group: &str, version: &str, (kind, plural, short, is): Row) -> Resource
         review: has(REVIEW),
         status: has(STATUS),
         scale: has(SCALE).then(|| ("/spec/replicas".to_owned(), "/status/replicas".to_owned())),
+        definition: None,
     }
 }
 
@@ -184,12 +184,12 @@ pub(super) fn built_in(group: &str, version: &str, plural: &str) -> Option<Arc<R
     BUILT_IN.iter().find(|kind| kind.plural == plural && kind.group == group && kind.version == version).cloned()
 }
 
-/// The kind with this group, version and plural.
-pub(super) fn find(_: &Store, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
-    built_in(group, version, plural)
+/// The kind with this group, version and plural, be it built in or defined.
+pub(super) fn find(store: &Store, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
+    built_in(group, version, plural).or_else(|| custom::find(store, group, version, plural))
 }
 
-/// All kinds, grouped by API group, preferred versions first.
-pub(super) fn all(_: &Store) -> Vec<Arc<Resource>> {
-    BUILT_IN.clone()
+/// All kinds: those that are built in, then those that were defined, grouped by API group, preferred versions first.
+pub(super) fn all(store: &Store) -> Vec<Arc<Resource>> {
+    BUILT_IN.iter().cloned().chain(custom::all(store)).collect()
 }

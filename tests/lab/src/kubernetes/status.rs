@@ -171,6 +171,29 @@ pub(super) fn terminating(resource: &Resource, name: &str, namespace: &str) -> A
     failure(403, "Forbidden", &message, &details)
 }
 
+/// The object has fields that its kind does not have.
+pub(super) fn unknown_fields(resource: &Resource, fields: &[String]) -> Answer {
+    let list: Vec<String> = fields.iter().map(|field| format!("unknown field {field:?}")).collect();
+    let kind = &resource.kind;
+    let version = &resource.version;
+    let list = list.join(", ");
+    bad_request(&format!("{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {list}"))
+}
+
+/// Values that the kind does not allow: fields, and why.
+pub(super) fn invalid_all(resource: &Resource, name: &str, faults: &[(String, String)]) -> Answer {
+    if let [(field, text)] = faults {
+        return invalid(resource, name, field, text);
+    }
+    let list: Vec<String> = faults.iter().map(|(field, text)| format!("{field}: {text}")).collect();
+    let message = format!("{} \"{name}\" is invalid: [{}]", resource.kind, list.join(", "));
+    let cause =
+        |(field, text): &(String, String)| json!({"reason": "FieldValueInvalid", "message": text, "field": field});
+    let causes: Vec<Value> = faults.iter().map(cause).collect();
+    let details = json!({"name": name, "group": resource.group, "kind": resource.kind, "causes": causes});
+    failure(422, "Invalid", &message, &details)
+}
+
 /// A budget does not allow that a pod goes now.
 pub(super) fn over_budget((name, needs, has): &(String, u64, u64)) -> Answer {
     let message = "Cannot evict pod as it would violate the pod's disruption budget.";

@@ -6,6 +6,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::columns::{self, Column};
 use super::resources::Resource;
+use super::store::Store;
+use super::{custom, jsonpath};
 
 /// How old an object is.
 pub(super) fn age(object: &Value, now: OffsetDateTime) -> Value {
@@ -47,15 +49,88 @@ fn two(large: i64, unit: char, small: i64, smaller: char) -> String {
     }
 }
 
+/// A column: its name, the type of its cells, its priority (0 is always shown).
+struct Head<'a> {
+    name: &'a str,
+    kind: &'a str,
+    priority: u64,
+}
+
+impl<'a> Head<'a> {
+    /// The head of a column that a definition describes.
+    fn of(column: &'a Value) -> Self {
+        let text = |field: &str| column[field].as_str().unwrap_or_default();
+        Self { name: text("name"), kind: text("type"), priority: column["priority"].as_u64().unwrap_or(0) }
+    }
+}
+
+/// What a table shows of a kind.
+enum Layout<'a> {
+    /// As it is built in.
+    BuiltIn(&'static [Column]),
+    /// As its definition says.
+    Defined(Vec<&'a Value>),
+}
+
+impl Layout<'_> {
+    fn heads(&self) -> Vec<Head<'_>> {
+        let first = Head { name: "Name", kind: "string", priority: 0 };
+        match self {
+            Layout::BuiltIn(columns) => {
+                let head = |c: &'static Column| Head { name: c.name, kind: "string", priority: c.priority.into() };
+                columns.iter().map(head).collect()
+            }
+            Layout::Defined(columns) if columns.is_empty() => {
+                vec![first, Head { name: "Age", kind: "date", priority: 0 }]
+            }
+            Layout::Defined(columns) => {
+                std::iter::once(first).chain(columns.iter().map(|column| Head::of(column))).collect()
+            }
+        }
+    }
+
+    fn cells(&self, object: &Value, now: OffsetDateTime) -> Vec<Value> {
+        let name = || object["metadata"]["name"].clone();
+        match self {
+            Layout::BuiltIn(columns) => columns.iter().map(|column| (column.cell)(object, now)).collect(),
+            Layout::Defined(columns) if columns.is_empty() => vec![name(), age(object, now)],
+            Layout::Defined(columns) => {
+                std::iter::once(name()).chain(columns.iter().map(|column| cell(column, object, now))).collect()
+            }
+        }
+    }
+}
+
+/// A cell of a column that a definition describes; empty where the object says nothing.
+fn cell(column: &Value, object: &Value, now: OffsetDateTime) -> Value {
+    let path = column["jsonPath"].as_str().unwrap_or_default();
+    match (jsonpath::find(object, path), column["type"].as_str()) {
+        (None | Some(Value::Null), _) => Value::Null,
+        (Some(time), Some("date")) => since(time, now),
+        (Some(value @ (Value::Object(_) | Value::Array(_))), Some("string")) => json!(value.to_string()),
+        (Some(value), Some("string")) if !value.is_string() => json!(value.to_string()),
+        (Some(value), _) => value.clone(),
+    }
+}
+
 /// The table of some objects.
-pub(super) fn table(resource: &Resource, objects: &[Value], version: &str, now: OffsetDateTime) -> Value {
-    let columns = columns::columns(resource);
-    let definitions: Vec<Value> = columns.iter().map(definition).collect();
+pub(super) fn table(
+    store: &Store,
+    resource: &Resource,
+    objects: &[Value],
+    version: &str,
+    now: OffsetDateTime,
+) -> Value {
+    let layout = match custom::version(store, resource) {
+        Some(own) => Layout::Defined(own["additionalPrinterColumns"].as_array().into_iter().flatten().collect()),
+        None => Layout::BuiltIn(columns::columns(resource)),
+    };
+    let definitions: Vec<Value> = layout.heads().iter().map(definition).collect();
     let row = |object: &Value| {
         let partial = json!({
             "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"],
         });
-        json!({"cells": columns.iter().map(|column| (column.cell)(object, now)).collect::<Vec<_>>(), "object": partial})
+        json!({"cells": layout.cells(object, now), "object": partial})
     };
     json!({
         "kind": "Table",
@@ -66,10 +141,10 @@ pub(super) fn table(resource: &Resource, objects: &[Value], version: &str, now: 
     })
 }
 
-fn definition(head: &Column) -> Value {
+fn definition(head: &Head<'_>) -> Value {
     json!({
         "name": head.name,
-        "type": "string",
+        "type": head.kind,
         "format": if head.name == "Name" { "name" } else { "" },
         "description": format!("{} of the object.", head.name),
         "priority": head.priority,

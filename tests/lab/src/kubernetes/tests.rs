@@ -328,6 +328,7 @@ fn file(cluster: &Cluster, name: &str, text: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
+mod custom;
 mod deleting;
 mod installing;
 mod workloads;

@@ -13,7 +13,7 @@ pub(super) fn shown(kind: &Resource, mut object: Value) -> Value {
             object["spec"][LOAD] = metric["resource"]["target"]["averageUtilization"].clone();
         }
     }
-    if is_old_autoscaler(kind) {
+    if kind.definition.is_some() || is_old_autoscaler(kind) {
         object["apiVersion"] = kind.group_version().into();
     }
     object

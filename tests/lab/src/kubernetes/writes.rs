@@ -9,7 +9,7 @@ use super::index;
 use super::request::Request;
 use super::resources::Resource;
 use super::store::Store;
-use super::{defaults, managed, patch, protobuf, status, versions};
+use super::{custom, defaults, managed, patch, protobuf, schema, status, versions};
 
 /// An object's place: its kind, its namespace (empty for the whole cluster), its name.
 pub(super) type Place<'a> = (&'a Resource, &'a str, &'a str);
@@ -89,6 +89,24 @@ fn check_open(store: &Store, object: &Value, resource: &Resource, namespace: &st
     }
 }
 
+/// Completes an object as its definition says, and refuses it if that does.
+fn check_schema(store: &Store, request: &Request, object: &mut Value, resource: &Resource) -> Result<(), Answer> {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    if resource.key() == custom::DEFINITIONS {
+        return custom::check(resource, object);
+    }
+    let Some(version) = custom::version(store, resource) else { return Ok(()) };
+    let own = &version["schema"]["openAPIV3Schema"];
+    let unknown = schema::complete(own, object);
+    if !unknown.is_empty() && request.text("fieldValidation") == Some("Strict") {
+        return Err(status::unknown_fields(resource, &unknown));
+    }
+    match schema::faults(own, object) {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(status::invalid_all(resource, &name, &faults)),
+    }
+}
+
 /// An answer, be it a refusal.
 pub(super) fn answered(result: Result<Answer, Answer>) -> Answer {
     result.unwrap_or_else(|refusal| refusal)
@@ -124,7 +142,7 @@ fn created(
     check_name(resource, &name)?;
     let namespace = if resource.namespaced { namespace.unwrap_or_default() } else { "" };
     check_open(store, &object, resource, namespace)?;
-    fresh(store, &mut object, (resource, namespace));
+    fresh(store, request, &mut object, (resource, namespace))?;
     if store.get(resource.key(), namespace, &name).is_some() {
         return Err(status::already_exists(resource, &name));
     }
@@ -134,8 +152,13 @@ fn created(
     Ok(write(store, request, object, &(resource, namespace, &name), (201, now)))
 }
 
-/// Makes an object that was not there before one of its kind.
-fn fresh(store: &Store, object: &mut Value, (resource, namespace): (&Resource, &str)) {
+/// Makes an object that was not there before one of its kind, or refuses it.
+fn fresh(
+    store: &Store,
+    request: &Request,
+    object: &mut Value,
+    (resource, namespace): (&Resource, &str),
+) -> Result<(), Answer> {
     if resource.namespaced {
         object["metadata"]["namespace"] = namespace.into();
     }
@@ -146,9 +169,11 @@ fn fresh(store: &Store, object: &mut Value, (resource, namespace): (&Resource, &
         object.as_object_mut().map(|object| object.remove("status"));
     }
     defaults::complete(store, object, resource, None);
+    check_schema(store, request, object, resource)?;
     if defaults::counts(resource) {
         object["metadata"]["generation"] = json!(1);
     }
+    Ok(())
 }
 
 /// Whether the client only wants to know what would be.
@@ -260,6 +285,7 @@ fn changed(
     if !is_of_status(request) {
         defaults::complete(store, &mut object, resource, Some(before));
     }
+    check_schema(store, request, &mut object, resource)?;
     if let Some(manager) = request.text("fieldManager") {
         managed::updated(Some(before), &mut object, manager, &timestamp(now));
     }
@@ -330,11 +356,12 @@ fn applied(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetD
         Some(before) => {
             part(request, before, &mut object, resource);
             defaults::complete(store, &mut object, resource, Some(before));
+            check_schema(store, request, &mut object, resource)?;
             grown(before, &mut object);
         }
         None => {
             check_open(store, &object, resource, namespace)?;
-            fresh(store, &mut object, (resource, namespace));
+            fresh(store, request, &mut object, (resource, namespace))?;
         }
     }
     let code = if before.is_some() { 200 } else { 201 };
