@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::node::Report;
 use super::queue::Task;
 use super::store::{Key, Store};
-use super::{budgets, custom, daemons, deployments, jobs, network, objects, pods, stateful, volumes};
+use super::{budgets, custom, daemons, deployments, jobs, network, objects, outages, pods, stateful, volumes};
 
 /// How many name servers a cluster has.
 pub(super) const NAME_SERVERS: usize = 2;
@@ -56,6 +56,7 @@ fn look_at_node(store: &mut Store, name: &str, at: &str) {
         store.remove("leases", "kube-node-lease", name);
         collect_orphans(store, name);
     }
+    outages::look(store, name, at);
     daemons::look_from(store, name, at);
     pods::look_from(store, name, at);
     place_name_servers(store, at);

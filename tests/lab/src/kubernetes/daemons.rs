@@ -51,7 +51,7 @@ pub(super) fn look(store: &mut Store, key: &Key, at: &str) {
 /// The pods of a set by their nodes.
 fn placed<'a>(store: &'a Store, set: &Value) -> BTreeMap<&'a str, Vec<&'a Value>> {
     let mut all: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    let keys = store.index().owned_by(text(set, "/metadata/uid")).filter(|key| key.0 == "pods");
+    let keys = store.index().owned_of("pods", text(set, "/metadata/uid"));
     for pod in keys.filter_map(|key| store.at(key)) {
         all.entry(text(pod, "/spec/nodeName")).or_default().push(pod);
     }
@@ -80,13 +80,18 @@ fn spread(store: &mut Store, set: &Value, hash: &str, at: &str) {
     }
 }
 
-fn create(store: &mut Store, mut pod: Value, set: &Value, node: &str, at: &str) {
-    pod["metadata"]["name"] = format!("{}-{}", text(set, "/metadata/name"), store.suffix()).into();
+/// Makes a daemon on a node; says whether it runs at once.
+fn create(store: &mut Store, mut pod: Value, set: &Value, node: &str, at: &str) -> bool {
+    let (namespace, name) = (text(set, "/metadata/namespace"), text(set, "/metadata/name"));
+    let key = ("pods".to_owned(), namespace.to_owned(), format!("{name}-{}", store.suffix()));
+    pod["metadata"]["name"] = key.2.clone().into();
     pod["spec"]["nodeName"] = node.into();
     store.put("pods", pod, at);
+    pods::look(store, &key, at);
+    store.at(&key).is_some_and(pods::is_ready)
 }
 
-/// Takes some of those away that are from an earlier template.
+/// Replaces those that are from an earlier template, one after the other, as long as enough of them run.
 fn renew(store: &mut Store, set: &Value, hash: &str, at: &str) {
     let rules = &set["spec"]["updateStrategy"];
     if rules["type"] == "OnDelete" {
@@ -98,15 +103,20 @@ fn renew(store: &mut Store, set: &Value, hash: &str, at: &str) {
         Value::Null => 1,
         value => share(value, there.len(), true).max(1),
     };
-    let down = all.clone().filter(|pod| !pods::is_ready(pod)).count();
+    let mut down = all.clone().filter(|pod| !pods::is_ready(pod)).count();
     let old = all.filter(|pod| pod["metadata"]["labels"][LABEL] != hash && !pods::leaves(pod));
-    let mut old: Vec<(bool, Key)> = old.map(|pod| (pods::is_ready(pod), place(pod))).collect();
+    let old = old.map(|pod| (pods::is_ready(pod), place(pod), text(pod, "/spec/nodeName").to_owned()));
+    let mut old: Vec<(bool, Key, String)> = old.collect();
     // Those that do not run are no loss.
     old.sort();
-    let idle = old.iter().filter(|(ready, _)| !ready).count();
-    let free = idle + limit.saturating_sub(down);
-    for (_, key) in old.into_iter().take(free) {
+    for (ready, key, node) in old {
+        if ready && down >= limit {
+            return;
+        }
         store.delete(&key, Propagation::Background, None, at);
+        store.finish(&key, at);
+        let runs = store.at(&key).is_none() && create(store, daemon(set, hash), set, &node, at);
+        down += usize::from(ready && !runs);
     }
 }
 

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::answer::timestamp;
 use super::index;
 use super::store::{Key, Store};
-use super::{controllers, custom, volumes};
+use super::{controllers, custom, outages, volumes};
 
 /// What becomes of those that belong to an object that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,8 +135,9 @@ impl Store {
         if finalizers(&object).contains(&FOREGROUND) && !self.delete_before(&uid, at) {
             without(&mut object, FOREGROUND);
         }
+        let held = key.0 == "pods" && outages::holds(self, &object);
         let spec = object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty);
-        if finalizers(&object).is_empty() && (key.0 != "namespaces" || spec) {
+        if finalizers(&object).is_empty() && (key.0 != "namespaces" || spec) && !held {
             self.gone(key, at);
         } else {
             self.put(&key.0, object, at);

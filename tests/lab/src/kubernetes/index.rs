@@ -16,6 +16,8 @@ pub(super) struct Index {
     waiting: BTreeSet<Key>,
     /// Names of the nodes that take new pods: ready, and not cordoned.
     schedulable: BTreeSet<String>,
+    /// Names of the nodes of which nothing good is heard.
+    silent: BTreeSet<String>,
     /// Pods by the node that they run on.
     placed: HashMap<String, BTreeSet<Key>>,
     /// Objects by the identity of each of their owners.
@@ -62,7 +64,10 @@ impl Index {
                     self.waiting.insert(key.clone());
                 }
             }
-            "nodes" if node::is_ready(object) && object["spec"]["unschedulable"] != json!(true) => {
+            "nodes" if !node::is_ready(object) => {
+                self.silent.insert(key.2.clone());
+            }
+            "nodes" if object["spec"]["unschedulable"] != json!(true) => {
                 self.schedulable.insert(key.2.clone());
             }
             _ => {}
@@ -85,6 +90,7 @@ impl Index {
                 self.waiting.remove(key);
             }
             "nodes" => {
+                self.silent.remove(&key.2);
                 self.schedulable.remove(&key.2);
             }
             _ => {}
@@ -101,6 +107,11 @@ impl Index {
         self.waiting.iter()
     }
 
+    /// Names of the nodes that are not ready.
+    pub(super) fn silent(&self) -> impl Iterator<Item = &str> {
+        self.silent.iter().map(String::as_str)
+    }
+
     /// How many pods a node has.
     pub(super) fn load(&self, node: &str) -> usize {
         self.placed.get(node).map_or(0, BTreeSet::len)
@@ -114,6 +125,13 @@ impl Index {
     /// The objects that the object with an identity owns.
     pub(super) fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Key> {
         self.owned.get(uid).into_iter().flatten()
+    }
+
+    /// Those of a kind that the object with an identity owns.
+    pub(super) fn owned_of<'a>(&'a self, kind: &'a str, uid: &str) -> impl Iterator<Item = &'a Key> {
+        let first = (kind.to_owned(), String::new(), String::new());
+        let all = self.owned.get(uid).map(|keys| keys.range(first..));
+        all.into_iter().flatten().take_while(move |key| key.0 == kind)
     }
 
     /// Where the object with an identity is, if it is to go.

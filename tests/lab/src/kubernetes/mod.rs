@@ -26,6 +26,7 @@ mod network;
 mod node;
 mod objects;
 mod openapi;
+mod outages;
 mod patch;
 mod placing;
 mod pods;

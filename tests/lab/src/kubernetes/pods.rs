@@ -34,7 +34,7 @@ pub(super) fn controller(kind: &str, version: &str, object: &Value) -> Value {
 
 /// The objects of a kind that an object controls.
 pub(super) fn controlled(store: &Store, plural: &str, object: &Value) -> Vec<Value> {
-    let keys = store.index().owned_by(text(object, "/metadata/uid")).filter(|key| key.0 == plural);
+    let keys = store.index().owned_of(plural, text(object, "/metadata/uid"));
     keys.filter_map(|key| store.at(key)).cloned().collect()
 }
 

@@ -10,7 +10,7 @@ use super::happenings::Happening;
 use super::index::Index;
 use super::node::{self, Report};
 use super::queue::Queue;
-use super::{jobs, network, objects};
+use super::{jobs, network, objects, outages};
 
 /// Where an object lies: kind (plural), namespace (empty for the whole cluster), name.
 pub(super) type Key = (String, String, String);
@@ -89,6 +89,7 @@ impl Store {
     /// Does what time brings; costs nothing where nothing waits for it.
     pub(crate) fn pass(&mut self, now: OffsetDateTime) {
         jobs::pass(self, now);
+        outages::pass(self, now);
     }
 
     /// Number of the latest change.
