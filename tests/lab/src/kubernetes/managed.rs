@@ -4,10 +4,20 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::patch;
+use super::{patch, resources};
 
-/// The way to a field: `f:name` for a field, `k:{…}` for an element of a list.
+/// The way to a field: `f:name` for a field, `k:{…}` for an element of a list, at the end `.` for the element itself.
 type Path = Vec<String>;
+
+/// Stands for an element that is there, whatever is in it.
+static THERE: Value = Value::Bool(true);
+
+/// Whether the elements of an object's lists are told apart by keys; those of kinds that users define are not.
+fn is_keyed(object: &Value) -> bool {
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    resources::BUILT_IN.iter().any(|kind| kind.group == group && kind.version == version)
+}
 
 /// What the server sets itself.
 const SYSTEM: &[&str] =
@@ -16,34 +26,37 @@ const SYSTEM: &[&str] =
 /// The fields that have a value.
 fn leaves(object: &Value) -> BTreeSet<Path> {
     let mut found = BTreeSet::new();
+    let keyed = is_keyed(object);
     for (key, value) in object.as_object().into_iter().flatten() {
         let system = |name: &str| key == "metadata" && SYSTEM.contains(&name);
         match (key.as_str(), value) {
             ("kind" | "apiVersion" | "status", _) => {}
             ("metadata", Value::Object(inner)) => {
                 for (name, value) in inner.iter().filter(|(name, _)| !system(name)) {
-                    walk(value, name, "metadata", vec!["f:metadata".to_owned(), format!("f:{name}")], &mut found);
+                    let path = vec!["f:metadata".to_owned(), format!("f:{name}")];
+                    walk(value, (name, "metadata", true), path, &mut found);
                 }
             }
-            (key, value) => walk(value, key, "", vec![format!("f:{key}")], &mut found),
+            (key, value) => walk(value, (key, "", keyed), vec![format!("f:{key}")], &mut found),
         }
     }
     found
 }
 
-fn walk(value: &Value, name: &str, above: &str, path: Path, found: &mut BTreeSet<Path>) {
+fn walk(value: &Value, (name, above, keyed): (&str, &str, bool), path: Path, found: &mut BTreeSet<Path>) {
     let with = |step: String| [path.clone(), vec![step]].concat();
-    match (value, patch::key_of(name, above)) {
+    match (value, patch::key_of(name, above).filter(|_| keyed)) {
         (Value::Object(map), _) if !map.is_empty() => {
             for (key, value) in map {
-                walk(value, key, name, with(format!("f:{key}")), found);
+                walk(value, (key, name, keyed), with(format!("f:{key}")), found);
             }
         }
         (Value::Array(elements), Some(by)) => {
             for element in elements {
                 let path = with(format!("k:{}", json!({ by: element[by] })));
+                found.insert([path.clone(), vec![".".to_owned()]].concat());
                 for (key, value) in element.as_object().into_iter().flatten() {
-                    walk(value, key, name, [path.clone(), vec![format!("f:{key}")]].concat(), found);
+                    walk(value, (key, name, keyed), [path.clone(), vec![format!("f:{key}")]].concat(), found);
                 }
             }
         }
@@ -51,29 +64,41 @@ fn walk(value: &Value, name: &str, above: &str, path: Path, found: &mut BTreeSet
     }
 }
 
+/// The place of the element of a list that has a key.
+fn place(list: &[Value], key: &str) -> Option<usize> {
+    let key: Map<String, Value> = serde_json::from_str(key).ok()?;
+    list.iter().position(|element| key.iter().all(|(name, wanted)| &element[name] == wanted))
+}
+
 /// The value at a path.
 fn at<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
-    path.iter().try_fold(object, |value, step| match step.split_once(':')? {
-        ("f", name) => value.get(name),
-        (_, key) => {
-            let key: Map<String, Value> = serde_json::from_str(key).ok()?;
-            value.as_array()?.iter().find(|element| key.iter().all(|(name, wanted)| &element[name] == wanted))
-        }
+    path.iter().try_fold(object, |value, step| match step.split_once(':') {
+        Some(("f", name)) => value.get(name),
+        Some((_, key)) => value.as_array().and_then(|list| list.get(place(list, key)?)),
+        None => Some(&THERE),
     })
 }
 
-/// Takes the value at a path away.
+/// Takes the value at a path away; the field that is the key of an element goes with it only.
 fn take(object: &mut Value, path: &[String]) {
     let Some((last, parents)) = path.split_last() else { return };
+    let (element, parents) = match (last.as_str(), parents.split_last()) {
+        (".", Some((element, parents))) => (Some(element), parents),
+        _ => (None, parents),
+    };
     let pointer = parents.iter().try_fold(&mut *object, |value, step| match step.split_once(':')? {
         ("f", name) => value.get_mut(name),
         (_, key) => {
-            let key: Map<String, Value> = serde_json::from_str(key).ok()?;
-            value.as_array_mut()?.iter_mut().find(|element| key.iter().all(|(name, wanted)| &element[name] == wanted))
+            let list = value.as_array_mut()?;
+            let place = place(list, key)?;
+            list.get_mut(place)
         }
     });
-    if let (Some(Value::Object(map)), Some(name)) = (pointer, last.strip_prefix("f:")) {
-        map.remove(name);
+    let is_key = |name: &str| parents.last().is_some_and(|above| above.starts_with(&format!("k:{{\"{name}\"")));
+    match (pointer, element.and_then(|element| element.strip_prefix("k:")), last.strip_prefix("f:")) {
+        (Some(Value::Array(list)), Some(key), _) => drop(place(list, key).map(|place| list.remove(place))),
+        (Some(Value::Object(map)), None, Some(name)) if !is_key(name) => drop(map.remove(name)),
+        _ => {}
     }
 }
 
@@ -214,12 +239,20 @@ pub(super) fn apply(
     let mine: BTreeSet<Path> = all.iter().filter(|entry| own(entry)).flat_map(|entry| entry.paths.clone()).collect();
     let others: BTreeSet<&Path> = all.iter().filter(|entry| !own(entry)).flat_map(|entry| &entry.paths).collect();
     for path in mine.iter().filter(|path| !set.contains(*path) && !others.contains(path)) {
-        take(&mut object, path);
+        // An element of which others have set something stays.
+        let shared = path.last().is_some_and(|last| last == ".")
+            && others.iter().any(|other| other.starts_with(&path[..path.len() - 1]));
+        if !shared {
+            take(&mut object, path);
+        }
     }
     for entry in all.iter_mut().filter(|entry| !own(entry)) {
         entry.paths.retain(|path| !set.contains(path) || at(&object, path) == at(wanted, path));
     }
-    patch::strategic(&mut object, wanted);
+    match is_keyed(wanted) {
+        true => patch::strategic(&mut object, wanted),
+        false => patch::merge(&mut object, wanted),
+    }
     all.retain(|entry| !own(entry));
     let version = wanted["apiVersion"].as_str().unwrap_or_default().to_owned();
     all.push(Entry { manager: manager.to_owned(), operation: "Apply", version, time: time.to_owned(), paths: set });
@@ -255,6 +288,43 @@ mod tests {
         let two = applied(Some(&one), &json!({"a": "2"}), "y", true).expect("it is forced");
         assert_eq!(two["data"]["a"], "2");
         assert_eq!(applied(Some(&two), &json!({"a": "1"}), "x", false), Err(vec![".data.a".to_owned()]));
+    }
+
+    #[test]
+    fn elements_of_lists_go_with_all_that_is_in_them_unless_others_have_set_something_there() {
+        let pod = |containers: &Value| {
+            let metadata = json!({"name": "p"});
+            json!({"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": {"containers": containers}})
+        };
+        let names = |object: &Value| -> Vec<Value> {
+            let containers = object["spec"]["containers"].as_array().cloned().unwrap_or_default();
+            containers.iter().map(|container| container["name"].clone()).collect()
+        };
+        let apply = |before: Option<&Value>, containers: &Value| {
+            apply(before, &pod(containers), "x", false, "t").map_err(|_| ()).expect("nobody disputes it")
+        };
+        let mut one = apply(None, &json!([{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]));
+        one["spec"]["containers"][1]["resources"] = json!({});
+        let two = apply(Some(&one), &json!([{"name": "a", "image": "1"}]));
+        assert_eq!(names(&two), ["a"]);
+        let mut changed = one.clone();
+        changed["spec"]["containers"][1]["tty"] = json!(true);
+        updated(Some(&one), &mut changed, "y", "t");
+        let three = apply(Some(&changed), &json!([{"name": "a", "image": "1"}]));
+        assert_eq!(names(&three), ["a", "b"]);
+        assert_eq!(three["spec"]["containers"][1]["image"], Value::Null);
+    }
+
+    #[test]
+    fn lists_of_kinds_that_users_define_are_applied_as_a_whole() {
+        let widget =
+            |ports: &Value| json!({"kind": "Widget", "apiVersion": "example.com/v1", "spec": {"ports": ports}});
+        let apply = |before: Option<&Value>, ports: &Value| {
+            apply(before, &widget(ports), "x", false, "t").map_err(|_| ()).expect("nobody disputes it")
+        };
+        let one = apply(None, &json!([{"port": 1}, {"port": 2}]));
+        let two = apply(Some(&one), &json!([{"port": 2}]));
+        assert_eq!(two["spec"]["ports"], json!([{"port": 2}]));
     }
 
     #[test]
