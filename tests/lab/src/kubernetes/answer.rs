@@ -287,18 +287,34 @@ fn event(
     json!({"type": kind, "object": object})
 }
 
+/// What a change is to somebody who watches a selection: objects come into it and leave it.
+fn seen(selector: &Selector, change: &Change) -> Option<&'static str> {
+    let is = selector.matches(&change.object);
+    let was = change.before.as_ref().map_or(is, |before| selector.matches(before));
+    match (change.event, was, is) {
+        ("MODIFIED", true, false) => Some("DELETED"),
+        ("MODIFIED", false, true) => Some("ADDED"),
+        (event, _, true) => Some(event),
+        _ => None,
+    }
+}
+
 /// What a watcher is told of changes after a version, and up to which version that goes.
 pub(crate) fn events(store: &Store, request: &Request, after: u64, now: OffsetDateTime) -> (Vec<Value>, u64) {
     let target = request.target();
     let resource = target.as_ref().and_then(|t| resources::find(store, t.group, t.version, t.plural));
     let (Some(target), Some(resource)) = (target, resource) else { return (Vec::new(), after) };
     let selector = selector(request);
-    let wanted = |change: &&Change| {
+    let here = |change: &&Change| {
         let namespace = change.object["metadata"]["namespace"].as_str();
-        target.namespace.is_none_or(|wanted| namespace == Some(wanted)) && selector.matches(&change.object)
+        target.namespace.is_none_or(|wanted| namespace == Some(wanted))
     };
-    let changes = store.changes(resource.key(), after).into_iter().flatten().filter(wanted);
-    let events = changes.map(|c| event(store, request, (&resource, c.event, &c.object, c.version), now)).collect();
+    let changes = store.changes(resource.key(), after).into_iter().flatten().filter(here);
+    let told = changes.filter_map(|c| {
+        let kind = seen(&selector, c)?;
+        Some(event(store, request, (&resource, kind, &c.object, c.version), now))
+    });
+    let events = told.collect();
     (events, store.version.max(after))
 }
 

@@ -23,6 +23,19 @@ pub(super) struct Change {
     pub(super) event: &'static str,
     pub(super) plural: String,
     pub(super) object: Value,
+    /// What it was as selectors see it, if that is something else.
+    pub(super) before: Option<Value>,
+}
+
+/// What selectors may ask of an object.
+fn selectable(object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    json!({
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "labels": metadata["labels"]},
+        "spec": {"nodeName": object["spec"]["nodeName"], "unschedulable": object["spec"]["unschedulable"]},
+        "status": {"phase": object["status"]["phase"]},
+        "type": object["type"],
+    })
 }
 
 /// The most that controllers do at once: a bound for those that would contradict each other.
@@ -291,7 +304,12 @@ impl Store {
         object["metadata"]["resourceVersion"] = json!(version.to_string());
         self.version = version;
         let event = if before.is_some() { "MODIFIED" } else { "ADDED" };
-        self.log(event, plural, object.clone());
+        let same = |current: &Value| {
+            let fields = ["/metadata/labels", "/spec/nodeName", "/spec/unschedulable", "/status/phase", "/type"];
+            fields.into_iter().all(|field| current.pointer(field) == object.pointer(field))
+        };
+        let other = self.objects.get(&key).filter(|current| !same(current)).map(selectable);
+        self.log(event, plural, object.clone(), other);
         self.queue.note(&key, &object);
         if let Some(current) = self.objects.get(&key) {
             self.index.forget(&key, current);
@@ -324,12 +342,12 @@ impl Store {
         network::selected(self, &key, &object);
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.log("DELETED", plural, object.clone());
+        self.log("DELETED", plural, object.clone(), None);
         Some(object)
     }
 
-    fn log(&mut self, event: &'static str, plural: &str, object: Value) {
-        self.changes.push_back(Change { version: self.version, event, plural: plural.to_owned(), object });
+    fn log(&mut self, event: &'static str, plural: &str, object: Value, before: Option<Value>) {
+        self.changes.push_back(Change { version: self.version, event, plural: plural.to_owned(), object, before });
         if self.changes.len() > CHANGES {
             self.changes.pop_front();
         }
@@ -341,7 +359,8 @@ impl Store {
         if after < oldest && self.changes.len() == CHANGES {
             return None;
         }
-        Some(self.changes.iter().filter(move |change| change.version > after && change.plural == plural))
+        let first = self.changes.partition_point(|change| change.version <= after);
+        Some(self.changes.range(first..).filter(move |change| change.plural == plural))
     }
 
     fn uid(&self, number: u64) -> String {

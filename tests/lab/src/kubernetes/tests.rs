@@ -145,6 +145,34 @@ async fn a_watch_sees_a_node_that_goes_down() {
     child.kill().await.unwrap();
 }
 
+#[test]
+fn a_watch_of_a_selection_tells_what_comes_into_it_and_what_leaves_it() {
+    use serde_json::{Value, json};
+
+    use super::{Answer, Request, Store, User, answer, events};
+    let mut store = Store::new(1);
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    let user = User::Known { name: "x".to_owned(), groups: vec!["system:masters".to_owned()] };
+    let node = |labels: Value| json!({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n", "labels": labels}});
+    let mut label = |method: &str, path: &str, labels: Value| {
+        let body = node(labels).to_string().into_bytes();
+        let request = Request { method: method.to_owned(), path: path.to_owned(), body, ..Request::default() };
+        let Answer::Whole { code, .. } = answer(&mut store, &user, &request, "v1.36.3", now) else {
+            panic!("a stream")
+        };
+        assert!(code < 300, "{code}");
+    };
+    label("POST", "/api/v1/nodes", json!({"a": "1"}));
+    for labels in [json!({"a": "2"}), json!({"a": "2", "b": "1"}), json!({"b": "1"}), json!({"b": "2"})] {
+        label("PUT", "/api/v1/nodes/n", labels);
+    }
+    let query = std::collections::HashMap::from([("labelSelector".to_owned(), "a=2".to_owned())]);
+    let watch = Request { method: "GET".to_owned(), path: "/api/v1/nodes".to_owned(), query, ..Request::default() };
+    let (told, _) = events(&store, &watch, 1, now);
+    let kinds: Vec<&Value> = told.iter().map(|event| &event["type"]).collect();
+    assert_eq!(kinds, ["ADDED", "MODIFIED", "DELETED"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_get_status_objects() {
     let cluster = cluster("127.82.5.0/24").await;
