@@ -9,7 +9,7 @@ use super::index;
 use super::request::Request;
 use super::resources::Resource;
 use super::store::Store;
-use super::{custom, defaults, managed, patch, protobuf, schema, status, versions};
+use super::{custom, defaults, managed, patch, protobuf, rules, schema, status, versions};
 
 /// An object's place: its kind, its namespace (empty for the whole cluster), its name.
 pub(super) type Place<'a> = (&'a Resource, &'a str, &'a str);
@@ -89,9 +89,18 @@ fn check_open(store: &Store, object: &Value, resource: &Resource, namespace: &st
     }
 }
 
-/// Completes an object as its definition says, and refuses it if that does.
-fn check_schema(store: &Store, request: &Request, object: &mut Value, resource: &Resource) -> Result<(), Answer> {
+/// Completes an object as its definition says, and refuses it if that or its kind does.
+fn check_schema(
+    store: &Store,
+    request: &Request,
+    object: &mut Value,
+    (resource, before): (&Resource, Option<&Value>),
+) -> Result<(), Answer> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let faults = rules::faults(resource, object, before);
+    if !faults.is_empty() {
+        return Err(status::invalid_all(resource, &name, &faults));
+    }
     if resource.key() == custom::DEFINITIONS {
         return custom::check(resource, object);
     }
@@ -169,7 +178,7 @@ fn fresh(
         object.as_object_mut().map(|object| object.remove("status"));
     }
     defaults::complete(store, object, resource, None);
-    check_schema(store, request, object, resource)?;
+    check_schema(store, request, object, (resource, None))?;
     if defaults::counts(resource) {
         object["metadata"]["generation"] = json!(1);
     }
@@ -285,7 +294,7 @@ fn changed(
     if !is_of_status(request) {
         defaults::complete(store, &mut object, resource, Some(before));
     }
-    check_schema(store, request, &mut object, resource)?;
+    check_schema(store, request, &mut object, (resource, Some(before)))?;
     if let Some(manager) = request.text("fieldManager") {
         managed::updated(Some(before), &mut object, manager, &timestamp(now));
     }
@@ -356,7 +365,7 @@ fn applied(store: &mut Store, request: &Request, place: &Place<'_>, now: OffsetD
         Some(before) => {
             part(request, before, &mut object, resource);
             defaults::complete(store, &mut object, resource, Some(before));
-            check_schema(store, request, &mut object, resource)?;
+            check_schema(store, request, &mut object, (resource, Some(before)))?;
             grown(before, &mut object);
         }
         None => {

@@ -61,3 +61,21 @@ async fn kubectl_applies_a_kustomization_tells_the_difference_and_prunes() {
     file(&cluster, "all.yaml", &map("one"));
     prints!(cluster, ("apply", "-f", &all, "--prune", "-l", "set=x") => "configmap/two pruned");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_contradict_themselves_or_what_is_there_are_refused() {
+    let cluster = cluster("127.82.28.0/24").await;
+    let web = MANIFEST.rsplit_once("---").unwrap().1.replace(", namespace: demo", "");
+    let good = file(&cluster, "good.yaml", &web);
+    let other = file(&cluster, "other.yaml", &web.replace("app: web", "app: other"));
+    let torn = file(
+        &cluster,
+        "torn.yaml",
+        &web.replace("selector: {matchLabels: {app: web}}", "selector: {matchLabels: {app: b}}"),
+    );
+    prints!(cluster, ("apply", "-f", &good) => "created");
+    fails!(cluster,
+        ("apply", "-f", &other) => r#"spec.selector: Invalid value: {"matchLabels":{"app":"other"}}: field is immutable"#,
+        ("apply", "-f", &torn) => "`selector` does not match template `labels`",
+    );
+}
