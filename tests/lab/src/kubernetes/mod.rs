@@ -36,6 +36,7 @@ mod request;
 mod resources;
 mod reviews;
 mod revisions;
+mod roles;
 mod rules;
 mod scale;
 mod schema;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::node::Report;
-use super::{controllers, pods};
+use super::{controllers, pods, roles};
 
 /// Namespaces that are always there.
 pub(super) const NAMESPACES: &[&str] = &["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -12,7 +12,7 @@ const FLANNEL: &str = "ghcr.io/siderolabs/flannel:v0.27.4";
 
 /// What a fresh cluster holds: kind (plural) and object.
 pub(super) fn initial(report: &Report) -> Vec<(&'static str, Value)> {
-    let mut objects: Vec<(&str, Value)> = Vec::new();
+    let mut objects: Vec<(&str, Value)> = roles::initial();
     for name in NAMESPACES {
         objects.push(("namespaces", namespace(name)));
         objects.push(("serviceaccounts", service_account(name)));

@@ -346,6 +346,10 @@ async fn kubectl_asks_what_it_may() {
         ("auth", "can-i", "create", "pods") => "yes",
         ("auth", "can-i", "--list") => "*.*",
         ("auth", "whoami") => "system:masters",
+        ("get", "clusterroles", "-o", "name") => "clusterrole.rbac.authorization.k8s.io/view",
+        ("describe", "clusterrolebinding", "cluster-admin") => "system:masters",
+        ("describe", "clusterrole", "view") => "pods",
+        ("get", "priorityclasses") => "2000001000",
     );
 }
 
