@@ -191,7 +191,9 @@ fn on_resource(
             writes::replace(store, request, &(resource, namespace, name), now)
         }
         ("DELETE", Some(name), None) => deletes::one(store, request, &(resource, namespace, name), now),
-        ("DELETE", None, None) => deletes::many(store, request, (resource, target.namespace), now),
+        ("DELETE", None, None) if resource.plural != "namespaces" => {
+            deletes::many(store, request, (resource, target.namespace), now)
+        }
         ("POST", Some(name), Some("eviction")) if resource.plural == "pods" => {
             deletes::evict(store, request, &(resource, namespace, name), now)
         }

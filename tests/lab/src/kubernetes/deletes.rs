@@ -141,3 +141,88 @@ pub(super) fn evict(store: &mut Store, request: &Request, place: &Place<'_>, now
         Err(refusal) => refusal,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{User, answer};
+    use super::*;
+
+    const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+    fn ask(store: &mut Store, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let user = User::Known { name: "x".to_owned(), groups: vec!["system:masters".to_owned()] };
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let query = query.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.into_iter().collect(),
+            body,
+            ..Request::default()
+        };
+        let answer = answer(store, &user, &request, "v1.36.3", OffsetDateTime::UNIX_EPOCH);
+        let Answer::Whole { code, body, .. } = answer else { panic!("a stream") };
+        (code, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn map(name: &str, set: &str, owners: &Value) -> Value {
+        let metadata = json!({"name": name, "labels": {"set": set}, "ownerReferences": owners});
+        json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata})
+    }
+
+    fn store() -> Store {
+        let mut store = Store::new(1);
+        let space = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "default"}});
+        assert_eq!(ask(&mut store, "POST", "/api/v1/namespaces", &space).0, 201);
+        store
+    }
+
+    fn names(store: &Store) -> Vec<String> {
+        let maps = store.list("configmaps", None);
+        maps.filter_map(|map| map["metadata"]["name"].as_str().map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn what_is_owned_goes_with_its_last_owner_and_at_once_if_that_was_never_there() {
+        let mut store = store();
+        let owner =
+            |name: &str, uid: &Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid});
+        let mut uid =
+            |name: &str| ask(&mut store, "POST", MAPS, &map(name, "o", &json!([]))).1["metadata"]["uid"].clone();
+        let owners = json!([owner("a", &uid("a")), owner("b", &uid("b"))]);
+        ask(&mut store, "POST", MAPS, &map("child", "c", &owners));
+        ask(&mut store, "POST", MAPS, &map("lost", "c", &json!([owner("z", &json!("nobody"))])));
+        assert_eq!(names(&store), ["a", "b", "child"]);
+        ask(&mut store, "DELETE", &format!("{MAPS}/a"), &Value::Null);
+        assert_eq!(names(&store), ["b", "child"]);
+        ask(&mut store, "DELETE", &format!("{MAPS}/b"), &Value::Null);
+        assert!(names(&store).is_empty());
+    }
+
+    #[test]
+    fn a_deletion_that_means_another_object_is_refused() {
+        let mut store = store();
+        ask(&mut store, "POST", MAPS, &map("a", "x", &json!([])));
+        let place = format!("{MAPS}/a");
+        for (field, said) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
+            let (code, body) = ask(&mut store, "DELETE", &place, &json!({"preconditions": {field: "other"}}));
+            let wanted = format!("Precondition failed: {said} in precondition: other, {said} in object meta: ");
+            assert!(code == 409 && body["message"].as_str().unwrap().contains(&wanted), "{body}");
+        }
+        assert_eq!(ask(&mut store, "DELETE", &place, &json!({"dryRun": ["All"]})).0, 200);
+        assert_eq!(names(&store), ["a"]);
+    }
+
+    #[test]
+    fn a_collection_is_deleted_as_far_as_it_is_selected_but_never_all_namespaces() {
+        let mut store = store();
+        for (name, set) in [("a", "x"), ("b", "y"), ("c", "x")] {
+            ask(&mut store, "POST", MAPS, &map(name, set, &json!([])));
+        }
+        let (code, body) = ask(&mut store, "DELETE", &format!("{MAPS}?labelSelector=set=x"), &Value::Null);
+        assert_eq!((code, body["items"].as_array().unwrap().len()), (200, 2));
+        assert_eq!(names(&store), ["b"]);
+        assert_eq!(ask(&mut store, "DELETE", "/api/v1/namespaces", &Value::Null).0, 405);
+    }
+}

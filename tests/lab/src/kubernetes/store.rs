@@ -130,6 +130,7 @@ impl Store {
             let metadata = &entry["object"]["metadata"];
             let key = (text(&entry["plural"]), text(&metadata["namespace"]), text(&metadata["name"]));
             self.index.add(&key, &entry["object"]);
+            self.queue.note(&key, &entry["object"]);
             self.objects.insert(key, entry["object"].clone());
         }
     }
