@@ -91,9 +91,15 @@ pub(super) fn look(store: &mut Store, key: &Key, at: &str) {
     if !labels.is_null() {
         endpoints["metadata"]["labels"] = labels.clone();
     }
-    if !behind.is_empty() {
-        let addresses: Vec<Value> = behind.iter().map(address).collect();
-        endpoints["subsets"] = json!([{"addresses": addresses, "ports": ports(&service, &behind[0])}]);
+    if let Some(first) = behind.first() {
+        let mut subset = json!({"ports": ports(&service, first)});
+        let (ready, other): (Vec<&Value>, Vec<&Value>) = behind.iter().partition(|pod| pods::is_ready(pod));
+        for (name, pods) in [("addresses", ready), ("notReadyAddresses", other)] {
+            if !pods.is_empty() {
+                subset[name] = pods.into_iter().map(address).collect();
+            }
+        }
+        endpoints["subsets"] = json!([subset]);
     }
     store.put("endpoints", endpoints, at);
     slice(store, &service, &behind, at);
@@ -159,4 +165,32 @@ fn slice(store: &mut Store, service: &Value, behind: &[Value], at: &str) {
     slice["endpoints"] = behind.iter().map(endpoint).collect();
     slice["ports"] = behind.first().map_or(Value::Null, |pod| ports(service, pod));
     store.put("endpointslices", slice, at);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: &str = "2026-01-01T00:00:00Z";
+
+    #[test]
+    fn pods_that_are_not_ready_are_told_apart_from_those_that_are() {
+        let mut store = Store::new(1);
+        let spec = json!({"selector": {"app": "x"}, "ports": [{"port": 80, "targetPort": 8080}]});
+        store.put("services", json!({"metadata": {"name": "s", "namespace": "default"}, "spec": spec}), AT);
+        for (name, ready) in [("a", "True"), ("b", "False")] {
+            let metadata = json!({"name": name, "namespace": "default", "labels": {"app": "x"}});
+            let conditions = json!([{"type": "Ready", "status": ready}]);
+            let status = json!({"phase": "Running", "podIP": name, "conditions": conditions});
+            store.put("pods", json!({"metadata": metadata, "spec": {"nodeName": "n"}, "status": status}), AT);
+        }
+        store.settle(AT);
+        let endpoints = store.get("endpoints", "default", "s").unwrap();
+        let ip = |list: &str| endpoints["subsets"][0][list][0]["ip"].clone();
+        assert_eq!((ip("addresses"), ip("notReadyAddresses")), (json!("a"), json!("b")));
+        let slice = store.list("endpointslices", Some("default")).next().unwrap();
+        let ready: Vec<&Value> =
+            slice["endpoints"].as_array().unwrap().iter().map(|endpoint| &endpoint["conditions"]["ready"]).collect();
+        assert_eq!(ready, [true, false]);
+    }
 }
