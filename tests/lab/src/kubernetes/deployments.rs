@@ -240,7 +240,7 @@ pub(super) fn look_at_set(store: &mut Store, key: &Key, at: &str) {
         }
         // Pods that would be done at once would be made without end.
         let lasting = matches!(text(&set, "/spec/template/spec/restartPolicy"), "" | "Always");
-        for _ in alive.len()..if lasting { wanted(&set) } else { 0 } {
+        for _ in alive.len()..if lasting { pods::at_most(wanted(&set)) } else { 0 } {
             let name = format!("{}-{}", key.2, store.suffix());
             let owner = pods::controller(text(&set, "/kind"), text(&set, "/apiVersion"), &set);
             store.put("pods", pods::from_template(&set["spec"]["template"], &key.1, &name, &owner), at);

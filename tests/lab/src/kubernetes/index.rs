@@ -20,6 +20,8 @@ pub(super) struct Index {
     silent: BTreeSet<String>,
     /// Pods by the node that they run on.
     placed: HashMap<String, BTreeSet<Key>>,
+    /// Those of them that are done.
+    done: HashMap<String, BTreeSet<Key>>,
     /// Objects by the identity of each of their owners.
     owned: HashMap<String, BTreeSet<Key>>,
     /// Objects that are to go, by their identity.
@@ -58,6 +60,9 @@ impl Index {
             "pods" => {
                 if let Some(node) = object["spec"]["nodeName"].as_str() {
                     self.placed.entry(node.to_owned()).or_default().insert(key.clone());
+                    if matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+                        self.done.entry(node.to_owned()).or_default().insert(key.clone());
+                    }
                 }
                 *self.apps.entry(app(object).to_owned()).or_default() += 1;
                 if object["status"]["phase"] == "Pending" {
@@ -84,7 +89,9 @@ impl Index {
         }
         match key.0.as_str() {
             "pods" => {
-                take(&mut self.placed, object["spec"]["nodeName"].as_str().unwrap_or_default(), key);
+                let node = object["spec"]["nodeName"].as_str().unwrap_or_default();
+                take(&mut self.placed, node, key);
+                take(&mut self.done, node, key);
                 let count = self.apps.entry(app(object).to_owned()).or_default();
                 *count = count.saturating_sub(1);
                 self.waiting.remove(key);
@@ -112,9 +119,10 @@ impl Index {
         self.silent.iter().map(String::as_str)
     }
 
-    /// How many pods a node has.
+    /// How many pods run on a node.
     pub(super) fn load(&self, node: &str) -> usize {
-        self.placed.get(node).map_or(0, BTreeSet::len)
+        let count = |pods: &HashMap<String, BTreeSet<Key>>| pods.get(node).map_or(0, BTreeSet::len);
+        count(&self.placed) - count(&self.done)
     }
 
     /// The pods of a node.

@@ -39,6 +39,7 @@ pub(super) fn look(store: &mut Store, key: &Key, at: &str) {
     let goal = number(&job["spec"]["completions"], 1);
     let suspended = job["spec"]["suspend"] == json!(true);
     let room = if suspended { 0 } else { parallel.min(goal.saturating_sub(succeeded)).saturating_sub(active) };
+    let room = pods::at_most(own.len().saturating_add(room)).saturating_sub(own.len());
     for _ in 0..room {
         create(store, &job, at);
     }

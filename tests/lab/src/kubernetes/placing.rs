@@ -31,8 +31,14 @@ pub(super) fn suits(node: &Value, pod: &Value) -> bool {
 
 /// Whether a node takes a new pod.
 pub(super) fn takes(store: &Store, node: &Value, pod: &Value) -> bool {
-    let free = node::is_ready(node) && node["spec"]["unschedulable"] != json!(true);
+    let free = node::is_ready(node) && node["spec"]["unschedulable"] != json!(true) && has_room(store, node);
     free && suits(node, pod) && !shunned(store, node, pod)
+}
+
+/// Whether a node has room for one more pod.
+fn has_room(store: &Store, node: &Value) -> bool {
+    let places = text(node, "/status/allocatable/pods").parse().unwrap_or(usize::MAX);
+    store.index().load(text(node, "/metadata/name")) < places
 }
 
 /// Whether a pod's node affinity allows a node.

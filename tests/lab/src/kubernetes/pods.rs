@@ -52,6 +52,15 @@ pub(super) fn from_template(template: &Value, namespace: &str, name: &str, owner
     })
 }
 
+/// The most pods that a controller makes for one owner: nobody needs more in a lab, and a slip of the finger would fill
+/// the memory.
+const MOST: usize = 1_000;
+
+/// How many pods an owner gets that wants so many.
+pub(super) fn at_most(wanted: usize) -> usize {
+    wanted.min(MOST)
+}
+
 /// Looks at a pod: one that waits runs where a node takes it.
 pub(super) fn look(store: &mut Store, key: &Key, at: &str) {
     let waits = |pod: &&Value| pod["status"]["phase"] == "Pending" && !leaves(pod);

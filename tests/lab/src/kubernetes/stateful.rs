@@ -39,7 +39,7 @@ fn step(store: &mut Store, set: &Value, hash: &str, at: &str) {
     let namespace = text(set, "/metadata/namespace").to_owned();
     let place =
         |number: usize| ("pods".to_owned(), namespace.clone(), format!("{}-{number}", text(set, "/metadata/name")));
-    let numbers = start(set)..start(set) + wanted(set);
+    let numbers = start(set)..start(set).saturating_add(pods::at_most(wanted(set)));
     let one_by_one = set["spec"]["podManagementPolicy"] != "Parallel";
     for number in numbers.clone() {
         let Some(pod) = store.at(&place(number)) else {

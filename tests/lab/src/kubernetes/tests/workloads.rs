@@ -175,3 +175,30 @@ async fn services_have_addresses_ports_and_endpoints() {
         ("get", "endpoints", "d") => "<none>",
     );
 }
+
+const ENDLESS: &str = r#"
+apiVersion: batch/v1
+kind: Job
+metadata: {name: j}
+spec:
+  completions: 1000000000
+  parallelism: 1000000000
+  template: {spec: {restartPolicy: Never, containers: [{name: c, image: "i:1"}]}}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slip_of_the_finger_fills_nodes_and_no_memory() {
+    let cluster = cluster("127.82.29.0/24").await;
+    let job = file(&cluster, "job.yaml", ENDLESS);
+    prints!(cluster,
+        ("apply", "-f", &job) => "created",
+        ("get", "job", "j", "-o", "jsonpath={.status.succeeded}") => "1000",
+        ("create", "deployment", "x", "--image=i:1") => "created",
+        ("scale", "deployment", "x", "--replicas=1000000000") => "scaled",
+        ("get", "deploy", "x", "-o", "jsonpath={.status.replicas}") => "1000",
+    );
+    let running = "--field-selector=status.phase=Running";
+    let (placed, _) =
+        kubectl!(cluster, "get", "pods", "-A", running, "-o", "jsonpath={range .items[*]}{.spec.nodeName} {end}");
+    assert_eq!(placed.split_whitespace().filter(|node| *node == "w-1").count(), 110, "a node takes 110 pods");
+}
