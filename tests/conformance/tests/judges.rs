@@ -264,6 +264,20 @@ async fn talosctl_finds_a_cluster_of_talos() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn talosctl_upgrades_kubernetes() {
+    let Some(talosctl) = talosctl() else { return skipped("talosctl") };
+    let lab = cluster("judged").await;
+    let mut command = Command::new(&talosctl);
+    command.args(["upgrade-k8s", "--to", "1.36.4", "--talosconfig"]).arg(lab.dir().join("talosconfig"));
+    let said = run(command.args(["-n", &address(&lab, "cp-1")])).await;
+    assert!(said.contains("update kubelet: 1.36.3 -> 1.36.4") && said.contains("fully reconciled"), "{said}");
+    for node in ["cp-1", "cp-2", "cp-3", "w-1"] {
+        let config = lab.talos().node(node).unwrap().config().unwrap();
+        assert!(config.contains("kubelet:v1.36.4"), "{node}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn talosctl_takes_nodes_down_and_up_again() {
     let Some(talosctl) = talosctl() else { return skipped("talosctl") };
     let lab = cluster("judged").await;

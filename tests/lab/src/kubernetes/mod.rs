@@ -53,6 +53,7 @@ mod writes;
 
 pub(crate) use answer::{Answer, User, answer, events, timestamp};
 pub(crate) use node::{Report, allowed_label, kernel};
+pub(crate) use objects::Component;
 pub(crate) use request::Request;
 pub(crate) use server::respond;
 pub(crate) use store::Store;

@@ -118,22 +118,30 @@ fn deployment(name: &str) -> Value {
     })
 }
 
+/// What a control plane runs as a static pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Component {
+    /// `kube-apiserver`
+    pub(crate) name: &'static str,
+    pub(crate) image: String,
+    /// Version of the resource with its config, by which an upgrade of Kubernetes knows that it runs.
+    pub(crate) version: String,
+}
+
 /// The pods that a control plane runs from its own manifests.
-pub(super) fn static_pods(report: &Report) -> Vec<Value> {
-    let components = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-    let pod = |component: &str| {
-        let image = format!("registry.k8s.io/{component}:{}", report.server);
-        let mut pod = pod(report, &format!("{component}-{}", report.name), component, &image);
+pub(super) fn static_pods(report: &Report, components: &[Component]) -> Vec<Value> {
+    let pod = |component: &Component| {
+        let mut pod = pod(report, &format!("{}-{}", component.name, report.name), component.name, &component.image);
         pod["metadata"]["annotations"] = json!({
             "kubernetes.io/config.mirror": report.boot_id,
             "kubernetes.io/config.source": "file",
-            "talos.dev/config-version": "1",
+            "talos.dev/config-version": component.version,
         });
         pod["metadata"]["ownerReferences"] =
             json!([{"apiVersion": "v1", "kind": "Node", "name": report.name, "uid": report.uuid, "controller": true}]);
         pod
     };
-    components.into_iter().map(pod).collect()
+    components.iter().map(pod).collect()
 }
 
 /// The pod of a daemon set on a node.

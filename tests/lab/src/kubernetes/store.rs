@@ -9,6 +9,7 @@ use super::controllers;
 use super::happenings::Happening;
 use super::index::Index;
 use super::node::{self, Report};
+use super::objects::Component;
 use super::queue::Queue;
 use super::{jobs, network, objects, outages};
 
@@ -84,8 +85,8 @@ impl Store {
     }
 
     /// A control plane's static pods run.
-    pub(crate) fn control_plane_up(&mut self, report: &Report) {
-        for pod in objects::static_pods(report) {
+    pub(crate) fn control_plane_up(&mut self, report: &Report, components: &[Component]) {
+        for pod in objects::static_pods(report, components) {
             self.put("pods", pod, &report.at);
         }
         self.settle(&report.at);

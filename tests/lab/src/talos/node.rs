@@ -146,6 +146,8 @@ pub(crate) struct Node {
     pub(crate) etcd: EtcdService,
     pub(crate) apiserver: Progress,
     pub(crate) kubelet: Progress,
+    /// Whether the kubelet is on its way down and up again.
+    pub(crate) kubelet_away: bool,
     pub(crate) console: Vec<String>,
     /// Problems that the node shows as resources: name and message.
     pub(crate) diagnostics: std::collections::BTreeMap<String, String>,
@@ -186,6 +188,7 @@ impl Node {
             etcd: EtcdService::Absent,
             apiserver: Progress::Off,
             kubelet: Progress::Off,
+            kubelet_away: false,
             console: Vec::new(),
             diagnostics: Default::default(),
             pulled: Default::default(),

@@ -54,6 +54,10 @@ pub(crate) struct Config {
     pub(crate) server_port: u16,
     pub(crate) kubelet_image: String,
     pub(crate) server_image: String,
+    /// Those of the controller manager, the scheduler and the proxy; empty where the config leaves them out.
+    pub(crate) manager_image: String,
+    pub(crate) scheduler_image: String,
+    pub(crate) proxy_image: String,
     pub(crate) install_image: String,
     pub(crate) install_disk: String,
     /// Whether a controller installs while the boot goes on, instead of a sequence of its own (1.14).
@@ -255,6 +259,9 @@ pub(super) fn read(text: &str, documents: Vec<Document>) -> Result<Config, Refus
         server_port: port(&parts),
         kubelet_image: parts.either("KubeletConfig", "image", "machine.kubelet.image"),
         server_image: parts.either("KubeAPIServerConfig", "image", "cluster.apiServer.image"),
+        manager_image: parts.either("KubeControllerManagerConfig", "image", "cluster.controllerManager.image"),
+        scheduler_image: parts.either("KubeSchedulerConfig", "image", "cluster.scheduler.image"),
+        proxy_image: parts.either("KubeProxyConfig", "image", "cluster.proxy.image"),
         install_image: parts.either("UnattendedInstallConfig", "installer.image", "machine.install.image"),
         install_disk: parts.text("machine.install.disk"),
         unattended_install: parts.kind("UnattendedInstallConfig").next().is_some(),

@@ -60,7 +60,7 @@ fn api_server(world: &World, id: Id) -> Vec<Item> {
 fn controller_manager(world: &World, id: Id) -> Vec<Item> {
     let spec = proto::ControllerManagerConfigSpec {
         enabled: true,
-        image: format!("registry.k8s.io/kube-controller-manager:{}", world.server_version(id)),
+        image: world.component_image(id, "kube-controller-manager"),
         pod_cid_rs: vec![PODS.to_owned()],
         service_cid_rs: vec![SERVICES.to_owned()],
     };
@@ -73,7 +73,7 @@ fn controller_manager(world: &World, id: Id) -> Vec<Item> {
 }
 
 fn scheduler(world: &World, id: Id) -> Vec<Item> {
-    let image = format!("registry.k8s.io/kube-scheduler:{}", world.server_version(id));
+    let image = world.component_image(id, "kube-scheduler");
     let yaml = json!({
         "enabled": true, "image": image, "extraArgs": {}, "extraVolumes": [], "environmentVariables": {},
         "resources": {"requests": {}, "limits": {}}, "config": {},
@@ -89,7 +89,7 @@ fn manifests(world: &World, id: Id) -> Vec<Item> {
         cluster_domain: "cluster.local".to_owned(),
         pod_cid_rs: vec![PODS.to_owned()],
         proxy_enabled: true,
-        proxy_image: format!("registry.k8s.io/kube-proxy:{}", world.server_version(id)),
+        proxy_image: world.component_image(id, "kube-proxy"),
         core_dns_enabled: true,
         dns_service_ip: "10.96.0.10".to_owned(),
         flannel_enabled: true,
@@ -133,14 +133,11 @@ fn node_ips(world: &World, id: Id) -> Vec<Item> {
 }
 
 fn static_pods(world: &World, id: Id) -> Vec<Item> {
-    let Some(config) = control_plane(world, id) else { return Vec::new() };
-    let version = world.server_version(id);
-    let images = [
-        ("kube-apiserver", config.server_image.clone()),
-        ("kube-controller-manager", format!("registry.k8s.io/kube-controller-manager:{version}")),
-        ("kube-scheduler", format!("registry.k8s.io/kube-scheduler:{version}")),
-    ];
-    let item = |(name, image): (&str, String)| {
+    if control_plane(world, id).is_none() {
+        return Vec::new();
+    }
+    let item = |name: &str| {
+        let image = world.component_image(id, name);
         let labels = json!({"component": name, "k8s-app": name, "tier": "control-plane"});
         let yaml = json!({
             "apiVersion": "v1", "kind": "Pod",
@@ -150,7 +147,7 @@ fn static_pods(world: &World, id: Id) -> Vec<Item> {
         });
         Item::new(name, &proto::StaticPodSpec { pod: Some(structure(&yaml)) }, &yaml)
     };
-    images.map(item).into()
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map(item).into()
 }
 
 /// What is ready on a control plane as soon as it has its config.

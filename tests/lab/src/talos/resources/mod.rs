@@ -99,6 +99,13 @@ impl Selection {
     }
 }
 
+/// The version of the first resource of a type.
+pub(crate) fn version(world: &World, node: Id, kind: &str) -> Option<String> {
+    let definition = definition(kind, world.nodes[node].version())?;
+    let all = Selection::new(definition, definition.namespace, None, Query::default()).resources(world, node);
+    all.into_iter().next()?.metadata.map(|metadata| metadata.version)
+}
+
 /// The name of a resource.
 pub(crate) fn id_of(resource: &Resource) -> &str {
     resource.metadata.as_ref().map_or("", |metadata| &metadata.id)

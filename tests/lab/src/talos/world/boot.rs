@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Due, Id, World};
 use crate::talos::config::{self, Config};
 use crate::talos::events::Content;
-use crate::talos::node::{Api, EtcdService, Stage};
+use crate::talos::node::{Api, EtcdService, Progress, Stage};
 
 impl World {
     /// The kernel is up: finds the system, the network and the config.
@@ -76,9 +76,14 @@ impl World {
 
     /// Makes a config the one that the node acts on.
     pub(super) fn activate(&mut self, id: Id, config: Arc<Config>) {
-        self.nodes[id].config = Some(config);
+        let before = self.nodes[id].config.replace(config);
         self.nodes[id].names += 1;
         self.assign_addresses(id);
+        let image = |config: &Config| config.kubelet_image.clone();
+        let changed = before.is_some_and(|before| Some(image(&before)) != self.nodes[id].config.as_deref().map(image));
+        if changed && self.nodes[id].kubelet != Progress::Off {
+            self.restart_kubelet(id);
+        }
         self.refresh_kubernetes_node(id);
         self.touch(id);
     }

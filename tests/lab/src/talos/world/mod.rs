@@ -5,6 +5,7 @@
 
 mod apply;
 mod boot;
+mod components;
 mod etcd;
 mod network;
 mod power;
@@ -47,6 +48,8 @@ pub(crate) enum Due {
     EtcdUp,
     ApiServerUp,
     NodeReady,
+    /// A kubelet that was restarted runs again.
+    KubeletBack,
     /// A configuration that was only tried is taken back.
     TryEnds,
     /// The services of a node that goes down stop.
@@ -140,6 +143,7 @@ impl World {
             Due::EtcdUp => self.etcd_up(id),
             Due::ApiServerUp => self.apiserver_up(id),
             Due::NodeReady => self.node_ready(id),
+            Due::KubeletBack => self.kubelet_back(id),
             Due::TryEnds => self.try_ends(id),
             Due::Stop => self.stop(id),
             Due::PowerOff => self.cut(id),

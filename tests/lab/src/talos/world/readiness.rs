@@ -50,7 +50,8 @@ impl World {
             services.push(Service::unchecked(&format!("ext-{name}")));
         }
         if node.config.is_some() && node.api_due && node.stage != Stage::Installing {
-            services.extend([Service::running("cri"), Service::running("kubelet")]);
+            services.push(Service::running("cri"));
+            services.extend((!node.kubelet_away).then(|| Service::running("kubelet")));
         }
         if node.is_control_plane() {
             services.extend(self.trustd(id));

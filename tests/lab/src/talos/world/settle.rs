@@ -125,8 +125,8 @@ impl World {
         if let Some(etcd) = self.etcd_of(id) {
             let report = self.report(id);
             self.etcds[etcd].store.begin(&report);
-            self.etcds[etcd].store.control_plane_up(&report);
         }
+        self.report_components(id);
         self.status_event(id);
     }
 
@@ -159,9 +159,12 @@ impl World {
         if self.nodes[id].kubelet == Progress::Off {
             return;
         }
-        if let Some(etcd) = self.kubernetes_of(id) {
+        if let Some(etcd) = self.kubernetes_of(id).filter(|_| !self.nodes[id].kubelet_away) {
             let report = self.report(id);
             self.etcds[etcd].store.refresh(&report);
+        }
+        if self.nodes[id].apiserver == Progress::Up {
+            self.report_components(id);
         }
     }
 
