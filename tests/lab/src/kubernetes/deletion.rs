@@ -5,9 +5,10 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::answer::timestamp;
+use super::controllers::text;
 use super::index;
 use super::store::{Key, Store};
-use super::{controllers, custom, outages, volumes};
+use super::{controllers, custom, outages, pods, volumes};
 
 /// What becomes of those that belong to an object that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,10 +27,6 @@ const ORPHAN: &str = "orphan";
 
 /// What keeps a claim or a volume while it is used.
 pub(super) const PROTECTION: [&str; 2] = ["kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"];
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
 
 /// What must still be done before an object may go.
 fn finalizers(object: &Value) -> Vec<&str> {
@@ -50,9 +47,7 @@ fn without(object: &mut Value, finalizer: &str) {
 
 /// How long a pod has to end: it needs no time where nothing of it runs.
 fn grace(key: &Key, object: &Value, wanted: Option<u64>) -> u64 {
-    let runs = key.0 == "pods"
-        && !text(object, "/spec/nodeName").is_empty()
-        && !matches!(text(object, "/status/phase"), "Succeeded" | "Failed");
+    let runs = key.0 == "pods" && !text(object, "/spec/nodeName").is_empty() && !pods::is_done(object);
     let own = object["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
     if runs { wanted.unwrap_or(own) } else { 0 }
 }

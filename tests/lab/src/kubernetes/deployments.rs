@@ -228,8 +228,7 @@ fn report(store: &mut Store, key: &Key, sets: &[Value], at: &str) {
 pub(super) fn look_at_set(store: &mut Store, key: &Key, at: &str) {
     let Some(set) = store.at(key).cloned() else { return };
     let own = pods::controlled(store, "pods", &set);
-    let done = |pod: &&Value| matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
-    let mut alive: Vec<&Value> = own.iter().filter(|pod| !pods::leaves(pod) && !done(pod)).collect();
+    let mut alive: Vec<&Value> = own.iter().filter(|pod| !pods::leaves(pod) && !pods::is_done(pod)).collect();
     if !pods::leaves(&set) {
         // Pods that do not run go first, then the youngest.
         alive.sort_by_key(|pod| (!pods::is_ready(pod), std::cmp::Reverse(version(pod))));
@@ -247,7 +246,7 @@ pub(super) fn look_at_set(store: &mut Store, key: &Key, at: &str) {
         }
     }
     let own = pods::controlled(store, "pods", &set);
-    let alive: Vec<&Value> = own.iter().filter(|pod| !pods::leaves(pod) && !done(pod)).collect();
+    let alive: Vec<&Value> = own.iter().filter(|pod| !pods::leaves(pod) && !pods::is_done(pod)).collect();
     let ready = alive.iter().filter(|pod| pods::is_ready(pod)).count();
     let status = json!({
         "observedGeneration": set["metadata"]["generation"], "replicas": alive.len(),

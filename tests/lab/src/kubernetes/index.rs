@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use super::node;
+use super::pods;
 use super::store::Key;
 
 /// Follows every object that comes, changes or goes.
@@ -60,7 +61,7 @@ impl Index {
             "pods" => {
                 if let Some(node) = object["spec"]["nodeName"].as_str() {
                     self.placed.entry(node.to_owned()).or_default().insert(key.clone());
-                    if matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+                    if pods::is_done(object) {
                         self.done.entry(node.to_owned()).or_default().insert(key.clone());
                     }
                 }

@@ -32,9 +32,8 @@ pub(super) fn look(store: &mut Store, key: &Key, at: &str) {
         return;
     }
     let own = pods::controlled(store, "pods", &job);
-    let ended = |pod: &&Value| matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
     let succeeded = own.iter().filter(|pod| pod["status"]["phase"] == "Succeeded").count();
-    let active = own.iter().filter(|pod| !ended(pod) && !pods::leaves(pod)).count();
+    let active = own.iter().filter(|pod| !pods::is_done(pod) && !pods::leaves(pod)).count();
     let parallel = number(&job["spec"]["parallelism"], 1);
     let goal = number(&job["spec"]["completions"], 1);
     let suspended = job["spec"]["suspend"] == json!(true);

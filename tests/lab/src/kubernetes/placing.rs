@@ -2,13 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::controllers::text;
 use super::node;
 use super::selector;
 use super::store::Store;
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
 
 /// Whether a pod bears a taint.
 fn bears(pod: &Value, taint: &Value) -> bool {

@@ -4,19 +4,21 @@
 
 use serde_json::{Value, json};
 
+use super::controllers::text;
 use super::happenings::Happening;
 use super::store::{Key, Store};
 use super::{placing, volumes};
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
 
 /// Whether a pod is ready and stays.
 pub(super) fn is_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array();
     let ready = conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True");
     ready && !leaves(pod)
+}
+
+/// Whether a pod has run to its end.
+pub(super) fn is_done(pod: &Value) -> bool {
+    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
 /// Whether an object is to go.

@@ -5,15 +5,13 @@
 
 use serde_json::{Value, json};
 
+use super::controllers::text;
 use super::deletion::PROTECTION;
+use super::pods;
 use super::store::{Key, Store};
 
 const CLAIMS: &str = "persistentvolumeclaims";
 const VOLUMES: &str = "persistentvolumes";
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
 
 fn key(plural: &str, object: &Value) -> Key {
     (plural.to_owned(), text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned())
@@ -32,8 +30,7 @@ pub(super) fn claims(pod: &Value) -> impl Iterator<Item = String> {
 impl Store {
     /// Whether a pod uses a claim.
     pub(super) fn is_claimed(&self, claim: &Key) -> bool {
-        let done = |pod: &Value| matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
-        self.list("pods", Some(&claim.1)).any(|pod| !done(pod) && claims(pod).any(|name| name == claim.2))
+        self.list("pods", Some(&claim.1)).any(|pod| !pods::is_done(pod) && claims(pod).any(|name| name == claim.2))
     }
 
     /// The claim that has a volume.

@@ -132,4 +132,17 @@ mod tests {
         let store = &world.etcds[world.kubernetes_of(0).unwrap()].store;
         assert_eq!(store.node("cp-1").unwrap()["status"]["nodeInfo"]["kubeletVersion"], "v1.36.4");
     }
+
+    #[test]
+    fn a_kubelet_whose_node_is_cut_off_on_its_way_is_there_after_the_next_boot() {
+        let (mut world, text) = running();
+        apply(&mut world, &text.replace("kubelet:v1.36.3", "kubelet:v1.36.4"));
+        assert!(world.nodes[0].kubelet_away);
+        let uuid = world.nodes[0].machine.uuid.clone();
+        world.power_off(&uuid);
+        world.power_on(machine("cp-1", "127.80.3.11", "v1.13.9"));
+        world.advance(world.now + Duration::from_secs(10));
+
+        assert!(world.services(0).iter().any(|service| service.id == "kubelet"));
+    }
 }

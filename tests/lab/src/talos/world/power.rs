@@ -85,6 +85,7 @@ impl World {
         node.etcd = EtcdService::Absent;
         node.apiserver = Progress::Off;
         node.kubelet = Progress::Off;
+        node.kubelet_away = false;
         node.config = None;
         node.installing = false;
         node.going_down = None;
