@@ -7,6 +7,7 @@
 //! It knows nothing of records, and computes no schematic IDs: the caller passes text and IDs in.
 
 mod base;
+mod classify;
 mod client;
 mod error;
 mod image;

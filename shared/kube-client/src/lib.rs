@@ -3,6 +3,7 @@
 //! [`Kubeconfig`] reads the credentials of one context; [`Client`] asks whether the API is ready, which version it is,
 //! and which nodes it knows ([`Node`]).
 
+mod classify;
 mod client;
 mod error;
 mod kubeconfig;

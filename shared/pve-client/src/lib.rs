@@ -8,6 +8,7 @@
 //! It knows nothing of records, clusters or Talos.
 
 pub mod answer;
+mod classify;
 mod client;
 mod endpoint;
 mod error;

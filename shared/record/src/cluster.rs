@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::spec::ClusterSpec;
+use crate::status::{ClusterField, Dir, DryRun, Field, Only};
 use crate::table::{Row, Scope};
 use crate::unusable::check_name;
-use crate::{API_VERSION, Entry, Exit, Failure, Map, Roster, Unusable};
+use crate::{API_VERSION, Change, Code, Effect, Entry, Exit, Failure, Map, Roster, Unusable};
 
 /// The cluster: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
 ///
@@ -40,6 +41,23 @@ impl Cluster {
         Self { fields, roster: Some(Arc::new(roster)), end: false }
     }
 
+    /// The stream of a step that failed before its first line: one record that is first and last, and has no name.
+    #[must_use]
+    pub fn failed(failure: &Failure) -> Self {
+        let mut cluster = Self::new("", Map::new(), Roster::default());
+        cluster.fields.shift_remove("spec");
+        cluster.status_mut().shift_remove("nodes");
+        cluster.roster = None;
+        cluster.set_error(failure);
+        cluster.ended()
+    }
+
+    /// Whether this is the whole stream of a step that failed before its first line.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.end && self.name().is_empty()
+    }
+
     /// Reads a Cluster record whose `apiVersion` and `kind` have been checked.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, Unusable> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
@@ -50,9 +68,13 @@ impl Cluster {
         let Some(Value::String(name)) = fields.get("name") else {
             return Err(Unusable::new("a Cluster record has no `name`"));
         };
-        check_name("cluster", name)?;
+        let failed = end && name.is_empty() && fields.get("status").is_some_and(|status| status.get("error").is_some());
+        if !failed {
+            check_name("cluster", name)?;
+        }
         for part in ["spec", "status"] {
             match fields.get(part) {
+                None if failed => {}
                 None => drop(fields.insert(part.into(), Map::new().into())),
                 Some(Value::Object(_)) => {}
                 Some(_) => {
@@ -60,9 +82,7 @@ impl Cluster {
                 }
             }
         }
-        if let Some(other) = fields["status"].get("dryRun").filter(|value| !value.is_boolean()) {
-            return Err(Unusable::new(format!("status.dryRun is {other}, neither true nor false")));
-        }
+        check_engine_fields(&fields["status"])?;
         let roster = entries.map(Roster::new).transpose()?.map(Arc::new);
         Ok(Self { fields, roster, end })
     }
@@ -101,7 +121,8 @@ impl Cluster {
     /// What the user wrote, as it is.
     #[must_use]
     pub fn spec(&self) -> &Map {
-        self.fields["spec"].as_object().expect("checked when the record was made")
+        static EMPTY: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::new);
+        self.fields.get("spec").and_then(Value::as_object).unwrap_or(&EMPTY)
     }
 
     /// What the user wrote, typed.
@@ -123,44 +144,61 @@ impl Cluster {
         self.fields["status"].as_object_mut().expect("checked when the record was made")
     }
 
-    /// A field of `status`, typed; `None` if it is not there.
+    /// A field of `status`; `None` if it is not there.
     ///
     /// # Errors
     /// A field of another type than the contract says.
-    pub fn typed_status<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>, Unusable> {
-        let Some(value) = self.status().get(field) else {
-            return Ok(None);
-        };
-        serde_json::from_value(value.clone())
-            .map(Some)
-            .map_err(|error| Unusable::new(format!("cluster {}: status.{field}: {error}", self.name())))
+    pub fn get<F: ClusterField>(&self) -> Result<Option<F>, Unusable> {
+        typed(self.status(), || format!("cluster {}", self.name()))
     }
 
-    /// Sets a field of `status`.
-    pub fn set_status(&mut self, field: &str, value: Value) {
-        self.status_mut().insert(field.to_owned(), value);
+    /// Whether a field of `status` is there.
+    #[must_use]
+    pub fn has<F: ClusterField>(&self) -> bool {
+        self.status().contains_key(F::NAME)
+    }
+
+    /// Whether a field of `status` is only planned.
+    #[must_use]
+    pub fn is_planned<F: ClusterField>(&self) -> bool {
+        is_planned(self.status(), F::NAME)
+    }
+
+    /// Sets a field of `status` as it is.
+    pub fn set<F: ClusterField>(&mut self, field: &F) {
+        self.set_status(F::NAME, plain(field));
+    }
+
+    /// Sets a field of `status`, marked with what was done.
+    pub fn set_marked<F: ClusterField>(&mut self, field: &F, effect: Effect, changes: Vec<Change>) {
+        self.set_status(F::NAME, marked(plain(field), effect, changes));
+    }
+
+    fn set_status(&mut self, name: &str, value: Value) {
+        self.status_mut().insert(name.to_owned(), value);
     }
 
     /// The folder that the cluster's files are in (absolute).
     #[must_use]
     pub fn dir(&self) -> Option<PathBuf> {
-        self.status().get("dir").and_then(Value::as_str).map(PathBuf::from)
+        self.status().get(Dir::NAME).and_then(Value::as_str).map(PathBuf::from)
     }
 
     /// Sets the folder that the cluster's files are in.
     pub fn set_dir(&mut self, dir: &Path) {
-        self.set_status("dir", dir.to_string_lossy().into_owned().into());
+        self.set(&Dir(dir.to_string_lossy().into_owned()));
     }
 
     /// Whether the stream is a dry run: nothing may be touched by any step.
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
-        self.status().get("dryRun") == Some(&Value::Bool(true))
+        self.status().get(DryRun::NAME) == Some(&Value::Bool(true))
     }
 
-    /// Makes the stream a dry run.
-    pub fn set_dry_run(&mut self) {
-        self.set_status("dryRun", true.into());
+    /// The nodes that steps act on; none named means all.
+    #[must_use]
+    pub fn only(&self) -> Vec<String> {
+        self.get::<Only>().ok().flatten().unwrap_or_default().0
     }
 
     /// The failure of a whole step that the record carries.
@@ -186,7 +224,7 @@ impl Cluster {
         any_pending(self.status())
     }
 
-    /// Drops what `row` and the steps after it write, and an error that one of them signed.
+    /// Drops what `row` drops on reading.
     pub(crate) fn drop_stale(&mut self, row: &Row) {
         drop_stale(self.status_mut(), row, Scope::Cluster);
     }
@@ -209,10 +247,53 @@ impl Cluster {
     }
 }
 
+/// Refuses fields that the engine reads and that are not of their type: with `dryRun: "yes"` a step would act.
+fn check_engine_fields(status: &Value) -> Result<(), Unusable> {
+    if let Some(other) = status.get(DryRun::NAME).filter(|value| !value.is_boolean()) {
+        return Err(Unusable::new(format!("status.dryRun is {other}, neither true nor false")));
+    }
+    let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+    match status.get(Only::NAME).filter(|value| !is_list(value)) {
+        Some(other) => Err(Unusable::new(format!("status.only is {other}, not a list of node names"))),
+        None => Ok(()),
+    }
+}
+
 /// The failure in an error that is not of our making: it counts as final.
 pub(crate) fn foreign_failure(error: &Value) -> Failure {
     let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-    Failure::new(Exit::Failed, "foreign-error", text)
+    Failure::new(Exit::Failed, Code::UnknownError, text)
+}
+
+/// A field of `status`, typed; `who` names the record.
+pub(crate) fn typed<F: Field>(status: &Map, who: impl Fn() -> String) -> Result<Option<F>, Unusable> {
+    let Some(value) = status.get(F::NAME) else { return Ok(None) };
+    F::deserialize(value).map(Some).map_err(|error| Unusable::new(format!("{}: status.{}: {error}", who(), F::NAME)))
+}
+
+/// A field as it stands in `status`.
+pub(crate) fn plain<F: Field>(field: &F) -> Value {
+    serde_json::to_value(field).expect("a status is plain data")
+}
+
+/// Adds what was done to a value that is an object: `changed` or `pending`, and `changes`.
+#[must_use]
+pub fn marked(mut value: Value, effect: Effect, changes: Vec<Change>) -> Value {
+    if let Value::Object(map) = &mut value {
+        match effect {
+            Effect::Changed => map.insert("changed".into(), true.into()),
+            Effect::Unchanged => map.insert("changed".into(), false.into()),
+            Effect::Pending => map.insert("pending".into(), true.into()),
+        };
+        let changes = serde_json::to_value(changes).expect("changes are plain data");
+        map.insert("changes".into(), changes);
+    }
+    value
+}
+
+/// Whether a field says `"pending": true`.
+pub(crate) fn is_planned(status: &Map, name: &str) -> bool {
+    status.get(name).and_then(|value| value.get("pending")) == Some(&Value::Bool(true))
 }
 
 /// Takes what `--inline` put into fields of `status` out of them.
@@ -224,16 +305,16 @@ pub(crate) fn hide_inline(status: &mut Map) {
 
 /// Whether one of the fields says `"pending": true`.
 pub(crate) fn any_pending(status: &Map) -> bool {
-    status.values().any(|value| value.get("pending") == Some(&Value::Bool(true)))
+    status.keys().any(|name| is_planned(status, name))
 }
 
-/// Drops from `status` what `row` and the steps after it write, and an error that one of them signed.
+/// Drops from `status` what `row` drops on reading: see [`Row::stale`] and [`Row::drops_error_of`].
 pub(crate) fn drop_stale(status: &mut Map, row: &Row, scope: Scope) {
     for field in row.stale(scope) {
         status.shift_remove(field);
     }
     let signed = status.get("error").and_then(|error| error.get("step")).and_then(Value::as_str);
-    if signed.is_some_and(|step| row.covers(step)) {
+    if signed.is_some_and(|step| row.drops_error_of(step)) {
         status.shift_remove("error");
     }
 }
@@ -351,7 +432,7 @@ mod tests {
         let mut cluster = read(
             r#"{"name":"lab","status":{"image":{},"access":{},"kubeconfig":{},"error":{"step":"talos-wait","code":"x","message":"m","exit":5},"mine":1}}"#,
         );
-        cluster.drop_stale(crate::table::row("talos-gen").unwrap());
+        cluster.drop_stale(&crate::table::TALOS_GEN);
         assert_eq!(cluster.status().keys().collect::<Vec<_>>(), ["image", "mine"]);
     }
 
@@ -359,15 +440,15 @@ mod tests {
     fn an_error_of_a_step_before_is_kept() {
         let mut cluster =
             read(r#"{"name":"lab","status":{"error":{"step":"pve-vm","code":"x","message":"m","exit":5}}}"#);
-        cluster.drop_stale(crate::table::row("talos-gen").unwrap());
+        cluster.drop_stale(&crate::table::TALOS_GEN);
         assert_eq!(cluster.error().unwrap().step, "pve-vm");
     }
 
     #[test]
     fn the_first_error_explains_the_later_ones() {
         let mut cluster = Cluster::new("lab", Map::new(), Roster::default());
-        cluster.set_error(&Failure::new(Exit::Unusable, "cut", "input was cut"));
-        cluster.set_error(&Failure::new(Exit::Failed, "other", "something else"));
+        cluster.set_error(&Failure::new(Exit::Unusable, Code::Cut, "input was cut"));
+        cluster.set_error(&Failure::new(Exit::Failed, Code::Failed, "something else"));
         assert_eq!(cluster.error().unwrap().code, "cut");
     }
 }

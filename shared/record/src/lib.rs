@@ -7,9 +7,9 @@
 //!
 //! It is pure: no I/O, no clock, no environment. What does that is `step`.
 
+mod change;
 mod cluster;
 pub mod document;
-mod exit;
 mod failure;
 mod framer;
 mod lock;
@@ -23,16 +23,17 @@ pub mod table;
 mod tally;
 mod unusable;
 
-pub use cluster::Cluster;
-pub use exit::Exit;
+pub use change::{Change, Effect, Impact};
+pub use cluster::{Cluster, marked};
 pub use failure::Failure;
 pub use framer::{Frame, Framer, MAX_RECORD};
 pub use lock::Lock;
 pub use node::Node;
 pub use roster::{Entry, Roster};
 pub use spec::Role;
-pub use tally::{Change, Tally};
+pub use tally::Tally;
 pub use unusable::Unusable;
+pub use verdict::{Classify, Code, Exit, Facts, chain, chained};
 
 /// The version of the contract, in every record and cluster file.
 pub const API_VERSION: &str = "ichor/v1";

@@ -1,13 +1,13 @@
 //! The Node record.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::spec::{NodeSpec, Role};
+use crate::status::{Addresses, Applied, Field, NodeField};
 use crate::table::{Row, Scope};
 use crate::unusable::check_name;
-use crate::{API_VERSION, Failure, Map, Unusable};
+use crate::{API_VERSION, Change, Effect, Failure, Map, Unusable};
 
 /// One node: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,22 +110,39 @@ impl Node {
         self.fields["status"].as_object_mut().expect("checked when the record was made")
     }
 
-    /// A field of `status`, typed; `None` if it is not there.
+    /// A field of `status`; `None` if it is not there.
     ///
     /// # Errors
     /// A field of another type than the contract says.
-    pub fn typed_status<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>, Unusable> {
-        let Some(value) = self.status().get(field) else {
-            return Ok(None);
-        };
-        serde_json::from_value(value.clone())
-            .map(Some)
-            .map_err(|error| Unusable::new(format!("node {}: status.{field}: {error}", self.name())))
+    pub fn get<F: NodeField>(&self) -> Result<Option<F>, Unusable> {
+        crate::cluster::typed(self.status(), || format!("node {}", self.name()))
     }
 
-    /// Sets a field of `status`.
-    pub fn set_status(&mut self, field: &str, value: Value) {
-        self.status_mut().insert(field.to_owned(), value);
+    /// Whether a field of `status` is there.
+    #[must_use]
+    pub fn has<F: NodeField>(&self) -> bool {
+        self.status().contains_key(F::NAME)
+    }
+
+    /// Whether a field of `status` is only planned.
+    #[must_use]
+    pub fn is_planned<F: NodeField>(&self) -> bool {
+        crate::cluster::is_planned(self.status(), F::NAME)
+    }
+
+    /// Sets a field of `status` as it is.
+    pub fn set<F: NodeField>(&mut self, field: &F) {
+        self.set_status(F::NAME, crate::cluster::plain(field));
+    }
+
+    /// Sets a field of `status`, marked with what was done.
+    pub fn set_marked<F: NodeField>(&mut self, field: &F, effect: Effect, changes: Vec<Change>) {
+        self.set_status(F::NAME, crate::cluster::marked(crate::cluster::plain(field), effect, changes));
+    }
+
+    /// Sets a field of `status` by its name; `value` is marked already.
+    pub fn set_status(&mut self, name: &str, value: Value) {
+        self.status_mut().insert(name.to_owned(), value);
     }
 
     /// The failure that the record carries.
@@ -153,8 +170,8 @@ impl Node {
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         let status = self.status();
-        let applied = status.get("applied").and_then(|applied| applied.get("address")).and_then(Value::as_str);
-        let found = status.get("addresses").and_then(|list| list.get(0)).and_then(Value::as_str);
+        let applied = status.get(Applied::NAME).and_then(|applied| applied.get("address")).and_then(Value::as_str);
+        let found = status.get(Addresses::NAME).and_then(|list| list.get(0)).and_then(Value::as_str);
         let put = self.spec().get("address").and_then(Value::as_str).and_then(|text| text.split('/').next());
         applied.or(found).or(put).filter(|text| !text.is_empty())
     }
@@ -170,7 +187,7 @@ impl Node {
         crate::cluster::any_pending(self.status())
     }
 
-    /// Drops what `row` and the steps after it write, and an error that one of them signed.
+    /// Drops what `row` drops on reading.
     pub(crate) fn drop_stale(&mut self, row: &Row) {
         crate::cluster::drop_stale(self.status_mut(), row, Scope::Node);
     }

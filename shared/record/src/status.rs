@@ -1,12 +1,95 @@
-//! Typed views of `status`: what steps found and did.
+//! Typed fields of `status`: what steps found and did.
 //!
-//! Each struct is one field of the table ([`crate::table`]), written by one step. Every field that is an object also
-//! holds `changed`, or `pending` in a dry run; the engine adds these.
+//! Each type is one field of the table ([`crate::table`]) and knows its scope and its name ([`Field`]), so that no name
+//! of a field is written anywhere else. Every field that is an object also holds `changed` or `pending`, and `changes`;
+//! the engine adds these.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::table::Scope;
+
+/// A field of `status`.
+pub trait Field: Serialize + DeserializeOwned + JsonSchema {
+    /// The kind of record that it belongs to.
+    const SCOPE: Scope;
+    /// Its name in `status`.
+    const NAME: &'static str;
+}
+
+/// A field of a Node's `status`.
+pub trait NodeField: Field {}
+
+/// A field of the Cluster's `status`.
+pub trait ClusterField: Field {}
+
+/// Says which field of which record a type is.
+macro_rules! fields {
+    ($($of:ident $type:ty: $scope:ident $name:literal;)+) => {
+        $(impl Field for $type {
+            const SCOPE: Scope = Scope::$scope;
+            const NAME: &'static str = $name;
+        }
+        impl $of for $type {})+
+    };
+}
+
+fields! {
+    ClusterField Dir: Cluster "dir";
+    ClusterField DryRun: Cluster "dryRun";
+    ClusterField Only: Cluster "only";
+    ClusterField RunId: Cluster "run";
+    ClusterField Image: Cluster "image";
+    ClusterField Access: Cluster "access";
+    ClusterField Bootstrap: Cluster "bootstrap";
+    ClusterField Kubeconfig: Cluster "kubeconfig";
+    ClusterField ClusterWaited: Cluster "waited";
+    NodeField Vm: Node "vm";
+    NodeField Addresses: Node "addresses";
+    NodeField Destroyed: Node "destroyed";
+    NodeField Config: Node "config";
+    NodeField Applied: Node "applied";
+    NodeField Etcd: Node "etcd";
+    NodeField Waited: Node "waited";
+}
+
+/// `Cluster.status.dir`, by whoever reads the cluster file: the folder of the cluster's files, absolute.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Dir(pub String);
+
+/// `Cluster.status.dryRun`, by the first step with `--dry-run`: nothing is changed; what would be is `pending`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct DryRun(pub bool);
+
+/// `Cluster.status.only`, by the first step with `--only`: the nodes that steps act on. Absent: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Only(pub Vec<String>);
+
+/// `Cluster.status.run`, by whoever reads the cluster file: names this run of the pipe, 16 hexadecimal digits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RunId(pub String);
+
+/// `Node.status.addresses`, by `pve-vm`: the addresses that were found, the one to talk to first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Addresses(pub Vec<String>);
+
+/// `Node.status.destroyed`, by `pve-vm destroy`: the VM that was destroyed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Destroyed {
+    /// VM ID.
+    pub id: u32,
+    /// Host that held the VM.
+    pub node: String,
+}
 
 /// `Cluster.status.image`, by `talos-image`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -105,7 +188,7 @@ pub struct Etcd {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Bootstrap {
-    /// The control plane that etcd was started on, or that told of its members.
+    /// The control plane that etcd was started on, or that reported the members.
     pub node: String,
     /// Host names of the members that were seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -131,10 +214,19 @@ pub struct Kubeconfig {
     pub inline: Option<String>,
 }
 
-/// `Node.status.waited` and `Cluster.status.waited`, by `talos-wait`.
+/// `Node.status.waited`, by `talos-wait`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Waited {
+    /// The condition that holds.
+    #[serde(rename = "for")]
+    pub condition: String,
+}
+
+/// `Cluster.status.waited`, by `talos-wait`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ClusterWaited {
     /// The condition that holds.
     #[serde(rename = "for")]
     pub condition: String,

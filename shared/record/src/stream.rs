@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::status::Only;
 use crate::table::Row;
-use crate::{API_VERSION, Cluster, Map, Node, Role, Roster, Unusable};
+use crate::{API_VERSION, Cluster, Code, Map, Node, Role, Roster, Unusable};
 
 /// What a step gets to see of its input.
 #[derive(Debug)]
@@ -16,15 +17,21 @@ pub enum Item {
     Node(Box<Node>),
     /// The last line.
     End(Box<Cluster>),
+    /// The whole stream of a step that failed before its first line: the only record of its input.
+    Failed(Box<Cluster>),
 }
 
 /// The state machine of one input: Cluster first, each listed node once, Cluster with `end` last.
 ///
-/// Before a record is handed out, what the reading step and the steps after it write is dropped from its `status`, so
-/// that nothing is taken for true that an earlier run left over. Nodes that `keep` names keep theirs.
+/// Before a record is handed out, what the reading step drops (see [`Row::stale`]) is gone from its `status`, so that
+/// nothing is taken for true that an earlier run left over. Nodes that the step doesn't act on keep theirs.
+///
+/// `--only` travels: the first step that has it writes `Cluster.status.only`, and what a later step adds can only
+/// narrow it.
 #[derive(Debug)]
 pub struct Stream {
     row: &'static Row,
+    /// The nodes that the step acts on; none named means all.
     only: Vec<String>,
     name: Option<String>,
     roster: Arc<Roster>,
@@ -85,6 +92,10 @@ impl Stream {
     fn cluster(&mut self, json: &[u8]) -> Result<Item, Unusable> {
         let mut cluster = Cluster::from_json(json)?;
         match &self.name {
+            None if cluster.is_failed() => {
+                self.ended = true;
+                return Ok(Item::Failed(Box::new(cluster)));
+            }
             None if cluster.is_end() => {
                 return Err(Unusable::new("the stream begins with its last line"));
             }
@@ -96,6 +107,9 @@ impl Stream {
         }
         cluster.set_roster(Arc::clone(&self.roster));
         cluster.drop_stale(self.row);
+        if !self.only.is_empty() {
+            cluster.set(&Only(self.only.clone()));
+        }
         self.ended = cluster.is_end();
         Ok(if self.ended { Item::End(Box::new(cluster)) } else { Item::Cluster(Box::new(cluster)) })
     }
@@ -108,9 +122,25 @@ impl Stream {
         if let Some(name) = self.only.iter().find(|name| roster.position(name).is_none()) {
             return Err(Unusable::new(format!("--only {name}: no such node in cluster {}", cluster.name())));
         }
+        self.narrow(cluster.only())?;
         self.name = Some(cluster.name().to_owned());
         self.seen = vec![false; roster.len()];
         self.roster = Arc::clone(roster);
+        Ok(())
+    }
+
+    /// Takes over what an earlier step limits this pass to.
+    fn narrow(&mut self, earlier: Vec<String>) -> Result<(), Unusable> {
+        if earlier.is_empty() {
+            return Ok(());
+        }
+        if let Some(name) = self.only.iter().find(|name| !earlier.contains(name)) {
+            let message = format!("--only {name}: an earlier step limits this run to {}", earlier.join(", "));
+            return Err(Unusable::new(message).code(Code::NotSelected));
+        }
+        if self.only.is_empty() {
+            self.only = earlier;
+        }
         Ok(())
     }
 
@@ -122,8 +152,11 @@ impl Stream {
         let mut seen = Vec::with_capacity(roster.len());
         for entry in roster.iter() {
             let Some(at) = self.roster.position(&entry.name) else {
-                return Err(Unusable::new(format!("node {} is added to the list in mid-stream", entry.name))
-                    .hint("two streams may have been mixed"));
+                return Err(Unusable::new(format!(
+                    "node {} is added to the list in the middle of the stream",
+                    entry.name
+                ))
+                .hint("two streams may have been mixed"));
             };
             seen.push(self.seen[at]);
         }
@@ -140,7 +173,7 @@ impl Stream {
         };
         if node.cluster() != name {
             let message =
-                format!("node {} is of cluster {}, the stream of cluster {name}", node.name(), node.cluster());
+                format!("node {} belongs to cluster {}, the stream to cluster {name}", node.name(), node.cluster());
             return Err(Unusable::new(message));
         }
         let Some(at) = self.roster.position(node.name()) else {
@@ -165,12 +198,15 @@ impl Stream {
     /// # Errors
     /// An empty input, or one without its last line.
     pub fn finish(&self) -> Result<Vec<String>, Unusable> {
-        if self.name.is_none() {
-            return Err(Unusable::new("the input is empty, see what the step before said"));
+        if self.name.is_none() && !self.ended {
+            return Err(Unusable::new("no input: the previous command in the pipe wrote nothing")
+                .code(Code::NoInput)
+                .hint("it wasn't found, or it was killed before its first line; see its own message"));
         }
         if !self.ended {
             return Err(Unusable::new("the input was cut: its last line (\"end\":true) is missing")
-                .hint("the step before was stopped; run the pipe again from the cluster file, nothing is lost"));
+                .code(Code::Cut)
+                .hint("a step before was stopped: run the pipe again from the cluster file, nothing is lost"));
         }
         Ok(self.missing())
     }
@@ -207,7 +243,7 @@ pub(crate) fn foreign(version: Option<&str>, kind: Option<&str>) -> Unusable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::row;
+    use crate::table::{PVE_VM_LIST, TALOS_GEN};
 
     const HEAD: &str = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"lab","spec":{},"status":{"nodes":[{"name":"cp-1","role":"controlplane"},{"name":"w-1","role":"worker"}]}}"#;
     const END: &str = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"lab","end":true}"#;
@@ -220,7 +256,7 @@ mod tests {
     }
 
     fn run(lines: &[&str]) -> Result<Vec<String>, Unusable> {
-        let mut stream = Stream::new(row("talos-gen").unwrap(), Vec::new());
+        let mut stream = Stream::new(&TALOS_GEN, Vec::new());
         for (at, line) in lines.iter().enumerate() {
             stream.accept(line.as_bytes(), at as u64 + 1)?;
         }
@@ -238,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_a_later_step_wrote_is_dropped_on_reading() {
-        let mut stream = Stream::new(row("talos-gen").unwrap(), Vec::new());
+        let mut stream = Stream::new(&TALOS_GEN, Vec::new());
         stream.accept(HEAD.as_bytes(), 1).unwrap();
         let Item::Node(node) = stream.accept(node("w-1").as_bytes(), 2).unwrap() else { panic!("not a node") };
         assert_eq!(node.status().keys().collect::<Vec<_>>(), ["vm"]);
@@ -246,15 +282,72 @@ mod tests {
 
     #[test]
     fn a_node_that_is_not_selected_keeps_what_it_had() {
-        let mut stream = Stream::new(row("talos-gen").unwrap(), vec!["cp-1".into()]);
+        let mut stream = Stream::new(&TALOS_GEN, vec!["cp-1".into()]);
         stream.accept(HEAD.as_bytes(), 1).unwrap();
         let Item::Node(node) = stream.accept(node("w-1").as_bytes(), 2).unwrap() else { panic!("not a node") };
         assert_eq!(node.status().keys().collect::<Vec<_>>(), ["vm", "applied"]);
     }
 
     #[test]
-    fn a_stream_without_its_last_line_was_cut() {
-        assert!(refusal(&[HEAD, &node("w-1")]).contains("was cut"));
+    fn a_row_beside_the_pipe_drops_only_its_own_fields() {
+        let mut stream = Stream::new(&PVE_VM_LIST, Vec::new());
+        stream.accept(HEAD.as_bytes(), 1).unwrap();
+        let error = r#""error":{"step":"talos-apply","code":"x","message":"m","exit":5},"vm":"#;
+        let text = node("w-1").replace(r#""vm":"#, error);
+        let Item::Node(node) = stream.accept(text.as_bytes(), 2).unwrap() else { panic!("not a node") };
+        assert_eq!(node.status().keys().collect::<Vec<_>>(), ["error", "applied"]);
+    }
+
+    #[test]
+    fn only_travels_and_a_later_step_can_only_narrow_it() {
+        let head = HEAD.replace(r#""status":{"#, r#""status":{"only":["cp-1","w-1"],"#);
+        let begin = |only: &[&str]| {
+            let mut stream = Stream::new(&TALOS_GEN, only.iter().map(|name| (*name).to_owned()).collect());
+            match stream.accept(head.as_bytes(), 1) {
+                Ok(Item::Cluster(cluster)) => Ok((cluster.only(), stream.is_selected("w-1"))),
+                Ok(_) => panic!("not a Cluster"),
+                Err(error) => Err(error),
+            }
+        };
+        assert_eq!(begin(&[]), Ok((vec!["cp-1".to_owned(), "w-1".to_owned()], true)));
+        assert_eq!(begin(&["cp-1"]), Ok((vec!["cp-1".to_owned()], false)));
+        let head_of_one = HEAD.replace(r#""status":{"#, r#""status":{"only":["cp-1"],"#);
+        let mut wider = Stream::new(&TALOS_GEN, vec!["w-1".to_owned()]);
+        let error = wider.accept(head_of_one.as_bytes(), 1).unwrap_err();
+        assert_eq!(error.message, "line 1: --only w-1: an earlier step limits this run to cp-1");
+    }
+
+    #[test]
+    fn an_only_that_is_not_a_list_of_names_is_refused() {
+        for wrong in [r#""w-1""#, "[1]", "true"] {
+            let text = HEAD.replace(r#""status":{"#, &format!(r#""status":{{"only":{wrong},"#));
+            assert!(refusal(&[&text]).contains("status.only is"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_stream_of_a_step_that_failed_before_its_first_line_is_one_record() {
+        const FAILED: &str = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"","status":{"error":{"step":"talos-image","code":"usage","message":"m","exit":2}},"end":true}"#;
+        let mut stream = Stream::new(&TALOS_GEN, vec!["w-9".to_owned()]);
+        assert!(matches!(stream.accept(FAILED.as_bytes(), 1), Ok(Item::Failed(_))), "no flag is checked against it");
+        assert_eq!(stream.finish(), Ok(vec![]));
+        assert!(refusal(&[FAILED, HEAD]).contains("a second stream"));
+        assert!(refusal(&[HEAD, FAILED]).contains("two clusters"));
+        for other in [FAILED.replace(r#","end":true"#, ""), FAILED.replace("error", "mistake")] {
+            assert!(refusal(&[&other]).contains("the name cannot be used"), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_node_of_another_cluster_is_refused() {
+        let text = node("w-1").replace(r#""cluster":"lab""#, r#""cluster":"prod""#);
+        assert_eq!(refusal(&[HEAD, &text]), "line 2: node w-1 belongs to cluster prod, the stream to cluster lab");
+    }
+
+    #[test]
+    fn a_stream_without_its_last_line_was_cut_and_one_without_a_line_is_no_input() {
+        assert_eq!(run(&[HEAD, &node("w-1")]).unwrap_err().code, Code::Cut);
+        assert_eq!(run(&[]).unwrap_err().code, Code::NoInput);
     }
 
     #[test]
@@ -306,7 +399,7 @@ mod tests {
 
     #[test]
     fn invalid_utf8_is_placed() {
-        let mut stream = Stream::new(row("talos-gen").unwrap(), Vec::new());
+        let mut stream = Stream::new(&TALOS_GEN, Vec::new());
         let error = stream.accept(b"{\"a\":\"\xff\"}", 7).unwrap_err();
         assert_eq!(error.message, "line 7: invalid UTF-8 at byte 7 of the record");
     }
@@ -316,6 +409,6 @@ mod tests {
         let fewer = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"lab","status":{"nodes":[{"name":"w-1","role":"worker"}]},"end":true}"#;
         assert_eq!(run(&[HEAD, &node("w-1"), fewer]), Ok(vec![]));
         let more = HEAD.replace("\"w-1\"", "\"w-2\"");
-        assert!(refusal(&[HEAD, &more]).contains("node w-2 is added to the list in mid-stream"));
+        assert!(refusal(&[HEAD, &more]).contains("node w-2 is added to the list in the middle of the stream"));
     }
 }

@@ -1,9 +1,16 @@
 //! Who needs and who writes what: the table of the steps, as data.
 //!
-//! `--help`, the README and the JSON Schema are made from it, and on reading a step drops from `status` what it and
-//! the steps after it write.
+//! A row is a program, or a verb of one. The rows of [`PIPE`] are the pipe: on reading, each drops from `status` what it
+//! and the rows after it write, so that nothing is taken for true that an earlier run left over. The rows of [`BESIDE`]
+//! stand anywhere behind what they need, also twice; each drops only its own fields, and no error. `--help`, the README
+//! and the JSON Schema are made from this table.
 
-use Scope::{Cluster, Node};
+use schemars::{Schema, SchemaGenerator};
+
+use crate::status::{
+    Access, Addresses, Applied, Bootstrap, ClusterWaited, Config, Destroyed, Dir, DryRun, Etcd, Field, Image,
+    Kubeconfig, Only, RunId, Vm, Waited,
+};
 
 /// Which kind of record a field belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,185 +21,316 @@ pub enum Scope {
     Node,
 }
 
-/// A field of `status` that a step writes.
+/// A field of `status`, as a value.
 #[derive(Debug, Clone, Copy)]
-pub struct Field {
+pub struct FieldRow {
     /// The record that it belongs to.
     pub scope: Scope,
     /// Its name in `status`.
     pub name: &'static str,
-    /// The keys inside it; empty for a field that is not an object.
-    pub keys: &'static [&'static str],
+    pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
-/// A field that a step cannot do without, or that it uses if it is there.
+/// What a step reads.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    /// A field of `status`.
+    Field(FieldRow),
+    /// One key of a field of `status`.
+    Key(FieldRow, &'static str),
+    /// `spec`, or a part of it.
+    Spec(Scope, &'static str),
+    /// An address of the node: see [`crate::Node::address`].
+    Address,
+}
+
+/// Something that a step cannot do without, or that it uses if it is there.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
-    /// The record that it belongs to.
-    pub scope: Scope,
-    /// Its path, as in `status.image`.
-    pub path: &'static str,
+    /// What it reads.
+    pub source: Source,
     /// Whether the step works without it.
     pub optional: bool,
 }
 
-/// A step: a row of the table.
+/// Where a row stands.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    /// It reads the cluster file.
+    First,
+    /// In the pipe.
+    Pipe,
+    /// Beside the pipe, anywhere behind one of these; behind the cluster file itself, if none is named.
+    After(&'static [&'static Row]),
+}
+
+/// A step: a program, or a verb of one.
 #[derive(Debug)]
 pub struct Row {
-    /// The step's name, which is the program's name.
-    pub step: &'static str,
-    /// What it does, in a few words.
+    /// Program and verb, as errors are signed: `talos-apply`, `pve-vm list`.
+    pub name: &'static str,
+    /// What it does, in a few words: the first line of its help.
     pub summary: &'static str,
+    /// Where it stands.
+    pub place: Place,
     /// What it needs.
     pub needs: &'static [Need],
     /// What it writes.
-    pub writes: &'static [Field],
+    pub writes: &'static [FieldRow],
+    /// Whether it destroys: behind a pipe it acts on nothing without `--only` or `--all`.
+    pub destroys: bool,
 }
 
-const fn need(scope: Scope, path: &'static str) -> Need {
-    Need { scope, path, optional: false }
+const fn field<F: Field>() -> FieldRow {
+    FieldRow { scope: F::SCOPE, name: F::NAME, schema: F::json_schema }
 }
 
-const fn uses(scope: Scope, path: &'static str) -> Need {
-    Need { scope, path, optional: true }
+const fn need<F: Field>() -> Need {
+    Need { source: Source::Field(field::<F>()), optional: false }
 }
 
-const fn field(scope: Scope, name: &'static str, keys: &'static [&'static str]) -> Field {
-    Field { scope, name, keys }
+const fn uses<F: Field>() -> Need {
+    Need { source: Source::Field(field::<F>()), optional: true }
 }
 
-/// What whoever reads the cluster file writes.
-pub const EXPLODED: [Field; 2] = [field(Cluster, "nodes", &[]), field(Cluster, "dir", &[])];
+const fn uses_key<F: Field>(key: &'static str) -> Need {
+    Need { source: Source::Key(field::<F>(), key), optional: true }
+}
 
-/// The steps in the order of the pipe.
-pub static TABLE: [Row; 7] = [
-    Row {
-        step: "talos-image",
-        summary: "turn a schematic and a version into an image where the VMs can use it",
-        needs: &[need(Cluster, "spec.talos"), uses(Cluster, "spec.proxmox")],
-        writes: &[field(Cluster, "image", &["schematic", "version", "url", "installer", "sha256", "volumes"])],
-    },
-    Row {
-        step: "pve-vm",
-        summary: "make the VMs on Proxmox VE be as the spec says",
-        needs: &[need(Cluster, "status.image"), need(Node, "spec")],
-        writes: &[
-            field(Node, "vm", &["id", "node", "uuid", "macs", "fingerprints", "zone", "region"]),
-            field(Node, "addresses", &[]),
-        ],
-    },
-    Row {
-        step: "talos-gen",
-        summary: "write the secrets, the machine configs and the talosconfig",
-        needs: &[
-            need(Cluster, "spec"),
-            need(Node, "spec"),
-            uses(Node, "status.vm.macs"),
-            uses(Cluster, "status.image.installer"),
-        ],
-        writes: &[
-            field(Cluster, "access", &["talosconfig", "ca256", "contract"]),
-            field(Node, "config", &["file", "sha256"]),
-        ],
-    },
-    Row {
-        step: "talos-apply",
-        summary: "deliver each machine config to its node",
-        needs: &[
-            need(Node, "status.config"),
-            need(Node, "an address"),
-            need(Cluster, "status.access"),
-            uses(Node, "status.vm"),
-        ],
-        writes: &[field(Node, "applied", &["address", "fingerprint", "outcome", "verified"])],
-    },
-    Row {
-        step: "talos-bootstrap",
-        summary: "start etcd once",
-        needs: &[need(Node, "status.applied"), need(Cluster, "status.access")],
-        writes: &[field(Node, "etcd", &["member"]), field(Cluster, "bootstrap", &["node", "members"])],
-    },
-    Row {
-        step: "kubeconfig-export",
-        summary: "fetch the admin kubeconfig",
-        needs: &[need(Cluster, "status.bootstrap"), need(Cluster, "status.access"), need(Node, "an address")],
-        writes: &[field(Cluster, "kubeconfig", &["file", "context", "server", "sha256"])],
-    },
-    Row {
-        step: "talos-wait",
-        summary: "wait until a condition holds",
-        needs: &[need(Node, "an address"), need(Cluster, "status.access")],
-        writes: &[field(Node, "waited", &["for"]), field(Cluster, "waited", &["for"])],
-    },
-];
+const fn spec(scope: Scope, part: &'static str) -> Need {
+    Need { source: Source::Spec(scope, part), optional: false }
+}
 
-/// The table as Markdown.
+const fn uses_spec(scope: Scope, part: &'static str) -> Need {
+    Need { source: Source::Spec(scope, part), optional: true }
+}
+
+const ADDRESS: Need = Need { source: Source::Address, optional: false };
+
+/// Fields that the engine of any step writes, beside `error`.
+pub const ENGINE: [FieldRow; 2] = [field::<DryRun>(), field::<Only>()];
+
+/// Whoever reads the cluster file. `status.nodes`, which it writes as well, is a [`crate::Roster`].
+pub static EXPLODE: Row = Row {
+    name: "ichor explode",
+    summary: "turn a cluster file into records",
+    place: Place::First,
+    needs: &[],
+    writes: &[field::<Dir>(), field::<RunId>()],
+    destroys: false,
+};
+
+/// `talos-image`.
+pub static TALOS_IMAGE: Row = Row {
+    name: "talos-image",
+    summary: "put the Talos image onto Proxmox VE storage",
+    place: Place::Pipe,
+    needs: &[spec(Scope::Cluster, ".talos"), uses_spec(Scope::Cluster, ".proxmox")],
+    writes: &[field::<Image>()],
+    destroys: false,
+};
+
+/// `pve-vm`.
+pub static PVE_VM: Row = Row {
+    name: "pve-vm",
+    summary: "create and update the VMs on Proxmox VE",
+    place: Place::Pipe,
+    needs: &[need::<Image>(), spec(Scope::Node, "")],
+    writes: &[field::<Vm>(), field::<Addresses>()],
+    destroys: false,
+};
+
+/// `talos-gen`.
+pub static TALOS_GEN: Row = Row {
+    name: "talos-gen",
+    summary: "write the secrets, the machine configs and the talosconfig",
+    place: Place::Pipe,
+    needs: &[spec(Scope::Cluster, ""), spec(Scope::Node, ""), uses_key::<Vm>("macs"), uses_key::<Image>("installer")],
+    writes: &[field::<Access>(), field::<Config>()],
+    destroys: false,
+};
+
+/// `talos-apply`.
+pub static TALOS_APPLY: Row = Row {
+    name: "talos-apply",
+    summary: "apply each machine config to its node",
+    place: Place::Pipe,
+    needs: &[need::<Config>(), ADDRESS, need::<Access>(), uses::<Vm>()],
+    writes: &[field::<Applied>()],
+    destroys: false,
+};
+
+/// `talos-bootstrap`.
+pub static TALOS_BOOTSTRAP: Row = Row {
+    name: "talos-bootstrap",
+    summary: "bootstrap etcd, exactly once",
+    place: Place::Pipe,
+    needs: &[need::<Applied>(), need::<Access>()],
+    writes: &[field::<Etcd>(), field::<Bootstrap>()],
+    destroys: false,
+};
+
+/// `kubeconfig-export`.
+pub static KUBECONFIG_EXPORT: Row = Row {
+    name: "kubeconfig-export",
+    summary: "fetch the admin kubeconfig",
+    place: Place::Pipe,
+    needs: &[need::<Bootstrap>(), need::<Access>(), ADDRESS],
+    writes: &[field::<Kubeconfig>()],
+    destroys: false,
+};
+
+/// `talos-wait`.
+pub static TALOS_WAIT: Row = Row {
+    name: "talos-wait",
+    summary: "wait until a condition holds",
+    place: Place::Pipe,
+    needs: &[ADDRESS, need::<Access>()],
+    writes: &[field::<Waited>(), field::<ClusterWaited>()],
+    destroys: false,
+};
+
+/// `pve-vm list`: the one second writer of `vm` and `addresses`.
+pub static PVE_VM_LIST: Row = Row {
+    name: "pve-vm list",
+    summary: "report the VMs that exist",
+    place: Place::After(&[]),
+    needs: &[spec(Scope::Node, "")],
+    writes: &[field::<Vm>(), field::<Addresses>()],
+    destroys: false,
+};
+
+/// `pve-vm destroy`.
+pub static PVE_VM_DESTROY: Row = Row {
+    name: "pve-vm destroy",
+    summary: "stop and destroy the VMs of these nodes",
+    place: Place::After(&[]),
+    needs: &[spec(Scope::Node, "")],
+    writes: &[field::<Destroyed>()],
+    destroys: true,
+};
+
+/// `pve-vm doctor`.
+pub static PVE_VM_DOCTOR: Row = Row {
+    name: "pve-vm doctor",
+    summary: "check that Proxmox VE has everything that the VMs need",
+    place: Place::After(&[]),
+    needs: &[spec(Scope::Cluster, ".proxmox")],
+    writes: &[],
+    destroys: false,
+};
+
+/// The pipe, in its order.
+pub static PIPE: [&Row; 7] =
+    [&TALOS_IMAGE, &PVE_VM, &TALOS_GEN, &TALOS_APPLY, &TALOS_BOOTSTRAP, &KUBECONFIG_EXPORT, &TALOS_WAIT];
+
+/// The rows that stand beside the pipe.
+pub static BESIDE: [&Row; 3] = [&PVE_VM_LIST, &PVE_VM_DESTROY, &PVE_VM_DOCTOR];
+
+/// Every row: the reader of the cluster file, the pipe, and what stands beside it.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    std::iter::once(&EXPLODE).chain(PIPE).chain(BESIDE)
+}
+
+/// The table as Markdown: the pipe first, then what stands beside it.
 #[must_use]
 pub fn markdown() -> String {
-    let mut text = "| step | does | needs | writes |\n|---|---|---|---|\n".to_owned();
-    for row in &TABLE {
-        let (needs, writes) = (row.needs_text(), row.writes_text());
-        text.push_str(&format!("| `{}` | {} | {needs} | {writes} |\n", row.step, row.summary));
-    }
-    text
+    let head = |third: &str| format!("| step | does | {third} | writes |\n|---|---|---|---|\n");
+    let row =
+        |row: &&Row| format!("| `{}` | {} | {} | {} |\n", row.name, row.summary, row.needs_text(), row.writes_text());
+    let lines = |rows: &[&Row]| rows.iter().map(row).collect::<String>();
+    format!(
+        "{}{}\nBeside the pipe, anywhere behind what they need:\n\n{}{}",
+        head("needs"),
+        lines(&PIPE),
+        head("needs"),
+        lines(&BESIDE)
+    )
 }
 
-/// The row of this step.
+/// The step of the pipe that writes this field of `status`.
 #[must_use]
-pub fn row(step: &str) -> Option<&'static Row> {
-    TABLE.iter().find(|row| row.step == step)
-}
-
-/// The step that writes this field of `status`.
-#[must_use]
-pub fn writer(scope: Scope, name: &str) -> Option<&'static str> {
-    TABLE.iter().find(|row| row.writes.iter().any(|f| f.scope == scope && f.name == name)).map(|row| row.step)
+pub fn writer(scope: Scope, name: &str) -> Option<&'static Row> {
+    PIPE.into_iter().find(|row| row.writes.iter().any(|field| field.scope == scope && field.name == name))
 }
 
 /// Whether a failure of `step` as a whole may be why nobody wrote this field of `status`.
 #[must_use]
 pub fn is_behind(step: &str, scope: Scope, name: &str) -> bool {
-    writer(scope, name).is_some_and(|writer| row(step).is_some_and(|row| row.covers(writer)))
+    let position = |wanted: &str| PIPE.iter().position(|row| row.name == wanted);
+    let writer = writer(scope, name).and_then(|row| position(row.name));
+    matches!((position(step), writer), (Some(failed), Some(writer)) if failed <= writer)
+}
+
+impl FieldRow {
+    /// The keys inside it, in order; none for a field that is not an object.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let schema = (self.schema)(&mut SchemaGenerator::default());
+        let properties = schema.get("properties").and_then(serde_json::Value::as_object);
+        properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn text(&self) -> String {
+        let keys = self.keys();
+        let keys = if keys.is_empty() { String::new() } else { format!("{{{}}}", keys.join(",")) };
+        format!("{:?} `status.{}{keys}`", self.scope, self.name)
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Field(field) => write!(f, "{:?} `status.{}`", field.scope, field.name),
+            Self::Key(field, key) => write!(f, "{:?} `status.{}.{key}`", field.scope, field.name),
+            Self::Spec(scope, part) => write!(f, "{scope:?} `spec{part}`"),
+            Self::Address => f.write_str("Node an address"),
+        }
+    }
 }
 
 impl Row {
-    /// This step and those after it.
+    /// The program: the first word of its name.
     #[must_use]
-    pub fn and_later(&self) -> &'static [Row] {
-        let from = TABLE.iter().position(|row| row.step == self.step).unwrap_or(TABLE.len());
-        &TABLE[from..]
+    pub fn program(&self) -> &'static str {
+        self.name.split(' ').next().unwrap_or(self.name)
     }
 
-    /// Whether `step` is this step or one after it.
+    /// Whether it is part of the pipe.
     #[must_use]
-    pub fn covers(&self, step: &str) -> bool {
-        self.and_later().iter().any(|row| row.step == step)
+    pub fn is_in_pipe(&self) -> bool {
+        matches!(self.place, Place::Pipe)
     }
 
-    /// The fields of `status` that this step and those after it write.
+    /// This row and those of the pipe behind it; only this row, if it stands beside the pipe.
+    fn and_later(&self) -> impl Iterator<Item = &Row> {
+        let later = PIPE.into_iter().skip_while(|row| row.name != self.name).skip(1);
+        std::iter::once(self).chain(later.filter(|_| self.is_in_pipe()))
+    }
+
+    /// The fields of `status` that this step drops on reading.
     pub fn stale(&self, scope: Scope) -> impl Iterator<Item = &'static str> {
-        let fields = self.and_later().iter().flat_map(|row| row.writes);
-        fields.filter(move |field| field.scope == scope).map(|field| field.name)
+        self.and_later().flat_map(|row| row.writes).filter(move |field| field.scope == scope).map(|field| field.name)
+    }
+
+    /// Whether this step drops an error that `step` signed: a row of the pipe drops those of itself and of the rows of
+    /// the pipe behind it, a row beside the pipe none at all. What failed earlier in this pass is never tried again.
+    #[must_use]
+    pub fn drops_error_of(&self, step: &str) -> bool {
+        self.is_in_pipe() && self.and_later().any(|row| row.name == step)
     }
 
     /// The needs as a line of text: ``Cluster `status.image`, Node `spec` ``.
     #[must_use]
     pub fn needs_text(&self) -> String {
-        let text = |need: &Need| {
-            let path = if need.path.starts_with("an ") { need.path.to_owned() } else { format!("`{}`", need.path) };
-            format!("{:?} {path}{}", need.scope, if need.optional { " if there" } else { "" })
-        };
+        let text = |need: &Need| format!("{}{}", need.source, if need.optional { " if there" } else { "" });
         self.needs.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
     /// What it writes as a line of text: ``Cluster `status.image{schematic,version}` ``.
     #[must_use]
     pub fn writes_text(&self) -> String {
-        let text = |field: &Field| {
-            let keys = if field.keys.is_empty() { String::new() } else { format!("{{{}}}", field.keys.join(",")) };
-            format!("{:?} `status.{}{keys}`", field.scope, field.name)
-        };
-        self.writes.iter().map(text).collect::<Vec<_>>().join(", ")
+        self.writes.iter().map(FieldRow::text).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -201,24 +339,78 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_field_has_one_writer() {
+    fn each_field_has_one_writer_but_for_those_that_pve_vm_list_reports() {
         let mut seen = std::collections::HashSet::new();
-        for field in TABLE.iter().flat_map(|row| row.writes).chain(&EXPLODED) {
+        let others = rows().filter(|row| row.name != PVE_VM_LIST.name);
+        for field in others.flat_map(|row| row.writes).chain(&ENGINE) {
             assert!(seen.insert((field.scope, field.name)), "{:?} {} is written twice", field.scope, field.name);
+        }
+        for field in PVE_VM_LIST.writes {
+            assert_eq!(writer(field.scope, field.name).unwrap().name, PVE_VM.name);
         }
     }
 
     #[test]
-    fn a_status_that_a_step_needs_is_written_by_a_step_before_it() {
-        for (at, row) in TABLE.iter().enumerate() {
+    fn a_status_that_a_step_of_the_pipe_needs_is_written_by_a_step_before_it() {
+        for (at, row) in PIPE.iter().enumerate() {
             for need in row.needs {
-                let Some(name) = need.path.strip_prefix("status.") else {
-                    continue;
-                };
-                let name = name.split('.').next().unwrap();
-                let writer = writer(need.scope, name).unwrap_or_else(|| panic!("nobody writes {}", need.path));
-                assert!(TABLE[..at].iter().any(|before| before.step == writer), "{} reads {}", row.step, need.path);
+                let (Source::Field(field) | Source::Key(field, _)) = need.source else { continue };
+                let writer = writer(field.scope, field.name).unwrap_or_else(|| panic!("nobody writes {}", field.name));
+                assert!(
+                    PIPE[..at].iter().any(|before| before.name == writer.name),
+                    "{} reads {}",
+                    row.name,
+                    field.name
+                );
             }
+        }
+    }
+
+    #[test]
+    fn a_key_that_a_step_uses_is_one_of_its_field() {
+        for need in rows().flat_map(|row| row.needs) {
+            if let Source::Key(field, key) = need.source {
+                assert!(field.keys().iter().any(|known| known == key), "{}.{key}", field.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_pipe_drops_what_it_and_the_rows_behind_it_write() {
+        let nodes: Vec<_> = TALOS_APPLY.stale(Scope::Node).collect();
+        assert_eq!(nodes, ["applied", "etcd", "waited"]);
+        let cluster: Vec<_> = TALOS_APPLY.stale(Scope::Cluster).collect();
+        assert_eq!(cluster, ["bootstrap", "kubeconfig", "waited"]);
+    }
+
+    #[test]
+    fn a_row_beside_the_pipe_drops_its_own_fields_and_no_error() {
+        assert_eq!(PVE_VM_LIST.stale(Scope::Node).collect::<Vec<_>>(), ["vm", "addresses"]);
+        assert_eq!(PVE_VM_DESTROY.stale(Scope::Node).collect::<Vec<_>>(), ["destroyed"]);
+        for step in ["pve-vm list", "pve-vm", "talos-wait"] {
+            assert!(!PVE_VM_LIST.drops_error_of(step), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_pipe_drops_errors_of_the_pipe_only() {
+        assert!(PVE_VM.drops_error_of("pve-vm") && PVE_VM.drops_error_of("talos-wait"));
+        for step in ["talos-image", "pve-vm list", "kube-node drain", "my-script"] {
+            assert!(!PVE_VM.drops_error_of(step), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_lack_is_explained_by_the_writer_or_a_step_before_it() {
+        assert!(is_behind("pve-vm", Scope::Node, "vm") && is_behind("talos-image", Scope::Node, "vm"));
+        assert!(!is_behind("talos-gen", Scope::Node, "vm") && !is_behind("my-script", Scope::Node, "vm"));
+    }
+
+    #[test]
+    fn every_row_is_a_verb_of_a_known_program_and_says_what_it_does() {
+        for row in rows() {
+            let known = row.name == EXPLODE.name || PIPE.iter().any(|pipe| pipe.name == row.program());
+            assert!(known && !row.summary.is_empty(), "{}", row.name);
         }
     }
 }

@@ -1,17 +1,6 @@
 //! Which exit status a step ends with.
 
-use crate::{Cluster, Exit, Node};
-
-/// What a step did about one record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// It did something.
-    Changed,
-    /// All was as it should be.
-    Unchanged,
-    /// It would do something, were this not a dry run.
-    Pending,
-}
+use crate::{Cluster, Effect, Exit, Node};
 
 /// Counts of what a step has seen, passed on and done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,11 +24,11 @@ pub struct Tally {
 
 impl Tally {
     /// Counts what was done to a node in this step.
-    pub fn did(&mut self, change: Change) {
-        match change {
-            Change::Changed => self.changed += 1,
-            Change::Unchanged => self.unchanged += 1,
-            Change::Pending => self.pending += 1,
+    pub fn did(&mut self, effect: Effect) {
+        match effect {
+            Effect::Changed => self.changed += 1,
+            Effect::Unchanged => self.unchanged += 1,
+            Effect::Pending => self.pending += 1,
         }
     }
 
@@ -117,14 +106,14 @@ impl std::fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Failure, Map, Roster};
+    use crate::{Code, Failure, Map, Roster, status};
 
     fn node(exit: Option<Exit>) -> Node {
         let mut spec = Map::new();
         spec.insert("role".into(), "worker".into());
         let mut node = Node::new("w-1", "lab", spec);
         if let Some(exit) = exit {
-            node.set_error(&Failure::new(exit, "x", "m"));
+            node.set_error(&Failure::new(exit, Code::Failed, "m"));
         }
         node
     }
@@ -156,7 +145,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.see_node(&node(None));
         let mut cluster = Cluster::new("lab", Map::new(), Roster::default());
-        cluster.set_error(&Failure::new(Exit::Unreachable, "x", "m"));
+        cluster.set_error(&Failure::new(Exit::Unreachable, Code::Unreachable, "m"));
         tally.see_cluster(&cluster);
         assert_eq!(tally.exit(), Exit::Unreachable);
     }
@@ -164,7 +153,7 @@ mod tests {
     #[test]
     fn pending_counts_only_without_errors() {
         let mut pending = node(None);
-        pending.set_status("vm", serde_json::json!({"pending": true}));
+        pending.set_marked(&status::Vm::default(), Effect::Pending, Vec::new());
         let mut tally = Tally::default();
         tally.see_node(&pending);
         assert_eq!(tally.exit(), Exit::Pending);

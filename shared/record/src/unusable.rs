@@ -1,6 +1,6 @@
 //! Input that cannot be used.
 
-use crate::{Exit, Failure};
+use crate::{Classify, Code, Exit, Facts};
 
 /// Why input cannot be used (exit status 8): what, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,13 +9,22 @@ pub struct Unusable {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The word that scripts read.
+    pub code: Code,
 }
 
 impl Unusable {
     /// Input that is unusable for this reason.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, code: Code::UnusableInput }
+    }
+
+    /// The same with another code.
+    #[must_use]
+    pub fn code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
     }
 
     /// The same with a hint.
@@ -46,8 +55,8 @@ impl std::fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-impl From<Unusable> for Failure {
-    fn from(unusable: Unusable) -> Self {
-        Self::new(Exit::Unusable, "unusable-input", unusable.message).maybe_hint(unusable.hint)
+impl Classify for Unusable {
+    fn facts(&self) -> Facts {
+        Facts::new(Exit::Unusable, self.code).maybe_hint(self.hint.clone())
     }
 }

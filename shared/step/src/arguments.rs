@@ -2,30 +2,64 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
-use record::table::{Row, TABLE};
-use record::{Exit, schema};
+use record::table::{PIPE, Place, Row};
+use record::{Code, Exit, Failure, schema};
 
 use crate::Step;
 use crate::console::Console;
 
+/// What a command line comes to.
+pub(crate) enum Parsed<A> {
+    /// Arguments of the program.
+    Args(Box<A>),
+    /// Help, completions and the like: done already.
+    Done(Exit),
+    /// Wrong usage.
+    Wrong(Failure),
+}
+
 /// Parses `argv`, or does what one of the subcommands of every program asks.
-pub(crate) fn parse<S: Step>(argv: &[OsString]) -> Result<S::Args, ExitCode> {
+pub(crate) fn parse<S: Step>(argv: &[OsString]) -> Parsed<S::Args> {
     let command = command::<S>();
-    let matches = command.clone().try_get_matches_from(argv).map_err(|error| report(&error))?;
+    let matches = match command.clone().try_get_matches_from(argv) {
+        Ok(matches) => matches,
+        Err(error) => return report(&error),
+    };
     match matches.subcommand() {
-        Some(("completions", of)) => Err(completions(command, of)),
-        Some(("man", _)) => Err(man(command)),
-        Some(("schema", of)) => Err(print_schema(of)),
-        Some((name, _)) if let Some(flag) = stray(&command, &matches) => {
-            let text = format!("{flag} is for the stream; it can't stand before `{name}`, which would ignore it");
-            Err(report(&command.clone().error(clap::error::ErrorKind::ArgumentConflict, text)))
+        Some(("completions", of)) => return Parsed::Done(completions(command, of)),
+        Some(("man", _)) => return Parsed::Done(man(command)),
+        Some(("schema", of)) => return Parsed::Done(print_schema(of)),
+        Some((name, _)) => {
+            if let Some(flag) = stray(&command, &matches) {
+                let text = format!("{flag} is for the stream; it can't stand before `{name}`, which would ignore it");
+                return Parsed::Wrong(Failure::new(Exit::Usage, Code::Usage, text));
+            }
         }
-        _ => S::Args::from_arg_matches(&matches).map_err(|error| report(&error)),
+        None => {}
     }
+    match S::Args::from_arg_matches(&matches) {
+        Ok(args) => Parsed::Args(Box::new(args)),
+        Err(error) => report(&error),
+    }
+}
+
+/// Whether records would have gone to stdout, had the arguments been right: not with `--raw`, not as a table, not with
+/// a flag that makes the program work alone, and not for a subcommand, which prints something else.
+pub(crate) fn asks_for_records<S: Step>(argv: &[OsString]) -> bool {
+    let command = command::<S>();
+    let is_subcommand = |word: &str| command.get_subcommands().any(|known| known.get_name() == word);
+    let words: Vec<_> = argv.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+    let is_flag = |word: &str, flag: &str| {
+        let glued = !flag.starts_with("--") && word.starts_with(flag) && !word.starts_with("--");
+        word == flag || glued || word.split_once('=').is_some_and(|(name, _)| name == flag)
+    };
+    let alone = |word: &str| S::ALONE.iter().any(|flag| is_flag(word, flag));
+    let table = words.iter().any(|word| word == "--format=table")
+        || words.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "table");
+    !table && !words.iter().any(|word| word == "--raw" || is_subcommand(word) || alone(word))
 }
 
 /// A flag of the stream that was given although a command follows.
@@ -37,13 +71,14 @@ fn stray(command: &clap::Command, matches: &clap::ArgMatches) -> Option<String> 
 
 /// The program's command line with what every program has.
 pub(crate) fn command<S: Step>() -> clap::Command {
-    let row = S::row();
+    let row = S::ROWS[0];
     let shell = clap::Arg::new("shell").required(true).value_parser(clap::value_parser!(clap_complete::Shell));
     let of = clap::Arg::new("of").value_parser(["record", "cluster-file"]).default_value("record");
     S::Args::command()
-        .name(row.step)
+        .name(row.program())
+        .about(sentence(row.summary))
         .version(env!("CARGO_PKG_VERSION"))
-        .after_long_help(reference(row))
+        .after_long_help(reference(S::ROWS))
         .subcommand_negates_reqs(true)
         .subcommand(clap::Command::new("completions").about("Print completions for a shell").arg(shell))
         .subcommand(clap::Command::new("man").about("Print the man page"))
@@ -52,29 +87,62 @@ pub(crate) fn command<S: Step>() -> clap::Command {
         )
 }
 
-/// The part of the help that is made from the table: what the step needs and writes, and its exit statuses.
+/// The first letter as a sentence begins.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The part of the help that is made from the table: what the step and its verbs need and write, its exit statuses, and
+/// where it stands.
 #[must_use]
-pub fn reference(row: &Row) -> String {
-    let mut text = format!("Needs:  {}\nWrites: {}\n\nExit status:\n", row.needs_text(), row.writes_text());
+pub fn reference(rows: &[&Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        if rows.len() > 1 {
+            let _ = writeln!(text, "{}: {}", row.name, row.summary);
+        }
+        for (what, list) in [("Needs: ", row.needs_text()), ("Writes:", row.writes_text())] {
+            let _ = writeln!(text, "{what} {}", if list.is_empty() { "nothing" } else { &list });
+        }
+        if let Place::After(after) = row.place {
+            let names: Vec<_> = after.iter().map(|row| row.name).collect();
+            let after = if names.is_empty() { "the cluster file".to_owned() } else { names.join(", ") };
+            let _ = writeln!(text, "After:  {after}");
+        }
+        text.push('\n');
+    }
+    text.push_str("Exit status:\n");
     for exit in Exit::ALL {
         let _ = writeln!(text, "  {:>3}  {}", exit.code(), exit.meaning());
     }
-    let steps: Vec<_> = TABLE.iter().map(|row| row.step).collect();
-    let _ = write!(text, "\nThe pipe:\n  {}", steps.join(" | "));
+    if rows.iter().any(|row| row.is_in_pipe()) {
+        let steps: Vec<_> = PIPE.iter().map(|row| row.name).collect();
+        let _ = write!(text, "\nThe pipe:\n  {}", steps.join(" | "));
+    }
     text
 }
 
-fn report(error: &clap::Error) -> ExitCode {
-    // Help and version go to stdout with status 0; if nobody reads them, nothing is lost.
-    let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()))
+/// Help and version go to stdout with status 0; anything else is wrong usage, in the words of the parser.
+fn report<A>(error: &clap::Error) -> Parsed<A> {
+    if !error.use_stderr() {
+        // If nobody reads the help, nothing is lost.
+        let _ = error.print();
+        return Parsed::Done(Exit::Done);
+    }
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let message = lines.next().unwrap_or("wrong usage").trim_start_matches("error: ").to_owned();
+    let hint: Vec<_> = lines.map(|line| line.trim_start_matches("tip: ").trim_end_matches('.')).collect();
+    let failure = Failure::new(Exit::Usage, Code::Usage, message);
+    Parsed::Wrong(if hint.is_empty() { failure } else { failure.hint(hint.join("; ")) })
 }
 
-fn print(text: &[u8]) -> ExitCode {
-    ExitCode::from(Console::new("").out(text).code())
+fn print(text: &[u8]) -> Exit {
+    Console::new("").out(text)
 }
 
-fn completions(mut command: clap::Command, of: &clap::ArgMatches) -> ExitCode {
+fn completions(mut command: clap::Command, of: &clap::ArgMatches) -> Exit {
     let shell = *of.get_one::<clap_complete::Shell>("shell").expect("the argument is required");
     let name = command.get_name().to_owned();
     let mut text = Vec::new();
@@ -82,13 +150,13 @@ fn completions(mut command: clap::Command, of: &clap::ArgMatches) -> ExitCode {
     print(&text)
 }
 
-fn man(command: clap::Command) -> ExitCode {
+fn man(command: clap::Command) -> Exit {
     let mut text = Vec::new();
     clap_mangen::Man::new(command).render(&mut text).expect("writing to memory does not fail");
     print(&text)
 }
 
-fn print_schema(of: &clap::ArgMatches) -> ExitCode {
+fn print_schema(of: &clap::ArgMatches) -> Exit {
     let of_file = of.get_one::<String>("of").is_some_and(|of| of == "cluster-file");
     let schema = if of_file { schema::document() } else { schema::record() };
     let mut text = serde_json::to_vec_pretty(&schema).expect("a schema is JSON");

@@ -1,23 +1,40 @@
 //! What people see: one line for each event on stderr, each line in one write.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use record::{Exit, Failure};
+use record::{Code, Exit, Failure};
+use tokio::time::Instant;
 
 /// The terminal, or what stands for it. Cheap to clone.
 #[derive(Clone)]
 pub struct Console {
-    step: &'static str,
+    program: &'static str,
     bar: Arc<OnceLock<ProgressBar>>,
+    stderr: Arc<Mutex<Stderr>>,
+}
+
+struct Stderr {
+    to: Box<dyn Write + Send>,
+    printed: Option<Instant>,
 }
 
 impl Console {
-    /// The console of this step, without a bar.
+    /// The console of this program, without a bar.
     #[must_use]
-    pub fn new(step: &'static str) -> Self {
-        Self { step, bar: Arc::default() }
+    pub fn new(program: &'static str) -> Self {
+        Self::writing_to(program, Box::new(std::io::stderr()))
+    }
+
+    /// The console of this program, with something else in place of stderr.
+    pub(crate) fn writing_to(program: &'static str, to: Box<dyn Write + Send>) -> Self {
+        Self { program, bar: Arc::default(), stderr: Arc::new(Mutex::new(Stderr { to, printed: None })) }
+    }
+
+    /// When a line was last printed.
+    pub(crate) fn printed(&self) -> Option<Instant> {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).printed
     }
 
     /// Shows a bar, if the step is alone on a terminal: neither stdin nor stdout is a pipe.
@@ -26,43 +43,42 @@ impl Console {
             std::io::stdout().is_terminal() && std::io::stderr().is_terminal() && !crate::source::stdin_is_pipe();
         if alone && nodes > 1 {
             let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} nodes");
-            let bar = ProgressBar::new(nodes as u64).with_message(self.step);
+            let bar = ProgressBar::new(nodes as u64).with_message(self.program);
             bar.set_style(style.expect("the template is a constant"));
             self.bar.get_or_init(|| bar);
         }
     }
 
     /// The line at the end.
-    pub(crate) fn sum_up(&self, text: &str) {
-        self.line(&format!("{}: {text}", self.step));
+    pub(crate) fn summary(&self, text: &str) {
+        self.print(&[format!("{}: {text}", self.program)]);
     }
 
     /// Says what happened, to a node or in general.
     pub fn say(&self, node: Option<&str>, what: &str) {
-        let who = node.map(|node| format!(" {node}")).unwrap_or_default();
-        self.line(&format!("{}{who} {what}", self.step));
+        self.print(&[format!("{}{} {what}", self.program, who(node))]);
     }
 
     /// Warns of something doubtful.
     pub fn warn(&self, what: &str) {
-        self.line(&format!("{} warning: {what}", self.step));
+        self.print(&[format!("{} warning: {what}", self.program)]);
     }
 
     /// Prints a failure with its hint.
     pub fn failure(&self, node: Option<&str>, failure: &Failure) {
-        let who = node.map(|node| format!(" {node}")).unwrap_or_default();
-        let mut text = format!("{}{who} error: {}", self.step, one_line(&failure.message));
-        if let Some(hint) = &failure.hint {
-            text.push_str(&format!("\n{}{who} hint: {}", self.step, one_line(hint)));
-        }
-        self.line(&text);
+        let mut lines = vec![format!("{}{} error: {}", self.program, who(node), failure.message)];
+        lines.extend(failure.hint.iter().map(|hint| format!("{}{} hint: {hint}", self.program, who(node))));
+        self.print(&lines);
     }
 
-    /// A line (or a few that belong together) in one write.
-    fn line(&self, text: &str) {
+    /// Prints lines that belong together in one write.
+    fn print(&self, lines: &[String]) {
+        let text: String = lines.iter().map(|line| one_line(line) + "\n").collect();
         let write = || {
+            let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+            stderr.printed = Some(Instant::now());
             // Nobody can be told that stderr is gone.
-            let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+            let _ = stderr.to.write_all(text.as_bytes());
         };
         match self.bar.get() {
             Some(bar) => bar.suspend(write),
@@ -92,7 +108,7 @@ impl Console {
             Ok(()) => Exit::Done,
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::PipeClosed,
             Err(error) => {
-                self.failure(None, &Failure::new(Exit::Failed, "output", format!("stdout: {error}")));
+                self.failure(None, &Failure::new(Exit::Failed, Code::Output, format!("stdout: {error}")));
                 Exit::Failed
             }
         }
@@ -117,8 +133,24 @@ impl Console {
     }
 }
 
-/// The text with its control characters made visible: what others sent must not move the cursor.
-fn one_line(text: &str) -> String {
+fn who(node: Option<&str>) -> String {
+    node.map(|node| format!(" {node}")).unwrap_or_default()
+}
+
+/// The text on one line, with its control characters made visible: what others sent must not move the cursor.
+pub(crate) fn one_line(text: &str) -> String {
     let text = text.trim_end().replace('\n', "; ");
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_of_others_never_reach_the_terminal() {
+        let sent = "refused\x1b[2J\r\u{9b}31m\x07: no\nwhy\n";
+        assert_eq!(one_line(sent), "refused\u{fffd}[2J\u{fffd}\u{fffd}31m\u{fffd}: no; why");
+        assert_eq!(one_line("Zürich → 東京"), "Zürich → 東京");
+    }
 }

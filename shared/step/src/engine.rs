@@ -1,146 +1,174 @@
 //! The run of a step: input in, tasks, output out.
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use record::status::{DryRun, RunId};
 use record::stream::{Item, Stream};
-use record::{Change, Cluster, Exit, Failure, Node, Tally, Unusable};
-use serde_json::Value;
+use record::{Cluster, Code, Effect, Exit, Failure, Node, Tally, Unusable};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use crate::arguments::again;
-use crate::console::Console;
-use crate::intake::{Heard, Intake};
-use crate::launch::Pipes;
+use crate::intake::{Intake, Received};
+use crate::launch::{Pipes, Place};
 use crate::output::{Layout, Output};
-use crate::run::{Run, Shared, World};
+use crate::run::{Context, Run, World};
 use crate::signals::Stopping;
 use crate::slots::Slots;
-use crate::source::{Opened, stdin_is_pipe, stdout_is_pipe};
-use crate::{Step, Stop, Written};
-
-/// Adds `changed`, or `pending`, to a value that is an object.
-pub(crate) fn marked(mut value: Value, change: Change) -> Value {
-    if let Value::Object(map) = &mut value {
-        match change {
-            Change::Changed => map.insert("changed".into(), true.into()),
-            Change::Unchanged => map.insert("changed".into(), false.into()),
-            Change::Pending => map.insert("pending".into(), true.into()),
-        };
-    }
-    value
-}
+use crate::source::Opened;
+use crate::wait::{Heartbeat, LOOK, Waits};
+use crate::{Step, Stop, Written, cluster_dir};
 
 type Outcome = Result<Written, Stop>;
+
+/// Where the work on the whole cluster stands, on which the nodes wait.
+enum Shared<T> {
+    NotYet,
+    Ready(Arc<T>),
+    /// It failed, or was never begun: there is nothing that a node could be worked on with.
+    Never,
+}
 
 pub(crate) struct Engine<S: Step> {
     step: Arc<S>,
     run: Run,
     output: Output,
+    layout: Layout,
     tally: Tally,
     tasks: JoinSet<(Box<Node>, Outcome)>,
     whole: Option<JoinHandle<Result<(), Stop>>>,
+    shared: watch::Sender<Shared<S::Shared>>,
     /// Nodes that leave once the task for the whole cluster has ended: its failure explains them, and goes first.
     held: Vec<Node>,
     /// A failure of this step as a whole.
     failure: Option<Failure>,
+    /// The stream of a step that failed before its first line: it is passed on, and nothing is said of it.
+    failed_before: Option<Cluster>,
+    /// Whether its input is of no use any more, or it failed as a whole before a signal asked it to stop; a wait that
+    /// the signal ended is no such failure.
+    gave_up: bool,
     begun: bool,
-    selected: Vec<String>,
+    /// Whether somebody writes the input now.
+    piped: bool,
+    heartbeat: Heartbeat,
 }
 
 impl<S: Step> Engine<S> {
     /// Runs the step to its end and gives the exit status.
     pub(crate) async fn run(step: S, pipes: Pipes, stopping: Stopping, argv: &[OsString]) -> Exit {
-        let Pipes { flags, input, output, layout, dir } = pipes;
-        let in_a_pipe = stdin_is_pipe() || stdout_is_pipe();
+        let Pipes { flags, input, output, layout, dir, console, place } = pipes;
         let (grown, growth) = mpsc::unbounded_channel();
+        let piped = matches!(input, Opened::Bytes { piped: true, .. });
         let output = Output::new(output, layout, S::detail, stopping.clone());
-        let heard = listen(input, Stream::new(S::row(), flags.only.clone()), dir.clone());
+        let row = step.row();
+        let received = listen(input, Stream::new(row, flags.only.clone()), dir.clone());
         let cluster = Arc::new(Cluster::new("", record::Map::new(), record::Roster::default()));
         let world =
             World { cluster, control_planes: Vec::new(), listed: Arc::default(), is_first: false, ended: false };
-        let shared = Shared {
-            row: S::row(),
+        let context = Context {
+            row,
             slots: Slots::new(flags.parallel),
-            console: Console::new(S::row().step),
+            waits: Waits::default(),
+            console,
             stopping,
             world: watch::Sender::new(world),
             grown,
             writing: Mutex::new(()),
             flags,
         };
-        let selected = shared.flags.only.clone();
         let mut engine = Self {
             step: Arc::new(step),
-            run: Run { shared: Arc::new(shared) },
+            run: Run { context: Arc::new(context) },
             output,
+            layout,
             tally: Tally::default(),
             tasks: JoinSet::new(),
             whole: None,
+            shared: watch::Sender::new(Shared::NotYet),
             held: Vec::new(),
             failure: None,
+            failed_before: None,
+            gave_up: false,
             begun: false,
-            selected,
+            piped,
+            heartbeat: Heartbeat::new(Instant::now()),
         };
-        engine.work(heard, growth, dir).await;
-        engine.end(argv, in_a_pipe, layout).await
+        engine.work(received, growth, dir).await;
+        engine.end(argv, place).await
     }
 
-    /// Hears the input to its end and waits for all tasks.
+    /// Takes the input to its end and waits for all tasks.
     async fn work(
         &mut self,
-        mut heard: mpsc::Receiver<Heard>,
-        mut growth: mpsc::UnboundedReceiver<Change>,
+        mut input: mpsc::Receiver<Received>,
+        mut growth: mpsc::UnboundedReceiver<Effect>,
         dir: Option<PathBuf>,
     ) {
         let mut listening = true;
         let mut told = false;
         let run = self.run.clone();
+        let mut look = tokio::time::interval(LOOK);
         while listening || !self.tasks.is_empty() || self.whole.is_some() {
+            // A step that has failed and has nothing in hand ends on the first signal, also while its input never ends.
+            let idle = self.tasks.is_empty() && self.whole.is_none();
+            let given_up = listening && idle && self.gave_up;
             tokio::select! {
+                // In this order: what is done leaves before more is begun, and the Cluster's growth leaves before the
+                // nodes that it explains.
                 biased;
-                Some(change) = growth.recv() => self.grew(change),
+                Some(effect) = growth.recv() => self.grew(effect),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 result = joined(&mut self.whole) => self.whole_done(result),
-                next = heard.recv(), if listening => match next {
-                    Some(heard) => self.hear(heard, dir.as_ref()).await,
+                () = signalled(&run), if !told => {
+                    told = true;
+                    self.announce_stop();
+                }
+                () = signalled(&run), if given_up => listening = false,
+                next = input.recv(), if listening => match next {
+                    Some(received) => self.receive(received, dir.as_ref()).await,
                     None => listening = false,
                 },
                 () = reader_gone(&run), if listening => listening = false,
-                () = signalled(&run), if !told => {
-                    told = true;
-                    self.tell_of_stopping();
-                }
+                _ = look.tick() => self.beat(),
             }
         }
-        while let Ok(change) = growth.try_recv() {
-            self.grew(change);
+        while let Ok(effect) = growth.try_recv() {
+            self.grew(effect);
+        }
+    }
+
+    /// Says for whom the step waits, when it is due.
+    fn beat(&mut self) {
+        let (context, now) = (&self.run.context, Instant::now());
+        if let Some(line) = self.heartbeat.due(&context.waits, context.console.printed(), now) {
+            context.console.say(None, &line);
         }
     }
 
     /// Says why the step doesn't end at once, if it doesn't.
-    fn tell_of_stopping(&self) {
+    fn announce_stop(&self) {
         let begun = self.tasks.len();
         if begun > 0 {
             let text =
-                format!("stopping once {begun} begun nodes are at a safe point; a second signal ends it at once");
-            self.run.shared.console.sum_up(&text);
+                format!("stopping once {begun} nodes in progress are at a safe point; a second signal ends it at once");
+            self.run.context.console.summary(&text);
         }
     }
 
-    async fn hear(&mut self, heard: Heard, dir: Option<&PathBuf>) {
-        match heard {
-            Heard::Item(Item::Cluster(cluster)) if !self.begun => self.begin(*cluster, dir).await,
-            Heard::Item(Item::Cluster(cluster)) => self.absorb(&cluster, true),
-            Heard::Item(Item::End(cluster)) => self.absorb(&cluster, false),
-            Heard::Item(Item::Node(node)) => self.node(node),
-            Heard::File => self.run.shared.world.send_modify(|world| world.is_first = true),
-            Heard::Warning(text) => self.run.warn(&text),
-            Heard::End(missing) => self.input_ended(&missing),
-            Heard::Broken(error) => self.broken(error),
+    async fn receive(&mut self, received: Received, dir: Option<&PathBuf>) {
+        match received {
+            Received::Item(Item::Cluster(cluster)) if !self.begun => self.begin(*cluster, dir).await,
+            Received::Item(Item::Cluster(cluster)) => self.absorb(&cluster, true),
+            Received::Item(Item::End(cluster)) => self.absorb(&cluster, false),
+            Received::Item(Item::Node(node)) => self.node(node),
+            Received::Item(Item::Failed(cluster)) => self.failed_before = Some(*cluster),
+            Received::File => self.run.context.world.send_modify(|world| world.is_first = true),
+            Received::Warning(text) => self.run.warn(&text),
+            Received::End(missing) => self.input_ended(&missing),
+            Received::Broken(error) => self.broken(error),
         }
     }
 
@@ -150,28 +178,52 @@ impl<S: Step> Engine<S> {
             cluster.set_dir(dir);
         }
         if self.run.flags().dry_run {
-            cluster.set_dry_run();
+            cluster.set(&DryRun(true));
+        }
+        if self.run.is_first() && !cluster.has::<RunId>() {
+            match cluster_dir::random_hex::<8>() {
+                Ok(id) => cluster.set(&RunId(id)),
+                Err(failure) => self.fail_whole(failure),
+            }
         }
         let nodes = cluster.roster().map_or(0, |roster| roster.len());
         let cluster = Arc::new(cluster);
-        self.run.shared.world.send_modify(|world| {
+        self.run.context.world.send_modify(|world| {
             world.cluster = Arc::clone(&cluster);
             world.listed = cluster.roster().map(Arc::clone).unwrap_or_default();
         });
         self.output.cluster(cluster);
         self.output.flushed().await;
         self.begun = true;
-        self.run.shared.console.start_bar(nodes);
-        if self.run.shared.stopping.token.is_cancelled() {
+        self.run.context.console.start_bar(nodes);
+        self.guard_unlimited();
+        if self.failure.is_some() || self.run.context.stopping.token.is_cancelled() {
+            self.shared.send_replace(Shared::Never);
             return;
         }
-        let (step, run) = (Arc::clone(&self.step), self.run.clone());
-        self.whole = Some(tokio::spawn(async move { step.cluster(run).await }));
+        let (step, run, shared) = (Arc::clone(&self.step), self.run.clone(), self.shared.clone());
+        self.whole = Some(tokio::spawn(async move {
+            let found = step.cluster(run.clone()).await.inspect_err(|_| drop(shared.send_replace(Shared::Never)))?;
+            let found = Arc::new(found);
+            shared.send_replace(Shared::Ready(Arc::clone(&found)));
+            step.settle(run, &found).await
+        }));
+    }
+
+    /// A step that destroys acts on nothing behind a pipe in which nobody said on which nodes.
+    fn guard_unlimited(&mut self) {
+        let (run, row) = (&self.run, self.run.context.row);
+        let is_limited = run.is_first() || run.flags().all || !run.cluster().only().is_empty();
+        if row.destroys && !is_limited && self.failure.is_none() {
+            let message = "no nodes are named, and behind a pipe that doesn't mean all of them";
+            let failure = Failure::new(Exit::Usage, Code::Usage, message);
+            self.fail_whole(failure.hint("--only NODE,... names them; --all means every node of the cluster"));
+        }
     }
 
     /// A later Cluster line: what has grown is taken over and passed on.
     fn absorb(&mut self, newer: &Cluster, pass_on: bool) {
-        let grown = self.run.shared.world.send_if_modified(|world| {
+        let grown = self.run.context.world.send_if_modified(|world| {
             let before = Arc::clone(&world.cluster);
             let cluster = Arc::make_mut(&mut world.cluster);
             cluster.absorb(newer);
@@ -185,29 +237,31 @@ impl<S: Step> Engine<S> {
     }
 
     /// The step has set a field of the Cluster's status.
-    fn grew(&mut self, change: Change) {
-        self.tally.did(change);
+    fn grew(&mut self, effect: Effect) {
+        self.tally.did(effect);
         self.output.cluster(self.run.cluster());
     }
 
     fn node(&mut self, mut node: Box<Node>) {
         if node.is_control_plane() {
             let copy = Arc::new((*node).clone());
-            self.run.shared.world.send_modify(|world| world.control_planes.push(copy));
+            self.run.context.world.send_modify(|world| world.control_planes.push(copy));
         }
-        let selected = self.selected.is_empty() || self.selected.iter().any(|name| name == node.name());
         if node.has_error() {
             self.tally.skipped += 1;
             self.emit(node, "skipped");
-        } else if !selected || !self.step.acts_on(&node) {
+        } else if !self.run.is_selected(node.name()) || !self.step.acts_on(&node) {
             self.emit(node, "passed");
-        } else if self.run.shared.stopping.token.is_cancelled() {
+        } else if self.run.context.stopping.token.is_cancelled() {
             self.fail(&mut node, Failure::interrupted());
             self.emit(node, "failed");
         } else {
-            let (step, run) = (Arc::clone(&self.step), self.run.clone());
+            let (step, run, shared) = (Arc::clone(&self.step), self.run.clone(), self.shared.subscribe());
             self.tasks.spawn(async move {
-                let outcome = step.node(run, &node).await;
+                let outcome = match ready(shared, &run).await {
+                    Ok(shared) => step.node(run, &shared, &node).await,
+                    Err(stop) => Err(stop),
+                };
                 (node, outcome)
             });
         }
@@ -218,20 +272,19 @@ impl<S: Step> Engine<S> {
             Ok(done) => done,
             Err(error) => {
                 // The node's record is lost with its task: the steps after this one will miss it.
-                self.fail_whole(Failure::new(Exit::Failed, "internal", format!("a task failed: {error}")));
+                self.fail_whole(Failure::new(Exit::Failed, Code::Internal, format!("a task failed: {error}")));
                 return;
             }
         };
         let what = match outcome {
             Ok(written) => {
-                self.tally.did(written.change);
-                for (field, value) in written.fields {
-                    node.set_status(field, marked(value, written.change));
-                }
-                match written.change {
-                    Change::Changed => "changed",
-                    Change::Unchanged => "unchanged",
-                    Change::Pending => "pending",
+                let effect = written.effect;
+                self.tally.did(effect);
+                written.put(&mut node);
+                match effect {
+                    Effect::Changed => "changed",
+                    Effect::Unchanged => "unchanged",
+                    Effect::Pending => "pending",
                 }
             }
             Err(Stop::Explained) => {
@@ -252,9 +305,9 @@ impl<S: Step> Engine<S> {
 
     /// Signs a failure, prints it and puts it into the record.
     fn fail(&mut self, node: &mut Node, mut failure: Failure) {
-        self.run.shared.row.step.clone_into(&mut failure.step);
-        if failure.code != Failure::interrupted().code {
-            self.run.shared.console.failure(Some(node.name()), &failure);
+        self.run.context.row.name.clone_into(&mut failure.step);
+        if !failure.is(Code::Interrupted) {
+            self.run.context.console.failure(Some(node.name()), &failure);
         }
         self.tally.failed += 1;
         node.set_error(&failure);
@@ -262,7 +315,7 @@ impl<S: Step> Engine<S> {
 
     fn emit(&mut self, node: Box<Node>, what: &'static str) {
         self.tally.see_node(&node);
-        self.run.shared.console.advance();
+        self.run.context.console.advance();
         self.output.node(node, what);
     }
 
@@ -271,7 +324,10 @@ impl<S: Step> Engine<S> {
         match result {
             Ok(Ok(()) | Err(Stop::Explained)) => {}
             Ok(Err(Stop::Failed(failure))) => self.fail_whole(failure),
-            Err(error) => self.fail_whole(Failure::new(Exit::Failed, "internal", format!("the task failed: {error}"))),
+            Err(error) => {
+                self.shared.send_replace(Shared::Never);
+                self.fail_whole(Failure::new(Exit::Failed, Code::Internal, format!("the task failed: {error}")));
+            }
         }
         for node in std::mem::take(&mut self.held) {
             self.emit(Box::new(node), "skipped");
@@ -281,11 +337,12 @@ impl<S: Step> Engine<S> {
     /// A failure of the whole step: printed once, and put into the Cluster so that the tasks and later steps see it
     /// before the nodes that it explains.
     fn fail_whole(&mut self, mut failure: Failure) {
-        self.run.shared.row.step.clone_into(&mut failure.step);
-        if failure.code != Failure::interrupted().code {
-            self.run.shared.console.failure(None, &failure);
+        self.run.context.row.name.clone_into(&mut failure.step);
+        if !failure.is(Code::Interrupted) {
+            self.run.context.console.failure(None, &failure);
         }
-        self.run.shared.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_error(&failure));
+        self.run.context.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_error(&failure));
+        self.gave_up |= !self.run.context.stopping.token.is_cancelled();
         self.failure.get_or_insert(failure);
         if self.begun {
             self.output.cluster(self.run.cluster());
@@ -295,76 +352,118 @@ impl<S: Step> Engine<S> {
     /// The input has ended as it should; listed nodes that never came are an error unless one explains them.
     fn input_ended(&mut self, missing: &[String]) {
         if !missing.is_empty() && self.run.flags().allow_missing {
-            self.run.shared.world.send_modify(|world| {
+            self.run.context.world.send_modify(|world| {
                 let cluster = Arc::make_mut(&mut world.cluster);
                 let fewer = cluster.roster().map(|roster| Arc::new(roster.without(missing)));
                 fewer.into_iter().for_each(|roster| cluster.set_roster(roster));
             });
         } else if !missing.is_empty() && self.run.cluster().error().is_none() {
             let names = shown(missing);
-            let failure = Failure::new(Exit::Unusable, "missing-node", format!("listed, but never came: {names}"));
+            let message = format!("listed in the cluster but missing from the input: {names}");
+            let failure = Failure::new(Exit::Unusable, Code::MissingNode, message);
             self.fail_whole(failure.hint("a filter in the pipe may have dropped them; --allow-missing accepts that"));
         }
-        self.run.shared.world.send_modify(|world| world.ended = true);
+        self.run.context.world.send_modify(|world| world.ended = true);
     }
 
-    /// The input cannot be used from here on.
+    /// The input cannot be used from here on. One that was cut while somebody wrote it may come whole the next time;
+    /// reading a file again gives the same.
     fn broken(&mut self, error: Unusable) {
-        self.fail_whole(Failure::from(error));
-        self.run.shared.world.send_modify(|world| world.ended = true);
+        let mut failure = Failure::from(error);
+        if failure.is(Code::Cut) && self.piped {
+            failure.exit = Exit::Unreachable;
+        }
+        self.fail_whole(failure);
+        self.gave_up = true;
+        self.run.context.world.send_modify(|world| world.ended = true);
     }
 
     /// Writes the last line and says how it went.
-    async fn end(mut self, argv: &[OsString], in_a_pipe: bool, layout: Layout) -> Exit {
+    async fn end(mut self, argv: &[OsString], place: Place) -> Exit {
+        if let Some(cluster) = self.failed_before.take() {
+            return self.pass_on(cluster).await;
+        }
         let cluster = self.run.cluster();
         self.tally.see_cluster(&cluster);
         self.failure.iter().for_each(|failure| self.tally.see_failure(failure.exit));
         let mut own_exit = None;
         if self.begun {
-            if layout == Layout::Raw && self.tally.exit() == Exit::Done {
-                match self.step.product(&self.run, &cluster) {
+            if self.layout == Layout::Raw && self.tally.exit() == Exit::Done {
+                match self.step.result(&self.run, &cluster) {
                     Ok(text) => self.output.text(text),
                     Err(failure) => {
-                        self.run.shared.console.failure(None, &failure);
+                        self.run.context.console.failure(None, &failure);
                         own_exit = Some(failure.exit);
                     }
                 }
             }
             self.output.cluster(Arc::new((*cluster).clone().ended()));
+        } else if let Some(failure) = self.failure.as_ref().filter(|_| self.layout.is_stream()) {
+            self.output.cluster(Arc::new(Cluster::failed(failure)));
         }
         self.output.flushed().await;
         let written = self.output.finish();
-        let console = &self.run.shared.console;
+        let console = &self.run.context.console;
         console.finish();
         if let Err(failure) = &written {
             console.failure(None, failure);
             return failure.exit;
         }
-        let exit = self.run.shared.stopping.reason().or(own_exit).unwrap_or_else(|| self.tally.exit());
+        let exit = self.run.context.stopping.reason().or(own_exit).unwrap_or_else(|| self.tally.exit());
         if self.begun && exit != Exit::PipeClosed {
-            console.sum_up(&self.tally.to_string());
+            console.summary(&self.tally.to_string());
         }
         // In a pipe, its last step says it for all.
-        if exit.is_retryable() && exit != Exit::PipeClosed && !stdout_is_pipe() {
-            console.sum_up(&again(argv, in_a_pipe));
+        if exit.is_retryable() && exit != Exit::PipeClosed && place != Place::Within {
+            console.summary(&again(argv, place == Place::Last));
         }
         exit
+    }
+
+    /// Passes on the stream of a step that failed before its first line, and exits by it: one mistake is one message.
+    async fn pass_on(self, cluster: Cluster) -> Exit {
+        let exit = cluster.error().map_or(Exit::Failed, |failure| failure.exit);
+        if self.layout.is_stream() {
+            self.output.cluster(Arc::new(cluster));
+        }
+        self.output.flushed().await;
+        match self.output.finish() {
+            Ok(()) if matches!(exit, Exit::Done | Exit::Pending) => Exit::Failed,
+            Ok(()) => self.run.context.stopping.reason().unwrap_or(exit),
+            Err(failure) => {
+                self.run.context.console.failure(None, &failure);
+                failure.exit
+            }
+        }
+    }
+}
+
+/// What the nodes are worked on with, once it is there.
+async fn ready<T>(mut shared: watch::Receiver<Shared<T>>, run: &Run) -> Result<Arc<T>, Stop> {
+    let stopping = run.stopping();
+    tokio::select! {
+        biased;
+        state = shared.wait_for(|state| !matches!(state, Shared::NotYet)) => match state.as_deref() {
+            Ok(Shared::Ready(found)) => Ok(Arc::clone(found)),
+            Ok(Shared::NotYet | Shared::Never) | Err(_) => Err(Stop::Explained),
+        },
+        () = stopping.cancelled() => Err(Failure::interrupted().into()),
     }
 }
 
 /// Waits until nobody reads our output any more; then the rest of the input does not matter.
 async fn reader_gone(run: &Run) {
-    let stopping = &run.shared.stopping;
+    let stopping = &run.context.stopping;
     stopping.token.cancelled().await;
     if stopping.reason().is_some_and(|reason| reason != Exit::PipeClosed) {
         std::future::pending::<()>().await;
     }
-    run.shared.world.send_modify(|world| world.ended = true);
+    run.context.world.send_modify(|world| world.ended = true);
 }
 
 /// Waits until a signal asks the step to stop.
 async fn signalled(run: &Run) {
-    let stopping = &run.shared.stopping;
+    let stopping = &run.context.stopping;
     stopping.token.cancelled().await;
     if stopping.reason().is_none_or(|reason| reason == Exit::PipeClosed) {
         std::future::pending::<()>().await;
@@ -379,12 +478,9 @@ async fn joined(whole: &mut Option<JoinHandle<Result<(), Stop>>>) -> Result<Resu
     }
 }
 
-fn listen(input: Opened, stream: Stream, dir: Option<PathBuf>) -> mpsc::Receiver<Heard> {
+fn listen(input: Opened, stream: Stream, dir: Option<PathBuf>) -> mpsc::Receiver<Received> {
     match input {
-        Opened::Bytes { reader, base } => {
-            let reader: Box<dyn Read + Send> = reader;
-            Intake { stream, base, dir }.read(reader)
-        }
+        Opened::Bytes { reader, base, .. } => Intake { stream, base, dir }.read(reader),
         Opened::Records(cluster, nodes) => Intake { stream, base: PathBuf::new(), dir }.take(*cluster, nodes),
     }
 }

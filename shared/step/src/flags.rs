@@ -1,12 +1,17 @@
-//! The stream's own flags, which every step has.
+//! The flags that steps share. Each program flattens those groups that mean something to it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How many nodes are worked on at once where no flag says it.
+const PARALLEL: usize = 16;
+/// How long one wait may take where no flag says it.
+const WAIT: Duration = Duration::from_secs(600);
+
 /// Flags of every step. They are long, so that letters keep the meaning that talosctl gives them.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Stream")]
-pub struct Flags {
+pub struct StreamFlags {
     /// Cluster file or saved records; `-` is stdin.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<String>,
@@ -15,37 +20,129 @@ pub struct Flags {
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
 
-    /// Act on these nodes only, and pass the others on untouched.
+    /// Act on these nodes only; pass the others on untouched. Later steps in the pipe inherit it.
     #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
     pub only: Vec<String>,
 
-    /// Listed nodes that never come are no error, and leave the list.
+    /// Don't fail when a listed node is missing from the input; drop it from the list.
     #[arg(long)]
     pub allow_missing: bool,
 
-    /// How many nodes are worked on at the same time; waiting does not count.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
-    pub parallel: usize,
-
-    /// How long one wait for one node may take, as in 90s or 10m.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
-    pub wait_timeout: Duration,
-
-    /// Folder for the cluster's files; left out: `<name>/` beside the cluster file.
+    /// Folder for the cluster's files [default: `<name>/` beside the cluster file].
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// Print only the step's product.
+    /// Change nothing; report what would change as `pending`. Later steps in the pipe inherit it.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// For a step that works on several nodes at once.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Stream")]
+pub struct ParallelFlag {
+    /// Maximum number of nodes worked on at once (waiting doesn't count).
+    #[arg(long, value_name = "N", default_value_t = PARALLEL, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub parallel: usize,
+}
+
+/// For a step that waits.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Stream")]
+pub struct WaitFlag {
+    /// Timeout of each wait, per node: 90s, 10m.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub wait_timeout: Duration,
+}
+
+/// For a step with a single result.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Stream")]
+pub struct RawFlag {
+    /// Print only the result (a URL, a kubeconfig), not records.
     #[arg(long)]
     pub raw: bool,
+}
 
+/// For a step that writes files.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Stream")]
+pub struct InlineFlag {
     /// Put files into the records instead of their paths; refused on a terminal.
     #[arg(long)]
     pub inline: bool,
+}
 
-    /// Touch nothing; write what would be done as `pending`. It travels to the steps after this one.
-    #[arg(long)]
+/// What a run of a step goes by.
+#[derive(Debug, Clone)]
+pub struct Flags {
+    /// Cluster file or saved records.
+    pub file: Option<String>,
+    /// How records are printed.
+    pub format: Option<Format>,
+    /// The nodes to act on; none named means all.
+    pub only: Vec<String>,
+    /// Whether a step that destroys may act on all nodes of a stream.
+    pub all: bool,
+    /// Whether listed nodes may be missing.
+    pub allow_missing: bool,
+    /// How many nodes are worked on at once.
+    pub parallel: usize,
+    /// How long one wait may take.
+    pub wait_timeout: Duration,
+    /// Folder for the cluster's files.
+    pub dir: Option<PathBuf>,
+    /// Whether only the result is printed.
+    pub raw: bool,
+    /// Whether files go into the records.
+    pub inline: bool,
+    /// Whether nothing is changed.
     pub dry_run: bool,
+}
+
+impl From<StreamFlags> for Flags {
+    fn from(flags: StreamFlags) -> Self {
+        let StreamFlags { file, format, only, allow_missing, dir, dry_run } = flags;
+        Self {
+            file,
+            format,
+            only,
+            all: false,
+            allow_missing,
+            parallel: PARALLEL,
+            wait_timeout: WAIT,
+            dir,
+            raw: false,
+            inline: false,
+            dry_run,
+        }
+    }
+}
+
+impl Flags {
+    /// The same with `--parallel`.
+    #[must_use]
+    pub fn parallel(self, flag: ParallelFlag) -> Self {
+        Self { parallel: flag.parallel, ..self }
+    }
+
+    /// The same with `--wait-timeout`.
+    #[must_use]
+    pub fn wait(self, flag: WaitFlag) -> Self {
+        Self { wait_timeout: flag.wait_timeout, ..self }
+    }
+
+    /// The same with `--raw`.
+    #[must_use]
+    pub fn raw(self, flag: RawFlag) -> Self {
+        Self { raw: flag.raw, ..self }
+    }
+
+    /// The same with `--inline`.
+    #[must_use]
+    pub fn inline(self, flag: InlineFlag) -> Self {
+        Self { inline: flag.inline, ..self }
+    }
 }
 
 /// How records are printed.

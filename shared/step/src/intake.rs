@@ -8,9 +8,9 @@ use record::stream::{Item, Stream};
 use record::{Cluster, Framer, Map, Node, Unusable};
 use tokio::sync::mpsc;
 
-/// What the engine hears of the input.
+/// What the engine gets of the input.
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum Received {
     /// A record that keeps the contract.
     Item(Item),
     /// The input is a cluster file: no step stands before this one.
@@ -37,12 +37,12 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Reads bytes: a stream of records, or a cluster file.
-    pub(crate) fn read(self, mut reader: Box<dyn Read + Send>) -> mpsc::Receiver<Heard> {
+    pub(crate) fn read(self, mut reader: Box<dyn Read + Send>) -> mpsc::Receiver<Received> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let work = move || {
-            let mut feed = Feed { intake: self, framer: Framer::default(), sender };
-            if let Err(error) = feed.run(&mut reader) {
-                feed.hear(Heard::Broken(error));
+            let mut reading = Reader { intake: self, framer: Framer::default(), sender };
+            if let Err(error) = reading.run(&mut reader) {
+                reading.send(Received::Broken(error));
                 // The step before must not be stopped by our not reading.
                 let _ = std::io::copy(&mut reader, &mut std::io::sink());
             }
@@ -52,12 +52,12 @@ impl Intake {
     }
 
     /// Takes records that the program made itself.
-    pub(crate) fn take(self, cluster: Cluster, nodes: Vec<Node>) -> mpsc::Receiver<Heard> {
+    pub(crate) fn take(self, cluster: Cluster, nodes: Vec<Node>) -> mpsc::Receiver<Received> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let work = move || {
-            let mut feed = Feed { intake: self, framer: Framer::default(), sender };
-            if let Err(error) = feed.records(cluster, nodes) {
-                feed.hear(Heard::Broken(error));
+            let mut reading = Reader { intake: self, framer: Framer::default(), sender };
+            if let Err(error) = reading.records(cluster, nodes) {
+                reading.send(Received::Broken(error));
             }
         };
         std::thread::Builder::new().name("intake".into()).spawn(work).expect("a thread can be started");
@@ -65,16 +65,16 @@ impl Intake {
     }
 }
 
-struct Feed {
+struct Reader {
     intake: Intake,
     framer: Framer,
-    sender: mpsc::Sender<Heard>,
+    sender: mpsc::Sender<Received>,
 }
 
-impl Feed {
+impl Reader {
     /// Tells the engine; if it is gone, nobody needs to know.
-    fn hear(&self, heard: Heard) {
-        let _ = self.sender.blocking_send(heard);
+    fn send(&self, received: Received) {
+        let _ = self.sender.blocking_send(received);
     }
 
     fn run(&mut self, reader: &mut dyn Read) -> Result<(), Unusable> {
@@ -115,7 +115,7 @@ impl Feed {
                     return Err(Unusable::new(message).hint("one file describes one cluster"));
                 }
                 let item = self.intake.stream.accept(&frame.json, frame.line)?;
-                self.hear(Heard::Item(item));
+                self.send(Received::Item(item));
             }
             pushed?;
             let count = fill(reader, chunk)?;
@@ -167,15 +167,15 @@ impl Feed {
         for (at, document) in documents.iter().enumerate() {
             let json = serde_json::to_vec(document).expect("a map of JSON values");
             let item = self.intake.stream.accept(&json, at as u64 + 1)?;
-            self.hear(Heard::Item(item));
+            self.send(Received::Item(item));
         }
         self.end()
     }
 
     fn explode(&mut self, document: &Map) -> Result<(), Unusable> {
         let Exploded { mut cluster, nodes, warnings } = document::explode(document, &self.intake.base)?;
-        self.hear(Heard::File);
-        warnings.into_iter().for_each(|warning| self.hear(Heard::Warning(warning)));
+        self.send(Received::File);
+        warnings.into_iter().for_each(|warning| self.send(Received::Warning(warning)));
         let beside = self.intake.base.join(cluster.name());
         cluster.set_dir(self.intake.dir.as_deref().unwrap_or(&beside));
         self.records(cluster, nodes)
@@ -183,19 +183,19 @@ impl Feed {
 
     fn records(&mut self, cluster: Cluster, nodes: Vec<Node>) -> Result<(), Unusable> {
         let begin = self.intake.stream.accept(&json(&cluster), 1)?;
-        self.hear(Heard::Item(begin));
+        self.send(Received::Item(begin));
         for (at, node) in nodes.into_iter().enumerate() {
             let item = self.intake.stream.accept(&json(&node), at as u64 + 2)?;
-            self.hear(Heard::Item(item));
+            self.send(Received::Item(item));
         }
         let end = self.intake.stream.accept(&json(&cluster.ended()), 0)?;
-        self.hear(Heard::Item(end));
+        self.send(Received::Item(end));
         self.end()
     }
 
     fn end(&mut self) -> Result<(), Unusable> {
         let missing = self.intake.stream.finish()?;
-        self.hear(Heard::End(missing));
+        self.send(Received::End(missing));
         Ok(())
     }
 }

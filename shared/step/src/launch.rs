@@ -4,39 +4,39 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use record::{Exit, Failure};
+use record::{Cluster, Code, Exit, Failure};
 
+use crate::arguments::asks_for_records;
 use crate::console::Console;
 use crate::engine::Engine;
 use crate::flags::{Flags, Format};
 use crate::intake::absolute;
 use crate::output::Layout;
 use crate::signals::{Signals, Stopping};
-use crate::source::Opened;
+use crate::source::{Opened, stdin_is_pipe, stdout_is_pipe};
 use crate::{Job, Step};
 
 /// Runs a program whose arguments have been parsed.
 pub(crate) fn start<S: Step>(args: S::Args, argv: &[OsString]) -> Exit {
-    let console = Console::new(S::row().step);
-    let flags = S::flags(&args).clone();
-    let failed = |failure: &Failure| {
-        console.failure(None, failure);
-        failure.exit
-    };
+    let program = S::ROWS[0].program();
+    let flags = S::flags(&args);
     let job = match S::prepare(args) {
         Ok(job) => job,
-        Err(failure) => return failed(&failure),
+        Err(failure) => return refuse::<S>(failure, argv),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&Failure::new(Exit::Failed, "runtime", format!("no runtime: {error}"))),
+        Err(error) => return refuse::<S>(no_runtime(&error), argv),
     };
     let exit = runtime.block_on(async {
         match job {
-            Job::Own(work) => own(work(console.clone()), &console).await,
-            Job::Stream(step, source) => match plumb(source.open(&flags, S::row().step), flags) {
+            Job::Command(work) => {
+                let console = Console::new(program);
+                command(work(console.clone()), &console).await
+            }
+            Job::Stream(step, source) => match plumb(source.open(&flags, program), flags, program) {
                 Ok(pipes) => stream(step, pipes, argv).await,
-                Err(failure) => failed(&failure),
+                Err(failure) => refuse::<S>(failure, argv),
             },
         }
     });
@@ -45,8 +45,28 @@ pub(crate) fn start<S: Step>(args: S::Args, argv: &[OsString]) -> Exit {
     exit
 }
 
-/// Runs a job of its own; a signal ends it.
-async fn own(work: crate::OwnFuture, console: &Console) -> Exit {
+/// Ends a program that can't begin: one message for people, and for the steps behind it a stream that carries the
+/// failure. Nothing is read, so that the steps before stop instead of building for nothing.
+pub(crate) fn refuse<S: Step>(mut failure: Failure, argv: &[OsString]) -> Exit {
+    let row = S::ROWS[0];
+    let console = Console::new(row.program());
+    row.name.clone_into(&mut failure.step);
+    console.failure(None, &failure);
+    if asks_for_records::<S>(argv) && !std::io::stdout().is_terminal() {
+        let line = serde_json::to_string(&Cluster::failed(&failure)).expect("a record is plain data");
+        // If nobody reads it, the message on stderr is all there is.
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    }
+    failure.exit
+}
+
+fn no_runtime(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, Code::Internal, format!("the program can't start its threads: {error}"))
+}
+
+/// Runs a job that is not a stream; a signal ends it.
+async fn command(work: crate::CommandFuture, console: &Console) -> Exit {
     let Ok(mut signals) = Signals::new() else { return Exit::Failed };
     tokio::select! {
         result = work => result.unwrap_or_else(|failure| {
@@ -64,19 +84,48 @@ pub(crate) struct Pipes {
     pub(crate) output: Box<dyn Write + Send>,
     pub(crate) layout: Layout,
     pub(crate) dir: Option<PathBuf>,
+    pub(crate) console: Console,
+    pub(crate) place: Place,
 }
 
-fn plumb(input: Result<Opened, Failure>, flags: Flags) -> Result<Pipes, Failure> {
-    let terminal = std::io::stdout().is_terminal();
+/// Where in a shell's pipe the program stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// No pipe leads to it or from it.
+    Alone,
+    /// It is the last one.
+    Last,
+    /// Another program reads its output.
+    Within,
+}
+
+impl Place {
+    fn of(stdin_is_pipe: bool, stdout_is_pipe: bool) -> Self {
+        match (stdin_is_pipe, stdout_is_pipe) {
+            (_, true) => Self::Within,
+            (true, false) => Self::Last,
+            (false, false) => Self::Alone,
+        }
+    }
+}
+
+fn plumb(input: Result<Opened, Failure>, flags: Flags, program: &'static str) -> Result<Pipes, Failure> {
+    let layout = layout(&flags, std::io::stdout().is_terminal())?;
+    let dir = absolute(flags.dir.as_deref())
+        .map_err(|error| Failure::new(Exit::Usage, Code::Usage, format!("--dir: {error}")))?;
+    let place = Place::of(stdin_is_pipe(), stdout_is_pipe());
+    let console = Console::new(program);
+    Ok(Pipes { input: input?, output: Box::new(std::io::stdout()), layout, dir, flags, console, place })
+}
+
+/// How the output looks; secrets are not printed on a terminal.
+fn layout(flags: &Flags, terminal: bool) -> Result<Layout, Failure> {
     if flags.inline && terminal {
-        let failure = Failure::new(Exit::Usage, "usage", "--inline puts secrets into the records");
+        let failure = Failure::new(Exit::Usage, Code::Usage, "--inline puts secrets into the records");
         return Err(failure.hint("not on a terminal: send the output to a file or a pipe"));
     }
     let format = flags.format.unwrap_or(if terminal { Format::Table } else { Format::Jsonl });
-    let layout = if flags.raw { Layout::Raw } else { Layout::Records(format) };
-    let dir = absolute(flags.dir.as_deref())
-        .map_err(|error| Failure::new(Exit::Usage, "usage", format!("--dir: {error}")))?;
-    Ok(Pipes { input: input?, output: Box::new(std::io::stdout()), layout, dir, flags })
+    Ok(if flags.raw { Layout::Raw } else { Layout::Records(format) })
 }
 
 /// Runs a stream, and obeys signals: the first one stops it gently, a second one at once.
@@ -92,5 +141,51 @@ async fn stream<S: Step>(step: S, pipes: Pipes, argv: &[OsString]) -> Exit {
     tokio::select! {
         exit = running => exit,
         second = signals.next() => second,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::{InlineFlag, RawFlag, StreamFlags};
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        stream: StreamFlags,
+        #[command(flatten)]
+        raw: RawFlag,
+        #[command(flatten)]
+        inline: InlineFlag,
+    }
+
+    fn flags(words: &[&str]) -> Flags {
+        let typed = Typed::parse_from([&["toy"], words].concat());
+        Flags::from(typed.stream).raw(typed.raw).inline(typed.inline)
+    }
+
+    #[test]
+    fn secrets_are_not_put_into_records_on_a_terminal() {
+        let failure = layout(&flags(&["--inline"]), true).unwrap_err();
+        assert_eq!((failure.exit, failure.code.as_str()), (Exit::Usage, "usage"));
+        assert_eq!(layout(&flags(&["--inline"]), false), Ok(Layout::Records(Format::Jsonl)));
+    }
+
+    #[test]
+    fn people_get_a_table_and_programs_get_records() {
+        assert_eq!(layout(&flags(&[]), true), Ok(Layout::Records(Format::Table)));
+        assert_eq!(layout(&flags(&[]), false), Ok(Layout::Records(Format::Jsonl)));
+        assert_eq!(layout(&flags(&["--format", "yaml"]), true), Ok(Layout::Records(Format::Yaml)));
+        assert_eq!(layout(&flags(&["--raw"]), true), Ok(Layout::Raw));
+    }
+
+    #[test]
+    fn the_last_program_of_a_pipe_speaks_for_it() {
+        assert_eq!(Place::of(true, true), Place::Within);
+        assert_eq!(Place::of(false, true), Place::Within);
+        assert_eq!(Place::of(true, false), Place::Last);
+        assert_eq!(Place::of(false, false), Place::Alone);
     }
 }

@@ -8,14 +8,17 @@
 //!
 //! 1. [`Step::prepare`] turns what was typed into a [`Job`].
 //! 2. The first Cluster line is read, and written before anything is changed.
-//! 3. [`Step::cluster`] runs once, and [`Step::node`] for each node as soon as it comes; both see the world through a
-//!    [`Run`]. A node's record is written as soon as its task is done.
+//! 3. [`Step::cluster`] runs once; what it returns is shared by all nodes. [`Step::node`] runs for each node as soon as
+//!    both have come, and [`Step::settle`] beside them. All see the world through a [`Run`]. A node's record is written
+//!    as soon as its task is done.
 //! 4. When the input has ended and all is done, the Cluster is written for the last time.
 //!
 //! A task returns what it found or did as [`Written`] fields of the step's row in [`record::table`], or a [`Stop`]. The
-//! engine puts them into the record, signs failures, prints each failure once and counts it.
+//! engine puts them into the record, signs failures, prints each failure once and counts it. A step that fails before
+//! its first line writes a stream all the same, of one record ([`record::Cluster::failed`]).
 
 mod arguments;
+mod cluster_dir;
 mod console;
 mod engine;
 mod env;
@@ -24,42 +27,53 @@ mod flags;
 mod intake;
 mod launch;
 mod output;
-mod products;
 mod run;
 mod signals;
 mod slots;
 mod source;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use record::status::NodeField;
 use record::table::Row;
-use record::{Change, Cluster, Exit, Failure, Node};
-use serde::Serialize;
+use record::{Change, Cluster, Code, Effect, Exit, Failure, Node};
 use serde_json::Value;
 
 pub use arguments::reference;
+pub use cluster_dir::{Claim, ClusterDir, Made, sha256};
 pub use console::Console;
 pub use env::variable;
-pub use flags::{Flags, Format};
-pub use products::{Claim, Made, Products, sha256};
+pub use flags::{Flags, Format, InlineFlag, ParallelFlag, RawFlag, StreamFlags, WaitFlag};
 pub use record;
 pub use run::{Need, Run};
 pub use slots::{Slot, Slots};
 pub use source::Source;
+pub use wait::{Expired, Hold, Wait};
 
 /// A program of the pipe.
 pub trait Step: Send + Sync + Sized + 'static {
     /// What was typed.
     type Args: clap::Parser;
+    /// What the work on the whole cluster finds out for the work on each node; `()` if nothing.
+    type Shared: Send + Sync + 'static;
 
-    /// Its row in the table of steps.
-    fn row() -> &'static Row;
+    /// Its rows in the table of steps: first what the program does without a verb, then its verbs.
+    const ROWS: &'static [&'static Row];
 
-    /// The stream's own flags among what was typed.
-    fn flags(args: &Self::Args) -> &Flags;
+    /// Flags with which the program works without a stream, as they are typed: `-n`, `--nodes`.
+    const ALONE: &'static [&'static str] = &[];
+
+    /// The row of this call.
+    fn row(&self) -> &'static Row {
+        Self::ROWS[0]
+    }
+
+    /// What the run goes by, from what was typed.
+    fn flags(args: &Self::Args) -> Flags;
 
     /// Decides what was meant.
     ///
@@ -67,9 +81,13 @@ pub trait Step: Send + Sync + Sized + 'static {
     /// Wrong usage ([`Exit::Usage`]), or files that cannot be read.
     fn prepare(args: Self::Args) -> Result<Job<Self>, Failure>;
 
-    /// The work on the cluster as a whole, once. The default does nothing.
-    fn cluster(&self, run: Run) -> impl Future<Output = Result<(), Stop>> + Send {
-        let _ = run;
+    /// The work on the cluster as a whole, once. The nodes begin when it has succeeded; if it fails, they are passed on
+    /// untouched, as the failure explains them.
+    fn cluster(&self, run: Run) -> impl Future<Output = Result<Self::Shared, Stop>> + Send;
+
+    /// Work on the cluster as a whole that goes on beside the nodes. The default does nothing.
+    fn settle(&self, run: Run, shared: &Self::Shared) -> impl Future<Output = Result<(), Stop>> + Send {
+        let _ = (run, shared);
         async { Ok(()) }
     }
 
@@ -80,8 +98,8 @@ pub trait Step: Send + Sync + Sized + 'static {
     }
 
     /// The work on one node. The default does nothing.
-    fn node(&self, run: Run, node: &Node) -> impl Future<Output = Result<Written, Stop>> + Send {
-        let _ = (run, node);
+    fn node(&self, run: Run, shared: &Self::Shared, node: &Node) -> impl Future<Output = Result<Written, Stop>> + Send {
+        let _ = (run, shared, node);
         async { Ok(Written::nothing()) }
     }
 
@@ -91,13 +109,13 @@ pub trait Step: Send + Sync + Sized + 'static {
         String::new()
     }
 
-    /// The step's product as text, for `--raw`, once all is done.
+    /// The step's single result as text, for `--raw`, once all is done. A step that has one offers [`RawFlag`].
     ///
     /// # Errors
-    /// A step without a single product says so.
-    fn product(&self, run: &Run, cluster: &Cluster) -> Result<String, Failure> {
+    /// There is none.
+    fn result(&self, run: &Run, cluster: &Cluster) -> Result<String, Failure> {
         let _ = (run, cluster);
-        Err(Failure::new(Exit::Usage, "usage", format!("--raw: {} has no single product", Self::row().step)))
+        Err(Failure::new(Exit::Failed, Code::NoResult, "there is no single result to print"))
     }
 }
 
@@ -106,58 +124,69 @@ pub enum Job<S> {
     /// A step of the pipe, reading from here.
     Stream(S, Source),
     /// Something else, which has the terminal to itself: a list, a file, a check.
-    Own(Own),
+    Command(Command),
 }
 
 impl<S> Job<S> {
-    /// A job of its own.
-    pub fn own<F, W>(work: W) -> Self
+    /// A job that is not a stream.
+    pub fn command<F, W>(work: W) -> Self
     where
         W: FnOnce(Console) -> F + Send + 'static,
         F: Future<Output = Result<Exit, Failure>> + Send + 'static,
     {
-        Self::Own(Box::new(|console| Box::pin(work(console))))
+        Self::Command(Box::new(|console| Box::pin(work(console))))
     }
 }
 
 /// A job that is not a stream: gets the terminal, gives the exit status.
-pub type Own = Box<dyn FnOnce(Console) -> OwnFuture + Send>;
+pub type Command = Box<dyn FnOnce(Console) -> CommandFuture + Send>;
 
 /// The running of a job that is not a stream.
-pub type OwnFuture = std::pin::Pin<Box<dyn Future<Output = Result<Exit, Failure>> + Send>>;
+pub type CommandFuture = std::pin::Pin<Box<dyn Future<Output = Result<Exit, Failure>> + Send>>;
 
 /// The fields of `status` that a step sets on one node.
 #[derive(Debug)]
 pub struct Written {
     fields: Vec<(&'static str, Value)>,
-    change: Change,
+    effect: Effect,
+    changes: Vec<Change>,
 }
 
 impl Written {
     /// Nothing at all: the node is passed on as it came.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { fields: Vec::new(), change: Change::Unchanged }
+        Self { fields: Vec::new(), effect: Effect::Unchanged, changes: Vec::new() }
     }
 
-    /// No field, because what the field would tell of was removed now.
+    /// One field, and what was done for it. The engine adds `changed` or `pending`, and `changes`, to a value that is an
+    /// object.
     #[must_use]
-    pub fn gone() -> Self {
-        Self { fields: Vec::new(), change: Change::Changed }
-    }
-
-    /// One field. The engine adds `changed`, or `pending`, to a value that is an object.
-    #[must_use]
-    pub fn field<T: Serialize>(name: &'static str, value: &T, change: Change) -> Self {
-        Self { fields: Vec::new(), change }.and(name, value)
+    pub fn field<F: NodeField>(field: &F, effect: Effect) -> Self {
+        Self { fields: Vec::new(), effect, changes: Vec::new() }.and(field)
     }
 
     /// One more field.
     #[must_use]
-    pub fn and<T: Serialize>(mut self, name: &'static str, value: &T) -> Self {
-        let value = serde_json::to_value(value).expect("a status is plain data");
-        self.fields.push((name, value));
+    pub fn and<F: NodeField>(mut self, field: &F) -> Self {
+        let value = serde_json::to_value(field).expect("a status is plain data");
+        self.fields.push((F::NAME, value));
         self
+    }
+
+    /// The same with what was changed, or would be; it goes to the first field.
+    #[must_use]
+    pub fn changes(mut self, changes: Vec<Change>) -> Self {
+        self.changes = changes;
+        self
+    }
+
+    /// Puts the fields into a record.
+    pub(crate) fn put(self, node: &mut Node) {
+        let mut changes = self.changes;
+        for (name, value) in self.fields {
+            node.set_status(name, record::marked(value, self.effect, std::mem::take(&mut changes)));
+        }
     }
 }
 
@@ -180,8 +209,9 @@ impl<E: Into<Failure>> From<E> for Stop {
 pub fn main<S: Step>(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     let argv: Vec<OsString> = argv.into_iter().collect();
     let exit = match arguments::parse::<S>(&argv) {
-        Ok(args) => launch::start::<S>(args, &argv),
-        Err(exit) => return exit,
+        arguments::Parsed::Args(args) => launch::start::<S>(*args, &argv),
+        arguments::Parsed::Done(exit) => exit,
+        arguments::Parsed::Wrong(failure) => launch::refuse::<S>(failure, &argv),
     };
     ExitCode::from(exit.code())
 }

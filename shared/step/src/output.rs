@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
-use record::{Cluster, Exit, Failure, Node};
+use record::{Cluster, Code, Exit, Failure, Node};
 use tokio::sync::oneshot;
 
+use crate::console::one_line;
 use crate::flags::Format;
 use crate::signals::Stopping;
 
@@ -24,6 +25,7 @@ pub(crate) struct Output {
     format: Layout,
     /// Whether people see it: what an earlier step put in with `--inline` isn't for them.
     terminal: bool,
+    stopping: Stopping,
     thread: JoinHandle<Result<(), Failure>>,
 }
 
@@ -36,23 +38,24 @@ impl Output {
         stopping: Stopping,
     ) -> Self {
         let (lines, receiver) = channel();
+        let told = stopping.clone();
         let work = move || {
             let result = Writer { target: BufWriter::with_capacity(1 << 16, target), format, detail, rows: Vec::new() }
                 .run(&receiver);
             match result {
                 Ok(()) => Ok(()),
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    stopping.because(Exit::PipeClosed);
+                    told.because(Exit::PipeClosed);
                     Ok(())
                 }
                 Err(error) => {
-                    stopping.token.cancel();
-                    Err(Failure::new(Exit::Failed, "output", format!("the output cannot be written: {error}")))
+                    told.token.cancel();
+                    Err(Failure::new(Exit::Failed, Code::Output, format!("the output cannot be written: {error}")))
                 }
             }
         };
         let thread = std::thread::Builder::new().name("output".into()).spawn(work).expect("a thread can be started");
-        Self { lines, format, terminal: std::io::stdout().is_terminal(), thread }
+        Self { lines, format, terminal: std::io::stdout().is_terminal(), stopping, thread }
     }
 
     /// Queues a Cluster line.
@@ -89,7 +92,10 @@ impl Output {
     pub(crate) async fn flushed(&self) {
         let (sender, receiver) = oneshot::channel();
         self.send(Line::Flushed(sender));
-        let _ = receiver.await;
+        if receiver.await.is_err() {
+            // The writer has given up, and is about to say so: nothing may be begun before it has.
+            self.stopping.token.cancelled().await;
+        }
     }
 
     /// Queues a line; if the writer has given up, it is dropped.
@@ -103,7 +109,7 @@ impl Output {
     /// What kept it from being written.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         drop(self.lines);
-        self.thread.join().unwrap_or_else(|_| Err(Failure::new(Exit::Failed, "output", "the output thread failed")))
+        self.thread.join().unwrap_or_else(|_| Err(Failure::new(Exit::Failed, Code::Output, "the output thread failed")))
     }
 }
 
@@ -114,6 +120,13 @@ pub(crate) enum Layout {
     Records(Format),
     /// Only what `--raw` asks for.
     Raw,
+}
+
+impl Layout {
+    /// Whether a program reads it: records, and not a table of them.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::Records(Format::Jsonl | Format::Yaml))
+    }
 }
 
 struct Writer {
@@ -198,7 +211,7 @@ fn row(node: &Node, what: &str, detail: fn(&Node) -> String) -> [String; 5] {
     let role = if node.is_control_plane() { "controlplane" } else { "worker" };
     let failed = |failure: Failure| format!("{}: {}", failure.step, failure.message);
     let detail = node.error().map_or_else(|| detail(node), failed);
-    [node.name().into(), role.into(), node.address().unwrap_or("-").into(), what.into(), detail.replace('\n', "; ")]
+    [node.name(), role, node.address().unwrap_or("-"), what, &detail].map(one_line)
 }
 
 /// A JSON value for the YAML writer: numbers as numbers.

@@ -3,36 +3,36 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use patience::{Attempt, Deadline, Ended, Patience};
+use record::status::{ClusterField, NodeField};
 use record::table::{self, Scope};
-use record::{Change, Cluster, Exit, Failure, Node, Roster};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use record::{Change, Cluster, Code, Effect, Exit, Failure, Node, Roster};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster_dir::{Claim, ClusterDir};
 use crate::console::Console;
-use crate::products::{Claim, Products};
 use crate::signals::Stopping;
 use crate::slots::{Slot, Slots};
-use crate::{Flags, Stop, engine};
+use crate::wait::{Expired, Hold, Wait, Waits};
+use crate::{Flags, Stop};
 
 /// The run that a task is part of. Cheap to clone.
 #[derive(Clone)]
 pub struct Run {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) context: Arc<Context>,
 }
 
 /// What the engine and the tasks of a run share.
-pub(crate) struct Shared {
+pub(crate) struct Context {
     pub(crate) row: &'static table::Row,
     pub(crate) flags: Flags,
     pub(crate) console: Console,
     pub(crate) stopping: Stopping,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) waits: Waits,
     pub(crate) world: watch::Sender<World>,
-    /// Tells the engine that the Cluster's status has grown.
-    pub(crate) grown: mpsc::UnboundedSender<Change>,
+    /// Reports to the engine that the Cluster's status has grown.
+    pub(crate) grown: mpsc::UnboundedSender<Effect>,
     /// Keeps the order of Cluster lines that of the changes.
     pub(crate) writing: Mutex<()>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct World {
     pub(crate) cluster: Arc<Cluster>,
     /// The control planes that have come, in the order in which they came.
     pub(crate) control_planes: Vec<Arc<Node>>,
-    /// Which nodes the input listed at first: `--allow-missing` takes those that don't come out of the Cluster's list.
+    /// Which nodes the input listed at first: `--allow-missing` drops those that don't come from the Cluster's list.
     pub(crate) listed: Arc<Roster>,
     /// Whether this step has read the cluster file itself.
     pub(crate) is_first: bool,
@@ -72,19 +72,19 @@ impl Run {
     /// The stream's own flags.
     #[must_use]
     pub fn flags(&self) -> &Flags {
-        &self.shared.flags
+        &self.context.flags
     }
 
     /// How long one wait for one node may take.
     #[must_use]
     pub fn wait_timeout(&self) -> Duration {
-        self.shared.flags.wait_timeout
+        self.context.flags.wait_timeout
     }
 
     /// The Cluster as it is known now.
     #[must_use]
     pub fn cluster(&self) -> Arc<Cluster> {
-        Arc::clone(&self.shared.world.borrow().cluster)
+        Arc::clone(&self.context.world.borrow().cluster)
     }
 
     /// Whether nothing may be touched.
@@ -96,33 +96,41 @@ impl Run {
     /// Which nodes the input listed at first, also those that `--allow-missing` does without.
     #[must_use]
     pub fn listed(&self) -> Arc<Roster> {
-        Arc::clone(&self.shared.world.borrow().listed)
+        Arc::clone(&self.context.world.borrow().listed)
     }
 
     /// Whether this step has read the cluster file itself, so that no step stands before it. Then what the cluster's
     /// folder holds may stand for what a step before would have written.
     #[must_use]
     pub fn is_first(&self) -> bool {
-        self.shared.world.borrow().is_first
+        self.context.world.borrow().is_first
     }
 
     /// Cancelled once nothing new may be started: waits end, what has begun is brought to a safe point.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
-        self.shared.stopping.token.clone()
+        self.context.stopping.token.clone()
+    }
+
+    /// Whether the step acts on the node of this name: `--only` of this step or of one before it.
+    #[must_use]
+    pub fn is_selected(&self, name: &str) -> bool {
+        let only = self.cluster().only();
+        only.is_empty() || only.iter().any(|selected| selected == name)
     }
 
     /// The cluster's folder.
     ///
     /// # Errors
     /// A stream that does not say where it is.
-    pub fn products(&self) -> Result<Products, Failure> {
+    pub fn dir(&self) -> Result<ClusterDir, Failure> {
         let cluster = self.cluster();
         let dir = cluster.dir().ok_or_else(|| {
-            Failure::new(Exit::Unusable, "missing-need", format!("cluster {}: status.dir is missing", cluster.name()))
-                .hint("--dir says where the cluster's files are")
+            let message = format!("cluster {}: status.dir is missing", cluster.name());
+            Failure::new(Exit::Unusable, Code::MissingInput, message)
+                .hint("--dir names the folder of the cluster's files")
         })?;
-        Ok(Products::new(dir, cluster.name()))
+        Ok(ClusterDir::new(dir, cluster.name()))
     }
 
     /// Waits until no other run of this step is at work on the cluster's folder, and claims it. Two runs at the same time
@@ -132,42 +140,44 @@ impl Run {
     /// The other run is still at work after `--wait-timeout` (exit 5), the step was asked to stop, or the folder cannot
     /// be written.
     pub async fn claim(&self) -> Result<Claim, Stop> {
-        let products = self.products()?;
-        let busy = "another run of this step is at work on this cluster";
-        let mut told = false;
+        const BUSY: &str = "another run of this step is at work on this cluster";
+        let (dir, name) = (self.dir()?, self.context.row.program());
+        if let Some(claim) = dir.claim(name)? {
+            return Ok(claim);
+        }
+        self.announce(&format!("waiting: {BUSY}"));
         let ask = || {
-            let claimed = products.claim(self.shared.row.step);
-            let waits = matches!(claimed, Ok(None)) && !std::mem::replace(&mut told, true);
-            if waits {
-                self.announce(&format!("waiting: {busy}"));
-            }
-            std::future::ready(match claimed {
-                Ok(Some(claim)) => Attempt::Ready(claim),
-                Ok(None) => Attempt::NotYet(busy.to_owned()),
-                Err(failure) => Attempt::Failed(failure),
-            })
+            std::future::ready(
+                dir.claim(name).map_err(Hold::from).and_then(|claim| claim.ok_or_else(|| Hold::not_yet(BUSY))),
+            )
         };
-        let patience = Patience::new(Deadline::within(self.wait_timeout()));
-        patience::until(patience, self.shared.stopping.token.cancelled(), ask).await.map_err(|ended| match ended {
-            Ended::Failed(failure) => failure.into(),
-            Ended::Interrupted { .. } => Failure::interrupted().into(),
-            expired @ Ended::Expired { .. } => Failure::new(Exit::Unreachable, "busy", expired.to_string()).into(),
-        })
+        let expired = |expired: Expired| Failure::new(Exit::Unreachable, Code::Busy, expired.last);
+        self.wait_for_cluster().until_or(ask, expired).await
+    }
+
+    /// A wait about a node, for at most `--wait-timeout` from now on.
+    pub fn wait<'a>(&'a self, node: &'a Node) -> Wait<'a> {
+        Wait::new(self, Some(node))
+    }
+
+    /// A wait about the cluster as a whole, for at most `--wait-timeout` from now on.
+    pub fn wait_for_cluster(&self) -> Wait<'_> {
+        Wait::new(self, None)
     }
 
     /// Says on stderr what happened to a node.
     pub fn say(&self, node: &Node, what: &str) {
-        self.shared.console.say(Some(node.name()), what);
+        self.context.console.say(Some(node.name()), what);
     }
 
     /// Says on stderr what happened to the cluster.
     pub fn announce(&self, what: &str) {
-        self.shared.console.say(None, what);
+        self.context.console.say(None, what);
     }
 
     /// Warns on stderr of something doubtful.
     pub fn warn(&self, what: &str) {
-        self.shared.console.warn(what);
+        self.context.console.warn(what);
     }
 
     /// Waits for a place to work at (`--parallel`); control planes are served first. Hold none while waiting.
@@ -175,14 +185,14 @@ impl Run {
     /// # Errors
     /// The step was asked to stop: the node was not touched.
     pub async fn slot(&self, node: &Node) -> Result<Slot, Stop> {
-        let token = &self.shared.stopping.token;
+        let token = &self.context.stopping.token;
         if token.is_cancelled() {
             return Err(Failure::interrupted().into());
         }
         tokio::select! {
             biased;
             () = token.cancelled() => Err(Failure::interrupted().into()),
-            slot = self.shared.slots.take(node.is_control_plane()) => Ok(slot),
+            slot = self.context.slots.take(node.is_control_plane()) => Ok(slot),
         }
     }
 
@@ -191,11 +201,11 @@ impl Run {
     /// # Errors
     /// It is missing: [`Stop::Explained`] if the cluster carries an error, else a failure that names the field and the
     /// step that writes it. Or it was only planned, and this is not a dry run.
-    pub fn need<T: DeserializeOwned>(&self, node: &Node, field: &str) -> Result<Need<T>, Stop> {
-        match node.typed_status(field)? {
-            Some(value) => self.planned(value, node.status().get(field), &format!("node {}", node.name()), field),
+    pub fn need<F: NodeField>(&self, node: &Node) -> Result<Need<F>, Stop> {
+        match node.get::<F>()? {
+            Some(value) => self.planned(value, node.is_planned::<F>(), &format!("node {}", node.name())),
             None if self.cluster().error().is_some() => Err(Stop::Explained),
-            None => Err(missing(Scope::Node, &format!("node {}", node.name()), field).into()),
+            None => Err(missing(Scope::Node, &format!("node {}", node.name()), F::NAME).into()),
         }
     }
 
@@ -205,13 +215,12 @@ impl Run {
     /// [`Stop::Explained`] if the step that writes it failed as a whole, or one before it: then it is not known whether
     /// there is anything to do. It was only planned, and this is not a dry run; or it is of another type than the
     /// contract says.
-    pub fn want<T: DeserializeOwned>(&self, node: &Node, field: &str) -> Result<Option<T>, Stop> {
-        let Some(value) = node.typed_status(field)? else {
-            let failed = self.cluster().error().is_some_and(|error| table::is_behind(&error.step, Scope::Node, field));
+    pub fn want<F: NodeField>(&self, node: &Node) -> Result<Option<F>, Stop> {
+        let Some(value) = node.get::<F>()? else {
+            let failed = self.cluster().error().is_some_and(|error| table::is_behind(&error.step, F::SCOPE, F::NAME));
             return if failed { Err(Stop::Explained) } else { Ok(None) };
         };
-        let need = self.planned(value, node.status().get(field), &format!("node {}", node.name()), field)?;
-        Ok(Some(need.value()))
+        Ok(Some(self.planned(value, node.is_planned::<F>(), &format!("node {}", node.name()))?.value()))
     }
 
     /// The address to talk to the node at ([`Node::address`]).
@@ -225,7 +234,7 @@ impl Run {
             None => {
                 let message = format!("node {}: no address is known", node.name());
                 let hint = "pve-vm finds it (`status.addresses`), or give the node a static `address`";
-                Err(Failure::new(Exit::Unusable, "missing-need", message).hint(hint).into())
+                Err(Failure::new(Exit::Unusable, Code::NoAddress, message).hint(hint).into())
             }
         }
     }
@@ -235,20 +244,16 @@ impl Run {
     /// # Errors
     /// The input ends without it: [`Stop::Explained`] if the stream carries an error that explains it, else a failure
     /// that names the field and the step that writes it. Or the step was asked to stop.
-    pub async fn cluster_need<T: DeserializeOwned>(&self, field: &str) -> Result<Need<T>, Stop> {
-        let world = |world: &World| {
-            let status = world.cluster.status();
-            world.ended || status.contains_key(field) || status.contains_key("error")
-        };
-        self.until(world).await?;
+    pub async fn cluster_need<F: ClusterField>(&self) -> Result<Need<F>, Stop> {
+        self.until(|world| world.ended || world.cluster.has::<F>() || world.cluster.error().is_some()).await?;
         let (cluster, explained) = {
-            let world = self.shared.world.borrow();
+            let world = self.context.world.borrow();
             (Arc::clone(&world.cluster), world.explains_a_lack())
         };
-        match cluster.typed_status(field)? {
-            Some(value) => self.planned(value, cluster.status().get(field), "the cluster", field),
+        match cluster.get::<F>()? {
+            Some(value) => self.planned(value, cluster.is_planned::<F>(), "the cluster"),
             None if explained => Err(Stop::Explained),
-            None => Err(missing(Scope::Cluster, &format!("cluster {}", cluster.name()), field).into()),
+            None => Err(missing(Scope::Cluster, &format!("cluster {}", cluster.name()), F::NAME).into()),
         }
     }
 
@@ -257,12 +262,11 @@ impl Run {
     ///
     /// # Errors
     /// The step was asked to stop, or the field was only planned and this is not a dry run.
-    pub async fn cluster_want<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>, Stop> {
-        self.until(|world| world.ended || world.cluster.status().contains_key(field)).await?;
+    pub async fn cluster_want<F: ClusterField>(&self) -> Result<Option<F>, Stop> {
+        self.until(|world| world.ended || world.cluster.has::<F>()).await?;
         let cluster = self.cluster();
-        let Some(value) = cluster.typed_status(field)? else { return Ok(None) };
-        let need = self.planned(value, cluster.status().get(field), "the cluster", field)?;
-        Ok(Some(need.value()))
+        let Some(value) = cluster.get::<F>()? else { return Ok(None) };
+        Ok(Some(self.planned(value, cluster.is_planned::<F>(), "the cluster")?.value()))
     }
 
     /// Waits until every listed control plane has come, or the input has ended; gives those that came, in file order.
@@ -291,7 +295,7 @@ impl Run {
     /// The control planes that have come so far, in file order.
     #[must_use]
     pub fn control_planes_so_far(&self) -> Vec<Arc<Node>> {
-        let world = self.shared.world.borrow();
+        let world = self.context.world.borrow();
         let mut nodes = world.control_planes.clone();
         if let Some(roster) = world.cluster.roster() {
             nodes.sort_by_key(|node| roster.position(node.name()));
@@ -299,37 +303,34 @@ impl Run {
         nodes
     }
 
-    /// Sets a field of the Cluster's `status` and writes the Cluster line. The engine adds `changed`, or `pending`.
-    pub fn write_cluster<T: Serialize>(&self, field: &'static str, value: &T, change: Change) {
-        let value = serde_json::to_value(value).expect("a status is plain data");
-        let value = engine::marked(value, change);
-        let _in_order = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_status(field, value));
+    /// Sets a field of the Cluster's `status`, marked with what was done for it, and writes the Cluster line.
+    pub fn write_cluster<F: ClusterField>(&self, field: &F, effect: Effect, changes: Vec<Change>) {
+        let _in_order = self.context.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.context.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_marked(field, effect, changes));
         // The engine is there as long as tasks are.
-        let _ = self.shared.grown.send(change);
+        let _ = self.context.grown.send(effect);
     }
 
     /// Waits until the world is so.
     async fn until(&self, mut so: impl FnMut(&World) -> bool) -> Result<(), Stop> {
-        let mut world = self.shared.world.subscribe();
+        let mut world = self.context.world.subscribe();
         tokio::select! {
             biased;
             found = world.wait_for(|world| so(world)) => {
                 found.expect("the sender is part of self");
                 Ok(())
             }
-            () = self.shared.stopping.token.cancelled() => Err(Failure::interrupted().into()),
+            () = self.context.stopping.token.cancelled() => Err(Failure::interrupted().into()),
         }
     }
 
-    fn planned<T>(&self, value: T, raw: Option<&serde_json::Value>, who: &str, field: &str) -> Result<Need<T>, Stop> {
-        let is_planned = raw.and_then(|raw| raw.get("pending")) == Some(&true.into());
+    fn planned<F: record::status::Field>(&self, value: F, is_planned: bool, who: &str) -> Result<Need<F>, Stop> {
         match is_planned {
             false => Ok(Need::Here(value)),
             true if self.is_dry_run() => Ok(Need::Planned(value)),
             true => {
-                let message = format!("{who}: status.{field} is only planned (a dry run wrote it)");
-                let failure = Failure::new(Exit::Unusable, "pending-need", message);
+                let message = format!("{who}: status.{} is only planned (a dry run wrote it)", F::NAME);
+                let failure = Failure::new(Exit::Unusable, Code::PendingInput, message);
                 Err(failure.hint("run the pipe from the cluster file without --dry-run").into())
             }
         }
@@ -351,10 +352,10 @@ impl World {
 
 /// A field that is missing, and who writes it.
 fn missing(scope: Scope, who: &str, field: &str) -> Failure {
-    let failure = |text: String| Failure::new(Exit::Unusable, "missing-need", text);
+    let failure = |text: String| Failure::new(Exit::Unusable, Code::MissingInput, text);
     match table::writer(scope, field) {
-        Some(step) => failure(format!("{who}: status.{field} is missing; {step} writes it"))
-            .hint(format!("put {step} into the pipe before this step, or go back to the cluster file")),
+        Some(row) => failure(format!("{who}: status.{field} is missing; {} writes it", row.name))
+            .hint(format!("put {} into the pipe before this step, or go back to the cluster file", row.name)),
         None => failure(format!("{who}: status.{field} is missing")),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use record::{Cluster, Exit, Failure, Node};
+use record::{Cluster, Code, Exit, Failure, Node};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::flags::Flags;
@@ -25,6 +25,8 @@ pub(crate) enum Opened {
         reader: Box<dyn Read + Send>,
         /// The folder that files named in a cluster file are relative to.
         base: PathBuf,
+        /// Whether somebody writes it now: the same input may come whole the next time.
+        piped: bool,
     },
     /// Records.
     Records(Box<Cluster>, Vec<Node>),
@@ -46,7 +48,7 @@ fn input(flags: &Flags, step: &'static str) -> Result<Opened, Failure> {
             .hint("pipe records or a cluster file into it, or name a file")),
         Some("-" | "/dev/stdin") => open_stdin(),
         Some(path) if stdin_has_data() => Err(usage(format!("-f {path} and a pipe on stdin: which of the two?"))
-            .hint("leave out -f to read the pipe, or give the step no input: `< /dev/null`")),
+            .hint("leave out -f to read the pipe, or give the step no input: < /dev/null")),
         Some(path) => open_file(Path::new(path)),
         None if stdin_is_pipe() || stdin_is_file() => open_stdin(),
         None => match crate::variable("ICHOR_CLUSTER") {
@@ -59,7 +61,7 @@ fn input(flags: &Flags, step: &'static str) -> Result<Opened, Failure> {
 }
 
 fn usage(message: String) -> Failure {
-    Failure::new(Exit::Usage, "usage", message)
+    Failure::new(Exit::Usage, Code::Usage, message)
 }
 
 fn open_stdin() -> Result<Opened, Failure> {
@@ -68,7 +70,7 @@ fn open_stdin() -> Result<Opened, Failure> {
     if same {
         return Err(usage("stdin and stdout are the same file".to_owned()).hint("write to another file"));
     }
-    Ok(Opened::Bytes { reader: Box::new(std::io::stdin()), base })
+    Ok(Opened::Bytes { reader: Box::new(std::io::stdin()), base, piped: !stdin_is_file() })
 }
 
 fn open_file(path: &Path) -> Result<Opened, Failure> {
@@ -76,14 +78,14 @@ fn open_file(path: &Path) -> Result<Opened, Failure> {
     let denied = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => usage(format!("{shown}: no such file")),
         std::io::ErrorKind::PermissionDenied => {
-            Failure::new(Exit::NotAllowed, "not-allowed", format!("{shown}: permission denied"))
+            Failure::new(Exit::NotAllowed, Code::NotAllowed, format!("{shown}: permission denied"))
         }
-        _ => Failure::new(Exit::Unusable, "unusable-input", format!("{shown}: {error}")),
+        _ => Failure::new(Exit::Unusable, Code::UnusableInput, format!("{shown}: {error}")),
     };
     let file = File::open(path).map_err(denied)?;
     let metadata = file.metadata().map_err(denied)?;
     if metadata.is_dir() {
-        let failure = Failure::new(Exit::Unusable, "unusable-input", format!("{shown} is a directory"));
+        let failure = Failure::new(Exit::Unusable, Code::UnusableInput, format!("{shown} is a directory"));
         return Err(failure.hint("-f takes a cluster file or saved records"));
     }
     if metadata.is_file() && is_stdout(&metadata) {
@@ -94,7 +96,7 @@ fn open_file(path: &Path) -> Result<Opened, Failure> {
         true => path.canonicalize().map_err(denied)?.parent().unwrap_or(Path::new("/")).to_owned(),
         false => std::env::current_dir().map_err(denied)?,
     };
-    Ok(Opened::Bytes { reader: Box::new(file), base })
+    Ok(Opened::Bytes { reader: Box::new(file), base, piped: !metadata.is_file() })
 }
 
 fn stat(path: &str) -> Option<Metadata> {

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use cluster_pki::Talosconfig;
-use record::{Cluster, Entry, Exit, Failure, Map, Node, Role, Roster, status::Access};
+use record::{
+    Cluster, Code, Entry, Exit, Failure, Map, Node, Role, Roster,
+    status::{Access, Addresses},
+};
 
 use crate::TalosFlags;
 
@@ -32,8 +35,8 @@ pub fn alone(flags: &TalosFlags, role: Role) -> Result<Alone, Failure> {
     let mut seen = std::collections::HashSet::new();
     addresses.retain(|address| seen.insert(address.clone()));
     if addresses.is_empty() {
-        return Err(Failure::new(Exit::Usage, "usage", "no node is named")
-            .hint("-n takes the addresses of nodes; without it, pipe records in or give a cluster file with -f"));
+        return Err(Failure::new(Exit::Usage, Code::Usage, "no nodes are named")
+            .hint("-n takes addresses of nodes; without it, pipe records in or name a cluster file with -f"));
     }
     let name = config.as_ref().map(|config| if wanted.is_empty() { config.context.as_str() } else { wanted });
     records(name.filter(|name| !name.is_empty()).unwrap_or("talos"), &addresses, role, file.as_deref())
@@ -41,7 +44,7 @@ pub fn alone(flags: &TalosFlags, role: Role) -> Result<Alone, Failure> {
 
 fn read(file: &Path) -> Result<Talosconfig, Failure> {
     let unusable = |why: &dyn std::error::Error| {
-        Failure::caused(Exit::Unusable, "unusable-input", file.display().to_string(), why)
+        Failure::caused(Exit::Unusable, Code::Talosconfig, file.display().to_string(), why)
     };
     let text = std::fs::read_to_string(file).map_err(|error| unusable(&error))?;
     Talosconfig::parse(&text).map_err(|error| unusable(&error))
@@ -51,13 +54,13 @@ fn records(name: &str, addresses: &[String], role: Role, file: Option<&Path>) ->
     let roster = Roster::new(addresses.iter().map(|address| Entry::new(address, role)).collect())?;
     let mut cluster = Cluster::new(name, Map::new(), roster);
     let absolute = |path: &Path| {
-        std::path::absolute(path).map_err(|error| Failure::new(Exit::Usage, "usage", format!("{path:?}: {error}")))
+        std::path::absolute(path).map_err(|error| Failure::new(Exit::Usage, Code::Usage, format!("{path:?}: {error}")))
     };
     cluster.set_dir(&absolute(Path::new("."))?);
     if let Some(file) = file {
         let talosconfig = absolute(file)?.to_string_lossy().into_owned();
         let access = Access { talosconfig, ..Access::default() };
-        cluster.set_status("access", serde_json::to_value(access).expect("a status is plain data"));
+        cluster.set(&access);
     }
     let nodes = addresses.iter().map(|address| node(address, name, role)).collect();
     Ok(Alone { cluster, nodes })
@@ -67,7 +70,7 @@ fn node(address: &str, cluster: &str, role: Role) -> Node {
     let mut spec = Map::new();
     spec.insert("role".to_owned(), role.as_str().into());
     let mut node = Node::new(address, cluster, spec);
-    node.set_status("addresses", vec![address].into());
+    node.set(&Addresses(vec![address.to_owned()]));
     node
 }
 
@@ -92,14 +95,14 @@ mod tests {
         let alone = alone(&flags, Role::Worker).expect("records");
 
         assert_eq!(alone.cluster.name(), "lab");
-        let access: Access = alone.cluster.typed_status("access").expect("typed").expect("there");
+        let access: Access = alone.cluster.get().expect("typed").expect("there");
         assert_eq!(access.talosconfig, file.path().to_string_lossy());
         assert_eq!(alone.nodes.len(), 1);
         assert_eq!(alone.nodes[0].address(), Some("10.0.0.13"));
     }
 
     #[test]
-    fn without_named_nodes_the_context_tells_them() {
+    fn without_named_nodes_those_of_the_context_are_taken() {
         let (_file, flags) = flags(CONFIG, &[]);
 
         let alone = alone(&flags, Role::ControlPlane).expect("records");

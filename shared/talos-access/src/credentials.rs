@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cluster_pki::{Context, Talosconfig};
-use record::{Exit, Failure, status::Access};
+use record::{Code, Exit, Failure, status::Access};
 use step::{Need, Run, Stop};
 use talos_client::Identity;
 use time::OffsetDateTime;
@@ -28,11 +28,11 @@ impl Credentials {
     /// Waits for the credentials. `None` in a dry run that has only planned them.
     ///
     /// # Errors
-    /// They never come, can't be read, have run out, or are another cluster's.
+    /// They never come, can't be read, have expired, or belong to another cluster.
     pub async fn get(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
         let need = match self.beside(run)? {
             Some(access) => Need::Here(access),
-            None => run.cluster_need::<Access>("access").await?,
+            None => run.cluster_need::<Access>().await?,
         };
         match need {
             Need::Planned(_) => Ok(None),
@@ -47,27 +47,27 @@ impl Credentials {
     /// The credentials if the stream has brought them already; a step that can do without doesn't wait.
     ///
     /// # Errors
-    /// They are there but can't be read, have run out, or are another cluster's.
+    /// They are there but can't be read, have expired, or belong to another cluster.
     pub async fn if_there(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
-        if run.cluster().status().contains_key("access") { self.get(run).await } else { Ok(None) }
+        if run.cluster().has::<Access>() { self.get(run).await } else { Ok(None) }
     }
 
     /// The talosconfig of an earlier run, for a step that reads the cluster file itself: `talos-wait -f cluster.yaml`.
     fn beside(&self, run: &Run) -> Result<Option<Access>, Failure> {
-        if !run.is_first() || run.products()?.read(TALOSCONFIG)?.is_none() {
+        if !run.is_first() || run.dir()?.read(TALOSCONFIG)?.is_none() {
             return Ok(None);
         }
         Ok(Some(Access { talosconfig: TALOSCONFIG.to_owned(), ..Access::default() }))
     }
 
     fn load(&self, run: &Run, access: &Access) -> Result<Identity, Failure> {
-        let products = run.products()?;
-        let file = products.path(&access.talosconfig);
+        let dir = run.dir()?;
+        let file = dir.path(&access.talosconfig);
         let unusable = |why: &dyn std::error::Error| {
-            Failure::caused(Exit::Unusable, "talosconfig", file.display().to_string(), why)
+            Failure::caused(Exit::Unusable, Code::Talosconfig, file.display().to_string(), why)
                 .hint("talos-gen writes the talosconfig")
         };
-        let bytes = products.read(&access.talosconfig)?.unwrap_or_default();
+        let bytes = dir.read(&access.talosconfig)?.unwrap_or_default();
         let config = Talosconfig::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| unusable(&error))?;
         let context = self.choose(&config, run.cluster().name()).map_err(|error| unusable(&error))?;
         checked(context, access, OffsetDateTime::now_utc())?;
@@ -88,13 +88,13 @@ impl Credentials {
 fn checked(context: &Context, access: &Access, now: OffsetDateTime) -> Result<(), Failure> {
     let other = context.ca256().is_ok_and(|ca256| !access.ca256.is_empty() && ca256 != access.ca256);
     if other {
-        let message = format!("{}: its certificate authority is not the one of this cluster", access.talosconfig);
-        return Err(Failure::new(Exit::Unusable, "other-cluster", message).hint("run talos-gen again"));
+        let message = format!("{}: its certificate authority is not this cluster's", access.talosconfig);
+        return Err(Failure::new(Exit::Unusable, Code::OtherCluster, message).hint("run talos-gen again"));
     }
     match context.not_after() {
         Ok(end) if end <= now => {
-            let message = format!("{}: the client certificate has run out ({})", access.talosconfig, end.date());
-            Err(Failure::new(Exit::NotAllowed, "expired", message).hint("talos-gen makes a new one"))
+            let message = format!("{}: the client certificate has expired ({})", access.talosconfig, end.date());
+            Err(Failure::new(Exit::NotAllowed, Code::Expired, message).hint("talos-gen makes a new one"))
         }
         _ => Ok(()),
     }

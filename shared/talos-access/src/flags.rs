@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use talos_client::Fingerprint;
 
+/// The flags with which a tool works without a stream, as they are typed.
+pub const ALONE: &[&str] = &["-n", "--nodes", "-e", "--endpoints"];
+
 /// Whom to talk to without a stream, and as whom; spelled as talosctl spells it.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Alone, without a stream")]

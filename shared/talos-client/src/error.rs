@@ -212,7 +212,11 @@ impl Error {
             | Self::NotAuthorized { .. } => Class::Forbidden,
             Self::OtherFingerprint { .. } | Self::Foreign { .. } => Class::Stranger,
             Self::Failed { code, .. } => of_code(*code),
-            _ => Class::Final,
+            Self::NotTalos { .. }
+            | Self::OtherName { .. }
+            | Self::NotOffered { .. }
+            | Self::Invalid { .. }
+            | Self::Unreadable { .. } => Class::Final,
         }
     }
 

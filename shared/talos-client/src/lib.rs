@@ -12,6 +12,7 @@
 
 mod address;
 mod boot;
+mod classify;
 mod config;
 mod contact;
 mod cosi;

@@ -1,27 +1,30 @@
 //! All steps in one file.
 //!
-//! It acts as the program that it is called as (a link named `talos-apply`), or as the one that the first argument
+//! It acts as the program that it is called as (a symlink named `talos-apply`), or as the one that the first argument
 //! names (`ichor talos-apply`). That is for those who would rather install one file than seven.
+
+mod explode;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use record::table::{self, Row};
+use record::{Code, Exit, Failure};
 use step::Console;
-use step::record::{Exit, Failure, table};
 
 type Main = fn(Vec<OsString>) -> ExitCode;
 
 /// Every program, in the order of the pipe.
-const PROGRAMS: [(&str, Main); 7] = [
-    ("talos-image", |argv| talos_image::main(argv)),
-    ("pve-vm", |argv| pve_vm::main(argv)),
-    ("talos-gen", |argv| talos_gen::main(argv)),
-    ("talos-apply", |argv| talos_apply::main(argv)),
-    ("talos-bootstrap", |argv| talos_bootstrap::main(argv)),
-    ("kubeconfig-export", |argv| kubeconfig_export::main(argv)),
-    ("talos-wait", |argv| talos_wait::main(argv)),
+static PROGRAMS: [(&Row, Main); 7] = [
+    (&table::TALOS_IMAGE, |argv| talos_image::main(argv)),
+    (&table::PVE_VM, |argv| pve_vm::main(argv)),
+    (&table::TALOS_GEN, |argv| talos_gen::main(argv)),
+    (&table::TALOS_APPLY, |argv| talos_apply::main(argv)),
+    (&table::TALOS_BOOTSTRAP, |argv| talos_bootstrap::main(argv)),
+    (&table::KUBECONFIG_EXPORT, |argv| kubeconfig_export::main(argv)),
+    (&table::TALOS_WAIT, |argv| talos_wait::main(argv)),
 ];
 
 /// Runs the program that `argv` asks for.
@@ -40,6 +43,10 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         return program(argv);
     }
     match first.to_str() {
+        Some("explode") => {
+            argv.remove(0);
+            step::main::<explode::Explode>(argv)
+        }
         Some("-h" | "--help" | "help") => ExitCode::from(console.out(help().as_bytes()).code()),
         Some("-V" | "--version") => {
             let version = format!("ichor {}\n", env!("CARGO_PKG_VERSION"));
@@ -50,22 +57,28 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn program(name: &OsStr) -> Option<Main> {
-    PROGRAMS.iter().find(|(program, _)| name == *program).map(|(_, main)| *main)
+    PROGRAMS.iter().find(|(row, _)| name == row.program()).map(|(_, main)| *main)
 }
 
 fn usage(console: &Console, what: &str) -> ExitCode {
-    let names: Vec<_> = PROGRAMS.iter().map(|(name, _)| *name).collect();
-    let failure = Failure::new(Exit::Usage, "usage", what).hint(format!("one of {}", names.join(", ")));
+    let names: Vec<_> = PROGRAMS.iter().map(|(row, _)| row.program()).collect();
+    let failure = Failure::new(Exit::Usage, Code::Usage, what).hint(format!("explode, or one of {}", names.join(", ")));
     console.failure(None, &failure);
     ExitCode::from(failure.exit.code())
 }
 
 fn help() -> String {
-    let mut text = "All steps of Ichor in one file.\n\nUsage: ichor PROGRAM [ARGUMENTS]...\n\nPrograms:\n".to_owned();
-    for row in &table::TABLE {
-        let _ = writeln!(text, "  {:<18} {}", row.step, row.summary);
-    }
-    text.push_str("\n`ichor PROGRAM --help` tells more. A link that is named like a program acts as it.\n");
+    let mut text = "All steps of Ichor in one file.\n\nUsage: ichor PROGRAM [ARGUMENTS]...\n".to_owned();
+    let list = |text: &mut String, title: &str, rows: &[&Row]| {
+        let _ = writeln!(text, "\n{title}:");
+        for row in rows {
+            let _ = writeln!(text, "  {:<18} {}", row.name, row.summary);
+        }
+    };
+    list(&mut text, "The pipe", &table::PIPE);
+    list(&mut text, "Beside it", &table::BESIDE);
+    let _ = writeln!(text, "\nWithout a program:\n  {:<18} {}", "explode", table::EXPLODE.summary);
+    text.push_str("\n`ichor PROGRAM --help` shows more. A symlink named after a program runs that program.\n");
     text
 }
 
@@ -75,9 +88,10 @@ mod tests {
 
     #[test]
     fn every_step_of_the_table_is_in_it() {
-        let names: Vec<_> = PROGRAMS.iter().map(|(name, _)| *name).collect();
-        let steps: Vec<_> = table::TABLE.iter().map(|row| row.step).collect();
-        assert_eq!(names, steps);
+        for row in table::rows().filter(|row| row.name != table::EXPLODE.name) {
+            assert!(program(OsStr::new(row.program())).is_some(), "{}", row.name);
+        }
+        assert_eq!(PROGRAMS.iter().map(|(row, _)| row.name).collect::<Vec<_>>(), table::PIPE.map(|row| row.name));
     }
 
     #[test]

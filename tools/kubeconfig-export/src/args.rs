@@ -4,12 +4,20 @@ use std::path::PathBuf;
 
 use talos_access::TalosFlags;
 
-/// Fetch the admin kubeconfig.
+/// What was typed; what the program does is said by its row in the table of steps.
 #[derive(Debug, clap::Parser)]
-#[command(about = "Fetch the admin kubeconfig")]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) flags: step::Flags,
+    pub(crate) stream: step::StreamFlags,
+
+    #[command(flatten)]
+    pub(crate) wait: step::WaitFlag,
+
+    #[command(flatten)]
+    pub(crate) raw: step::RawFlag,
+
+    #[command(flatten)]
+    pub(crate) inline: step::InlineFlag,
 
     #[command(flatten)]
     pub(crate) talos: TalosFlags,
@@ -22,7 +30,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     pub(crate) merge: bool,
 
-    /// Overwrite a file, or entries of the same names, that are another cluster's.
+    /// Overwrite a file or entries that belong to another cluster.
     #[arg(long)]
     pub(crate) force: bool,
 

@@ -41,7 +41,7 @@ impl Section {
 
 /// A context with what it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct ResolvedContext {
     pub(crate) context: String,
     pub(crate) cluster: String,
     pub(crate) user: String,
@@ -120,19 +120,19 @@ impl Document {
     }
 
     /// Every context that is complete.
-    pub(crate) fn ways(&self) -> Vec<Way> {
+    pub(crate) fn resolved(&self) -> Vec<ResolvedContext> {
         let contexts = self.root.get("contexts").and_then(Value::as_list).unwrap_or_default();
-        contexts.iter().filter_map(|entry| self.way(entry.text_at(&["name"])?)).collect()
+        contexts.iter().filter_map(|entry| self.resolve(entry.text_at(&["name"])?)).collect()
     }
 
     /// A context with what it leads to, if it is complete.
-    pub(crate) fn way(&self, context: &str) -> Option<Way> {
+    pub(crate) fn resolve(&self, context: &str) -> Option<ResolvedContext> {
         let text = |map: &Map, key: &str| map.get(key).and_then(Value::as_text).map(str::to_owned);
         let content = self.entry(Section::Contexts, context)?;
         let (cluster, user) = (text(content, "cluster")?, text(content, "user")?);
         let leads = self.entry(Section::Clusters, &cluster)?;
         let end = self.entry(Section::Users, &user).and_then(|user| text(user, "client-certificate-data"));
-        Some(Way {
+        Some(ResolvedContext {
             context: context.to_owned(),
             server: text(leads, "server")?,
             authority: text(leads, "certificate-authority-data").unwrap_or_default(),
@@ -168,7 +168,7 @@ pub(crate) mod tests {
     fn the_current_context_leads_to_server_authority_and_certificate() {
         let document = Document::parse(&kubeconfig("lab", "Q0E=", 2040)).expect("a kubeconfig");
 
-        let way = document.way(document.current().expect("a current context")).expect("a complete one");
+        let way = document.resolve(document.current().expect("a current context")).expect("a complete one");
 
         assert_eq!((way.cluster.as_str(), way.user.as_str()), ("lab", "admin@lab"));
         assert_eq!((way.server.as_str(), way.authority.as_str()), ("https://lab:6443", "Q0E="));
@@ -188,6 +188,6 @@ pub(crate) mod tests {
     fn something_else_is_no_kubeconfig() {
         assert!(Document::parse("kind: Cluster\n").is_err());
         assert!(Document::parse("- a\n").is_err());
-        assert!(Document::parse("").expect("an empty one").ways().is_empty());
+        assert!(Document::parse("").expect("an empty one").resolved().is_empty());
     }
 }

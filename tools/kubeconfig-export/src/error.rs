@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use record::{Exit, Failure};
+use record::{Classify, Code, Exit, Facts};
 
 /// What the reader would handle differently.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +13,9 @@ pub(crate) enum Error {
     Write { file: PathBuf, source: std::io::Error },
     #[error("{} is not a kubeconfig: {why}", file.display())]
     NotKubeconfig { file: PathBuf, why: String },
-    #[error("{} is there, and it is not a kubeconfig of this cluster", file.display())]
+    #[error("{} exists and is not a kubeconfig of this cluster", file.display())]
     OtherCluster { file: PathBuf },
-    #[error("the kubeconfig that the node made can't be used: {0}")]
+    #[error("the kubeconfig from the node can't be used: {0}")]
     Made(String),
     #[error("$KUBECONFIG names several files")]
     SeveralFiles,
@@ -23,41 +23,23 @@ pub(crate) enum Error {
     NoHome,
 }
 
-impl Error {
-    fn exit(&self) -> Exit {
+impl Classify for Error {
+    fn facts(&self) -> Facts {
         match self {
-            Self::Read { source, .. } | Self::Write { source, .. } => match source.kind() {
-                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => Exit::NotAllowed,
-                _ => Exit::Failed,
-            },
-            Self::OtherCluster { .. } => Exit::Guard,
-            Self::NotKubeconfig { .. } => Exit::Unusable,
-            Self::Made(_) => Exit::Failed,
-            Self::SeveralFiles | Self::NoHome => Exit::Usage,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Read { .. } | Self::Write { .. } => "file",
-            Self::OtherCluster { .. } => "other-cluster",
-            Self::NotKubeconfig { .. } | Self::Made(_) => "not-a-kubeconfig",
-            Self::SeveralFiles | Self::NoHome => "usage",
-        }
-    }
-
-    fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::OtherCluster { .. } => Some("--merge adds to it, --force replaces it"),
-            Self::SeveralFiles | Self::NoHome => Some("--to names the file"),
-            _ => None,
+            Self::Read { source, .. } | Self::Write { source, .. } => Facts::new(of_file(source), Code::File),
+            Self::OtherCluster { .. } => {
+                Facts::new(Exit::Guard, Code::OtherCluster).hint("--merge adds to it, --force replaces it")
+            }
+            Self::NotKubeconfig { .. } => Facts::new(Exit::Unusable, Code::Kubeconfig),
+            Self::Made(_) => Facts::new(Exit::Failed, Code::Kubeconfig),
+            Self::SeveralFiles | Self::NoHome => Facts::new(Exit::Usage, Code::Usage).hint("--to names the file"),
         }
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        Self::new(error.exit(), error.code(), format!("{error}{cause}")).maybe_hint(error.hint())
+fn of_file(error: &std::io::Error) -> Exit {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => Exit::NotAllowed,
+        _ => Exit::Failed,
     }
 }

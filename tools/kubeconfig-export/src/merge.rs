@@ -3,7 +3,7 @@
 use machine_config::value::Map;
 
 use crate::{
-    document::{Document, Section, Way},
+    document::{Document, ResolvedContext, Section},
     plan::is_same_cluster,
 };
 
@@ -11,8 +11,8 @@ use crate::{
 ///
 /// Entries that lead to the same cluster already are renewed in place. Entries of the same name that are something else
 /// stay, unless `force` is given, and the new ones get a number.
-pub(crate) fn merge(existing: &mut Document, made: &Document, way: &Way, force: bool) -> Vec<String> {
-    let known = existing.ways().into_iter().find(|known| is_same_cluster(known, way) && known.user == way.user);
+pub(crate) fn merge(existing: &mut Document, made: &Document, way: &ResolvedContext, force: bool) -> Vec<String> {
+    let known = existing.resolved().into_iter().find(|known| is_same_cluster(known, way) && known.user == way.user);
     let names = match known {
         // Another context of the same cluster keeps its name; the wished one is added beside it.
         Some(known) => Names { context: way.context.clone(), ..Names::of(&known) },
@@ -41,12 +41,12 @@ struct Names {
 }
 
 impl Names {
-    fn of(way: &Way) -> Self {
+    fn of(way: &ResolvedContext) -> Self {
         Self { cluster: way.cluster.clone(), user: way.user.clone(), context: way.context.clone() }
     }
 
     /// Names that aren't taken. As talosctl has it, the number of a cluster goes into its user's name and its context's.
-    fn free(existing: &Document, way: &Way, force: bool) -> Self {
+    fn free(existing: &Document, way: &ResolvedContext, force: bool) -> Self {
         if force {
             return Self::of(way);
         }
@@ -57,7 +57,7 @@ impl Names {
         Self { cluster, user, context }
     }
 
-    fn renamed(&self, way: &Way) -> Vec<String> {
+    fn renamed(&self, way: &ResolvedContext) -> Vec<String> {
         let pairs = [
             ("cluster", &way.cluster, &self.cluster),
             ("user", &way.user, &self.user),
@@ -80,28 +80,28 @@ mod tests {
     use super::*;
     use crate::{
         document::tests::kubeconfig,
-        plan::{Wishes, made},
+        plan::{Overrides, made},
     };
 
-    fn merged(existing: &str, fresh: &str, wishes: &Wishes, force: bool) -> (Document, Vec<String>) {
+    fn merged(existing: &str, fresh: &str, overrides: &Overrides, force: bool) -> (Document, Vec<String>) {
         let mut existing = Document::parse(existing).expect("a kubeconfig");
-        let (fresh, way) = made(fresh, wishes).expect("a kubeconfig");
+        let (fresh, way) = made(fresh, overrides).expect("a kubeconfig");
         let said = merge(&mut existing, &fresh, &way, force);
         (existing, said)
     }
 
     fn contexts(document: &Document) -> Vec<String> {
-        document.ways().into_iter().map(|way| way.context).collect()
+        document.resolved().into_iter().map(|way| way.context).collect()
     }
 
     #[test]
     fn the_same_cluster_is_renewed_in_place_and_never_doubled() {
         let old = kubeconfig("lab", "Q0E=", 2029);
 
-        let (document, said) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Wishes::default(), false);
+        let (document, said) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), false);
 
         assert_eq!(contexts(&document), ["admin@lab"]);
-        assert_eq!(document.way("admin@lab").and_then(|way| way.end).map(time::OffsetDateTime::year), Some(2031));
+        assert_eq!(document.resolve("admin@lab").and_then(|way| way.end).map(time::OffsetDateTime::year), Some(2031));
         assert!(said.is_empty());
     }
 
@@ -109,10 +109,10 @@ mod tests {
     fn another_cluster_of_the_same_name_is_left_as_it_is() {
         let old = kubeconfig("lab", "T1RIRVI=", 2029);
 
-        let (document, said) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Wishes::default(), false);
+        let (document, said) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), false);
 
         assert_eq!(contexts(&document), ["admin@lab", "admin@lab-1"]);
-        assert_eq!(document.way("admin@lab").map(|way| way.authority), Some("T1RIRVI=".to_owned()));
+        assert_eq!(document.resolve("admin@lab").map(|way| way.authority), Some("T1RIRVI=".to_owned()));
         assert_eq!(document.current(), Some("admin@lab-1"));
         assert_eq!(said.len(), 3);
     }
@@ -121,15 +121,15 @@ mod tests {
     fn force_takes_the_names_of_another_cluster() {
         let old = kubeconfig("lab", "T1RIRVI=", 2029);
 
-        let (document, _) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Wishes::default(), true);
+        let (document, _) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), true);
 
         assert_eq!(contexts(&document), ["admin@lab"]);
-        assert_eq!(document.way("admin@lab").map(|way| way.authority), Some("Q0E=".to_owned()));
+        assert_eq!(document.resolve("admin@lab").map(|way| way.authority), Some("Q0E=".to_owned()));
     }
 
     #[test]
     fn an_empty_file_takes_everything() {
-        let (document, said) = merged("", &kubeconfig("lab", "Q0E=", 2031), &Wishes::default(), false);
+        let (document, said) = merged("", &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), false);
 
         assert_eq!((contexts(&document).len(), said.len()), (1, 0));
         assert_eq!(document.current(), Some("admin@lab"));

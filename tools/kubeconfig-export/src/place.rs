@@ -47,22 +47,22 @@ pub(crate) fn read(file: &Path) -> Result<Option<String>, Error> {
 
 /// Keeps other runs from changing files in the same folder; the kernel lets go of it when the process ends.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct FolderLock {
     _folder: Option<fs::File>,
 }
 
-/// Takes the turn to read the file and to write it; `None` while another run has it.
-pub(crate) fn turn(file: &Path) -> Result<Option<Turn>, Error> {
+/// Locks the folder to read the file and to write it; `None` while another run has it.
+pub(crate) fn lock(file: &Path) -> Result<Option<FolderLock>, Error> {
     if there(file).is_ok_and(|there| there == There::Stream) {
-        return Ok(Some(Turn { _folder: None }));
+        return Ok(Some(FolderLock { _folder: None }));
     }
     let target = target(file);
     let parent = target.parent().unwrap_or(Path::new("/"));
-    let taken = || -> std::io::Result<Option<Turn>> {
+    let taken = || -> std::io::Result<Option<FolderLock>> {
         fs::create_dir_all(parent)?;
         let folder = fs::File::open(parent)?;
         match folder.try_lock() {
-            Ok(()) => Ok(Some(Turn { _folder: Some(folder) })),
+            Ok(()) => Ok(Some(FolderLock { _folder: Some(folder) })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
@@ -80,14 +80,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_two_runs_one_has_the_turn() {
+    fn of_two_runs_one_has_the_lock() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config");
-        let first = turn(&file).expect("a folder");
+        let first = lock(&file).expect("a folder");
         assert!(first.is_some());
-        assert!(turn(&file).expect("a folder").is_none());
+        assert!(lock(&file).expect("a folder").is_none());
         drop(first);
-        assert!(turn(&file).expect("a folder").is_some());
+        assert!(lock(&file).expect("a folder").is_some());
     }
 
     #[test]

@@ -5,16 +5,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use patience::{Attempt, Deadline};
-use record::{Change, Cluster, Failure, Node, Role, status, table::Row};
-use step::{Job, Need, Run, Source, Step, Stop};
-use talos_access::{Credentials, Met, attempt, meet};
+use record::{
+    Change, Cluster, Code, Effect, Exit, Failure, Node, Role, status,
+    table::{self, Row},
+};
+use step::{Flags, Hold, Job, Need, Run, Source, Step, Stop};
+use talos_access::{Answer, Credentials, ask};
 use talos_client::{Address, Identity};
 use time::OffsetDateTime;
 
 use crate::{
     args::Args,
-    document::{Document, Way},
+    document::{Document, ResolvedContext},
     error::Error,
     merge::merge,
     place, plan,
@@ -26,25 +28,25 @@ pub(crate) struct Export {
     to: Option<PathBuf>,
     merge: bool,
     force: bool,
-    wishes: plan::Wishes,
+    overrides: plan::Overrides,
     alone: bool,
     product: Mutex<Option<String>>,
 }
 
 impl Step for Export {
     type Args = Args;
+    type Shared = ();
 
-    fn row() -> &'static Row {
-        record::table::row("kubeconfig-export").expect("the table has every step")
-    }
+    const ROWS: &'static [&'static Row] = &[&table::KUBECONFIG_EXPORT];
+    const ALONE: &'static [&'static str] = talos_access::ALONE;
 
-    fn flags(args: &Args) -> &step::Flags {
-        &args.flags
+    fn flags(args: &Args) -> Flags {
+        Flags::from(args.stream.clone()).wait(args.wait).raw(args.raw).inline(args.inline)
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         if args.to.as_deref() == Some(Path::new("-")) {
-            let failure = Failure::new(record::Exit::Usage, "usage", "--to - would mix the kubeconfig with records");
+            let failure = Failure::new(Exit::Usage, Code::Usage, "--to - would mix the kubeconfig with records");
             return Err(failure.hint("--raw prints only the kubeconfig"));
         }
         let alone = args.talos.is_alone();
@@ -59,7 +61,7 @@ impl Step for Export {
             to: args.to,
             merge: args.merge,
             force: args.force,
-            wishes: plan::Wishes { context: args.force_context_name, server: args.server },
+            overrides: plan::Overrides { context: args.force_context_name, server: args.server },
             alone,
             product: Mutex::new(None),
         };
@@ -71,21 +73,21 @@ impl Step for Export {
     }
 
     async fn cluster(&self, run: Run) -> Result<(), Stop> {
-        let planned = self.has_steps_before(&run)
-            && matches!(run.cluster_need::<status::Bootstrap>("bootstrap").await?, Need::Planned(_));
+        let planned =
+            self.has_steps_before(&run) && matches!(run.cluster_need::<status::Bootstrap>().await?, Need::Planned(_));
         let identity = self.credentials.get(&run).await?;
         let (Some(identity), false) = (identity, planned) else {
-            run.write_cluster("kubeconfig", &status::Kubeconfig::default(), Change::Pending);
+            run.write_cluster(&status::Kubeconfig::default(), Effect::Pending, vec![Change::live("kubeconfig")]);
             return Ok(());
         };
         let text = fetch(&run, &identity).await?;
-        let (made, way) = plan::made(&text, &self.wishes).map_err(Failure::from)?;
+        let (made, way) = plan::made(&text, &self.overrides)?;
         self.deliver(&run, &made, &way).await
     }
 
-    fn product(&self, _run: &Run, _cluster: &Cluster) -> Result<String, Failure> {
+    fn result(&self, _run: &Run, _cluster: &Cluster) -> Result<String, Failure> {
         let product = self.product.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        product.ok_or_else(|| Failure::new(record::Exit::Failed, "no-product", "there is no kubeconfig to print"))
+        product.ok_or_else(|| Failure::new(Exit::Failed, Code::NoResult, "there is no kubeconfig to print"))
     }
 }
 
@@ -97,7 +99,7 @@ impl Export {
     }
 
     /// Writes the file, unless it is good enough as it is, and the record.
-    async fn deliver(&self, run: &Run, made: &Document, way: &Way) -> Result<(), Stop> {
+    async fn deliver(&self, run: &Run, made: &Document, way: &ResolvedContext) -> Result<(), Stop> {
         let flags = run.flags();
         if (flags.raw || flags.inline) && self.to.is_none() && !self.merge {
             let text = made.text();
@@ -109,14 +111,14 @@ impl Export {
                 inline: flags.inline.then_some(text),
                 ..status::Kubeconfig::default()
             };
-            run.write_cluster("kubeconfig", &kubeconfig, Change::Unchanged);
+            run.write_cluster(&kubeconfig, Effect::Unchanged, Vec::new());
             return Ok(());
         }
-        let products = run.products()?;
-        let file = place::file(self.to.as_deref(), self.merge, &products.path("kubeconfig")).map_err(Failure::from)?;
-        let _turn = if run.is_dry_run() { None } else { Some(turn(run, &file).await?) };
-        let (text, way, change) = self.settle(run, &file, made, way).map_err(Failure::from)?;
-        let shown = file.strip_prefix(products.path("")).unwrap_or(&file).display().to_string();
+        let dir = run.dir()?;
+        let file = place::file(self.to.as_deref(), self.merge, &dir.path("kubeconfig"))?;
+        let _lock = if run.is_dry_run() { None } else { Some(lock(run, &file).await?) };
+        let (text, way, effect) = self.write(run, &file, made, way)?;
+        let shown = file.strip_prefix(dir.path("")).unwrap_or(&file).display().to_string();
         let kubeconfig = status::Kubeconfig {
             file: Some(shown),
             context: way.context,
@@ -125,30 +127,42 @@ impl Export {
             inline: None,
         };
         self.keep(text);
-        run.write_cluster("kubeconfig", &kubeconfig, change);
+        let changes = match effect {
+            Effect::Unchanged => Vec::new(),
+            Effect::Changed | Effect::Pending => {
+                vec![Change::live(file.display().to_string()).to(format!("context {}", kubeconfig.context))]
+            }
+        };
+        run.write_cluster(&kubeconfig, effect, changes);
         Ok(())
     }
 
     /// What the file holds in the end, the context in it, and whether it was changed.
-    fn settle(&self, run: &Run, file: &Path, made: &Document, way: &Way) -> Result<(String, Way, Change), Error> {
+    fn write(
+        &self,
+        run: &Run,
+        file: &Path,
+        made: &Document,
+        way: &ResolvedContext,
+    ) -> Result<(String, ResolvedContext, Effect), Error> {
         let existing = place::read(file)?;
         let parsed = existing.as_deref().map(Document::parse);
         if let (Some(text), Some(Ok(document))) = (&existing, &parsed)
-            && let Some(good) = plan::good_enough(document, way, &self.wishes, OffsetDateTime::now_utc())
+            && let Some(good) = plan::good_enough(document, way, &self.overrides, OffsetDateTime::now_utc())
         {
-            return Ok((text.clone(), good, Change::Unchanged));
+            return Ok((text.clone(), good, Effect::Unchanged));
         }
         let (document, said) = self.wanted(file, parsed, made, way)?;
         let context = document.current().unwrap_or_default().to_owned();
-        let way = document.way(&context).unwrap_or_else(|| way.clone());
+        let way = document.resolve(&context).unwrap_or_else(|| way.clone());
         let text = document.text();
         if run.is_dry_run() {
-            return Ok((text, way, Change::Pending));
+            return Ok((text, way, Effect::Pending));
         }
         place::write(file, &text)?;
         said.iter().for_each(|said| run.announce(said));
         run.announce(&format!("wrote {} (context {})", file.display(), way.context));
-        Ok((text, way, Change::Changed))
+        Ok((text, way, Effect::Changed))
     }
 
     fn wanted(
@@ -156,7 +170,7 @@ impl Export {
         file: &Path,
         existing: Option<Result<Document, String>>,
         made: &Document,
-        way: &Way,
+        way: &ResolvedContext,
     ) -> Result<(Document, Vec<String>), Error> {
         match existing {
             Some(Err(why)) if self.merge || !self.force => Err(Error::NotKubeconfig { file: file.to_owned(), why }),
@@ -176,16 +190,11 @@ impl Export {
     }
 }
 
-/// Waits for the turn to change the file: of two merges at the same time one would be lost.
-async fn turn(run: &Run, file: &Path) -> Result<place::Turn, Stop> {
-    let ask = || {
-        std::future::ready(match place::turn(file) {
-            Ok(Some(turn)) => Attempt::Ready(turn),
-            Ok(None) => Attempt::NotYet(format!("another run writes to the folder of {}", file.display())),
-            Err(error) => Attempt::Failed(error.into()),
-        })
-    };
-    talos_access::until_for(run, None, Deadline::within(run.wait_timeout()), ask).await
+/// Waits until no other run writes there: of two merges at the same time one would be lost.
+async fn lock(run: &Run, file: &Path) -> Result<place::FolderLock, Stop> {
+    let busy = || Hold::not_yet(format!("another run writes to the folder of {}", file.display()));
+    let look = || std::future::ready(place::lock(file).map_err(Hold::from).and_then(|lock| lock.ok_or_else(busy)));
+    run.wait_for_cluster().until(look).await
 }
 
 /// Fetches a kubeconfig from the first control plane that gives one.
@@ -198,24 +207,24 @@ async fn fetch(run: &Run, identity: &Arc<Identity>) -> Result<String, Stop> {
         let Some(node) = nodes.iter().find(|node| !node.has_error()) else { return Err(Stop::Explained) };
         talos_access::address(run, node)?;
     }
-    let deadline = Deadline::within(run.wait_timeout());
-    talos_access::until_for(run, None, deadline, || try_all(&addresses, identity)).await
+    run.wait_for_cluster().until(|| try_all(&addresses, identity)).await
 }
 
 /// Asks one after the other. What one of them refuses for good, the others would refuse as well.
-async fn try_all(addresses: &[Address], identity: &Identity) -> Attempt<String, Failure> {
-    let mut status = "no control plane is known".to_owned();
+async fn try_all(addresses: &[Address], identity: &Identity) -> Result<String, Hold> {
+    let mut last = Hold::not_yet("no control plane is known");
     for address in addresses {
-        let found = match meet(address, Some(identity)).await {
-            Attempt::Ready(Met::Ours(found)) => attempt(found.node.kubeconfig().await),
-            Attempt::Ready(Met::Maintenance(_)) => Attempt::NotYet(format!("{address} is in maintenance")),
-            Attempt::NotYet(status) => Attempt::NotYet(status),
-            Attempt::Failed(failure) => Attempt::Failed(failure),
-        };
-        match found {
-            Attempt::NotYet(why) => status = why,
+        match kubeconfig(address, identity).await {
+            Err(hold @ Hold::NotYet(_)) => last = hold,
             done => return done,
         }
     }
-    Attempt::NotYet(status)
+    Err(last)
+}
+
+async fn kubeconfig(address: &Address, identity: &Identity) -> Result<String, Hold> {
+    match ask(address, Some(identity)).await? {
+        Answer::Ours(found) => Ok(found.node.kubeconfig().await?),
+        Answer::Maintenance(_) => Err(Hold::not_yet(format!("{address} is in maintenance"))),
+    }
 }

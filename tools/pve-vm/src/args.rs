@@ -2,34 +2,43 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
+use record::{Code, Exit, Failure};
 
-/// Make the VMs on Proxmox VE be as the spec says.
+/// What was typed; what the program does is said by its row in the table of steps.
 #[derive(Debug, clap::Parser)]
-#[command(about = "Make the VMs on Proxmox VE be as the spec says")]
-pub(crate) struct Typed {
+pub(crate) struct Args {
     /// What to do.
     #[arg(value_enum, default_value = "ensure")]
     pub(crate) verb: Verb,
 
     #[command(flatten)]
-    pub(crate) flags: step::Flags,
+    pub(crate) stream: step::StreamFlags,
+
+    #[command(flatten)]
+    pub(crate) parallel: step::ParallelFlag,
+
+    #[command(flatten)]
+    pub(crate) wait: step::WaitFlag,
 
     /// File with the API token, instead of PROXMOX_VE_API_TOKEN.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
-    /// Allow changes that reboot a running VM.
+    /// Allow changes that switch a running VM off and on.
     #[arg(long)]
     pub(crate) reboot: bool,
 
-    /// Allow removing a VM and making it anew, for changes that nothing else can make. What is on its disk is lost.
+    /// Allow destroying and recreating a VM where a change needs it (the data on its disks is lost).
     #[arg(long)]
     pub(crate) recreate: bool,
 
-    /// Destroy without asking.
+    /// With `destroy`: don't ask.
     #[arg(long)]
     pub(crate) yes: bool,
+
+    /// With `destroy` behind a pipe: every node of the cluster.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// What to do.
@@ -37,54 +46,84 @@ pub(crate) struct Typed {
 pub(crate) enum Verb {
     /// Create what is missing, change what differs, start what is off, find the addresses.
     Ensure,
-    /// Say what `ensure` would do; the same as --dry-run.
+    /// Report what `ensure` would do; the same as --dry-run.
     Plan,
-    /// Stop and remove the VMs of these nodes.
+    /// Stop and destroy the VMs of these nodes.
     Destroy,
-    /// Say which VMs there are.
+    /// Report the VMs that exist.
     List,
     /// Check that Proxmox VE has everything that `ensure` needs.
     Doctor,
 }
 
-/// What was typed, with `plan` understood.
-#[derive(Debug)]
-pub(crate) struct Args(pub(crate) Typed);
-
-impl CommandFactory for Args {
-    fn command() -> Command {
-        Typed::command()
-    }
-
-    fn command_for_update() -> Command {
-        Typed::command_for_update()
-    }
-}
-
-impl FromArgMatches for Args {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut typed = Typed::from_arg_matches(matches)?;
-        typed.flags.dry_run |= typed.verb == Verb::Plan;
-        Ok(Self(typed))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.0.update_from_arg_matches(matches)
+impl Args {
+    /// Refuses flags that mean nothing to the verb.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
+        let destroys = self.verb == Verb::Destroy;
+        let stray = [
+            ("--reboot", self.reboot && !makes),
+            ("--recreate", self.recreate && !makes),
+            ("--yes", self.yes && !destroys),
+            ("--all", self.all && !destroys),
+            ("--dry-run", self.stream.dry_run && matches!(self.verb, Verb::List | Verb::Doctor)),
+            ("--only", !self.stream.only.is_empty() && self.verb == Verb::Doctor),
+        ];
+        match stray.iter().find(|(_, is_stray)| *is_stray) {
+            Some((flag, _)) => {
+                let message = format!("{flag} means nothing to `pve-vm {}`", self.verb.word());
+                Err(Failure::new(Exit::Usage, Code::Usage, message).hint(format!("leave out {flag}")))
+            }
+            None => Ok(()),
+        }
     }
 }
 
-impl Parser for Args {}
+impl Verb {
+    /// The word on the command line.
+    fn word(self) -> String {
+        clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use clap::{CommandFactory, Parser};
+    use step::Step;
+
     use super::*;
+    use crate::run::PveVm;
 
     #[test]
     fn plan_is_a_dry_run_and_flags_may_stand_on_both_sides_of_the_verb() {
-        Typed::command().debug_assert();
-        assert!(Args::parse_from(["pve-vm", "plan"]).0.flags.dry_run);
-        assert!(!Args::parse_from(["pve-vm"]).0.flags.dry_run);
-        let args = Args::parse_from(["pve-vm", "-f", "a.yaml", "destroy", "--yes"]).0;
-        assert_eq!((args.verb, args.yes, args.flags.file.as_deref()), (Verb::Destroy, true, Some("a.yaml")));
+        Args::command().debug_assert();
+        assert!(PveVm::flags(&Args::parse_from(["pve-vm", "plan"])).dry_run);
+        assert!(!PveVm::flags(&Args::parse_from(["pve-vm"])).dry_run);
+        let args = Args::parse_from(["pve-vm", "-f", "a.yaml", "destroy", "--yes"]);
+        assert_eq!((args.verb, args.yes, args.stream.file.as_deref()), (Verb::Destroy, true, Some("a.yaml")));
+    }
+
+    #[test]
+    fn flags_that_mean_nothing_to_the_verb_are_refused() {
+        let check = |words: &[&str]| Args::parse_from([&["pve-vm"], words].concat()).check();
+        for words in [
+            &["list", "--recreate"][..],
+            &["destroy", "--reboot"],
+            &["--yes"],
+            &["--all"],
+            &["doctor", "--only", "a"],
+            &["list", "--dry-run"],
+        ] {
+            let failure = check(words).unwrap_err();
+            assert!(failure.exit == Exit::Usage && failure.message.contains("means nothing to"), "{words:?}");
+        }
+        for words in [
+            &["--reboot", "--recreate"][..],
+            &["plan", "--reboot"],
+            &["destroy", "--yes", "--all"],
+            &["list", "--only", "a"],
+        ] {
+            assert_eq!(check(words), Ok(()), "{words:?}");
+        }
     }
 }

@@ -1,15 +1,15 @@
-//! Making a VM that exists be as the spec says, and switching it on.
+//! Changing a VM to match the spec, and switching it on.
 
 use std::time::Duration;
 
-use patience::{Attempt, Backoff, Deadline, Ended, Patience, until};
+use patience::{Backoff, Deadline};
 use pve_client::{Kind, answer::Config, request};
 use record::{Failure, Node};
-use step::{Run, Stop};
+use step::{Hold, Run, Stop};
 
 use crate::{
     addresses,
-    creation::{Spot, settled},
+    creation::{Location, settled},
     difference::Difference,
     error::Error,
     fleet::{Fleet, Gate},
@@ -20,31 +20,36 @@ use crate::{
 const SHUTDOWN: u32 = 60;
 
 /// A node's VM at work.
-pub(crate) struct Work<'a> {
+pub(crate) struct VmAtWork<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) run: &'a Run,
     pub(crate) node: &'a Node,
     pub(crate) machine: &'a Machine,
-    pub(crate) spot: Spot,
+    pub(crate) location: Location,
 }
 
-impl Work<'_> {
+impl VmAtWork<'_> {
     /// Refuses what the user didn't allow, and says what is left as it is.
     pub(crate) fn guard(&self, difference: &Difference, running: bool, reboot: bool) -> Result<(), Failure> {
-        let (vmid, host) = (self.spot.vmid, self.spot.host.clone());
-        if let Some(storage) = &difference.elsewhere {
-            let wanted = &self.machine.storage;
-            self.run.warn(&format!(
-                "VM {vmid} has its disk on {storage}, the file says {wanted}: it stays there (`qm disk move {vmid} scsi0 {wanted}` on {host} moves it)"
-            ));
-        }
+        self.warn_of_storage(difference);
+        let (vmid, host) = (self.location.vmid, self.location.host.clone());
         if !difference.recreate.is_empty() {
             return Err(Error::NeedsRecreate { vmid, host, why: difference.recreate.join(", ") }.into());
         }
         if running && !reboot && !difference.reboot.is_empty() {
-            return Err(Error::NeedsReboot { vmid, host, what: difference.told.join(", ") }.into());
+            return Err(Error::NeedsReboot { vmid, host, what: difference.texts().join(", ") }.into());
         }
         Ok(())
+    }
+
+    /// Says that the disk stays on another storage than the file's.
+    pub(crate) fn warn_of_storage(&self, difference: &Difference) {
+        if let Some(storage) = &difference.elsewhere {
+            let (Location { vmid, host }, wanted) = (&self.location, &self.machine.storage);
+            self.run.warn(&format!(
+                "VM {vmid} has its disk on {storage}, the file says {wanted}: it stays there (`qm disk move {vmid} scsi0 {wanted}` on {host} moves it)"
+            ));
+        }
     }
 
     /// Changes what differs; the VM is off afterwards if it has to be switched on again.
@@ -56,16 +61,17 @@ impl Work<'_> {
         let has_to_be_off = running && !difference.reboot.is_empty();
         self.configure(config, &difference).await?;
         if let Some(gib) = difference.grow {
-            let request = request::resize(&self.spot.host, self.spot.vmid, "scsi0", gib);
+            let request = request::resize(&self.location.host, self.location.vmid, "scsi0", gib);
             self.persist(|| self.fleet.pve.settle(&request, self.run.wait_timeout())).await?;
         }
         if has_to_be_off {
-            self.run.say(self.node, &format!("switching VM {} off for its changes", self.spot.vmid));
-            let request = request::shutdown(&self.spot.host, self.spot.vmid, SHUTDOWN);
+            self.run.say(self.node, &format!("switching VM {} off for its changes", self.location.vmid));
+            let request = request::shutdown(&self.location.host, self.location.vmid, SHUTDOWN);
             self.persist(|| self.fleet.pve.run(&request, self.run.wait_timeout())).await?;
         }
-        if !difference.told.is_empty() {
-            self.run.say(self.node, &format!("changed VM {}: {}", self.spot.vmid, difference.told.join(", ")));
+        let texts = difference.texts();
+        if !texts.is_empty() {
+            self.run.say(self.node, &format!("changed VM {}: {}", self.location.vmid, texts.join(", ")));
         }
         Ok(())
     }
@@ -76,7 +82,7 @@ impl Work<'_> {
         let (tags, others): (Vec<_>, Vec<_>) = changes.cloned().partition(|(key, _)| key == "tags");
         let mut config = Some(config);
         if !others.is_empty() {
-            self.send(config.take(), others).await.map_err(|error| pve_access::failure(&error))?;
+            self.send(config.take(), others).await?;
         }
         if tags.is_empty() {
             return Ok(());
@@ -85,15 +91,15 @@ impl Work<'_> {
             // The mark in the description is enough; tags may be reserved for others.
             Err(error) if error.kind() == Some(Kind::Forbidden) => {
                 let why = error.refusal().map(ToString::to_string).unwrap_or_default();
-                self.run.warn(&format!("VM {} gets no tags: {why}", self.spot.vmid));
+                self.run.warn(&format!("VM {} gets no tags: {why}", self.location.vmid));
                 Ok(())
             }
-            sent => sent.map_err(|error| pve_access::failure(&error).into()),
+            sent => Ok(sent?),
         }
     }
 
     async fn send(&self, config: Option<Config>, parameters: Vec<(String, String)>) -> Result<(), pve_client::Error> {
-        let (host, vmid) = (&self.spot.host, self.spot.vmid);
+        let (host, vmid) = (&self.location.host, self.location.vmid);
         let digest = config.as_ref().and_then(Config::digest);
         let request = request::set_config(host, vmid, digest, parameters.clone());
         match self.fleet.pve.settle(&request, self.run.wait_timeout()).await {
@@ -108,9 +114,8 @@ impl Work<'_> {
 
     /// Switches the VM on, unless it runs.
     pub(crate) async fn start(&self) -> Result<bool, Stop> {
-        let (host, vmid) = (&self.spot.host, self.spot.vmid);
-        let power =
-            self.fleet.pve.ask(&request::power(host, vmid)).await.map_err(|error| pve_access::failure(&error))?;
+        let (host, vmid) = (&self.location.host, self.location.vmid);
+        let power = self.fleet.pve.ask(&request::power(host, vmid)).await?;
         if power.is_running() {
             return Ok(false);
         }
@@ -122,7 +127,7 @@ impl Work<'_> {
                 ended => ended,
             }
         });
-        started.await.map_err(|error| pve_access::failure(&error))?;
+        started.await?;
         drop(slot);
         self.until_running().await?;
         self.run.say(self.node, &format!("started VM {vmid} on {host}"));
@@ -132,45 +137,39 @@ impl Work<'_> {
     /// Where high availability starts the VM, the task only asks for it.
     async fn until_running(&self) -> Result<(), Stop> {
         let look = || async {
-            match self.fleet.pve.ask(&request::power(&self.spot.host, self.spot.vmid)).await {
-                Ok(power) if power.is_running() => Attempt::Ready(()),
-                Ok(power) => Attempt::NotYet(format!("it is {}", power.status)),
-                Err(error) if error.is_transient() => Attempt::NotYet(error.to_string()),
-                Err(error) => Attempt::Failed(pve_access::failure(&error)),
-            }
+            let power = self.fleet.pve.ask(&request::power(&self.location.host, self.location.vmid)).await?;
+            if power.is_running() { Ok(()) } else { Err(Hold::not_yet(format!("VM is {}", power.status))) }
         };
-        self.wait(Backoff::usual(), look).await.map_err(|ended| self.restless(ended))
+        self.run.wait(self.node).until_or(look, |expired| self.location.still_busy(expired.last).into()).await
     }
 
-    /// The addresses that the VM got from DHCP, as its guest agent tells them.
+    /// The addresses that the VM got from DHCP, as its guest agent reports them.
     pub(crate) async fn addresses(&self) -> Result<Vec<String>, Stop> {
         let look = || async {
-            let _place = self.fleet.pass(Gate::Agent, &self.spot.host, self.machine).await;
-            match self.fleet.pve.ask(&request::nics(&self.spot.host, self.spot.vmid)).await {
+            let _place = self.fleet.pass(Gate::Agent, &self.location.host, self.machine).await;
+            match self.fleet.pve.ask(&request::nics(&self.location.host, self.location.vmid)).await {
                 Ok(nics) => match addresses::of(&nics, &self.machine.macs) {
-                    none if none.is_empty() => Attempt::NotYet("its guest agent tells of no address".into()),
-                    found => Attempt::Ready(found),
+                    none if none.is_empty() => Err(Hold::not_yet("its guest agent reports no address")),
+                    found => Ok(found),
                 },
-                Err(error) if error.is_transient() => Attempt::NotYet(error.to_string()),
                 Err(error) if matches!(error.kind(), Some(Kind::NoAgent | Kind::Stopped)) => {
-                    Attempt::NotYet(error.refusal().map(ToString::to_string).unwrap_or_default())
+                    Err(Hold::in_spite_of(&error))
                 }
-                Err(error) => Attempt::Failed(pve_access::failure(&error)),
+                Err(error) => Err(error.into()),
             }
         };
         let pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(4)).seeded(&self.machine.name);
-        match self.wait(pauses, look).await {
-            Err(Ended::Expired { last, .. }) => {
-                let last = last.unwrap_or_else(|| "no answer".into());
-                Err(Failure::from(Error::NoAddress { vmid: self.spot.vmid, host: self.spot.host.clone(), last }).into())
-            }
-            waited => waited.map_err(|ended| self.restless(ended)),
-        }
+        let Location { vmid, host } = self.location.clone();
+        self.run
+            .wait(self.node)
+            .paced(pauses)
+            .until_or(look, |expired| Error::NoAddress { vmid, host, last: expired.last }.into())
+            .await
     }
 
     /// The config, once nobody is at work on it.
     pub(crate) async fn config(&self) -> Result<Config, Stop> {
-        settled(self.fleet, self.run, &self.spot).await
+        settled(self.fleet, self.run, self.node, &self.location).await
     }
 
     /// Does it until it is done, fails for good, or the time is up.
@@ -178,7 +177,7 @@ impl Work<'_> {
     where
         F: Future<Output = Result<(), pve_client::Error>>,
     {
-        self.tried(work).await.map_err(|error| pve_access::failure(&error).into())
+        Ok(self.tried(work).await?)
     }
 
     async fn tried<F>(&self, mut work: impl FnMut() -> F) -> Result<(), pve_client::Error>
@@ -198,27 +197,6 @@ impl Work<'_> {
                     }
                 }
                 ended => return ended,
-            }
-        }
-    }
-
-    async fn wait<T, F>(&self, pauses: Backoff, look: impl FnMut() -> F) -> Result<T, Ended<Failure>>
-    where
-        F: Future<Output = Attempt<T, Failure>>,
-    {
-        let stopping = self.run.stopping();
-        let patience =
-            Patience::new(Deadline::within(self.run.wait_timeout())).paced(pauses.seeded(&self.machine.name));
-        until(patience, stopping.cancelled(), look).await
-    }
-
-    fn restless(&self, ended: Ended<Failure>) -> Stop {
-        match ended {
-            Ended::Failed(failure) => failure.into(),
-            Ended::Interrupted { .. } => Failure::interrupted().into(),
-            Ended::Expired { last, .. } => {
-                let last = last.unwrap_or_else(|| "no answer".into());
-                Failure::from(Error::Restless { vmid: self.spot.vmid, host: self.spot.host.clone(), last }).into()
             }
         }
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use patience::{Attempt, Backoff, Deadline, Ended, Patience, until};
+use patience::{Backoff, Deadline};
 use pve_client::{Kind, answer::Config, request};
 use record::{Failure, Node};
-use step::{Run, Stop};
+use step::{Expired, Hold, Run, Stop};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    changes::Work,
+    changes::VmAtWork,
     error::Error,
     fleet::{Fleet, Gate},
     identity::Owner,
@@ -18,14 +18,27 @@ use crate::{
 
 /// Where a VM is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Spot {
+pub(crate) struct Location {
     pub(crate) vmid: u32,
     pub(crate) host: String,
 }
 
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VM {} on {}", self.vmid, self.host)
+    }
+}
+
+impl Location {
+    /// Something was at work on the VM until the time was up.
+    pub(crate) fn still_busy(&self, last: String) -> Error {
+        Error::StillBusy { vmid: self.vmid, host: self.host.clone(), last }
+    }
+}
+
 /// What one attempt came to.
 enum Outcome {
-    Made(Spot),
+    Made(Location),
     /// The VM ID was somebody's: at once again with another.
     Again,
     /// Something was in the way; later again.
@@ -33,8 +46,8 @@ enum Outcome {
 }
 
 /// Creates a node's VM.
-pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) -> Result<Spot, Stop> {
-    let host = fleet.place(machine).map_err(Failure::from)?;
+pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) -> Result<Location, Stop> {
+    let host = fleet.place(machine)?;
     let deadline = Deadline::within(run.wait_timeout());
     let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).seeded(&machine.name);
     let stopping = run.stopping();
@@ -44,10 +57,10 @@ pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Mach
     };
     loop {
         let failure = match attempt(fleet, run, node, machine, &host).await? {
-            Outcome::Made(spot) => {
-                let spot = sole(fleet, run, node, machine, spot).await?;
-                run.say(node, &format!("created VM {} on {}", spot.vmid, spot.host));
-                return Ok(spot);
+            Outcome::Made(location) => {
+                let location = sole(fleet, run, node, machine, location).await?;
+                run.say(node, &format!("created VM {} on {}", location.vmid, location.host));
+                return Ok(location);
             }
             Outcome::Again => continue,
             Outcome::Later(failure) => failure,
@@ -64,7 +77,7 @@ pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Mach
 }
 
 async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host: &str) -> Result<Outcome, Stop> {
-    let parameters = machine.creation(fleet.volume(host).map_err(Failure::from)?);
+    let parameters = machine.creation(fleet.volume(host)?);
     let slot = run.slot(node).await?;
     let claim = fleet.claim.lock().await;
     let vmid = fleet.free_id(machine).await?;
@@ -74,45 +87,45 @@ async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host:
     }
     drop(claim);
     drop(slot);
-    let spot = Spot { vmid, host: host.to_owned() };
+    let location = Location { vmid, host: host.to_owned() };
     let error = match asked {
         Ok(upid) => match fleet.pve.finish(&upid, run.wait_timeout()).await {
-            Ok(()) => return Ok(Outcome::Made(spot)),
+            Ok(()) => return Ok(Outcome::Made(location)),
             Err(error) => error,
         },
         Err(error) => error,
     };
     // What the server said may be older than what it did: the VM itself decides.
-    if may_exist(&error) && is_ours(fleet, &spot, &machine.name).await {
-        settled(fleet, run, &spot).await?;
+    if may_exist(&error) && is_ours(fleet, &location, &machine.name).await {
+        settled(fleet, run, node, &location).await?;
         fleet.take(vmid);
-        return Ok(Outcome::Made(spot));
+        return Ok(Outcome::Made(location));
     }
     match error.kind() {
         Some(Kind::Exists) if machine.vmid.is_some() => {
-            Err(Failure::from(Error::Taken { vmid, host: host.into(), node: machine.name.clone() }).into())
+            Err(Error::Taken { vmid, host: host.into(), node: machine.name.clone() }.into())
         }
         Some(Kind::Exists) => {
             fleet.take(vmid);
             Ok(Outcome::Again)
         }
-        _ if error.is_transient() => Ok(Outcome::Later(pve_access::failure(&error))),
-        _ => Err(pve_access::failure(&error).into()),
+        _ if error.is_transient() => Ok(Outcome::Later(error.into())),
+        _ => Err(error.into()),
     }
 }
 
 /// A run elsewhere, or a request of ours that was thought lost, may have made the same VM. That with the lowest VM ID
 /// stays; a higher one goes before it was ever started.
-async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Spot) -> Result<Spot, Stop> {
+async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Location) -> Result<Location, Stop> {
     for host in fleet.inventory.hosts.iter().map(|host| &host.name) {
         // A host that does not answer has not made anything a moment ago.
         for row in fleet.pve.ask(&request::vms(host)).await.unwrap_or_default() {
-            let twin = Spot { vmid: row.vmid, host: host.clone() };
+            let twin = Location { vmid: row.vmid, host: host.clone() };
             let same_name = row.name.as_deref() == Some(&machine.name) && twin.vmid < made.vmid;
             if same_name && is_ours(fleet, &twin, &machine.name).await {
-                settled(fleet, run, &twin).await?;
+                settled(fleet, run, node, &twin).await?;
                 run.say(node, &format!("has VM {} already: removing the double {}", twin.vmid, made.vmid));
-                Work { fleet, run, node, machine, spot: made }.destroy().await?;
+                VmAtWork { fleet, run, node, machine, location: made }.destroy().await?;
                 return Ok(twin);
             }
         }
@@ -125,36 +138,26 @@ fn may_exist(error: &pve_client::Error) -> bool {
     error.is_transient() || error.kind() == Some(Kind::Exists)
 }
 
-async fn is_ours(fleet: &Fleet, spot: &Spot, node: &str) -> bool {
-    let config = fleet.pve.ask(&request::config(&spot.host, spot.vmid)).await;
+async fn is_ours(fleet: &Fleet, location: &Location, node: &str) -> bool {
+    let config = fleet.pve.ask(&request::config(&location.host, location.vmid)).await;
     config.is_ok_and(|config| fleet.identity.owner(&config, node) == Owner::Ours)
 }
 
 /// The config of a VM once no creation is at work on it any more.
-pub(crate) async fn settled(fleet: &Fleet, run: &Run, spot: &Spot) -> Result<Config, Stop> {
+pub(crate) async fn settled(fleet: &Fleet, run: &Run, node: &Node, location: &Location) -> Result<Config, Stop> {
     let look = || async {
-        match fleet.pve.ask(&request::config(&spot.host, spot.vmid)).await {
-            Ok(config) => match config.get("lock") {
-                Some(lock) => Attempt::NotYet(format!("it is locked ({lock})")),
-                None => Attempt::Ready(config),
-            },
-            Err(error) if error.is_transient() => Attempt::NotYet(error.to_string()),
-            Err(error) => Attempt::Failed(pve_access::failure(&error)),
+        let config = fleet.pve.ask(&request::config(&location.host, location.vmid)).await?;
+        match config.get("lock") {
+            Some(lock) => Err(Hold::not_yet(format!("VM is locked ({lock})"))),
+            None => Ok(config),
         }
     };
-    let stopping = run.stopping();
-    let patience = Patience::new(Deadline::within(run.wait_timeout())).paced(Backoff::usual().seeded(&spot.host));
-    match until(patience, stopping.cancelled(), look).await {
-        Ok(config) => Ok(config),
-        Err(Ended::Failed(failure)) => Err(failure.into()),
-        Err(Ended::Interrupted { .. }) => Err(Failure::interrupted().into()),
-        Err(Ended::Expired { last, .. }) => {
-            let last = last.unwrap_or_else(|| "no answer".into());
-            let locked = last.contains("(create)");
-            let failure = Failure::from(Error::Restless { vmid: spot.vmid, host: spot.host.clone(), last });
-            let unlock =
-                format!("if no creation is under way there, `qm unlock {}` on {} lifts it", spot.vmid, spot.host);
-            Err(if locked { failure.hint(unlock) } else { failure }.into())
-        }
-    }
+    let expired = |expired: Expired| {
+        let is_locked = expired.last.contains("(create)");
+        let failure = Failure::from(location.still_busy(expired.last));
+        let Location { vmid, host } = location;
+        let unlock = format!("if no creation is under way there, `qm unlock {vmid}` on {host} removes the lock");
+        if is_locked { failure.hint(unlock) } else { failure }
+    };
+    run.wait(node).until_or(look, expired).await
 }

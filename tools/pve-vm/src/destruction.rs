@@ -1,22 +1,21 @@
 //! Removing a VM that is ours.
 
 use pve_client::{Kind, request};
-use record::Failure;
 use step::Stop;
 
-use crate::{changes::Work, error::Error, identity::Owner};
+use crate::{changes::VmAtWork, error::Error, identity::Owner};
 
-impl Work<'_> {
+impl VmAtWork<'_> {
     /// Switches the VM off and removes it with its disks. What it is, is read once more right before.
     pub(crate) async fn destroy(&self) -> Result<(), Stop> {
-        let (host, vmid) = (&self.spot.host, self.spot.vmid);
+        let (host, vmid) = (&self.location.host, self.location.vmid);
         let config = match self.fleet.pve.ask(&request::config(host, vmid)).await {
             Err(error) if error.kind() == Some(Kind::NotFound) => return Ok(()),
-            config => config.map_err(|error| pve_access::failure(&error))?,
+            config => config?,
         };
         if self.fleet.identity.owner(&config, &self.machine.name) != Owner::Ours {
             let node = self.machine.name.clone();
-            return Err(Failure::from(Error::Unmarked { vmid, host: host.clone(), node }).into());
+            return Err(Error::Unmarked { vmid, host: host.clone(), node }.into());
         }
         let _slot = self.run.slot(self.node).await?;
         let stop = request::stop(host, vmid);

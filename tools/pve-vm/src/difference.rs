@@ -1,11 +1,12 @@
 //! What separates a VM from what it is to be.
 
 use pve_client::{answer::Config, property::Property, request::Parameters};
+use record::{Change, Impact};
 
 use crate::{identity::has_tag, machine::Machine};
 
 /// What has to be done to a VM, and what each of it disturbs.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Difference {
     /// Changes that nobody notices.
     pub(crate) live: Parameters,
@@ -17,8 +18,8 @@ pub(crate) struct Difference {
     pub(crate) recreate: Vec<String>,
     /// The storage of the first disk, if it is another one than the file says: it stays there.
     pub(crate) elsewhere: Option<String>,
-    /// Each difference for people: `memory 2048 -> 4096`.
-    pub(crate) told: Vec<String>,
+    /// Each difference: what, from, to, and what it costs.
+    pub(crate) changes: Vec<Change>,
 }
 
 /// Parameters that a running VM takes at once, or that it never sees.
@@ -48,37 +49,71 @@ impl Difference {
                     .map(str::to_owned),
             );
             difference.live.push(("tags".into(), all.join(";")));
-            difference.told.push(format!("tags {} -> {}", shown(Some(tags)), all.join(";")));
+            difference.changes.push(Change::live("tags").from(tags).to(all.join(";")));
         }
         difference.disk(wanted, found);
         difference
     }
 
     fn note(&mut self, key: &str, value: &str, now: Option<&str>) {
-        if key != "description" {
-            self.told.push(format!("{key} {} -> {value}", shown(now)));
-        }
-        let change = (key.to_owned(), value.to_owned());
-        match key {
-            "bios" => self.recreate.push(format!("its bios is {}, not {value}", now.unwrap_or("seabios"))),
-            _ if LIVE.contains(&key) || key.starts_with("net") => self.live.push(change),
-            _ => self.reboot.push(change),
-        }
+        let parameter = (key.to_owned(), value.to_owned());
+        let impact = match key {
+            "bios" => {
+                self.recreate.push(format!("its bios is {}, not {value}", now.unwrap_or("seabios")));
+                Impact::DataLoss
+            }
+            _ if LIVE.contains(&key) || key.starts_with("net") => {
+                self.live.push(parameter);
+                Impact::Live
+            }
+            _ => {
+                self.reboot.push(parameter);
+                Impact::PowerCycle
+            }
+        };
+        let mut change = Change::new(key, impact).to(value);
+        change.from = now.map(Into::into);
+        self.changes.push(allowed(change));
     }
 
     fn disk(&mut self, wanted: &Machine, found: &Config) {
         let Some(disk) = found.property("scsi0") else {
-            return self.recreate.push("it has no disk scsi0".into());
+            self.recreate.push("it has no disk scsi0".into());
+            return self.changes.push(allowed(Change::new("scsi0", Impact::DataLoss).to(format!("{}G", wanted.disk))));
         };
         let storage = disk.bare().and_then(|volume| volume.split_once(':')).map(|(storage, _)| storage);
         self.elsewhere = storage.filter(|storage| *storage != wanted.storage).map(str::to_owned);
-        let Some(bytes) = disk.get("size").and_then(bytes) else { return };
+        let size = disk.get("size").unwrap_or_default();
+        let Some(bytes) = bytes(size) else { return };
+        let (target, now) = (format!("{}G", wanted.disk), size.to_owned());
         if bytes < wanted.disk << 30 {
-            self.told.push(format!("disk {} -> {}G", disk.get("size").unwrap_or_default(), wanted.disk));
+            self.changes.push(Change::live("disk").from(now).to(target));
             self.grow = Some(wanted.disk);
         } else if bytes > wanted.disk << 30 {
-            self.recreate.push(format!("its disk has {}, not {}G", disk.get("size").unwrap_or_default(), wanted.disk));
+            self.recreate.push(format!("its disk has {size}, not {target}"));
+            self.changes.push(allowed(Change::new("disk", Impact::DataLoss).from(now).to(target)));
         }
+    }
+
+    /// The differences as changes of a VM that runs, or doesn't: a VM that is off takes everything but a new disk at once.
+    pub(crate) fn costs(&self, running: bool) -> Vec<Change> {
+        let cost = |change: &Change| match change.impact {
+            Impact::PowerCycle if !running => Change { impact: Impact::Live, needs: None, ..change.clone() },
+            _ => change.clone(),
+        };
+        self.changes.iter().map(cost).collect()
+    }
+
+    /// The differences for people: `memory 2048 -> 4096`. Descriptions are long, and nobody's concern.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let text = |change: &Change| {
+            let shown = |value: &Option<serde_json::Value>| match value.as_ref().and_then(serde_json::Value::as_str) {
+                None | Some("") => "(none)".to_owned(),
+                Some(text) => text.to_owned(),
+            };
+            format!("{} {} -> {}", change.what, shown(&change.from), shown(&change.to))
+        };
+        self.changes.iter().filter(|change| change.what != "description").map(text).collect()
     }
 
     /// Whether everything is as it is to be.
@@ -87,8 +122,13 @@ impl Difference {
     }
 }
 
-fn shown(value: Option<&str>) -> &str {
-    value.filter(|value| !value.is_empty()).unwrap_or("(none)")
+/// The change with the flag that allows it, where its impact needs one.
+fn allowed(change: Change) -> Change {
+    match change.impact {
+        Impact::Live | Impact::Restart | Impact::Upgrade => change,
+        Impact::Reboot | Impact::PowerCycle => change.needs("--reboot"),
+        Impact::Recreate | Impact::DataLoss => change.needs("--recreate"),
+    }
 }
 
 /// Whether a parameter already is as wanted. The server sorts and adds; case and booleans are written in many ways.
@@ -189,7 +229,7 @@ mod tests {
 
         assert_eq!(difference.reboot, [("memory".to_owned(), "2048".to_owned())]);
         assert_eq!(difference.live, [("tags".to_owned(), "ichor;ichor-00112233;own".to_owned())]);
-        assert_eq!(difference.told[0], "memory 1024 -> 2048");
+        assert_eq!(difference.texts()[0], "memory 1024 -> 2048");
     }
 
     #[test]

@@ -30,22 +30,21 @@ const PRIVILEGES: [&str; 16] = [
 
 /// Checks, says what is well, and fails with what isn't.
 pub(crate) async fn check(run: &Run, pve: &Client, spec: &ProxmoxSpec) -> Result<(), Failure> {
-    let told = |error: pve_client::Error| pve_access::failure(&error);
-    let release = pve.ask(&request::version()).await.map_err(told)?;
+    let release = pve.ask(&request::version()).await?;
     run.announce(&format!("ok: Proxmox VE {} at {}", release.version, pve.endpoint()));
-    let permissions = pve.ask(&request::permissions()).await.map_err(told)?;
+    let permissions = pve.ask(&request::permissions()).await?;
     let missing = missing(&permissions, release.minor());
     if !missing.is_empty() {
         return Err(Error::Privileges(missing).into());
     }
     run.announce("ok: the token has every privilege");
     let mut unfit = Vec::new();
-    for host in pve.ask(&request::nodes()).await.map_err(told)? {
+    for host in pve.ask(&request::nodes()).await? {
         let found = if host.status == "offline" {
             vec![format!("{} is offline", host.node)]
         } else {
-            let release = pve.ask(&request::node_version(&host.node)).await.map_err(told)?;
-            let storages = pve.ask(&request::storages(&host.node)).await.map_err(told)?;
+            let release = pve.ask(&request::node_version(&host.node)).await?;
+            let storages = pve.ask(&request::storages(&host.node)).await?;
             let mut found = storage_findings(spec, &host.node, &storages);
             if release.minor() < (8, 4) {
                 found

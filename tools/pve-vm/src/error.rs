@@ -1,20 +1,17 @@
-//! Why a VM isn't as the spec says.
+//! Why a VM doesn't match the spec.
 
 use std::collections::BTreeMap;
 
-use record::{Exit, Failure};
-
-/// The code of a VM of this cluster's name that isn't of this `ichor.lock`.
-pub(crate) const OTHER_LOCK: &str = "other-lock";
+use record::{Classify, Code, Exit, Facts};
 
 /// What the reader would handle differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("spec.proxmox.{0} is missing")]
     Unset(&'static str),
-    #[error("node {0}: spec.vm.{1} is of the wrong type")]
-    Value(String, String),
-    #[error("node {0}: spec.vm.boot is {1}")]
+    #[error("node {node}: spec.vm.{key} must be {wanted}, got {found}")]
+    Value { node: String, key: String, wanted: &'static str, found: String },
+    #[error("node {0}: spec.vm.boot {1} is not supported: VMs always boot from the image")]
     Boot(String, String),
     #[error("spec.proxmox.vmids is {0:?}, not a range like 900-999")]
     Range(String),
@@ -28,12 +25,12 @@ pub(crate) enum Error {
     NoImageOn(String),
     #[error("node {node} fits on no host: {}", listed(reasons))]
     NoRoom { node: String, reasons: BTreeMap<String, String> },
-    #[error("node {node} wants to be on {host}, but {reason}")]
+    #[error("node {node} can't be placed on {host}: {reason}")]
     Host { node: String, host: String, reason: String },
-    #[error("VM {vmid} on {host} has the name {node}, but isn't this cluster's")]
+    #[error("VM {vmid} on {host} has the name {node}, but doesn't belong to this cluster")]
     Foreign { vmid: u32, host: String, node: String },
-    #[error("VM {vmid} on {host} has the name {node} and is of a cluster of this name, but not of this ichor.lock")]
-    OtherLock { vmid: u32, host: String, node: String },
+    #[error("VM {vmid} ({node}) on {host} was created from another ichor.lock of cluster {cluster:?}")]
+    OtherLock { vmid: u32, host: String, node: String, cluster: String },
     #[error("VM {vmid} on {host} has the UUID of node {node}, but not the mark of its cluster")]
     Unmarked { vmid: u32, host: String, node: String },
     #[error("VMs {first} and {second} both have the UUID of node {node}")]
@@ -44,16 +41,18 @@ pub(crate) enum Error {
     SameMac(String, String),
     #[error("VM {vmid} on {host} has to be switched off and on: {what}")]
     NeedsReboot { vmid: u32, host: String, what: String },
-    #[error("VM {vmid} on {host} has to be made anew: {why}")]
+    #[error("VM {vmid} on {host} must be recreated: {why}")]
     NeedsRecreate { vmid: u32, host: String, why: String },
-    #[error("control plane {first} is disrupted in this run already, so {node} is left as it is")]
+    #[error("{first} was already restarted in this run; {node} waits until etcd is healthy")]
     OneAtATime { first: String, node: String },
-    #[error("VM {vmid} on {host} ({name}) is this cluster's but not in the file, and has the address {address}")]
+    #[error(
+        "VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file, and has the address {address}"
+    )]
     AddressTaken { vmid: u32, host: String, name: String, address: String },
-    #[error("VM {vmid} on {host} did not get an address: {last}")]
+    #[error("VM {vmid} on {host} has no address yet: {last}")]
     NoAddress { vmid: u32, host: String, last: String },
-    #[error("VM {vmid} on {host} did not come to rest: {last}")]
-    Restless { vmid: u32, host: String, last: String },
+    #[error("VM {vmid} on {host} is still busy: {last}")]
+    StillBusy { vmid: u32, host: String, last: String },
     #[error("destroying needs --yes, or the cluster's name typed on a terminal")]
     Unconfirmed,
     #[error("what was typed is not the cluster's name: nothing is destroyed")]
@@ -68,81 +67,53 @@ fn listed(reasons: &BTreeMap<String, String>) -> String {
     reasons.iter().map(|(host, reason)| format!("{host}: {reason}")).collect::<Vec<_>>().join("; ")
 }
 
-impl Error {
-    fn exit(&self) -> Exit {
+impl Classify for Error {
+    fn facts(&self) -> Facts {
+        let guard = |code| Facts::new(Exit::Guard, code);
+        let unusable = |code| Facts::new(Exit::Unusable, code);
         match self {
-            Self::Unset(_) | Self::Value(..) | Self::Boot(..) | Self::Range(_) | Self::NoImage | Self::NoImageOn(_) => {
-                Exit::Unusable
+            Self::Unset(_) | Self::Value { .. } | Self::Range(_) => unusable(Code::Spec),
+            Self::Boot(..) => unusable(Code::Spec).hint("leave `boot` out"),
+            Self::RangeFull(..) => Facts::new(Exit::Failed, Code::Vmid),
+            Self::Taken { .. } => guard(Code::Vmid),
+            Self::NoImage => {
+                unusable(Code::Image).hint("`spec.proxmox.images` names the storage that talos-image brings it to")
             }
-            Self::Foreign { .. }
-            | Self::OtherLock { .. }
-            | Self::Unmarked { .. }
-            | Self::Twice { .. }
-            | Self::Taken { .. }
-            | Self::NeedsReboot { .. }
-            | Self::NeedsRecreate { .. }
-            | Self::OneAtATime { .. }
-            | Self::AddressTaken { .. }
-            | Self::OtherName => Exit::Guard,
-            Self::Offline { .. } | Self::NoAddress { .. } | Self::Restless { .. } => Exit::Unreachable,
-            Self::Unconfirmed => Exit::Usage,
-            Self::Privileges(_) => Exit::NotAllowed,
-            _ => Exit::Failed,
+            Self::NoImageOn(_) => unusable(Code::Image)
+                .hint("run talos-image again; check whether the host was offline or has no image storage"),
+            Self::NoRoom { .. } | Self::Host { .. } => Facts::new(Exit::Failed, Code::Placement),
+            Self::Foreign { .. } => guard(Code::NotOurs).hint("rename the node or that VM"),
+            Self::OtherLock { .. } => {
+                guard(Code::OtherLock).hint("restore ichor.lock from version control, or remove that VM yourself")
+            }
+            Self::Unmarked { .. } => guard(Code::NotOurs).hint(
+                "if it belongs to this cluster, put the line `ichor-uid: …` (uid of ichor.lock) into its description",
+            ),
+            Self::Twice { .. } => {
+                guard(Code::Ambiguous).hint("one is a copy of the other: give the copy another UUID, or remove it")
+            }
+            Self::Offline { .. } => Facts::new(Exit::Unreachable, Code::HostOffline),
+            Self::SameMac(..) => Facts::new(Exit::Failed, Code::Ambiguous).hint("rename one of the two"),
+            Self::NeedsReboot { .. } => guard(Code::NeedsReboot).hint("--reboot allows it"),
+            Self::NeedsRecreate { .. } => {
+                guard(Code::NeedsRecreate).hint("--recreate allows it; the data on its disks is lost")
+            }
+            Self::OneAtATime { .. } => {
+                guard(Code::OneAtATime).hint("`talos-wait --for etcd` waits for that; then run again")
+            }
+            Self::AddressTaken { .. } => guard(Code::AddressTaken).hint(
+                "if the node was renamed, name it as before (its name is its VM's identity), or remove that VM first",
+            ),
+            Self::NoAddress { .. } => Facts::new(Exit::Unreachable, Code::NoAddress).hint(
+                "with DHCP the VM reports its address through the extension siderolabs/qemu-guest-agent in the schematic; or give the node a static `address`",
+            ),
+            Self::StillBusy { .. } => Facts::new(Exit::Unreachable, Code::Timeout),
+            Self::Unconfirmed => Facts::new(Exit::Usage, Code::Unconfirmed),
+            Self::OtherName => guard(Code::Unconfirmed),
+            Self::Unfit(_) => Facts::new(Exit::Failed, Code::Unfit),
+            Self::Privileges(_) => Facts::new(Exit::NotAllowed, Code::Unfit).hint(
+                "a role with them: `pveum role add Ichor -privs \"…\"`, then `pveum acl modify / --tokens TOKEN --users USER --roles Ichor`",
+            ),
         }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Unset(_) | Self::Value(..) | Self::Boot(..) | Self::Range(_) => "spec",
-            Self::RangeFull(..) | Self::Taken { .. } => "vmid",
-            Self::NoImage | Self::NoImageOn(_) => "image",
-            Self::NoRoom { .. } | Self::Host { .. } => "placement",
-            Self::OtherLock { .. } => OTHER_LOCK,
-            Self::Foreign { .. } | Self::Unmarked { .. } => "not-ours",
-            Self::Twice { .. } | Self::SameMac(..) => "ambiguous",
-            Self::Offline { .. } => "host-offline",
-            Self::NeedsReboot { .. } => "needs-reboot",
-            Self::NeedsRecreate { .. } => "needs-recreate",
-            Self::OneAtATime { .. } => "one-at-a-time",
-            Self::AddressTaken { .. } => "address-taken",
-            Self::NoAddress { .. } => "no-address",
-            Self::Restless { .. } => "timeout",
-            Self::Unconfirmed | Self::OtherName => "unconfirmed",
-            Self::Unfit(_) | Self::Privileges(_) => "unfit",
-        }
-    }
-
-    fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Boot(..) => "VMs boot from the image: leave `boot` out",
-            Self::NoImage => "`spec.proxmox.images` names the storage that talos-image brings it to",
-            Self::NoImageOn(_) => "run talos-image again: was the host offline, or has it no image storage?",
-            Self::Foreign { .. } => "rename the node or that VM",
-            Self::OtherLock { .. } => "restore ichor.lock from version control, or remove that VM yourself",
-            Self::Unmarked { .. } => {
-                "if it is this cluster's, put the line `ichor-uid: …` (uid of ichor.lock) into its description"
-            }
-            Self::Twice { .. } => "one is a copy of the other: give the copy another UUID, or remove it",
-            Self::SameMac(..) => "rename one of the two",
-            Self::NeedsReboot { .. } => "--reboot allows it",
-            Self::NeedsRecreate { .. } => "--recreate allows it, and what is on its disk is lost",
-            Self::OneAtATime { .. } => "wait until etcd is healthy again (`talos-wait --for etcd`), then run again",
-            Self::AddressTaken { .. } => {
-                "was the node renamed? Its name is its VM's identity: name it as before, or remove that VM first"
-            }
-            Self::NoAddress { .. } => {
-                "DHCP needs the extension siderolabs/qemu-guest-agent in the schematic, so that the VM can tell its address; or give the node a static `address`"
-            }
-            Self::Privileges(_) => {
-                "a role with them: `pveum role add Ichor -privs \"…\"`, then `pveum acl modify / --tokens TOKEN --users USER --roles Ichor`"
-            }
-            _ => return None,
-        })
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::new(error.exit(), error.code(), error.to_string()).maybe_hint(error.hint())
     }
 }

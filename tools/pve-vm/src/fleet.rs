@@ -35,7 +35,7 @@ pub(crate) struct Fleet {
     /// Held from choosing a VM ID until the server has claimed it.
     pub(crate) claim: tokio::sync::Mutex<()>,
     gates: Mutex<BTreeMap<(Gate, String), Arc<Slots>>>,
-    /// The control plane that is switched off or made anew in this run. This program can't see when its etcd is healthy
+    /// The control plane that is switched off or recreated in this run. This program can't see when its etcd is healthy
     /// again, so it is the only one.
     disrupted: Mutex<Option<String>>,
     /// Held by a run that changes anything: of two at the same time each would make what is missing.
@@ -86,7 +86,7 @@ impl Fleet {
         let storage = self.spec.proxmox.as_ref().and_then(|it| it.storage.clone()).ok_or(Error::Unset("storage"))?;
         let hosts: Vec<Host> = self.ledger().hosts.clone();
         for host in hosts.iter().filter(|host| host.obstacle.is_none()) {
-            let obstacle = self.obstacle(&host.name, &storage).await.map_err(|error| pve_access::failure(&error))?;
+            let obstacle = self.obstacle(&host.name, &storage).await?;
             let mut ledger = self.ledger();
             ledger.hosts.iter_mut().filter(|it| it.name == host.name).for_each(|it| it.obstacle.clone_from(&obstacle));
         }
@@ -126,7 +126,7 @@ impl Fleet {
     fn wanted(&self, ledger: &Ledger, machine: &Machine, wanted: &str) -> Result<String, Error> {
         let host = ledger.hosts.iter().find(|host| host.name == wanted);
         let reason = match host {
-            None => Some(format!("there is none of that name, but {}", self.host_names().join(", "))),
+            None => Some(format!("no such host; hosts: {}", self.host_names().join(", "))),
             Some(host) => host.obstacle.clone(),
         };
         match reason {
@@ -154,7 +154,7 @@ impl Fleet {
             let free = (first..=last).find(|id| !ledger.taken.contains(id));
             return free.ok_or_else(|| Error::RangeFull(first, last).into());
         }
-        let next = self.pve.ask(&request::next_id()).await.map_err(|error| pve_access::failure(&error))?;
+        let next = self.pve.ask(&request::next_id()).await?;
         let ledger = self.ledger();
         let free = (next.0..).find(|id| !ledger.taken.contains(id));
         Ok(free.unwrap_or(next.0))
@@ -166,7 +166,7 @@ impl Fleet {
         parts.filter(|(first, last)| first <= last).map(Some).ok_or_else(|| Error::Range(text.clone()))
     }
 
-    /// Allows a running machine to be switched off or made anew: workers always, of the control planes one.
+    /// Allows a running machine to be switched off or recreated: workers always, of the control planes one.
     pub(crate) fn disrupt(&self, machine: &Machine) -> Result<(), Error> {
         if !machine.control_plane {
             return Ok(());

@@ -37,7 +37,7 @@ impl Identity {
         digest.finalize().into()
     }
 
-    /// The SMBIOS UUID of a node's VM: version 8 of RFC 9562, lower case.
+    /// The SMBIOS UUID of a node's VM: version 8 of RFC 9562, lower reconcile.
     pub(crate) fn uuid(&self, node: &str) -> String {
         let mut bytes = self.digest("vm", node, "");
         bytes[6] = bytes[6] & 0x0f | 0x80;
@@ -46,7 +46,7 @@ impl Identity {
         [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 
-    /// The hardware address of a node's NIC, with the prefix that Proxmox VE gives its own, upper case.
+    /// The hardware address of a node's NIC, with the prefix that Proxmox VE gives its own, upper reconcile.
     pub(crate) fn mac(&self, node: &str, nic: usize) -> String {
         let bytes = self.digest("mac", node, &nic.to_string());
         format!("BC:24:11:{:02X}:{:02X}:{:02X}", bytes[0], bytes[1], bytes[2])
@@ -83,7 +83,7 @@ impl Identity {
     }
 }
 
-/// Whether a list of tags has this one; case doesn't count.
+/// Whether a list of tags has this one; reconcile doesn't count.
 pub(crate) fn has_tag(tags: &str, tag: &str) -> bool {
     tags.split([';', ',', ' ']).any(|other| other.eq_ignore_ascii_case(tag))
 }

@@ -122,7 +122,7 @@ fn refuse_namesake(known: &Known, config: &Config, cluster: &str) -> Result<(), 
     let (vmid, host, node) = (known.vmid, known.host.clone(), known.name.clone());
     let description = config.get("description").unwrap_or_default();
     if description.contains(&format!("of the Talos cluster {cluster}.")) {
-        return Err(Error::OtherLock { vmid, host, node }.into());
+        return Err(Error::OtherLock { vmid, host, node, cluster: cluster.to_owned() }.into());
     }
     if description.contains("ichor-uid: ") { Ok(()) } else { Err(Error::Foreign { vmid, host, node }.into()) }
 }
@@ -161,8 +161,7 @@ async fn configs(pve: &Client, rows: Vec<(String, VmRow)>) -> Vec<Known> {
             let Some((host, row)) = rows.next() else { break };
             let pve = pve.clone();
             work.spawn(async move {
-                let config =
-                    pve.ask(&request::config(&host, row.vmid)).await.map_err(|error| pve_access::failure(&error));
+                let config = pve.ask(&request::config(&host, row.vmid)).await.map_err(Failure::from);
                 Known { vmid: row.vmid, host, name: row.name.unwrap_or_default(), config }
             });
         }

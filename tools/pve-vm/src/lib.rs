@@ -10,7 +10,6 @@
 
 mod addresses;
 mod args;
-mod case;
 mod changes;
 mod creation;
 mod destruction;
@@ -22,6 +21,7 @@ mod identity;
 mod inventory;
 mod machine;
 mod placement;
+mod reconcile;
 mod run;
 
 use std::{ffi::OsString, process::ExitCode};

@@ -85,7 +85,7 @@ impl Machine {
         machine.network(site, name, vm, proxmox.bridge.as_deref())?;
         machine.address(spec);
         for (key, value) in Property::parse(&text(name, vm, "scsi0")?.unwrap_or_default()).pairs() {
-            machine.disk_options.set(key.ok_or_else(|| Error::Value(name.into(), "scsi0".into()))?, value);
+            machine.disk_options.set(key.ok_or_else(|| wrong(name, "scsi0", DISK_OPTIONS, &vm["scsi0"]))?, value);
         }
         if let Some(pool) = text(name, vm, "pool")?.or(proxmox.pool) {
             machine.drives.push(("pool".into(), pool));
@@ -99,7 +99,7 @@ impl Machine {
         for (key, value) in
             vm.iter().filter(|(key, _)| !OURS.contains(&key.as_str()) && !HANDLED.contains(&key.as_str()))
         {
-            let value = written(value).ok_or_else(|| Error::Value(name.into(), key.clone()))?;
+            let value = written(value).ok_or_else(|| wrong(name, key, SCALAR, value))?;
             let list = if DRIVES.contains(&key.as_str()) { &mut self.drives } else { &mut self.settings };
             put(list, key, value);
         }
@@ -248,15 +248,27 @@ fn written(value: &Value) -> Option<String> {
     }
 }
 
+/// What a parameter can be.
+const SCALAR: &str = "text, a number, true or false";
+/// What is counted.
+const NUMBER: &str = "a whole number from 0 to 4294967295";
+/// What options of the first disk look like.
+const DISK_OPTIONS: &str = "options of the disk, as in iothread=1,cache=none";
+
+fn wrong(node: &str, key: &str, wanted: &'static str, found: &Value) -> Error {
+    Error::Value { node: node.into(), key: key.into(), wanted, found: found.to_string() }
+}
+
 fn text(node: &str, vm: &Map, key: &str) -> Result<Option<String>, Error> {
     let Some(value) = vm.get(key) else { return Ok(None) };
-    written(value).map(Some).ok_or_else(|| Error::Value(node.into(), key.into()))
+    written(value).map(Some).ok_or_else(|| wrong(node, key, SCALAR, value))
 }
 
 fn number(node: &str, vm: &Map, key: &str) -> Result<Option<u64>, Error> {
-    let Some(text) = text(node, vm, key)? else { return Ok(None) };
+    let Some(value) = vm.get(key) else { return Ok(None) };
     // What Proxmox VE counts fits into 32 bits; so products and GiB in bytes fit into 64.
-    text.parse::<u32>().map(|number| Some(number.into())).map_err(|_| Error::Value(node.into(), key.into()))
+    let number = written(value).and_then(|text| text.parse::<u32>().ok());
+    number.map(|number| Some(number.into())).ok_or_else(|| wrong(node, key, NUMBER, value))
 }
 
 #[cfg(test)]
@@ -325,9 +337,17 @@ mod tests {
     fn values_of_another_type_are_named() {
         let error = |vm: Value| machine(json!({"role": "worker", "vm": vm})).unwrap_err().to_string();
 
-        assert_eq!(error(json!({"disk": "20G"})), "node cp-1: spec.vm.disk is of the wrong type");
-        assert_eq!(error(json!({"cores": u64::MAX})), "node cp-1: spec.vm.cores is of the wrong type");
-        assert_eq!(error(json!({"cores": [1]})), "node cp-1: spec.vm.cores is of the wrong type");
-        assert_eq!(error(json!({"boot": "pxe"})), "node cp-1: spec.vm.boot is \"pxe\"");
+        let number = "must be a whole number from 0 to 4294967295, got";
+        assert_eq!(error(json!({"disk": "20G"})), format!("node cp-1: spec.vm.disk {number} \"20G\""));
+        assert_eq!(error(json!({"cores": -1})), format!("node cp-1: spec.vm.cores {number} -1"));
+        assert_eq!(
+            error(json!({"cores": u64::MAX})),
+            format!("node cp-1: spec.vm.cores {number} 18446744073709551615")
+        );
+        assert_eq!(error(json!({"cpu": [1]})), "node cp-1: spec.vm.cpu must be text, a number, true or false, got [1]");
+        assert!(
+            error(json!({"scsi0": "local-lvm:20"})).starts_with("node cp-1: spec.vm.scsi0 must be options of the disk")
+        );
+        assert!(error(json!({"boot": "pxe"})).starts_with("node cp-1: spec.vm.boot \"pxe\" is not supported"));
     }
 }

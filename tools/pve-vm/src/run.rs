@@ -1,21 +1,24 @@
 //! The step.
 
-use std::{io::IsTerminal, path::PathBuf, sync::Arc};
+use std::{io::IsTerminal, path::PathBuf};
 
 use pve_client::Client;
-use record::{Failure, Node, status, table::Row};
-use step::{Console, Job, Run, Source, Step, Stop, Written};
-use tokio::sync::{OnceCell, watch};
+use record::{
+    Code, Effect, Failure, Node, status,
+    table::{self, Row},
+};
+use step::{Console, Flags, Job, Run, Source, Step, Stop, Written};
+use tokio::sync::OnceCell;
 
 use crate::{
     args::{Args, Verb},
-    case::{Allowed, Case},
     doctor,
-    error::{self, Error},
+    error::Error,
     fleet::{Fleet, distinct},
     identity::Identity,
     inventory::Inventory,
     machine::{Machine, Site},
+    reconcile::{Allowed, Reconcile},
 };
 
 /// Makes VMs be as the spec says.
@@ -24,32 +27,41 @@ pub(crate) struct PveVm {
     token_file: Option<PathBuf>,
     allowed: Allowed,
     yes: bool,
-    /// What the nodes share, once it is known; an inner `None` says that it can't be had.
-    fleet: watch::Sender<Option<Option<Arc<Fleet>>>>,
     confirmed: OnceCell<Result<(), Failure>>,
 }
 
 impl Step for PveVm {
     type Args = Args;
+    /// `None` where no node is acted on.
+    type Shared = Option<Fleet>;
 
-    fn row() -> &'static Row {
-        record::table::row("pve-vm").expect("the table has every step")
+    const ROWS: &'static [&'static Row] =
+        &[&table::PVE_VM, &table::PVE_VM_LIST, &table::PVE_VM_DESTROY, &table::PVE_VM_DOCTOR];
+
+    fn row(&self) -> &'static Row {
+        match self.verb {
+            Verb::Ensure | Verb::Plan => &table::PVE_VM,
+            Verb::List => &table::PVE_VM_LIST,
+            Verb::Destroy => &table::PVE_VM_DESTROY,
+            Verb::Doctor => &table::PVE_VM_DOCTOR,
+        }
     }
 
     fn detail(node: &Node) -> String {
-        match node.typed_status::<status::Vm>("vm") {
+        match node.get::<status::Vm>() {
             Ok(Some(status::Vm { id: Some(id), node, .. })) => format!("VM {id} on {node}"),
             _ => String::new(),
         }
     }
 
-    fn flags(args: &Args) -> &step::Flags {
-        &args.0.flags
+    fn flags(args: &Args) -> Flags {
+        let flags = Flags::from(args.stream.clone()).parallel(args.parallel).wait(args.wait);
+        Flags { dry_run: flags.dry_run || args.verb == Verb::Plan, all: args.all, ..flags }
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
-        let args = args.0;
-        let asks = args.verb == Verb::Destroy && !args.yes && !args.flags.dry_run;
+        args.check()?;
+        let asks = args.verb == Verb::Destroy && !args.yes && !args.stream.dry_run;
         if asks && !std::io::stdin().is_terminal() {
             return Err(Error::Unconfirmed.into());
         }
@@ -58,79 +70,69 @@ impl Step for PveVm {
             token_file: args.token_file,
             allowed: Allowed { reboot: args.reboot, recreate: args.recreate },
             yes: args.yes,
-            fleet: watch::Sender::new(None),
             confirmed: OnceCell::new(),
         };
         Ok(Job::Stream(step, Source::Input))
     }
 
-    async fn cluster(&self, run: Run) -> Result<(), Stop> {
-        let loaded = self.load(&run).await;
-        let fleet = loaded.as_ref().ok().and_then(Clone::clone);
-        self.fleet.send_replace(Some(fleet));
-        loaded.map(drop)
+    /// Connects and looks around; nothing is changed.
+    async fn cluster(&self, run: Run) -> Result<Option<Fleet>, Stop> {
+        let cluster = run.cluster();
+        let spec = cluster.typed_spec()?;
+        let pve = pve_access::connect(&spec.proxmox.clone().unwrap_or_default(), self.token_file.clone())?;
+        if self.verb == Verb::Doctor {
+            doctor::check(&run, &pve, &spec.proxmox.unwrap_or_default()).await?;
+            return Ok(None);
+        }
+        let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
+        let image = if makes { self.image(&run).await? } else { status::Image::default() };
+        let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy) && !run.is_dry_run();
+        let claim = if acts { Some(run.claim().await?) } else { None };
+        let identity = self.identity(&run, &pve).await?;
+        let roster = run.cluster().roster().cloned().unwrap_or_default();
+        distinct(&identity, &roster)?;
+        let inventory = Inventory::read(&pve, &identity, &roster).await?;
+        for known in inventory.unlisted(&identity, &roster) {
+            let (vmid, host, name) = (known.vmid, &known.host, &known.name);
+            run.announce(&format!("VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file: kept"));
+        }
+        let fleet = Fleet::new(pve, identity, cluster.name(), spec, inventory, image, claim);
+        if makes {
+            fleet.survey().await?;
+        }
+        Ok(Some(fleet))
     }
 
     fn acts_on(&self, _: &Node) -> bool {
         self.verb != Verb::Doctor
     }
 
-    async fn node(&self, run: Run, node: &Node) -> Result<Written, Stop> {
-        let Some(fleet) = self.fleet(&run).await? else { return Err(Stop::Explained) };
+    async fn node(&self, run: Run, fleet: &Self::Shared, node: &Node) -> Result<Written, Stop> {
+        let Some(fleet) = fleet else { return Ok(Written::nothing()) };
         let spec = node.typed_spec()?;
         let site = Site { cluster: &fleet.cluster, spec: &fleet.spec, identity: &fleet.identity };
-        let machine = Machine::read(&site, node.name(), &spec).map_err(Failure::from)?;
+        let machine = Machine::read(&site, node.name(), &spec)?;
         let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name())?;
-        let case = Case { run: &run, fleet: &fleet, node, machine: &machine, spec: &spec, found };
+        let reconcile = Reconcile { run: &run, fleet, node, machine: &machine, spec: &spec, found };
         match self.verb {
-            Verb::Destroy => self.destroy(&case).await,
-            Verb::List => Ok(case.listed()),
-            _ if run.is_dry_run() => case.plan(self.allowed).await,
-            _ => case.ensure(self.allowed).await,
+            Verb::Destroy => self.destroy(&reconcile).await,
+            Verb::List => Ok(reconcile.listed()),
+            _ if run.is_dry_run() => reconcile.plan(self.allowed).await,
+            _ => reconcile.ensure(self.allowed).await,
         }
     }
 }
 
 impl PveVm {
-    /// Connects and looks around; nothing is changed.
-    async fn load(&self, run: &Run) -> Result<Option<Arc<Fleet>>, Stop> {
-        let cluster = run.cluster();
-        let spec = cluster.typed_spec()?;
-        let pve = pve_access::connect(&spec.proxmox.clone().unwrap_or_default(), self.token_file.clone())?;
-        if self.verb == Verb::Doctor {
-            doctor::check(run, &pve, &spec.proxmox.unwrap_or_default()).await?;
-            return Ok(None);
-        }
-        let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
-        let image = if makes { self.image(run).await? } else { status::Image::default() };
-        let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy) && !run.is_dry_run();
-        let claim = if acts { Some(run.claim().await?) } else { None };
-        let identity = self.identity(run, &pve).await?;
-        let roster = run.cluster().roster().cloned().unwrap_or_default();
-        distinct(&identity, &roster).map_err(Failure::from)?;
-        let inventory = Inventory::read(&pve, &identity, &roster).await.map_err(|error| pve_access::failure(&error))?;
-        for known in inventory.unlisted(&identity, &roster) {
-            let (vmid, host, name) = (known.vmid, &known.host, &known.name);
-            run.announce(&format!(
-                "VM {vmid} on {host} ({name}) is this cluster's but not in the file; it is left alone"
-            ));
-        }
-        let fleet = Fleet::new(pve, identity, cluster.name(), spec, inventory, image, claim);
-        if makes {
-            fleet.survey().await?;
-        }
-        Ok(Some(Arc::new(fleet)))
-    }
-
     async fn image(&self, run: &Run) -> Result<status::Image, Stop> {
-        let image: status::Image = run.cluster_need("image").await?.value();
-        if image.volumes.is_empty() { Err(Failure::from(Error::NoImage).into()) } else { Ok(image) }
+        let image: status::Image = run.cluster_need().await?.value();
+        if image.volumes.is_empty() { Err(Error::NoImage.into()) } else { Ok(image) }
     }
 
     /// The cluster's identity; a dry run makes none, and then no VM can be the cluster's yet.
     async fn identity(&self, run: &Run, pve: &Client) -> Result<Identity, Failure> {
-        let products = run.products()?;
-        let known = products.lock()?.and_then(|lock| lock.uid().map(str::to_owned));
+        let dir = run.dir()?;
+        let known = dir.lock()?.and_then(|lock| lock.uid().map(str::to_owned));
         match known {
             Some(uid) => Ok(Identity::new(&uid)),
             None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure) => Ok(Identity::new("(none)")),
@@ -138,42 +140,30 @@ impl PveVm {
                 // With a lock that got lost, the cluster's VMs are there: a new identity must not be written for them.
                 let nobody = Identity::new("(none)");
                 let roster = run.cluster().roster().cloned().unwrap_or_default();
-                let read = Inventory::read(pve, &nobody, &roster).await;
-                let inventory = read.map_err(|error| pve_access::failure(&error))?;
+                let inventory = Inventory::read(pve, &nobody, &roster).await?;
                 let found = roster.iter().map(|entry| inventory.find(&nobody, run.cluster().name(), &entry.name));
-                let lost = found.filter_map(Result::err).find(|failure| failure.code == error::OTHER_LOCK);
+                let lost = found.filter_map(Result::err).find(|failure| failure.is(Code::OtherLock));
                 if let Some(failure) = lost {
                     return Err(failure);
                 }
-                Ok(Identity::new(&products.uid()?))
+                Ok(Identity::new(&dir.uid()?))
             }
         }
     }
 
-    /// What the nodes share, once it is known.
-    async fn fleet(&self, run: &Run) -> Result<Option<Arc<Fleet>>, Stop> {
-        let mut fleet = self.fleet.subscribe();
-        let stopping = run.stopping();
-        tokio::select! {
-            found = fleet.wait_for(Option::is_some) => {
-                Ok(found.expect("the sender is part of self").clone().flatten())
-            }
-            () = stopping.cancelled() => Err(Failure::interrupted().into()),
+    async fn destroy(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
+        let Some(location) = reconcile.location() else { return Ok(Written::nothing()) };
+        if reconcile.run.is_dry_run() {
+            reconcile.run.say(reconcile.node, &format!("would destroy {location}"));
+            return Ok(reconcile.destroyed(&location, Effect::Pending));
         }
-    }
-
-    async fn destroy(&self, case: &Case<'_>) -> Result<Written, Stop> {
-        let Some(spot) = case.spot() else { return Ok(Written::nothing()) };
-        if case.run.is_dry_run() {
-            return Ok(case.would_destroy(&spot));
-        }
-        let stopping = case.run.stopping();
+        let stopping = reconcile.run.stopping();
         tokio::select! {
-            confirmed = self.confirmed.get_or_init(|| self.confirm(case.fleet)) => confirmed.clone()?,
+            confirmed = self.confirmed.get_or_init(|| self.confirm(reconcile.fleet)) => confirmed.clone()?,
             () = stopping.cancelled() => return Err(Failure::interrupted().into()),
         }
-        case.work(spot).destroy().await?;
-        Ok(Written::gone())
+        reconcile.work(location.clone()).destroy().await?;
+        Ok(reconcile.destroyed(&location, Effect::Changed))
     }
 
     /// Asks once for all nodes.

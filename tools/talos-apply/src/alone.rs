@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read};
 
 use machine_config::{patch, yaml::Dialect};
-use record::{Exit, Failure, Role};
+use record::{Code, Exit, Failure, Role};
 use step::Source;
 
 use crate::{args::Args, plan::Wanted};
@@ -13,7 +13,7 @@ const MOST: u64 = 32 << 20;
 
 /// Reads the machine config that `-f` names, patched, and makes records of the nodes.
 pub(crate) fn prepare(args: &Args) -> Result<(Wanted, Source), Failure> {
-    let name = args.flags.file.as_deref().ok_or_else(|| {
+    let name = args.stream.file.as_deref().ok_or_else(|| {
         usage("which machine config?".to_owned()).hint("-f names the file; `-f -` reads it from stdin")
     })?;
     let text = read(name)?;
@@ -39,9 +39,10 @@ fn read(name: &str) -> Result<String, Failure> {
     result.map_err(|error| usage(format!("{name}: {error}")))?;
     if bytes.len() as u64 > MOST {
         let message = format!("{name}: larger than {} MiB, the most that a node takes", MOST >> 20);
-        return Err(Failure::new(Exit::Unusable, "machine-config", message));
+        return Err(Failure::new(Exit::Unusable, Code::MachineConfig, message));
     }
-    String::from_utf8(bytes).map_err(|_| Failure::new(Exit::Unusable, "machine-config", format!("{name}: not UTF-8")))
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::new(Exit::Unusable, Code::MachineConfig, format!("{name}: not UTF-8")))
 }
 
 /// Without patches the config stays as it is, to the byte.
@@ -50,7 +51,7 @@ fn patched(text: String, patches: &[String]) -> Result<String, Failure> {
         return Ok(text);
     }
     let unusable = |what: &str, error: &dyn std::error::Error| {
-        Failure::caused(Exit::Unusable, "machine-config", format!("--config-patch {what}"), error)
+        Failure::caused(Exit::Unusable, Code::MachineConfig, format!("--config-patch {what}"), error)
     };
     let mut read = Vec::new();
     for text in patches {
@@ -63,7 +64,7 @@ fn patched(text: String, patches: &[String]) -> Result<String, Failure> {
 }
 
 fn usage(message: String) -> Failure {
-    Failure::new(Exit::Usage, "usage", message)
+    Failure::new(Exit::Usage, Code::Usage, message)
 }
 
 #[cfg(test)]

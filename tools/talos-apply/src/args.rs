@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use talos_access::{InsecureFlags, TalosFlags};
 
-/// Deliver each machine config to its node.
+/// What was typed; what the program does is said by its row in the table of steps.
 #[derive(Debug, clap::Parser)]
-#[command(about = "Deliver each machine config to its node")]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) flags: step::Flags,
+    pub(crate) stream: step::StreamFlags,
+
+    #[command(flatten)]
+    pub(crate) parallel: step::ParallelFlag,
+
+    #[command(flatten)]
+    pub(crate) wait: step::WaitFlag,
 
     #[command(flatten)]
     pub(crate) talos: TalosFlags,
@@ -25,7 +30,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_enum, default_value = "auto")]
     pub(crate) mode: Mode,
 
-    /// After how long a config is reverted with `--mode try`.
+    /// With `--mode try`, the config is reverted after this long.
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Duration,
 
@@ -85,8 +90,8 @@ mod tests {
         ]);
 
         assert_eq!(args.talos.nodes, ["10.0.0.11", "10.0.0.12"]);
-        assert!(args.insecure.insecure && args.flags.dry_run);
-        assert_eq!(args.flags.file.as_deref(), Some("worker.yaml"));
+        assert!(args.insecure.insecure && args.stream.dry_run);
+        assert_eq!(args.stream.file.as_deref(), Some("worker.yaml"));
         assert_eq!(args.api_mode(), talos_client::Mode::NoReboot);
         assert_eq!(args.patches, ["@p.yaml"]);
     }

@@ -1,17 +1,17 @@
 //! Changing the config of a node that runs.
 
 use futures_util::future::join_all;
-use patience::{Attempt, Deadline};
-use record::{Change, Failure};
-use step::{Stop, Written};
-use talos_access::{Met, attempt, meet};
+use record::{Change, Effect, Impact, chain};
+use step::{Hold, Stop, Written};
+use talos_access::{Answer, ask};
 use talos_client::{Class, Delivery as Asked, Mode, Node, Ours};
 
 use crate::{
-    delivery::{Delivery, Sight},
+    delivery::{Delivery, Observed},
     error::Error,
     first::refused,
-    turns::{Turn, Turns},
+    plan::Difference,
+    queue::{Permit, Queue},
 };
 
 /// How many differences are shown.
@@ -33,69 +33,70 @@ struct Before {
 }
 
 impl Delivery<'_> {
-    /// Changes a running node, control planes one after the other, and waits until it is well again.
+    /// Changes a running node, control planes one after the other, and waits until it is healthy again.
     pub(crate) async fn change(
         &self,
         found: Box<Ours>,
-        lines: Vec<String>,
+        differences: Vec<Difference>,
         allowed: Allowed,
-        turns: &Turns,
+        queue: &Queue,
     ) -> Result<Written, Stop> {
         if self.run.is_dry_run() || !self.node.is_control_plane() {
-            return self.change_now(&found.node, &lines, allowed, None).await;
+            return self.change_now(&found.node, &differences, allowed, None).await;
         }
         drop(found);
-        let mut turn = turns.wait(self.run).await?;
+        let mut permit = queue.wait(self.run).await?;
         // It may have been a long wait: look again.
-        let Sight::Differs(found, lines) = self.until_seen().await? else { return Ok(self.unchanged()) };
-        let member = self.until_etcd_is_well(&found.node).await?;
-        let turn = if member { Some(&mut turn) } else { None };
-        self.change_now(&found.node, &lines, allowed, turn).await
+        let Observed::Differs(found, differences) = self.until_seen().await? else { return Ok(self.unchanged()) };
+        let member = self.until_etcd_is_healthy(&found.node).await?;
+        let permit = if member { Some(&mut permit) } else { None };
+        self.change_now(&found.node, &differences, allowed, permit).await
     }
 
     /// The record of a node that runs its config already.
     pub(crate) fn unchanged(&self) -> Written {
-        Written::field("applied", &self.applied("unchanged", true), Change::Unchanged)
+        Written::field(&self.applied("unchanged", true), Effect::Unchanged)
     }
 
-    /// From the moment at which the config is sent until the node is well again, it counts as unwell, however that ends:
+    /// From the moment at which the config is sent until the node is healthy again, it counts as unhealthy, however that ends:
     /// only what the node itself refused, or was never sent, leaves it as it was.
     async fn change_now(
         &self,
         node: &Node,
-        lines: &[String],
+        differences: &[Difference],
         allowed: Allowed,
-        mut turn: Option<&mut Turn<'_>>,
+        mut permit: Option<&mut Permit<'_>>,
     ) -> Result<Written, Stop> {
-        self.show(lines);
+        self.show(differences);
         let trial = self.ask(node, Asked { mode: allowed.mode, dry_run: true }).await?;
         let reboots = trial.as_ref().is_some_and(|trial| trial.reboots);
         if reboots && !allowed.reboot {
             let why = trial.map(|trial| reason(&trial.details)).unwrap_or_default();
-            return Err(Failure::from(Error::NeedsReboot(why)).into());
+            return Err(Error::NeedsReboot(why).into());
         }
         let outcome = outcome(allowed.mode, reboots);
+        let changes = changes(differences, reboots);
         if self.run.is_dry_run() {
-            return Ok(Written::field("applied", &self.applied(outcome, false), Change::Pending));
+            return Ok(Written::field(&self.applied(outcome, false), Effect::Pending).changes(changes));
         }
         let before = self.before(node, reboots).await?;
         self.send_change(node, allowed.mode).await?;
         if allowed.mode != Mode::Staged {
-            turn.iter_mut().for_each(|turn| turn.begins(self.node.name()));
+            permit.iter_mut().for_each(|permit| permit.begin(self.node.name()));
             self.until_changed(&before).await?;
-            turn.iter_mut().for_each(|turn| turn.ends_well());
+            permit.iter_mut().for_each(|permit| permit.recovered());
         }
         self.run.say(self.node, outcome);
         let verified = allowed.mode != Mode::Staged;
-        Ok(Written::field("applied", &self.applied(outcome, verified), Change::Changed))
+        Ok(Written::field(&self.applied(outcome, verified), Effect::Changed).changes(changes))
     }
 
-    fn show(&self, lines: &[String]) {
-        for line in lines.iter().take(SHOWN) {
-            self.run.say(self.node, &format!("differs: {line}"));
+    fn show(&self, differences: &[Difference]) {
+        for difference in differences.iter().take(SHOWN) {
+            self.run.say(self.node, &format!("differs: {difference}"));
         }
-        if lines.len() > SHOWN {
-            self.run.say(self.node, &format!("differs: and in {} more places", lines.len() - SHOWN));
+        if differences.len() > SHOWN {
+            self.run.say(self.node, &format!("differs: and in {} more places", differences.len() - SHOWN));
         }
     }
 
@@ -104,7 +105,7 @@ impl Delivery<'_> {
         match node.apply_configuration(self.wanted.text.as_bytes(), asked).await {
             Ok(applied) => Ok(Some(applied)),
             Err(error) if error.class() == Class::Retry && !asked.dry_run => Ok(None),
-            Err(error) => Err(refused(&error).into()),
+            Err(error) => Err(refused(error).into()),
         }
     }
 
@@ -119,100 +120,97 @@ impl Delivery<'_> {
     }
 
     async fn before(&self, node: &Node, reboots: bool) -> Result<Before, Stop> {
-        let failed = |error| Stop::from(talos_access::failure(&error));
-        let boot = if reboots { Some(node.boot_id().await.map_err(failed)?) } else { None };
-        let member = self.node.is_control_plane() && node.etcd_member_id().await.map_err(failed)?.is_some();
+        let boot = if reboots { Some(node.boot_id().await?) } else { None };
+        let member = self.node.is_control_plane() && node.etcd_member_id().await?.is_some();
         Ok(Before { boot, member })
     }
 
-    /// Waits until etcd on a control plane that has data of it is well; whether it has any.
-    async fn until_etcd_is_well(&self, node: &Node) -> Result<bool, Stop> {
-        let has_data = node.has_etcd_data().await.map_err(|error| Stop::from(talos_access::failure(&error)))?;
+    /// Waits until etcd on a control plane that has data of it is healthy; whether it has any.
+    async fn until_etcd_is_healthy(&self, node: &Node) -> Result<bool, Stop> {
+        let has_data = node.has_etcd_data().await?;
         if has_data {
-            talos_access::until(self.run, self.node, || is_member(node)).await?;
-            talos_access::until(self.run, self.node, || self.can_be_spared(node)).await?;
+            self.run.wait(self.node).until(|| is_member(node)).await?;
+            self.run.wait(self.node).until(|| self.can_be_spared(node)).await?;
         }
         Ok(has_data)
     }
 
-    /// Whether etcd goes on without this member: all others are healthy, or enough of them to decide.
-    async fn can_be_spared(&self, node: &Node) -> Attempt<(), Failure> {
-        let Attempt::Ready(own) = attempt(node.etcd_member_id().await) else {
-            return Attempt::NotYet("it is not a healthy member of etcd".to_owned());
-        };
-        let members = match node.etcd_members().await {
-            Ok(members) => members.into_iter().filter(|member| !member.learner).collect::<Vec<_>>(),
-            Err(error) => return Attempt::NotYet(error.chain()),
-        };
+    /// Whether etcd keeps its quorum without this member: all others are healthy, or enough of them to decide.
+    async fn can_be_spared(&self, node: &Node) -> Result<(), Hold> {
+        let own = node.etcd_member_id().await.map_err(|_| Hold::not_yet(NO_MEMBER))?;
+        let members = node.etcd_members().await.map_err(|error| Hold::in_spite_of(&error))?;
+        let members: Vec<_> = members.into_iter().filter(|member| !member.learner).collect();
         let others: Vec<_> = members.iter().filter(|member| Some(member.id) != own).collect();
-        let well = join_all(others.iter().map(|member| self.is_well(member))).await;
-        let unwell: Vec<_> =
-            others.iter().zip(&well).filter(|(_, well)| !**well).map(|(it, _)| &*it.hostname).collect();
-        if unwell.is_empty() || others.len() - unwell.len() > members.len() / 2 {
-            return Attempt::Ready(());
+        let healthy = join_all(others.iter().map(|member| self.is_healthy(member))).await;
+        let unhealthy: Vec<_> =
+            others.iter().zip(&healthy).filter(|(_, healthy)| !**healthy).map(|(it, _)| &*it.hostname).collect();
+        if unhealthy.is_empty() || others.len() - unhealthy.len() > members.len() / 2 {
+            return Ok(());
         }
-        Attempt::NotYet(format!("etcd could not do without this node: {} not healthy there", unwell.join(", ")))
+        let names = unhealthy.join(", ");
+        Err(Hold::not_yet(format!("etcd would lose quorum without this node (unhealthy: {names})")))
     }
 
-    async fn is_well(&self, member: &talos_client::Member) -> bool {
+    async fn is_healthy(&self, member: &talos_client::Member) -> bool {
         let Some(address) = member.address() else { return false };
-        match meet(&address, self.identity.as_deref()).await {
-            Attempt::Ready(Met::Ours(found)) => matches!(is_member(&found.node).await, Attempt::Ready(())),
+        match ask(&address, self.identity.as_deref()).await {
+            Ok(Answer::Ours(found)) => is_member(&found.node).await.is_ok(),
             _ => false,
         }
     }
 
     /// Waits until the node runs the config, on a new boot if it was to reboot, and is a member of etcd again.
     async fn until_changed(&self, before: &Before) -> Result<(), Stop> {
-        let deadline = Deadline::within(self.run.wait_timeout());
-        talos_access::until_for(self.run, Some(self.node), deadline, || self.is_changed(before)).await
+        self.run.wait(self.node).until(|| self.is_changed(before)).await
     }
 
-    async fn is_changed(&self, before: &Before) -> Attempt<(), Failure> {
-        let node = match meet(&self.address, self.identity.as_deref()).await {
-            Attempt::Ready(Met::Ours(found)) => found.node,
-            Attempt::Ready(Met::Maintenance(_)) => return Attempt::NotYet("it is in maintenance".to_owned()),
-            Attempt::NotYet(status) => return Attempt::NotYet(status),
-            Attempt::Failed(failure) => return Attempt::Failed(failure),
-        };
-        match attempt(self.stands(&node, before).await) {
-            Attempt::Ready(None) if before.member => is_member(&node).await,
-            Attempt::Ready(None) => Attempt::Ready(()),
-            Attempt::Ready(Some(missing)) => Attempt::NotYet(missing.to_owned()),
-            Attempt::NotYet(status) => Attempt::NotYet(status),
-            Attempt::Failed(failure) => Attempt::Failed(failure),
-        }
-    }
-
-    /// What is still missing for the change to have been made.
-    async fn stands(&self, node: &Node, before: &Before) -> Result<Option<&'static str>, talos_client::Error> {
+    async fn is_changed(&self, before: &Before) -> Result<(), Hold> {
+        let node = ask(&self.address, self.identity.as_deref()).await?.configured()?.node;
         if let Some(boot) = &before.boot
             && node.boot_id().await? == *boot
         {
-            return Ok(Some("it has not rebooted yet"));
+            return Err(Hold::not_yet("it has not rebooted yet"));
         }
-        let running = node.machine_config().await?;
-        let is_new = running.is_some_and(|running| self.wanted.is_run_by(&running));
-        Ok((!is_new).then_some("it doesn't run the new config yet"))
+        if !node.machine_config().await?.is_some_and(|running| self.wanted.is_run_by(&running)) {
+            return Err(Hold::not_yet("it doesn't run the new config yet"));
+        }
+        if before.member { is_member(&node).await } else { Ok(()) }
     }
 }
 
+const NO_MEMBER: &str = "it is not a healthy member of etcd";
+
 /// Whether the node is a voting member of an etcd cluster that has a leader.
-async fn is_member(node: &Node) -> Attempt<(), Failure> {
+async fn is_member(node: &Node) -> Result<(), Hold> {
     let asked = async {
         let Some(id) = node.etcd_member_id().await? else { return Ok(false) };
         let members = node.etcd_members().await?;
         Ok::<bool, talos_client::Error>(members.iter().any(|member| member.id == id && !member.learner))
     };
     match asked.await {
-        Ok(true) => Attempt::Ready(()),
-        Ok(false) => Attempt::NotYet("it is not a healthy member of etcd".to_owned()),
-        Err(error) if matches!(error.class(), Class::Forbidden | Class::Stranger) => {
-            Attempt::Failed(talos_access::failure(&error))
-        }
-        // etcd without a leader fails the call in ways that have no code of their own.
-        Err(error) => Attempt::NotYet(error.chain()),
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Hold::not_yet(NO_MEMBER)),
+        Err(error) => Err(match error.class() {
+            Class::Forbidden | Class::Stranger => error.into(),
+            // etcd without a leader fails the call in ways that have no code of their own.
+            Class::Retry | Class::Final => Hold::NotYet(chain(&error)),
+        }),
     }
+}
+
+/// The differences as `changes`: places, and whether something is added or removed there, but no values.
+fn changes(differences: &[Difference], reboots: bool) -> Vec<Change> {
+    let impact = if reboots { Impact::Reboot } else { Impact::Live };
+    let change = |difference: &Difference| {
+        let (was, becomes) = match difference {
+            Difference::Added(_) => (false, true),
+            Difference::Changed(_) => (true, true),
+            Difference::Removed(_) => (true, false),
+        };
+        let change = Change::new(difference.place(), impact).redacted(was, becomes);
+        if reboots { change.needs("--reboot") } else { change }
+    };
+    differences.iter().map(change).collect()
 }
 
 fn outcome(mode: Mode, reboots: bool) -> &'static str {

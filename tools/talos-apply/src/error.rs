@@ -1,6 +1,6 @@
-//! Why a config isn't delivered.
+//! Why a config isn't applied.
 
-use record::{Exit, Failure};
+use record::{Classify, Code, Exit, Facts, Failure};
 
 /// What the reader would handle differently.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +13,9 @@ pub(crate) enum Error {
     OtherRole { config: String, node: String },
     #[error("the node runs as a {running}, but the machine config is for a {wanted}")]
     RoleChange { running: String, wanted: String },
-    #[error("the node is of cluster `{running}`, but the machine config is for `{wanted}`")]
+    #[error("the node belongs to cluster `{running}`, but the machine config is for `{wanted}`")]
     OtherCluster { running: String, wanted: String },
-    #[error("the machine config is of another cluster than the node: its {0} is another one")]
+    #[error("config and node belong to different clusters ({0} differs)")]
     OtherIdentity(&'static str),
     #[error("the machine there has the UUID {found}, but the VM has {wanted}")]
     OtherMachine { found: String, wanted: String },
@@ -27,70 +27,52 @@ pub(crate) enum Error {
     KubernetesVersion { running: String, wanted: String },
     #[error("the change would reboot the node: {0}")]
     NeedsReboot(String),
-    #[error("control plane {0} did not get well after its change, so the others are left as they are")]
+    #[error("{0} is not healthy after its change; the other control planes were not touched")]
     Halted(String),
     #[error("the node is in maintenance, and --insecure was not given")]
     Maintenance,
-    #[error("the configuration that the node runs can't be read")]
+    #[error("the config that the node runs can't be read")]
     Running(#[source] machine_config::LoadError),
 }
 
-impl Error {
-    fn exit(&self) -> Exit {
+impl Classify for Error {
+    fn facts(&self) -> Facts {
+        let guard = |code| Facts::new(Exit::Guard, code);
         match self {
-            Self::Config(_) | Self::MachineType(_) => Exit::Unusable,
-            Self::Halted(_) => Exit::Unreachable,
-            Self::Running(_) => Exit::Failed,
-            Self::Maintenance => Exit::NotAllowed,
-            _ => Exit::Guard,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Config(_) | Self::MachineType(_) => "machine-config",
-            Self::OtherRole { .. } | Self::RoleChange { .. } => "other-role",
-            Self::OtherCluster { .. } | Self::OtherIdentity(_) => "other-cluster",
-            Self::OtherMachine { .. } | Self::OtherFingerprint { .. } => "other-machine",
-            Self::TalosVersion { .. } | Self::KubernetesVersion { .. } => "other-version",
-            Self::NeedsReboot(_) => "needs-reboot",
-            Self::Halted(_) => "halted",
-            Self::Maintenance => "maintenance",
-            Self::Running(_) => "running-config",
-        }
-    }
-
-    fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::OtherRole { .. } => Some("compare the node's `role` with the file that its record names"),
-            Self::RoleChange { .. } => Some("a node can't change its role: reset it, or remove it and make it anew"),
-            Self::OtherIdentity(_) => {
-                Some("do the cluster's secrets.yaml and patches belong to the cluster that runs there?")
+            Self::Config(_) | Self::MachineType(_) => Facts::new(Exit::Unusable, Code::MachineConfig),
+            Self::OtherRole { .. } => {
+                guard(Code::OtherRole).hint("compare the node's `role` with the file that its record names")
             }
-            Self::OtherMachine { .. } => Some("does another machine have this address?"),
-            Self::OtherFingerprint { .. } => {
-                Some("the node prints it on its console, and anew whenever its addresses change")
+            Self::RoleChange { .. } => {
+                guard(Code::OtherRole).hint("a node can't change its role: reset it, or remove and recreate it")
             }
-            Self::TalosVersion { .. } => Some("the pipe never upgrades: talos-upgrade does"),
-            Self::KubernetesVersion { .. } => Some("the pipe never upgrades: k8s-upgrade does"),
-            Self::NeedsReboot(_) => Some("--reboot allows it, one control plane after the other"),
-            Self::Halted(_) => Some("look at that node, then run again"),
-            Self::Maintenance => Some("-i talks to a node in maintenance, without credentials"),
-            _ => None,
+            Self::OtherCluster { .. } => guard(Code::OtherCluster),
+            Self::OtherIdentity(_) => guard(Code::OtherCluster)
+                .hint("check that secrets.yaml and the patches belong to the cluster that runs there"),
+            Self::OtherMachine { .. } => {
+                guard(Code::OtherMachine).hint("check whether another machine has this address")
+            }
+            Self::OtherFingerprint { .. } => guard(Code::OtherMachine)
+                .hint("the node prints its fingerprint on its console, again whenever its addresses change"),
+            Self::TalosVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
+                "the pipe never upgrades: `talosctl upgrade` to {wanted} does, or put the running version into the file"
+            )),
+            Self::KubernetesVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
+                "the pipe never upgrades: `talosctl upgrade-k8s --to {}` does",
+                wanted.trim_start_matches('v')
+            )),
+            Self::NeedsReboot(_) => {
+                guard(Code::NeedsReboot).hint("--reboot allows it, one control plane after the other")
+            }
+            Self::Halted(_) => Facts::new(Exit::Unreachable, Code::Halted).hint("look at that node, then run again"),
+            Self::Maintenance => Facts::new(Exit::NotAllowed, Code::Maintenance)
+                .hint("-i talks to a node in maintenance, without credentials"),
+            Self::Running(_) => Facts::new(Exit::Failed, Code::RunningConfig),
         }
     }
 }
 
 /// The failure of a config that the node itself refuses, in its own words.
 pub(crate) fn refused_by_node(words: &str) -> Failure {
-    Failure::new(Exit::Failed, "refused-by-node", format!("the node refuses the config: {words}"))
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let failure = Self::caused(error.exit(), error.code(), "", &error);
-        // `caused` puts the causes behind a message; here the error itself is the message.
-        let message = failure.message.trim_start_matches(": ").to_owned();
-        Self::new(error.exit(), error.code(), message).maybe_hint(error.hint())
-    }
+    Failure::new(Exit::Failed, Code::RefusedByNode, format!("the node refuses the config: {words}"))
 }

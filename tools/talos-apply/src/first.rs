@@ -1,9 +1,8 @@
 //! The first config of a node in maintenance.
 
-use patience::{Attempt, Deadline};
-use record::{Change, Failure, Role};
-use step::{Stop, Written};
-use talos_access::failure;
+use patience::Deadline;
+use record::{Change, Effect, Failure, Impact, Role};
+use step::{Hold, Stop, Written};
 use talos_client::{Class, Delivery as Asked, Error, Limits, Maintenance, Mode, Probe, Stage, Stranger, probe};
 
 use crate::{delivery::Delivery, error};
@@ -34,14 +33,15 @@ impl Delivery<'_> {
         self.warn_of_another_image(&found);
         loop {
             let sent = self.send(&found).await?;
-            let waiting = talos_access::until_for(self.run, Some(self.node), deadline, || self.after(&sent)).await?;
+            let waiting = self.run.wait(self.node).deadline(deadline).until(|| self.after(&sent)).await?;
             match waiting {
                 After::Again(again) => found = again,
                 After::Over { verified } => {
                     self.run.say(self.node, if verified { "configured" } else { "configured, not verified yet" });
                     let mut applied = self.applied("applied", verified);
                     applied.fingerprint = Some(fingerprint);
-                    return Ok(Written::field("applied", &applied, Change::Changed));
+                    let changes = vec![first_config()];
+                    return Ok(Written::field(&applied, Effect::Changed).changes(changes));
                 }
             }
         }
@@ -59,9 +59,11 @@ impl Delivery<'_> {
 
     async fn send(&self, found: &Maintenance) -> Result<Sent, Stop> {
         let _slot = self.run.slot(self.node).await?;
-        let unpinned =
-            if self.pins.is_empty() { format!(", unpinned: it shows {}", found.fingerprint) } else { String::new() };
-        self.run.say(self.node, &format!("applying its first config{unpinned}"));
+        let unverified = match self.pins.is_empty() {
+            true => format!(" (certificate not verified; fingerprint {})", found.fingerprint),
+            false => String::new(),
+        };
+        self.run.say(self.node, &format!("sending the first config{unverified}"));
         let asked = Asked { mode: Mode::Auto, dry_run: false };
         match found.node.apply_configuration(self.wanted.text.as_bytes(), asked).await {
             Ok(applied) => {
@@ -72,51 +74,47 @@ impl Delivery<'_> {
             }
             // The listener may be gone already, or another delivery may be under way.
             Err(error) if error.class() == Class::Retry => Ok(Sent::Unknown),
-            Err(error) => Err(refused(&error).into()),
+            Err(error) => Err(refused(error).into()),
         }
     }
 
-    async fn after(&self, sent: &Sent) -> Attempt<After, Failure> {
+    async fn after(&self, sent: &Sent) -> Result<After, Hold> {
         let never_seen = self.wanted.role == Role::Worker || self.identity.is_none();
-        match probe(&self.address, self.identity.as_deref(), Limits::default()).await {
-            Ok(Probe::Maintenance(found))
-                if matches!(sent, Sent::Unknown) && found.status.stage == Stage::Maintenance =>
-            {
-                Attempt::Ready(After::Again(found))
+        match probe(&self.address, self.identity.as_deref(), Limits::default()).await? {
+            Probe::Maintenance(found) if matches!(sent, Sent::Unknown) && found.status.stage == Stage::Maintenance => {
+                Ok(After::Again(found))
             }
-            Ok(Probe::Maintenance(found)) => Attempt::NotYet(format!("leaving maintenance ({})", found.status)),
-            Ok(Probe::Ours(found)) => self.verify(&found.node).await,
-            Ok(Probe::SomeoneElses(_)) if self.identity.is_none() => Attempt::Ready(After::Over { verified: false }),
-            Ok(Probe::SomeoneElses(Stranger::OtherCluster(seen) | Stranger::NoCredentials(seen))) => {
-                Attempt::Failed(failure(&Error::Foreign { address: self.address.clone(), seen }))
+            Probe::Maintenance(found) => Err(Hold::not_yet(format!("leaving maintenance ({})", found.status))),
+            Probe::Ours(found) => self.verify(&found.node).await,
+            Probe::SomeoneElses(_) if self.identity.is_none() => Ok(After::Over { verified: false }),
+            Probe::SomeoneElses(Stranger::OtherCluster(seen) | Stranger::NoCredentials(seen)) => {
+                Err(Error::Foreign { address: self.address.clone(), seen }.into())
             }
             // A worker has no API until a control plane signs its certificate, which may be long after this step.
-            Ok(Probe::Absent(_) | Probe::Booting(_)) if never_seen => Attempt::Ready(After::Over { verified: false }),
-            Ok(Probe::Absent(error) | Probe::Booting(error) | Probe::Hanging(error)) => Attempt::NotYet(error.chain()),
-            Err(error) if error.class() == Class::Retry => Attempt::NotYet(error.chain()),
-            Err(error) => Attempt::Failed(failure(&error)),
+            Probe::Absent(_) | Probe::Booting(_) if never_seen => Ok(After::Over { verified: false }),
+            Probe::Absent(error) | Probe::Booting(error) | Probe::Hanging(error) => Err(Hold::in_spite_of(&error)),
         }
     }
 
-    async fn verify(&self, node: &talos_client::Node) -> Attempt<After, Failure> {
-        match talos_access::attempt(node.machine_config().await) {
-            Attempt::Ready(Some(running)) if self.wanted.is_run_by(&running) => {
-                Attempt::Ready(After::Over { verified: true })
-            }
-            Attempt::Ready(_) => Attempt::NotYet("it doesn't run the new config yet".to_owned()),
-            Attempt::NotYet(status) => Attempt::NotYet(status),
-            Attempt::Failed(failure) => Attempt::Failed(failure),
+    async fn verify(&self, node: &talos_client::Node) -> Result<After, Hold> {
+        match node.machine_config().await? {
+            Some(running) if self.wanted.is_run_by(&running) => Ok(After::Over { verified: true }),
+            _ => Err(Hold::not_yet("it doesn't run the new config yet")),
         }
     }
 }
 
+/// What the first config is: Talos installs itself, and reboots into it.
+pub(crate) fn first_config() -> Change {
+    Change::new("machine config", Impact::Reboot).to("the first config")
+}
+
 /// The node's own words about a config that it doesn't take, which name the document and the field.
-pub(crate) fn refused(error: &Error) -> Failure {
-    let failure = failure(error);
+pub(crate) fn refused(error: Error) -> Failure {
     match error.words() {
         Some(words) if words.contains("failed to parse config") || matches!(error, Error::Invalid { .. }) => {
             error::refused_by_node(words)
         }
-        _ => failure,
+        _ => error.into(),
     }
 }

@@ -16,8 +16,8 @@ mod error;
 mod first;
 mod machine;
 mod plan;
+mod queue;
 mod run;
-mod turns;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -110,9 +110,39 @@ fn same_versions(
     }
 }
 
-/// What differs, a line each: `~ machine.sysctls`, `+ HostnameConfig`, `- LinkConfig/eth0`. Only places are named, no
-/// values, for many values are secret.
-pub(crate) fn differences(running: &Config, wanted: &Config) -> Vec<String> {
+/// A place at which the wanted config differs from the running one. Values are never named, for many are secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// Only the wanted config has it.
+    Added(String),
+    /// Both have it, with other values.
+    Changed(String),
+    /// Only the running config has it.
+    Removed(String),
+}
+
+impl Difference {
+    /// Where: `machine.sysctls`, `HostnameConfig`, `LinkConfig/eth0 mtu`.
+    pub(crate) fn place(&self) -> &str {
+        match self {
+            Self::Added(place) | Self::Changed(place) | Self::Removed(place) => place,
+        }
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = match self {
+            Self::Added(_) => '+',
+            Self::Changed(_) => '~',
+            Self::Removed(_) => '-',
+        };
+        write!(f, "{sign} {}", self.place())
+    }
+}
+
+/// What differs, place by place.
+pub(crate) fn differences(running: &Config, wanted: &Config) -> Vec<Difference> {
     let find = |config: &Config, identity| {
         config
             .documents()
@@ -120,33 +150,34 @@ pub(crate) fn differences(running: &Config, wanted: &Config) -> Vec<String> {
             .find(|document| document.identity() == identity)
             .map(|document| document.fields.clone())
     };
-    let mut lines = Vec::new();
+    let mut found = Vec::new();
     for document in wanted.documents() {
         let identity = document.identity();
         match find(running, identity.clone()) {
-            None => lines.push(format!("+ {identity}")),
+            None => found.push(Difference::Added(identity.to_string())),
             Some(fields) => {
                 let prefix = if document.kind.is_legacy() { String::new() } else { format!("{identity} ") };
-                places(&fields, &document.fields, &prefix, &mut lines);
+                places(&fields, &document.fields, &prefix, &mut found);
             }
         }
     }
     let gone = running.documents().iter().map(machine_config::Document::identity);
-    lines.extend(gone.filter(|identity| find(wanted, identity.clone()).is_none()).map(|gone| format!("- {gone}")));
-    lines
+    let gone = gone.filter(|identity| find(wanted, identity.clone()).is_none());
+    found.extend(gone.map(|gone| Difference::Removed(gone.to_string())));
+    found
 }
 
-fn places(running: &Map, wanted: &Map, prefix: &str, lines: &mut Vec<String>) {
+fn places(running: &Map, wanted: &Map, prefix: &str, found: &mut Vec<Difference>) {
     for (key, value) in wanted.iter() {
         match (running.get(key), value) {
-            (None, _) => lines.push(format!("+ {prefix}{key}")),
-            (Some(Value::Map(a)), Value::Map(b)) => places(a, b, &format!("{prefix}{key}."), lines),
-            (Some(a), b) if a != b => lines.push(format!("~ {prefix}{key}")),
+            (None, _) => found.push(Difference::Added(format!("{prefix}{key}"))),
+            (Some(Value::Map(a)), Value::Map(b)) => places(a, b, &format!("{prefix}{key}."), found),
+            (Some(a), b) if a != b => found.push(Difference::Changed(format!("{prefix}{key}"))),
             _ => {}
         }
     }
     let gone = running.iter().filter(|(key, _)| wanted.get(key).is_none());
-    lines.extend(gone.map(|(key, _)| format!("- {prefix}{key}")));
+    found.extend(gone.map(|(key, _)| Difference::Removed(format!("{prefix}{key}"))));
 }
 
 #[cfg(test)]
@@ -193,7 +224,7 @@ mod tests {
         let worker = check(&config("worker", ""), &wanted, "v1.13.9");
         assert_eq!(worker, Err("the node runs as a worker, but the machine config is for a controlplane".to_owned()));
         let other = check(&running.replace("clusterName: lab", "clusterName: prod"), &wanted, "v1.13.9");
-        assert_eq!(other, Err("the node is of cluster `prod`, but the machine config is for `lab`".to_owned()));
+        assert_eq!(other, Err("the node belongs to cluster `prod`, but the machine config is for `lab`".to_owned()));
         let talos = check(&running, &wanted, "v1.13.8");
         assert_eq!(talos, Err("the node runs Talos v1.13.8, but the file says v1.13.9".to_owned()));
         let kubernetes = check(&running.replace("v1.36.3", "v1.36.2"), &wanted, "v1.13.9");
@@ -209,7 +240,7 @@ mod tests {
         ))
         .expect("a machine config");
 
-        let lines = differences(&running, &wanted);
+        let lines: Vec<_> = differences(&running, &wanted).iter().map(ToString::to_string).collect();
 
         assert_eq!(lines, ["~ machine.token", "+ machine.nodeLabels", "+ HostnameConfig"]);
     }

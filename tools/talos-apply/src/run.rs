@@ -1,12 +1,12 @@
 //! The step.
 
 use record::{
-    Change, Failure, Node, Role,
+    Code, Effect, Exit, Failure, Node, Role,
     spec::ClusterSpec,
     status::{self, Applied},
-    table::Row,
+    table::{self, Row},
 };
-use step::{Job, Need, Run, Source, Step, Stop, Written};
+use step::{Flags, Hold, Job, Need, Run, Source, Step, Stop, Written};
 use talos_access::Credentials;
 use talos_client::Fingerprint;
 
@@ -14,17 +14,18 @@ use crate::{
     alone,
     args::Args,
     change::Allowed,
-    delivery::{Delivery, Sight},
+    delivery::{Delivery, Observed},
     error::Error,
+    first::first_config,
     plan::{Versions, Wanted},
-    turns::Turns,
+    queue::Queue,
 };
 
 /// Delivers machine configs.
 pub(crate) struct Apply {
     allowed: Allowed,
     credentials: Credentials,
-    turns: Turns,
+    queue: Queue,
     alone: Option<Alone>,
 }
 
@@ -37,18 +38,17 @@ struct Alone {
 
 impl Step for Apply {
     type Args = Args;
+    type Shared = ();
 
-    fn row() -> &'static Row {
-        record::table::row("talos-apply").expect("the table has every step")
-    }
+    const ROWS: &'static [&'static Row] = &[&table::TALOS_APPLY];
+    const ALONE: &'static [&'static str] = talos_access::ALONE;
 
     fn detail(node: &Node) -> String {
-        let applied: Option<Applied> = node.typed_status("applied").ok().flatten();
-        applied.map(|applied| applied.outcome).unwrap_or_default()
+        node.get::<Applied>().ok().flatten().map(|applied| applied.outcome).unwrap_or_default()
     }
 
-    fn flags(args: &Args) -> &step::Flags {
-        &args.flags
+    fn flags(args: &Args) -> Flags {
+        Flags::from(args.stream.clone()).parallel(args.parallel).wait(args.wait)
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
@@ -60,22 +60,28 @@ impl Step for Apply {
             refuse_lone_flags(&args)?;
             (None, Source::Input)
         };
-        let turns = if alone.is_some() { Turns::default() } else { Turns::of_stream() };
+        let queue = if alone.is_some() { Queue::default() } else { Queue::of_stream() };
         let allowed = Allowed { mode: args.api_mode(), reboot: args.reboot };
         let credentials = Credentials::of_context(args.talos.context);
-        Ok(Job::Stream(Self { allowed, credentials, turns, alone }, source))
+        Ok(Job::Stream(Self { allowed, credentials, queue, alone }, source))
     }
 
-    async fn node(&self, run: Run, node: &Node) -> Result<Written, Stop> {
+    async fn cluster(&self, _: Run) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    async fn node(&self, run: Run, (): &(), node: &Node) -> Result<Written, Stop> {
         let Some(delivery) = self.delivery(&run, node).await? else { return Ok(planned(node)) };
         if run.is_dry_run() {
             return self.plan(&delivery).await;
         }
         match delivery.until_seen().await? {
-            Sight::Same => Ok(delivery.unchanged()),
-            Sight::Bare(_) if self.is_strict() => Err(Failure::from(Error::Maintenance).into()),
-            Sight::Bare(found) => delivery.first(found).await,
-            Sight::Differs(found, lines) => delivery.change(found, lines, self.allowed, &self.turns).await,
+            Observed::Same => Ok(delivery.unchanged()),
+            Observed::Bare(_) if self.is_strict() => Err(Error::Maintenance.into()),
+            Observed::Bare(found) => delivery.first(found).await,
+            Observed::Differs(found, differences) => {
+                delivery.change(found, differences, self.allowed, &self.queue).await
+            }
         }
     }
 }
@@ -94,7 +100,7 @@ impl Apply {
         if run.is_dry_run() && node.address().is_none() {
             return Ok(None);
         }
-        let vm: Option<status::Vm> = run.want(node, "vm")?;
+        let vm: Option<status::Vm> = run.want(node)?;
         let address = talos_access::address(run, node)?;
         let pins = self.pins(vm.as_ref())?;
         let versions = versions(&run.cluster().typed_spec()?, &wanted);
@@ -106,12 +112,12 @@ impl Apply {
         if let Some(alone) = &self.alone {
             return Ok(Some(alone.wanted.clone()));
         }
-        let Need::Here(config) = run.need::<status::Config>(node, "config")? else { return Ok(None) };
+        let Need::Here(config) = run.need::<status::Config>(node)? else { return Ok(None) };
         let bytes = read(run, &config)?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| Failure::new(record::Exit::Unusable, "machine-config", "the machine config is not UTF-8"))?;
+            .map_err(|_| Failure::new(Exit::Unusable, Code::MachineConfig, "the machine config is not UTF-8"))?;
         let role = if node.is_control_plane() { Role::ControlPlane } else { Role::Worker };
-        Ok(Some(Wanted::read(text, Some(role)).map_err(Failure::from)?))
+        Ok(Some(Wanted::read(text, Some(role))?))
     }
 
     fn pins(&self, vm: Option<&status::Vm>) -> Result<Vec<Fingerprint>, Failure> {
@@ -120,7 +126,7 @@ impl Apply {
         }
         let known = vm.map(|vm| vm.fingerprints.as_slice()).unwrap_or_default();
         let read = known.iter().map(|text| text.parse::<Fingerprint>()).collect::<Result<_, _>>();
-        read.map_err(|error| Failure::new(record::Exit::Unusable, "fingerprint", error.to_string()))
+        read.map_err(|error| Failure::new(Exit::Unusable, Code::UnusableInput, error.to_string()))
     }
 
     /// Whether a node in maintenance may not be configured: talosctl wants `--insecure` for that.
@@ -130,15 +136,14 @@ impl Apply {
 
     /// Says what would be done, from one look at the node.
     async fn plan(&self, delivery: &Delivery<'_>) -> Result<Written, Stop> {
-        use patience::Attempt;
         match delivery.look().await {
-            Attempt::Ready(Sight::Same) => Ok(delivery.unchanged()),
-            Attempt::Ready(Sight::Bare(_)) if self.is_strict() => Err(Failure::from(Error::Maintenance).into()),
-            Attempt::Ready(Sight::Differs(found, lines)) => {
-                delivery.change(found, lines, self.allowed, &self.turns).await
+            Ok(Observed::Same) => Ok(delivery.unchanged()),
+            Ok(Observed::Bare(_)) if self.is_strict() => Err(Error::Maintenance.into()),
+            Ok(Observed::Differs(found, differences)) => {
+                delivery.change(found, differences, self.allowed, &self.queue).await
             }
-            Attempt::Ready(Sight::Bare(_)) | Attempt::NotYet(_) => Ok(planned(delivery.node)),
-            Attempt::Failed(failure) => Err(failure.into()),
+            Ok(Observed::Bare(_)) | Err(Hold::NotYet(_)) => Ok(planned(delivery.node)),
+            Err(Hold::Failed(failure)) => Err(failure.into()),
         }
     }
 }
@@ -147,7 +152,7 @@ impl Apply {
 fn planned(node: &Node) -> Written {
     let address = node.address().unwrap_or_default().to_owned();
     let applied = Applied { address, fingerprint: None, outcome: "applied".to_owned(), verified: false };
-    Written::field("applied", &applied, Change::Pending)
+    Written::field(&applied, Effect::Pending).changes(vec![first_config()])
 }
 
 fn read(run: &Run, config: &status::Config) -> Result<Vec<u8>, Failure> {
@@ -156,12 +161,12 @@ fn read(run: &Run, config: &status::Config) -> Result<Vec<u8>, Failure> {
             return Ok(text.clone().into_bytes());
         }
         let message = "the machine config in the record was changed (its SHA-256 differs)";
-        return Err(Failure::new(record::Exit::Unusable, "digest-mismatch", message));
+        return Err(Failure::new(Exit::Unusable, Code::DigestMismatch, message));
     }
     let file = config.file.as_deref().ok_or_else(|| {
-        Failure::new(record::Exit::Unusable, "missing-need", "status.config has neither `file` nor `inline`")
+        Failure::new(Exit::Unusable, Code::MissingInput, "status.config has neither `file` nor `inline`")
     })?;
-    run.products()?.read_exactly(file, &config.sha256)
+    run.dir()?.read_exactly(file, &config.sha256)
 }
 
 fn versions(spec: &ClusterSpec, wanted: &Wanted) -> Versions {
@@ -179,7 +184,7 @@ fn refuse_lone_flags(args: &Args) -> Result<(), Failure> {
         ("--talosconfig", args.talos.talosconfig.is_some()),
     ];
     match lone.iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Failure::new(record::Exit::Usage, "usage", format!("{flag} needs -n"))
+        Some((flag, _)) => Err(Failure::new(Exit::Usage, Code::Usage, format!("{flag} needs -n"))
             .hint("in the pipe, credentials, patches and fingerprints come with the records")),
         None => Ok(()),
     }

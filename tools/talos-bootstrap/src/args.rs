@@ -2,18 +2,21 @@
 
 use talos_access::TalosFlags;
 
-/// Start etcd once.
+/// What was typed; what the program does is said by its row in the table of steps.
 #[derive(Debug, clap::Parser)]
-#[command(about = "Start etcd once")]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) flags: step::Flags,
+    pub(crate) stream: step::StreamFlags,
+
+    #[command(flatten)]
+    pub(crate) wait: step::WaitFlag,
 
     /// Without a stream, -n must name every control plane: the first one is bootstrapped, if none has etcd data.
     #[command(flatten)]
     pub(crate) talos: TalosFlags,
 
-    /// Go on without hearing from these control planes. They must be gone for good: etcd data on them would be lost.
+    /// Bootstrap even though these control planes can't be reached. Only if they are gone for good: etcd data on them
+    /// would be lost.
     #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use patience::Attempt;
-use record::{Exit, Failure, Node};
-use talos_access::{Met, attempt, meet};
+use record::status::Applied;
+use record::{Code, Exit, Failure, Node, chain};
+use step::Hold;
+use talos_access::{Answer, ask};
 use talos_client::{Address, Error, Identity};
 
-use crate::plan::{Etcd, Seen};
+use crate::plan::{Etcd, Observation};
 
-/// A control plane that has to be heard from.
+/// A control plane that must be asked.
 #[derive(Debug, Clone)]
-pub(crate) struct Voice {
+pub(crate) struct ControlPlane {
     pub(crate) name: String,
     /// Where it is; `None` if it can't be asked any more.
     pub(crate) address: Option<Address>,
@@ -20,57 +21,58 @@ pub(crate) struct Voice {
     pub(crate) unexplained: Option<Failure>,
 }
 
-impl Voice {
-    /// The control plane of this record: one with an error, or without a config, won't be heard from. A config that is
-    /// only planned is none.
+impl ControlPlane {
+    /// The control plane of this record: one with an error, or without a config, can't be asked. A config that is only
+    /// planned is none.
     pub(crate) fn of(node: &Node) -> Self {
-        let applied = node.status().get("applied");
-        let can_be_asked = !node.has_error() && applied.is_some_and(|applied| applied.get("pending").is_none());
+        let can_be_asked = !node.has_error() && node.has::<Applied>() && !node.is_planned::<Applied>();
         let address = node.address().filter(|_| can_be_asked).and_then(|address| address.parse().ok());
         Self { name: node.name().to_owned(), address, unexplained: None }
     }
 
     /// A control plane that is listed but never came. `explained` says whether the stream carries an error about that.
     pub(crate) fn absent(name: &str, explained: bool) -> Self {
-        let message = format!("{name} is listed but never came: it may have etcd data");
-        let failure = Failure::new(Exit::Guard, "not-heard-from", message)
-            .hint(format!("a control plane that is gone for good: --without {name} goes on without it"));
+        let message = format!("{name} is listed but missing from the input: it may have etcd data");
+        let failure = Failure::new(Exit::Guard, Code::NoAnswer, message)
+            .hint(format!("if this control plane is gone for good, --without {name} continues without it"));
         Self { name: name.to_owned(), address: None, unexplained: (!explained).then_some(failure) }
     }
 }
 
 /// Asks all of them at once.
-pub(crate) async fn observe(voices: &[Voice], identity: &Arc<Identity>) -> Vec<Seen> {
-    let asked = voices.iter().map(|voice| async {
-        let etcd = match &voice.address {
+pub(crate) async fn observe(control_planes: &[ControlPlane], identity: &Arc<Identity>) -> Vec<Observation> {
+    let asked = control_planes.iter().map(|control_plane| async {
+        let etcd = match &control_plane.address {
             Some(address) => etcd(address, identity).await.unwrap_or_else(|failure| Etcd::Refused(failure.into())),
-            None => voice.unexplained.clone().map_or(Etcd::Never, |failure| Etcd::Refused(failure.into())),
+            None => control_plane.unexplained.clone().map_or(Etcd::Never, |failure| Etcd::Refused(failure.into())),
         };
-        Seen { name: voice.name.clone(), etcd }
+        Observation { name: control_plane.name.clone(), etcd }
     });
     join_all(asked).await
 }
 
 async fn etcd(address: &Address, identity: &Identity) -> Result<Etcd, Failure> {
-    let node = match meet(address, Some(identity)).await {
-        Attempt::Ready(Met::Ours(found)) => found.node,
-        Attempt::Ready(Met::Maintenance(_)) => return Ok(Etcd::Unknown("it is in maintenance".to_owned())),
-        Attempt::NotYet(status) => return Ok(Etcd::Unknown(status)),
-        Attempt::Failed(failure) => return Err(failure),
+    let looked = async {
+        let Answer::Ours(found) = ask(address, Some(identity)).await? else {
+            return Err(Hold::not_yet("it is in maintenance"));
+        };
+        match found.node.has_etcd_data().await? {
+            true => Ok(members(found.node.local_etcd_members().await)),
+            false => Ok(Etcd::Empty),
+        }
     };
-    match attempt(node.has_etcd_data().await) {
-        Attempt::Ready(false) => Ok(Etcd::Empty),
-        Attempt::Ready(true) => Ok(members(node.local_etcd_members().await)),
-        Attempt::NotYet(status) => Ok(Etcd::Unknown(status)),
-        Attempt::Failed(failure) => Err(failure),
+    match looked.await {
+        Ok(etcd) => Ok(etcd),
+        Err(Hold::NotYet(reason)) => Ok(Etcd::Unknown(reason)),
+        Err(Hold::Failed(failure)) => Err(failure),
     }
 }
 
-/// What the node's own member says. While etcd starts, the call fails in ways that have no code of their own.
-fn members(told: Result<Vec<talos_client::Member>, Error>) -> Etcd {
-    match told {
+/// What the node's own member reports. While etcd starts, the call fails in ways that have no code of their own.
+fn members(reported: Result<Vec<talos_client::Member>, Error>) -> Etcd {
+    match reported {
         Ok(members) if members.is_empty() => Etcd::Silent("it knows no members".to_owned()),
         Ok(members) => Etcd::Members(members.into_iter().map(|member| (member.id, member.hostname)).collect()),
-        Err(error) => Etcd::Silent(error.chain()),
+        Err(error) => Etcd::Silent(chain(&error)),
     }
 }

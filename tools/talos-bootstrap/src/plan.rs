@@ -7,13 +7,13 @@ use record::Failure;
 pub(crate) enum Etcd {
     /// It runs and knows these members: their numbers and hostnames.
     Members(Vec<(u64, String)>),
-    /// It has run, but doesn't tell of members: it starts, or has lost its leader.
+    /// It has run, but reports no members: it starts, or has lost its leader.
     Silent(String),
     /// It has never run.
     Empty,
     /// Not known (yet), and why.
     Unknown(String),
-    /// It doesn't tell us: it is of another cluster, or doesn't take our credentials.
+    /// It doesn't answer us: it belongs to another cluster, or doesn't take our credentials.
     Refused(Box<Failure>),
     /// It won't be known: an earlier step failed on the node, or it never came.
     Never,
@@ -21,7 +21,7 @@ pub(crate) enum Etcd {
 
 /// A control plane and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct Observation {
     pub(crate) name: String,
     pub(crate) etcd: Etcd,
 }
@@ -29,9 +29,9 @@ pub(crate) struct Seen {
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// etcd runs, as this node tells.
+    /// etcd runs, as this node reports.
     Runs {
-        /// Who told.
+        /// Who reported it.
         node: String,
         /// The hostnames of the members.
         members: Vec<String>,
@@ -40,23 +40,23 @@ pub(crate) enum Decision {
     Start(String),
     /// Something has to become known first.
     Wait(String),
-    /// Nothing may be done, because a control plane doesn't tell.
+    /// Nothing may be done, because a control plane doesn't answer.
     Refused(Failure),
     /// Nothing may be done, because of an error that is in the stream already.
     Explained,
-    /// Two nodes tell of clusters that have no member in common.
+    /// Two nodes report clusters that have no member in common.
     Split(String, String),
 }
 
-/// Decides. `seen` is in file order and holds every control plane that must be heard from.
-pub(crate) fn decide(seen: &[Seen]) -> Decision {
-    let mut told = seen.iter().filter_map(|seen| match &seen.etcd {
+/// Decides. `seen` is in file order and holds every control plane that must be asked.
+pub(crate) fn decide(seen: &[Observation]) -> Decision {
+    let mut reported = seen.iter().filter_map(|seen| match &seen.etcd {
         Etcd::Members(members) => Some((seen, members)),
         _ => None,
     });
-    if let Some((first, members)) = told.next() {
+    if let Some((first, members)) = reported.next() {
         let apart = |other: &[(u64, String)]| !other.iter().any(|(id, _)| members.iter().any(|(own, _)| own == id));
-        if let Some((other, _)) = told.find(|(_, other)| apart(other)) {
+        if let Some((other, _)) = reported.find(|(_, other)| apart(other)) {
             return Decision::Split(first.name.clone(), other.name.clone());
         }
         let members = members.iter().map(|(_, hostname)| hostname.clone()).collect();
@@ -81,14 +81,14 @@ pub(crate) fn decide(seen: &[Seen]) -> Decision {
     }
 }
 
-fn silent(seen: &Seen) -> Option<String> {
+fn silent(seen: &Observation) -> Option<String> {
     match &seen.etcd {
         Etcd::Silent(why) => Some(format!("etcd on {} has data but does not answer: {why}", seen.name)),
         _ => None,
     }
 }
 
-fn unknown(seen: &Seen) -> Option<String> {
+fn unknown(seen: &Observation) -> Option<String> {
     match &seen.etcd {
         Etcd::Unknown(why) => Some(format!("{}: {why}", seen.name)),
         _ => None,
@@ -99,8 +99,8 @@ fn unknown(seen: &Seen) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn seen(name: &str, etcd: Etcd) -> Seen {
-        Seen { name: name.to_owned(), etcd }
+    fn seen(name: &str, etcd: Etcd) -> Observation {
+        Observation { name: name.to_owned(), etcd }
     }
 
     fn members(ids: &[u64]) -> Etcd {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_control_plane_that_refuses_to_tell_means_no_unless_another_one_tells() {
-        let failure = Failure::new(record::Exit::Guard, "other-cluster", "of another cluster");
+        let failure = Failure::new(record::Exit::Guard, record::Code::OtherCluster, "of another cluster");
         let refused = seen("cp-1", Etcd::Refused(failure.clone().into()));
 
         assert_eq!(decide(&[refused.clone(), seen("cp-2", Etcd::Empty)]), Decision::Refused(failure));

@@ -2,8 +2,8 @@
 
 use cluster_pki::{Bundle, Context, Random, Talosconfig};
 use machine_config::Contract;
-use record::{Exit, Failure};
-use step::{Made, Products};
+use record::{Code, Exit, Failure};
+use step::{ClusterDir, Made};
 use time::{Duration, OffsetDateTime};
 
 use crate::error::Error;
@@ -20,32 +20,32 @@ const RENEW_BEFORE: Duration = Duration::days(30);
 /// The operating system's randomness, once it was seen to work.
 pub(crate) fn entropy() -> Result<impl Random, Failure> {
     getrandom::fill(&mut [0; 1])
-        .map_err(|error| Failure::new(Exit::Failed, "no-randomness", format!("no random numbers: {error}")))?;
+        .map_err(|error| Failure::new(Exit::Failed, Code::NoRandomness, format!("no random numbers: {error}")))?;
     Ok(|bytes: &mut [u8]| getrandom::fill(bytes).expect("the operating system gave random numbers a moment ago"))
 }
 
 /// The bundle in the folder; `None` if there is none yet.
 ///
 /// Gone secrets of a cluster that was made with them are refused: new ones would lock everybody out.
-pub(crate) fn existing(products: &Products) -> Result<Option<Bundle>, Failure> {
-    let path = products.path(SECRETS).display().to_string();
-    if let Some(bytes) = products.read(SECRETS)? {
+pub(crate) fn existing(dir: &ClusterDir) -> Result<Option<Bundle>, Failure> {
+    let path = dir.path(SECRETS).display().to_string();
+    if let Some(bytes) = dir.read(SECRETS)? {
         return read(&path, &bytes).map(Some);
     }
-    if products.lock()?.is_none_or(|lock| lock.contract().is_none()) {
+    if dir.lock()?.is_none_or(|lock| lock.contract().is_none()) {
         return Ok(None);
     }
     // The lock is written after the secrets: another first run may have made both since the look above.
-    match products.read(SECRETS)? {
+    match dir.read(SECRETS)? {
         Some(bytes) => read(&path, &bytes).map(Some),
         None => Err(Error::SecretsGone { path }.into()),
     }
 }
 
 /// Whether the bundle is the one that the cluster was made with.
-pub(crate) fn same_cluster(products: &Products, locked: Option<&str>, found: &str) -> Result<(), Failure> {
+pub(crate) fn same_cluster(dir: &ClusterDir, locked: Option<&str>, found: &str) -> Result<(), Failure> {
     let Some(locked) = locked.filter(|locked| *locked != found) else { return Ok(()) };
-    let path = products.path(SECRETS).display().to_string();
+    let path = dir.path(SECRETS).display().to_string();
     Err(Error::OtherCluster { path, locked: locked.to_owned(), found: found.to_owned() }.into())
 }
 
@@ -55,14 +55,14 @@ fn read(path: &str, bytes: &[u8]) -> Result<Bundle, Failure> {
 }
 
 /// Makes the bundle. Of two runs at the same time, one makes it and the other one takes it over.
-pub(crate) fn make(products: &Products, contract: Contract) -> Result<(Bundle, Made), Failure> {
+pub(crate) fn make(dir: &ClusterDir, contract: Contract) -> Result<(Bundle, Made), Failure> {
     let bundle = Bundle::generate(contract, OffsetDateTime::now_utc(), &mut entropy()?).map_err(Error::Pki)?;
-    let made = products.create(SECRETS, bundle.to_yaml().expose().as_bytes())?;
+    let made = dir.create(SECRETS, bundle.to_yaml().expose().as_bytes())?;
     match made {
         Made::Now => Ok((bundle, made)),
         Made::Before => {
-            let bytes = products.read(SECRETS)?.unwrap_or_default();
-            Ok((read(&products.path(SECRETS).display().to_string(), &bytes)?, made))
+            let bytes = dir.read(SECRETS)?.unwrap_or_default();
+            Ok((read(&dir.path(SECRETS).display().to_string(), &bytes)?, made))
         }
     }
 }
@@ -77,8 +77,8 @@ pub(crate) struct Access {
 
 impl Access {
     /// Reads what is there, judged by the bundle and the time.
-    pub(crate) fn read(products: &Products, name: &str, bundle: &Bundle) -> Result<Self, Failure> {
-        let bytes = products.read(TALOSCONFIG)?;
+    pub(crate) fn read(dir: &ClusterDir, name: &str, bundle: &Bundle) -> Result<Self, Failure> {
+        let bytes = dir.read(TALOSCONFIG)?;
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let config = text.and_then(|text| Talosconfig::parse(&text).ok()).unwrap_or_default();
         let until = OffsetDateTime::now_utc() + RENEW_BEFORE;
@@ -100,7 +100,7 @@ impl Access {
     }
 
     /// Writes it with these endpoints, with new credentials only where the old ones can't stay.
-    pub(crate) fn write(&mut self, products: &Products, bundle: &Bundle, endpoints: &[String]) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, dir: &ClusterDir, bundle: &Bundle, endpoints: &[String]) -> Result<(), Failure> {
         let kept = self.config.context(&self.name).ok().filter(|_| self.good).cloned();
         let context = match kept {
             Some(context) => Context { endpoints: endpoints.to_vec(), ..context },
@@ -109,7 +109,7 @@ impl Access {
         self.config.set(&self.name, context);
         self.config.context.clone_from(&self.name);
         self.good = true;
-        products.write(TALOSCONFIG, self.config.emit(Contract::STABLE.dialect()).expose().as_bytes())?;
+        dir.write(TALOSCONFIG, self.config.emit(Contract::STABLE.dialect()).expose().as_bytes())?;
         Ok(())
     }
 }
@@ -128,20 +128,20 @@ mod tests {
     #[test]
     fn of_many_first_runs_one_makes_the_secrets_and_the_others_take_them_over() {
         let folder = tempfile::tempdir().unwrap();
-        let products = Products::new(folder.path().join("lab"), "lab");
+        let dir = ClusterDir::new(folder.path().join("lab"), "lab");
         let old = Contract::parse("v1.6").unwrap();
         let start = std::sync::Barrier::new(8);
         let results: Vec<(Bundle, Made)> = std::thread::scope(|scope| {
             let run = || {
                 start.wait();
-                make(&products, old).unwrap()
+                make(&dir, old).unwrap()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(run)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(results.iter().filter(|(_, made)| *made == Made::Now).count(), 1);
         assert!(results.iter().all(|(bundle, _)| *bundle == results[0].0));
-        assert_eq!(existing(&products).unwrap(), Some(results[0].0.clone()));
+        assert_eq!(existing(&dir).unwrap(), Some(results[0].0.clone()));
         let left: Vec<_> =
             std::fs::read_dir(folder.path().join("lab")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "no temporary file stays: {left:?}");

@@ -4,15 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
-use crate::words::{List, list, switch};
+use crate::flag_values::{List, list, switch};
 
-/// Write the secrets, the machine configs and the talosconfig.
+/// What was typed; what the program does is said by its row in the table of steps.
 // A flag that comes again overrides, as with talosctl.
 #[derive(Debug, Parser)]
 #[command(args_override_self = true)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) flags: step::Flags,
+    pub(crate) stream: step::StreamFlags,
+
+    #[command(flatten)]
+    pub(crate) inline: step::InlineFlag,
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

@@ -1,5 +1,5 @@
 use machine_config::{ContractError, LoadError, node, patch, schematic};
-use record::{Exit, Failure};
+use record::{Classify, Code, Exit, Facts};
 
 /// Why nothing can be generated.
 #[derive(Debug, thiserror::Error)]
@@ -42,72 +42,58 @@ pub(crate) enum Error {
     Unknown(Box<machine_config::Unknown>),
     #[error("patch {name}")]
     JsonPatch { name: String, source: Box<patch::Error>, instead: Option<String> },
-    #[error("{path} is of another cluster: ichor.lock holds the certificate authority {locked}, this one is {found}")]
+    #[error(
+        "{path} belongs to another cluster: ichor.lock holds the certificate authority {locked}, this one is {found}"
+    )]
     OtherCluster { path: String, locked: String, found: String },
     #[error("{0}")]
     Usage(String),
 }
 
-impl Error {
-    fn kind(&self) -> (Exit, &'static str) {
+impl Classify for Error {
+    fn facts(&self) -> Facts {
+        let unusable = |code| Facts::new(Exit::Unusable, code);
         match self {
-            Self::SecretsGone { .. } => (Exit::Guard, "secrets-gone"),
-            Self::OtherCluster { .. } => (Exit::Guard, "other-cluster"),
-            Self::Unknown(_) => (Exit::Usage, "unknown"),
-            Self::Pki(_) => (Exit::Failed, "pki"),
-            Self::Usage(_) => (Exit::Usage, "usage"),
-            Self::Bundle { .. } => (Exit::Unusable, "unusable-secrets"),
-            Self::Patch { .. }
-            | Self::EmptyPatch { .. }
-            | Self::JsonPatch { .. }
-            | Self::InlineSecret { .. }
-            | Self::ControlPlaneOnly { .. }
-            | Self::NewerKind { .. } => (Exit::Unusable, "unusable-patch"),
-            Self::Config { .. } => (Exit::Unusable, "unusable-config"),
-            _ => (Exit::Unusable, "unusable-spec"),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::OlderTalos { .. } => Some("configs of a newer contract don't load on an older Talos".to_owned()),
-            Self::KubernetesWindow { talos, oldest, newest, .. } => {
-                Some(format!("Talos {talos} runs Kubernetes 1.{oldest} to 1.{newest}"))
-            }
-            Self::InlineSecret { .. } => {
-                Some("put it in a file of its own, readable by you alone, and say \"@file\"".to_owned())
-            }
-            Self::ControlPlaneOnly { .. } => {
-                Some("give it to control planes alone: in spec.controlplane.patches or a node's own, or by --config-patch-control-plane".to_owned())
-            }
-            Self::SecretsGone { path } => Some(format!(
+            Self::SecretsGone { path } => Facts::new(Exit::Guard, Code::SecretsGone).hint(format!(
                 "restore {path}; new secrets would not be this cluster's. For a new cluster, remove its folder"
             )),
+            Self::OtherCluster { path, .. } => Facts::new(Exit::Guard, Code::OtherCluster).hint(format!(
+                "restore the {path} that the cluster was made with; for a new cluster, use a folder of its own"
+            )),
+            Self::Unknown(unknown) => Facts::new(Exit::Usage, Code::Unknown).maybe_hint(did_you_mean(unknown.nearest)),
+            Self::Usage(_) => Facts::new(Exit::Usage, Code::Usage),
+            Self::Pki(_) => Facts::new(Exit::Failed, Code::Pki),
+            Self::Bundle { .. } => unusable(Code::Secrets),
+            Self::Patch { source, .. } => unusable(Code::Patch).maybe_hint(did_you_mean(source.nearest())),
             Self::JsonPatch { instead, .. } => {
                 let part = "up to contract v1.11 configs have one document, newer ones have several: \
                             write the patch as YAML of the part to change";
-                Some(instead.as_ref().map_or_else(|| part.to_owned(), |instead| format!("{part}: {instead}")))
+                let hint = instead.as_ref().map_or_else(|| part.to_owned(), |instead| format!("{part}: {instead}"));
+                unusable(Code::Patch).hint(hint)
             }
-            Self::OtherCluster { path, .. } => Some(format!(
-                "restore the {path} that the cluster was made with; for a new cluster, use a folder of its own"
-            )),
-            Self::Node(node::Error::Label(label)) => label.hint().map(str::to_owned),
-            Self::Unknown(unknown) => unknown.nearest.map(|word| format!("did you mean {word:?}?")),
-            Self::Patch { source, .. } => source.nearest().map(|word| format!("did you mean {word:?}?")),
-            Self::Config { source, .. } => source.nearest().map(|word| format!("did you mean {word:?}?")),
-            _ => None,
+            Self::InlineSecret { .. } => unusable(Code::Patch)
+                .hint("put it in a file of its own, readable by you alone, and write \"@file\""),
+            Self::ControlPlaneOnly { .. } => unusable(Code::Patch).hint(
+                "give it to control planes alone: in spec.controlplane.patches or a node's own, or by --config-patch-control-plane",
+            ),
+            Self::EmptyPatch { .. } | Self::NewerKind { .. } => unusable(Code::Patch),
+            Self::Config { source, .. } => {
+                unusable(Code::MachineConfig).maybe_hint(did_you_mean(source.nearest()))
+            }
+            Self::OlderTalos { .. } => {
+                unusable(Code::Version).hint("configs of a newer contract don't load on an older Talos")
+            }
+            Self::KubernetesWindow { talos, oldest, newest, .. } => unusable(Code::Version)
+                .hint(format!("Talos {talos} runs Kubernetes 1.{oldest} to 1.{newest}")),
+            Self::Contract(_) => unusable(Code::Version),
+            Self::Schematic(_) => unusable(Code::Schematic),
+            Self::Node(node::Error::Label(label)) => unusable(Code::Spec).maybe_hint(label.hint()),
+            Self::Node(_) | Self::Unreadable { .. } => unusable(Code::Spec),
+            Self::MachineType { .. } | Self::Invalid(_) => unusable(Code::MachineConfig),
         }
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let (exit, code) = error.kind();
-        let hint = error.hint();
-        let failure = Self::caused(exit, code, error.to_string(), &error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    }
+fn did_you_mean(word: Option<impl std::fmt::Debug>) -> Option<String> {
+    word.map(|word| format!("did you mean {word:?}?"))
 }

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use record::{Exit, Failure};
+use record::{Code, Exit, Failure};
 
 /// A failure to read or write a file.
 pub(crate) fn failed(path: &str, error: &std::io::Error) -> Failure {
@@ -12,12 +12,12 @@ pub(crate) fn failed(path: &str, error: &std::io::Error) -> Failure {
         ErrorKind::NotFound => Exit::Usage,
         _ => Exit::Failed,
     };
-    Failure::new(exit, "file", format!("{path}: {error}"))
+    Failure::new(exit, Code::File, format!("{path}: {error}"))
 }
 
 /// A file that isn't overwritten.
 pub(crate) fn exists(path: &str) -> Failure {
-    Failure::new(Exit::Guard, "exists", format!("file {path:?} already exists, use --force to overwrite"))
+    Failure::new(Exit::Guard, Code::Exists, format!("file {path:?} already exists, use --force to overwrite"))
 }
 
 /// Reads a text file, or stdin for `-`; no more of it than configs may have.
@@ -28,7 +28,7 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
     };
     let shown = if path == "-" { "stdin" } else { path };
     let bytes = read().map_err(|error| failed(shown, &error))?;
-    let unusable = |what: &str| Failure::new(Exit::Unusable, "unusable-file", format!("{shown}: {what}"));
+    let unusable = |what: &str| Failure::new(Exit::Unusable, Code::UnusableInput, format!("{shown}: {what}"));
     if bytes.len() > LIMIT {
         return Err(unusable(&format!("more than {LIMIT} bytes, which no config has")));
     }

@@ -20,11 +20,11 @@ mod alone;
 mod args;
 mod error;
 mod files;
+mod flag_values;
 mod machine;
 mod patches;
 mod plan;
 mod run;
-mod words;
 
 /// Runs the program; `argv` begins with its name.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {

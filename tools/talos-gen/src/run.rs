@@ -1,12 +1,11 @@
 //! The step in the pipe.
 
-use std::sync::{Arc, Once};
+use std::sync::{Mutex, Once, PoisonError};
 
 use cluster_pki::Bundle;
 use record::table::{self, Row};
-use record::{Change, Failure, Node, status};
-use step::{Flags, Job, Made, Products, Run, Source, Step, Stop, Written, sha256};
-use tokio::sync::watch;
+use record::{Change, Effect, Failure, Node, status};
+use step::{ClusterDir, Flags, Job, Made, Run, Source, Step, Stop, Written, sha256};
 
 use crate::access::{self, Access, SECRETS, TALOSCONFIG};
 use crate::alone;
@@ -18,76 +17,68 @@ use crate::plan::{self, Plan};
 
 /// The step.
 pub(crate) struct Gen {
-    ready: watch::Sender<Ready>,
     /// Whether it was said that hardware addresses are missing.
     told: Once,
 }
 
-/// Where the work on the whole cluster stands, on which each node's work waits.
-enum Ready {
-    NotYet,
-    Yes(Arc<Ground>),
-    Never,
-}
-
 /// What every node's config is made from.
-struct Ground {
+pub(crate) struct Prepared {
     plan: Plan,
     /// `None` in a dry run that would make it.
     bundle: Option<Bundle>,
-    products: Products,
+    dir: ClusterDir,
+    /// The talosconfig, until its endpoints are settled.
+    access: Mutex<Option<Access>>,
 }
 
 impl Step for Gen {
     type Args = Args;
+    type Shared = Prepared;
 
-    fn row() -> &'static Row {
-        table::row("talos-gen").expect("the table has a row for every step")
-    }
+    const ROWS: &'static [&'static Row] = &[&table::TALOS_GEN];
 
-    fn flags(args: &Args) -> &Flags {
-        &args.flags
+    fn flags(args: &Args) -> Flags {
+        Flags::from(args.stream.clone()).inline(args.inline)
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         match args.command {
-            None => {
-                Ok(Job::Stream(Self { ready: watch::Sender::new(Ready::NotYet), told: Once::new() }, Source::Input))
-            }
-            Some(command) => Ok(Job::own(|console| async move {
+            None => Ok(Job::Stream(Self { told: Once::new() }, Source::Input)),
+            Some(command) => Ok(Job::command(|console| async move {
                 let work = tokio::task::spawn_blocking(move || alone::run(command, &console));
                 work.await.unwrap_or_else(|error| Err(alone::broken(&error)))
             })),
         }
     }
 
-    async fn cluster(&self, run: Run) -> Result<(), Stop> {
+    async fn cluster(&self, run: Run) -> Result<Prepared, Stop> {
         if run.cluster().error().is_some() {
-            self.ready.send_replace(Ready::Never);
             return Err(Stop::Explained);
         }
-        let prepared = prepare(&run).await;
-        let (ground, made) = prepared.inspect_err(|_| drop(self.ready.send_replace(Ready::Never)))?;
-        let early = early_access(&run, &ground, made);
-        let state = if early.is_ok() { Ready::Yes(Arc::clone(&ground)) } else { Ready::Never };
-        self.ready.send_replace(state);
-        settle_endpoints(&run, &ground, early?).await
+        let (mut prepared, made) = prepare(&run).await?;
+        let access = early_access(&run, &prepared, made)?;
+        prepared.access = Mutex::new(access);
+        Ok(prepared)
     }
 
-    async fn node(&self, run: Run, node: &Node) -> Result<Written, Stop> {
-        let ground = self.ground(&run).await?;
+    /// Once every control plane has come, the talosconfig's endpoints become their addresses.
+    async fn settle(&self, run: Run, prepared: &Prepared) -> Result<(), Stop> {
+        let access = prepared.access.lock().unwrap_or_else(PoisonError::into_inner).take();
+        settle_endpoints(&run, prepared, access).await
+    }
+
+    async fn node(&self, run: Run, prepared: &Prepared, node: &Node) -> Result<Written, Stop> {
         let _slot = run.slot(node).await?;
-        let vm: Option<status::Vm> = run.want(node, "vm")?;
-        if vm.is_none() && ground.plan.spec.proxmox.is_some() {
+        let vm: Option<status::Vm> = run.want(node)?;
+        if vm.is_none() && prepared.plan.spec.proxmox.is_some() {
             self.told.call_once(|| {
                 run.warn(
-                    "nodes come without `status.vm` (pve-vm is not in the pipe): their configs name no hardware \
-                     addresses, and are others than those of the whole pipe",
+                    "no pve-vm in this pipe: configs can't select NICs by MAC and will differ from the full pipe's",
                 );
             });
         }
-        let Some(bundle) = &ground.bundle else { return Ok(planned(node)) };
-        let image: Option<status::Image> = run.cluster().typed_status("image")?;
+        let Some(bundle) = &prepared.bundle else { return Ok(planned(node)) };
+        let image: Option<status::Image> = run.cluster().get()?;
         let installer = image.map(|image| image.installer).filter(|installer| !installer.is_empty());
         let found = Found {
             macs: vm.as_ref().map_or(&[], |vm| &vm.macs),
@@ -95,79 +86,53 @@ impl Step for Gen {
             region: vm.as_ref().and_then(|vm| vm.region.as_deref()),
             installer: installer.as_deref(),
         };
-        let made = machine::config(&ground.plan, bundle, node.name(), &node.typed_spec()?, found, &files::patch_file)?;
+        let made =
+            machine::config(&prepared.plan, bundle, node.name(), &node.typed_spec()?, found, &files::patch_file)?;
         for patch in made.idle {
             run.warn(&format!("node {}: patch {patch} changes nothing", node.name()));
         }
         for warning in made.warnings {
             run.warn(&format!("node {}: {warning}", node.name()));
         }
-        deliver(&run, node, &ground.products, made.config.text(ground.plan.contract.dialect()))
-    }
-
-    fn product(&self, _run: &Run, _cluster: &record::Cluster) -> Result<String, Failure> {
-        Err(Error::Usage("--raw: talos-gen makes one file for each node".to_owned()).into())
-    }
-}
-
-impl Gen {
-    /// Waits until the secrets are there.
-    async fn ground(&self, run: &Run) -> Result<Arc<Ground>, Stop> {
-        let mut ready = self.ready.subscribe();
-        let stopping = run.stopping();
-        let state = tokio::select! {
-            biased;
-            state = ready.wait_for(|state| !matches!(state, Ready::NotYet)) => state,
-            () = stopping.cancelled() => return Err(Failure::interrupted().into()),
-        };
-        match state.as_deref() {
-            Ok(Ready::Yes(ground)) => Ok(Arc::clone(ground)),
-            _ => Err(Stop::Explained),
-        }
+        deliver(&run, node, &prepared.dir, made.config.text(prepared.plan.contract.dialect()))
     }
 }
 
 /// Plans, and makes the secrets where there are none; says whether it did or would.
-async fn prepare(run: &Run) -> Result<(Arc<Ground>, Change), Stop> {
+async fn prepare(run: &Run) -> Result<(Prepared, Effect), Stop> {
     let cluster = run.cluster();
-    let products = run.products()?;
-    let lock = products.lock()?;
+    let dir = run.dir()?;
+    let lock = dir.lock()?;
     let locked = lock.as_ref().and_then(record::Lock::contract);
     let factory = step::variable("ICHOR_FACTORY");
     let plan = plan::plan(cluster.name(), cluster.typed_spec()?, locked, factory.as_deref())?;
     if plan.spec.kubernetes.version.is_none() {
         run.announce(&format!("Kubernetes is v{}, the default of Talos {}", plan.kubernetes, plan.talos));
     }
-    let (bundle, change) = match access::existing(&products)? {
-        Some(bundle) => (Some(bundle), Change::Unchanged),
-        None if run.is_dry_run() => (None, Change::Pending),
+    let (bundle, effect) = match access::existing(&dir)? {
+        Some(bundle) => (Some(bundle), Effect::Unchanged),
+        None if run.is_dry_run() => (None, Effect::Pending),
         None => {
-            let (bundle, made) = new_bundle(run, &products, &plan).await?;
-            (Some(bundle), if made == Made::Now { Change::Changed } else { Change::Unchanged })
+            let (bundle, made) = new_bundle(run, &dir, &plan).await?;
+            (Some(bundle), if made == Made::Now { Effect::Changed } else { Effect::Unchanged })
         }
     };
     if let Some(bundle) = &bundle {
-        decide(run, &products, lock.as_ref(), &plan, bundle)?;
+        decide(run, &dir, lock.as_ref(), &plan, bundle)?;
     }
-    Ok((Arc::new(Ground { plan, bundle, products }), change))
+    Ok((Prepared { plan, bundle, dir, access: Mutex::new(None) }, effect))
 }
 
 /// Holds on to what is decided once: the contract and whose secrets the cluster is made with.
-fn decide(
-    run: &Run,
-    products: &Products,
-    lock: Option<&record::Lock>,
-    plan: &Plan,
-    bundle: &Bundle,
-) -> Result<(), Stop> {
+fn decide(run: &Run, dir: &ClusterDir, lock: Option<&record::Lock>, plan: &Plan, bundle: &Bundle) -> Result<(), Stop> {
     let ca256 = bundle.ca256().map_err(Error::Pki)?;
     let (contract, locked) = (lock.and_then(record::Lock::contract), lock.and_then(record::Lock::ca256));
-    access::same_cluster(products, locked, &ca256)?;
+    access::same_cluster(dir, locked, &ca256)?;
     if run.is_dry_run() || (contract.is_some() && locked.is_some()) {
         return Ok(());
     }
     let contract = plan.contract.to_string();
-    products.update_lock(|lock| {
+    dir.update_lock(|lock| {
         if lock.contract().is_none() {
             lock.set_contract(&contract);
         }
@@ -179,14 +144,17 @@ fn decide(
 }
 
 /// The search for the service account's key takes up to seconds, so it must not hold up the stream.
-async fn new_bundle(run: &Run, products: &Products, plan: &Plan) -> Result<(Bundle, Made), Stop> {
-    let (folder, contract) = (products.clone(), plan.contract);
+async fn new_bundle(run: &Run, dir: &ClusterDir, plan: &Plan) -> Result<(Bundle, Made), Stop> {
+    let (folder, contract) = (dir.clone(), plan.contract);
     let work = tokio::task::spawn_blocking(move || access::make(&folder, contract));
     let (bundle, made) = work.await.unwrap_or_else(|error| Err(alone::broken(&error)))?;
     if made == Made::Now {
-        let path = products.path(SECRETS);
-        run.announce(&format!("made new secrets: {} (keep it: it is the cluster's identity)", path.display()));
-        if !products.is_ignored(SECRETS) {
+        let path = dir.path(SECRETS);
+        run.announce(&format!(
+            "created new secrets: {} (keep this file: it is the cluster's identity)",
+            path.display()
+        ));
+        if !dir.is_ignored(SECRETS) {
             run.warn(&format!("{} is not ignored by git: its folder has a .gitignore of its own", path.display()));
         }
     }
@@ -194,33 +162,44 @@ async fn new_bundle(run: &Run, products: &Products, plan: &Plan) -> Result<(Bund
 }
 
 /// Writes `status.access` at once, with the endpoints that are known before any node has come.
-fn early_access(run: &Run, ground: &Ground, made: Change) -> Result<Option<Access>, Stop> {
-    let Some(bundle) = &ground.bundle else {
-        run.write_cluster("access", &access_status(ground, String::new()), Change::Pending);
+fn early_access(run: &Run, prepared: &Prepared, made: Effect) -> Result<Option<Access>, Stop> {
+    let Some(bundle) = &prepared.bundle else {
+        let changes = vec![added(SECRETS), added(TALOSCONFIG)];
+        run.write_cluster(&access_status(prepared, String::new()), Effect::Pending, changes);
         return Ok(None);
     };
-    let mut access = Access::read(&ground.products, &ground.plan.name, bundle)?;
+    let mut changes = if made == Effect::Changed { vec![added(SECRETS)] } else { Vec::new() };
+    let mut access = Access::read(&prepared.dir, &prepared.plan.name, bundle)?;
     let ca256 = bundle.ca256().map_err(Error::Pki)?;
-    let change = match access.endpoints() {
+    let effect = match access.endpoints() {
         Some(_) => made,
-        None if run.is_dry_run() => Change::Pending,
         None => {
-            let endpoints = [machine::host(&ground.plan.endpoint).to_owned()];
-            access.write(&ground.products, bundle, &endpoints)?;
-            Change::Changed
+            changes.push(added(TALOSCONFIG));
+            if run.is_dry_run() {
+                Effect::Pending
+            } else {
+                let endpoints = [machine::host(&prepared.plan.endpoint).to_owned()];
+                access.write(&prepared.dir, bundle, &endpoints)?;
+                Effect::Changed
+            }
         }
     };
-    run.write_cluster("access", &access_status(ground, ca256), change);
+    run.write_cluster(&access_status(prepared, ca256), effect, changes);
     Ok(Some(access))
 }
 
-fn access_status(ground: &Ground, ca256: String) -> status::Access {
-    status::Access { talosconfig: TALOSCONFIG.to_owned(), ca256, contract: ground.plan.contract.to_string() }
+/// A file of the cluster's folder that is made.
+fn added(file: &str) -> Change {
+    Change::live(file).to("a new one")
+}
+
+fn access_status(prepared: &Prepared, ca256: String) -> status::Access {
+    status::Access { talosconfig: TALOSCONFIG.to_owned(), ca256, contract: prepared.plan.contract.to_string() }
 }
 
 /// Once every control plane has come, the talosconfig's endpoints become their addresses.
-async fn settle_endpoints(run: &Run, ground: &Ground, access: Option<Access>) -> Result<(), Stop> {
-    let (Some(mut access), Some(bundle)) = (access, &ground.bundle) else { return Ok(()) };
+async fn settle_endpoints(run: &Run, prepared: &Prepared, access: Option<Access>) -> Result<(), Stop> {
+    let (Some(mut access), Some(bundle)) = (access, &prepared.bundle) else { return Ok(()) };
     let nodes = run.control_planes().await?;
     let endpoints: Vec<String> = nodes.iter().filter_map(|node| node.address()).map(str::to_owned).collect();
     // An input that was cut, or a node without an address yet, takes none away from those that are known.
@@ -228,17 +207,19 @@ async fn settle_endpoints(run: &Run, ground: &Ground, access: Option<Access>) ->
     if !is_complete || endpoints.is_empty() || access.is_settled(&endpoints) {
         return Ok(());
     }
-    let was_settled = access.endpoints().is_some_and(|known| known != [machine::host(&ground.plan.endpoint)]);
+    let known: Vec<String> = access.endpoints().unwrap_or_default().to_vec();
+    let changes = vec![Change::live("talosconfig: endpoints").from(known).to(endpoints.clone())];
+    let was_settled = access.endpoints().is_some_and(|known| known != [machine::host(&prepared.plan.endpoint)]);
     if run.is_dry_run() {
         let ca256 = bundle.ca256().map_err(Error::Pki)?;
-        run.write_cluster("access", &access_status(ground, ca256), Change::Pending);
+        run.write_cluster(&access_status(prepared, ca256), Effect::Pending, changes);
         return Ok(());
     }
-    access.write(&ground.products, bundle, &endpoints)?;
+    access.write(&prepared.dir, bundle, &endpoints)?;
     run.announce(&format!("talosconfig: endpoints are {}", endpoints.join(", ")));
     if was_settled {
         let ca256 = bundle.ca256().map_err(Error::Pki)?;
-        run.write_cluster("access", &access_status(ground, ca256), Change::Changed);
+        run.write_cluster(&access_status(prepared, ca256), Effect::Changed, changes);
     }
     Ok(())
 }
@@ -250,26 +231,30 @@ fn file_of(node: &Node) -> String {
 /// A config whose secrets a dry run didn't make.
 fn planned(node: &Node) -> Written {
     let config = status::Config { file: Some(file_of(node)), ..status::Config::default() };
-    Written::field("config", &config, Change::Pending)
+    Written::field(&config, Effect::Pending).changes(vec![Change::live(file_of(node)).to("a new one")])
 }
 
 /// Puts a config where the next step finds it: into a file, or with `--inline` into the record.
-fn deliver(run: &Run, node: &Node, products: &Products, text: String) -> Result<Written, Stop> {
+fn deliver(run: &Run, node: &Node, dir: &ClusterDir, text: String) -> Result<Written, Stop> {
     let digest = sha256(text.as_bytes());
     if run.flags().inline {
         let config = status::Config { file: None, sha256: digest, inline: Some(text) };
-        return Ok(Written::field("config", &config, Change::Unchanged));
+        return Ok(Written::field(&config, Effect::Unchanged));
     }
     let file = file_of(node);
-    let change = if run.is_dry_run() {
-        let same = products.read(&file)?.as_deref() == Some(text.as_bytes());
-        if same { Change::Unchanged } else { Change::Pending }
-    } else if products.write(&file, text.as_bytes())? {
-        run.say(node, &format!("wrote {file}"));
-        Change::Changed
+    let before = dir.read(&file)?.map(|bytes| sha256(&bytes));
+    let effect = if before.as_ref() == Some(&digest) {
+        Effect::Unchanged
+    } else if run.is_dry_run() {
+        Effect::Pending
     } else {
-        Change::Unchanged
+        dir.write(&file, text.as_bytes())?;
+        run.say(node, &format!("wrote {file}"));
+        Effect::Changed
     };
+    let mut change = Change::live(file.clone()).to(format!("sha256:{digest}"));
+    change.from = before.map(|digest| format!("sha256:{digest}").into());
+    let changes = if effect == Effect::Unchanged { Vec::new() } else { vec![change] };
     let config = status::Config { file: Some(file), sha256: digest, inline: None };
-    Ok(Written::field("config", &config, change))
+    Ok(Written::field(&config, effect).changes(changes))
 }

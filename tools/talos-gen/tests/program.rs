@@ -120,7 +120,7 @@ fn an_input_that_was_cut_takes_no_endpoint_away() {
     assert!(before.contains("10.0.0.13"), "{before}");
     let part: String = whole.lines.iter().take(2).map(|line| format!("{line}\n")).collect();
     let cut = gen_in(folder.path()).write_stdin(part).output().unwrap();
-    assert_eq!(cut.status.code(), Some(8));
+    assert_eq!(cut.status.code(), Some(5), "a pipe may bring it whole the next time");
     assert_eq!(std::fs::read_to_string(folder.path().join("lab/talosconfig")).unwrap(), before);
 }
 
@@ -177,7 +177,7 @@ fn two_first_runs_at_once_make_one_cluster() {
     });
     let said = outputs.each_ref().map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
     assert!(outputs.iter().all(|output| output.status.success()), "{said:#?}");
-    assert_eq!(said.iter().filter(|text| text.contains("made new secrets")).count(), 1, "{said:#?}");
+    assert_eq!(said.iter().filter(|text| text.contains("created new secrets")).count(), 1, "{said:#?}");
     let authority = |output: &std::process::Output| {
         let last = String::from_utf8_lossy(&output.stdout).lines().last().map(str::to_owned);
         let record: Value = serde_json::from_str(&last.unwrap_or_default()).expect("records are JSON");
@@ -198,7 +198,7 @@ fn the_secrets_of_another_cluster_are_noticed() {
     assert_eq!(outcome.code, 7);
     let error = &outcome.end()["status"]["error"];
     assert_eq!(error["code"], "other-cluster");
-    assert!(error["message"].as_str().unwrap().contains("secrets.yaml is of another cluster"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("secrets.yaml belongs to another cluster"), "{error}");
     assert_eq!(std::fs::read(folder.path().join("lab/talosconfig")).unwrap(), before);
 }
 

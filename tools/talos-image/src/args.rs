@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-/// Turn a schematic and a version into an image where the VMs can use it.
+/// What was typed; what the program does is said by its row in the table of steps.
 #[derive(Debug, clap::Parser)]
-#[command(about = "Turn a schematic and a version into an image where the VMs can use it")]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) flags: step::Flags,
+    pub(crate) stream: step::StreamFlags,
+
+    #[command(flatten)]
+    pub(crate) raw: step::RawFlag,
 
     /// File with the API token for Proxmox VE, instead of PROXMOX_VE_API_TOKEN.
     #[arg(long, value_name = "FILE")]

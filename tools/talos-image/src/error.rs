@@ -1,6 +1,6 @@
 //! Why there is no image.
 
-use record::{Exit, Failure};
+use record::{Classify, Code, Exit, Facts};
 
 /// What the reader would handle differently.
 #[derive(Debug, thiserror::Error)]
@@ -33,72 +33,34 @@ pub(crate) enum Error {
     TooOld { host: String, version: String },
     #[error("Proxmox VE imports qcow2 and raw images, not {0}")]
     NotImportable(String),
-    #[error("{url} is not what it was when it was first read")]
+    #[error("{url} no longer matches the digest in ichor.lock")]
     Rebuilt { url: String },
 }
 
-impl Error {
-    fn exit(&self) -> Exit {
+impl Classify for Error {
+    fn facts(&self) -> Facts {
+        let failed = |code| Facts::new(Exit::Failed, code);
         match self {
-            Self::NoVersion | Self::Version(_) | Self::Schematic(_) | Self::SchematicId(_) => Exit::Unusable,
-            Self::Format(_) | Self::Factory(_) | Self::SchematicFile { .. } => Exit::Usage,
-            Self::Inactive { .. } => Exit::Unreachable,
-            Self::Rebuilt { .. } => Exit::Guard,
-            _ => Exit::Failed,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NoVersion | Self::Version(_) => "version",
-            Self::Format(_) | Self::Factory(_) | Self::SchematicFile { .. } => "usage",
-            Self::Schematic(_) | Self::SchematicId(_) | Self::UnknownSchematic { .. } => "schematic",
-            Self::Extension { .. } => "extension",
-            Self::NoStorage(_) | Self::NoImport { .. } | Self::Inactive { .. } => "storage",
-            Self::TooOld { .. } | Self::NotImportable(_) => "import",
-            Self::Rebuilt { .. } => "digest-mismatch",
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Extension { like: Some(like), .. } => Some(format!("did you mean {like}?")),
-            Self::Extension { version, .. } => {
-                Some(format!("the factory lists them at /version/{version}/extensions/official"))
-            }
+            Self::NoVersion | Self::Version(_) => Facts::new(Exit::Unusable, Code::Version),
+            Self::Schematic(_) | Self::SchematicId(_) => Facts::new(Exit::Unusable, Code::Schematic),
+            Self::Format(_) | Self::Factory(_) | Self::SchematicFile { .. } => Facts::new(Exit::Usage, Code::Usage),
             Self::UnknownSchematic { .. } => {
-                Some("give the schematic itself in place of its ID: then it is registered".into())
+                failed(Code::Schematic).hint("give the schematic itself in place of its ID, so that it is registered")
             }
-            Self::NoStorage(_) => {
-                Some("`spec.proxmox.images` names it; without Datastore.Audit the token doesn't see storages".into())
-            }
+            Self::Extension { like: Some(like), .. } => failed(Code::Extension).hint(format!("did you mean {like}?")),
+            Self::Extension { version, like: None, .. } => failed(Code::Extension)
+                .hint(format!("the factory lists them at /version/{version}/extensions/official")),
+            Self::NoStorage(_) => failed(Code::Storage)
+                .hint("`spec.proxmox.images` names it; without Datastore.Audit the token doesn't see storages"),
             Self::NoImport { storage, content, .. } => {
-                Some(format!("on a host: `pvesm set {storage} --content {content},import`"))
+                failed(Code::Storage).hint(format!("on a host: `pvesm set {storage} --content {content},import`"))
             }
-            Self::TooOld { .. } => Some("8.4 is the first that can".into()),
-            Self::NotImportable(_) => Some("leave out --image-format".into()),
-            Self::Rebuilt { url } => Some(format!(
-                "the factory may have built it anew; if you trust that, remove {url} from `images` in ichor.lock"
+            Self::Inactive { .. } => Facts::new(Exit::Unreachable, Code::Storage),
+            Self::TooOld { .. } => failed(Code::Import).hint("8.4 is the first release that can"),
+            Self::NotImportable(_) => failed(Code::Import).hint("leave out --image-format"),
+            Self::Rebuilt { url } => Facts::new(Exit::Guard, Code::DigestMismatch).hint(format!(
+                "the factory may have rebuilt it; if you trust that, remove {url} from `images` in ichor.lock"
             )),
-            _ => None,
         }
     }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::of(error.exit(), error.code(), &error).maybe_hint(error.hint())
-    }
-}
-
-/// The failure of a call to the Image Factory.
-pub(crate) fn factory(error: &factory_client::Error) -> Failure {
-    let status = error.refusal().map_or(0, |refusal| refusal.status);
-    let (exit, code) = match status {
-        401..=403 => (Exit::NotAllowed, "factory-refused"),
-        _ if matches!(error, factory_client::Error::Untrusted { .. }) => (Exit::NotAllowed, "untrusted"),
-        _ if error.is_transient() => (Exit::Unreachable, "factory-unreachable"),
-        _ => (Exit::Failed, "factory-refused"),
-    };
-    Failure::of(exit, code, error).maybe_hint(error.hint())
 }

@@ -1,15 +1,20 @@
 //! The step.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use factory_client::{Client, Image};
-use record::{Change, Cluster, Exit, Failure, Node, Roster, spec::ProxmoxSpec, status, table::Row};
-use step::{Job, Run, Source, Step, Stop};
+use record::{
+    Change, Cluster, Code, Effect, Exit, Failure, Node, Roster,
+    spec::ProxmoxSpec,
+    status,
+    table::{self, Row},
+};
+use step::{Flags, Job, Run, Source, Step, Stop};
 
 use crate::{
     alone,
     args::{Args, Kind},
-    error::{self, Error},
+    error::Error,
     plan::{self, Wanted},
     storage::{Found, Place},
 };
@@ -22,19 +27,19 @@ pub(crate) struct TalosImage {
 
 impl Step for TalosImage {
     type Args = Args;
+    type Shared = ();
 
-    fn row() -> &'static Row {
-        record::table::row("talos-image").expect("the table has every step")
-    }
+    const ROWS: &'static [&'static Row] = &[&table::TALOS_IMAGE];
+    const ALONE: &'static [&'static str] = &["--talos-version"];
 
-    fn flags(args: &Args) -> &step::Flags {
-        &args.flags
+    fn flags(args: &Args) -> Flags {
+        Flags::from(args.stream.clone()).raw(args.raw)
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         let source = match &args.alone.talos_version {
-            Some(_) if args.flags.file.is_some() => {
-                return Err(Failure::new(Exit::Usage, "usage", "-f and --talos-version: which of the two?"));
+            Some(_) if args.stream.file.is_some() => {
+                return Err(Failure::new(Exit::Usage, Code::Usage, "-f and --talos-version: which of the two?"));
             }
             Some(version) => {
                 let spec = alone::spec(&args.alone, version)?;
@@ -47,8 +52,8 @@ impl Step for TalosImage {
 
     async fn cluster(&self, run: Run) -> Result<(), Stop> {
         let spec = run.cluster().typed_spec()?;
-        let wanted = Wanted::read(&spec.talos, step::variable("ICHOR_FACTORY")).map_err(Failure::from)?;
-        let client = Client::new(wanted.base.clone()).map_err(|error| error::factory(&error))?;
+        let wanted = Wanted::read(&spec.talos, step::variable("ICHOR_FACTORY"))?;
+        let client = Client::new(wanted.base.clone())?;
         let image = self.registered(&run, &client, &wanted).await?;
         let mut status = status::Image {
             schematic: image.schematic.clone(),
@@ -58,11 +63,11 @@ impl Step for TalosImage {
             ..status::Image::default()
         };
         let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref().map(|images| (proxmox, images)));
-        let change = match images {
+        let (effect, changes) = match images {
             Some((proxmox, storage)) => self.deliver(&run, &client, &image, proxmox, storage, &mut status).await?,
-            None => Change::Unchanged,
+            None => (Effect::Unchanged, Vec::new()),
         };
-        run.write_cluster("image", &status, change);
+        run.write_cluster(&status, effect, changes);
         Ok(())
     }
 
@@ -70,8 +75,8 @@ impl Step for TalosImage {
         false
     }
 
-    fn product(&self, _: &Run, cluster: &Cluster) -> Result<String, Failure> {
-        let image: Option<status::Image> = cluster.typed_status("image")?;
+    fn result(&self, _: &Run, cluster: &Cluster) -> Result<String, Failure> {
+        let image: Option<status::Image> = cluster.get()?;
         Ok(image.map(|image| image.url + "\n").unwrap_or_default())
     }
 }
@@ -80,23 +85,23 @@ impl TalosImage {
     /// The image, once the factory knows its schematic and has its extensions.
     async fn registered(&self, run: &Run, client: &Client, wanted: &Wanted) -> Result<Image, Failure> {
         if !wanted.extensions.is_empty() {
-            let known = client.extensions(wanted.version).await.map_err(|error| error::factory(&error))?;
+            let known = client.extensions(wanted.version).await?;
             if let Some(missing) = wanted.missing(&known) {
                 return Err(missing.into());
             }
         }
         let id = match &wanted.schematic {
             plan::Source::Text { canonical, id } if !run.is_dry_run() => {
-                let theirs = client.register(canonical).await.map_err(|error| error::factory(&error))?;
+                let theirs = client.register(canonical).await?;
                 if theirs != *id {
                     run.warn(&format!(
-                        "the factory gives the schematic the ID {theirs}, computed was {id}; theirs counts"
+                        "the factory reports the schematic ID {theirs}, we computed {id}; the factory's is used"
                     ));
                 }
                 theirs
             }
             plan::Source::Text { .. } => wanted.schematic.id().to_owned(),
-            plan::Source::Id(id) => match client.knows(id).await.map_err(|error| error::factory(&error))? {
+            plan::Source::Id(id) => match client.knows(id).await? {
                 true => id.clone(),
                 false => return Err(Error::UnknownSchematic { base: client.base().to_string(), id: id.clone() }.into()),
             },
@@ -113,7 +118,7 @@ impl TalosImage {
         proxmox: &ProxmoxSpec,
         storage: &str,
         status: &mut status::Image,
-    ) -> Result<Change, Failure> {
+    ) -> Result<(Effect, Vec<Change>), Failure> {
         if !["qcow2", "raw"].contains(&self.kind.image_format.as_str()) {
             return Err(Error::NotImportable(self.kind.image_format.clone()).into());
         }
@@ -121,10 +126,11 @@ impl TalosImage {
         let place = Place { storage: storage.to_owned(), file: plan::file(image) };
         let Found { volumes, absent } = place.look(&pve).await?;
         status.volumes = volumes;
-        let locked = run.products()?.lock()?.and_then(|lock| lock.image(&status.url).map(str::to_owned));
+        let locked = run.dir()?.lock()?.and_then(|lock| lock.image(&status.url).map(str::to_owned));
         if run.is_dry_run() {
             status.sha256 = locked;
-            return Ok(if absent.is_empty() { Change::Unchanged } else { Change::Pending });
+            let effect = if absent.is_empty() { Effect::Unchanged } else { Effect::Pending };
+            return Ok((effect, downloads(&absent, &status.volumes)));
         }
         let sha256 = match locked {
             Some(sha256) => sha256,
@@ -132,18 +138,25 @@ impl TalosImage {
         };
         status.sha256 = Some(sha256.clone());
         if absent.is_empty() {
-            return Ok(Change::Unchanged);
+            return Ok((Effect::Unchanged, Vec::new()));
         }
-        client.prepare(image).await.map_err(|error| error::factory(&error))?;
+        client.prepare(image).await?;
         run.announce(&format!("downloading {} to {storage} on {}", status.url, absent.join(", ")));
         place.bring(&pve, &absent, &status.url, &sha256, |what| run.announce(what)).await?;
-        Ok(Change::Changed)
+        Ok((Effect::Changed, downloads(&absent, &status.volumes)))
     }
 }
 
-/// Reads an image once, and locks what it is.
+/// What bringing the image to these hosts adds.
+fn downloads(hosts: &[String], volumes: &BTreeMap<String, String>) -> Vec<Change> {
+    let added =
+        |host: &String| Change::live(format!("image on {host}")).to(volumes.get(host).cloned().unwrap_or_default());
+    hosts.iter().map(added).collect()
+}
+
+/// Reads an image once, and locks its digest.
 async fn first_read(run: &Run, client: &Client, image: &Image, url: &str) -> Result<String, Failure> {
-    client.prepare(image).await.map_err(|error| error::factory(&error))?;
+    client.prepare(image).await?;
     run.announce(&format!("reading {url} once, to lock its digest"));
     let read = async {
         match client.fetch(url, |_| Ok(())).await {
@@ -154,10 +167,10 @@ async fn first_read(run: &Run, client: &Client, image: &Image, url: &str) -> Res
     };
     let stopping = run.stopping();
     let fetched = tokio::select! {
-        fetched = read => fetched.map_err(|error| error::factory(&error))?,
+        fetched = read => fetched?,
         () = stopping.cancelled() => return Err(Failure::interrupted()),
     };
-    run.products()?.update_lock(|lock| match lock.image(url) {
+    run.dir()?.update_lock(|lock| match lock.image(url) {
         // Another run locked it meanwhile: that one counts, and the host's checksum decides.
         Some(sha256) => sha256.to_owned(),
         None => {

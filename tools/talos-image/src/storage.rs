@@ -41,15 +41,15 @@ impl Place {
 
     /// Looks at every host that is online.
     pub(crate) async fn look(&self, pve: &Client) -> Result<Found, Failure> {
-        let hosts = pve.ask(&request::nodes()).await.map_err(|error| pve_access::failure(&error))?;
+        let hosts = pve.ask(&request::nodes()).await?;
         let (mut found, mut shared) = (Found::default(), None);
         for host in online(&hosts) {
-            let storages = pve.ask(&request::storages(host)).await.map_err(|error| pve_access::failure(&error))?;
+            let storages = pve.ask(&request::storages(host)).await?;
             let Some(row) = storages.iter().find(|row| row.storage == self.storage) else { continue };
             self.usable(pve, host, row).await?;
             let is_there = match shared {
                 Some(known) if row.shared => known,
-                _ => self.is_there(pve, host).await.map_err(|error| pve_access::failure(&error))?,
+                _ => self.is_there(pve, host).await?,
             };
             let first = !row.shared || shared.is_none();
             if row.shared {
@@ -72,7 +72,7 @@ impl Place {
         if row.holds("import") {
             return Ok(());
         }
-        let release = pve.ask(&request::node_version(host)).await.map_err(|error| pve_access::failure(&error))?;
+        let release = pve.ask(&request::node_version(host)).await?;
         Err(match release.minor() < (8, 4) {
             true => Error::TooOld { host: on, version: release.version },
             false => Error::NoImport { storage, host: on, content: row.content.clone() },
@@ -123,7 +123,7 @@ impl Place {
                 Ok(())
             }
             Err(error) if mismatch(&error) => Err(Error::Rebuilt { url: url.into() }.into()),
-            Err(error) => Err(pve_access::failure(&error)),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -135,7 +135,7 @@ fn mismatch(error: &pve_client::Error) -> bool {
 }
 
 fn crashed(error: &tokio::task::JoinError) -> Failure {
-    Failure::new(record::Exit::Failed, "internal", format!("a download ended without a result: {error}"))
+    Failure::new(record::Exit::Failed, record::Code::Internal, format!("a download ended without a result: {error}"))
 }
 
 /// The hosts that can be asked; one whose state isn't known yet is tried.

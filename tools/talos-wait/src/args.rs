@@ -6,12 +6,14 @@ use talos_access::TalosFlags;
 
 use crate::plan::Condition;
 
-/// Wait until a condition holds.
+/// What was typed; what the program does is said by its row in the table of steps.
 #[derive(Debug, clap::Parser)]
-#[command(about = "Wait until a condition holds")]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) flags: step::Flags,
+    pub(crate) stream: step::StreamFlags,
+
+    #[command(flatten)]
+    pub(crate) wait: step::WaitFlag,
 
     /// What to wait for.
     #[arg(long = "for", value_enum, value_name = "CONDITION", default_value = "ready")]

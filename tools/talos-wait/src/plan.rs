@@ -1,7 +1,7 @@
 //! Which condition holds, by what is known of a node.
 
 /// What to wait for. Each one holds only if those before it do, but for maintenance, which ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Condition {
     /// The Talos API answers.
     Reachable,
@@ -13,37 +13,47 @@ pub(crate) enum Condition {
     Etcd,
     /// The node is registered with Kubernetes.
     Kubernetes,
-    /// Talos has finished booting, and Kubernetes calls the node Ready.
+    /// Talos has finished booting, and Kubernetes reports the node Ready.
     Ready,
 }
 
 impl Condition {
     /// The word in records and flags.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn word(self) -> String {
+        clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// How far it goes: each one holds only if those before it do. Maintenance ends before the others begin.
+    fn rank(self) -> u8 {
         match self {
-            Self::Reachable => "reachable",
-            Self::Maintenance => "maintenance",
-            Self::Configured => "configured",
-            Self::Etcd => "etcd",
-            Self::Kubernetes => "kubernetes",
-            Self::Ready => "ready",
+            Self::Reachable => 0,
+            Self::Maintenance => 1,
+            Self::Configured => 2,
+            Self::Etcd => 3,
+            Self::Kubernetes => 4,
+            Self::Ready => 5,
         }
+    }
+
+    /// Whether it holds only where `other` holds, too.
+    pub(crate) fn includes(self, other: Self) -> bool {
+        self.rank() >= other.rank()
     }
 
     /// Whether it can come to hold only after etcd was started.
     pub(crate) fn needs_etcd(self) -> bool {
-        self >= Self::Etcd
+        self.includes(Self::Etcd)
     }
 
     /// Whether the node is asked without credentials, which it may not accept yet.
     pub(crate) fn needs_credentials(self) -> bool {
-        self >= Self::Configured
+        self.includes(Self::Configured)
     }
 }
 
-/// What a node told.
+/// What a node answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum NodeState {
     /// It waits for a configuration.
     Maintenance,
     /// It is configured.
@@ -58,23 +68,23 @@ pub(crate) enum Told {
 }
 
 /// Whether the condition holds; else what is missing.
-pub(crate) fn holds(condition: Condition, told: &Told) -> Result<(), String> {
-    let (etcd, registered, booted) = match (told, condition) {
-        (_, Condition::Reachable) | (Told::Maintenance, Condition::Maintenance) => return Ok(()),
-        (Told::Configured { .. }, Condition::Maintenance) => return Err("it is configured already".to_owned()),
-        (Told::Maintenance, _) => return Err("it is in maintenance".to_owned()),
-        (Told::Configured { etcd, registered, booted }, _) => (etcd, registered, booted),
+pub(crate) fn holds(condition: Condition, state: &NodeState) -> Result<(), String> {
+    let (etcd, registered, booted) = match (state, condition) {
+        (_, Condition::Reachable) | (NodeState::Maintenance, Condition::Maintenance) => return Ok(()),
+        (NodeState::Configured { .. }, Condition::Maintenance) => return Err("it is configured already".to_owned()),
+        (NodeState::Maintenance, _) => return Err("it is in maintenance".to_owned()),
+        (NodeState::Configured { etcd, registered, booted }, _) => (etcd, registered, booted),
     };
-    if condition >= Condition::Etcd && *etcd == Some(false) {
+    if condition.includes(Condition::Etcd) && *etcd == Some(false) {
         return Err("its etcd is not a member yet".to_owned());
     }
-    if condition >= Condition::Kubernetes && registered.is_none() {
+    if condition.includes(Condition::Kubernetes) && registered.is_none() {
         return Err("it is not registered with Kubernetes".to_owned());
     }
     if condition == Condition::Ready {
         booted.clone()?;
         if *registered != Some(true) {
-            return Err("Kubernetes does not call it Ready".to_owned());
+            return Err("Kubernetes does not report it Ready".to_owned());
         }
     }
     Ok(())
@@ -84,7 +94,7 @@ pub(crate) fn holds(condition: Condition, told: &Told) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    const READY: Told = Told::Configured { etcd: Some(true), registered: Some(true), booted: Ok(()) };
+    const READY: NodeState = NodeState::Configured { etcd: Some(true), registered: Some(true), booted: Ok(()) };
 
     #[test]
     fn a_ready_control_plane_meets_every_condition_but_maintenance() {
@@ -97,24 +107,25 @@ mod tests {
 
     #[test]
     fn maintenance_is_reachable_and_nothing_more() {
-        assert_eq!(holds(Condition::Reachable, &Told::Maintenance), Ok(()));
-        assert_eq!(holds(Condition::Maintenance, &Told::Maintenance), Ok(()));
-        assert!(holds(Condition::Configured, &Told::Maintenance).is_err());
+        assert_eq!(holds(Condition::Reachable, &NodeState::Maintenance), Ok(()));
+        assert_eq!(holds(Condition::Maintenance, &NodeState::Maintenance), Ok(()));
+        assert!(holds(Condition::Configured, &NodeState::Maintenance).is_err());
     }
 
     #[test]
     fn a_worker_has_no_etcd_to_wait_for() {
-        let worker = Told::Configured { etcd: None, registered: None, booted: Err("x".into()) };
+        let worker = NodeState::Configured { etcd: None, registered: None, booted: Err("x".into()) };
         assert_eq!(holds(Condition::Etcd, &worker), Ok(()));
         assert!(holds(Condition::Kubernetes, &worker).is_err());
     }
 
     #[test]
     fn ready_takes_both_talos_and_kubernetes() {
-        let told = |registered, booted: Result<(), String>| Told::Configured { etcd: Some(true), registered, booted };
-        assert!(holds(Condition::Ready, &told(Some(false), Ok(()))).unwrap_err().contains("Ready"));
+        let state =
+            |registered, booted: Result<(), String>| NodeState::Configured { etcd: Some(true), registered, booted };
+        assert!(holds(Condition::Ready, &state(Some(false), Ok(()))).unwrap_err().contains("Ready"));
         assert_eq!(
-            holds(Condition::Ready, &told(Some(true), Err("time is not synced".into()))).unwrap_err(),
+            holds(Condition::Ready, &state(Some(true), Err("time is not synced".into()))).unwrap_err(),
             "time is not synced"
         );
     }

@@ -4,15 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube_client::{Client, Kubeconfig};
-use patience::{Attempt, Deadline};
-use record::table::Row;
-use record::{Change, Exit, Failure, Node, Role, status};
-use step::{Job, Run, Source, Step, Stop, Written};
-use talos_access::{Credentials, Met, address, attempt, meet, until, until_for};
+use record::table::{self, Row};
+use record::{Code, Effect, Exit, Failure, Node, Role, status};
+use step::{Flags, Hold, Job, Run, Source, Step, Stop, Written};
+use talos_access::{Answer, Credentials, address, ask};
 use talos_client::{Address, Identity, Ours};
 
 use crate::args::Args;
-use crate::plan::{Condition, Told, holds};
+use crate::plan::{Condition, NodeState, holds};
 
 /// Waits for a condition.
 pub(crate) struct Wait {
@@ -25,18 +24,17 @@ pub(crate) struct Wait {
 
 impl Step for Wait {
     type Args = Args;
+    type Shared = ();
 
-    fn row() -> &'static Row {
-        record::table::row("talos-wait").expect("the table has every step")
-    }
+    const ROWS: &'static [&'static Row] = &[&table::TALOS_WAIT];
+    const ALONE: &'static [&'static str] = talos_access::ALONE;
 
     fn detail(node: &Node) -> String {
-        let waited: Option<status::Waited> = node.typed_status("waited").ok().flatten();
-        waited.map(|waited| waited.condition).unwrap_or_default()
+        node.get::<status::Waited>().ok().flatten().map(|waited| waited.condition).unwrap_or_default()
     }
 
-    fn flags(args: &Args) -> &step::Flags {
-        &args.flags
+    fn flags(args: &Args) -> Flags {
+        Flags::from(args.stream.clone()).wait(args.wait)
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
@@ -51,46 +49,45 @@ impl Step for Wait {
         Ok(Job::Stream(Self { condition: args.condition, credentials, alone, kubeconfig: args.kubeconfig }, source))
     }
 
-    /// Asks the Kubernetes API itself, where the stream has credentials for it.
-    async fn cluster(&self, run: Run) -> Result<(), Stop> {
-        if self.condition < Condition::Kubernetes {
-            return Ok(());
-        }
-        let Some(kubeconfig) = self.kubeconfig(&run).await? else { return Ok(()) };
-        let client = Client::new(&kubeconfig).map_err(|error| Failure::of(Exit::Unusable, "kubeconfig", &error))?;
-        let ask = || async {
-            match client.ready().await {
-                Ok(()) => Attempt::Ready(()),
-                Err(error) => Attempt::NotYet(error.to_string()),
-            }
-        };
-        until_for(&run, None, Deadline::within(run.wait_timeout()), ask).await?;
-        run.write_cluster("waited", &self.waited(), Change::Unchanged);
+    async fn cluster(&self, _: Run) -> Result<(), Stop> {
         Ok(())
     }
 
-    async fn node(&self, run: Run, node: &Node) -> Result<Written, Stop> {
+    /// Asks the Kubernetes API itself, where the stream has credentials for it.
+    async fn settle(&self, run: Run, (): &()) -> Result<(), Stop> {
+        if !self.condition.includes(Condition::Kubernetes) {
+            return Ok(());
+        }
+        let Some(kubeconfig) = self.kubeconfig(&run).await? else { return Ok(()) };
+        let client =
+            Client::new(&kubeconfig).map_err(|error| Failure::caused(Exit::Unusable, Code::Kubeconfig, "", &error))?;
+        // While the API starts it also answers what would be final later, as that it knows nobody.
+        let look = || async { client.ready().await.map_err(|error| Hold::in_spite_of(&error)) };
+        run.wait_for_cluster().until(look).await?;
+        let waited = status::ClusterWaited { condition: self.condition.word() };
+        run.write_cluster(&waited, Effect::Unchanged, Vec::new());
+        Ok(())
+    }
+
+    async fn node(&self, run: Run, (): &(), node: &Node) -> Result<Written, Stop> {
+        let waited = status::Waited { condition: self.condition.word() };
         if run.is_dry_run() {
-            return Ok(Written::field("waited", &self.waited(), self.look(&run, node).await?));
+            return Ok(Written::field(&waited, self.look_once(&run, node).await?));
         }
         if self.condition.needs_etcd() {
             self.etcd_was_started(&run).await?;
         }
         let address = address(&run, node)?;
         let identity = self.identity(&run).await?;
-        until(&run, node, || self.ask(&address, identity.as_deref(), node.is_control_plane())).await?;
-        Ok(Written::field("waited", &self.waited(), Change::Unchanged))
+        run.wait(node).until(|| self.look(&address, identity.as_deref(), node.is_control_plane())).await?;
+        Ok(Written::field(&waited, Effect::Unchanged))
     }
 }
 
 impl Wait {
-    fn waited(&self) -> status::Waited {
-        status::Waited { condition: self.condition.as_str().to_owned() }
-    }
-
     /// Credentials for the Kubernetes API: those that the stream has exported, else those that the user names.
     async fn kubeconfig(&self, run: &Run) -> Result<Option<Kubeconfig>, Stop> {
-        let exported: Option<status::Kubeconfig> = run.cluster_want("kubeconfig").await?;
+        let exported: Option<status::Kubeconfig> = run.cluster_want().await?;
         if run.is_dry_run() && run.cluster().is_pending() {
             return Ok(None);
         }
@@ -98,19 +95,17 @@ impl Wait {
         let (place, text, context) = match (exported.inline, exported.file, &self.kubeconfig) {
             (Some(text), ..) => ("status.kubeconfig.inline".to_owned(), text, Some(exported.context)),
             (None, Some(file), _) => {
-                let bytes = run.products()?.read_exactly(&file, &exported.sha256.unwrap_or_default())?;
+                let bytes = run.dir()?.read_exactly(&file, &exported.sha256.unwrap_or_default())?;
                 (file, String::from_utf8_lossy(&bytes).into_owned(), Some(exported.context))
             }
             (None, None, Some(path)) => {
                 let place = path.display().to_string();
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| Failure::caused(Exit::Unusable, "kubeconfig", place.clone(), &error))?;
+                let text = std::fs::read_to_string(path).map_err(|error| unusable(&place, &error))?;
                 (place, text, None)
             }
             (None, None, None) => return Ok(None),
         };
-        let read = Kubeconfig::parse(&text, context.as_deref());
-        Ok(Some(read.map_err(|error| Failure::caused(Exit::Unusable, "kubeconfig", place, &error))?))
+        Ok(Some(Kubeconfig::parse(&text, context.as_deref()).map_err(|error| unusable(&place, &error))?))
     }
 
     /// Credentials, if the condition cannot do without, or if they are there anyway.
@@ -124,84 +119,72 @@ impl Wait {
     /// Waits until it is known whether etcd was started: if an error in the stream kept it from that, no node will ever
     /// be Ready, and there is nothing to wait for.
     async fn etcd_was_started(&self, run: &Run) -> Result<(), Stop> {
-        let bootstrap: Option<status::Bootstrap> = run.cluster_want("bootstrap").await?;
+        let bootstrap: Option<status::Bootstrap> = run.cluster_want().await?;
         let failed =
             || run.cluster().error().is_some() || run.control_planes_so_far().iter().any(|node| node.has_error());
         if bootstrap.is_none() && failed() { Err(Stop::Explained) } else { Ok(()) }
     }
 
     /// One look, for a dry run: whether the condition holds already.
-    async fn look(&self, run: &Run, node: &Node) -> Result<Change, Stop> {
+    async fn look_once(&self, run: &Run, node: &Node) -> Result<Effect, Stop> {
         let (Ok(address), Ok(Some(identity))) = (address(run, node), self.identity(run).await) else {
-            return Ok(Change::Pending);
+            return Ok(Effect::Pending);
         };
-        match self.ask(&address, Some(&identity), node.is_control_plane()).await {
-            Attempt::Ready(()) => Ok(Change::Unchanged),
-            Attempt::NotYet(_) => Ok(Change::Pending),
-            Attempt::Failed(failure) => Err(failure.into()),
+        match self.look(&address, Some(&identity), node.is_control_plane()).await {
+            Ok(()) => Ok(Effect::Unchanged),
+            Err(Hold::NotYet(_)) => Ok(Effect::Pending),
+            Err(Hold::Failed(failure)) => Err(failure.into()),
         }
     }
 
-    async fn ask(&self, address: &Address, identity: Option<&Identity>, control_plane: bool) -> Attempt<(), Failure> {
-        let told = match meet(address, identity).await {
-            Attempt::Ready(Met::Maintenance(_)) => Told::Maintenance,
-            Attempt::Ready(Met::Ours(ours)) => match self.question(&ours, control_plane).await {
-                Attempt::Ready(told) => told,
-                Attempt::NotYet(status) => return Attempt::NotYet(status),
-                Attempt::Failed(failure) => return Attempt::Failed(failure),
-            },
-            Attempt::NotYet(status) => return Attempt::NotYet(status),
-            Attempt::Failed(failure) if self.answered(&failure) => return Attempt::Ready(()),
-            Attempt::Failed(failure) => return Attempt::Failed(failure),
+    async fn look(&self, address: &Address, identity: Option<&Identity>, control_plane: bool) -> Result<(), Hold> {
+        let state = match ask(address, identity).await {
+            Ok(Answer::Maintenance(_)) => NodeState::Maintenance,
+            Ok(Answer::Ours(ours)) => self.state(&ours, control_plane).await?,
+            Err(Hold::Failed(failure)) if self.is_answer_enough(&failure) => return Ok(()),
+            Err(hold) => return Err(hold),
         };
-        match holds(self.condition, &told) {
-            Ok(()) => Attempt::Ready(()),
-            Err(status) if self.condition == Condition::Maintenance => {
+        holds(self.condition, &state).map_err(|missing| match self.condition {
+            Condition::Maintenance => {
                 let hint = "talos-wait --for configured waits for a node that has its configuration";
-                Attempt::Failed(Failure::new(Exit::Failed, "configured", status).hint(hint))
+                Hold::Failed(Failure::new(Exit::Failed, Code::Configured, missing).hint(hint))
             }
-            Err(status) => Attempt::NotYet(status),
-        }
+            _ => Hold::NotYet(missing),
+        })
     }
 
     /// Whether a node that does not want us is answer enough.
-    fn answered(&self, failure: &Failure) -> bool {
+    fn is_answer_enough(&self, failure: &Failure) -> bool {
         self.condition == Condition::Reachable && matches!(failure.exit, Exit::NotAllowed | Exit::Guard)
     }
 
     /// Asks a configured node no more than the condition needs.
-    async fn question(&self, ours: &Ours, control_plane: bool) -> Attempt<Told, Failure> {
-        let control_plane = match self.alone && self.condition >= Condition::Etcd {
+    async fn state(&self, ours: &Ours, control_plane: bool) -> Result<NodeState, Hold> {
+        let is_unsaid = || Hold::not_yet("it has not reported yet what it is");
+        let control_plane = match self.alone && self.condition.includes(Condition::Etcd) {
             false => control_plane,
-            true => match attempt(ours.node.is_control_plane().await) {
-                Attempt::Ready(Some(told)) => told,
-                Attempt::Ready(None) => return Attempt::NotYet("it does not say yet what it is".to_owned()),
-                Attempt::NotYet(status) => return Attempt::NotYet(status),
-                Attempt::Failed(failure) => return Attempt::Failed(failure),
-            },
+            true => ours.node.is_control_plane().await?.ok_or_else(is_unsaid)?,
         };
-        let etcd = match self.condition >= Condition::Etcd && control_plane {
+        let etcd = match self.condition.includes(Condition::Etcd) && control_plane {
             true => Some(ours.node.local_etcd_members().await.is_ok_and(|members| !members.is_empty())),
             false => None,
         };
-        let registered = match self.condition >= Condition::Kubernetes {
-            true => match attempt(ours.node.node_status().await) {
-                Attempt::Ready(status) => status.map(|status| status.ready),
-                Attempt::NotYet(status) => return Attempt::NotYet(status),
-                Attempt::Failed(failure) => return Attempt::Failed(failure),
-            },
+        let registered = match self.condition.includes(Condition::Kubernetes) {
+            true => ours.node.node_status().await?.map(|status| status.ready),
             false => None,
         };
         let status = &ours.status;
         let missing = || {
             let unmet: Vec<_> = status.unmet.iter().map(|unmet| format!("{}: {}", unmet.name, unmet.reason)).collect();
-            format!(
-                "{:?}{}",
-                status.stage,
-                if unmet.is_empty() { String::new() } else { format!(" ({})", unmet.join("; ")) }
-            )
+            let unmet = if unmet.is_empty() { String::new() } else { format!(" ({})", unmet.join("; ")) };
+            format!("{:?}{unmet}", status.stage).to_lowercase()
         };
-        let booted = if status.is_running_and_ready() { Ok(()) } else { Err(missing().to_lowercase()) };
-        Attempt::Ready(Told::Configured { etcd, registered, booted })
+        let booted = if status.is_running_and_ready() { Ok(()) } else { Err(missing()) };
+        Ok(NodeState::Configured { etcd, registered, booted })
     }
+}
+
+/// A kubeconfig that can't be read.
+fn unusable(place: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::caused(Exit::Unusable, Code::Kubeconfig, place, error)
 }

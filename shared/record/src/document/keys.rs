@@ -3,102 +3,54 @@
 //! Unknown keys are kept: users may put their own there. But a key that differs by a letter from a known one that is
 //! absent is a mistake that would otherwise be silent.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
-use crate::{Map, Unusable};
+use crate::{Map, Unusable, schema};
 
-const DOCUMENT: &[&str] = &["apiVersion", "kind", "name", "spec", "nodes"];
-const SPEC: &[&str] = &[
-    "endpoint",
-    "talos",
-    "kubernetes",
-    "proxmox",
-    "network",
-    "discovery",
-    "allowSchedulingOnControlPlanes",
-    "certSANs",
-    "registryMirrors",
-    "volumes",
-    "patches",
-    "controlplane",
-    "worker",
-    "vm",
-    "labels",
-    "annotations",
-    "taints",
-];
-const TALOS: &[&str] = &["version", "schematic", "factory"];
-const KUBERNETES: &[&str] = &["version"];
-const PROXMOX: &[&str] = &["endpoint", "ca", "fingerprint", "storage", "images", "bridge", "pool", "vmids"];
-const NETWORK: &[&str] = &["gateway", "nameservers", "ntp", "vip", "mtu", "routes", "bond", "vlans"];
-const ROUTE: &[&str] = &["to", "via", "metric"];
-const BOND: &[&str] = &["mode", "nics"];
-const VLAN: &[&str] = &["id", "address", "mtu", "routes"];
-const VOLUME: &[&str] = &["name", "match", "minSize", "maxSize", "filesystem"];
-const ROLE: &[&str] = &["vm", "labels", "annotations", "taints", "patches", "network", "volumes"];
-const NODE: &[&str] =
-    &["name", "role", "address", "hostname", "vm", "labels", "annotations", "taints", "patches", "network", "volumes"];
+/// The schema of the cluster file: its keys are the known ones.
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema::document);
 
-/// Checks all maps of a cluster file but its nodes.
+/// Checks all maps of a cluster file.
 pub(super) fn check(document: &Map) -> Result<(), Unusable> {
-    near_misses(document, DOCUMENT, "")?;
-    let Some(Value::Object(spec)) = document.get("spec") else {
-        return Ok(());
-    };
-    near_misses(spec, SPEC, "spec.")?;
-    let parts = [
-        ("talos", TALOS),
-        ("kubernetes", KUBERNETES),
-        ("proxmox", PROXMOX),
-        ("network", NETWORK),
-        ("controlplane", ROLE),
-        ("worker", ROLE),
-    ];
-    for (part, known) in parts {
-        if let Some(Value::Object(map)) = spec.get(part) {
-            near_misses(map, known, &format!("spec.{part}."))?;
-        }
-    }
-    for role in ["controlplane", "worker"] {
-        if let Some(Value::Object(layer)) = spec.get(role) {
-            inner(layer, &format!("spec.{role}"))?;
-        }
-    }
-    inner(spec, "spec")
+    map(document, &SCHEMA, "")
 }
 
-/// Checks the maps within a layer's network and volumes.
-fn inner(layer: &Map, place: &str) -> Result<(), Unusable> {
-    let network = |key: &str| layer.get("network").and_then(|network| network.get(key));
-    items(network("routes"), ROUTE, &format!("{place}.network.routes"))?;
-    items(network("vlans"), VLAN, &format!("{place}.network.vlans"))?;
-    items(layer.get("volumes"), VOLUME, &format!("{place}.volumes"))?;
-    match network("bond") {
-        Some(Value::Object(bond)) => near_misses(bond, BOND, &format!("{place}.network.bond.")),
+/// Checks a map, and what is in it, by the keys that its schema names; one that names none takes any.
+fn map(found: &Map, schema: &Value, place: &str) -> Result<(), Unusable> {
+    let Some(properties) = resolved(schema).get("properties").and_then(Value::as_object) else { return Ok(()) };
+    let prefix = if place.is_empty() { String::new() } else { format!("{place}.") };
+    near_misses(found, properties, &prefix)?;
+    let known = found.iter().filter_map(|(key, value)| Some((key, value, properties.get(key)?)));
+    known.into_iter().try_for_each(|(key, inner, schema)| value(inner, schema, &format!("{prefix}{key}")))
+}
+
+fn value(found: &Value, schema: &Value, place: &str) -> Result<(), Unusable> {
+    match found {
+        Value::Object(inner) => map(inner, schema, place),
+        Value::Array(items) => match resolved(schema).get("items") {
+            Some(item) => {
+                items.iter().enumerate().try_for_each(|(index, inner)| value(inner, item, &format!("{place}[{index}]")))
+            }
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
 }
 
-fn items(list: Option<&Value>, known: &[&str], place: &str) -> Result<(), Unusable> {
-    let items = list.and_then(Value::as_array).into_iter().flatten().enumerate();
-    items
-        .filter_map(|(index, item)| Some((index, item.as_object()?)))
-        .try_for_each(|(index, item)| near_misses(item, known, &format!("{place}[{index}].")))
+/// The schema itself where another one is referred to, also as one of two with `null`.
+fn resolved(schema: &Value) -> &Value {
+    let either = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let reference = std::iter::once(schema).chain(either).find_map(|schema| schema.get("$ref")?.as_str());
+    let definition = reference.and_then(|text| SCHEMA.get("$defs")?.get(text.strip_prefix("#/$defs/")?));
+    definition.unwrap_or(schema)
 }
 
-/// Checks one of the nodes.
-pub(super) fn check_node(node: &Map, place: &str) -> Result<(), Unusable> {
-    near_misses(node, NODE, &format!("{place}."))?;
-    if let Some(Value::Object(network)) = node.get("network") {
-        near_misses(network, NETWORK, &format!("{place}.network."))?;
-    }
-    inner(node, place)
-}
-
-fn near_misses(map: &Map, known: &[&str], place: &str) -> Result<(), Unusable> {
-    for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
-        let absent = known.iter().filter(|name| !map.contains_key(**name));
-        let meant = absent.filter(|name| is_near(key, name)).min_by_key(|name| distance(&plain(key), &plain(name)));
+fn near_misses(found: &Map, known: &Map, place: &str) -> Result<(), Unusable> {
+    for key in found.keys().filter(|key| !known.contains_key(*key)) {
+        let absent = known.keys().filter(|name| !found.contains_key(*name));
+        let meant = absent.filter(|name| is_near(key, name)).min_by_key(|name| distance(key, name));
         if let Some(meant) = meant {
             return Err(Unusable::new(format!("{place}{key}: unknown key; did you mean `{meant}`?")));
         }
@@ -108,32 +60,53 @@ fn near_misses(map: &Map, known: &[&str], place: &str) -> Result<(), Unusable> {
 
 /// Whether `key` is `name` but for case, separators or a typing error.
 fn is_near(key: &str, name: &str) -> bool {
-    let (key, name) = (plain(key), plain(name));
-    let allowed = if name.len() > 5 { 2 } else { 1 };
-    key == name || (name.len() > 2 && distance(&key, &name) <= allowed)
+    let allowed = match name.len() {
+        0..=2 => 0,
+        3..=5 => 1,
+        _ => 2,
+    };
+    distance(key, name) <= allowed
 }
 
-fn plain(text: &str) -> String {
-    text.to_lowercase().replace(['-', '_'], "")
-}
-
-/// How many letters must be inserted, removed, replaced or swapped with their neighbour to get from one to the other.
+/// How many letters must be inserted, removed, replaced or swapped with their neighbour to get from one to the other;
+/// case and separators count for nothing.
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    rows[0] = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
+    strsim::osa_distance(&plain(a), &plain(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_is_one_or_two_letters_away_by_the_length_of_the_word() {
+        for (key, name) in [("cert-sans", "certSANs"), ("nmae", "name"), ("metric", "metrics"), ("gatewya", "gateway")]
+        {
+            assert!(is_near(key, name), "{key} {name}");
+        }
+        for (key, name) in [("to", "via"), ("mut", "vlans"), ("nmea", "mtu"), ("gatwyaa", "gateway"), ("ib", "id")] {
+            assert!(!is_near(key, name), "{key} {name}");
         }
     }
-    rows[a.len()][b.len()]
+
+    #[test]
+    fn keys_are_known_at_every_depth_because_the_schema_has_them() {
+        let file = |text: &str| super::super::read_yaml(text).unwrap().remove(0);
+        for (text, place) in [
+            ("spec: {network: {bond: {mdoe: x}}}", "spec.network.bond.mdoe"),
+            (
+                "spec: {controlplane: {network: {vlans: [{id: 1, adress: x}]}}}",
+                "spec.controlplane.network.vlans[0].adress",
+            ),
+            ("spec: {worker: {lables: {}}}", "spec.worker.lables"),
+            ("spec: {talos: {verison: x}}", "spec.talos.verison"),
+            ("spec: {volumes: [{name: a, minsize: x}]}", "spec.volumes[0].minsize"),
+            ("nodes: [{name: a, network: {bond: {nisc: []}}}]", "nodes[0].network.bond.nisc"),
+        ] {
+            let message = check(&file(text)).unwrap_err().message;
+            assert!(message.starts_with(&format!("{place}: unknown key")), "{message}");
+        }
+        assert_eq!(check(&file("spec: {vm: {core: 2}, labels: {nmae: x}, worker: {vm: {sokets: 1}}}")), Ok(()));
+    }
 }

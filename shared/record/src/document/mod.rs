@@ -110,7 +110,6 @@ fn nodes(document: &Map, cluster: &str, spec: &Map, base: &Path) -> Result<Vec<N
         let Value::Object(item) = item else {
             return Err(Unusable::new(format!("{place} is {item}, not a map with name and role")));
         };
-        keys::check_node(item, &place)?;
         let name = check::node_name(item, &place)?;
         let role = check::role(item, &name, &place)?;
         if let Some(before) = seen.insert(name.clone(), at) {

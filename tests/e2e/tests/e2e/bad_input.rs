@@ -32,8 +32,8 @@ async fn refused_by_all(contents: &[u8], status: i32, message: &str) {
 
 #[tokio::test]
 async fn an_empty_input_is_told_from_a_complete_one() {
-    refused_by_all(b"", 8, "the input is empty").await;
-    refused_by_all(b"\xEF\xBB\xBF \r\n", 8, "the input is empty").await;
+    refused_by_all(b"", 8, "no input: the previous command in the pipe wrote nothing").await;
+    refused_by_all(b"\xEF\xBB\xBF \r\n", 8, "no input: the previous command in the pipe wrote nothing").await;
 }
 
 #[tokio::test]
@@ -115,16 +115,19 @@ async fn streams_that_break_the_contract_are_refused() {
     let scratch = Scratch::new();
     scratch.write("cluster.yaml", FILE);
     scratch.sh("talos-gen --dry-run -f cluster.yaml > lab.jsonl").await.exits(3);
-    let refused = async |filter: &str, message: &str| {
+    let refused_with = async |status: i32, filter: &str, message: &str| {
         let outcome = scratch.sh(&format!("{filter} | talos-apply > /dev/null")).await;
-        outcome.exits(8).says(message);
+        outcome.exits(status).says(message);
     };
+    let refused = async |filter: &str, message: &str| refused_with(8, filter, message).await;
     refused("cat lab.jsonl lab.jsonl", "a second stream follows").await;
-    refused("head -n 2 lab.jsonl", "the input was cut").await;
+    refused_with(5, "head -n 2 lab.jsonl", "the input was cut").await;
+    scratch.sh("head -n 2 lab.jsonl > cut.jsonl").await.exits(0);
+    scratch.sh("talos-apply -f cut.jsonl > /dev/null").await.exits(8).says("the input was cut");
     refused("grep -v Cluster lab.jsonl", "before its Cluster record").await;
-    refused("sed 's/\"cluster\":\"lab\"/\"cluster\":\"prod\"/' lab.jsonl", "is of cluster prod").await;
+    refused("sed 's/\"cluster\":\"lab\"/\"cluster\":\"prod\"/' lab.jsonl", "belongs to cluster prod").await;
     refused("sed '2s/\"name\":\"lab\"/\"name\":\"prod\"/' lab.jsonl", "two clusters in one input").await;
-    refused("jq -c 'select(.name!=\"w-1\")' lab.jsonl", "listed, but never came: w-1").await;
+    refused("jq -c 'select(.name!=\"w-1\")' lab.jsonl", "listed in the cluster but missing from the input: w-1").await;
     refused("jq -c 'if .kind==\"Node\" then .,. else . end' lab.jsonl", "comes twice").await;
     refused("jq -c 'if .name==\"w-1\" then .name=\"w-9\" else . end' lab.jsonl", "node w-9 is not in the").await;
     refused("jq -cs . lab.jsonl", "not a map").await;

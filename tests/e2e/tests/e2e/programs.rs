@@ -5,7 +5,9 @@ async fn help_names_needs_writes_and_exit_statuses() {
     let scratch = Scratch::new();
     for step in STEPS {
         let help = scratch.sh(&format!("{step} --help")).await.exits(0).stdout;
-        for text in ["Needs:", "Writes:", "Exit status:", "refused by a guard", "--dry-run", "--only"] {
+        for text in
+            ["Needs:", "Writes:", "Exit status:", "refused: continuing could destroy data", "--dry-run", "--only"]
+        {
             assert!(help.contains(text), "{step} --help does not say {text}");
         }
     }

@@ -94,12 +94,12 @@ async fn of_the_control_planes_one_is_switched_off_in_a_run() {
         let outcome = world.run(&["--reboot"]).await;
         assert_eq!(larger(), done, "{}", outcome.stderr);
         if done < 3 {
-            outcome.exits(7).says("is disrupted in this run already");
+            outcome.exits(7).says("was already restarted in this run");
         }
     }
     let ids: Vec<u32> = world.lab.pve().vms().iter().map(|vm| vm.id).collect();
     world.edit("memory: 5120, disk: 20", "memory: 5120, disk: 10");
-    world.run(&["--recreate"]).await.exits(7).says("is disrupted in this run already");
+    world.run(&["--recreate"]).await.exits(7).says("was already restarted in this run");
     let left = world.lab.pve().vms().iter().filter(|vm| vm.config["scsi0"].contains("size=20G")).count();
     assert_eq!((left, ids.len()), (3, 4), "two control planes and the worker are as they were");
 }
@@ -110,7 +110,11 @@ async fn a_renamed_node_does_not_get_a_second_machine_at_its_address() {
     world.run(&[]).await.exits(0);
     world.edit("name: w-1", "name: w-9");
 
-    world.run(&[]).await.exits(7).says("(w-1) is this cluster's but not in the file, and has the address");
+    world
+        .run(&[])
+        .await
+        .exits(7)
+        .says("(w-1) on pve1 belongs to this cluster but isn't in the file, and has the address");
 
     assert_eq!(world.lab.pve().vms().len(), 2);
 }
@@ -173,8 +177,8 @@ async fn somebody_elses_vm_of_the_same_name_is_never_touched() {
     let id = world.lab.pve().add_foreign_vm("w-1");
     let before = world.lab.pve().vm(id);
 
-    world.run(&[]).await.exits(7).says("isn't this cluster's");
-    world.run(&["destroy", "--yes"]).await.exits(7);
+    world.run(&[]).await.exits(7).says("doesn't belong to this cluster");
+    world.run(&["destroy", "--yes", "--all"]).await.exits(7);
 
     assert_eq!(world.lab.pve().vm(id), before);
 }
@@ -185,12 +189,31 @@ async fn destroy_removes_ours_only_and_wants_to_be_sure() {
     world.run(&[]).await.exits(0);
     world.lab.pve().add_foreign_vm("somebody-elses");
 
-    world.run(&["destroy"]).await.exits(2).says("--yes");
+    world.run(&["destroy", "--all"]).await.exits(2).says("--yes");
     assert_eq!(world.lab.pve().vms().len(), 3);
-    world.run(&["destroy", "--yes"]).await.exits(0).says("destroyed VM");
+    world.run(&["destroy", "--yes", "--all"]).await.exits(0).says("destroyed VM");
     let left: Vec<String> = world.lab.pve().vms().into_iter().map(|vm| vm.name).collect();
     assert_eq!(left, ["somebody-elses"]);
-    world.run(&["destroy", "--yes"]).await.exits(0);
+    world.run(&["destroy", "--yes", "--all"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removing_a_node_with_a_flag_missing_loses_nothing() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let names = || world.lab.pve().vms().into_iter().map(|vm| vm.name).collect::<Vec<_>>();
+    let before = names();
+
+    world.run(&["destroy", "--yes"]).await.exits(2).says("no nodes are named");
+    world.run(&["destroy", "--only", "w-1"]).await.exits(2).says("--yes");
+    world.run(&["destroy", "--only", "w-7", "--yes"]).await.exits(8).says("no such node");
+    assert_eq!(names(), before);
+
+    let listed = world.run(&["list", "--only", "w-1"]).await.exits(0);
+    let outcome = world.run_on(&listed.text(), &["destroy", "--yes"]).await.exits(0);
+    assert_eq!(names(), ["cp-1"], "--only of the first step is enough, and limits the last one");
+    let destroyed = &outcome.records.iter().find(|record| record["name"] == "w-1").unwrap()["status"]["destroyed"];
+    assert_eq!((&destroyed["changed"], &destroyed["changes"][0]["impact"]), (&json!(true), &json!("data-loss")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +224,7 @@ async fn a_vm_without_our_mark_is_not_destroyed() {
     world.lab.pve().set_option(vm.id, "tags", None);
     world.lab.pve().set_option(vm.id, "description", Some("mine now"));
 
-    world.run(&["destroy", "--yes"]).await.exits(7).says("not the mark");
+    world.run(&["destroy", "--yes", "--all"]).await.exits(7).says("not the mark");
 
     assert!(world.lab.pve().vm(vm.id).is_some());
 }

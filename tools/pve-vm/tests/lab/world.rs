@@ -19,7 +19,7 @@ pub(crate) struct World {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     code: Option<i32>,
-    records: Vec<Value>,
+    pub(crate) records: Vec<Value>,
     pub(crate) stderr: String,
 }
 
@@ -73,8 +73,17 @@ impl World {
 
     /// Runs the program on the records of the cluster file, with the image in them.
     pub(crate) async fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
+        self.start_on(&self.records(), arguments, variables).await
+    }
+
+    /// Runs the program on these records.
+    pub(crate) async fn run_on(&self, records: &str, arguments: &[&str]) -> Outcome {
+        self.start_on(records, arguments, &[]).await
+    }
+
+    async fn start_on(&self, text: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
         let records = self.lab.dir().join("records.jsonl");
-        std::fs::write(&records, self.records()).unwrap();
+        std::fs::write(&records, text).unwrap();
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pve-vm"));
         command.args(["-f", &records.to_string_lossy(), "--format", "jsonl", "--wait-timeout", "60s"]).args(arguments);
         command.env_clear().envs(self.lab.env()).envs(variables.iter().copied()).stdin(Stdio::null());
@@ -95,8 +104,9 @@ impl World {
         let volumes: serde_json::Map<String, Value> =
             self.hosts.iter().map(|host| (host.clone(), json!("local:import/talos.qcow2"))).collect();
         let image = json!({"schematic": SCHEMATIC, "version": "v1.13.9", "url": self.image(), "installer": "x",
-            "volumes": volumes, "changed": false});
-        exploded.cluster.set_status("image", image);
+            "volumes": volumes});
+        let image: record::status::Image = serde_json::from_value(image).unwrap();
+        exploded.cluster.set_marked(&image, record::Effect::Unchanged, Vec::new());
         let mut lines = vec![serde_json::to_string(&exploded.cluster).unwrap()];
         lines.extend(exploded.nodes.iter().map(|node| serde_json::to_string(node).unwrap()));
         lines.push(serde_json::to_string(&exploded.cluster.ended()).unwrap());
@@ -105,6 +115,11 @@ impl World {
 }
 
 impl Outcome {
+    /// The records as they were written.
+    pub(crate) fn text(&self) -> String {
+        self.records.iter().map(|record| format!("{record}\n")).collect()
+    }
+
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}", self.stderr);

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use cluster_pki::Bundle;
 use machine_config::Contract;
-use record::{Exit, Failure};
+use record::{Code, Exit, Failure};
 use step::Console;
 
 use crate::args::Command;
@@ -31,7 +31,7 @@ pub(crate) fn run(command: Command, console: &Console) -> Result<Exit, Failure> 
 
 /// A task that panicked or was taken down with the runtime.
 pub(crate) fn broken(error: &tokio::task::JoinError) -> Failure {
-    Failure::new(Exit::Failed, "internal", format!("a task failed: {error}"))
+    Failure::new(Exit::Failed, Code::Internal, format!("a task failed: {error}"))
 }
 
 fn contract(version: Option<&str>) -> Result<Contract, Failure> {
@@ -53,7 +53,8 @@ fn bundle_of(path: &Path) -> Result<Bundle, Failure> {
 /// Refuses what would be printed on a terminal, or overwrite a file, before any work is done.
 fn check_target(path: &str, force: bool, console: &Console) -> Result<(), Failure> {
     if is_stdout(path) && console.is_terminal() {
-        let failure = Failure::new(Exit::Usage, "terminal", "this has secrets, which are not printed on a terminal");
+        let failure =
+            Failure::new(Exit::Usage, Code::Terminal, "this has secrets, which are not printed on a terminal");
         return Err(failure.hint("name a file with -o, or send stdout to a file or a pipe"));
     }
     let there = step::file::there(Path::new(path));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cluster_pki::{Authority, Bundle, Kubernetes, Secret};
 use machine_config::Contract;
-use record::{Exit, Failure};
+use record::{Code, Exit, Failure};
 use step::Console;
 use time::OffsetDateTime;
 
@@ -63,7 +63,7 @@ fn bootstrap_token(path: &str) -> Result<Secret, Failure> {
         return Ok(text);
     }
     let form = "six and sixteen of 0-9 and a-z with a dot between them";
-    Err(Failure::new(Exit::Unusable, "unusable-token", format!("{path}: a bootstrap token is {form}")))
+    Err(Failure::new(Exit::Unusable, Code::Secrets, format!("{path}: a bootstrap token is {form}")))
 }
 
 fn is_token(text: &str) -> bool {

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use record::{Exit, Failure, Lock};
+use record::{Code, Exit, Failure, Lock};
 use sha2::{Digest, Sha256};
 
 /// What the folder's `.gitignore` says: only the lock may be committed.
@@ -14,11 +14,7 @@ const GITIGNORE: &str = "*\n!ichor.lock\n";
 /// SHA-256 of some bytes, hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&Sha256::digest(bytes))
 }
 
 /// What became of a file that is made only once.
@@ -38,12 +34,12 @@ pub struct Claim {
 
 /// The folder that a cluster's files are in.
 #[derive(Debug, Clone)]
-pub struct Products {
+pub struct ClusterDir {
     dir: PathBuf,
     cluster: String,
 }
 
-impl Products {
+impl ClusterDir {
     /// The files of `cluster` in `dir` (absolute).
     #[must_use]
     pub fn new(dir: PathBuf, cluster: &str) -> Self {
@@ -76,7 +72,7 @@ impl Products {
     pub fn read_exactly(&self, file: &str, sha256_hex: &str) -> Result<Vec<u8>, Failure> {
         let path = self.path(file);
         let unusable = |what: &str| {
-            Failure::new(Exit::Unusable, "digest-mismatch", format!("{}: {what}", path.display()))
+            Failure::new(Exit::Unusable, Code::DigestMismatch, format!("{}: {what}", path.display()))
                 .hint("run the pipe again from the cluster file")
         };
         let bytes = self.read(file)?.ok_or_else(|| unusable("the file that the record refers to is gone"))?;
@@ -200,10 +196,7 @@ impl Products {
         if let Some(uid) = self.lock()?.and_then(|lock| lock.uid().map(str::to_owned)) {
             return Ok(uid);
         }
-        let mut random = [0_u8; 16];
-        getrandom::fill(&mut random)
-            .map_err(|error| Failure::new(Exit::Failed, "no-randomness", format!("no random numbers: {error}")))?;
-        let fresh: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let fresh = random_hex::<16>()?;
         self.update_lock(|lock| match lock.uid() {
             Some(uid) => uid.to_owned(),
             None => {
@@ -214,14 +207,123 @@ impl Products {
     }
 }
 
+/// So many random bytes, hexadecimal.
+///
+/// # Errors
+/// The operating system gives no random numbers.
+pub(crate) fn random_hex<const BYTES: usize>() -> Result<String, Failure> {
+    let mut random = [0_u8; BYTES];
+    getrandom::fill(&mut random)
+        .map_err(|error| Failure::new(Exit::Failed, Code::NoRandomness, format!("no random numbers: {error}")))?;
+    Ok(hex(&random))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn make_folder(path: &Path) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, &error))
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
     let (exit, code) = match error.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (Exit::NotAllowed, "not-allowed"),
-        _ => (Exit::Failed, "file"),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (Exit::NotAllowed, Code::NotAllowed),
+        _ => (Exit::Failed, Code::File),
     };
     Failure::new(exit, code, format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, ClusterDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ClusterDir::new(folder.path().join("lab"), "lab");
+        (folder, dir)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn the_folder_and_its_files_are_for_their_owner_and_git_sees_only_the_lock() {
+        let (_folder, dir) = folder();
+        dir.write("nodes/cp-1.yaml", b"secret").unwrap();
+        assert_eq!([dir.path(""), dir.path("nodes")].map(|path| mode(&path)), [0o700, 0o700]);
+        assert_eq!(mode(&dir.path("nodes/cp-1.yaml")), 0o600);
+        assert!(dir.is_ignored("secrets.yaml"));
+        dir.uid().unwrap();
+        assert_eq!(mode(&dir.path("ichor.lock")), 0o644);
+        assert!(std::fs::read_to_string(dir.path(".gitignore")).unwrap().contains("!ichor.lock"));
+    }
+
+    #[test]
+    fn a_file_that_differs_from_its_digest_is_refused() {
+        let (_folder, dir) = folder();
+        dir.write("a", b"one").unwrap();
+        assert_eq!(dir.read_exactly("a", &sha256(b"one")).unwrap(), b"one");
+        for (file, digest) in [("a", sha256(b"two")), ("b", sha256(b"one"))] {
+            let failure = dir.read_exactly(file, &digest).unwrap_err();
+            assert!(failure.is(Code::DigestMismatch) && failure.exit == Exit::Unusable, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_created_once_is_never_replaced() {
+        let (_folder, dir) = folder();
+        assert_eq!(dir.create("secrets.yaml", b"first").unwrap(), Made::Now);
+        assert_eq!(dir.create("secrets.yaml", b"second").unwrap(), Made::Before);
+        assert_eq!(dir.read("secrets.yaml").unwrap().unwrap(), b"first");
+    }
+
+    #[test]
+    fn a_write_says_whether_it_changed_anything() {
+        let (_folder, dir) = folder();
+        assert!(dir.write("a", b"one").unwrap());
+        assert!(!dir.write("a", b"one").unwrap());
+        assert!(dir.write("a", b"two").unwrap());
+    }
+
+    #[test]
+    fn changes_of_the_lock_by_many_at_once_are_all_kept() {
+        const RUNS: usize = 8;
+        const EACH: usize = 12;
+        let (_folder, dir) = folder();
+        let start = std::sync::Barrier::new(RUNS);
+        std::thread::scope(|scope| {
+            for run in 0..RUNS {
+                let (dir, start) = (&dir, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    for at in 0..EACH {
+                        dir.update_lock(|lock| lock.set_image(&format!("https://x/{run}/{at}"), "digest")).unwrap();
+                    }
+                });
+            }
+        });
+        let lock = dir.lock().unwrap().unwrap();
+        let kept = (0..RUNS).flat_map(|run| (0..EACH).map(move |at| format!("https://x/{run}/{at}")));
+        assert_eq!(kept.filter(|url| lock.image(url).is_some()).count(), RUNS * EACH);
+    }
+
+    #[test]
+    fn one_process_at_a_time_has_the_claim_of_a_step() {
+        let (_folder, dir) = folder();
+        let claim = dir.claim("pve-vm").unwrap();
+        assert!(claim.is_some() && dir.claim("pve-vm").unwrap().is_none());
+        assert!(dir.claim("talos-apply").unwrap().is_some(), "each step has its own");
+        drop(claim);
+        assert!(dir.claim("pve-vm").unwrap().is_some());
+    }
+
+    #[test]
+    fn the_identity_is_made_once() {
+        let (_folder, dir) = folder();
+        let uid = dir.uid().unwrap();
+        assert!(uid.len() == 32 && uid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uid}");
+        assert_eq!(dir.uid().unwrap(), uid);
+    }
 }

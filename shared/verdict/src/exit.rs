@@ -1,7 +1,5 @@
 //! What an exit status means.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 /// The exit status of a step; see [`Exit::meaning`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -16,7 +14,7 @@ pub enum Exit {
     Pending = 3,
     /// Some nodes are done, the others may succeed when run again.
     Partial = 4,
-    /// No answer in time.
+    /// Timed out or unreachable.
     Unreachable = 5,
     /// Not allowed.
     NotAllowed = 6,
@@ -70,9 +68,9 @@ impl Exit {
             Self::Usage => "wrong usage",
             Self::Pending => "`--dry-run`: changes are pending",
             Self::Partial => "some nodes are done, others may succeed when run again",
-            Self::Unreachable => "no answer in time, unreachable",
+            Self::Unreachable => "timed out or unreachable",
             Self::NotAllowed => "not allowed (credentials, privileges)",
-            Self::Guard => "refused by a guard: going on could destroy something",
+            Self::Guard => "refused: continuing could destroy data; the hint names the flag that allows it",
             Self::Unusable => "unusable input",
             Self::Interrupted => "stopped by Ctrl-C (SIGINT)",
             Self::PipeClosed => "the reader of the output went away",
@@ -84,7 +82,7 @@ impl Exit {
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Done => "go on",
+            Self::Done => "continue",
             Self::Failed => "read the message",
             Self::Usage => "fix the call",
             Self::Pending => "decide",
@@ -107,32 +105,5 @@ impl Exit {
     #[must_use]
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::Partial | Self::Unreachable | Self::Interrupted | Self::PipeClosed | Self::Terminated)
-    }
-}
-
-impl Serialize for Exit {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(self.code())
-    }
-}
-
-impl<'de> Deserialize<'de> for Exit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let code = u8::deserialize(deserializer)?;
-        Self::from_code(code).ok_or_else(|| serde::de::Error::custom(format!("{code} is not an exit status of a step")))
-    }
-}
-
-impl schemars::JsonSchema for Exit {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Exit".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "integer",
-            "enum": Self::ALL.map(Self::code),
-            "description": "The exit status that the error asks for.",
-        })
     }
 }

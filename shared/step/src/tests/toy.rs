@@ -1,0 +1,316 @@
+//! A toy step, run between bytes in memory.
+
+use std::io::{Cursor, Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::Parser;
+use record::status::{Access, Addresses, Config, Image, Vm};
+use record::table::{self, Row};
+use record::{Change, Code, Effect, Exit, Failure, Node};
+use serde_json::{Value, json};
+
+use crate::console::Console;
+use crate::engine::Engine;
+use crate::launch::{Pipes, Place};
+use crate::output::Layout;
+use crate::signals::Stopping;
+use crate::source::Opened;
+use crate::{Flags, Format, Hold, Job, Run, Step, Stop, StreamFlags, Written};
+
+#[derive(Parser)]
+pub(super) struct Args {
+    #[command(flatten)]
+    stream: StreamFlags,
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    wait: crate::WaitFlag,
+    #[command(subcommand)]
+    pub(super) command: Option<Own>,
+}
+
+/// What the toy does without a stream.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Own {
+    /// Says something else than records.
+    Explain,
+}
+
+/// Does what the node's name says: `bad-…` fails for good, `mute-…` does not answer, `slow-…` waits until it is let go,
+/// `idle-…` has nothing to do because of the cluster's error, `needy-…` needs a VM, `wanting-…` uses one if it is there,
+/// `waiting-…` waits for what never comes. What the cluster found out goes into the digest of each config.
+pub(super) struct Toy {
+    pub(super) row: &'static Row,
+    pub(super) let_go: tokio::sync::Semaphore,
+    /// How often the work on the cluster and on a node was begun.
+    pub(super) begun: Arc<AtomicUsize>,
+    /// What stdout had got when the work on the cluster began.
+    pub(super) seen: Arc<Mutex<Option<String>>>,
+    pub(super) stdout: Sink,
+    pub(super) raw: bool,
+}
+
+impl Default for Toy {
+    fn default() -> Self {
+        Self {
+            row: &table::TALOS_GEN,
+            let_go: tokio::sync::Semaphore::new(0),
+            begun: Arc::default(),
+            seen: Arc::default(),
+            stdout: Sink::default(),
+            raw: false,
+        }
+    }
+}
+
+impl Step for Toy {
+    type Args = Args;
+    type Shared = String;
+
+    const ROWS: &'static [&'static Row] = &[&table::TALOS_GEN];
+    const ALONE: &'static [&'static str] = &["-n", "--nodes"];
+
+    fn row(&self) -> &'static Row {
+        self.row
+    }
+
+    fn flags(args: &Args) -> Flags {
+        Flags { all: args.all, ..Flags::from(args.stream.clone()).wait(args.wait) }
+    }
+
+    fn prepare(_: Args) -> Result<Job<Self>, Failure> {
+        Err(Failure::new(Exit::Failed, Code::Internal, "the tests start the engine themselves"))
+    }
+
+    async fn cluster(&self, run: Run) -> Result<String, Stop> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        *self.seen.lock().unwrap() = Some(self.stdout.flushed());
+        let image: Image = run.cluster_need().await?.value();
+        let access = Access { ca256: image.version.clone(), ..Access::default() };
+        run.write_cluster(&access, Effect::Changed, vec![Change::live("talosconfig").to("new")]);
+        Ok(image.version)
+    }
+
+    async fn settle(&self, run: Run, shared: &String) -> Result<(), Stop> {
+        if shared == "unsettled" {
+            run.cluster_need::<record::status::Kubeconfig>().await?;
+        }
+        Ok(())
+    }
+
+    async fn node(&self, run: Run, shared: &String, node: &Node) -> Result<Written, Stop> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let config = Config { sha256: shared.clone(), ..Config::default() };
+        let _slot = run.slot(node).await?;
+        match node.name().split('-').next() {
+            Some("bad") => Err(Failure::new(Exit::Failed, Code::Failed, "it is\x1b[2J bad").hint("look\rat it").into()),
+            Some("mute") => Err(Failure::new(Exit::Unreachable, Code::Unreachable, "no answer").into()),
+            Some("slow") => {
+                self.let_go.acquire().await.unwrap().forget();
+                Ok(Written::field(&config, Effect::Unchanged))
+            }
+            Some("idle") => Err(Stop::Explained),
+            Some("needy") => {
+                run.need::<Vm>(node)?;
+                Ok(Written::nothing())
+            }
+            Some("wanting") => {
+                let vm = run.want::<Vm>(node)?;
+                Ok(Written::field(&config, if vm.is_some() { Effect::Unchanged } else { Effect::Changed }))
+            }
+            Some("waiting") => {
+                let look = || async { Err::<(), Hold>(Hold::not_yet("it never comes")) };
+                run.wait(node).until(look).await?;
+                Ok(Written::nothing())
+            }
+            Some("panic") => panic!("a task that panics"),
+            _ => {
+                self.let_go.add_permits(1);
+                let changes = vec![Change::live("nodes/a-1.yaml").to("sha256:f")];
+                Ok(Written::field(&config, Effect::Changed).changes(changes))
+            }
+        }
+    }
+
+    fn result(&self, _: &Run, _: &record::Cluster) -> Result<String, Failure> {
+        if self.raw { Ok("the result\n".to_owned()) } else { Err(Failure::new(Exit::Failed, Code::NoResult, "none")) }
+    }
+}
+
+/// Bytes in memory; what was flushed is told apart.
+#[derive(Clone, Default)]
+pub(super) struct Sink(Arc<Mutex<(Vec<u8>, usize)>>);
+
+impl Sink {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().0.clone()).unwrap()
+    }
+
+    pub(super) fn flushed(&self) -> String {
+        let state = self.0.lock().unwrap();
+        String::from_utf8(state.0[..state.1].to_vec()).unwrap()
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.1 = state.0.len();
+        Ok(())
+    }
+}
+
+/// What a run came to.
+pub(super) struct Outcome {
+    pub(super) exit: Exit,
+    pub(super) lines: Vec<Value>,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+    pub(super) begun: usize,
+}
+
+impl Outcome {
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.lines.iter().filter(|line| line["kind"] == "Node").map(|line| line["name"].as_str().unwrap()).collect()
+    }
+
+    pub(super) fn node(&self, name: &str) -> &Value {
+        self.lines.iter().find(|line| line["kind"] == "Node" && line["name"] == name).unwrap()
+    }
+
+    pub(super) fn last(&self) -> &Value {
+        self.lines.last().unwrap()
+    }
+}
+
+pub(super) fn head(names: &[&str]) -> String {
+    let nodes: Vec<_> = names.iter().map(|name| json!({"name": name, "role": "worker"})).collect();
+    let status = json!({"nodes": nodes, "dir": "/nowhere", "image": {"version": "v1"}});
+    json!({"apiVersion": "ichor/v1", "kind": "Cluster", "name": "lab", "spec": {}, "status": status}).to_string()
+}
+
+pub(super) fn node(name: &str) -> String {
+    json!({"apiVersion": "ichor/v1", "kind": "Node", "name": name, "cluster": "lab", "spec": {"role": "worker"}})
+        .to_string()
+}
+
+pub(super) fn node_with<F: record::status::NodeField>(name: &str, field: &F) -> String {
+    let mut node: Value = serde_json::from_str(&node(name)).unwrap();
+    node["status"][F::NAME] = serde_json::to_value(field).unwrap();
+    node.to_string()
+}
+
+pub(super) const END: &str = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"lab","end":true}"#;
+
+pub(super) fn stream(names: &[&str]) -> String {
+    let nodes: String = names.iter().map(|name| node(name) + "\n").collect();
+    format!("{}\n{nodes}{END}\n", head(names))
+}
+
+/// The stream of a pipe in which a step before failed as a whole.
+pub(super) fn failed_stream(names: &[&str], step: &str, exit: u8) -> String {
+    let error = json!({"step": step, "code": "x", "message": "m", "exit": exit});
+    let nodes: String = names.iter().map(|name| node(name) + "\n").collect();
+    let head = head(names).replace(r#""image":{"version":"v1"}"#, &format!(r#""error":{error}"#));
+    format!("{head}\n{nodes}{END}\n")
+}
+
+/// A run, with what surrounds it.
+pub(super) struct Setting {
+    pub(super) toy: Toy,
+    pub(super) input: Box<dyn Read + Send>,
+    pub(super) flags: Vec<&'static str>,
+    pub(super) piped: bool,
+    pub(super) layout: Layout,
+    pub(super) place: Place,
+    pub(super) output: Option<Box<dyn Write + Send>>,
+    pub(super) stopping: Stopping,
+}
+
+impl Setting {
+    pub(super) fn of(input: impl Into<Vec<u8>>) -> Self {
+        Self {
+            toy: Toy::default(),
+            input: Box::new(Cursor::new(input.into())),
+            flags: Vec::new(),
+            piped: false,
+            layout: Layout::Records(Format::Jsonl),
+            place: Place::Alone,
+            output: None,
+            stopping: Stopping::default(),
+        }
+    }
+
+    pub(super) async fn run(self) -> Outcome {
+        let args = Args::parse_from([&["toy"], self.flags.as_slice()].concat());
+        let (stdout, stderr, begun) = (self.toy.stdout.clone(), Sink::default(), Arc::clone(&self.toy.begun));
+        let pipes = Pipes {
+            flags: Toy::flags(&args),
+            input: Opened::Bytes { reader: self.input, base: "/base".into(), piped: self.piped },
+            output: self.output.unwrap_or_else(|| Box::new(stdout.clone())),
+            layout: self.layout,
+            dir: args.stream.dir.clone(),
+            console: Console::writing_to("toy", Box::new(stderr.clone())),
+            place: self.place,
+        };
+        let argv = ["toy", "--only", "a b"].map(std::ffi::OsString::from);
+        let run = Engine::run(self.toy, pipes, self.stopping, &argv);
+        let exit = tokio::time::timeout(Duration::from_secs(20), run).await.expect("the step does not end");
+        let text = stdout.text();
+        Outcome {
+            exit,
+            lines: text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+            stdout: text,
+            stderr: stderr.text(),
+            begun: begun.load(Ordering::SeqCst),
+        }
+    }
+}
+
+pub(super) async fn run(input: String, flags: &[&'static str]) -> Outcome {
+    Setting { flags: flags.to_vec(), ..Setting::of(input) }.run().await
+}
+
+/// Lets others run until it is so.
+pub(super) async fn until(so: impl Fn() -> bool) {
+    let waiting = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it never comes to that");
+}
+
+/// An input that goes on for ever after its text, and says how much of it was read.
+pub(super) struct Endless {
+    pub(super) text: Cursor<Vec<u8>>,
+    pub(super) after: &'static [u8],
+    pub(super) read: Arc<AtomicUsize>,
+    /// How often `after` comes.
+    pub(super) times: usize,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let mut count = self.text.read(buffer)?;
+        if count == 0 && self.times > 0 {
+            self.times -= 1;
+            count = self.after.len();
+            buffer[..count].copy_from_slice(self.after);
+        }
+        self.read.fetch_add(count, Ordering::SeqCst);
+        Ok(count)
+    }
+}
+
+/// The addresses of a node, so that a type of the table is used that is no object.
+pub(super) fn addresses(address: &str) -> Addresses {
+    Addresses(vec![address.to_owned()])
+}

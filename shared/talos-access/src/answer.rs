@@ -1,0 +1,63 @@
+//! Asking a node who it is: one probe, and what its answer means to a tool that waits.
+
+use record::{Code, Exit, Failure, Node};
+use step::{Hold, Run, Stop};
+use talos_client::{Address, Error, Identity, Limits, Maintenance, Ours, Probe, Stranger, probe};
+
+/// What a node answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// It has no configuration.
+    Maintenance(Box<Maintenance>),
+    /// It is configured, and a node of our cluster.
+    Ours(Box<Ours>),
+}
+
+impl Answer {
+    /// The node, if it is configured.
+    ///
+    /// # Errors
+    /// It is in maintenance: worth another look.
+    pub fn configured(self) -> Result<Box<Ours>, Hold> {
+        match self {
+            Self::Ours(found) => Ok(found),
+            Self::Maintenance(_) => Err(Hold::not_yet("it is in maintenance")),
+        }
+    }
+}
+
+/// Where the node's API is, by its record.
+///
+/// # Errors
+/// No address is known, or it is none.
+pub fn address(run: &Run, node: &Node) -> Result<Address, Stop> {
+    let text = run.address(node)?;
+    let address =
+        text.parse::<Address>().map_err(|error| Failure::new(Exit::Unusable, Code::NoAddress, error.to_string()))?;
+    Ok(address)
+}
+
+/// Looks once who is at `address`.
+///
+/// # Errors
+/// Nobody, or one who boots, is worth another look; another cluster's node isn't.
+pub async fn ask(address: &Address, identity: Option<&Identity>) -> Result<Answer, Hold> {
+    match probe(address, identity, Limits::default()).await? {
+        Probe::Maintenance(node) => Ok(Answer::Maintenance(node)),
+        Probe::Ours(node) => Ok(Answer::Ours(node)),
+        Probe::Absent(error) | Probe::Booting(error) | Probe::Hanging(error) => Err(Hold::in_spite_of(&error)),
+        Probe::SomeoneElses(stranger) => Err(unknown(address, &stranger).into()),
+    }
+}
+
+/// The failure that it is to find somebody else's node.
+fn unknown(address: &Address, stranger: &Stranger) -> Failure {
+    match stranger {
+        Stranger::OtherCluster(seen) => Error::Foreign { address: address.clone(), seen: *seen }.into(),
+        Stranger::NoCredentials(_) => {
+            let message = format!("{address} is configured, and there are no credentials to talk to it");
+            Failure::new(Exit::NotAllowed, Code::NotAllowed, message)
+                .hint("--talosconfig names a file with credentials")
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What errors of the Talos API mean to a script.
+
+use verdict::{Classify, Code, Exit, Facts};
+
+use crate::{Class, Error};
+
+impl Classify for Error {
+    fn facts(&self) -> Facts {
+        let exit = match self.class() {
+            Class::Retry => Exit::Unreachable,
+            Class::Forbidden => Exit::NotAllowed,
+            Class::Stranger => Exit::Guard,
+            Class::Final => Exit::Failed,
+        };
+        let (code, hint) = self.code_and_hint();
+        Facts::new(exit, code).maybe_hint(hint)
+    }
+}
+
+impl Error {
+    fn code_and_hint(&self) -> (Code, Option<&'static str>) {
+        match self {
+            Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::Silent { .. }
+            | Self::Hanging { .. }
+            | Self::Lost { .. }
+            | Self::NotYet { .. } => (Code::Unreachable, None),
+            Self::OtherTime { .. } => (Code::Unreachable, Some("compare the clocks of this machine and the node")),
+            Self::InMaintenance { .. } => (Code::Maintenance, Some("talos-apply gives it a configuration")),
+            Self::WantsCertificate { .. } => {
+                (Code::NotAllowed, Some("leave out --insecure: the node is configured already"))
+            }
+            Self::CertificateRefused { .. } => {
+                (Code::NotAllowed, Some("check that these credentials belong to this cluster and haven't expired"))
+            }
+            Self::NotAuthorized { .. } => (Code::NotAllowed, Some("the role `os:admin` may do everything")),
+            Self::Identity(_) => (Code::NotAllowed, None),
+            Self::Foreign { .. } => {
+                (Code::OtherCluster, Some("is the address right, or was the machine part of another cluster?"))
+            }
+            Self::OtherFingerprint { .. } => (
+                Code::OtherMachine,
+                Some("a node in maintenance prints its fingerprint on its console; it changes with its addresses"),
+            ),
+            Self::OtherName { .. } => {
+                (Code::Failed, Some("use an address of the node itself, or put this one into the cluster's `certSANs`"))
+            }
+            Self::Invalid { .. } => (Code::RefusedByNode, None),
+            Self::Failed { .. } => match self.class() {
+                Class::Retry => (Code::Unreachable, None),
+                Class::Forbidden => (Code::NotAllowed, None),
+                Class::Stranger => (Code::UnknownNode, None),
+                Class::Final => (Code::Failed, None),
+            },
+            Self::NotTalos { .. } | Self::NotOffered { .. } | Self::Unreadable { .. } => (Code::Failed, None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_in_maintenance_may_be_configured_the_next_time() {
+        let address = "10.0.0.11".parse().expect("an address");
+
+        let facts = Error::InMaintenance { address }.facts();
+
+        assert_eq!((facts.exit, facts.code), (Exit::Unreachable, Code::Maintenance));
+        assert!(facts.hint.is_some());
+    }
+
+    #[test]
+    fn what_is_refused_connections_may_be_there_the_next_time() {
+        let address = "10.0.0.11".parse().expect("an address");
+
+        assert_eq!(Error::Refused { address }.facts().exit, Exit::Unreachable);
+    }
+}

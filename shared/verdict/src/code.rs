@@ -1,0 +1,206 @@
+//! The codes of errors.
+
+/// Declares [`Code`] with its words and meanings in one place.
+macro_rules! codes {
+    ($($(#[doc = $meaning:literal])+ $name:ident = $word:literal,)+) => {
+        /// The code of an error: a short word that scripts read. Codes are frozen: one is never renamed or reused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[doc = $meaning])+ $name,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of the README's list.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The word in records.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)+
+                }
+            }
+
+            /// What it says, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($meaning),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The call is wrong: a flag, an argument, or how they are combined.
+    Usage = "usage",
+    /// The input is neither records nor a cluster file, or breaks the contract.
+    UnusableInput = "unusable-input",
+    /// Nothing came in: the command before wrote nothing.
+    NoInput = "no-input",
+    /// The input ended without its last line: a step before was stopped.
+    Cut = "cut",
+    /// A node that the Cluster lists never came.
+    MissingNode = "missing-node",
+    /// A field that this step needs is missing; the message names the step that writes it.
+    MissingInput = "missing-input",
+    /// A field that this step needs is only planned, by a dry run.
+    PendingInput = "pending-input",
+    /// A file is not the one that the record or ichor.lock refers to: its SHA-256 differs.
+    DigestMismatch = "digest-mismatch",
+    /// An error that a program of somebody else's wrote, in another shape than ours.
+    UnknownError = "unknown-error",
+    /// The step was asked to stop before it got to this.
+    Interrupted = "interrupted",
+    /// A fault of the program itself.
+    Internal = "internal",
+    /// The condition did not hold in time.
+    Timeout = "timeout",
+    /// Another run is at work on the same cluster or file.
+    Busy = "busy",
+    /// Nothing answers there, or it answers that it can't now.
+    Unreachable = "unreachable",
+    /// A control plane that must be asked can't be reached.
+    NoAnswer = "no-answer",
+    /// Credentials are missing, wrong, or lack a right.
+    NotAllowed = "not-allowed",
+    /// The certificate of a server is not trusted.
+    Untrusted = "untrusted",
+    /// Credentials have expired.
+    Expired = "expired",
+    /// The call failed, and trying again won't help.
+    Failed = "failed",
+    /// A file can't be read or written.
+    File = "file",
+    /// The output can't be written.
+    Output = "output",
+    /// A file exists already.
+    Exists = "exists",
+    /// Secrets would have been printed on a terminal.
+    Terminal = "terminal",
+    /// The operating system gives no random numbers.
+    NoRandomness = "no-randomness",
+    /// There is no result to print.
+    NoResult = "no-result",
+    /// A value of the cluster file can't be used.
+    Spec = "spec",
+    /// A version can't be used.
+    Version = "version",
+    /// A schematic can't be used, or the factory doesn't know it.
+    Schematic = "schematic",
+    /// An extension doesn't exist for this version.
+    Extension = "extension",
+    /// A patch can't be used.
+    Patch = "patch",
+    /// A machine config can't be used.
+    MachineConfig = "machine-config",
+    /// A secrets bundle can't be used.
+    Secrets = "secrets",
+    /// The secrets that the cluster was made with are missing.
+    SecretsGone = "secrets-gone",
+    /// Keys or certificates can't be made.
+    Pki = "pki",
+    /// A kind, field or word that Talos doesn't know.
+    Unknown = "unknown",
+    /// The Image Factory refused the call.
+    FactoryRefused = "factory-refused",
+    /// Proxmox VE refused the call.
+    ProxmoxRefused = "proxmox-refused",
+    /// The endpoint or token for Proxmox VE is missing or malformed.
+    ProxmoxSettings = "proxmox-settings",
+    /// A VM is protected from being destroyed.
+    Protected = "protected",
+    /// A VM ID is taken, or none is free.
+    Vmid = "vmid",
+    /// The image is not where the VM needs it.
+    Image = "image",
+    /// A storage is missing, inactive, or doesn't allow the content.
+    Storage = "storage",
+    /// Proxmox VE can't import this image.
+    Import = "import",
+    /// No host takes the VM.
+    Placement = "placement",
+    /// A VM of this cluster's name was created from another ichor.lock.
+    OtherLock = "other-lock",
+    /// A VM of this name doesn't belong to the cluster.
+    NotOurs = "not-ours",
+    /// Two VMs or nodes share one identity.
+    Ambiguous = "ambiguous",
+    /// The host of a VM is offline.
+    HostOffline = "host-offline",
+    /// The change restarts something that runs: --reboot allows it.
+    NeedsReboot = "needs-reboot",
+    /// The change replaces a VM and its disks: --recreate allows it.
+    NeedsRecreate = "needs-recreate",
+    /// Another control plane was restarted in this run.
+    OneAtATime = "one-at-a-time",
+    /// The address belongs to another VM of the cluster.
+    AddressTaken = "address-taken",
+    /// No address of the node is known.
+    NoAddress = "no-address",
+    /// Destroying was not confirmed.
+    Unconfirmed = "unconfirmed",
+    /// Proxmox VE lacks something that is needed: a right, a host, a storage.
+    Unfit = "unfit",
+    /// A talosconfig can't be used.
+    Talosconfig = "talosconfig",
+    /// A kubeconfig can't be used.
+    Kubeconfig = "kubeconfig",
+    /// The node, config, secrets or file belong to another cluster.
+    OtherCluster = "other-cluster",
+    /// The machine at this address is not the one that was meant.
+    OtherMachine = "other-machine",
+    /// Node and config have different roles.
+    OtherRole = "other-role",
+    /// The node runs another version than the file says.
+    OtherVersion = "other-version",
+    /// Who answers is not a node that we know.
+    UnknownNode = "unknown-node",
+    /// The node refused its config.
+    RefusedByNode = "refused-by-node",
+    /// The node is in maintenance mode.
+    Maintenance = "maintenance",
+    /// The node is configured already.
+    Configured = "configured",
+    /// The config that the node runs can't be read.
+    RunningConfig = "running-config",
+    /// A control plane isn't healthy after its change, so the others were left alone.
+    Halted = "halted",
+    /// Two etcd clusters run where one should.
+    Split = "split",
+    /// The step would act on a node that --only excludes.
+    NotSelected = "not-selected",
+}
+
+impl Code {
+    /// The list of codes as Markdown.
+    #[must_use]
+    pub fn markdown() -> String {
+        let row = |code: &Self| format!("| `{}` | {} |\n", code.as_str(), code.meaning());
+        let rows: String = Self::ALL.iter().map(row).collect();
+        format!("| code | meaning |\n|---|---|\n{rows}")
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_words_with_a_meaning() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Code::ALL {
+            let word = code.as_str();
+            assert!(word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{word}");
+            assert!(seen.insert(word), "{word} stands for two codes");
+            assert!(code.meaning().ends_with('.'), "{word}: {}", code.meaning());
+        }
+    }
+}
