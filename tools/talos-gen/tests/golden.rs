@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
 
+use machine_config::{Contract, schematic};
+
 /// The minors of Talos 1.x that configs are made for.
 const RELEASES: RangeInclusive<u32> = 3..=15;
 /// Documents beside the legacy one are known from here on.
@@ -155,6 +157,42 @@ fn secrets_have_an_elliptic_key_up_to_1_6_and_an_rsa_key_from_1_7() {
         let secrets = String::from_utf8(output.expect("the program runs").stdout).expect("secrets are text");
         let bundle = cluster_pki::Bundle::from_yaml(&secrets).expect("talos-gen reads its own secrets");
         assert!(bundle.service_account.expose().contains(label), "{version}");
+    }
+}
+
+/// The installer's name isn't in these configs, since a flag gives it.
+#[test]
+fn installers_are_named_after_their_platform_from_1_10_on() {
+    for contract in Contract::all() {
+        let ours = schematic::installer("https://factory.lab.lan", "nocloud", contract, "ab", "v1");
+        let name = if contract.minor() >= 10 { "nocloud-installer" } else { "installer" };
+        assert_eq!(ours, format!("factory.lab.lan/{name}/ab:v1"), "{contract}");
+    }
+}
+
+/// A talosconfig without its certificates and key.
+fn outline(text: &str) -> String {
+    let is_fixed = |line: &&str| !["ca:", "crt:", "key:"].iter().any(|key| line.trim_start().starts_with(key));
+    text.lines().filter(is_fixed).map(|line| format!("{line}\n")).collect()
+}
+
+/// Its certificate and key are new each time, so only the rest is compared; the name is one that libraries quote.
+#[test]
+fn a_talosconfig_is_written_by_the_library_of_its_release() {
+    for (version, name) in
+        [("v1.3", "\"on\""), ("v1.11", "\"on\""), ("v1.13", "\"on\""), ("v1.14", "'on'"), ("v1.15", "'on'")]
+    {
+        let output = Command::new(talos_gen())
+            .current_dir(golden())
+            .args(["config", "on", "https://api.lab.lan:6443", "--with-secrets", "secrets.yaml"])
+            .args(["--talos-version", version, "-t", "talosconfig", "-o", "-"])
+            .output();
+        let text = String::from_utf8(output.expect("the program runs").stdout).expect("a talosconfig is text");
+        let expected = format!("context: {name}\ncontexts:\n    {name}:\n        endpoints: []\n");
+        assert_eq!(outline(&text), expected, "{version}");
+        let keys: Vec<&str> =
+            text.lines().skip(3).filter_map(|line| line.trim().split_once(':')).map(|(key, _)| key).collect();
+        assert_eq!(keys, ["endpoints", "ca", "crt", "key"], "{version}");
     }
 }
 
