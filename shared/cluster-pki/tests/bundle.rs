@@ -39,17 +39,6 @@ fn der(pem_text: &str) -> Vec<u8> {
     pem::parse(pem_text).expect("the fixture is good").into_contents()
 }
 
-/// Whether this machine has no openssl; says so. Under `CI` it has to be there.
-#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
-fn lacks_openssl() -> bool {
-    let found = Command::new("openssl").arg("version").output().is_ok();
-    assert!(found || std::env::var_os("CI").is_none(), "CI needs openssl");
-    if !found {
-        eprintln!("skipped: no openssl on PATH");
-    }
-    !found
-}
-
 fn openssl(folder: &Path, args: &[&str]) -> String {
     let output = Command::new("openssl").args(args).current_dir(folder).output().expect("the fixture is good");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -96,7 +85,7 @@ fn authorities_say_what_talos_makes_them_say() {
 
 #[test]
 fn openssl_accepts_the_authorities_and_what_they_sign() {
-    if lacks_openssl() {
+    if judges::require("openssl").is_none() {
         return;
     }
     let bundle = bundle();
@@ -174,7 +163,7 @@ fn a_client_certificate_is_an_admins_and_is_known_as_ours() {
 
 #[test]
 fn a_client_certificate_has_as_many_roles_as_are_wanted() {
-    if lacks_openssl() {
+    if judges::require("openssl").is_none() {
         return;
     }
     let bundle = bundle();
@@ -224,7 +213,7 @@ fn a_talosconfig_survives_its_file_and_names_what_is_missing() {
 
 #[test]
 fn newer_contracts_get_a_service_account_key_of_4096_bits() {
-    if lacks_openssl() {
+    if judges::require("openssl").is_none() {
         return;
     }
     let key = service_account(Contract::STABLE, &mut rng(11)).unwrap();

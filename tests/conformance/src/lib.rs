@@ -1,26 +1,6 @@
-//! Where the recorded and upstream data lie that the conformance tests compare with.
+//! Reading the recorded and upstream data that the conformance tests compare with; `judges::vectors` finds them.
 
 use std::path::{Path, PathBuf};
-
-/// The folder of vectors beside the workspace, or `None` where it is absent.
-///
-/// Absent data skips a test and says so; under `CI=true` it fails, so that nothing is green for lack of data.
-#[must_use]
-pub fn vectors(below: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors").join(below);
-    if folder.exists() {
-        return Some(folder);
-    }
-    let must_exist = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(!must_exist, "no vectors at {}", folder.display());
-    skipped(&folder);
-    None
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
-fn skipped(folder: &Path) {
-    eprintln!("skipped: no vectors at {}", folder.display());
-}
 
 /// A text file of the vectors.
 ///

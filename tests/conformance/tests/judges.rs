@@ -1,7 +1,7 @@
 //! Where a real client is at hand, it is the judge of the lab.
 //!
-//! Talos's own client and config validator (Go), `proxmoxer` (Python), and `talosctl` where one is on PATH or named by
-//! `ICHOR_TALOSCTL`. What is not there is skipped, and said.
+//! Talos's own client and config validator (Go), `proxmoxer` (Python) and `talosctl`. `scripts/judges` builds them, and
+//! a test without its judge is skipped.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -17,21 +17,6 @@ const BOUND: Duration = Duration::from_secs(60);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
-/// The folder with what `scripts/judges` has built.
-fn judges() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let made = std::process::Command::new(root().join("scripts/judges")).status();
-        assert!(made.is_ok_and(|status| status.success()), "scripts/judges fails");
-        root().join("target/judges")
-    })
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
-fn skipped(what: &str) {
-    eprintln!("skipped: {what} is not here");
 }
 
 /// Runs a program; fails with all that it said.
@@ -57,10 +42,7 @@ fn address(lab: &Lab, node: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_of_talos_finds_a_node_of_talos() {
-    let judge = judges().join("judge");
-    if !judge.exists() {
-        return skipped("Talos's own client");
-    }
+    let Some(judge) = judges::require("talos-client") else { return };
     let lab = cluster("judged").await;
     let talosconfig = lab.dir().join("talosconfig");
     for node in ["cp-1", "cp-2"] {
@@ -77,10 +59,7 @@ async fn the_client_of_talos_finds_a_node_of_talos() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_validator_of_talos_accepts_every_config_that_talos_gen_makes() {
-    let judge = judges().join("judge");
-    if !judge.exists() {
-        return skipped("Talos's own client");
-    }
+    let Some(judge) = judges::require("talos-client") else { return };
     let folder = tempfile::tempdir().unwrap();
     let ichor = ichor();
     run(Command::new(&ichor).args(["talos-gen", "secrets", "-o"]).arg(folder.path().join("secrets.yaml"))).await;
@@ -99,10 +78,7 @@ async fn the_validator_of_talos_accepts_every_config_that_talos_gen_makes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_compiler_of_talos_takes_and_refuses_what_the_table_of_expressions_says() {
-    let judge = judges().join("judge");
-    if !judge.exists() {
-        return skipped("Talos's own client");
-    }
+    let Some(judge) = judges::require("talos-client") else { return };
     let table = std::fs::read_to_string(root().join("shared/machine-config/src/cel/tests/expressions.txt")).unwrap();
     let (mut wanted, mut environment) = (String::new(), None);
     for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '>'])) {
@@ -147,10 +123,7 @@ fn ichor() -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn proxmoxer_finds_a_proxmox_ve() {
-    let python = judges().join("venv/bin/python");
-    if !python.exists() {
-        return skipped("proxmoxer");
-    }
+    let Some(python) = judges::require("proxmoxer") else { return };
     let lab = Lab::start(Options::default()).await.unwrap();
     let image = lab::machine::Image {
         schematic: "0".repeat(64),
@@ -174,16 +147,10 @@ async fn proxmoxer_finds_a_proxmox_ve() {
     assert!(said.contains("all as expected"), "{said}");
 }
 
-/// A talosctl, if there is one.
-fn talosctl() -> Option<PathBuf> {
-    let named = std::env::var_os("ICHOR_TALOSCTL").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    named.or_else(|| std::env::split_paths(&path).map(|folder| folder.join("talosctl")).find(|file| file.exists()))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn talosctl_finds_a_cluster_of_talos() {
-    let Some(talosctl) = talosctl() else { return skipped("talosctl") };
+    let Some(talosctl) = judges::require("talosctl") else { return };
+    let Some(python) = judges::require("python3") else { return };
     let lab = cluster("judged").await;
     let node = address(&lab, "cp-1");
     let command = |arguments: &[&str]| {
@@ -251,7 +218,7 @@ async fn talosctl_finds_a_cluster_of_talos() {
         let said = run(&mut command(arguments)).await;
         assert!(said.contains(text), "{arguments:?}: {said}");
     }
-    let mut dashboard = Command::new("python3");
+    let mut dashboard = Command::new(python);
     dashboard.arg(root().join("tests/conformance/python/dashboard.py")).arg("controlplane,cp-1,Running,v1.36.3,lo");
     dashboard.arg(&talosctl).arg("--talosconfig").arg(lab.dir().join("talosconfig")).args(["-n", &node, "dashboard"]);
     let said = run(&mut dashboard).await;
@@ -265,7 +232,7 @@ async fn talosctl_finds_a_cluster_of_talos() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn talosctl_upgrades_kubernetes() {
-    let Some(talosctl) = talosctl() else { return skipped("talosctl") };
+    let Some(talosctl) = judges::require("talosctl") else { return };
     let lab = cluster("judged").await;
     let mut command = Command::new(&talosctl);
     command.args(["upgrade-k8s", "--to", "1.36.4", "--talosconfig"]).arg(lab.dir().join("talosconfig"));
@@ -279,7 +246,7 @@ async fn talosctl_upgrades_kubernetes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn talosctl_takes_nodes_down_and_up_again() {
-    let Some(talosctl) = talosctl() else { return skipped("talosctl") };
+    let Some(talosctl) = judges::require("talosctl") else { return };
     let lab = cluster("judged").await;
     let command = |name: &str, arguments: &[&str]| {
         let mut command = Command::new(&talosctl);

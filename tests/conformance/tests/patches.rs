@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use conformance::{text, vectors};
+use conformance::text;
+use judges::vectors;
 use machine_config::yaml::Dialect;
 use machine_config::{Config, load, patch};
 

@@ -1,6 +1,7 @@
 //! Schematic IDs against those of the real Image Factory.
 
-use conformance::{text, vectors};
+use conformance::text;
+use judges::vectors;
 use machine_config::schematic::Schematic;
 
 #[derive(Default)]

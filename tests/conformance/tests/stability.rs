@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use cluster_pki::Bundle;
-use conformance::{text, vectors};
+use conformance::text;
+use judges::vectors;
 use machine_config::generate::{Input, Options};
 use machine_config::validate::{Mode, validate};
 use machine_config::{Config, Contract, MachineType, generate, patch};

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conformance::{text, vectors};
+use conformance::text;
+use judges::vectors;
 use machine_config::kinds::{KINDS, LEGACY};
 use machine_config::shape::{Field, Merge, Print, Shape, Type};
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use conformance::{files, text, vectors};
+use conformance::{files, text};
+use judges::vectors;
 use machine_config::validate::{Mode, contract_of, validate};
 use machine_config::yaml::Dialect;
 

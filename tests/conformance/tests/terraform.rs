@@ -1,7 +1,6 @@
 //! Terraform's providers for Proxmox VE (`bpg/proxmox`) and Talos (`siderolabs/talos`) as judges of the lab.
 //!
-//! Where `ICHOR_TERRAFORM_PROVIDERS` names the folder with their programs and `terraform` is on PATH; else skipped, and
-//! said.
+//! Where `ICHOR_TERRAFORM_PROVIDERS` names the folder with their programs and `terraform` is on PATH; else skipped.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -17,12 +16,13 @@ const BOUND: Duration = Duration::from_secs(120);
 const NOTHING_TO_DO: i32 = 0;
 
 struct Terraform {
+    program: PathBuf,
     folder: tempfile::TempDir,
     variables: Vec<(&'static str, String)>,
 }
 
 impl Terraform {
-    fn new(providers: &Path, lab: &Lab) -> Self {
+    fn new(program: PathBuf, providers: &Path, lab: &Lab) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("terraform/main.tf");
         std::fs::copy(main, folder.path().join("main.tf")).unwrap();
@@ -40,11 +40,11 @@ impl Terraform {
             ("TF_VAR_factory", env["ICHOR_FACTORY"].clone()),
             ("TF_VAR_network", host.to_owned()),
         ];
-        Self { folder, variables }
+        Self { program, folder, variables }
     }
 
     async fn run(&self, arguments: &[&str], changes: &[&str], wanted: i32) {
-        let mut command = Command::new("terraform");
+        let mut command = Command::new(&self.program);
         command.args(arguments).arg("-no-color").arg("-input=false").current_dir(self.folder.path());
         for change in changes {
             command.arg("-var").arg(change);
@@ -71,23 +71,13 @@ impl Terraform {
     }
 }
 
-fn providers() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).find(|folder| folder.join("terraform").exists())?;
-    std::env::var_os("ICHOR_TERRAFORM_PROVIDERS").map(PathBuf::from)
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
-fn skipped() {
-    eprintln!("skipped: terraform, or a folder of its providers in ICHOR_TERRAFORM_PROVIDERS, is not here");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_made_by_terraform_is_found_as_it_was_described_and_leaves_nothing() {
-    let Some(providers) = providers() else { return skipped() };
+    let Some(program) = judges::require("terraform") else { return };
+    let Some(providers) = judges::folder("terraform-providers", "ICHOR_TERRAFORM_PROVIDERS") else { return };
     let hosts = ["pve1", "pve2"].map(str::to_owned).to_vec();
     let lab = Lab::start(Options { hosts, delays: Delays::ZERO, ..Options::default() }).await.unwrap();
-    let terraform = Terraform::new(&providers, &lab);
+    let terraform = Terraform::new(program, &providers, &lab);
     terraform.apply(&[]).await;
     for node in ["cp-1", "w-1"] {
         assert!(lab.talos().node(node).unwrap().is_ready(), "{node} is not ready");

@@ -29,17 +29,6 @@ fn done(folder: &Path, args: &[&str]) -> String {
     stdout(&output)
 }
 
-/// Whether this machine has no openssl; says so. Under `CI` it has to be there.
-#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
-fn lacks_openssl() -> bool {
-    let found = Command::new("openssl").arg("version").output().is_ok();
-    assert!(found || std::env::var_os("CI").is_none(), "CI needs openssl");
-    if !found {
-        eprintln!("skipped: no openssl on PATH");
-    }
-    !found
-}
-
 fn openssl(folder: &Path, line: &str) -> String {
     let output = Command::new("openssl").current_dir(folder).args(line.split(' ')).output().expect("openssl is there");
     assert!(output.status.success(), "openssl {line}: {}", stderr(&output));
@@ -94,7 +83,7 @@ fn a_key_that_is_not_its_certificates_is_noticed() {
 
 #[test]
 fn secrets_are_made_around_a_kubernetes_that_is_there() {
-    if lacks_openssl() {
+    if judges::require("openssl").is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -126,7 +115,7 @@ fn secrets_are_made_around_a_kubernetes_that_is_there() {
 
 #[test]
 fn a_talosconfig_has_the_roles_and_the_lifetime_that_were_asked_for() {
-    if lacks_openssl() {
+    if judges::require("openssl").is_none() {
         return;
     }
     let folder = folder();

@@ -1,7 +1,8 @@
 //! `talos-gen config` prints what talosctl writes, for every contract and role.
 
 use assert_cmd::Command;
-use conformance::{text, vectors};
+use conformance::text;
+use judges::vectors;
 
 const STABILITY: &str = "talos-config/pkg/machinery/config/types/v1alpha1/testdata/stability";
 

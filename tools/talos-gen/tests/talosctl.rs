@@ -1,19 +1,8 @@
 //! talosctl, where one is on PATH or named by `ICHOR_TALOSCTL`, is the judge of what stands alone: the same command
 //! line gives the same files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-
-/// The talosctl of this machine; says so when there is none.
-#[expect(clippy::print_stderr, reason = "a skipped test says so where its runner shows it")]
-fn talosctl() -> Option<PathBuf> {
-    let path = std::env::var_os("ICHOR_TALOSCTL").map_or_else(|| "talosctl".into(), PathBuf::from);
-    let found = Command::new(&path).args(["version", "--client"]).output().is_ok();
-    if !found {
-        eprintln!("skipped: talosctl is not here");
-    }
-    found.then_some(path)
-}
 
 fn run(program: &Path, folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(program);
@@ -53,7 +42,7 @@ fn both(talosctl: &Path, folder: &Path, args: &[&str]) -> [Option<Vec<String>>; 
 
 #[test]
 fn the_same_command_line_gives_the_files_of_talosctl() {
-    let Some(talosctl) = talosctl() else { return };
+    let Some(talosctl) = judges::require("talosctl") else { return };
     let folder = folder(&talosctl);
     let base = ["lab", "https://base:6443"];
     let newest = newest(&talosctl);
@@ -89,7 +78,7 @@ fn outline(text: &str) -> String {
 
 #[test]
 fn names_are_quoted_in_a_talosconfig_as_by_talosctl() {
-    let Some(talosctl) = talosctl() else { return };
+    let Some(talosctl) = judges::require("talosctl") else { return };
     let folder = folder(&talosctl);
     let version = format!("v1.{}", newest(&talosctl).min(15));
     let tail = ["https://a:6443", "--with-secrets", "secrets.yaml", "-t", "talosconfig", "-o", "-"];
@@ -104,7 +93,7 @@ fn names_are_quoted_in_a_talosconfig_as_by_talosctl() {
 
 #[test]
 fn endpoints_are_taken_refused_and_written_as_talosctl_does() {
-    let Some(talosctl) = talosctl() else { return };
+    let Some(talosctl) = judges::require("talosctl") else { return };
     let folder = folder(&talosctl);
     for endpoint in [
         "https://base",

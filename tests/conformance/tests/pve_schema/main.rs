@@ -11,7 +11,8 @@ mod walk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conformance::{text, vectors};
+use conformance::text;
+use judges::vectors;
 use lab::machine::{Interface, Machine, Machines};
 use lab::pve::{Pve, Release, Settings};
 use serde_json::Value;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use conformance::{text, vectors};
+use conformance::text;
+use judges::vectors;
 use lab::pve::{Pve, Release, Settings};
 use serde_json::Value;
 

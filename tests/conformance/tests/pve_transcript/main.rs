@@ -8,7 +8,8 @@
 mod compare;
 mod stage;
 
-use conformance::{text, vectors};
+use conformance::text;
+use judges::vectors;
 use serde_json::Value;
 
 use stage::Stage;

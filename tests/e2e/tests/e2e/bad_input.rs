@@ -109,7 +109,7 @@ async fn an_even_number_of_control_planes_is_a_warning() {
 
 #[tokio::test]
 async fn streams_that_break_the_contract_are_refused() {
-    if crate::support::lacks("jq") {
+    if judges::require("jq").is_none() {
         return;
     }
     let scratch = Scratch::new();

@@ -25,7 +25,7 @@ async fn a_dry_run_of_a_cluster_that_is_up_finds_nothing_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_not_taken_for_a_fact() {
-    if crate::support::lacks("jq") {
+    if judges::require("jq").is_none() {
         return;
     }
     let world = World::start(Shape::SMALL).await;

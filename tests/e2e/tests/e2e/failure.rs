@@ -52,7 +52,7 @@ async fn a_step_left_out_is_named_with_the_field_that_it_writes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_plane_filtered_out_before_the_bootstrap_is_refused() {
-    if crate::support::lacks("jq") {
+    if judges::require("jq").is_none() {
         return;
     }
     let world = World::start(Shape::HA).await;
@@ -63,7 +63,7 @@ async fn a_control_plane_filtered_out_before_the_bootstrap_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_talks_talos_bootstrap_into_acting_without_every_control_plane() {
-    if crate::support::lacks("jq") {
+    if judges::require("jq").is_none() {
         return;
     }
     let world = World::start(Shape { workers: 1, ..Shape::HA }).await;

@@ -56,7 +56,7 @@ fn record_row(command: &str) -> &'static record::table::Row {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_control_planes_behind_a_vip_come_up_with_everything_against_them() {
-    if crate::support::lacks("jq") {
+    if judges::require("jq").is_none() {
         return;
     }
     let world = World::start(Shape { workers: 12, ..Shape::HA }).await;
@@ -83,7 +83,7 @@ fn workers_first(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pipe_works_one_whole_file_at_a_time() {
-    if crate::support::lacks("jq") {
+    if judges::require("jq").is_none() {
         return;
     }
     let world = World::start(Shape { workers: 12, ..Shape::HA }).await;

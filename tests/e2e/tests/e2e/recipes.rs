@@ -3,17 +3,9 @@ use crate::support::Scratch;
 /// The checkout's justfile.
 const JUSTFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../justfile");
 
-/// Whether there is no just: `scripts/test` gets it.
-fn lacks_just() -> bool {
-    std::env::var_os("ICHOR_JUST").is_none() && crate::support::lacks("just")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn just_up_twice_in_ichor_lab_run_changes_nothing_the_second_time() {
-    if crate::support::lacks("jq") {
-        return;
-    }
-    if lacks_just() {
+    if judges::require("jq").is_none() || judges::require("just").is_none() {
         return;
     }
     let scratch = Scratch::new();

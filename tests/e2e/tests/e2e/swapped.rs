@@ -5,7 +5,7 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/exampl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_script_can_stand_in_for_pve_vm() {
-    if crate::support::lacks("jq") {
+    if judges::require("jq").is_none() {
         return;
     }
     let world = World::start(Shape { dhcp: true, ..Shape::SMALL }).await;

@@ -8,7 +8,7 @@ async fn on_a_terminal(world: &World, command: &str, typed: &str) -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_get_a_table_and_files_get_records() {
-    if crate::support::lacks("script") {
+    if judges::require("script").is_none() {
         return;
     }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
@@ -20,7 +20,7 @@ async fn people_get_a_table_and_files_get_records() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_without_input_tells_its_usage_and_never_hangs() {
-    if crate::support::lacks("script") {
+    if judges::require("script").is_none() {
         return;
     }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
@@ -32,7 +32,7 @@ async fn a_step_without_input_tells_its_usage_and_never_hangs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_reaches_a_terminal_by_way_of_inline() {
-    if crate::support::lacks("script") {
+    if judges::require("script").is_none() {
         return;
     }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
@@ -45,7 +45,7 @@ async fn nothing_secret_reaches_a_terminal_by_way_of_inline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn destroying_wants_the_clusters_name() {
-    if crate::support::lacks("script") {
+    if judges::require("script").is_none() {
         return;
     }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;

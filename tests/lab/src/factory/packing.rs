@@ -99,12 +99,13 @@ fn crc(bytes: &[u8]) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::process::{Command, Stdio};
 
     use super::*;
 
-    /// What a program of the system makes of the file; `None` where it is not installed.
-    fn unpacked(program: &str, packed: &[u8]) -> Option<Vec<u8>> {
+    /// What a program of the system makes of the file.
+    fn unpacked(program: &Path, packed: &[u8]) -> Option<Vec<u8>> {
         let mut child = Command::new(program).arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
         let mut stdin = child.stdin.take()?;
         let packed = packed.to_vec();
@@ -118,11 +119,8 @@ mod tests {
     fn programs_of_the_system_unpack_what_was_packed() {
         let bytes: Vec<u8> = (0..300_000_u32).map(|number| (number % 251) as u8).collect();
         for (program, packing) in [("gzip", Packing::Gzip), ("xz", Packing::Xz), ("zstd", Packing::Zstd)] {
-            if Command::new(program).arg("--version").output().is_err() {
-                println!("skipped: no {program} on PATH");
-                continue;
-            }
-            assert_eq!(unpacked(program, &pack(bytes.clone(), packing)).as_deref(), Some(&bytes[..]), "{program}");
+            let Some(path) = judges::require(program) else { continue };
+            assert_eq!(unpacked(&path, &pack(bytes.clone(), packing)).as_deref(), Some(&bytes[..]), "{program}");
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The Kubernetes API as `kubectl` sees it.
 //!
-//! Runs with the `kubectl` on PATH; where there is none, the tests say so and check nothing.
+//! Runs with the `kubectl` on PATH; where there is none, the tests are skipped.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -18,8 +17,9 @@ const BOUND: Duration = Duration::from_secs(90);
 
 /// Runs kubectl on a cluster; gives `(standard output, whether it succeeded)`, or nothing where there is no kubectl.
 async fn kubectl(cluster: &Cluster, arguments: &[&str]) -> Option<(String, bool)> {
+    let program = judges::require("kubectl")?;
     let home = cluster.folder.path();
-    let command = Command::new("kubectl")
+    let command = Command::new(program)
         .args(["--kubeconfig", &cluster.kubeconfig.to_string_lossy()])
         .args(arguments)
         .env("HOME", home)
@@ -28,21 +28,16 @@ async fn kubectl(cluster: &Cluster, arguments: &[&str]) -> Option<(String, bool)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let Ok(output) = tokio::time::timeout(BOUND, command).await.expect("kubectl ends in time") else { return None };
+    let output = tokio::time::timeout(BOUND, command).await.expect("kubectl ends in time").expect("kubectl starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     Some((text, output.status.success()))
-}
-
-/// Says that nothing was checked.
-fn skipped() {
-    let _ = writeln!(std::io::stderr(), "no kubectl on PATH: skipped");
 }
 
 macro_rules! kubectl {
     ($cluster:expr, $($argument:expr),+) => {
         match kubectl(&$cluster, &[$($argument),+]).await {
             Some(result) => result,
-            None => return skipped(),
+            None => return,
         }
     };
 }
@@ -123,14 +118,15 @@ async fn kubectl_drains_a_node_and_its_pods_come_up_elsewhere() {
 async fn a_watch_sees_a_node_that_goes_down() {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let cluster = cluster("127.82.4.0/24").await;
-    let spawned = Command::new("kubectl")
+    let Some(kubectl) = judges::require("kubectl") else { return };
+    let spawned = Command::new(kubectl)
         .args(["--kubeconfig", &cluster.kubeconfig.to_string_lossy(), "get", "nodes", "-w"])
         .env("HOME", cluster.folder.path())
         .env("NO_PROXY", "127.0.0.0/8")
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn();
-    let Ok(mut child) = spawned else { return skipped() };
+    let mut child = spawned.unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = async || tokio::time::timeout(BOUND, lines.next_line()).await.unwrap().unwrap().unwrap();
     for _ in 0..3 {
