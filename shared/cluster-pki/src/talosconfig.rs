@@ -2,8 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use machine_config::value::{Map, Value};
-use machine_config::yaml::{self, Dialect, Node};
+use go_yaml::{Dialect, Map, Node, Value};
 use time::{Duration, OffsetDateTime};
 
 use crate::random::Random;
@@ -14,7 +13,7 @@ use crate::{Authority, Bundle, Leaf, Secret, certificate, keys};
 pub enum Error {
     /// No YAML.
     #[error("the talosconfig isn't usable as YAML")]
-    Yaml(#[from] yaml::Error),
+    Yaml(#[from] go_yaml::Error),
     /// Nothing in it.
     #[error("talos config file is empty")]
     Empty,
@@ -76,7 +75,7 @@ impl Talosconfig {
 
     /// Reads a talosconfig; unknown keys don't matter.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let documents = yaml::read(text)?;
+        let documents = go_yaml::read(text)?;
         let root = documents.first().filter(|root| !root.is_null()).ok_or(Error::Empty)?;
         let pairs = root.get("contexts").and_then(Node::pairs).unwrap_or_default();
         let contexts = pairs.iter().map(|(key, node)| (key.text.clone(), Context::read(node)));
@@ -86,12 +85,12 @@ impl Talosconfig {
     /// The text, as the talosctl that writes in this dialect does.
     pub fn emit(&self, dialect: Dialect) -> Secret {
         let mut contexts: Vec<_> = self.contexts.iter().collect();
-        contexts.sort_by(|a, b| yaml::natural_order(&a.0, &b.0));
+        contexts.sort_by(|a, b| go_yaml::natural_order(&a.0, &b.0));
         let contexts: Map = contexts.into_iter().map(|(name, context)| (name, context.written())).collect();
         let mut root = Map::new();
         root.set("context", self.context.as_str());
         root.set("contexts", contexts);
-        Secret::new(yaml::write(&root.into(), dialect))
+        Secret::new(go_yaml::write(&root.into(), dialect))
     }
 
     /// A context by name; an empty name means the current one.
@@ -157,7 +156,7 @@ impl Context {
             key: text_of(node, "key").into(),
             cluster: text_of(node, "cluster"),
             proxy_url: text_of(node, "proxy-url"),
-            auth: node.get("auth").filter(|auth| !auth.is_null()).map(machine_config::free_value),
+            auth: node.get("auth").filter(|auth| !auth.is_null()).map(go_yaml::free_value),
         }
     }
 

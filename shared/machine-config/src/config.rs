@@ -3,8 +3,8 @@
 use crate::decode::Error as DecodeError;
 use crate::encode;
 use crate::kinds::{Kind, LEGACY};
-use crate::value::{Map, Value};
-use crate::yaml::{Dialect, write_documents};
+use go_yaml::{Dialect, write_documents};
+use go_yaml::{Map, Value};
 
 /// One document of a config.
 #[derive(Clone, Debug)]

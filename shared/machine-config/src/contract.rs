@@ -4,7 +4,7 @@ use std::fmt;
 
 use talos_releases::{RELEASES, Release};
 
-use crate::yaml::Dialect;
+use go_yaml::Dialect;
 
 /// A version contract: the Talos minor that a config is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

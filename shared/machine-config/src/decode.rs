@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 
 use crate::near;
-use crate::scalar::{REDACTED, free, typed};
+use crate::scalar::{REDACTED, typed};
 use crate::shape::{Shape, Type};
 use crate::telling::Carrier;
-use crate::value::{Map, Value};
-use crate::yaml::{Data, Key, Node, Origin, Place, Resolved};
+use go_yaml::{Data, Key, Node, Origin, Place, Resolved};
+use go_yaml::{Map, Value};
 
 /// Why a document doesn't fit its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,7 +137,7 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     match (ty, &node.data) {
         (Type::Pointer(inner), _) => decode(node, inner, path),
         (Type::Free, _) => match node.data {
-            Data::Map(_) => Ok(anything(node)),
+            Data::Map(_) => Ok(go_yaml::any::anything(node)),
             _ => Err(path.misshapen(node, "a mapping")),
         },
         (Type::Struct(shape), _) => structure(node, shape, path, &[]).map(Value::Map),
@@ -191,17 +191,4 @@ fn map(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
         map.push(key.text.clone(), value);
     }
     Ok(Value::Map(map))
-}
-
-/// A value of no type, as Go's `any` takes it.
-pub(crate) fn anything(node: &Node) -> Value {
-    match &node.data {
-        Data::Scalar(scalar) => free(scalar),
-        Data::List(items) => Value::List(items.iter().map(anything).collect()),
-        Data::Map(pairs) => {
-            let known = pairs.iter().filter(|(key, _)| key.origin != Origin::Null);
-            let pairs = known.map(|(key, value)| (key.text.clone(), anything(value)));
-            Value::Map(pairs.collect())
-        }
-    }
 }

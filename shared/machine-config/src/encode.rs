@@ -1,8 +1,9 @@
 //! From typed values to what is written: fields in the table's order, maps sorted, empty fields left out as Go does.
 
 use crate::shape::{Field, Print, Shape, Type};
-use crate::value::{Map, Value};
-use crate::yaml::{Dialect, is_plain_in_old_yaml};
+use go_yaml::any::rewritten;
+use go_yaml::{Dialect, is_plain_in_old_yaml};
+use go_yaml::{Map, Value};
 
 /// The fields of a structure as Talos of a dialect writes them.
 pub(crate) fn structure(map: &Map, shape: &Shape, dialect: Dialect) -> Map {
@@ -70,17 +71,7 @@ pub(crate) fn sorted(value: &Value) -> Value {
             Value::Map(out)
         }
         Value::List(items) => Value::List(items.iter().map(sorted).collect()),
-        leaf => unsorted(leaf),
-    }
-}
-
-/// A free-form value as it is written, keys in their order: Go writes `1.0` as `1`.
-pub(crate) fn unsorted(value: &Value) -> Value {
-    match value {
-        Value::Map(map) => map.iter().map(|(key, value)| (key, unsorted(value))).collect::<Map>().into(),
-        Value::List(items) => Value::List(items.iter().map(unsorted).collect()),
-        Value::Number(text) => Value::Number(text.strip_suffix(".0").unwrap_or(text).to_owned()),
-        leaf => leaf.clone(),
+        leaf => rewritten(leaf),
     }
 }
 

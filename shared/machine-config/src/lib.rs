@@ -24,11 +24,9 @@ mod redact;
 mod scalar;
 pub mod schematic;
 pub mod shape;
+mod size;
 mod telling;
-mod url;
 pub mod validate;
-pub mod value;
-pub mod yaml;
 
 pub use clash::Clash;
 pub use config::{Config, Document, Identity, MachineType};
@@ -40,10 +38,4 @@ pub use generate::generate;
 pub use load::{Error as LoadError, load};
 pub use redact::{Found, redact, secrets};
 pub use scalar::REDACTED;
-pub use url::url;
 pub use validate::endpoint;
-
-/// A node of no type as a value, as Go's `any` takes it.
-pub fn free_value(node: &yaml::Node) -> value::Value {
-    encode::unsorted(&decode::anything(node))
-}

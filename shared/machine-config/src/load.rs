@@ -6,9 +6,9 @@ use crate::clash;
 use crate::config::{Config, Document, Identity};
 use crate::contract::Gate;
 use crate::kinds::{self, Kind, LEGACY};
+use crate::near;
 use crate::validate::contract_of;
-use crate::yaml::{Node, Place};
-use crate::{near, yaml};
+use go_yaml::{Node, Place};
 
 /// Why a text is no machine config.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum Error {
     Empty,
     /// No YAML.
     #[error("not usable as YAML")]
-    Yaml(#[from] yaml::Error),
+    Yaml(#[from] go_yaml::Error),
     /// A document that isn't a mapping.
     #[error("expected a YAML document at line {}", place.line)]
     NotAMapping {
@@ -99,7 +99,7 @@ const LEGACY_KEYS: [&str; 4] = ["machine", "cluster", "debug", "persist"];
 pub fn load(text: &str) -> Result<Config, Error> {
     let mut documents = Vec::new();
     let mut seen = HashMap::new();
-    for node in yaml::read(text)?.iter().filter(|node| !node.is_null()) {
+    for node in go_yaml::read(text)?.iter().filter(|node| !node.is_null()) {
         let document = document(node)?;
         let identity = document.identity();
         if seen.insert(identity.clone(), ()).is_some() {

@@ -3,7 +3,7 @@
 use crate::config::{Config, Document, Identity};
 use crate::shape::{Field, Shape, Type};
 use crate::telling::{Carrier, is_telling};
-use crate::value::{Map, Value};
+use go_yaml::{Map, Value};
 
 /// A secret that stands in a config.
 #[derive(Clone, PartialEq, Eq)]
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn secrets_are_hidden_and_the_rest_stays() {
         let text = "machine:\n  type: worker\n  token: abc.def\n  ca: {crt: QUJD, key: QUJD}\n---\napiVersion: v1alpha1\nkind: SideroLinkConfig\napiUrl: https://a/?jointoken=x\n";
-        let shown = redact(&crate::load(text).unwrap()).text(crate::yaml::Dialect::V4);
+        let shown = redact(&crate::load(text).unwrap()).text(go_yaml::Dialect::V4);
         assert!(shown.contains("token: '******'") && shown.contains("key: '******'"), "{shown}");
         assert!(shown.contains("crt: QUJD") && shown.contains("apiUrl: https://a/?******"), "{shown}");
     }
@@ -196,7 +196,7 @@ mod tests {
             let config = crate::load(text).unwrap();
             let paths: Vec<String> = secrets(&config.documents()[0]).into_iter().map(|found| found.path).collect();
             assert_eq!(paths, [path], "{text}");
-            let shown = redact(&config).text(crate::yaml::Dialect::V4);
+            let shown = redact(&config).text(go_yaml::Dialect::V4);
             assert!(shown.contains("******") && !shown.contains("HUSH"), "{shown}");
         }
     }
@@ -206,6 +206,6 @@ mod tests {
         let text = "machine: {files: [{path: /a, op: create, permissions: 0o600, content: 'a = b'}]}";
         let config = crate::load(text).unwrap();
         assert!(secrets(&config.documents()[0]).is_empty());
-        assert!(!redact(&config).text(crate::yaml::Dialect::V4).contains("a = b"));
+        assert!(!redact(&config).text(go_yaml::Dialect::V4).contains("a = b"));
     }
 }

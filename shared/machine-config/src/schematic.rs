@@ -9,15 +9,15 @@ use crate::contract::{Contract, Gate};
 use crate::decode;
 use crate::shape::Type::{self, Bool, Free, List, Struct, Text, Word};
 use crate::shape::{Shape, must, opt};
-use crate::value::{Map, Value};
-use crate::yaml::{self, Data, Dialect, Node};
+use go_yaml::{Data, Dialect, Node};
+use go_yaml::{Map, Value};
 
 /// Why a schematic is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No YAML.
     #[error("the schematic isn't usable as YAML")]
-    Yaml(#[from] yaml::Error),
+    Yaml(#[from] go_yaml::Error),
     /// No schematic.
     #[error("the schematic doesn't fit")]
     Decode(#[from] decode::Error),
@@ -67,7 +67,7 @@ pub struct Schematic {
 impl Schematic {
     /// Reads the first document of a YAML or JSON text, as the factory does.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let documents = yaml::read(text)?;
+        let documents = go_yaml::read(text)?;
         let mut first = documents.into_iter().next().ok_or(Error::Empty)?;
         if first.is_null() {
             return Ok(Self { fields: Map::new() });
@@ -87,7 +87,7 @@ impl Schematic {
     /// The text whose digest is the ID.
     pub fn canonical(&self) -> String {
         let written = crate::encode::structure(&self.fields, &SCHEMATIC, Dialect::V4);
-        yaml::write_for_digest(&Value::Map(written), Dialect::V4)
+        go_yaml::write_for_digest(&Value::Map(written), Dialect::V4)
     }
 
     /// The ID: 64 hexadecimal digits.

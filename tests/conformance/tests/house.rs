@@ -29,7 +29,7 @@ fn dependencies(package: &Package) -> BTreeSet<&str> {
 }
 
 const CLIENTS: [&str; 4] = ["talos-client", "pve-client", "factory-client", "kube-client"];
-const PURE: [&str; 4] = ["talos-releases", "record", "machine-config", "cluster-pki"];
+const PURE: [&str; 5] = ["talos-releases", "record", "go-yaml", "machine-config", "cluster-pki"];
 
 /// The crates of the workspace that a crate may depend on.
 fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
@@ -41,17 +41,27 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
         ("tools", "ichor") => list(&[&["step"], tools].concat()),
         ("tools", _) => list(
             &[
-                &["step", "record", "machine-config", "cluster-pki", "patience", "talos-access", "pve-access"],
+                &[
+                    "step",
+                    "record",
+                    "go-yaml",
+                    "machine-config",
+                    "cluster-pki",
+                    "patience",
+                    "talos-access",
+                    "pve-access",
+                ],
                 &CLIENTS[..],
             ]
             .concat(),
         ),
-        (_, "record" | "machine-config") => list(&["talos-releases"]),
+        (_, "record") => list(&["talos-releases"]),
+        (_, "machine-config") => list(&["talos-releases", "go-yaml"]),
         (_, "step") => list(&["record", "patience"]),
         (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "cluster-pki"]),
         (_, "pve-access") => list(&["step", "record", "pve-client"]),
         // Secrets and talosconfig are written by the one emitter.
-        (_, "cluster-pki") => list(&["machine-config"]),
+        (_, "cluster-pki") => list(&["go-yaml", "machine-config"]),
         (_, client) if CLIENTS.contains(&client) => list(&["patience", "talos-proto"]),
         _ => Vec::new(),
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use conformance::{text, vectors};
-use machine_config::yaml::Dialect;
+use go_yaml::Dialect;
 use machine_config::{Config, load, patch};
 
 const STRATEGIC: &str = "talos-config/pkg/machinery/config/types/v1alpha1/testdata/strategic";

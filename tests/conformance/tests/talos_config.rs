@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use conformance::{files, text, vectors};
+use go_yaml::Dialect;
 use machine_config::validate::{Mode, contract_of, validate};
-use machine_config::yaml::Dialect;
 
 const CONFIG: &str = "talos-config/pkg/machinery/config";
 const TYPES: &str = "talos-config/pkg/machinery/config/types";

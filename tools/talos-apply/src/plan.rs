@@ -1,6 +1,7 @@
 //! What is wanted of a node, and whether that may be done to it.
 
-use machine_config::{Config, MachineType, value::Map, value::Value, yaml::Dialect};
+use go_yaml::{Dialect, Map, Value};
+use machine_config::{Config, MachineType};
 use record::Role;
 
 use crate::error::Error;

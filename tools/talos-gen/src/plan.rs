@@ -49,7 +49,7 @@ pub(crate) fn plan(name: &str, spec: ClusterSpec, locked: Option<&str>, factory:
 
 /// Configs with a mirror that is no URL would not load.
 fn mirrors(spec: &ClusterSpec) -> Result<(), Error> {
-    match spec.registry_mirrors.values().flatten().find(|text| machine_config::url(text).is_none()) {
+    match spec.registry_mirrors.values().flatten().find(|text| go_yaml::url(text).is_none()) {
         None => Ok(()),
         Some(text) => Err(Error::Unreadable {
             field: "spec.registryMirrors",

@@ -7,7 +7,7 @@ use super::{Authority, Input, KUBEPRISM_PORT};
 use crate::config::{Document, MachineType};
 use crate::contract::Gate;
 use crate::kinds::LEGACY;
-use crate::value::{Map, Value, map};
+use go_yaml::{Map, Value, map};
 
 /// The name of the admission plugin that is configured by default.
 pub const POD_SECURITY: &str = "PodSecurity";

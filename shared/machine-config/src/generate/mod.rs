@@ -7,7 +7,7 @@ mod legacy;
 use crate::config::{Config, Document, MachineType};
 use crate::contract::{Contract, Gate};
 use crate::kinds;
-use crate::value::Value;
+use go_yaml::Value;
 
 pub use legacy::{POD_SECURITY, endpoint_host};
 

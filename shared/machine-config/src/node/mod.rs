@@ -14,7 +14,7 @@ use crate::generate::document;
 use crate::kinds::LEGACY;
 use crate::labels;
 use crate::patch;
-use crate::value::{Map, Value, map};
+use go_yaml::{Map, Value, map};
 
 /// What is known of a node.
 #[derive(Clone, Debug, Default)]

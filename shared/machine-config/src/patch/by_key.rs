@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Error, merge::structure};
 use crate::shape::Type;
-use crate::value::{Map, Value};
+use go_yaml::{Map, Value};
 
 /// Merges items of the same key, appends the others.
 pub(super) fn merge(left: &mut Value, right: &Value, ty: &Type, keys: &[&str], path: &str) -> Result<(), Error> {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn items(text: &str) -> Vec<Value> {
-        match crate::free_value(&crate::yaml::read(text).unwrap()[0]) {
+        match go_yaml::free_value(&go_yaml::read(text).unwrap()[0]) {
             Value::List(items) => items,
             other => panic!("{other:?} is no list"),
         }

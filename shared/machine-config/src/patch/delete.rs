@@ -7,8 +7,8 @@ use super::Error;
 use super::merge::is_of_pair;
 use crate::config::Document;
 use crate::shape::{Shape, Type};
-use crate::value::{Map, Value};
-use crate::yaml::{Data, Key, Node};
+use go_yaml::{Data, Key, Node};
+use go_yaml::{Map, Value};
 
 const DIRECTIVE: &str = "$patch";
 

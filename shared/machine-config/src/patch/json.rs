@@ -7,11 +7,11 @@ use serde_json::Value as Json;
 use super::Error;
 use super::operations::{Operation, Pointer, Verb};
 use crate::config::Config;
-use crate::decode::anything;
 use crate::kinds::LEGACY;
 use crate::validate::contract_of;
-use crate::value::Value;
-use crate::yaml::{Node, Resolved, float_text, resolve};
+use go_yaml::Value;
+use go_yaml::any::anything;
+use go_yaml::{Node, Resolved, float_text, resolve};
 
 /// A list of operations.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ use super::{Error, by_key};
 use crate::config::Document;
 use crate::encode::is_zero;
 use crate::shape::{Field, Merge, Print, Shape, Type};
-use crate::url::Url;
-use crate::value::{Map, Value};
+use go_yaml::Url;
+use go_yaml::{Map, Value};
 
 /// Merges a patch's document into one of the same identity.
 pub(super) fn document(left: &mut Document, right: &Document) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use crate::config::{Config, Document};
 use crate::contract::Contract;
 use crate::shape::{Shape, Type};
-use crate::value::{Map, Value};
+use go_yaml::{Map, Value};
 
 /// What a Talos would not know of a config, in words.
 pub(super) fn unknown(config: &Config, contract: Contract) -> impl Iterator<Item = String> {

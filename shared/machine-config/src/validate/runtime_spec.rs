@@ -3,7 +3,7 @@
 use super::{Report, View};
 use crate::kinds::RUNTIME_SPEC;
 use crate::shape::{Shape, Type};
-use crate::value::Value;
+use go_yaml::Value;
 
 /// Reports the first value that has another type in the spec, as Go's JSON does.
 pub(super) fn check(overrides: View<'_>, report: &mut Report) {

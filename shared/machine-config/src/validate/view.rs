@@ -1,6 +1,6 @@
 //! Looking at a config by path, with Go's eyes: what isn't there is the zero value.
 
-use crate::value::{Map, Value};
+use go_yaml::{Map, Value};
 
 /// A place in a config, where something may stand or not.
 #[derive(Clone, Copy)]

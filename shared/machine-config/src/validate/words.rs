@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::View;
 use crate::cel::{self, Environment};
-use crate::url::Url;
+use go_yaml::Url;
 
 /// `[prefix/]name`, as Kubernetes has it.
 pub(super) fn qualified_name(text: &str) -> Option<String> {
@@ -173,7 +173,7 @@ pub(super) fn wireguard_key(text: &str, length: fn(&str, usize) -> String) -> Op
 
 /// A Go duration's sign and size in nanoseconds; zero when there is none.
 pub(super) fn nanoseconds(value: View<'_>) -> i128 {
-    crate::scalar::nanoseconds(value.text()).unwrap_or(0)
+    go_yaml::scalar::nanoseconds(value.text()).unwrap_or(0)
 }
 
 /// Go's `%v` of a list of texts.
@@ -193,7 +193,7 @@ pub(super) fn memory(text: &str) -> Option<String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
     let why = match number.parse::<f64>() {
         Err(_) => format!("strconv.ParseFloat: parsing {number:?}: invalid syntax"),
-        Ok(_) if crate::scalar::unit(unit.trim()).is_none() => format!("unhandled size name: {}", unit.trim()),
+        Ok(_) if crate::size::unit(unit.trim()).is_none() => format!("unhandled size name: {}", unit.trim()),
         Ok(_) => return None,
     };
     Some(format!("is not a valid size: {why}"))
@@ -203,7 +203,7 @@ pub(super) fn memory(text: &str) -> Option<String> {
 pub(super) fn bytes(text: &str) -> Option<u128> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number: f64 = text[..end].parse().ok()?;
-    let factor = crate::scalar::unit(text[end..].trim())?;
+    let factor = crate::size::unit(text[end..].trim())?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size is positive and saturates")]
     Some((number * factor) as u128)
 }

@@ -1,8 +1,8 @@
 //! Documents by chance, led by the table: every kind, every field, every odd text.
 
+use go_yaml::{Map, Value};
 use machine_config::kinds::{KINDS, Kind, LEGACY};
 use machine_config::shape::{Field, Print, Shape, Type};
-use machine_config::value::{Map, Value};
 use machine_config::{Config, Document};
 
 /// A source of chance (splitmix64).

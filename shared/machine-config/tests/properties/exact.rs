@@ -1,8 +1,8 @@
 //! Texts that Talos takes for something else than meets the eye, one row each: what it writes of them, and which it
 //! refuses. The answers are those of Talos 1.13 and 1.14.
 
+use go_yaml::Dialect;
 use machine_config::validate::{Mode, validate};
-use machine_config::yaml::Dialect;
 use machine_config::{Contract, load};
 
 /// A document of a kind in flow style.

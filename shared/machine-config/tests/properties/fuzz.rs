@@ -1,8 +1,8 @@
 //! Broken texts: whatever comes in, the answer is a config or an error, and what was loaded is written so that it is
 //! read as the same. `just fuzz` goes on without end.
 
+use go_yaml::Dialect;
 use machine_config::validate::{Mode, contract_of, validate};
-use machine_config::yaml::Dialect;
 use machine_config::{Config, load, patch};
 
 use crate::cases::{Chance, config, document, kind};

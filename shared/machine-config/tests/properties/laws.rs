@@ -1,8 +1,8 @@
 //! What holds for every case.
 
+use go_yaml::Dialect;
+use go_yaml::{Map, Value};
 use machine_config::shape::{Shape, Type};
-use machine_config::value::{Map, Value};
-use machine_config::yaml::Dialect;
 use machine_config::{Config, Document, load, patch};
 
 use crate::cases::{Chance, config, document, kind};

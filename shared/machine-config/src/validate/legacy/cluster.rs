@@ -1,10 +1,10 @@
 //! The cluster section.
 
 use super::is_control_plane;
-use crate::url::Url;
 use crate::validate::documents::kubernetes::AUTHORIZERS;
 use crate::validate::words::{endpoint, is_dns_name, is_subnet, listed};
 use crate::validate::{Case, Report, View};
+use go_yaml::Url;
 
 pub(super) fn cluster(case: Case<'_>, report: &mut Report) {
     let cluster = case.legacy("cluster");

@@ -1,8 +1,8 @@
-use super::super::node::Place;
 use super::{Edit, Layout, Moved};
+use crate::node::Place;
 
 /// Why a scanner stops before the end.
-pub(in crate::yaml) enum Stop {
+pub(crate) enum Stop {
     /// The text is broken where only the parser can say how.
     Broken,
     /// go-yaml refuses it.
@@ -15,7 +15,7 @@ pub(in crate::yaml) enum Stop {
 }
 
 /// Follows a text to its end.
-pub(in crate::yaml) fn scan(text: &str) -> Result<Layout, Stop> {
+pub(crate) fn scan(text: &str) -> Result<Layout, Stop> {
     let mut scanner = Scanner {
         text,
         bytes: text.as_bytes(),

@@ -1,5 +1,5 @@
-use super::super::read::tests::{direct, moved};
-use super::super::{Data, Node, read};
+use crate::read::tests::{direct, moved};
+use crate::{Data, Node, read};
 
 /// A tree without places, keys and texts in quotes.
 fn tree(node: &Node) -> String {

@@ -2,7 +2,7 @@
 
 /// A URL in the parts that Go's `net/url` keeps, decoded where Go decodes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Url {
+pub struct Url {
     scheme: String,
     opaque: String,
     user: Option<String>,
@@ -39,7 +39,7 @@ pub fn url(text: &str) -> Option<String> {
 
 impl Url {
     /// Parses as Go does; `None` where Go refuses.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (text, fragment) = text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
         let mut url = Self::without_fragment(text)?;
         if let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) {
@@ -107,17 +107,17 @@ impl Url {
     }
 
     /// The scheme, in small letters.
-    pub(crate) fn scheme(&self) -> &str {
+    pub fn scheme(&self) -> &str {
         &self.scheme
     }
 
     /// The host with its port.
-    pub(crate) fn host(&self) -> &[u8] {
+    pub fn host(&self) -> &[u8] {
         &self.host
     }
 
     /// The host's name or address, without brackets.
-    pub(crate) fn host_name(&self) -> &[u8] {
+    pub fn host_name(&self) -> &[u8] {
         match (self.host.strip_prefix(b"["), self.host.iter().rposition(|byte| *byte == b']')) {
             (Some(inside), Some(close)) => &inside[..close - 1],
             _ => &self.host[..self.colon().unwrap_or(self.host.len())],
@@ -125,7 +125,7 @@ impl Url {
     }
 
     /// The port's digits, which may be none.
-    pub(crate) fn port(&self) -> &str {
+    pub fn port(&self) -> &str {
         let digits = self.colon().map_or(&[][..], |at| &self.host[at + 1..]);
         std::str::from_utf8(digits).unwrap_or_default()
     }
@@ -137,12 +137,12 @@ impl Url {
     }
 
     /// Whether it has a path below the root.
-    pub(crate) fn has_path(&self) -> bool {
+    pub fn has_path(&self) -> bool {
         !matches!(self.path.plain.as_slice(), b"" | b"/")
     }
 
     /// Takes every part that `new` has; `None` where both name a user, which Go can't merge.
-    pub(crate) fn merge(&mut self, new: Self) -> Option<()> {
+    pub fn merge(&mut self, new: Self) -> Option<()> {
         if self.user.is_some() && new.user.is_some() {
             return None;
         }

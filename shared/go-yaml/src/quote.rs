@@ -1,4 +1,4 @@
-use super::resolve::{Resolved, resolve};
+use crate::resolve::{Resolved, resolve};
 
 /// The generation of go-yaml whose quotes are reproduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Dialect {
 
 /// How a string is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     Plain,
     Single,
     Double,
@@ -22,7 +22,7 @@ pub(super) enum Style {
 
 impl Dialect {
     /// The style that go-yaml chooses for a string in block context.
-    pub(super) fn style(self, text: &str) -> Style {
+    pub(crate) fn style(self, text: &str) -> Style {
         let shape = Shape::of(text);
         if text.contains('\n') {
             let only_breaks = text.bytes().all(|byte| byte == b'\n');
@@ -101,7 +101,7 @@ fn is_printable(c: char) -> bool {
 }
 
 /// Whether a text is written in quotes only because YAML 1.1 took it for a boolean or a number.
-pub(crate) fn is_plain_in_old_yaml(text: &str) -> bool {
+pub fn is_plain_in_old_yaml(text: &str) -> bool {
     is_old_boolean(text) || is_base_60(text)
 }
 
@@ -133,7 +133,7 @@ fn is_sixtieth(part: &str) -> bool {
 
 /// Appends a string in double quotes with go-yaml's escapes, of which there is one for each character when the first is
 /// the mark for the byte order.
-pub(super) fn double_quoted(text: &str, out: &mut String) {
+pub(crate) fn double_quoted(text: &str, out: &mut String) {
     let marked = text.starts_with('\u{feff}');
     out.push('"');
     for c in text.chars() {

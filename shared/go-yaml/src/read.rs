@@ -4,9 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
-use super::layout::{self, Layout, Stop};
-use super::node::{Data, Key, Node, Origin, Place, Scalar};
-use super::resolve::Resolved;
+use crate::layout::{self, Layout, Stop};
+use crate::limits::{BYTES, DEPTH, NODES};
+use crate::node::{Data, Key, Node, Origin, Place, Scalar};
+use crate::resolve::Resolved;
 
 /// Why a text isn't usable YAML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,12 +63,6 @@ pub enum Error {
         place: Place,
     },
 }
-
-const DEPTH: usize = 100;
-const NODES: usize = 250_000;
-
-/// The largest text that [`read`] takes: Talos itself refuses configs above a few MiB.
-pub const BYTES: usize = 8 << 20;
 
 /// Reads a stream of documents; an empty document is a null.
 pub fn read(text: &str) -> Result<Vec<Node>, Error> {
@@ -293,11 +288,11 @@ fn merge_in(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// The documents as the parser alone reads them.
-    pub(in crate::yaml) fn direct(text: &str) -> Option<String> {
+    pub(crate) fn direct(text: &str) -> Option<String> {
         Reader::new(text, layout::scan(text).ok().as_ref(), false)
             .stream()
             .ok()
@@ -305,7 +300,7 @@ pub(super) mod tests {
     }
 
     /// The documents after the lines were moved, if any had to be.
-    pub(in crate::yaml) fn moved(text: &str) -> Option<String> {
+    pub(crate) fn moved(text: &str) -> Option<String> {
         let layout = layout::scan(text).ok()?;
         let moved = layout.moved(text)?;
         let documents = Reader::new(&moved, Some(&layout), true).stream();

@@ -8,14 +8,14 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use super::node::Place;
-use super::read::BYTES;
+use crate::limits::BYTES;
+use crate::node::Place;
 
-pub(super) use scan::{Stop, scan};
+pub(crate) use scan::{Stop, scan};
 
 /// What a text looks like to go-yaml.
 #[derive(Debug, Default)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     edits: Vec<Edit>,
     lines: Vec<Moved>,
     /// The lines of the signs of blocks that hold no more than line ends, none of which is kept.
@@ -41,7 +41,7 @@ struct Moved {
 
 impl Layout {
     /// The text with its lines moved, or nothing if none needs to be or it would grow out of bounds.
-    pub(super) fn moved(&self, text: &str) -> Option<String> {
+    pub(crate) fn moved(&self, text: &str) -> Option<String> {
         let more: usize = self.edits.iter().map(|edit| edit.new - edit.old).sum();
         if self.edits.is_empty() || more > BYTES {
             return None;
@@ -58,17 +58,17 @@ impl Layout {
     }
 
     /// Whether the text ends within a line of a block.
-    pub(super) fn ends_in_block(&self) -> bool {
+    pub(crate) fn ends_in_block(&self) -> bool {
         self.ends_in_block
     }
 
     /// Whether the block whose sign is on a line holds nothing.
-    pub(super) fn is_empty_block(&self, line: usize) -> bool {
+    pub(crate) fn is_empty_block(&self, line: usize) -> bool {
         self.empty.binary_search(&line).is_ok()
     }
 
     /// Where a place of the moved text is in the text as it was.
-    pub(super) fn original(&self, place: Place) -> Place {
+    pub(crate) fn original(&self, place: Place) -> Place {
         let Ok(found) = self.lines.binary_search_by_key(&place.line, |moved| moved.line) else {
             return place;
         };

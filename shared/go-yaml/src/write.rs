@@ -1,4 +1,4 @@
-use super::quote::{Dialect, Style, double_quoted};
+use crate::quote::{Dialect, Style, double_quoted};
 use crate::value::{Map, Value};
 
 /// Writes one document as go-yaml does: block style, four spaces, no leading `---`, one line end at the end.
@@ -7,7 +7,7 @@ pub fn write(value: &Value, dialect: Dialect) -> String {
 }
 
 /// Writes one document as go-yaml does even where nobody could read it again: for texts of which only the digest counts.
-pub(crate) fn write_for_digest(value: &Value, dialect: Dialect) -> String {
+pub fn write_for_digest(value: &Value, dialect: Dialect) -> String {
     written(value, dialect, Hint::OfGo)
 }
 
@@ -200,7 +200,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::map;
+    use crate::map;
 
     #[test]
     fn nesting_goes_to_multiples_of_four_but_two_behind_a_dash() {
@@ -246,8 +246,8 @@ mod tests {
         let value = map! { "a" => " p\nq", "l" => vec![map! { "b" => "\nr" }], "m" => vec![" s\nt"] };
         let text = write(&value, Dialect::V3);
         assert_eq!(text, "a: |4-\n     p\n    q\nl:\n    - b: |2-\n\n        r\nm:\n    - |2-\n       s\n      t\n");
-        let again = crate::yaml::read(&text).unwrap().remove(0);
-        assert_eq!(again.get("a").and_then(crate::yaml::Node::text), Some(" p\nq"));
+        let again = crate::read(&text).unwrap().remove(0);
+        assert_eq!(again.get("a").and_then(crate::Node::text), Some(" p\nq"));
         assert_eq!(again.get("m").and_then(|list| list.items()?[0].text()), Some(" s\nt"));
     }
 
@@ -264,8 +264,8 @@ mod tests {
             for dialect in [Dialect::V4Early, Dialect::V4] {
                 let written = write(&value, dialect);
                 assert_eq!(written, newer, "{text:?}");
-                let again = crate::yaml::read(&written).unwrap().remove(0);
-                assert_eq!(again.get("a").and_then(crate::yaml::Node::text), Some(text));
+                let again = crate::read(&written).unwrap().remove(0);
+                assert_eq!(again.get("a").and_then(crate::Node::text), Some(text));
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Sizes in bytes, with units.
 
-use crate::value::Value;
+use go_yaml::Value;
 
 /// A size, kept as written: with a unit, or as a part of the whole.
-pub(super) fn size(text: &str) -> Result<Value, String> {
+pub(crate) fn size(text: &str) -> Result<Value, String> {
     if !text.contains('%') {
         return byte_size(text);
     }
@@ -13,13 +13,13 @@ pub(super) fn size(text: &str) -> Result<Value, String> {
 }
 
 /// A number of bytes, kept as written.
-pub(super) fn byte_size(text: &str) -> Result<Value, String> {
+pub(crate) fn byte_size(text: &str) -> Result<Value, String> {
     let body = text.strip_prefix('-').unwrap_or(text);
     if bytes_of(body).is_some() { Ok(text.into()) } else { Err("a size such as 10GiB".to_owned()) }
 }
 
 /// What a disk's size is compared with: a size behind an operator.
-pub(super) fn condition(text: &str) -> Result<Value, String> {
+pub(crate) fn condition(text: &str) -> Result<Value, String> {
     let text = text.trim();
     let size = ["<=", ">=", "==", "<", ">"].iter().find_map(|sign| text.strip_prefix(sign)).unwrap_or(text);
     match bytes_of(size.trim()) {
@@ -29,7 +29,7 @@ pub(super) fn condition(text: &str) -> Result<Value, String> {
 }
 
 /// A size of the legacy document, a number of bytes.
-pub(super) fn disk_size(text: &str) -> Result<Value, String> {
+pub(crate) fn disk_size(text: &str) -> Result<Value, String> {
     bytes_of(text).map(written_size).ok_or("a size such as 100 MB".to_owned())
 }
 

@@ -168,7 +168,7 @@ impl Map {
     }
 
     /// Adds a key that is known to be new, without looking.
-    pub(crate) fn push(&mut self, key: String, value: Value) {
+    pub fn push(&mut self, key: String, value: Value) {
         if let Some(index) = &mut self.index {
             index.0.insert(key.clone(), self.pairs.len());
         }
@@ -207,14 +207,14 @@ impl Map {
     }
 
     /// The pairs, in order, values to be changed.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Value)> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Value)> {
         self.pairs.iter_mut().flatten().map(|(key, value)| (key.as_str(), value))
     }
 
     /// Sorts the keys as Go's YAML writes maps.
-    pub(crate) fn sort(&mut self) {
+    pub fn sort(&mut self) {
         let mut pairs: Vec<_> = std::mem::take(self).into_iter().collect();
-        pairs.sort_by(|a, b| crate::yaml::natural_order(&a.0, &b.0));
+        pairs.sort_by(|a, b| crate::order::natural_order(&a.0, &b.0));
         pairs.into_iter().for_each(|(key, value)| self.push(key, value));
     }
 }
@@ -251,6 +251,7 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Map {
 }
 
 /// Builds a [`Value::Map`] from `key => value` pairs.
+#[macro_export]
 macro_rules! map {
     ($($key:expr => $value:expr),* $(,)?) => {
         $crate::value::Value::Map(
@@ -258,7 +259,6 @@ macro_rules! map {
         )
     };
 }
-pub(crate) use map;
 
 #[cfg(test)]
 mod tests {

@@ -2,13 +2,17 @@
 
 use crate::value::Value;
 
-pub(super) fn duration(text: &str) -> Result<Value, String> {
+/// A duration as Go prints it.
+///
+/// # Errors
+/// Another text, or more nanoseconds than 64 bits hold.
+pub fn duration(text: &str) -> Result<Value, String> {
     let ns = nanoseconds(text).filter(|ns| i64::try_from(*ns).is_ok());
     ns.map(|ns| go_duration(ns).into()).ok_or_else(|| "a duration such as 1m30s".to_owned())
 }
 
 /// Parses a Go duration; a number without unit only when it is zero.
-pub(crate) fn nanoseconds(text: &str) -> Option<i128> {
+pub fn nanoseconds(text: &str) -> Option<i128> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),

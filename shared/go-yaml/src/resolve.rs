@@ -1,6 +1,6 @@
 /// What Go's YAML takes a plain scalar for when the target doesn't say.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Resolved {
+pub enum Resolved {
     /// `null`, `~` or nothing.
     Null,
     /// A YAML 1.2 boolean.
@@ -18,7 +18,7 @@ pub(crate) enum Resolved {
 }
 
 /// Resolves a plain scalar by go-yaml's rules.
-pub(crate) fn resolve(text: &str) -> Resolved {
+pub fn resolve(text: &str) -> Resolved {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Resolved::Null,
         "true" | "True" | "TRUE" => Resolved::Bool(true),
@@ -94,7 +94,7 @@ fn float(text: &str) -> Option<f64> {
 }
 
 /// A float in Go's shortest `%g` form: with an exponent for what is below 1e-4 or at least 1e6.
-pub(crate) fn float_text(value: f64) -> String {
+pub fn float_text(value: f64) -> String {
     if value.is_nan() {
         return ".nan".to_owned();
     }
@@ -120,7 +120,7 @@ fn exponent_form(scientific: &str, exponent: i32) -> String {
 }
 
 /// A date, with or without time, in RFC 3339; `None` when the text is none that go-yaml knows.
-pub(crate) fn date_time(text: &str) -> Option<String> {
+pub fn date_time(text: &str) -> Option<String> {
     let (year, rest) = text.split_at_checked(4)?;
     if !year.chars().all(|c| c.is_ascii_digit()) || !rest.starts_with('-') {
         return None;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::resolve::{Resolved, resolve};
+use crate::resolve::{Resolved, resolve};
 
 /// Where something stands in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,12 +72,12 @@ pub struct Scalar {
 
 impl Scalar {
     /// What Go's YAML takes it for when the target doesn't say.
-    pub(crate) fn resolve(&self) -> Resolved {
+    pub fn resolve(&self) -> Resolved {
         if self.plain { resolve(&self.text) } else { Resolved::Text }
     }
 
     /// The whole number that Go sees in it, which may be written as a fraction: `1.0`, `1e3`.
-    pub(crate) fn whole(&self) -> Option<i128> {
+    pub fn whole(&self) -> Option<i128> {
         match self.resolve() {
             Resolved::Int(number) => Some(number),
             #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked")]
@@ -128,7 +128,7 @@ impl Node {
     }
 
     /// What it is, for messages.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match &self.data {
             Data::Scalar(_) if self.is_null() => "null",
             Data::Scalar(_) => "a scalar",
