@@ -1,12 +1,11 @@
 //! From typed values to what is written: fields in the table's order, maps sorted, empty fields left out as Go does.
 
-use crate::shape::{Field, Print, Shape, Type};
+use crate::schema::{Field, Print, Schema, Type};
 use go_yaml::any::rewritten;
-use go_yaml::{Dialect, is_plain_in_old_yaml};
-use go_yaml::{Map, Value};
+use go_yaml::{Dialect, Map, Value, is_plain_in_old_yaml};
 
 /// The fields of a structure as Talos of a dialect writes them.
-pub(crate) fn structure(map: &Map, shape: &Shape, dialect: Dialect) -> Map {
+pub(crate) fn structure(map: &Map, shape: &Schema, dialect: Dialect) -> Map {
     let mut out = Map::new();
     for field in shape.fields() {
         if let Some(value) = printed(field, map.get(field.key), dialect) {

@@ -6,7 +6,7 @@ use go_yaml::any::free;
 use go_yaml::scalar::{address, boolean, bytes, duration, parsed, prefix, whole};
 use go_yaml::{Scalar, Url, Value};
 
-use crate::shape::Type;
+use crate::schema::Type;
 use crate::size;
 
 /// What stands in a config instead of a private key that was removed.

@@ -7,10 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::contract::{Contract, Gate};
 use crate::decode;
-use crate::shape::Type::{self, Bool, Free, List, Struct, Text, Word};
-use crate::shape::{Shape, must, opt};
-use go_yaml::{Data, Dialect, Node};
-use go_yaml::{Map, Value};
+use crate::schema::Type::{self, Bool, Free, List, Struct, Text, Word};
+use crate::schema::{Schema, must, opt};
+use go_yaml::{Data, Dialect, Map, Node, Value};
 
 /// Why a schematic is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,14 +25,14 @@ pub enum Error {
     Empty,
 }
 
-static SCHEMATIC: Shape = Shape::new(
+static SCHEMATIC: Schema = Schema::new(
     "schematic",
     &[opt("owner", Text), opt("overlay", Struct(&OVERLAY)), must("customization", Struct(&CUSTOMIZATION))],
 );
 
-static OVERLAY: Shape = Shape::new("overlay", &[must("image", Text), must("name", Text), opt("options", Free)]);
+static OVERLAY: Schema = Schema::new("overlay", &[must("image", Text), must("name", Text), opt("options", Free)]);
 
-static CUSTOMIZATION: Shape = Shape::new(
+static CUSTOMIZATION: Schema = Schema::new(
     "customization",
     &[
         opt("embeddedMachineConfiguration", Text),
@@ -49,14 +48,14 @@ static CUSTOMIZATION: Shape = Shape::new(
 /// `none` is what nothing means, and is left out.
 const BOOTLOADERS: [&str; 4] = ["none", "dual-boot", "sd-boot", "grub"];
 
-static META: Shape = Shape::new("meta", &[must("key", Type::U8), must("value", Text)]);
+static META: Schema = Schema::new("meta", &[must("key", Type::U8), must("value", Text)]);
 
-static EXTENSIONS: Shape = Shape::new("systemExtensions", &[opt("officialExtensions", List(&Text))]);
+static EXTENSIONS: Schema = Schema::new("systemExtensions", &[opt("officialExtensions", List(&Text))]);
 
-static SECURE_BOOT: Shape =
-    Shape::new("secureboot", &[opt("enrollKeys", Text), opt("includeWellKnownCertificates", Bool)]);
+static SECURE_BOOT: Schema =
+    Schema::new("secureboot", &[opt("enrollKeys", Text), opt("includeWellKnownCertificates", Bool)]);
 
-static DISK_IMAGE: Shape = Shape::new("diskImage", &[opt("sectorSize", Type::U64)]);
+static DISK_IMAGE: Schema = Schema::new("diskImage", &[opt("sectorSize", Type::U64)]);
 
 /// A schematic.
 #[derive(Clone, Debug)]

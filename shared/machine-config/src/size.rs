@@ -57,7 +57,7 @@ fn bytes_of(text: &str) -> Option<u64> {
 }
 
 /// How many bytes a unit's name means.
-pub(crate) fn unit(name: &str) -> Option<f64> {
+pub fn unit(name: &str) -> Option<f64> {
     let name = name.to_ascii_lowercase();
     let power = "kmgtpe".find(name.chars().next().unwrap_or('b')).map_or(0, |index| index + 1);
     let rest = if power == 0 { name.as_str() } else { &name[1..] };

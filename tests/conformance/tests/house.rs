@@ -29,7 +29,7 @@ fn dependencies(package: &Package) -> BTreeSet<&str> {
 }
 
 const CLIENTS: [&str; 4] = ["talos-client", "pve-client", "factory-client", "kube-client"];
-const PURE: [&str; 5] = ["talos-releases", "record", "go-yaml", "machine-config", "cluster-pki"];
+const PURE: [&str; 6] = ["talos-releases", "record", "go-yaml", "machine-config", "config-rules", "cluster-pki"];
 
 /// The crates of the workspace that a crate may depend on.
 fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
@@ -38,6 +38,7 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
     match (layer(package).as_str(), name) {
         ("tests", "lab") => list(&["talos-proto", "machine-config", "cluster-pki"]),
         ("tests", _) => list(&[&["lab", "ichor", "step", "record"], tools].concat()),
+        ("tools", "talos-gen") => list(&["step", "record", "go-yaml", "machine-config", "config-rules", "cluster-pki"]),
         ("tools", "ichor") => list(&[&["step"], tools].concat()),
         ("tools", _) => list(
             &[
@@ -57,6 +58,7 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
         ),
         (_, "record") => list(&["talos-releases"]),
         (_, "machine-config") => list(&["talos-releases", "go-yaml"]),
+        (_, "config-rules") => list(&["machine-config", "go-yaml"]),
         (_, "step") => list(&["record", "patience"]),
         (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "cluster-pki"]),
         (_, "pve-access") => list(&["step", "record", "pve-client"]),

@@ -35,7 +35,7 @@ pub(super) fn system(input: &Input<'_>) -> Vec<Document> {
 }
 
 fn install(options: &Options) -> Document {
-    let selector = format!("disk.dev_path == {}", crate::cel::quoted(&options.install_disk));
+    let selector = format!("disk.dev_path == {}", super::expression::quoted(&options.install_disk));
     document(
         "UnattendedInstallConfig",
         [

@@ -1,6 +1,7 @@
 //! New machine configs, as `talosctl gen config` makes them for a version contract.
 
 mod documents;
+mod expression;
 mod kubernetes;
 mod legacy;
 
@@ -9,6 +10,7 @@ use crate::contract::{Contract, Gate};
 use crate::kinds;
 use go_yaml::Value;
 
+pub use expression::quoted;
 pub use legacy::{POD_SECURITY, endpoint_host};
 
 /// A certificate authority: PEM texts.

@@ -8,8 +8,8 @@ mod operations;
 
 use std::collections::HashMap;
 
-use crate::clash::{self, Clash};
 use crate::config::{Config, Document, Identity};
+use crate::conflict::{self, Conflict};
 use crate::kinds::Kind;
 use crate::load;
 use go_yaml::Node;
@@ -89,7 +89,7 @@ pub enum Error {
     },
     /// Documents that can't stand together.
     #[error(transparent)]
-    Clash(#[from] Box<Clash>),
+    Conflict(#[from] Box<Conflict>),
 }
 
 impl Error {
@@ -250,7 +250,7 @@ fn apply_parts(config: Config, parts: &[Part]) -> Result<Config, Error> {
         all.merge(part)?;
     }
     let documents: Vec<Document> = all.places.into_iter().flatten().collect();
-    clash::find(&documents)?;
+    conflict::find(&documents)?;
     let config = Config::new(documents);
     load::dates(&config)?;
     Ok(config)

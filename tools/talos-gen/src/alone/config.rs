@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use cluster_pki::{Bundle, Talosconfig};
+use config_rules::{Mode, validate};
 use machine_config::generate::{Input, Options};
-use machine_config::validate::{Mode, validate};
 use machine_config::{Contract, Gate, MachineType, generate};
 use record::{Exit, Failure};
 use step::Console;
@@ -78,7 +78,7 @@ fn endpoint(given: &str) -> Result<String, Failure> {
             let Some(url) = go_yaml::url(given) else {
                 return usage(format!("the cluster endpoint {given:?} is not a URL"));
             };
-            match machine_config::endpoint(&url) {
+            match config_rules::endpoint(&url) {
                 Some(why) => usage(format!("the cluster endpoint URL can't be used: {why}")),
                 None => Ok(url),
             }
