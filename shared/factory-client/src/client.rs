@@ -12,7 +12,10 @@ use rustls::{ClientConfig, crypto::CryptoProvider};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::{Base, Cause, Error, Extension, Image, Refusal, Version, reply::Registered};
+use schematic::{FactoryUrl, Image};
+use talos_releases::Version;
+
+use crate::{Cause, Error, Extension, Refusal, reply::Registered};
 
 /// How long a call may take that makes the factory build nothing.
 const CALL: Duration = Duration::from_secs(60);
@@ -25,7 +28,7 @@ const TRIES: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    base: Base,
+    base: FactoryUrl,
 }
 
 /// What was read of an image.
@@ -43,7 +46,7 @@ fn provider() -> CryptoProvider {
 }
 
 /// Trust in whom the system trusts.
-fn tls(base: &Base) -> Result<ClientConfig, Error> {
+fn tls(base: &FactoryUrl) -> Result<ClientConfig, Error> {
     let provider = Arc::new(provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -64,7 +67,7 @@ impl Client {
     ///
     /// # Errors
     /// The system has no certificate authorities.
-    pub fn new(base: Base) -> Result<Self, Error> {
+    pub fn new(base: FactoryUrl) -> Result<Self, Error> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(&base)?)
             .connect_timeout(Duration::from_secs(15))
@@ -76,7 +79,7 @@ impl Client {
     }
 
     /// Whom it asks.
-    pub fn base(&self) -> &Base {
+    pub fn base(&self) -> &FactoryUrl {
         &self.base
     }
 
@@ -84,14 +87,13 @@ impl Client {
     ///
     /// # Errors
     /// No answer, or a refusal: a field that the factory doesn't know.
-    pub async fn register(&self, schematic: &str) -> Result<String, Error> {
+    pub async fn register(&self, text: &str) -> Result<String, Error> {
         let post = || {
             let request = self.http.post(self.base.url("/schematics")).timeout(CALL);
-            request.header(CONTENT_TYPE, "application/yaml").body(schematic.to_owned())
+            request.header(CONTENT_TYPE, "application/yaml").body(text.to_owned())
         };
         let registered: Registered = self.read("POST /schematics", post).await?;
-        let digits = |id: &str| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        match digits(&registered.id) {
+        match schematic::is_id(&registered.id) {
             true => Ok(registered.id),
             false => Err(self.foreign(format!("its schematic ID is {:?}", registered.id))),
         }
@@ -176,7 +178,7 @@ impl Client {
             let rest = self.http.get(url).header(RANGE, format!("bytes={received}-")).header(IF_RANGE, etag);
             reply = rest.send().await.ok().filter(|reply| continues(reply, received)).ok_or_else(cut)?;
         }
-        let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = base16ct::lower::encode_string(&digest.finalize());
         Ok(Fetched { sha256, bytes: received })
     }
 

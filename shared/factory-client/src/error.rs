@@ -1,6 +1,8 @@
 //! What can go wrong between a call and its result.
 
-use crate::{Base, Refusal};
+use schematic::FactoryUrl;
+
+use crate::Refusal;
 
 /// Why a call gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +11,7 @@ pub enum Error {
     #[error("the certificate of {base} can't be checked on this system")]
     NoRoots {
         /// Who was to be asked.
-        base: Base,
+        base: FactoryUrl,
         /// Why.
         #[source]
         source: Cause,
@@ -18,7 +20,7 @@ pub enum Error {
     #[error("no answer from the Image Factory at {base}")]
     Unreachable {
         /// Who was asked.
-        base: Base,
+        base: FactoryUrl,
         /// The innermost reason.
         #[source]
         source: Cause,
@@ -27,7 +29,7 @@ pub enum Error {
     #[error("the certificate of {base} is not trusted")]
     Untrusted {
         /// Who was asked.
-        base: Base,
+        base: FactoryUrl,
         /// Why.
         #[source]
         source: Cause,
@@ -45,7 +47,7 @@ pub enum Error {
     #[error("what answers at {base} is not an Image Factory: {what}")]
     Foreign {
         /// Who was asked.
-        base: Base,
+        base: FactoryUrl,
         /// What it answered.
         what: String,
     },

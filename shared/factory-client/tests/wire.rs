@@ -10,7 +10,8 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use factory_client::{Base, Client, Error, Fetched, Format, Image};
+use factory_client::{Client, Error, Fetched};
+use schematic::{FactoryUrl, Format, Image};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const VANILLA: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
@@ -28,7 +29,7 @@ async fn factory(answers: Vec<Response>) -> (Client, Shared) {
     let script = Arc::new(Mutex::new(Script { asked: Vec::new(), answers }));
     let app = Router::new().fallback(play).with_state(Arc::clone(&script));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = Base::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let base = FactoryUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     (Client::new(base).unwrap(), script)
 }
@@ -134,7 +135,7 @@ async fn wire(answers: Vec<String>) -> (Client, Shared) {
     let script = Shared::default();
     let seen = Arc::clone(&script);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = Base::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let base = FactoryUrl::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move {
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();

@@ -52,3 +52,16 @@ pub fn rewritten(value: &Value) -> Value {
         leaf => leaf.clone(),
     }
 }
+
+/// A value of no type as it is written again, keys sorted at every level as Go sorts a map's.
+pub fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Map(map) => {
+            let mut out: Map = map.iter().map(|(key, value)| (key, sorted(value))).collect();
+            out.sort();
+            Value::Map(out)
+        }
+        Value::List(items) => Value::List(items.iter().map(sorted).collect()),
+        leaf => rewritten(leaf),
+    }
+}

@@ -1,7 +1,7 @@
 //! From typed values to what is written: fields in the table's order, maps sorted, empty fields left out as Go does.
 
 use crate::schema::{Field, Print, Schema, Type};
-use go_yaml::any::rewritten;
+use go_yaml::any::sorted;
 use go_yaml::{Dialect, Map, Value, is_plain_in_old_yaml};
 
 /// The fields of a structure as Talos of a dialect writes them.
@@ -58,19 +58,6 @@ fn argument(text: &str) -> Value {
         "<<" => Value::Number("\"<<\"".to_owned()),
         text if is_plain_in_old_yaml(text) => Value::Number(text.to_owned()),
         text => text.into(),
-    }
-}
-
-/// Sorts the keys at every level.
-pub(crate) fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Map(map) => {
-            let mut out: Map = map.iter().map(|(key, value)| (key, sorted(value))).collect();
-            out.sort();
-            Value::Map(out)
-        }
-        Value::List(items) => Value::List(items.iter().map(sorted).collect()),
-        leaf => rewritten(leaf),
     }
 }
 

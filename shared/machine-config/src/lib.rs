@@ -2,7 +2,7 @@
 //! Talos's own tools do.
 //!
 //! One table ([`kinds`]) holds every document kind with its fields; reading, writing, merging and comparing are
-//! driven by it. One list of gates ([`Contract`]) says what changed with which Talos release. The crate is pure: it
+//! driven by it. One list of gates ([`Gate`]) says what changed with which Talos release. The crate is pure: it
 //! reads no file, clock, environment or randomness.
 
 mod config;
@@ -21,7 +21,6 @@ pub mod patch;
 mod redact;
 mod scalar;
 pub mod schema;
-pub mod schematic;
 mod secret_detection;
 pub mod size;
 pub mod suggest;
@@ -29,7 +28,7 @@ mod version_gates;
 
 pub use config::{Config, Document, Identity, MachineType};
 pub use conflict::Conflict;
-pub use contract::{Contract, Error as ContractError, Gate};
+pub use contract::{Contract, Error as ContractError};
 pub use decode::Error as DecodeError;
 pub use diff::{diff, is_same};
 pub use explain::{Unknown, explain};
@@ -37,4 +36,5 @@ pub use generate::generate;
 pub use load::{Error as LoadError, load};
 pub use redact::{Found, redact, secrets};
 pub use scalar::REDACTED;
+pub use talos_releases::Gate;
 pub use version_gates::{contract_of, unknown_to};

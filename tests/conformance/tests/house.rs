@@ -29,16 +29,19 @@ fn dependencies(package: &Package) -> BTreeSet<&str> {
 }
 
 const CLIENTS: [&str; 4] = ["talos-client", "pve-client", "factory-client", "kube-client"];
-const PURE: [&str; 6] = ["talos-releases", "record", "go-yaml", "machine-config", "config-rules", "cluster-pki"];
+const PURE: [&str; 7] =
+    ["talos-releases", "record", "go-yaml", "machine-config", "config-rules", "schematic", "cluster-pki"];
 
 /// The crates of the workspace that a crate may depend on.
 fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
     let name = package.name.as_str();
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     match (layer(package).as_str(), name) {
-        ("tests", "lab") => list(&["talos-proto", "machine-config", "cluster-pki"]),
+        ("tests", "lab") => list(&["talos-proto", "machine-config", "schematic", "cluster-pki"]),
         ("tests", _) => list(&[&["lab", "ichor", "step", "record"], tools].concat()),
-        ("tools", "talos-gen") => list(&["step", "record", "go-yaml", "machine-config", "config-rules", "cluster-pki"]),
+        ("tools", "talos-gen") => {
+            list(&["step", "record", "go-yaml", "machine-config", "config-rules", "schematic", "cluster-pki"])
+        }
         ("tools", "ichor") => list(&[&["step"], tools].concat()),
         ("tools", _) => list(
             &[
@@ -47,6 +50,8 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
                     "record",
                     "go-yaml",
                     "machine-config",
+                    "talos-releases",
+                    "schematic",
                     "cluster-pki",
                     "patience",
                     "talos-access",
@@ -64,6 +69,8 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
         (_, "pve-access") => list(&["step", "record", "pve-client"]),
         // Secrets and talosconfig are written by the one emitter.
         (_, "cluster-pki") => list(&["go-yaml", "machine-config"]),
+        (_, "schematic") => list(&["talos-releases", "go-yaml"]),
+        (_, "factory-client") => list(&["patience", "schematic", "talos-releases"]),
         (_, client) if CLIENTS.contains(&client) => list(&["patience", "talos-proto"]),
         _ => Vec::new(),
     }

@@ -1,7 +1,7 @@
 //! Schematic IDs against those of the real Image Factory.
 
 use conformance::{text, vectors};
-use machine_config::schematic::Schematic;
+use schematic::Schematic;
 
 #[derive(Default)]
 struct Tally {

@@ -1,5 +1,6 @@
-use machine_config::{ContractError, LoadError, node, patch, schematic};
+use machine_config::{ContractError, LoadError, node, patch};
 use record::{Exit, Failure};
+use schematic::Part;
 
 /// Why nothing can be generated.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +29,8 @@ pub(crate) enum Error {
     Invalid(Vec<String>),
     #[error("the config can't be made")]
     Node(#[from] node::Error),
-    #[error("spec.talos.schematic")]
-    Schematic(#[from] schematic::Error),
+    #[error(transparent)]
+    Spec(#[from] schematic::SpecError),
     #[error("{path}")]
     Bundle { path: String, source: cluster_pki::BundleError },
     #[error("{path} is gone, but ichor.lock says that the cluster was made with it")]
@@ -51,6 +52,11 @@ pub(crate) enum Error {
 impl Error {
     fn kind(&self) -> (Exit, &'static str) {
         match self {
+            Self::Spec(error) => match error.part() {
+                Part::Version => (Exit::Unusable, "version"),
+                Part::Factory => (Exit::Usage, "usage"),
+                Part::Schematic => (Exit::Unusable, "schematic"),
+            },
             Self::SecretsGone { .. } => (Exit::Guard, "secrets-gone"),
             Self::OtherCluster { .. } => (Exit::Guard, "other-cluster"),
             Self::Unknown(_) => (Exit::Usage, "unknown"),

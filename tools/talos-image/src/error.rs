@@ -1,22 +1,15 @@
 //! Why there is no image.
 
 use record::{Exit, Failure};
+use schematic::Part;
 
 /// What the reader would handle differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("spec.talos.version is missing")]
-    NoVersion,
     #[error(transparent)]
-    Version(#[from] factory_client::BadVersion),
+    Spec(#[from] schematic::SpecError),
     #[error(transparent)]
-    Format(#[from] factory_client::BadFormat),
-    #[error(transparent)]
-    Factory(#[from] factory_client::BadBase),
-    #[error("the schematic can't be used")]
-    Schematic(#[from] machine_config::schematic::Error),
-    #[error("{0:?} is not a schematic ID of 64 hexadecimal digits")]
-    SchematicId(String),
+    Format(#[from] schematic::BadFormat),
     #[error("the schematic file {file} can't be read")]
     SchematicFile { file: String, source: std::io::Error },
     #[error("the Image Factory at {base} does not know schematic {id}")]
@@ -40,8 +33,11 @@ pub(crate) enum Error {
 impl Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::NoVersion | Self::Version(_) | Self::Schematic(_) | Self::SchematicId(_) => Exit::Unusable,
-            Self::Format(_) | Self::Factory(_) | Self::SchematicFile { .. } => Exit::Usage,
+            Self::Spec(error) => match error.part() {
+                Part::Version | Part::Schematic => Exit::Unusable,
+                Part::Factory => Exit::Usage,
+            },
+            Self::Format(_) | Self::SchematicFile { .. } => Exit::Usage,
             Self::Inactive { .. } => Exit::Unreachable,
             Self::Rebuilt { .. } => Exit::Guard,
             _ => Exit::Failed,
@@ -50,9 +46,13 @@ impl Error {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::NoVersion | Self::Version(_) => "version",
-            Self::Format(_) | Self::Factory(_) | Self::SchematicFile { .. } => "usage",
-            Self::Schematic(_) | Self::SchematicId(_) | Self::UnknownSchematic { .. } => "schematic",
+            Self::Spec(error) => match error.part() {
+                Part::Version => "version",
+                Part::Factory => "usage",
+                Part::Schematic => "schematic",
+            },
+            Self::Format(_) | Self::SchematicFile { .. } => "usage",
+            Self::UnknownSchematic { .. } => "schematic",
             Self::Extension { .. } => "extension",
             Self::NoStorage(_) | Self::NoImport { .. } | Self::Inactive { .. } => "storage",
             Self::TooOld { .. } | Self::NotImportable(_) => "import",

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use factory_client::{Client, Image};
+use factory_client::Client;
 use record::{Change, Cluster, Exit, Failure, Node, Roster, spec::ProxmoxSpec, status, table::Row};
+use schematic::{FACTORY_VARIABLE, Image, Source as Schematic, Wanted};
 use step::{Job, Run, Source, Step, Stop};
 
 use crate::{
     alone,
     args::{Args, Kind},
     error::{self, Error},
-    plan::{self, Wanted},
+    plan,
     storage::{Found, Place},
 };
 
@@ -47,14 +48,14 @@ impl Step for TalosImage {
 
     async fn cluster(&self, run: Run) -> Result<(), Stop> {
         let spec = run.cluster().typed_spec()?;
-        let wanted = Wanted::read(&spec.talos, step::variable("ICHOR_FACTORY")).map_err(Failure::from)?;
-        let client = Client::new(wanted.base.clone()).map_err(|error| error::factory(&error))?;
+        let wanted = plan::wanted(&spec.talos, step::variable(FACTORY_VARIABLE).as_deref()).map_err(Failure::from)?;
+        let client = Client::new(wanted.factory.clone()).map_err(|error| error::factory(&error))?;
         let image = self.registered(&run, &client, &wanted).await?;
         let mut status = status::Image {
             schematic: image.schematic.clone(),
             version: image.version.to_string(),
             url: client.base().image(&image),
-            installer: wanted.installer(&image),
+            installer: plan::installer(&wanted, &image),
             ..status::Image::default()
         };
         let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref().map(|images| (proxmox, images)));
@@ -79,14 +80,14 @@ impl Step for TalosImage {
 impl TalosImage {
     /// The image, once the factory knows its schematic and has its extensions.
     async fn registered(&self, run: &Run, client: &Client, wanted: &Wanted) -> Result<Image, Failure> {
-        if !wanted.extensions.is_empty() {
+        if !wanted.schematic.extensions().is_empty() {
             let known = client.extensions(wanted.version).await.map_err(|error| error::factory(&error))?;
-            if let Some(missing) = wanted.missing(&known) {
+            if let Some(missing) = plan::missing(&wanted, &known) {
                 return Err(missing.into());
             }
         }
         let id = match &wanted.schematic {
-            plan::Source::Text { canonical, id } if !run.is_dry_run() => {
+            Schematic::Text { canonical, id, .. } if !run.is_dry_run() => {
                 let theirs = client.register(canonical).await.map_err(|error| error::factory(&error))?;
                 if theirs != *id {
                     run.warn(&format!(
@@ -95,13 +96,13 @@ impl TalosImage {
                 }
                 theirs
             }
-            plan::Source::Text { .. } => wanted.schematic.id().to_owned(),
-            plan::Source::Id(id) => match client.knows(id).await.map_err(|error| error::factory(&error))? {
+            Schematic::Text { .. } => wanted.schematic.id().to_owned(),
+            Schematic::Id(id) => match client.knows(id).await.map_err(|error| error::factory(&error))? {
                 true => id.clone(),
                 false => return Err(Error::UnknownSchematic { base: client.base().to_string(), id: id.clone() }.into()),
             },
         };
-        Ok(wanted.image(&id, &self.kind)?)
+        Ok(plan::image(&wanted, &id, &self.kind)?)
     }
 
     /// Has the image on every host that the storage is on.
@@ -118,7 +119,7 @@ impl TalosImage {
             return Err(Error::NotImportable(self.kind.image_format.clone()).into());
         }
         let pve = pve_access::connect(proxmox, self.token_file.clone())?;
-        let place = Place { storage: storage.to_owned(), file: plan::file(image) };
+        let place = Place { storage: storage.to_owned(), file: image.stored_file() };
         let Found { volumes, absent } = place.look(&pve).await?;
         status.volumes = volumes;
         let locked = run.products()?.lock()?.and_then(|lock| lock.image(&status.url).map(str::to_owned));

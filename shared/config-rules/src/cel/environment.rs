@@ -3,6 +3,8 @@
 use super::declared::Kind::{
     self, Bool, Bytes, Double, Duration, Dyn, Int, List, Map, Message, Null, Optional, Text, Timestamp, Uint,
 };
+use machine_config::Gate;
+
 use super::enumerations;
 use super::functions::{Function, OPTIONAL, STANDARD};
 use super::messages::{DISCOVERED_VOLUME, DISK, LINK_STATUS, MESSAGES};
@@ -145,7 +147,7 @@ pub(super) struct Scope {
 impl Scope {
     /// Whether names may stand in backquotes.
     pub(super) fn quotes_names(&self) -> bool {
-        self.minor >= 12
+        self.minor >= Gate::QuotedNames.since()
     }
 
     /// Whether there are optional values, and signs for them.

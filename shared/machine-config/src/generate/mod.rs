@@ -6,9 +6,10 @@ mod kubernetes;
 mod legacy;
 
 use crate::config::{Config, Document, MachineType};
-use crate::contract::{Contract, Gate};
+use crate::contract::Contract;
 use crate::kinds;
 use go_yaml::Value;
+use talos_releases::Gate;
 
 pub use expression::quoted;
 pub use legacy::{POD_SECURITY, endpoint_host};

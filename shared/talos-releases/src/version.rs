@@ -1,8 +1,8 @@
-//! Images, as the factory names them.
+//! The one reader of versions.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-/// A Talos version: `v1.13.9`, `v1.14.0-beta.1`.
+/// A full version, of Talos or Kubernetes: `v1.13.9`, `v1.14.0-beta.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
     numbers: (u32, u32, u32),
@@ -27,9 +27,9 @@ impl Stage {
     }
 }
 
-/// Text that is no full Talos version.
+/// Text that is no full version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a full Talos version like v1.13.9")]
+#[error("{0:?} is not a full version like v1.13.9")]
 pub struct BadVersion(pub String);
 
 impl Version {
@@ -37,21 +37,40 @@ impl Version {
     pub fn minor(self) -> (u32, u32) {
         (self.numbers.0, self.numbers.1)
     }
+
+    /// Major and minor of `v1.12`, `1.12` or any longer version, whatever follows.
+    pub fn minor_of(text: &str) -> Option<(u32, u32)> {
+        let mut parts = bare(text).splitn(3, '.');
+        Some((number(parts.next()?)?, number(parts.next()?)?))
+    }
+
+    /// Whether two texts name the same version, with or without `v`; texts that are no versions must be equal.
+    pub fn same(one: &str, other: &str) -> bool {
+        match (one.parse::<Self>(), other.parse::<Self>()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => one == other,
+        }
+    }
 }
 
 impl FromStr for Version {
     type Err = BadVersion;
 
-    /// Reads a full version; the `v` may be missing. The factory answers anything else with an error of its own.
+    /// Reads a full version; the `v` may be missing.
     fn from_str(text: &str) -> Result<Self, BadVersion> {
         let bad = || BadVersion(text.into());
-        let plain = text.strip_prefix('v').unwrap_or(text);
+        let plain = bare(text);
         let (numbers, before) = plain.split_once('-').map_or((plain, None), |(numbers, rest)| (numbers, Some(rest)));
         let parts: Vec<u32> = numbers.split('.').map(number).collect::<Option<_>>().ok_or_else(bad)?;
         let [major, minor, patch] = parts[..] else { return Err(bad()) };
         let before = before.map(|text| stage(text).ok_or_else(bad)).transpose()?;
         Ok(Self { numbers: (major, minor, patch), before })
     }
+}
+
+/// A version without its `v`.
+fn bare(text: &str) -> &str {
+    text.strip_prefix('v').unwrap_or(text)
 }
 
 /// A number without sign or leading zero.
@@ -91,73 +110,6 @@ impl fmt::Display for Version {
     }
 }
 
-/// A kind of file: `qcow2`, `iso`, `raw.xz`, …
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Format(String);
-
-/// Text that is no kind of image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an image format: iso, or raw, qcow2, vhd, ova, each perhaps with .xz, .zst, .gz or .tar.gz")]
-pub struct BadFormat(pub String);
-
-impl Format {
-    /// What Proxmox VE imports.
-    pub fn qcow2() -> Self {
-        Self("qcow2".into())
-    }
-}
-
-impl FromStr for Format {
-    type Err = BadFormat;
-
-    fn from_str(text: &str) -> Result<Self, BadFormat> {
-        let (disk, packed) = text.split_once('.').map_or((text, None), |(disk, packed)| (disk, Some(packed)));
-        let known = match packed {
-            None => ["iso", "raw", "qcow2", "vhd", "ova"].contains(&disk),
-            Some(packed) => {
-                ["raw", "qcow2", "vhd", "ova"].contains(&disk) && ["xz", "zst", "gz", "tar.gz"].contains(&packed)
-            }
-        };
-        if known { Ok(Self(text.into())) } else { Err(BadFormat(text.into())) }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// An image that the factory can make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// Schematic ID.
-    pub schematic: String,
-    /// Talos version.
-    pub version: Version,
-    /// `nocloud` for VMs on Proxmox VE, `metal`, …
-    pub platform: String,
-    /// `amd64` or `arm64`.
-    pub arch: String,
-    /// Kind of file.
-    pub format: Format,
-    /// Whether it is signed for secure boot.
-    pub secureboot: bool,
-}
-
-impl Image {
-    /// The last part of its URL: `nocloud-amd64.qcow2`.
-    pub fn file(&self) -> String {
-        let secure = if self.secureboot { "-secureboot" } else { "" };
-        format!("{}-{}{secure}.{}", self.platform, self.arch, self.format)
-    }
-
-    /// Its path below the base.
-    pub fn path(&self) -> String {
-        format!("/image/{}/{}/{}", self.schematic, self.version, self.file())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,26 +131,15 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_those_that_the_factory_makes() {
-        for text in ["iso", "qcow2", "raw", "raw.xz", "raw.zst", "qcow2.tar.gz", "ova"] {
-            assert_eq!(text.parse::<Format>().unwrap().to_string(), text);
-        }
-        for text in ["", "vmdk", "iso.xz", "raw.bz2", "ssd"] {
-            assert!(text.parse::<Format>().is_err(), "{text}");
-        }
+    fn minors_are_read_with_and_without_patch() {
+        assert_eq!(["v1.12", "1.12.3", "v1.12.0-rc.1", "v1.12.x"].map(Version::minor_of), [Some((1, 12)); 4]);
+        assert_eq!(["1", "v1.x", "", "v1.+2", "v01.2"].map(Version::minor_of), [None; 5]);
+        assert_eq!(version("v1.14.0-rc.1").minor(), (1, 14));
     }
 
     #[test]
-    fn an_image_has_a_path() {
-        let image = |secureboot| Image {
-            schematic: "ce4c".into(),
-            version: version("1.13.9"),
-            platform: "nocloud".into(),
-            arch: "amd64".into(),
-            format: Format::qcow2(),
-            secureboot,
-        };
-        assert_eq!(image(false).path(), "/image/ce4c/v1.13.9/nocloud-amd64.qcow2");
-        assert_eq!(image(true).file(), "nocloud-amd64-secureboot.qcow2");
+    fn a_version_is_the_same_with_and_without_v() {
+        assert!(Version::same("v1.13.9", "1.13.9") && Version::same("odd", "odd"));
+        assert!(!Version::same("v1.13.9", "v1.13.9-rc.1") && !Version::same("v1.13.9", "odd"));
     }
 }

@@ -1,12 +1,14 @@
-//! Where a factory is.
+//! Where an Image Factory is, and what it serves under which name.
 
 use std::fmt;
 
-use crate::{Image, Version};
+use talos_releases::{Gate, Version};
+
+use crate::Image;
 
 /// The base URL of an Image Factory: `https://factory.talos.dev`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Base {
+pub struct FactoryUrl {
     scheme: &'static str,
     /// Host, with its port if one was written.
     host: String,
@@ -14,7 +16,7 @@ pub struct Base {
 
 /// Text that is no base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadBase {
+pub enum BadFactoryUrl {
     /// Credentials stand in it; the text is not repeated.
     #[error("the Image Factory's URL holds credentials")]
     Credentials,
@@ -23,23 +25,30 @@ pub enum BadBase {
     Shape(String),
 }
 
-impl Base {
+impl Default for FactoryUrl {
+    /// The public factory.
+    fn default() -> Self {
+        Self { scheme: "https", host: "factory.talos.dev".into() }
+    }
+}
+
+impl FactoryUrl {
     /// Reads `https://host`, `http://host:port`, or a bare host, which means https.
     ///
     /// # Errors
     /// Another scheme, credentials, or a path.
-    pub fn parse(text: &str) -> Result<Self, BadBase> {
-        let bad = || BadBase::Shape(text.into());
+    pub fn parse(text: &str) -> Result<Self, BadFactoryUrl> {
+        let bad = || BadFactoryUrl::Shape(text.into());
         let (scheme, rest) = match text.trim().split_once("://") {
             Some(("https", rest)) => ("https", rest),
             Some(("http", rest)) => ("http", rest),
             None => ("https", text.trim()),
-            Some((_, rest)) if rest.contains('@') => return Err(BadBase::Credentials),
+            Some((_, rest)) if rest.contains('@') => return Err(BadFactoryUrl::Credentials),
             Some(_) => return Err(bad()),
         };
         let host = rest.strip_suffix('/').unwrap_or(rest);
         if host.contains('@') {
-            return Err(BadBase::Credentials);
+            return Err(BadFactoryUrl::Credentials);
         }
         let letters = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
         if host.is_empty() || !host.chars().all(letters) {
@@ -67,13 +76,13 @@ impl Base {
     ///
     /// From Talos 1.10 on the installer carries the platform's kernel arguments, so it must be the platform's own.
     pub fn installer(&self, platform: &str, schematic: &str, version: Version, secureboot: bool) -> String {
-        let own = if version.minor() >= (1, 10) { format!("{platform}-") } else { String::new() };
+        let own = if Gate::PlatformInstaller.is_open_in(version) { format!("{platform}-") } else { String::new() };
         let secure = if secureboot { "-secureboot" } else { "" };
         format!("{}/{own}installer{secure}/{schematic}:{version}", self.host)
     }
 }
 
-impl fmt::Display for Base {
+impl fmt::Display for FactoryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)
     }
@@ -88,18 +97,21 @@ mod tests {
         for text in
             ["https://factory.talos.dev", "https://factory.talos.dev/", "factory.talos.dev", "Factory.talos.dev"]
         {
-            assert_eq!(Base::parse(text).unwrap().to_string(), "https://factory.talos.dev", "{text}");
+            assert_eq!(FactoryUrl::parse(text).unwrap().to_string(), "https://factory.talos.dev", "{text}");
         }
-        assert_eq!(Base::parse("http://127.0.0.1:8080").unwrap().url("/versions"), "http://127.0.0.1:8080/versions");
-        assert_eq!(Base::parse("https://user:pass@factory"), Err(BadBase::Credentials));
+        assert_eq!(
+            FactoryUrl::parse("http://127.0.0.1:8080").unwrap().url("/versions"),
+            "http://127.0.0.1:8080/versions"
+        );
+        assert_eq!(FactoryUrl::parse("https://user:pass@factory"), Err(BadFactoryUrl::Credentials));
         for text in ["", "ftp://factory", "https://factory/image", "https://"] {
-            assert_eq!(Base::parse(text), Err(BadBase::Shape(text.into())));
+            assert_eq!(FactoryUrl::parse(text), Err(BadFactoryUrl::Shape(text.into())));
         }
     }
 
     #[test]
     fn the_installer_is_the_platforms_own_from_1_10_on() {
-        let base = Base::parse("https://factory.talos.dev").unwrap();
+        let base = FactoryUrl::parse("https://factory.talos.dev").unwrap();
         let installer = |version: &str, secure| base.installer("nocloud", "ce4c", version.parse().unwrap(), secure);
 
         assert_eq!(installer("v1.13.5", false), "factory.talos.dev/nocloud-installer/ce4c:v1.13.5");
