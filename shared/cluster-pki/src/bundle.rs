@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::keys::{self, Algorithm};
 use crate::random::{self, Random};
-use crate::{Authority, Secret, certificate, validate};
+use crate::{Authority, Secret, validate};
 
 /// Why a bundle is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -184,7 +184,7 @@ impl Bundle {
 
     /// SHA-256 of the Talos CA's DER in hexadecimal, by which records name the cluster.
     pub fn ca256(&self) -> Result<String, crate::Error> {
-        certificate::ca256(&self.talos.crt)
+        Ok(talosconfig::ca256(&self.talos.crt)?)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use cluster_pki::Talosconfig;
 use record::{Cluster, Entry, Exit, Failure, Map, Node, Role, Roster, status::Access};
+use talosconfig::Talosconfig;
 
 use crate::TalosFlags;
 

@@ -29,15 +29,23 @@ fn dependencies(package: &Package) -> BTreeSet<&str> {
 }
 
 const CLIENTS: [&str; 4] = ["talos-client", "pve-client", "factory-client", "kube-client"];
-const PURE: [&str; 7] =
-    ["talos-releases", "record", "go-yaml", "machine-config", "config-rules", "schematic", "cluster-pki"];
+const PURE: [&str; 8] = [
+    "talos-releases",
+    "record",
+    "go-yaml",
+    "machine-config",
+    "config-rules",
+    "schematic",
+    "talosconfig",
+    "cluster-pki",
+];
 
 /// The crates of the workspace that a crate may depend on.
 fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
     let name = package.name.as_str();
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     match (layer(package).as_str(), name) {
-        ("tests", "lab") => list(&["talos-proto", "machine-config", "schematic", "cluster-pki"]),
+        ("tests", "lab") => list(&["talos-proto", "machine-config", "schematic", "talosconfig", "cluster-pki"]),
         ("tests", _) => list(&[&["lab", "ichor", "step", "record"], tools].concat()),
         ("tools", "talos-gen") => {
             list(&["step", "record", "go-yaml", "machine-config", "config-rules", "schematic", "cluster-pki"])
@@ -52,7 +60,7 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
                     "machine-config",
                     "talos-releases",
                     "schematic",
-                    "cluster-pki",
+                    "talosconfig",
                     "patience",
                     "talos-access",
                     "pve-access",
@@ -65,10 +73,11 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
         (_, "machine-config") => list(&["talos-releases", "go-yaml"]),
         (_, "config-rules") => list(&["machine-config", "go-yaml"]),
         (_, "step") => list(&["record", "patience"]),
-        (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "cluster-pki"]),
+        (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "talosconfig"]),
         (_, "pve-access") => list(&["step", "record", "pve-client"]),
         // Secrets and talosconfig are written by the one emitter.
-        (_, "cluster-pki") => list(&["go-yaml", "machine-config"]),
+        (_, "cluster-pki") => list(&["go-yaml", "machine-config", "talosconfig"]),
+        (_, "talosconfig") => list(&["go-yaml"]),
         (_, "schematic") => list(&["talos-releases", "go-yaml"]),
         (_, "factory-client") => list(&["patience", "schematic", "talos-releases"]),
         (_, client) if CLIENTS.contains(&client) => list(&["patience", "talos-proto"]),

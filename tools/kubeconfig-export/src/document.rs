@@ -142,7 +142,7 @@ impl Document {
 /// When a certificate (PEM in base64) runs out.
 fn not_after(certificate: &str) -> Option<OffsetDateTime> {
     let pem = String::from_utf8(STANDARD.decode(certificate.trim()).ok()?).ok()?;
-    cluster_pki::not_after(&pem).ok()
+    talosconfig::not_after(&pem).ok()
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use cluster_pki::{Bundle, Talosconfig};
+use cluster_pki::Bundle;
 use config_rules::{Mode, validate};
 use machine_config::generate::{Input, Options};
 use machine_config::{Contract, Gate, MachineType, generate};
 use record::{Exit, Failure};
 use step::Console;
+use talosconfig::Talosconfig;
 
 use super::{bundle_of, check_target, contract, emit, secrets};
 use crate::access::credentials;

@@ -3,10 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use go_yaml::{Dialect, Map, Node, Value};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
-use crate::random::Random;
-use crate::{Authority, Bundle, Leaf, Secret, certificate, keys};
+use crate::{PemError, Secret, certificate, key};
 
 /// Why a talosconfig can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +24,7 @@ pub enum Error {
     Part(&'static str),
     /// A certificate or key that can't be read.
     #[error("the talosconfig's credentials can't be used")]
-    Credentials(#[from] crate::Error),
+    Credentials(#[from] PemError),
 }
 
 /// A talosconfig.
@@ -122,28 +121,6 @@ fn list_of(node: &Node, key: &str) -> Vec<String> {
 }
 
 impl Context {
-    /// Makes credentials signed by a bundle's Talos CA; roles become the certificate's organizations, sorted.
-    pub fn generate(
-        bundle: &Bundle,
-        roles: &[&str],
-        endpoints: Vec<String>,
-        now: OffsetDateTime,
-        lifetime: Duration,
-        rng: &mut dyn Random,
-    ) -> Result<Self, crate::Error> {
-        let mut organizations: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-        organizations.sort();
-        let leaf = Leaf { organizations, client: true, ..Leaf::default() };
-        let signed: Authority = bundle.talos.issue(&leaf, now, lifetime, rng)?;
-        Ok(Self {
-            endpoints,
-            ca: STANDARD.encode(&bundle.talos.crt),
-            crt: STANDARD.encode(&signed.crt),
-            key: STANDARD.encode(signed.key.expose()).into(),
-            ..Self::default()
-        })
-    }
-
     fn read(node: &Node) -> Self {
         let mut endpoints = list_of(node, "endpoints");
         // An old name for a single endpoint.
@@ -182,6 +159,22 @@ impl Context {
         out
     }
 
+    /// The client's certificate, PEM.
+    ///
+    /// # Errors
+    /// It isn't there, or not base64.
+    pub fn crt_pem(&self) -> Result<String, Error> {
+        decode(&self.crt, "the certificate").map(|pem| pem.expose().to_owned())
+    }
+
+    /// The client's key, PEM as it stands in the file.
+    ///
+    /// # Errors
+    /// It isn't there, or not base64.
+    pub fn key_pem(&self) -> Result<Secret, Error> {
+        decode(self.key.expose(), "the key")
+    }
+
     /// The Talos CA's certificate, PEM.
     pub fn ca_pem(&self) -> Result<String, Error> {
         decode(&self.ca, "the CA").map(|pem| pem.expose().to_owned())
@@ -189,41 +182,17 @@ impl Context {
 
     /// The client's certificate and key, ready for a TLS library.
     pub fn identity(&self) -> Result<Identity, Error> {
-        let crt = decode(&self.crt, "the certificate")?.expose().to_owned();
-        let key = decode(self.key.expose(), "the key")?;
-        Ok(Identity { crt, key: keys::relabelled(key.expose())? })
-    }
-
-    /// The client's certificate and key in one PEM text.
-    pub fn identity_pem(&self) -> Result<Secret, Error> {
-        let identity = self.identity()?;
-        Ok(Secret::new(format!("{}{}", identity.crt, identity.key.expose())))
+        Ok(Identity { crt: self.crt_pem()?, key: key::relabelled(self.key_pem()?.expose())? })
     }
 
     /// When the client's certificate ends.
     pub fn not_after(&self) -> Result<OffsetDateTime, Error> {
-        let crt = decode(&self.crt, "the certificate")?;
-        Ok(certificate::not_after(crt.expose())?)
+        Ok(certificate::not_after(&self.crt_pem()?)?)
     }
 
     /// SHA-256 of the CA's DER in hexadecimal.
     pub fn ca256(&self) -> Result<String, Error> {
         Ok(certificate::ca256(&self.ca_pem()?)?)
-    }
-
-    /// Whether these are credentials of the bundle's cluster: its CA, and a certificate that this CA signed.
-    pub fn is_of(&self, bundle: &Bundle) -> bool {
-        self.matches(bundle).unwrap_or(false)
-    }
-
-    fn matches(&self, bundle: &Bundle) -> Result<bool, Error> {
-        let ours = certificate::der(&bundle.talos.crt)?;
-        let theirs = certificate::der(&self.ca_pem()?)?;
-        let crt = certificate::der(decode(&self.crt, "the certificate")?.expose())?;
-        let (authority, client) = (certificate::parse(&ours)?, certificate::parse(&crt)?);
-        let signed = certificate::subject_key_id(&authority) == certificate::authority_key_id(&client)
-            && authority.subject() == client.issuer();
-        Ok(ours == theirs && signed && self.identity().is_ok())
     }
 }
 
