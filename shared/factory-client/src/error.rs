@@ -1,6 +1,7 @@
 //! What can go wrong between a call and its result.
 
 use schematic::FactoryUrl;
+use transport::Cause;
 
 use crate::Refusal;
 
@@ -62,36 +63,6 @@ pub enum Error {
         #[source]
         source: Cause,
     },
-    /// What was read could not be stored.
-    #[error("{url} could not be stored")]
-    Store {
-        /// What was read.
-        url: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// The innermost reason of a failure that other layers only pass on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(pub String);
-
-impl Cause {
-    /// The last error of the chain that begins with `error`.
-    pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut last = error;
-        while let Some(source) = last.source() {
-            last = source;
-        }
-        Self(last.to_string())
-    }
-
-    /// Whether it is about the certificate of the other side, in the words of rustls.
-    pub(crate) fn is_about_certificate(&self) -> bool {
-        self.0.starts_with("invalid peer certificate")
-    }
 }
 
 impl Error {

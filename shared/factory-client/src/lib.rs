@@ -10,5 +10,5 @@ mod error;
 mod reply;
 
 pub use client::{Client, Fetched};
-pub use error::{Cause, Error};
+pub use error::Error;
 pub use reply::{Extension, Refusal, renamed};

@@ -181,11 +181,6 @@ impl Config {
         self.text_of("HostnameConfig", &["hostname"]).or_else(|| self.legacy_text(&["machine", "network", "hostname"]))
     }
 
-    /// The certificate of the Talos CA: PEM in base64, as it stands.
-    pub fn talos_ca(&self) -> Option<&str> {
-        self.legacy_text(&["machine", "ca", "crt"])
-    }
-
     /// The kubelet's image.
     pub fn kubelet_image(&self) -> Option<&str> {
         self.text_of("KubeletConfig", &["image"]).or_else(|| self.legacy_text(&["machine", "kubelet", "image"]))

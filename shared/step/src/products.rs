@@ -14,11 +14,7 @@ const GITIGNORE: &str = "*\n!ichor.lock\n";
 /// SHA-256 of some bytes, hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// What became of a file that is made only once.
@@ -203,7 +199,7 @@ impl Products {
         let mut random = [0_u8; 16];
         getrandom::fill(&mut random)
             .map_err(|error| Failure::new(Exit::Failed, "no-randomness", format!("no random numbers: {error}")))?;
-        let fresh: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let fresh = base16ct::lower::encode_string(&random);
         self.update_lock(|lock| match lock.uid() {
             Some(uid) => uid.to_owned(),
             None => {

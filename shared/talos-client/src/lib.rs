@@ -22,7 +22,6 @@ mod identity;
 mod kubeconfig;
 mod node;
 mod probe;
-mod services;
 mod status;
 mod tls;
 
@@ -36,5 +35,4 @@ pub use identity::{Identity, IdentityError};
 pub use kubeconfig::KubeconfigError;
 pub use node::Node;
 pub use probe::{Generation, Maintenance, Ours, Probe, Stranger, probe};
-pub use services::Service;
-pub use status::{Link, MachineStatus, NodeStatus, Stage, SystemInformation, TimeStatus, Unmet, VersionInfo};
+pub use status::{Link, MachineStatus, NodeStatus, Stage, SystemInformation, Unmet, VersionInfo};

@@ -79,8 +79,8 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
         (_, "cluster-pki") => list(&["go-yaml", "machine-config", "talosconfig"]),
         (_, "talosconfig") => list(&["go-yaml"]),
         (_, "schematic") => list(&["talos-releases", "go-yaml"]),
-        (_, "factory-client") => list(&["patience", "schematic", "talos-releases"]),
-        (_, client) if CLIENTS.contains(&client) => list(&["patience", "talos-proto"]),
+        (_, "factory-client") => list(&["patience", "transport", "schematic", "talos-releases"]),
+        (_, client) if CLIENTS.contains(&client) => list(&["patience", "transport", "talos-proto"]),
         _ => Vec::new(),
     }
 }

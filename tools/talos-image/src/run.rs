@@ -147,9 +147,9 @@ async fn first_read(run: &Run, client: &Client, image: &Image, url: &str) -> Res
     client.prepare(image).await.map_err(|error| error::factory(&error))?;
     run.announce(&format!("reading {url} once, to lock its digest"));
     let read = async {
-        match client.fetch(url, |_| Ok(())).await {
+        match client.fetch(url).await {
             // Nothing was stored, so beginning again costs nothing but time.
-            Err(error) if error.is_transient() => client.fetch(url, |_| Ok(())).await,
+            Err(error) if error.is_transient() => client.fetch(url).await,
             read => read,
         }
     };

@@ -4,6 +4,7 @@
 //! absent is a mistake that would otherwise be silent.
 
 use serde_json::Value;
+use strsim::osa_distance;
 
 use crate::{Map, Unusable};
 
@@ -98,7 +99,7 @@ pub(super) fn check_node(node: &Map, place: &str) -> Result<(), Unusable> {
 fn near_misses(map: &Map, known: &[&str], place: &str) -> Result<(), Unusable> {
     for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
         let absent = known.iter().filter(|name| !map.contains_key(**name));
-        let meant = absent.filter(|name| is_near(key, name)).min_by_key(|name| distance(&plain(key), &plain(name)));
+        let meant = absent.filter(|name| is_near(key, name)).min_by_key(|name| osa_distance(&plain(key), &plain(name)));
         if let Some(meant) = meant {
             return Err(Unusable::new(format!("{place}{key}: unknown key; did you mean `{meant}`?")));
         }
@@ -110,30 +111,9 @@ fn near_misses(map: &Map, known: &[&str], place: &str) -> Result<(), Unusable> {
 fn is_near(key: &str, name: &str) -> bool {
     let (key, name) = (plain(key), plain(name));
     let allowed = if name.len() > 5 { 2 } else { 1 };
-    key == name || (name.len() > 2 && distance(&key, &name) <= allowed)
+    key == name || (name.len() > 2 && osa_distance(&key, &name) <= allowed)
 }
 
 fn plain(text: &str) -> String {
     text.to_lowercase().replace(['-', '_'], "")
-}
-
-/// How many letters must be inserted, removed, replaced or swapped with their neighbour to get from one to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    rows[0] = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[a.len()][b.len()]
 }
