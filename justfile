@@ -49,7 +49,7 @@ bench:
 
 # Gives broken texts to the loader, patches and merges until it is stopped; a seed that fails is told.
 fuzz:
-    cargo test --release --locked -p machine-config --test properties -- --ignored --nocapture without_end
+    cargo test --release --locked -p config-rules --test properties -- --ignored --nocapture without_end
 
 # What must pass before anything lands, without the tests.
 lint:

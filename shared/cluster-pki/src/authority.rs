@@ -5,12 +5,13 @@ use rcgen::{
     CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, Issuer, KeyPair,
     KeyUsagePurpose, SanType, SerialNumber,
 };
+use talosconfig::certificate;
 use time::{Duration, OffsetDateTime};
 
 use crate::keys::{self, Algorithm};
 use crate::random::{Random, bytes};
 use crate::subject::{self, tagged};
-use crate::{Error, Secret, certificate};
+use crate::{Error, Secret};
 
 /// How long a CA lives: ten years of 365 days.
 const CA_LIFETIME: Duration = Duration::days(3650);
@@ -58,7 +59,7 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.custom_extensions = ca_extensions(&bytes::<20>(rng));
         let signed = params.self_signed(&key.pair).map_err(sign)?;
-        Ok(Self { crt: keys::encode("CERTIFICATE", signed.der()), key: key.pem })
+        Ok(Self { crt: talosconfig::key::encode("CERTIFICATE", signed.der()), key: key.pem })
     }
 
     /// Signs a certificate for a new key of the CA's own kind.
@@ -86,7 +87,7 @@ impl Authority {
         if leaf.organizations.len() > 1 {
             der = subject::replace(&der, &leaf.organizations, &leaf.common_name, &pair)?;
         }
-        Ok(Self { crt: keys::encode("CERTIFICATE", &der), key: key.pem })
+        Ok(Self { crt: talosconfig::key::encode("CERTIFICATE", &der), key: key.pem })
     }
 
     /// The certificate with the key under the label that TLS libraries know.

@@ -2,22 +2,21 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use go_yaml::{Dialect, Map, Node, Value};
 use machine_config::generate::{Authority as Pair, Secrets};
-use machine_config::value::{Map, Value};
-use machine_config::yaml::{self, Dialect, Node};
 use machine_config::{Config, Contract, Gate};
 use time::OffsetDateTime;
 
 use crate::keys::{self, Algorithm};
 use crate::random::{self, Random};
-use crate::{Authority, Secret, certificate, validate};
+use crate::{Authority, Secret, validate};
 
 /// Why a bundle is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No YAML.
     #[error("the secrets bundle isn't usable as YAML")]
-    Yaml(#[from] yaml::Error),
+    Yaml(#[from] go_yaml::Error),
     /// A value that isn't base64, at its path.
     #[error("{0} isn't base64")]
     Base64(String),
@@ -88,8 +87,8 @@ impl Bundle {
 
     /// Reads `secrets.yaml`: unknown keys don't matter, missing and unreadable parts do.
     pub fn from_yaml(text: &str) -> Result<Self, Error> {
-        let documents = yaml::read(text)?;
-        let nothing = Node { place: yaml::Place::default(), data: yaml::Data::Map(Vec::new()) };
+        let documents = go_yaml::read(text)?;
+        let nothing = Node { place: go_yaml::Place::default(), data: go_yaml::Data::Map(Vec::new()) };
         let file = File(documents.first().filter(|root| !root.is_null()).unwrap_or(&nothing));
         let bundle = Self {
             cluster_id: file.text(&["cluster", "id"]),
@@ -162,7 +161,7 @@ impl Bundle {
             ("trustdinfo", map([("token", self.machine_token.expose().into())]).into()),
             ("certs", certs.into()),
         ]);
-        Secret::new(yaml::write(&root.into(), Dialect::V3))
+        Secret::new(go_yaml::write(&root.into(), Dialect::V3))
     }
 
     /// What a machine config is generated from.
@@ -185,7 +184,7 @@ impl Bundle {
 
     /// SHA-256 of the Talos CA's DER in hexadecimal, by which records name the cluster.
     pub fn ca256(&self) -> Result<String, crate::Error> {
-        certificate::ca256(&self.talos.crt)
+        Ok(talosconfig::ca256(&self.talos.crt)?)
     }
 }
 

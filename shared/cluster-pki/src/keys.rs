@@ -1,20 +1,20 @@
 //! Private keys in the PEM types that Talos writes.
 
+use std::convert::Infallible;
+
 use machine_config::{Contract, Gate};
 use p256::SecretKey;
 use p256::pkcs8::{EncodePrivateKey, LineEnding};
 use rcgen::KeyPair;
 use rsa::PrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
+use rsa::rand_core::{TryCryptoRng, TryRng};
+use talosconfig::PemError;
+use talosconfig::key::{EC, ED25519, PKCS8, RSA, encode};
 use zeroize::Zeroizing;
 
 use crate::random::{Random, bytes};
-use crate::{Error, Secret, primes};
-
-pub(crate) const ED25519: &str = "ED25519 PRIVATE KEY";
-const EC: &str = "EC PRIVATE KEY";
-const RSA: &str = "RSA PRIVATE KEY";
-const PKCS8: &str = "PRIVATE KEY";
+use crate::{Error, Secret};
 
 /// What stands before the seed in an Ed25519 key of PKCS#8 version 1, the form that Go writes.
 const ED25519_PREFIX: [u8; 16] =
@@ -69,30 +69,52 @@ fn scalar(rng: &mut dyn Random) -> SecretKey {
 
 /// Makes the key that signs service account tokens: RSA-4096 or P-256, by the contract.
 ///
-/// The search for two primes takes from a tenth of a second to some, on all cores.
+/// The search for two primes takes from a tenth of a second to some, by luck.
 pub fn service_account(contract: Contract, rng: &mut dyn Random) -> Result<Secret, Error> {
     if !contract.has(Gate::RsaServiceAccount) {
         return p256(rng).map(|key| key.pem);
     }
-    let key = primes::rsa_4096(rng).ok_or_else(|| Error::Key(RSA.to_owned()))?;
+    let key = PrivateKey::new(&mut Source(rng), 4096).map_err(|_| Error::Key(RSA.to_owned()))?;
     let pem = key.to_pkcs1_pem(LineEnding::LF).map_err(|_| Error::Key(RSA.to_owned()))?;
     Ok(Secret::new(pem.as_str()))
 }
 
+/// A source of randomness as the RSA library knows one.
+struct Source<'a>(&'a mut dyn Random);
+
+impl TryRng for Source<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_le_bytes(bytes(self.0)))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_le_bytes(bytes(self.0)))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill(out);
+        Ok(())
+    }
+}
+
+/// [`Random`] asks for what is fit for keys.
+impl TryCryptoRng for Source<'_> {}
+
 /// Reads a key in any of the PEM types that Talos takes.
 pub(crate) fn parse(text: &str) -> Result<KeyPair, Error> {
-    pair(&pkcs8(text)?.1, PKCS8)
+    pair(&pkcs8(text)?, PKCS8)
 }
 
-/// The PEM of a key under the label that TLS libraries know.
+/// The PEM of a key in PKCS#8, which every TLS library knows.
 pub(crate) fn relabelled(text: &str) -> Result<Secret, Error> {
-    let (_, der) = pkcs8(text)?;
-    Ok(block(PKCS8, &der))
+    Ok(block(PKCS8, &pkcs8(text)?))
 }
 
-/// The PEM type of a key and its PKCS#8 form.
-fn pkcs8(text: &str) -> Result<(String, Zeroizing<Vec<u8>>), Error> {
-    let block = pem::parse(text).map_err(|_| Error::Pem("the private key"))?;
+/// A key's PKCS#8 form.
+fn pkcs8(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let block = pem::parse(text).map_err(|_| PemError::Pem("the private key"))?;
     let bad = || Error::Key(block.tag().to_owned());
     let der = match block.tag() {
         ED25519 | PKCS8 => Zeroizing::new(block.contents().to_vec()),
@@ -104,9 +126,9 @@ fn pkcs8(text: &str) -> Result<(String, Zeroizing<Vec<u8>>), Error> {
             let key = PrivateKey::from_pkcs1_der(block.contents()).map_err(|_| bad())?;
             EncodePrivateKey::to_pkcs8_der(&key).map_err(|_| bad())?.to_bytes()
         }
-        _ => return Err(bad()),
+        other => return Err(PemError::Key(other.to_owned()).into()),
     };
-    Ok((block.tag().to_owned(), der))
+    Ok(der)
 }
 
 fn pair(der: &[u8], label: &str) -> Result<KeyPair, Error> {
@@ -116,10 +138,4 @@ fn pair(der: &[u8], label: &str) -> Result<KeyPair, Error> {
 /// A PEM block with plain line ends.
 fn block(label: &str, der: &[u8]) -> Secret {
     Secret::new(encode(label, der))
-}
-
-/// A PEM text with plain line ends.
-pub(crate) fn encode(label: &str, der: &[u8]) -> String {
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&pem::Pem::new(label, der), config)
 }

@@ -3,7 +3,9 @@
 use rcgen::string::PrintableString;
 use rcgen::{KeyPair, SigningKey};
 
-use crate::{Error, certificate};
+use talosconfig::certificate;
+
+use crate::Error;
 
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;

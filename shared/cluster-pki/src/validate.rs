@@ -1,7 +1,9 @@
 //! What a bundle must hold, with Talos's own words.
 
 use crate::bundle::Bundle;
-use crate::{Authority, Error, certificate, keys};
+use talosconfig::certificate;
+
+use crate::{Authority, Error, keys};
 
 /// Looks at one section, and says what is wrong.
 type Check = fn(&Bundle, &mut Vec<String>);

@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cluster_pki::{Authority, Bundle, Context, Kubernetes, Leaf, Talosconfig, ca256, not_after, service_account};
+use cluster_pki::{Authority, Bundle, Kubernetes, Leaf, service_account};
 use machine_config::Contract;
+use talosconfig::{Talosconfig, ca256, not_after};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -144,8 +145,8 @@ fn a_client_certificate_is_an_admins_and_is_known_as_ours() {
     let bundle = bundle();
     let endpoints = vec!["10.0.0.1".to_owned()];
     let year = Duration::hours(8760);
-    let context = Context::generate(bundle, &["os:admin"], endpoints, NOW, year, &mut rng(3)).unwrap();
-    assert!(context.is_of(bundle));
+    let context = bundle.client(&["os:admin"], endpoints, NOW, year, &mut rng(3)).unwrap();
+    assert!(bundle.has_signed(&context));
     assert_eq!(context.not_after().unwrap(), NOW + year);
     assert_eq!(context.ca256().unwrap(), ca256(&bundle.talos.crt).unwrap());
     let identity = context.identity().unwrap();
@@ -158,7 +159,7 @@ fn a_client_certificate_is_an_admins_and_is_known_as_ours() {
     assert_eq!(not_after(&identity.crt).unwrap(), NOW + year);
 
     let other = Bundle::generate_around(Contract::STABLE, bundle.service_account.clone(), NOW, &mut rng(2));
-    assert!(!context.is_of(&other.unwrap()));
+    assert!(!other.unwrap().has_signed(&context));
 }
 
 #[test]
@@ -170,8 +171,8 @@ fn a_client_certificate_has_as_many_roles_as_are_wanted() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ca.crt"), &bundle.talos.crt).unwrap();
     let roles = ["os:reader", "os:etcd:backup", "os:operator", "os:admin"];
-    let context = Context::generate(bundle, &roles, Vec::new(), NOW, Duration::hours(1), &mut rng(5)).unwrap();
-    assert!(context.is_of(bundle));
+    let context = bundle.client(&roles, Vec::new(), NOW, Duration::hours(1), &mut rng(5)).unwrap();
+    assert!(bundle.has_signed(&context));
     let identity = context.identity().unwrap();
     let der = der(&identity.crt);
     let (_, certificate) = X509Certificate::from_der(&der).unwrap();
@@ -192,8 +193,7 @@ fn a_client_certificate_has_as_many_roles_as_are_wanted() {
 
 #[test]
 fn a_talosconfig_survives_its_file_and_names_what_is_missing() {
-    let context = Context::generate(
-        bundle(),
+    let context = bundle().client(
         &["os:admin", "os:etcd:backup"],
         vec!["10.0.0.1".to_owned()],
         NOW,

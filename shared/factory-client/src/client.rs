@@ -1,6 +1,6 @@
 //! Asks the factory.
 
-use std::{io, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{
     StatusCode,
@@ -8,14 +8,18 @@ use http::{
 };
 use patience::Backoff;
 use reqwest::{RequestBuilder, Response};
-use rustls::{ClientConfig, crypto::CryptoProvider};
+use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::{Base, Cause, Error, Extension, Image, Refusal, Version, reply::Registered};
+use schematic::{FactoryUrl, Image};
+use talos_releases::Version;
+use transport::{Cause, Timeouts};
 
-/// How long a call may take that makes the factory build nothing.
-const CALL: Duration = Duration::from_secs(60);
+use crate::{Error, Extension, Refusal, reply::Registered};
+
+/// For calls that make the factory build nothing.
+const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(15), call: Duration::from_secs(60) };
 /// How long a build may take: the factory itself gives up after 20 minutes.
 const BUILD: Duration = Duration::from_secs(22 * 60);
 /// How often a call is made when the factory is in trouble.
@@ -25,7 +29,7 @@ const TRIES: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    base: Base,
+    base: FactoryUrl,
 }
 
 /// What was read of an image.
@@ -37,24 +41,12 @@ pub struct Fetched {
     pub bytes: u64,
 }
 
-/// The one cryptography provider.
-fn provider() -> CryptoProvider {
-    rustls::crypto::ring::default_provider()
-}
-
 /// Trust in whom the system trusts.
-fn tls(base: &Base) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("the provider supports TLS 1.2 and 1.3");
-    match rustls_platform_verifier::Verifier::new(provider) {
-        Ok(verifier) => {
-            Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
-        }
-        Err(_) if !base.is_https() => {
-            Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
-        }
+fn tls(base: &FactoryUrl) -> Result<ClientConfig, Error> {
+    let builder = transport::builder();
+    match transport::system() {
+        Ok(verifier) => Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()),
+        Err(_) if !base.is_https() => Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()),
         Err(error) => Err(Error::NoRoots { base: base.clone(), source: Cause(error.to_string()) }),
     }
 }
@@ -64,10 +56,10 @@ impl Client {
     ///
     /// # Errors
     /// The system has no certificate authorities.
-    pub fn new(base: Base) -> Result<Self, Error> {
+    pub fn new(base: FactoryUrl) -> Result<Self, Error> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(&base)?)
-            .connect_timeout(Duration::from_secs(15))
+            .connect_timeout(TIMEOUTS.connect)
             .tcp_keepalive(Duration::from_secs(30))
             .user_agent(concat!("ichor/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -76,7 +68,7 @@ impl Client {
     }
 
     /// Whom it asks.
-    pub fn base(&self) -> &Base {
+    pub fn base(&self) -> &FactoryUrl {
         &self.base
     }
 
@@ -84,14 +76,13 @@ impl Client {
     ///
     /// # Errors
     /// No answer, or a refusal: a field that the factory doesn't know.
-    pub async fn register(&self, schematic: &str) -> Result<String, Error> {
+    pub async fn register(&self, text: &str) -> Result<String, Error> {
         let post = || {
-            let request = self.http.post(self.base.url("/schematics")).timeout(CALL);
-            request.header(CONTENT_TYPE, "application/yaml").body(schematic.to_owned())
+            let request = self.http.post(self.base.url("/schematics")).timeout(TIMEOUTS.call);
+            request.header(CONTENT_TYPE, "application/yaml").body(text.to_owned())
         };
         let registered: Registered = self.read("POST /schematics", post).await?;
-        let digits = |id: &str| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        match digits(&registered.id) {
+        match schematic::is_id(&registered.id) {
             true => Ok(registered.id),
             false => Err(self.foreign(format!("its schematic ID is {:?}", registered.id))),
         }
@@ -103,7 +94,7 @@ impl Client {
     /// No answer, or a refusal other than not knowing it.
     pub async fn knows(&self, schematic: &str) -> Result<bool, Error> {
         let path = format!("/schematics/{schematic}");
-        let get = || self.http.get(self.base.url(&path)).timeout(CALL);
+        let get = || self.http.get(self.base.url(&path)).timeout(TIMEOUTS.call);
         match self.ask(&format!("GET {path}"), get).await {
             Ok(_) => Ok(true),
             Err(error) if error.refusal().is_some_and(Refusal::is_unknown_schematic) => Ok(false),
@@ -116,7 +107,7 @@ impl Client {
     /// # Errors
     /// No answer, or a refusal.
     pub async fn versions(&self) -> Result<Vec<String>, Error> {
-        let get = || self.http.get(self.base.url("/versions")).timeout(CALL);
+        let get = || self.http.get(self.base.url("/versions")).timeout(TIMEOUTS.call);
         let list: Option<Vec<String>> = self.read("GET /versions", get).await?;
         Ok(list.unwrap_or_default())
     }
@@ -127,7 +118,7 @@ impl Client {
     /// No answer, or a version that the factory doesn't have.
     pub async fn extensions(&self, version: Version) -> Result<Vec<Extension>, Error> {
         let path = format!("/version/{version}/extensions/official");
-        let get = || self.http.get(self.base.url(&path)).timeout(CALL);
+        let get = || self.http.get(self.base.url(&path)).timeout(TIMEOUTS.call);
         let list: Option<Vec<Extension>> = self.read(&format!("GET {path}"), get).await?;
         Ok(list.unwrap_or_default())
     }
@@ -150,23 +141,19 @@ impl Client {
         }
     }
 
-    /// Reads an image into `store`, taking its digest. A connection that breaks is taken up where it broke, if the
-    /// server can do that; this factory can't when it serves the image itself.
+    /// Reads an image, taking its digest. A connection that breaks is taken up where it broke, if the server can do
+    /// that; this factory can't when it serves the image itself.
     ///
     /// # Errors
-    /// No answer, a refusal, a download that was cut off (begin again), or `store`'s own.
-    pub async fn fetch(
-        &self,
-        url: &str,
-        mut store: impl FnMut(&[u8]) -> io::Result<()> + Send,
-    ) -> Result<Fetched, Error> {
+    /// No answer, a refusal, or a download that was cut off (begin again).
+    pub async fn fetch(&self, url: &str) -> Result<Fetched, Error> {
         let call = format!("GET {}", url.strip_prefix(&self.base.to_string()).unwrap_or(url));
         let mut reply = self.ask(&call, || self.http.get(url)).await?;
         let etag = reply.headers().get(ETAG).cloned();
         let whole = length(&reply);
         let (mut digest, mut received) = (Sha256::new(), 0);
         loop {
-            let cause = match self.drain(url, &mut reply, &mut digest, &mut received, &mut store).await? {
+            let cause = match drain(&mut reply, &mut digest, &mut received).await {
                 None if whole.is_none_or(|whole| whole == received) => break,
                 None => Cause(format!("{} bytes were announced", whole.unwrap_or_default())),
                 Some(cause) => cause,
@@ -176,30 +163,8 @@ impl Client {
             let rest = self.http.get(url).header(RANGE, format!("bytes={received}-")).header(IF_RANGE, etag);
             reply = rest.send().await.ok().filter(|reply| continues(reply, received)).ok_or_else(cut)?;
         }
-        let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = base16ct::lower::encode_string(&digest.finalize());
         Ok(Fetched { sha256, bytes: received })
-    }
-
-    /// Passes on what comes until the end (`None`) or a break.
-    async fn drain(
-        &self,
-        url: &str,
-        reply: &mut Response,
-        digest: &mut Sha256,
-        received: &mut u64,
-        store: &mut (impl FnMut(&[u8]) -> io::Result<()> + Send),
-    ) -> Result<Option<Cause>, Error> {
-        loop {
-            match reply.chunk().await {
-                Ok(Some(piece)) => {
-                    digest.update(&piece);
-                    *received += piece.len() as u64;
-                    store(&piece).map_err(|source| Error::Store { url: url.into(), source })?;
-                }
-                Ok(None) => return Ok(None),
-                Err(error) => return Ok(Some(Cause::innermost(&error))),
-            }
-        }
     }
 
     /// Asks until the factory answers or is in trouble too often. Every call here may be made twice.
@@ -249,6 +214,20 @@ impl Client {
 
     fn foreign(&self, what: String) -> Error {
         Error::Foreign { base: self.base.clone(), what }
+    }
+}
+
+/// Reads until the end (`None`) or a break.
+async fn drain(reply: &mut Response, digest: &mut Sha256, received: &mut u64) -> Option<Cause> {
+    loop {
+        match reply.chunk().await {
+            Ok(Some(piece)) => {
+                digest.update(&piece);
+                *received += piece.len() as u64;
+            }
+            Ok(None) => return None,
+            Err(error) => return Some(Cause::innermost(&error)),
+        }
     }
 }
 

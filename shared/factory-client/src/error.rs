@@ -1,6 +1,9 @@
 //! What can go wrong between a call and its result.
 
-use crate::{Base, Refusal};
+use schematic::FactoryUrl;
+use transport::Cause;
+
+use crate::Refusal;
 
 /// Why a call gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +12,7 @@ pub enum Error {
     #[error("the certificate of {base} can't be checked on this system")]
     NoRoots {
         /// Who was to be asked.
-        base: Base,
+        base: FactoryUrl,
         /// Why.
         #[source]
         source: Cause,
@@ -18,7 +21,7 @@ pub enum Error {
     #[error("no answer from the Image Factory at {base}")]
     Unreachable {
         /// Who was asked.
-        base: Base,
+        base: FactoryUrl,
         /// The innermost reason.
         #[source]
         source: Cause,
@@ -27,7 +30,7 @@ pub enum Error {
     #[error("the certificate of {base} is not trusted")]
     Untrusted {
         /// Who was asked.
-        base: Base,
+        base: FactoryUrl,
         /// Why.
         #[source]
         source: Cause,
@@ -45,7 +48,7 @@ pub enum Error {
     #[error("what answers at {base} is not an Image Factory: {what}")]
     Foreign {
         /// Who was asked.
-        base: Base,
+        base: FactoryUrl,
         /// What it answered.
         what: String,
     },
@@ -60,36 +63,6 @@ pub enum Error {
         #[source]
         source: Cause,
     },
-    /// What was read could not be stored.
-    #[error("{url} could not be stored")]
-    Store {
-        /// What was read.
-        url: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// The innermost reason of a failure that other layers only pass on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(pub String);
-
-impl Cause {
-    /// The last error of the chain that begins with `error`.
-    pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut last = error;
-        while let Some(source) = last.source() {
-            last = source;
-        }
-        Self(last.to_string())
-    }
-
-    /// Whether it is about the certificate of the other side, in the words of rustls.
-    pub(crate) fn is_about_certificate(&self) -> bool {
-        self.0.starts_with("invalid peer certificate")
-    }
 }
 
 impl Error {

@@ -9,9 +9,7 @@ impl Classify for Error {
         match self {
             Self::Credentials { .. } => Facts::new(Exit::Unusable, Code::Kubeconfig),
             Self::Refused { status: 401 | 403, .. } => Facts::new(Exit::NotAllowed, Code::NotAllowed),
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Foreign { .. } => {
-                Facts::new(Exit::Unreachable, Code::Unreachable)
-            }
+            Self::Unreachable { .. } | Self::Refused { .. } => Facts::new(Exit::Unreachable, Code::Unreachable),
         }
     }
 }

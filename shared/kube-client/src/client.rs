@@ -1,25 +1,20 @@
 //! Asks the Kubernetes API.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
+use rustls::ClientConfig;
 use serde_json::Value;
+use transport::{Cause, Timeouts};
 
-use crate::{Cause, Error, Kubeconfig, Node};
+use crate::{Error, Kubeconfig};
 
-/// How long one call may take.
-const CALL: Duration = Duration::from_secs(15);
+const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), call: Duration::from_secs(15) };
 
 /// A connection to one API server.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
     server: String,
-}
-
-/// The one cryptography provider.
-fn provider() -> CryptoProvider {
-    rustls::crypto::ring::default_provider()
 }
 
 impl Client {
@@ -35,17 +30,11 @@ impl Client {
             .tls_backend_preconfigured(tls)
             .https_only(true)
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(CALL)
+            .connect_timeout(TIMEOUTS.connect)
+            .timeout(TIMEOUTS.call)
             .build()
             .expect("a client with TLS already set up");
         Ok(Self { http, server })
-    }
-
-    /// The same credentials at another address: `https://10.0.0.11:6443`.
-    #[must_use]
-    pub fn at(&self, server: &str) -> Self {
-        Self { http: self.http.clone(), server: server.trim_end_matches('/').to_owned() }
     }
 
     /// Whether the API is ready to serve.
@@ -56,36 +45,11 @@ impl Client {
         self.ask("/readyz").await.map(drop)
     }
 
-    /// Version of the API server: `v1.36.3`.
-    ///
-    /// # Errors
-    /// No answer, or a refusal.
-    pub async fn version(&self) -> Result<String, Error> {
-        let body = self.json("/version").await?;
-        let version = body.get("gitVersion").and_then(Value::as_str);
-        version.map(str::to_owned).ok_or_else(|| self.foreign("no gitVersion in /version"))
-    }
-
-    /// The nodes that have registered.
-    ///
-    /// # Errors
-    /// No answer, or a refusal.
-    pub async fn nodes(&self) -> Result<Vec<Node>, Error> {
-        let body = self.json("/api/v1/nodes").await?;
-        let items = body.get("items").and_then(Value::as_array);
-        let items = items.ok_or_else(|| self.foreign("no items in /api/v1/nodes"))?;
-        Ok(items.iter().filter_map(Node::read).collect())
-    }
-
-    async fn json(&self, path: &'static str) -> Result<Value, Error> {
-        let body = self.ask(path).await?;
-        serde_json::from_slice(&body).map_err(|error| self.foreign(&format!("{path} is not JSON: {error}")))
-    }
-
     async fn ask(&self, path: &'static str) -> Result<Vec<u8>, Error> {
-        let unreachable = |error: reqwest::Error| Error::Unreachable {
-            server: self.server.clone(),
-            source: Cause::innermost(&error.without_url()),
+        let unreachable = |error: reqwest::Error| {
+            let (timed_out, connecting) = (error.is_timeout(), error.is_connect());
+            let source = TIMEOUTS.unanswered(&error.without_url(), timed_out, connecting);
+            Error::Unreachable { server: self.server.clone(), source }
         };
         let request = self.http.get(format!("{}{path}", self.server)).header("accept", "application/json, */*");
         let reply = request.send().await.map_err(unreachable)?;
@@ -97,20 +61,11 @@ impl Client {
         let source = Cause(said(&body, status.canonical_reason().unwrap_or("no reason")));
         Err(Error::Refused { server: self.server.clone(), path, status: status.as_u16(), source })
     }
-
-    fn foreign(&self, what: &str) -> Error {
-        Error::Foreign { server: self.server.clone(), source: Cause(what.into()) }
-    }
 }
 
 fn tls(kubeconfig: &Kubeconfig) -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    for authority in &kubeconfig.authorities {
-        roots.add(authority.clone())?;
-    }
-    ClientConfig::builder_with_provider(Arc::new(provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+    transport::builder()
+        .with_webpki_verifier(transport::authorities(kubeconfig.authorities.iter().cloned())?)
         .with_client_auth_cert(kubeconfig.certificates.clone(), kubeconfig.key.clone_key())
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong between a call and its result.
 
+use transport::Cause;
+
 /// Why a call gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,45 +36,4 @@ pub enum Error {
         #[source]
         source: Cause,
     },
-    /// The answer is no Kubernetes API's.
-    #[error("what answers at {server} is not the Kubernetes API")]
-    Foreign {
-        /// URL of the API server.
-        server: String,
-        /// How its answer differs.
-        #[source]
-        source: Cause,
-    },
-}
-
-/// The innermost reason of a failure that other layers only pass on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(pub String);
-
-impl Cause {
-    /// The last error of the chain that begins with `error`.
-    pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut last = error;
-        while let Some(source) = last.source() {
-            last = source;
-        }
-        Self(last.to_string())
-    }
-}
-
-impl Error {
-    /// Whether the same call may succeed later: the API is starting, or can't be reached.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } => true,
-            Self::Refused { status, .. } => matches!(status, 429 | 500..=599),
-            _ => false,
-        }
-    }
-
-    /// Whether the API doesn't let these credentials do this.
-    pub fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Refused { status: 401 | 403, .. })
-    }
 }

@@ -3,8 +3,7 @@
 use crate::decode::Error as DecodeError;
 use crate::encode;
 use crate::kinds::{Kind, LEGACY};
-use crate::value::{Map, Value};
-use crate::yaml::{Dialect, write_documents};
+use go_yaml::{Dialect, Map, Value, write_documents};
 
 /// One document of a config.
 #[derive(Clone, Debug)]
@@ -54,6 +53,11 @@ impl Document {
         Identity { kind: self.kind.name, name }
     }
 
+    /// The first date without quotes in place of a text, which Talos refuses from 1.14 on.
+    pub fn date(&self) -> Option<&DecodeError> {
+        self.date.as_deref()
+    }
+
     /// The document as the newest Talos writes it.
     pub fn written(&self) -> Value {
         self.written_in(Dialect::V4)
@@ -61,7 +65,7 @@ impl Document {
 
     /// The document as Talos of a dialect writes it.
     pub(crate) fn written_in(&self, dialect: Dialect) -> Value {
-        let fields = encode::structure(&self.fields, self.kind.shape, dialect);
+        let fields = encode::structure(&self.fields, self.kind.schema, dialect);
         if self.kind.is_legacy() {
             return Value::Map(fields);
         }
@@ -175,11 +179,6 @@ impl Config {
     /// The host name that the config sets.
     pub fn hostname(&self) -> Option<&str> {
         self.text_of("HostnameConfig", &["hostname"]).or_else(|| self.legacy_text(&["machine", "network", "hostname"]))
-    }
-
-    /// The certificate of the Talos CA: PEM in base64, as it stands.
-    pub fn talos_ca(&self) -> Option<&str> {
-        self.legacy_text(&["machine", "ca", "crt"])
     }
 
     /// The kubelet's image.

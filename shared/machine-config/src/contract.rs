@@ -1,10 +1,10 @@
-//! What changed in generated configs with which Talos release.
+//! The Talos minor that a config is made for.
 
 use std::fmt;
 
-use talos_releases::{RELEASES, Release};
+use talos_releases::{Gate, RELEASES, Release, Version};
 
-use crate::yaml::Dialect;
+use go_yaml::Dialect;
 
 /// A version contract: the Talos minor that a config is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,77 +26,13 @@ pub enum Error {
     },
 }
 
-/// A change in what is generated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// `features.diskQuotaSupport`.
-    DiskQuota,
-    /// `features.kubePrism`.
-    KubePrism,
-    /// `features.hostDNS`.
-    HostDns,
-    /// The service account key is RSA-4096, not P-256.
-    RsaServiceAccount,
-    /// Host DNS also answers for pods.
-    ForwardKubeDns,
-    /// Control planes are kept out of external load balancers by a label.
-    LoadBalancerLabel,
-    /// Workers know the cluster's name.
-    WorkerClusterName,
-    /// `<platform>-installer` instead of `installer` at the Image Factory.
-    PlatformInstaller,
-    /// Network and registries are documents of their own.
-    NetworkDocuments,
-    /// RBAC, key usage and pod security policy are no longer written.
-    HideSettled,
-    /// The endpoint's host is no longer written into the API server's names.
-    NoEndpointName,
-    /// `install.grubUseUKICmdline`.
-    UkiCmdline,
-    /// KubeSpan is a document of its own.
-    KubeSpanDocument,
-    /// No empty `machine.network`.
-    NoEmptyNetwork,
-    /// Kubernetes, discovery, install, sysctls are documents of their own.
-    Documents,
-    /// go-yaml v4 in Talos's own tools.
-    EarlyYaml,
-    /// go-yaml's newer quotes in Talos's own tools; cluster IDs in standard base64.
-    NewerYaml,
-}
-
-/// Since which minor each gate is open.
-const GATES: [(Gate, u32); 17] = [
-    (Gate::DiskQuota, 5),
-    (Gate::KubePrism, 6),
-    (Gate::HostDns, 7),
-    (Gate::RsaServiceAccount, 7),
-    (Gate::ForwardKubeDns, 8),
-    (Gate::LoadBalancerLabel, 8),
-    (Gate::WorkerClusterName, 8),
-    (Gate::PlatformInstaller, 10),
-    (Gate::NetworkDocuments, 12),
-    (Gate::EarlyYaml, 12),
-    (Gate::HideSettled, 12),
-    (Gate::NoEndpointName, 12),
-    (Gate::UkiCmdline, 12),
-    (Gate::KubeSpanDocument, 13),
-    (Gate::NoEmptyNetwork, 13),
-    (Gate::Documents, 14),
-    (Gate::NewerYaml, 14),
-];
-
 impl Contract {
     /// The newest stable contract.
     pub const STABLE: Self = Self { minor: talos_releases::newest_stable() };
 
     /// Parses `v1.12`, `1.12` or `v1.12.3`.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let unreadable = || Error::Unreadable(text.to_owned());
-        let body = text.strip_prefix('v').unwrap_or(text);
-        let mut parts = body.splitn(3, '.');
-        let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok());
-        let (major, minor) = (part().ok_or_else(unreadable)?, part().ok_or_else(unreadable)?);
+        let (major, minor) = Version::minor_of(text).ok_or_else(|| Error::Unreadable(text.to_owned()))?;
         if major == 1 && talos_releases::find(minor).is_some() {
             Ok(Self { minor })
         } else {
@@ -116,7 +52,7 @@ impl Contract {
 
     /// Whether a change is in effect.
     pub fn has(self, gate: Gate) -> bool {
-        GATES.iter().any(|(known, since)| *known == gate && self.minor >= *since)
+        self.minor >= gate.since()
     }
 
     /// The last default Kubernetes version of this Talos, without `v`.

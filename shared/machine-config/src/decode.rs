@@ -2,12 +2,11 @@
 
 use std::cell::RefCell;
 
-use crate::near;
-use crate::scalar::{REDACTED, free, typed};
-use crate::shape::{Shape, Type};
-use crate::telling::Carrier;
-use crate::value::{Map, Value};
-use crate::yaml::{Data, Key, Node, Origin, Place, Resolved};
+use crate::scalar::{REDACTED, typed};
+use crate::schema::{Schema, Type};
+use crate::secret_detection::Carrier;
+use crate::suggest;
+use go_yaml::{Data, Key, Map, Node, Origin, Place, Resolved, Value};
 
 /// Why a document doesn't fit its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,10 +72,9 @@ impl<'a> Path<'a> {
 
     /// A scalar that isn't what its type wants; shown where it can't be a secret.
     fn mismatch(&self, node: &Node, ty: &Type, wanted: String) -> Error {
-        let telling =
-            self.secret || matches!(ty.behind(), Type::Struct(_) | Type::List(_) | Type::Map(_) | Type::Bytes);
+        let hidden = self.secret || matches!(ty.behind(), Type::Struct(_) | Type::List(_) | Type::Map(_) | Type::Bytes);
         let found = match node.text() {
-            Some(text) if !telling && text.len() <= 60 => format!("{:?}", Carrier::Url.shown(text)),
+            Some(text) if !hidden && text.len() <= 60 => format!("{:?}", Carrier::Url.shown(text)),
             _ => node.kind().to_owned(),
         };
         Error::Type { place: node.place, path: self.text(), wanted, found }
@@ -97,13 +95,13 @@ pub(crate) struct Decoded {
 }
 
 /// Decodes the fields of a document; keys in `skip` are somebody else's.
-pub(crate) fn document(node: &Node, shape: &'static Shape, skip: &[&str]) -> Result<Decoded, Error> {
+pub(crate) fn document(node: &Node, shape: &'static Schema, skip: &[&str]) -> Result<Decoded, Error> {
     let dates = RefCell::default();
     let fields = structure(node, shape, &Path::root(&dates), skip)?;
     Ok(Decoded { fields, date: dates.into_inner() })
 }
 
-fn structure(node: &Node, shape: &'static Shape, path: &Path<'_>, skip: &[&str]) -> Result<Map, Error> {
+fn structure(node: &Node, shape: &'static Schema, path: &Path<'_>, skip: &[&str]) -> Result<Map, Error> {
     let pairs = node.pairs().ok_or_else(|| path.misshapen(node, "a mapping"))?;
     let mut map = Map::new();
     for (key, value) in pairs.iter().filter(|(key, _)| !skip.contains(&key.text.as_str())) {
@@ -120,13 +118,13 @@ fn structure(node: &Node, shape: &'static Shape, path: &Path<'_>, skip: &[&str])
 }
 
 /// A key that the structure doesn't have; Talos has no merge keys in structures.
-fn unknown(key: &Key, shape: &'static Shape, path: &Path<'_>) -> Error {
+fn unknown(key: &Key, shape: &'static Schema, path: &Path<'_>) -> Error {
     let text = if matches!(key.origin, Origin::Merge | Origin::Alias) { "<<" } else { key.text.as_str() };
     Error::UnknownKey {
         place: key.place,
         key: text.to_owned(),
         path: path.text(),
-        nearest: near::nearest(text, shape.fields().map(|field| field.key).collect::<Vec<_>>()),
+        nearest: suggest::nearest(text, shape.fields().map(|field| field.key).collect::<Vec<_>>()),
     }
 }
 
@@ -137,7 +135,7 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     match (ty, &node.data) {
         (Type::Pointer(inner), _) => decode(node, inner, path),
         (Type::Free, _) => match node.data {
-            Data::Map(_) => Ok(anything(node)),
+            Data::Map(_) => Ok(go_yaml::any::anything(node)),
             _ => Err(path.misshapen(node, "a mapping")),
         },
         (Type::Struct(shape), _) => structure(node, shape, path, &[]).map(Value::Map),
@@ -191,17 +189,4 @@ fn map(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
         map.push(key.text.clone(), value);
     }
     Ok(Value::Map(map))
-}
-
-/// A value of no type, as Go's `any` takes it.
-pub(crate) fn anything(node: &Node) -> Value {
-    match &node.data {
-        Data::Scalar(scalar) => free(scalar),
-        Data::List(items) => Value::List(items.iter().map(anything).collect()),
-        Data::Map(pairs) => {
-            let known = pairs.iter().filter(|(key, _)| key.origin != Origin::Null);
-            let pairs = known.map(|(key, value)| (key.text.clone(), anything(value)));
-            Value::Map(pairs.collect())
-        }
-    }
 }

@@ -6,8 +6,7 @@ use similar::TextDiff;
 
 use crate::config::{Config, Document, Identity};
 use crate::redact::{differing, redact};
-use crate::value::Value;
-use crate::yaml::{Dialect, write};
+use go_yaml::{Dialect, Value, write};
 
 /// Whether two configs say the same; the order of documents doesn't matter.
 pub fn is_same(left: &Config, right: &Config) -> bool {

@@ -1,11 +1,11 @@
 //! From typed values to what is written: fields in the table's order, maps sorted, empty fields left out as Go does.
 
-use crate::shape::{Field, Print, Shape, Type};
-use crate::value::{Map, Value};
-use crate::yaml::{Dialect, is_plain_in_old_yaml};
+use crate::schema::{Field, Print, Schema, Type};
+use go_yaml::any::sorted;
+use go_yaml::{Dialect, Map, Value, is_plain_in_old_yaml};
 
 /// The fields of a structure as Talos of a dialect writes them.
-pub(crate) fn structure(map: &Map, shape: &Shape, dialect: Dialect) -> Map {
+pub(crate) fn structure(map: &Map, shape: &Schema, dialect: Dialect) -> Map {
     let mut out = Map::new();
     for field in shape.fields() {
         if let Some(value) = printed(field, map.get(field.key), dialect) {
@@ -58,29 +58,6 @@ fn argument(text: &str) -> Value {
         "<<" => Value::Number("\"<<\"".to_owned()),
         text if is_plain_in_old_yaml(text) => Value::Number(text.to_owned()),
         text => text.into(),
-    }
-}
-
-/// Sorts the keys at every level.
-pub(crate) fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Map(map) => {
-            let mut out: Map = map.iter().map(|(key, value)| (key, sorted(value))).collect();
-            out.sort();
-            Value::Map(out)
-        }
-        Value::List(items) => Value::List(items.iter().map(sorted).collect()),
-        leaf => unsorted(leaf),
-    }
-}
-
-/// A free-form value as it is written, keys in their order: Go writes `1.0` as `1`.
-pub(crate) fn unsorted(value: &Value) -> Value {
-    match value {
-        Value::Map(map) => map.iter().map(|(key, value)| (key, unsorted(value))).collect::<Map>().into(),
-        Value::List(items) => Value::List(items.iter().map(unsorted).collect()),
-        Value::Number(text) => Value::Number(text.strip_suffix(".0").unwrap_or(text).to_owned()),
-        leaf => leaf.clone(),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::kinds::{self, KINDS, Kind, LEGACY};
-use crate::near;
-use crate::shape::{Bounds, Deprecated, ENDLESS, Field, Merge, Print, Shape, Type};
+use crate::schema::{Bounds, Deprecated, ENDLESS, Field, Merge, Print, Schema, Type};
+use crate::suggest;
 
 /// Why nothing can be explained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,12 +33,12 @@ pub fn explain(path: &str) -> Result<String, Unknown> {
             rest.remove(0);
             kind
         }
-        None if LEGACY.shape.field(first).is_some() => &LEGACY,
+        None if LEGACY.schema.field(first).is_some() => &LEGACY,
         None => return Err(unknown_kind(first)),
     };
     rest.retain(|part| !part.is_empty());
     let mut out = head(kind);
-    let (mut shape, mut place, mut since) = (Some(kind.shape), kind.name.to_owned(), kind.since);
+    let (mut shape, mut place, mut since) = (Some(kind.schema), kind.name.to_owned(), kind.since);
     let mut last: Option<&Field> = None;
     for name in rest {
         let field = shape.and_then(|shape| shape.field(name)).ok_or_else(|| unknown_field(name, &place, shape))?;
@@ -65,13 +65,13 @@ fn kind(name: &str) -> Option<&'static Kind> {
 }
 
 fn unknown_kind(name: &str) -> Unknown {
-    let known = KINDS.iter().map(|kind| kind.name).chain(LEGACY.shape.fields().map(|field| field.key));
-    Unknown { what: "kind", name: name.to_owned(), place: String::new(), nearest: near::nearest(name, known) }
+    let known = KINDS.iter().map(|kind| kind.name).chain(LEGACY.schema.fields().map(|field| field.key));
+    Unknown { what: "kind", name: name.to_owned(), place: String::new(), nearest: suggest::nearest(name, known) }
 }
 
-fn unknown_field(name: &str, place: &str, shape: Option<&'static Shape>) -> Unknown {
+fn unknown_field(name: &str, place: &str, shape: Option<&'static Schema>) -> Unknown {
     let known = shape.into_iter().flat_map(|shape| shape.fields().map(|field| field.key));
-    Unknown { what: "field", name: name.to_owned(), place: place.to_owned(), nearest: near::nearest(name, known) }
+    Unknown { what: "field", name: name.to_owned(), place: place.to_owned(), nearest: suggest::nearest(name, known) }
 }
 
 fn head(kind: &Kind) -> String {
@@ -88,7 +88,7 @@ fn head(kind: &Kind) -> String {
 }
 
 /// The structure that a field holds, directly or in a list or map.
-fn inner(ty: &Type) -> Option<&'static Shape> {
+fn inner(ty: &Type) -> Option<&'static Schema> {
     match ty {
         Type::Struct(shape) => Some(shape),
         Type::List(item) | Type::Map(item) | Type::Pointer(item) => inner(item),
@@ -161,7 +161,7 @@ fn merge(field: &Field) -> String {
 }
 
 /// A line for each field of a structure.
-fn fields(shape: &Shape, out: &mut String) {
+fn fields(shape: &Schema, out: &mut String) {
     let width = shape.fields().map(|field| field.key.len()).max().unwrap_or(0);
     for field in shape.fields() {
         let _ = write!(out, "\n{:width$}  {}", field.key, type_name(&field.ty));
@@ -249,7 +249,7 @@ mod tests {
     fn every_kind_and_field_has_an_explanation() {
         for kind in KINDS {
             let text = explain(kind.name).unwrap();
-            for field in kind.shape.fields() {
+            for field in kind.schema.fields() {
                 assert!(text.contains(field.key));
                 assert!(explain(&format!("{}.{}", kind.name, field.key)).is_ok());
             }

@@ -1,7 +1,7 @@
 //! Labels, annotations and taints: what Kubernetes takes, and what it lets a worker say of itself.
 
 use crate::config::{Config, MachineType};
-use crate::value::Map;
+use go_yaml::Map;
 
 /// Why a label, annotation or taint is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

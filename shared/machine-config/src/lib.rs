@@ -1,13 +1,12 @@
-//! Machine configs of Talos Linux: generated, read, patched, checked, compared and written, byte for byte as
+//! Machine configs of Talos Linux: generated, read, patched, compared and written, byte for byte as
 //! Talos's own tools do.
 //!
 //! One table ([`kinds`]) holds every document kind with its fields; reading, writing, merging and comparing are
-//! driven by it. One list of gates ([`Contract`]) says what changed with which Talos release. The crate is pure: it
+//! driven by it. One list of gates ([`Gate`]) says what changed with which Talos release. The crate is pure: it
 //! reads no file, clock, environment or randomness.
 
-mod cel;
-mod clash;
 mod config;
+mod conflict;
 mod contract;
 mod decode;
 mod diff;
@@ -17,22 +16,19 @@ pub mod generate;
 pub mod kinds;
 pub mod labels;
 mod load;
-pub mod near;
 pub mod node;
 pub mod patch;
 mod redact;
 mod scalar;
-pub mod schematic;
-pub mod shape;
-mod telling;
-mod url;
-pub mod validate;
-pub mod value;
-pub mod yaml;
+pub mod schema;
+mod secret_detection;
+pub mod size;
+pub mod suggest;
+mod version_gates;
 
-pub use clash::Clash;
 pub use config::{Config, Document, Identity, MachineType};
-pub use contract::{Contract, Error as ContractError, Gate};
+pub use conflict::Conflict;
+pub use contract::{Contract, Error as ContractError};
 pub use decode::Error as DecodeError;
 pub use diff::{diff, is_same};
 pub use explain::{Unknown, explain};
@@ -40,10 +36,5 @@ pub use generate::generate;
 pub use load::{Error as LoadError, load};
 pub use redact::{Found, redact, secrets};
 pub use scalar::REDACTED;
-pub use url::url;
-pub use validate::endpoint;
-
-/// A node of no type as a value, as Go's `any` takes it.
-pub fn free_value(node: &yaml::Node) -> value::Value {
-    encode::unsorted(&decode::anything(node))
-}
+pub use talos_releases::Gate;
+pub use version_gates::{contract_of, unknown_to};

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::clash;
 use crate::config::{Config, Document, Identity};
-use crate::contract::Gate;
+use crate::conflict;
 use crate::kinds::{self, Kind, LEGACY};
-use crate::validate::contract_of;
-use crate::yaml::{Node, Place};
-use crate::{near, yaml};
+use crate::suggest;
+use crate::version_gates::contract_of;
+use go_yaml::{Node, Place};
+use talos_releases::Gate;
 
 /// Why a text is no machine config.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum Error {
     Empty,
     /// No YAML.
     #[error("not usable as YAML")]
-    Yaml(#[from] yaml::Error),
+    Yaml(#[from] go_yaml::Error),
     /// A document that isn't a mapping.
     #[error("expected a YAML document at line {}", place.line)]
     NotAMapping {
@@ -75,7 +75,7 @@ pub enum Error {
     },
     /// Documents that can't stand together.
     #[error(transparent)]
-    Clash(#[from] Box<clash::Clash>),
+    Conflict(#[from] Box<conflict::Conflict>),
 }
 
 impl Error {
@@ -99,7 +99,7 @@ const LEGACY_KEYS: [&str; 4] = ["machine", "cluster", "debug", "persist"];
 pub fn load(text: &str) -> Result<Config, Error> {
     let mut documents = Vec::new();
     let mut seen = HashMap::new();
-    for node in yaml::read(text)?.iter().filter(|node| !node.is_null()) {
+    for node in go_yaml::read(text)?.iter().filter(|node| !node.is_null()) {
         let document = document(node)?;
         let identity = document.identity();
         if seen.insert(identity.clone(), ()).is_some() {
@@ -107,7 +107,7 @@ pub fn load(text: &str) -> Result<Config, Error> {
         }
         documents.push(document);
     }
-    clash::find(&documents)?;
+    conflict::find(&documents)?;
     if documents.is_empty() {
         return Err(Error::Empty);
     }
@@ -132,7 +132,7 @@ fn document(node: &Node) -> Result<Document, Error> {
 /// Decodes one document of a kind.
 pub(crate) fn decode(node: &Node, kind: &'static Kind) -> Result<Document, Error> {
     let skip: &[&str] = if kind.is_legacy() { &[] } else { &["apiVersion", "kind"] };
-    let decoded = crate::decode::document(node, kind.shape, skip).map_err(|source| Error::Document {
+    let decoded = crate::decode::document(node, kind.schema, skip).map_err(|source| Error::Document {
         identity: identity_of(node, kind),
         place: node.place,
         source: Box::new(source),
@@ -157,7 +157,7 @@ pub(crate) fn kind_of(node: &Node) -> Result<&'static Kind, Error> {
         version: version.to_owned(),
         nearest: match kinds::kind(kind) {
             Some(_) => Some("v1alpha1"),
-            None => near::nearest(kind, kinds::KINDS.iter().map(|kind| kind.name)),
+            None => suggest::nearest(kind, kinds::KINDS.iter().map(|kind| kind.name)),
         },
         place,
     })
@@ -166,8 +166,8 @@ pub(crate) fn kind_of(node: &Node) -> Result<&'static Kind, Error> {
 /// The key that a document of no kind was meant to have: one that is spelled otherwise, or the section of its keys.
 fn meant(node: &Node) -> Option<&'static str> {
     let keys = || node.pairs().unwrap_or_default().iter().map(|(key, _)| key.text.as_str());
-    let slip = keys().find_map(|key| near::nearest(key.split('.').next().unwrap_or(key), LEGACY_KEYS));
-    let sections = || LEGACY.shape.fields().filter_map(|field| Some((field.key, field.ty.shape()?)));
+    let slip = keys().find_map(|key| suggest::nearest(key.split('.').next().unwrap_or(key), LEGACY_KEYS));
+    let sections = || LEGACY.schema.fields().filter_map(|field| Some((field.key, field.ty.schema()?)));
     slip.or_else(|| keys().find_map(|key| sections().find(|(_, shape)| shape.field(key).is_some()).map(|(key, _)| key)))
 }
 

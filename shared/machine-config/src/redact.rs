@@ -1,9 +1,9 @@
 //! Secrets in a config: found, and hidden before anything is shown.
 
 use crate::config::{Config, Document, Identity};
-use crate::shape::{Field, Shape, Type};
-use crate::telling::{Carrier, is_telling};
-use crate::value::{Map, Value};
+use crate::schema::{Field, Schema, Type};
+use crate::secret_detection::{Carrier, names_a_secret};
+use go_yaml::{Map, Value};
 
 /// A secret that stands in a config.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,10 +61,10 @@ pub(crate) fn differing(left: &Config, right: &Config) -> Vec<String> {
 type Visitor<'a> = &'a mut dyn FnMut(&str, &mut String, Carrier);
 
 fn visit(document: &mut Document, visitor: Visitor<'_>) {
-    in_struct(&mut document.fields, document.kind.shape, "", visitor);
+    in_struct(&mut document.fields, document.kind.schema, "", visitor);
 }
 
-fn in_struct(map: &mut Map, shape: &'static Shape, path: &str, visitor: Visitor<'_>) {
+fn in_struct(map: &mut Map, shape: &'static Schema, path: &str, visitor: Visitor<'_>) {
     for field in shape.fields() {
         let Some(value) = map.get_mut(field.key) else { continue };
         let path = if path.is_empty() { field.key.to_owned() } else { format!("{path}.{}", field.key) };
@@ -104,7 +104,7 @@ fn in_value(value: &mut Value, ty: &Type, path: &str, visitor: Visitor<'_>) {
 fn at_key(key: &str, value: &mut Value, ty: &Type, path: &str, visitor: Visitor<'_>) {
     let path = format!("{path}.{key}");
     match value {
-        Value::Text(text) if is_telling(key) => visitor(&path, text, Carrier::Named),
+        Value::Text(text) if names_a_secret(key) => visitor(&path, text, Carrier::Named),
         value => in_value(value, ty, &path, visitor),
     }
 }
@@ -112,10 +112,10 @@ fn at_key(key: &str, value: &mut Value, ty: &Type, path: &str, visitor: Visitor<
 fn in_free(value: &mut Value, path: &str, visitor: Visitor<'_>) {
     match value {
         Value::Map(map) => {
-            let telling = map.get("name").and_then(Value::as_text).is_some_and(is_telling);
+            let named = map.get("name").and_then(Value::as_text).is_some_and(names_a_secret);
             map.iter_mut().for_each(|(key, value)| match value {
                 // A variable of a pod, `name: TOKEN` with its value.
-                Value::Text(text) if telling && key == "value" => {
+                Value::Text(text) if named && key == "value" => {
                     visitor(&format!("{path}.value"), text, Carrier::Named);
                 }
                 value => at_key(key, value, &Type::Free, path, visitor),
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn secrets_are_hidden_and_the_rest_stays() {
         let text = "machine:\n  type: worker\n  token: abc.def\n  ca: {crt: QUJD, key: QUJD}\n---\napiVersion: v1alpha1\nkind: SideroLinkConfig\napiUrl: https://a/?jointoken=x\n";
-        let shown = redact(&crate::load(text).unwrap()).text(crate::yaml::Dialect::V4);
+        let shown = redact(&crate::load(text).unwrap()).text(go_yaml::Dialect::V4);
         assert!(shown.contains("token: '******'") && shown.contains("key: '******'"), "{shown}");
         assert!(shown.contains("crt: QUJD") && shown.contains("apiUrl: https://a/?******"), "{shown}");
     }
@@ -196,7 +196,7 @@ mod tests {
             let config = crate::load(text).unwrap();
             let paths: Vec<String> = secrets(&config.documents()[0]).into_iter().map(|found| found.path).collect();
             assert_eq!(paths, [path], "{text}");
-            let shown = redact(&config).text(crate::yaml::Dialect::V4);
+            let shown = redact(&config).text(go_yaml::Dialect::V4);
             assert!(shown.contains("******") && !shown.contains("HUSH"), "{shown}");
         }
     }
@@ -206,6 +206,6 @@ mod tests {
         let text = "machine: {files: [{path: /a, op: create, permissions: 0o600, content: 'a = b'}]}";
         let config = crate::load(text).unwrap();
         assert!(secrets(&config.documents()[0]).is_empty());
-        assert!(!redact(&config).text(crate::yaml::Dialect::V4).contains("a = b"));
+        assert!(!redact(&config).text(go_yaml::Dialect::V4).contains("a = b"));
     }
 }

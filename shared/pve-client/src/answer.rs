@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::{Upid, property::Property, scalar};
+use crate::{property::Property, scalar};
 
 /// A release of Proxmox VE.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -304,13 +304,6 @@ impl TaskState {
 pub struct LogLine {
     /// The line.
     pub t: String,
-}
-
-/// A task in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct TaskRow {
-    /// Its name.
-    pub upid: Upid,
 }
 
 #[cfg(test)]

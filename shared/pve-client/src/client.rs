@@ -1,6 +1,6 @@
 //! Sends calls, and waits for what they began.
 
-use std::{error::Error as StdError, time::Duration};
+use std::time::Duration;
 
 use http::{
     HeaderMap, HeaderValue,
@@ -9,17 +9,17 @@ use http::{
 use hyper::ext::ReasonPhrase;
 use patience::{Attempt, Backoff, Deadline, Ended, Patience, never, until};
 use serde::de::DeserializeOwned;
+use transport::{Cause, Timeouts, found};
 
 use crate::{
-    BadTrust, Cause, Endpoint, Error, FailedTask, Refusal, Request, Token, Trust, Untrusted, Upid,
+    BadTrust, Endpoint, Error, FailedTask, Refusal, Request, Token, Trust, Untrusted, Upid,
     request::{self, Fault, Method, Reply},
     tls,
-    upload::Upload,
 };
 
-/// How long one call may take. A host that doesn't answer another is given up by the server after 30 s, and a wrong
-/// token is answered after 3 s, so less would hide what is wrong.
-const CALL: Duration = Duration::from_secs(45);
+/// A host that doesn't answer another is given up by the server after 30 s, and a wrong token is answered after 3 s, so
+/// less for a call would hide what is wrong.
+const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(10), call: Duration::from_secs(45) };
 /// How many of the last lines of a failed task's log are kept.
 const TAIL: usize = 5;
 
@@ -44,7 +44,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .https_only(true)
             .http1_only()
-            .connect_timeout(Duration::from_secs(10))
+            .connect_timeout(TIMEOUTS.connect)
             // The server lets go of idle connections after 5 s.
             .pool_idle_timeout(Duration::from_secs(3))
             .build()
@@ -105,19 +105,6 @@ impl Client {
         }
     }
 
-    /// Sends a file to a storage and waits for it to be there.
-    ///
-    /// # Errors
-    /// As [`Self::run`], and a file that can't be read.
-    pub async fn upload(&self, node: &str, storage: &str, upload: &Upload, limit: Duration) -> Result<(), Error> {
-        let request = request::upload(node, storage);
-        let form = upload.form().await?;
-        let sending = self.http.post(self.url(&request)).multipart(form);
-        let reply = received(sending).await.map_err(|error| self.failure(&error))?;
-        let upid = self.read(&request, &reply)?;
-        self.finish(&upid, limit).await
-    }
-
     async fn outcome(&self, upid: &Upid) -> Attempt<(), Error> {
         let state = match self.ask(&request::task(upid)).await {
             Ok(state) => state,
@@ -149,7 +136,7 @@ impl Client {
             Method::Put => http::Method::PUT,
             Method::Delete => http::Method::DELETE,
         };
-        let mut sending = self.http.request(method, self.url(request)).timeout(CALL);
+        let mut sending = self.http.request(method, self.url(request)).timeout(TIMEOUTS.call);
         if let Some(body) = request.body() {
             sending = sending.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         }
@@ -174,11 +161,7 @@ impl Client {
         if let Some(rustls::Error::InvalidMessage(_)) = tls {
             return Error::Foreign { endpoint, what: "it does not speak TLS".into() };
         }
-        let source = match error.is_timeout() {
-            true if error.is_connect() => Cause("no connection within 10s".into()),
-            true => Cause(format!("no reply within {}s", CALL.as_secs())),
-            false => Cause::innermost(error),
-        };
+        let source = TIMEOUTS.unanswered(error, error.is_timeout(), error.is_connect());
         Error::Unreachable { endpoint, source }
     }
 }
@@ -199,17 +182,4 @@ async fn received(sending: reqwest::RequestBuilder) -> Result<Reply, reqwest::Er
 /// Whether the connection was open and the server let go of it.
 fn was_dropped(error: &reqwest::Error) -> bool {
     !error.is_connect() && !error.is_timeout() && (error.is_request() || error.is_body() || error.is_decode())
-}
-
-/// The first `E` in the chain of errors, also inside of I/O errors, which don't tell of it themselves.
-fn found<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(wanted) = error.downcast_ref() {
-            return Some(wanted);
-        }
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        next = inner.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source());
-    }
-    None
 }

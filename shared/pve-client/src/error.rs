@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use transport::Cause;
+
 use crate::{Endpoint, Kind, Refusal, Untrusted, Upid};
 
 /// Why a call gave no result.
@@ -62,15 +64,6 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
-    /// A local file could not be read while it was sent.
-    #[error("{file} can't be read")]
-    File {
-        /// Which.
-        file: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// How a task ended, and what it wrote before.
@@ -83,22 +76,6 @@ pub struct FailedTask {
     pub refusal: Refusal,
     /// The last lines of its log.
     pub log: Vec<String>,
-}
-
-/// The innermost reason of a failure that other layers only pass on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Cause(pub String);
-
-impl Cause {
-    /// The last error of the chain that begins with `error`.
-    pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut last = error;
-        while let Some(source) = last.source() {
-            last = source;
-        }
-        Self(last.to_string())
-    }
 }
 
 impl Error {

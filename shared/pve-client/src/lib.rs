@@ -20,15 +20,13 @@ mod settings;
 mod tls;
 mod token;
 mod upid;
-mod upload;
 
 pub use client::Client;
 pub use endpoint::{BadEndpoint, Endpoint};
-pub use error::{Cause, Error, FailedTask};
+pub use error::{Error, FailedTask};
 pub use refusal::{Kind, Refusal};
 pub use request::Request;
 pub use settings::{Settings, Unset};
 pub use tls::{BadTrust, Fingerprint, Trust, Untrusted};
 pub use token::{BadToken, Token};
 pub use upid::Upid;
-pub use upload::Upload;

@@ -2,6 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -78,7 +79,7 @@ pub enum Fault {
 
 impl<T> Request<T> {
     fn new(method: Method, segments: &[&str]) -> Self {
-        let path = segments.iter().fold(String::new(), |path, segment| path + "/" + &encoded(segment));
+        let path = segments.iter().fold(String::new(), |path, segment| format!("{path}/{}", encoded(segment)));
         Self { method, path, parameters: Vec::new(), reply: PhantomData }
     }
 
@@ -168,21 +169,17 @@ fn content(reply: &Reply) -> &str {
     }
 }
 
-/// `name=value&…` with everything but letters, digits and `-._~` encoded: this server takes `;` for `&`.
+/// What is encoded in names and values: all but letters, digits and `-._~`, for this server takes `;` for `&`.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `name=value&…`, encoded.
 fn form(parameters: &[(String, String)]) -> String {
     let pair = |(name, value): &(String, String)| format!("{}={}", encoded(name), encoded(value));
     parameters.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, &RESERVED)
 }
 
 /// `GET /version`.
@@ -228,11 +225,6 @@ pub fn vms(node: &str) -> Request<Vec<VmRow>> {
 /// `GET /nodes/{node}/qemu/{vmid}/config`: what will be after the next start.
 pub fn config(node: &str, vmid: u32) -> Request<Config> {
     vm(Method::Get, node, vmid, &["config"])
-}
-
-/// `GET …/config?current=1`: what the running VM has.
-pub fn running_config(node: &str, vmid: u32) -> Request<Config> {
-    vm(Method::Get, node, vmid, &["config"]).with("current", 1)
 }
 
 /// `POST /nodes/{node}/qemu`: claims the VM ID at once, creates in a task.
@@ -306,16 +298,6 @@ pub fn download(node: &str, storage: &str, file: &str, url: &str, sha256: Option
     }
 }
 
-/// `POST /nodes/{node}/storage/{storage}/upload`; its body is [`crate::Upload`]'s.
-pub(crate) fn upload(node: &str, storage: &str) -> Request<Upid> {
-    Request::new(Method::Post, &["nodes", node, "storage", storage, "upload"])
-}
-
-/// `DELETE /nodes/{node}/storage/{storage}/content/{volume}`.
-pub fn delete_content(node: &str, storage: &str, volume: &str) -> Request<Option<Upid>> {
-    Request::new(Method::Delete, &["nodes", node, "storage", storage, "content", volume])
-}
-
 /// `GET /nodes/{node}/tasks/{upid}/status`.
 pub fn task(upid: &Upid) -> Request<TaskState> {
     Request::new(Method::Get, &["nodes", upid.node(), "tasks", &upid.to_string(), "status"])
@@ -324,11 +306,6 @@ pub fn task(upid: &Upid) -> Request<TaskState> {
 /// `GET /nodes/{node}/tasks/{upid}/log`.
 pub fn task_log(upid: &Upid) -> Request<Vec<LogLine>> {
     Request::new(Method::Get, &["nodes", upid.node(), "tasks", &upid.to_string(), "log"]).with("limit", 5000)
-}
-
-/// `GET /nodes/{node}/tasks?vmid={vmid}&source=active`: what is being done to a VM.
-pub fn active_tasks(node: &str, vmid: u32) -> Request<Vec<crate::answer::TaskRow>> {
-    Request::new(Method::Get, &["nodes", node, "tasks"]).with("vmid", vmid).with("source", "active")
 }
 
 fn vm<T>(method: Method, node: &str, vmid: u32, rest: &[&str]) -> Request<T> {
@@ -375,10 +352,6 @@ mod tests {
         let path =
             "/nodes/pve1/tasks/UPID%3Apve1%3A000073B7%3A0002752E%3A6B044D6D%3Aqmcreate%3A100%3Atalos%40pve%21cli%3A";
         assert_eq!(task(&upid).target(), format!("{path}/status"));
-        assert_eq!(
-            delete_content("pve1", "local", "local:import/x.qcow2").target(),
-            "/nodes/pve1/storage/local/content/local%3Aimport%2Fx.qcow2"
-        );
     }
 
     #[test]

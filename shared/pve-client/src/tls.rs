@@ -3,15 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    CertificateError, ClientConfig, OtherError,
+    client::danger::ServerCertVerifier,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use sha2::{Digest, Sha256};
+use transport::Judge;
 
 /// How a server is known.
 #[derive(Debug, Clone, Default)]
@@ -76,17 +73,12 @@ impl Fingerprint {
         let bad = || BadTrust::Fingerprint(text.into());
         let plain = text.trim();
         let plain = plain.get(..7).filter(|word| word.eq_ignore_ascii_case("sha256:")).map_or(plain, |_| &plain[7..]);
-        let digits: Vec<u8> = plain
-            .chars()
-            .filter(|c| *c != ':' && *c != ' ')
-            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-            .collect::<Option<_>>()
-            .ok_or_else(bad)?;
-        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-        if digits.len() != 64 {
-            return Err(bad());
+        let digits: String = plain.chars().filter(|c| *c != ':' && *c != ' ').collect();
+        let mut bytes = [0; 32];
+        match base16ct::mixed::decode(&digits, &mut bytes) {
+            Ok(decoded) if decoded.len() == 32 => Ok(Self(bytes)),
+            _ => Err(bad()),
         }
-        bytes.try_into().map(Self).map_err(|_| bad())
     }
 
     /// The fingerprint of a certificate in DER form.
@@ -110,48 +102,37 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The one cryptography provider.
-fn provider() -> CryptoProvider {
-    rustls::crypto::ring::default_provider()
-}
-
 /// What the HTTP client needs to trust as told.
 pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, BadTrust> {
-    let provider = Arc::new(provider());
-    let policy = policy(trust, &provider)?;
-    let verifier = Verifier { policy, provider: Arc::clone(&provider) };
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider supports TLS 1.2 and 1.3");
-    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+    let verifier = transport::verifier(Arc::new(policy(trust)?));
+    Ok(transport::builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-fn policy(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Policy, BadTrust> {
+fn policy(trust: &Trust) -> Result<Policy, BadTrust> {
     Ok(match trust {
         Trust::Anyone => Policy::Anyone,
         Trust::Pinned(fingerprint) => Policy::Pinned(*fingerprint),
-        Trust::System => match rustls_platform_verifier::Verifier::new(Arc::clone(provider)) {
-            Ok(verifier) => Policy::Chain(Arc::new(verifier)),
+        Trust::System => match transport::system() {
+            Ok(verifier) => Policy::Chain(verifier),
             Err(error) => Policy::Nobody(error.to_string()),
         },
-        Trust::Authority(text) => {
-            let roots = Arc::new(roots(text)?);
-            match WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build() {
-                Ok(verifier) => Policy::Chain(verifier),
-                Err(error) => Policy::Nobody(error.to_string()),
-            }
-        }
+        Trust::Authority(text) => Policy::Chain(authority(text)?),
     })
 }
 
-fn roots(text: &str) -> Result<RootCertStore, BadTrust> {
+/// Trust in each certificate of a file; the first that can't be read is named.
+fn authority(text: &str) -> Result<Arc<dyn ServerCertVerifier>, BadTrust> {
     let blocks = pem::parse_many(text).map_err(|_| BadTrust::NoCertificate)?;
-    let mut roots = RootCertStore::empty();
-    for (index, block) in blocks.iter().filter(|block| block.tag() == "CERTIFICATE").enumerate() {
-        let certificate = CertificateDer::from(block.contents().to_vec());
-        roots.add(certificate).map_err(|_| BadTrust::Certificate(index + 1))?;
+    let certificates = blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE");
+    let certificates: Vec<_> = certificates.map(|block| CertificateDer::from(block.into_contents())).collect();
+    if certificates.is_empty() {
+        return Err(BadTrust::NoCertificate);
     }
-    if roots.is_empty() { Err(BadTrust::NoCertificate) } else { Ok(roots) }
+    let broken = certificates.iter().position(|one| transport::authorities([one.clone()]).is_err());
+    match (broken, transport::authorities(certificates)) {
+        (None, Ok(verifier)) => Ok(verifier),
+        (index, _) => Err(BadTrust::Certificate(index.unwrap_or_default() + 1)),
+    }
 }
 
 /// Whom to trust, ready for use.
@@ -164,54 +145,27 @@ enum Policy {
     Nobody(String),
 }
 
-/// Verifies as the policy says, and tells the fingerprint of what it refuses.
-#[derive(Debug)]
-struct Verifier {
-    policy: Policy,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
+/// Tells the fingerprint of what it refuses.
+impl Judge for Policy {
+    fn judge(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         stapled: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<(), rustls::Error> {
         let seen = Fingerprint::of(leaf);
-        match &self.policy {
-            Policy::Anyone => Ok(ServerCertVerified::assertion()),
-            Policy::Pinned(pin) if *pin == seen => Ok(ServerCertVerified::assertion()),
-            Policy::Pinned(pin) => Err(refused(seen, format!("it is not the one that was pinned, {pin}"))),
-            Policy::Nobody(why) => Err(refused(seen, format!("there is nothing to check it against ({why})"))),
-            Policy::Chain(verifier) => verifier
+        match self {
+            Self::Anyone => Ok(()),
+            Self::Pinned(pin) if *pin == seen => Ok(()),
+            Self::Pinned(pin) => Err(refused(seen, format!("it is not the one that was pinned, {pin}"))),
+            Self::Nobody(why) => Err(refused(seen, format!("there is nothing to check it against ({why})"))),
+            Self::Chain(verifier) => verifier
                 .verify_server_cert(leaf, intermediates, name, stapled, now)
+                .map(drop)
                 .map_err(|error| refused(seen, reason(&error, name))),
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -14,7 +14,7 @@ const GITIGNORE: &str = "*\n!ichor.lock\n";
 /// SHA-256 of some bytes, hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// What became of a file that is made only once.

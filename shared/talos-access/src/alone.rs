@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use cluster_pki::Talosconfig;
 use record::{
     Cluster, Code, Entry, Exit, Failure, Map, Node, Role, Roster,
     status::{Access, Addresses},
 };
+use talosconfig::Talosconfig;
 
 use crate::TalosFlags;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use cluster_pki::{Context, Talosconfig};
 use record::{Code, Exit, Failure, status::Access};
 use step::{Need, Run, Stop};
 use talos_client::Identity;
+use talosconfig::{Context, Talosconfig};
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
@@ -76,7 +76,7 @@ impl Credentials {
         Identity::from_pem(&ca, &ours.crt, ours.key.expose()).map_err(|error| unusable(&error))
     }
 
-    fn choose<'a>(&self, config: &'a Talosconfig, cluster: &str) -> Result<&'a Context, cluster_pki::TalosconfigError> {
+    fn choose<'a>(&self, config: &'a Talosconfig, cluster: &str) -> Result<&'a Context, talosconfig::Error> {
         match &self.context {
             Some(name) => config.context(name),
             None => config.context(cluster).or_else(|_| config.context("")),

@@ -79,8 +79,8 @@ impl Contact {
     }
 
     fn of(address: &Address, stream: TlsStream<TcpStream>, handshake: &Handshake) -> Result<Self, Error> {
-        let (fingerprint, verdict) = handshake.witness.seen().ok_or_else(|| unseen(address))?;
-        Ok(Self { stream, fingerprint, verdict, wants_certificate: handshake.introduction.asked() })
+        let (fingerprint, verdict) = handshake.verifier.seen().ok_or_else(|| unseen(address))?;
+        Ok(Self { stream, fingerprint, verdict, wants_certificate: handshake.client_certificate.asked() })
     }
 }
 
@@ -119,7 +119,7 @@ fn broken(address: &Address, demand: &Demand, handshake: &Handshake, error: io::
     }
     let address = address.clone();
     match alert(&error) {
-        Some(_) if handshake.introduction.asked() && matches!(demand, Demand::Pinned(_)) => {
+        Some(_) if handshake.client_certificate.asked() && matches!(demand, Demand::Pinned(_)) => {
             Error::WantsCertificate { address }
         }
         Some(alert) if about_certificate(alert) => Error::CertificateRefused { address, alert },
@@ -131,14 +131,14 @@ fn broken(address: &Address, demand: &Demand, handshake: &Handshake, error: io::
 
 /// Our refusal of the certificate that was seen, if it was refused.
 fn refusal(address: &Address, demand: &Demand, handshake: &Handshake) -> Option<Error> {
-    let (seen, verdict) = handshake.witness.seen()?;
+    let (seen, verdict) = handshake.verifier.seen()?;
     let address = address.clone();
     match (demand, verdict) {
         (Demand::Pinned(pins), _) if !pins.is_empty() && !pins.contains(&seen) => {
             Some(Error::OtherFingerprint { address, seen })
         }
         // In TLS 1.3 a server asks for a certificate before it shows its own, so this is known by now.
-        (Demand::OurAuthority, Verdict::Foreign) if !handshake.introduction.asked() => {
+        (Demand::OurAuthority, Verdict::Foreign) if !handshake.client_certificate.asked() => {
             Some(Error::InMaintenance { address })
         }
         (Demand::OurAuthority, Verdict::Foreign) => Some(Error::Foreign { address, seen }),

@@ -23,7 +23,6 @@ mod identity;
 mod kubeconfig;
 mod node;
 mod probe;
-mod services;
 mod status;
 mod tls;
 
@@ -37,5 +36,4 @@ pub use identity::{Identity, IdentityError};
 pub use kubeconfig::KubeconfigError;
 pub use node::Node;
 pub use probe::{Generation, Maintenance, Ours, Probe, Stranger, probe};
-pub use services::Service;
-pub use status::{Link, MachineStatus, NodeStatus, Stage, SystemInformation, TimeStatus, Unmet, VersionInfo};
+pub use status::{Link, MachineStatus, NodeStatus, Stage, SystemInformation, Unmet, VersionInfo};

@@ -11,7 +11,6 @@ const MACHINE_STATUS: Kind =
 const SYSTEM_INFORMATION: Kind =
     Kind { call: "SystemInformation", namespace: "hardware", name: "SystemInformations.hardware.talos.dev" };
 const LINK_STATUS: Kind = Kind { call: "LinkStatus", namespace: "network", name: "LinkStatuses.net.talos.dev" };
-const TIME_STATUS: Kind = Kind { call: "TimeStatus", namespace: "runtime", name: "TimeStatuses.v1alpha1.talos.dev" };
 const MACHINE_TYPE: Kind = Kind { call: "MachineType", namespace: "config", name: "MachineTypes.config.talos.dev" };
 const NODE_STATUS: Kind = Kind { call: "NodeStatus", namespace: "k8s", name: "NodeStatuses.kubernetes.talos.dev" };
 const NODE_NAME: Kind = Kind { call: "Nodename", namespace: "k8s", name: "Nodenames.kubernetes.talos.dev" };
@@ -151,15 +150,6 @@ pub struct Link {
     pub up: bool,
 }
 
-/// The clock of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeStatus {
-    /// Whether it has been set from a time server.
-    pub synced: bool,
-    /// Whether the node doesn't use time servers.
-    pub sync_disabled: bool,
-}
-
 /// A node as Kubernetes sees it, told by its kubelet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeStatus {
@@ -242,16 +232,6 @@ impl Node {
     pub async fn link_statuses(&self) -> Result<Vec<Link>, Error> {
         let found: Vec<(String, spec::LinkStatusSpec)> = self.resources(&LINK_STATUS).await?;
         Ok(found.into_iter().map(|(name, link)| of_link(name, &link)).collect())
-    }
-
-    /// The state of the node's clock, or `None` while it doesn't say.
-    ///
-    /// # Errors
-    ///
-    /// Any [`Error`] of a call.
-    pub async fn time_status(&self) -> Result<Option<TimeStatus>, Error> {
-        let found: Option<spec::TimeStatusSpec> = self.resource(&TIME_STATUS, "node").await?;
-        Ok(found.map(|found| TimeStatus { synced: found.synced, sync_disabled: found.sync_disabled }))
     }
 
     /// The node as Kubernetes sees it, or `None` while its kubelet hasn't registered it.

@@ -6,22 +6,15 @@ use std::sync::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::{
-        ResolvesClientCert, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    CertificateError, ClientConfig, SignatureScheme,
+    client::{ResolvesClientCert, WebPkiServerVerifier, danger::ServerCertVerifier},
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
     sign::CertifiedKey,
 };
+use transport::Judge;
 
 use crate::{Fingerprint, Identity};
-
-/// The one cryptography provider.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
 
 /// What a certificate must be for the handshake to go on.
 #[derive(Debug, Clone)]
@@ -51,14 +44,13 @@ pub(crate) enum Verdict {
 
 /// Looks at the node's certificate, remembers it, and goes on if the demand is met.
 #[derive(Debug)]
-pub(crate) struct Witness {
-    provider: Arc<CryptoProvider>,
+pub(crate) struct RecordingVerifier {
     authority: Option<Arc<WebPkiServerVerifier>>,
     demand: Demand,
     seen: Mutex<Option<(Fingerprint, Verdict)>>,
 }
 
-impl Witness {
+impl RecordingVerifier {
     /// The fingerprint and the verdict, once the node has shown its certificate.
     pub(crate) fn seen(&self) -> Option<(Fingerprint, Verdict)> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -94,46 +86,20 @@ fn of_reason(reason: &CertificateError) -> Verdict {
     }
 }
 
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
+impl Judge for RecordingVerifier {
+    fn judge(
         &self,
         leaf: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        _ocsp: &[u8],
+        _stapled: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<(), rustls::Error> {
         let fingerprint = Fingerprint::of(leaf).ok_or(CertificateError::BadEncoding)?;
         let verdict = self.verdict(leaf, name, now);
         let meets = self.meets(fingerprint, &verdict);
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((fingerprint, verdict));
-        if meets {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        if meets { Ok(()) } else { Err(CertificateError::ApplicationVerificationFailure.into()) }
     }
 }
 
@@ -141,19 +107,19 @@ impl ServerCertVerifier for Witness {
 ///
 /// A configured node asks and a node in maintenance doesn't, which is how the two are told apart in one handshake.
 #[derive(Debug)]
-pub(crate) struct Introduction {
+pub(crate) struct ClientCertificate {
     key: Option<Arc<CertifiedKey>>,
     asked: AtomicBool,
 }
 
-impl Introduction {
+impl ClientCertificate {
     /// Whether the node asked for a client certificate.
     pub(crate) fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 }
 
-impl ResolvesClientCert for Introduction {
+impl ResolvesClientCert for ClientCertificate {
     fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.asked.store(true, Ordering::Relaxed);
         self.key.clone()
@@ -168,37 +134,26 @@ impl ResolvesClientCert for Introduction {
 /// The configuration of one handshake, with the two who watch it.
 pub(crate) struct Handshake {
     pub(crate) config: Arc<ClientConfig>,
-    pub(crate) witness: Arc<Witness>,
-    pub(crate) introduction: Arc<Introduction>,
+    pub(crate) verifier: Arc<RecordingVerifier>,
+    pub(crate) client_certificate: Arc<ClientCertificate>,
 }
 
 impl Handshake {
     /// Prepares a handshake as `identity`, if there is one, with a node whose certificate meets `demand`.
     pub(crate) fn new(identity: Option<&Identity>, demand: Demand) -> Result<Self, rustls::Error> {
-        let provider = provider();
-        let authority = identity.map(|identity| authority(identity, &provider)).transpose()?;
-        let key = identity.map(|identity| certified_key(identity, &provider)).transpose()?;
-        let witness = Arc::new(Witness { provider: provider.clone(), authority, demand, seen: Mutex::new(None) });
-        let introduction = Arc::new(Introduction { key, asked: AtomicBool::new(false) });
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
+        let authorities = identity.map(|identity| identity.authorities().iter().cloned());
+        let authority = authorities.map(transport::authorities).transpose()?;
+        let key = identity.map(|identity| certified_key(identity, &transport::provider())).transpose()?;
+        let verifier = Arc::new(RecordingVerifier { authority, demand, seen: Mutex::new(None) });
+        let client_certificate = Arc::new(ClientCertificate { key, asked: AtomicBool::new(false) });
+        let mut config = transport::builder()
             .dangerous()
-            .with_custom_certificate_verifier(witness.clone())
-            .with_client_cert_resolver(introduction.clone());
+            .with_custom_certificate_verifier(transport::verifier(verifier.clone()))
+            .with_client_cert_resolver(client_certificate.clone());
         config.alpn_protocols = vec![b"h2".to_vec()];
         config.resumption = rustls::client::Resumption::disabled();
-        Ok(Self { config: Arc::new(config), witness, introduction })
+        Ok(Self { config: Arc::new(config), verifier, client_certificate })
     }
-}
-
-fn authority(identity: &Identity, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    for certificate in identity.authorities() {
-        roots.add(certificate.clone())?;
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|error| rustls::Error::General(error.to_string()))
 }
 
 fn certified_key(identity: &Identity, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, rustls::Error> {
@@ -247,8 +202,8 @@ mod tests {
     fn look(authority: &Authority, leaf: &CertificateDer<'_>, demand: Demand) -> (bool, Verdict) {
         let handshake = Handshake::new(Some(&authority.identity()), demand).expect("a configuration");
         let name = ServerName::try_from("10.0.0.11").expect("a name");
-        let verified = handshake.witness.verify_server_cert(leaf, &[], &name, &[], UnixTime::now());
-        (verified.is_ok(), handshake.witness.seen().expect("seen").1)
+        let verified = handshake.verifier.judge(leaf, &[], &name, &[], UnixTime::now());
+        (verified.is_ok(), handshake.verifier.seen().expect("seen").1)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cluster_pki::{Bundle, Context};
+use cluster_pki::Bundle;
 use lab::{
     delays::Delays,
     machine::{Image, Machine, Machines, NicConfig},
@@ -38,8 +38,8 @@ fn secrets(address: &str) -> Secrets {
         options: machine_config::generate::Options::default(),
     };
     let config = machine_config::generate(&input, MachineType::ControlPlane).text(contract.dialect());
-    let context = Context::generate(&bundle, &["os:admin"], Vec::new(), now, time::Duration::days(1), &mut random)
-        .expect("a context");
+    let context =
+        bundle.client(&["os:admin"], Vec::new(), now, time::Duration::days(1), &mut random).expect("a context");
     let ours = context.identity().expect("an identity");
     let authority = context.ca_pem().expect("an authority");
     let identity = Identity::from_pem(&authority, &ours.crt, ours.key.expose()).expect("an identity");

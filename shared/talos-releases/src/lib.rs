@@ -1,9 +1,16 @@
-//! Talos's releases and the Kubernetes that goes with each: a new release is a row here.
+//! Talos's releases and the Kubernetes that goes with each: a new release is a row here. What changed with a release is
+//! a [`Gate`]; [`Version`] is the one reader of `v1.13.9`.
 //!
 //! The pipe runs those that say so; configs alone are generated for all of them, to the newest that Talos is working on.
 //!
 //! Sources: Talos's `pkg/machinery/constants` (`DefaultKubernetesVersion`) of the last tag of each release, and
 //! `pkg/machinery/compatibility`.
+
+mod gate;
+mod version;
+
+pub use gate::Gate;
+pub use version::{BadVersion, Version};
 
 /// A minor release of Talos 1.x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +67,12 @@ pub fn find(minor: u32) -> Option<&'static Release> {
     RELEASES.iter().find(|release| release.minor == minor)
 }
 
+/// The release that a version such as `v1.13.9` belongs to.
+#[must_use]
+pub fn of_version(version: &str) -> Option<&'static Release> {
+    Version::minor_of(version).filter(|(major, _)| *major == 1).and_then(|(_, minor)| find(minor))
+}
+
 /// The minor of the newest release that is out.
 #[must_use]
 pub const fn newest_stable() -> u32 {
@@ -70,19 +83,13 @@ pub const fn newest_stable() -> u32 {
     RELEASES[at].minor
 }
 
-/// The minor of a version 1.x such as `v1.36.3`, with or without `v`, with or without patch.
-#[must_use]
-pub fn minor(version: &str) -> Option<u32> {
-    let mut parts = version.strip_prefix('v').unwrap_or(version).split('.');
-    parts.next().filter(|major| *major == "1")?;
-    parts.next()?.parse().ok()
-}
-
 impl Release {
     /// The oldest and the newest Kubernetes minor that it runs: `(31, 36)` for 1.31 to 1.36.
     #[must_use]
     pub fn kubernetes_window(&self) -> (u32, u32) {
-        let newest = minor(self.kubernetes).expect("the versions of the table are readable, which a test holds");
+        let newest =
+            Version::minor_of(self.kubernetes).expect("the versions of the table are readable, which a test holds");
+        let newest = newest.1;
         (newest + 1 - WINDOW, newest)
     }
 
@@ -90,7 +97,7 @@ impl Release {
     #[must_use]
     pub fn runs(&self, kubernetes: &str) -> bool {
         let (oldest, newest) = self.kubernetes_window();
-        minor(kubernetes).is_some_and(|minor| (oldest..=newest).contains(&minor))
+        Version::minor_of(kubernetes).is_some_and(|(major, minor)| major == 1 && (oldest..=newest).contains(&minor))
     }
 }
 
@@ -125,11 +132,5 @@ mod tests {
         assert!(
             release.runs("1.31.0") && !release.runs("v1.30.0") && !release.runs("v1.37.0") && !release.runs("2.31")
         );
-    }
-
-    #[test]
-    fn minors_are_read_with_and_without_patch() {
-        assert_eq!([minor("v1.12"), minor("1.12.3"), minor("v1.14.0-rc.1")], [Some(12), Some(12), Some(14)]);
-        assert_eq!([minor("v2.0"), minor("1"), minor("v1.x")], [None; 3]);
     }
 }

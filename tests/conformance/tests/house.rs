@@ -29,31 +29,59 @@ fn dependencies(package: &Package) -> BTreeSet<&str> {
 }
 
 const CLIENTS: [&str; 4] = ["talos-client", "pve-client", "factory-client", "kube-client"];
-const PURE: [&str; 5] = ["talos-releases", "verdict", "record", "machine-config", "cluster-pki"];
+const PURE: [&str; 9] = [
+    "talos-releases",
+    "verdict",
+    "record",
+    "go-yaml",
+    "machine-config",
+    "config-rules",
+    "schematic",
+    "talosconfig",
+    "cluster-pki",
+];
 
 /// The crates of the workspace that a crate may depend on.
 fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
     let name = package.name.as_str();
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     match (layer(package).as_str(), name) {
-        ("tests", "lab") => list(&["talos-proto", "machine-config", "cluster-pki"]),
+        ("tests", "lab") => list(&["talos-proto", "machine-config", "schematic", "talosconfig", "cluster-pki"]),
         ("tests", _) => list(&[&["lab", "ichor", "step", "record"], tools].concat()),
+        ("tools", "talos-gen") => {
+            list(&["step", "record", "go-yaml", "machine-config", "config-rules", "schematic", "cluster-pki"])
+        }
         ("tools", "ichor") => list(&[&["step", "record"], tools].concat()),
         ("tools", _) => list(
             &[
-                &["step", "record", "machine-config", "cluster-pki", "patience", "talos-access", "pve-access"],
+                &[
+                    "step",
+                    "record",
+                    "go-yaml",
+                    "machine-config",
+                    "talos-releases",
+                    "schematic",
+                    "talosconfig",
+                    "patience",
+                    "talos-access",
+                    "pve-access",
+                ],
                 &CLIENTS[..],
             ]
             .concat(),
         ),
-        (_, "machine-config") => list(&["talos-releases"]),
         (_, "record") => list(&["talos-releases", "verdict"]),
+        (_, "machine-config") => list(&["talos-releases", "go-yaml"]),
+        (_, "config-rules") => list(&["machine-config", "go-yaml"]),
         (_, "step") => list(&["record", "patience"]),
-        (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "cluster-pki"]),
+        (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "talosconfig"]),
         (_, "pve-access") => list(&["step", "record", "pve-client"]),
         // Secrets and talosconfig are written by the one emitter.
-        (_, "cluster-pki") => list(&["machine-config"]),
-        (_, client) if CLIENTS.contains(&client) => list(&["patience", "talos-proto", "verdict"]),
+        (_, "cluster-pki") => list(&["go-yaml", "machine-config", "talosconfig"]),
+        (_, "talosconfig") => list(&["go-yaml"]),
+        (_, "schematic") => list(&["talos-releases", "go-yaml"]),
+        (_, "factory-client") => list(&["patience", "transport", "schematic", "talos-releases", "verdict"]),
+        (_, client) if CLIENTS.contains(&client) => list(&["patience", "transport", "talos-proto", "verdict"]),
         _ => Vec::new(),
     }
 }

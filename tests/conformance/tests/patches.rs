@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use conformance::text;
+use go_yaml::Dialect;
 use judges::vectors;
-use machine_config::yaml::Dialect;
 use machine_config::{Config, load, patch};
 
 const STRATEGIC: &str = "talos-config/pkg/machinery/config/types/v1alpha1/testdata/strategic";

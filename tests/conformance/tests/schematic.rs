@@ -2,7 +2,7 @@
 
 use conformance::text;
 use judges::vectors;
-use machine_config::schematic::Schematic;
+use schematic::Schematic;
 
 #[derive(Default)]
 struct Tally {

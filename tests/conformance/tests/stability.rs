@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use cluster_pki::Bundle;
+use config_rules::{Mode, validate};
 use conformance::text;
 use judges::vectors;
 use machine_config::generate::{Input, Options};
-use machine_config::validate::{Mode, validate};
 use machine_config::{Config, Contract, MachineType, generate, patch};
 
 const STABILITY: &str = "talos-config/pkg/machinery/config/types/v1alpha1/testdata/stability";

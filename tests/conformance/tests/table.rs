@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use conformance::text;
 use judges::vectors;
 use machine_config::kinds::{KINDS, LEGACY};
-use machine_config::shape::{Field, Merge, Print, Shape, Type};
+use machine_config::schema::{Field, Merge, Print, Schema, Type};
 
 /// A field as the table of upstream's types has it.
 #[derive(Debug, Clone)]
@@ -38,14 +38,14 @@ fn structs(table: &str) -> Structs {
 }
 
 /// Every structure below a shape.
-fn shapes(shape: &'static Shape, found: &mut BTreeMap<*const Shape, &'static Shape>) {
+fn shapes(shape: &'static Schema, found: &mut BTreeMap<*const Schema, &'static Schema>) {
     if found.insert(shape, shape).is_some() {
         return;
     }
     shape.fields().for_each(|field| below(&field.ty, found));
 }
 
-fn below(ty: &Type, found: &mut BTreeMap<*const Shape, &'static Shape>) {
+fn below(ty: &Type, found: &mut BTreeMap<*const Schema, &'static Schema>) {
     match ty {
         Type::Struct(shape) => shapes(shape, found),
         Type::List(inner) | Type::Map(inner) | Type::Pointer(inner) => below(inner, found),
@@ -68,7 +68,7 @@ fn difference(ours: &Field, theirs: &Theirs) -> Option<String> {
 }
 
 /// What differs from one structure of theirs; `None` when its keys are others.
-fn compare(ours: &Shape, theirs: &[Theirs]) -> Option<Vec<String>> {
+fn compare(ours: &Schema, theirs: &[Theirs]) -> Option<Vec<String>> {
     let named = theirs.iter().filter(|field| !field.key.is_empty() && field.key != "-");
     let pairs: Vec<_> = named.collect();
     let keys: Vec<&str> = ours.fields.iter().map(|field| field.key).collect();
@@ -91,8 +91,8 @@ fn every_field_of_every_structure_is_as_in_talos() {
     let Some(path) = vectors("talos-config/DERIVED-config-fields.tsv") else { return };
     let structs = structs(&text(&path));
     let (mut legacy, mut documents) = (BTreeMap::new(), BTreeMap::new());
-    shapes(LEGACY.shape, &mut legacy);
-    KINDS.iter().for_each(|kind| shapes(kind.shape, &mut documents));
+    shapes(LEGACY.schema, &mut legacy);
+    KINDS.iter().for_each(|kind| shapes(kind.schema, &mut documents));
     let mut wrong = BTreeSet::new();
     let mut compared = 0;
     for (shape, is_legacy) in legacy.values().map(|s| (s, true)).chain(documents.values().map(|s| (s, false))) {

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use config_rules::{Mode, validate};
 use conformance::{files, text};
+use go_yaml::Dialect;
 use judges::vectors;
-use machine_config::validate::{Mode, contract_of, validate};
-use machine_config::yaml::Dialect;
+use machine_config::contract_of;
 
 const CONFIG: &str = "talos-config/pkg/machinery/config";
 const TYPES: &str = "talos-config/pkg/machinery/config/types";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use cluster_pki::{Bundle, Context, Secret, Talosconfig};
+use cluster_pki::{Bundle, Context, Secret};
 use machine_config::generate::{Input, Options, generate};
 use machine_config::node::{Node, tailor};
 use machine_config::{Contract, MachineType};
@@ -202,10 +202,13 @@ fn access(plan: &Plan<'_>, bundle: &Bundle, leader: &super::talos::NodeHandle) -
     let now = OffsetDateTime::now_utc();
     // Commands need no `--nodes` then.
     let nodes = endpoints.iter().take(1).cloned().collect();
-    let context = Context::generate(bundle, &["os:admin"], endpoints, now, LIFETIME, &mut random);
+    let context = bundle.client(&["os:admin"], endpoints, now, LIFETIME, &mut random);
     let context = Context { nodes, ..context.map_err(|error| anyhow!("{error}"))? };
     Ok(Access {
-        talosconfig: Talosconfig::of(plan.name, context).emit(Contract::STABLE.dialect()).expose().to_owned(),
+        talosconfig: talosconfig::Talosconfig::of(plan.name, context)
+            .emit(Contract::STABLE.dialect())
+            .expose()
+            .to_owned(),
         kubeconfig: leader.kubeconfig().context("the node hands out no kubeconfig")?,
         secrets: bundle.to_yaml().expose().to_owned(),
     })

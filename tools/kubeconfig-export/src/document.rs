@@ -1,11 +1,7 @@
 //! A kubeconfig as a document: whatever is in it stays in it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use machine_config::{
-    free_value,
-    value::{Map, Value},
-    yaml::{self, Dialect},
-};
+use go_yaml::{Dialect, Map, Value, free_value};
 use time::OffsetDateTime;
 
 /// A kubeconfig.
@@ -56,7 +52,7 @@ pub(crate) struct ResolvedContext {
 impl Document {
     /// Reads a kubeconfig; an empty text is an empty one.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let documents = yaml::read(text).map_err(|error| error.to_string())?;
+        let documents = go_yaml::read(text).map_err(|error| error.to_string())?;
         match documents.first().filter(|node| !node.is_null()).map(free_value) {
             None => Ok(Self { root: [("apiVersion", "v1"), ("kind", "Config")].into_iter().collect() }),
             Some(Value::Map(root)) if root.get("kind").and_then(Value::as_text) == Some("Config") => Ok(Self { root }),
@@ -66,7 +62,7 @@ impl Document {
 
     /// The text.
     pub(crate) fn text(&self) -> String {
-        yaml::write(&Value::Map(self.root.clone()), Dialect::V3)
+        go_yaml::write(&Value::Map(self.root.clone()), Dialect::V3)
     }
 
     /// The content of a named entry.
@@ -146,7 +142,7 @@ impl Document {
 /// When a certificate (PEM in base64) runs out.
 fn not_after(certificate: &str) -> Option<OffsetDateTime> {
     let pem = String::from_utf8(STANDARD.decode(certificate.trim()).ok()?).ok()?;
-    cluster_pki::not_after(&pem).ok()
+    talosconfig::not_after(&pem).ok()
 }
 
 #[cfg(test)]

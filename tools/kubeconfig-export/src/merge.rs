@@ -1,6 +1,6 @@
 //! Merging a kubeconfig into another one, without duplicating or clobbering anything.
 
-use machine_config::value::Map;
+use go_yaml::Map;
 
 use crate::{
     document::{Document, ResolvedContext, Section},

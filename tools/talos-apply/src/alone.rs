@@ -2,7 +2,8 @@
 
 use std::{fs::File, io::Read};
 
-use machine_config::{patch, yaml::Dialect};
+use go_yaml::Dialect;
+use machine_config::patch;
 use record::{Code, Exit, Failure, Role};
 use step::Source;
 

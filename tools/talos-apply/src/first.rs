@@ -50,7 +50,7 @@ impl Delivery<'_> {
     fn warn_of_another_image(&self, found: &Maintenance) {
         if let talos_client::Generation::Unified(version) = &found.generation
             && !self.versions.talos.is_empty()
-            && version.tag != self.versions.talos
+            && !talos_releases::Version::same(&version.tag, &self.versions.talos)
         {
             let (name, wanted) = (self.node.name(), &self.versions.talos);
             self.run.warn(&format!("node {name} was booted from Talos {}, but the file says {wanted}", version.tag));

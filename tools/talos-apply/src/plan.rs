@@ -1,7 +1,9 @@
 //! What is wanted of a node, and whether that may be done to it.
 
-use machine_config::{Config, MachineType, value::Map, value::Value, yaml::Dialect};
+use go_yaml::{Dialect, Map, Value};
+use machine_config::{Config, MachineType};
 use record::Role;
+use talos_releases::Version;
 
 use crate::error::Error;
 
@@ -98,7 +100,9 @@ fn same_versions(
     versions: &Versions,
     running_talos: Option<&str>,
 ) -> Result<(), Error> {
-    if let Some(talos) = running_talos.filter(|talos| !versions.talos.is_empty() && *talos != versions.talos) {
+    if let Some(talos) =
+        running_talos.filter(|talos| !versions.talos.is_empty() && !Version::same(talos, &versions.talos))
+    {
         return Err(Error::TalosVersion { running: talos.to_owned(), wanted: versions.talos.clone() });
     }
     let wanted = wanted.config.kubernetes_version().unwrap_or(&versions.kubernetes);

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cluster_pki::{Bundle, service_account};
+use config_rules::{Mode, validate};
 use machine_config::generate::{Input, Options};
 use machine_config::node::{Node, tailor};
-use machine_config::validate::{Mode, validate};
 use machine_config::{Contract, MachineType, generate};
 use time::OffsetDateTime;
 

@@ -1,9 +1,10 @@
 //! The secrets bundle and the talosconfig in the cluster's folder.
 
-use cluster_pki::{Bundle, Context, Random, Talosconfig};
+use cluster_pki::{Bundle, Random};
 use machine_config::Contract;
 use record::{Code, Exit, Failure};
 use step::{ClusterDir, Made};
+use talosconfig::{Context, Talosconfig};
 use time::{Duration, OffsetDateTime};
 
 use crate::error::Error;
@@ -82,9 +83,9 @@ impl Access {
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let config = text.and_then(|text| Talosconfig::parse(&text).ok()).unwrap_or_default();
         let until = OffsetDateTime::now_utc() + RENEW_BEFORE;
-        let good = config
-            .context(name)
-            .is_ok_and(|context| context.is_of(bundle) && context.not_after().is_ok_and(|not_after| not_after > until));
+        let good = config.context(name).is_ok_and(|context| {
+            bundle.has_signed(context) && context.not_after().is_ok_and(|not_after| not_after > until)
+        });
         Ok(Self { config, name: name.to_owned(), good })
     }
 
@@ -117,7 +118,7 @@ impl Access {
 /// New credentials of an administrator.
 pub(crate) fn credentials(bundle: &Bundle, endpoints: Vec<String>) -> Result<Context, Failure> {
     let now = OffsetDateTime::now_utc();
-    let context = Context::generate(bundle, &["os:admin"], endpoints, now, LIFETIME, &mut entropy()?);
+    let context = bundle.client(&["os:admin"], endpoints, now, LIFETIME, &mut entropy()?);
     Ok(context.map_err(Error::Pki)?)
 }
 

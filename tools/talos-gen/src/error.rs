@@ -1,5 +1,6 @@
-use machine_config::{ContractError, LoadError, node, patch, schematic};
+use machine_config::{ContractError, LoadError, node, patch};
 use record::{Classify, Code, Exit, Facts};
+use schematic::Part;
 
 /// Why nothing can be generated.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +29,8 @@ pub(crate) enum Error {
     Invalid(Vec<String>),
     #[error("the config can't be made")]
     Node(#[from] node::Error),
-    #[error("spec.talos.schematic")]
-    Schematic(#[from] schematic::Error),
+    #[error(transparent)]
+    Spec(#[from] schematic::SpecError),
     #[error("{path}")]
     Bundle { path: String, source: cluster_pki::BundleError },
     #[error("{path} is gone, but ichor.lock says that the cluster was made with it")]
@@ -54,6 +55,11 @@ impl Classify for Error {
     fn facts(&self) -> Facts {
         let unusable = |code| Facts::new(Exit::Unusable, code);
         match self {
+            Self::Spec(error) => match error.part() {
+                Part::Version => unusable(Code::Version),
+                Part::Factory => Facts::new(Exit::Usage, Code::Usage),
+                Part::Schematic => unusable(Code::Schematic),
+            },
             Self::SecretsGone { path } => Facts::new(Exit::Guard, Code::SecretsGone).hint(format!(
                 "restore {path}; new secrets would not be this cluster's. For a new cluster, remove its folder"
             )),
@@ -86,7 +92,6 @@ impl Classify for Error {
             Self::KubernetesWindow { talos, oldest, newest, .. } => unusable(Code::Version)
                 .hint(format!("Talos {talos} runs Kubernetes 1.{oldest} to 1.{newest}")),
             Self::Contract(_) => unusable(Code::Version),
-            Self::Schematic(_) => unusable(Code::Schematic),
             Self::Node(node::Error::Label(label)) => unusable(Code::Spec).maybe_hint(label.hint()),
             Self::Node(_) | Self::Unreadable { .. } => unusable(Code::Spec),
             Self::MachineType { .. } | Self::Invalid(_) => unusable(Code::MachineConfig),

@@ -37,7 +37,7 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
 }
 
 /// The most that is read of a file, in bytes.
-const LIMIT: usize = machine_config::yaml::BYTES;
+const LIMIT: usize = go_yaml::BYTES;
 
 fn limited(source: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use cluster_pki::Bundle;
+use config_rules::{Mode, validate};
 use machine_config::generate::{Input, Options};
 use machine_config::node::{Bond, Node as Facts, Route, Vlan, Volume, tailor};
-use machine_config::validate::{Mode, validate};
 use machine_config::{Config, Gate, MachineType, generate};
 use record::Role;
 use record::spec::{self, NodeSpec};

@@ -1,8 +1,8 @@
 //! What the cluster's spec means for everything that is generated. Pure.
 
 use machine_config::Contract;
-use machine_config::schematic::{Schematic, installer};
 use record::spec::ClusterSpec;
+use schematic::{Spec, Wanted};
 
 use crate::error::Error;
 
@@ -25,11 +25,14 @@ pub(crate) struct Plan {
     pub(crate) installer: String,
 }
 
-/// Where the Image Factory is, unless the spec or the environment says otherwise.
-const FACTORY: &str = "https://factory.talos.dev";
-
 /// Plans; `locked` is the contract in `ichor.lock`, `factory` what the environment says.
 pub(crate) fn plan(name: &str, spec: ClusterSpec, locked: Option<&str>, factory: Option<&str>) -> Result<Plan, Error> {
+    let wanted = Spec {
+        version: &spec.talos.version,
+        schematic: spec.talos.schematic.as_ref(),
+        factory: spec.talos.factory.as_deref(),
+    };
+    let wanted = Wanted::read(wanted, factory)?;
     let talos = Contract::parse(&spec.talos.version)?;
     let contract = locked.map(Contract::parse).transpose()?.unwrap_or(talos);
     if contract > talos {
@@ -42,14 +45,13 @@ pub(crate) fn plan(name: &str, spec: ClusterSpec, locked: Option<&str>, factory:
         wanted: "a URL such as https://10.0.0.10:6443",
     })?;
     mirrors(&spec)?;
-    let factory = spec.talos.factory.as_deref().or(factory).unwrap_or(FACTORY);
-    let installer = installer(factory, "nocloud", talos, &schematic_id(&spec)?, &spec.talos.version);
+    let installer = wanted.installer("nocloud");
     Ok(Plan { name: name.to_owned(), endpoint, contract, talos, kubernetes, installer, spec })
 }
 
 /// Configs with a mirror that is no URL would not load.
 fn mirrors(spec: &ClusterSpec) -> Result<(), Error> {
-    match spec.registry_mirrors.values().flatten().find(|text| machine_config::url(text).is_none()) {
+    match spec.registry_mirrors.values().flatten().find(|text| go_yaml::url(text).is_none()) {
         None => Ok(()),
         Some(text) => Err(Error::Unreadable {
             field: "spec.registryMirrors",
@@ -66,15 +68,6 @@ fn kubernetes(spec: &ClusterSpec, talos: Contract) -> Result<String, Error> {
     }
     let (oldest, newest) = talos.kubernetes_window();
     Err(Error::KubernetesWindow { talos: spec.talos.version.clone(), kubernetes: version.clone(), oldest, newest })
-}
-
-/// The schematic's ID: given, or computed from what it holds.
-fn schematic_id(spec: &ClusterSpec) -> Result<String, Error> {
-    let Some(schematic) = &spec.talos.schematic else { return Ok(Schematic::parse("{}")?.id()) };
-    match schematic.get("id").and_then(serde_json::Value::as_str) {
-        Some(id) => Ok(id.to_owned()),
-        None => Ok(Schematic::from_json(schematic)?.id()),
-    }
 }
 
 #[cfg(test)]
@@ -103,6 +96,35 @@ mod tests {
     fn a_locked_contract_stays_when_talos_moves_on_but_not_back() {
         assert_eq!(of(SPEC, Some("v1.12")).unwrap().contract.to_string(), "v1.12");
         assert!(matches!(of(SPEC, Some("v1.14")), Err(Error::OlderTalos { .. })));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_as_talos_image_does() {
+        for (talos, exit, code, message) in [
+            (
+                r#""v1.13.9","schematic":{"id":"zzz"}"#,
+                8,
+                "schematic",
+                "\"zzz\" is not a schematic ID of 64 hexadecimal digits",
+            ),
+            (
+                r#""v1.13.9","factory":"https://proxy.lan/factory""#,
+                2,
+                "usage",
+                "\"https://proxy.lan/factory\" is not the URL of an Image Factory, which is a scheme and a host",
+            ),
+            (r#""v1.13""#, 8, "version", "\"v1.13\" is not a full version like v1.13.9"),
+        ] {
+            let failure: record::Failure = of(&SPEC.replace("\"v1.13.9\"", talos), None).unwrap_err().into();
+            assert_eq!((failure.exit.code(), failure.code.as_str(), failure.message.as_str()), (exit, code, message));
+        }
+    }
+
+    #[test]
+    fn capitals_of_the_factory_mean_nothing() {
+        let text = SPEC.replace("\"v1.13.9\"", r#""v1.13.9","factory":"https://Factory.Talos.dev/""#);
+        let empty = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
+        assert_eq!(of(&text, None).unwrap().installer, format!("factory.talos.dev/nocloud-installer/{empty}:v1.13.9"));
     }
 
     #[test]

@@ -104,7 +104,7 @@ async fn prepare(run: &Run) -> Result<(Prepared, Effect), Stop> {
     let dir = run.dir()?;
     let lock = dir.lock()?;
     let locked = lock.as_ref().and_then(record::Lock::contract);
-    let factory = step::variable("ICHOR_FACTORY");
+    let factory = step::variable(schematic::FACTORY_VARIABLE);
     let plan = plan::plan(cluster.name(), cluster.typed_spec()?, locked, factory.as_deref())?;
     if plan.spec.kubernetes.version.is_none() {
         run.announce(&format!("Kubernetes is v{}, the default of Talos {}", plan.kubernetes, plan.talos));

@@ -123,7 +123,7 @@ fn a_talosconfig_has_the_roles_and_the_lifetime_that_were_asked_for() {
     done(folder.path(), &["talosconfig", "lab", "--role", roles, "--ttl", "12h", "-e", "10.0.0.11,10.0.0.12"]);
     let path = folder.path().join("talosconfig");
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    let config = cluster_pki::Talosconfig::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let config = talosconfig::Talosconfig::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
     let context = config.context("").unwrap();
     assert_eq!((context.endpoints.len(), context.nodes.len()), (2, 0));
     std::fs::write(folder.path().join("client.crt"), context.identity().unwrap().crt).unwrap();

@@ -130,7 +130,7 @@ fn the_talosconfig_reaches_the_control_planes_and_keeps_its_certificate_when_the
     pipe(folder.path(), CLUSTER, &[]);
     let read = || {
         let text = std::fs::read_to_string(folder.path().join("lab/talosconfig")).unwrap();
-        cluster_pki::Talosconfig::parse(&text).unwrap().context("lab").unwrap().clone()
+        talosconfig::Talosconfig::parse(&text).unwrap().context("lab").unwrap().clone()
     };
     let before = read();
     assert_eq!((before.endpoints.as_slice(), before.nodes.len()), (["10.0.0.11".to_owned()].as_slice(), 0));

@@ -1,9 +1,9 @@
 //! A cluster made of flags.
 
-use machine_config::schematic::Schematic;
+use schematic::{Schematic, is_id};
 use serde_json::{Map, Value, json};
 
-use crate::{args::Alone, error::Error, plan::is_id};
+use crate::{args::Alone, error::Error};
 
 /// `spec` as a cluster file would have it, from what was typed.
 pub(crate) fn spec(alone: &Alone, version: &str) -> Result<Map<String, Value>, Error> {
@@ -24,7 +24,7 @@ pub(crate) fn spec(alone: &Alone, version: &str) -> Result<Map<String, Value>, E
 /// type that the factory reads it as.
 fn read(file: &str) -> Result<Value, Error> {
     let text = std::fs::read_to_string(file).map_err(|source| Error::SchematicFile { file: file.into(), source })?;
-    let canonical = Schematic::parse(&text)?.canonical();
+    let canonical = Schematic::parse(&text).map_err(schematic::SpecError::from)?.canonical();
     serde_yaml::from_str(&canonical).map_err(|error| Error::SchematicFile {
         file: file.into(),
         source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),

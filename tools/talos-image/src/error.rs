@@ -1,22 +1,15 @@
 //! Why there is no image.
 
 use record::{Classify, Code, Exit, Facts};
+use schematic::Part;
 
 /// What the reader would handle differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("spec.talos.version is missing")]
-    NoVersion,
     #[error(transparent)]
-    Version(#[from] factory_client::BadVersion),
+    Spec(#[from] schematic::SpecError),
     #[error(transparent)]
-    Format(#[from] factory_client::BadFormat),
-    #[error(transparent)]
-    Factory(#[from] factory_client::BadBase),
-    #[error("the schematic can't be used")]
-    Schematic(#[from] machine_config::schematic::Error),
-    #[error("{0:?} is not a schematic ID of 64 hexadecimal digits")]
-    SchematicId(String),
+    Format(#[from] schematic::BadFormat),
     #[error("the schematic file {file} can't be read")]
     SchematicFile { file: String, source: std::io::Error },
     #[error("the Image Factory at {base} does not know schematic {id}")]
@@ -41,9 +34,12 @@ impl Classify for Error {
     fn facts(&self) -> Facts {
         let failed = |code| Facts::new(Exit::Failed, code);
         match self {
-            Self::NoVersion | Self::Version(_) => Facts::new(Exit::Unusable, Code::Version),
-            Self::Schematic(_) | Self::SchematicId(_) => Facts::new(Exit::Unusable, Code::Schematic),
-            Self::Format(_) | Self::Factory(_) | Self::SchematicFile { .. } => Facts::new(Exit::Usage, Code::Usage),
+            Self::Spec(error) => match error.part() {
+                Part::Version => Facts::new(Exit::Unusable, Code::Version),
+                Part::Factory => Facts::new(Exit::Usage, Code::Usage),
+                Part::Schematic => Facts::new(Exit::Unusable, Code::Schematic),
+            },
+            Self::Format(_) | Self::SchematicFile { .. } => Facts::new(Exit::Usage, Code::Usage),
             Self::UnknownSchematic { .. } => {
                 failed(Code::Schematic).hint("give the schematic itself in place of its ID, so that it is registered")
             }

@@ -2,20 +2,21 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use factory_client::{Client, Image};
+use factory_client::Client;
 use record::{
     Change, Cluster, Code, Effect, Exit, Failure, Node, Roster,
     spec::ProxmoxSpec,
     status,
     table::{self, Row},
 };
+use schematic::{FACTORY_VARIABLE, Image, Source as Schematic, Wanted};
 use step::{Flags, Job, Run, Source, Step, Stop};
 
 use crate::{
     alone,
     args::{Args, Kind},
     error::Error,
-    plan::{self, Wanted},
+    plan,
     storage::{Found, Place},
 };
 
@@ -52,14 +53,14 @@ impl Step for TalosImage {
 
     async fn cluster(&self, run: Run) -> Result<(), Stop> {
         let spec = run.cluster().typed_spec()?;
-        let wanted = Wanted::read(&spec.talos, step::variable("ICHOR_FACTORY"))?;
-        let client = Client::new(wanted.base.clone())?;
+        let wanted = plan::wanted(&spec.talos, step::variable(FACTORY_VARIABLE).as_deref())?;
+        let client = Client::new(wanted.factory.clone())?;
         let image = self.registered(&run, &client, &wanted).await?;
         let mut status = status::Image {
             schematic: image.schematic.clone(),
             version: image.version.to_string(),
             url: client.base().image(&image),
-            installer: wanted.installer(&image),
+            installer: plan::installer(&wanted, &image),
             ..status::Image::default()
         };
         let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref().map(|images| (proxmox, images)));
@@ -84,14 +85,14 @@ impl Step for TalosImage {
 impl TalosImage {
     /// The image, once the factory knows its schematic and has its extensions.
     async fn registered(&self, run: &Run, client: &Client, wanted: &Wanted) -> Result<Image, Failure> {
-        if !wanted.extensions.is_empty() {
+        if !wanted.schematic.extensions().is_empty() {
             let known = client.extensions(wanted.version).await?;
-            if let Some(missing) = wanted.missing(&known) {
+            if let Some(missing) = plan::missing(&wanted, &known) {
                 return Err(missing.into());
             }
         }
         let id = match &wanted.schematic {
-            plan::Source::Text { canonical, id } if !run.is_dry_run() => {
+            Schematic::Text { canonical, id, .. } if !run.is_dry_run() => {
                 let theirs = client.register(canonical).await?;
                 if theirs != *id {
                     run.warn(&format!(
@@ -100,13 +101,13 @@ impl TalosImage {
                 }
                 theirs
             }
-            plan::Source::Text { .. } => wanted.schematic.id().to_owned(),
-            plan::Source::Id(id) => match client.knows(id).await? {
+            Schematic::Text { .. } => wanted.schematic.id().to_owned(),
+            Schematic::Id(id) => match client.knows(id).await? {
                 true => id.clone(),
                 false => return Err(Error::UnknownSchematic { base: client.base().to_string(), id: id.clone() }.into()),
             },
         };
-        Ok(wanted.image(&id, &self.kind)?)
+        Ok(plan::image(&wanted, &id, &self.kind)?)
     }
 
     /// Has the image on every host that the storage is on.
@@ -123,7 +124,7 @@ impl TalosImage {
             return Err(Error::NotImportable(self.kind.image_format.clone()).into());
         }
         let pve = pve_access::connect(proxmox, self.token_file.clone())?;
-        let place = Place { storage: storage.to_owned(), file: plan::file(image) };
+        let place = Place { storage: storage.to_owned(), file: image.stored_file() };
         let Found { volumes, absent } = place.look(&pve).await?;
         status.volumes = volumes;
         let locked = run.dir()?.lock()?.and_then(|lock| lock.image(&status.url).map(str::to_owned));
@@ -159,9 +160,9 @@ async fn first_read(run: &Run, client: &Client, image: &Image, url: &str) -> Res
     client.prepare(image).await?;
     run.announce(&format!("reading {url} once, to lock its digest"));
     let read = async {
-        match client.fetch(url, |_| Ok(())).await {
+        match client.fetch(url).await {
             // Nothing was stored, so beginning again costs nothing but time.
-            Err(error) if error.is_transient() => client.fetch(url, |_| Ok(())).await,
+            Err(error) if error.is_transient() => client.fetch(url).await,
             read => read,
         }
     };

@@ -3,7 +3,7 @@
 use super::legacy::host_dns;
 use super::{Input, Options, document};
 use crate::config::Document;
-use crate::value::{Map, Value, map};
+use go_yaml::{Map, Value, map};
 
 /// Where members find each other.
 const DISCOVERY: &str = "https://discovery.talos.dev/";
@@ -35,7 +35,7 @@ pub(super) fn system(input: &Input<'_>) -> Vec<Document> {
 }
 
 fn install(options: &Options) -> Document {
-    let selector = format!("disk.dev_path == {}", crate::cel::quoted(&options.install_disk));
+    let selector = format!("disk.dev_path == {}", super::expression::quoted(&options.install_disk));
     document(
         "UnattendedInstallConfig",
         [
@@ -54,6 +54,6 @@ pub(super) fn registries(options: &Options) -> Vec<Document> {
 
 fn mirror(host: &str, urls: &[String]) -> Document {
     let endpoints: Vec<Value> =
-        urls.iter().map(|url| map! { "url" => crate::url(url).unwrap_or_else(|| url.clone()) }).collect();
+        urls.iter().map(|url| map! { "url" => go_yaml::url(url).unwrap_or_else(|| url.clone()) }).collect();
     document("RegistryMirrorConfig", [("name", host.into()), ("endpoints", endpoints.into())])
 }

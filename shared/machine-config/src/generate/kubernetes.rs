@@ -3,7 +3,7 @@
 use super::legacy::{NO_LOAD_BALANCER, POD_SECURITY, audit_policy, pod_security};
 use super::{Authority, Input, KUBEPRISM_PORT, document};
 use crate::config::{Document, MachineType};
-use crate::value::{Map, Value, map};
+use go_yaml::{Map, Value, map};
 
 /// Marks control planes, as a label and as a taint.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Authority, Input, KUBEPRISM_PORT};
 use crate::config::{Document, MachineType};
-use crate::contract::Gate;
 use crate::kinds::LEGACY;
-use crate::value::{Map, Value, map};
+use go_yaml::{Map, Value, map};
+use talos_releases::Gate;
 
 /// The name of the admission plugin that is configured by default.
 pub const POD_SECURITY: &str = "PodSecurity";

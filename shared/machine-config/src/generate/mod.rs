@@ -1,14 +1,17 @@
 //! New machine configs, as `talosctl gen config` makes them for a version contract.
 
 mod documents;
+mod expression;
 mod kubernetes;
 mod legacy;
 
 use crate::config::{Config, Document, MachineType};
-use crate::contract::{Contract, Gate};
+use crate::contract::Contract;
 use crate::kinds;
-use crate::value::Value;
+use go_yaml::Value;
+use talos_releases::Gate;
 
+pub use expression::quoted;
 pub use legacy::{POD_SECURITY, endpoint_host};
 
 /// A certificate authority: PEM texts.

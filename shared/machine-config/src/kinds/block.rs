@@ -1,13 +1,13 @@
 //! Documents of volumes.
 
 use super::shared::{ENCRYPTION_KEY_NODE_ID, TEN_SECONDS};
-use crate::shape::Type::{self, Bool, ByteSize, Duration, Enum, Expression, List, Size, Struct, Text, Word};
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::Type::{self, Bool, ByteSize, Duration, Enum, Expression, List, Size, Struct, Text, Word};
+use crate::schema::{Schema, must, opt, ptr};
 
 /// Talos's names of filesystems; a document takes some of them only.
 const FILESYSTEMS: [&str; 8] = ["none", "xfs", "vfat", "ext4", "iso9660", "swap", "virtiofs", "btrfs"];
 
-pub(super) static ENCRYPTION: Shape = Shape::new(
+pub(super) static ENCRYPTION: Schema = Schema::new(
     "EncryptionSpec",
     &[
         must("provider", Enum(&["none", "luks2"])),
@@ -21,7 +21,7 @@ pub(super) static ENCRYPTION: Shape = Shape::new(
 )
 .nothing_without(&["provider", "keys"]);
 
-pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
+pub(super) static ENCRYPTION_KEY: Schema = Schema::new(
     "EncryptionKey",
     &[
         must("slot", Type::INT),
@@ -33,19 +33,20 @@ pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
     ],
 );
 
-pub(super) static ENCRYPTION_KEY_STATIC: Shape = Shape::new("EncryptionKeyStatic", &[opt("passphrase", Text).secret()]);
+pub(super) static ENCRYPTION_KEY_STATIC: Schema =
+    Schema::new("EncryptionKeyStatic", &[opt("passphrase", Text).secret()]);
 
-pub(super) static ENCRYPTION_KEY_KMS: Shape = Shape::new("EncryptionKeyKMS", &[must("endpoint", Text)]);
+pub(super) static ENCRYPTION_KEY_KMS: Schema = Schema::new("EncryptionKeyKMS", &[must("endpoint", Text)]);
 
-pub(super) static ENCRYPTION_KEY_TPM: Shape = Shape::new(
+pub(super) static ENCRYPTION_KEY_TPM: Schema = Schema::new(
     "EncryptionKeyTPM",
     &[ptr("options", Struct(&ENCRYPTION_KEY_TPM_OPTIONS)).since(12), ptr("checkSecurebootStatusOnEnroll", Bool)],
 );
 
-pub(super) static ENCRYPTION_KEY_TPM_OPTIONS: Shape =
-    Shape::new("EncryptionKeyTPMOptions", &[opt("pcrs", List(&Type::INT))]);
+pub(super) static ENCRYPTION_KEY_TPM_OPTIONS: Schema =
+    Schema::new("EncryptionKeyTPMOptions", &[opt("pcrs", List(&Type::INT))]);
 
-pub(super) static EXISTING_VOLUME: Shape = Shape::new(
+pub(super) static EXISTING_VOLUME: Schema = Schema::new(
     "ExistingVolumeConfig",
     &[
         must("name", Text).required("name is required"),
@@ -56,18 +57,18 @@ pub(super) static EXISTING_VOLUME: Shape = Shape::new(
     ],
 );
 
-pub(super) static VOLUME_DISCOVERY: Shape =
-    Shape::new("VolumeDiscoverySpec", &[opt("volumeSelector", Struct(&VOLUME_SELECTOR))]);
+pub(super) static VOLUME_DISCOVERY: Schema =
+    Schema::new("VolumeDiscoverySpec", &[opt("volumeSelector", Struct(&VOLUME_SELECTOR))]);
 
-pub(super) static VOLUME_SELECTOR: Shape =
-    Shape::new("VolumeSelector", &[opt("match", Expression).required("volume selector is required")]);
+pub(super) static VOLUME_SELECTOR: Schema =
+    Schema::new("VolumeSelector", &[opt("match", Expression).required("volume selector is required")]);
 
-pub(super) static EXISTING_MOUNT: Shape = Shape::new(
+pub(super) static EXISTING_MOUNT: Schema = Schema::new(
     "ExistingMountSpec",
     &[ptr("readOnly", Bool), ptr("disableAccessTime", Bool).since(13), ptr("secure", Bool).since(13)],
 );
 
-pub(super) static EXTERNAL_VOLUME: Shape = Shape::new(
+pub(super) static EXTERNAL_VOLUME: Schema = Schema::new(
     "ExternalVolumeConfig",
     &[
         must("name", Text).required("name is required"),
@@ -76,7 +77,7 @@ pub(super) static EXTERNAL_VOLUME: Shape = Shape::new(
     ],
 );
 
-pub(super) static EXTERNAL_MOUNT: Shape = Shape::new(
+pub(super) static EXTERNAL_MOUNT: Schema = Schema::new(
     "ExternalMountSpec",
     &[
         ptr("readOnly", Bool),
@@ -86,17 +87,17 @@ pub(super) static EXTERNAL_MOUNT: Shape = Shape::new(
     ],
 );
 
-pub(super) static VIRTIOFS_MOUNT: Shape = Shape::new("VirtiofsMountSpec", &[must("tag", Text)]);
+pub(super) static VIRTIOFS_MOUNT: Schema = Schema::new("VirtiofsMountSpec", &[must("tag", Text)]);
 
-pub(super) static FILESYSTEM_TRIM: Shape =
-    Shape::new("FilesystemTrimConfig", &[opt("interval", Duration).not_negative("interval cannot be negative")]);
+pub(super) static FILESYSTEM_TRIM: Schema =
+    Schema::new("FilesystemTrimConfig", &[opt("interval", Duration).not_negative("interval cannot be negative")]);
 
-pub(super) static FILESYSTEM_SCRUB: Shape = Shape::new(
+pub(super) static FILESYSTEM_SCRUB: Schema = Schema::new(
     "FilesystemScrubConfig",
     &[opt("interval", Duration).at_least(TEN_SECONDS, "scrub interval: minimum value is 10s")],
 );
 
-pub(super) static RAW_VOLUME: Shape = Shape::new(
+pub(super) static RAW_VOLUME: Schema = Schema::new(
     "RawVolumeConfig",
     &[
         must("name", Text).required("name is required"),
@@ -105,12 +106,12 @@ pub(super) static RAW_VOLUME: Shape = Shape::new(
     ],
 );
 
-pub(super) static SCRUB: Shape = Shape::new(
+pub(super) static SCRUB: Schema = Schema::new(
     "ScrubConfig",
     &[ptr("enabled", Bool), opt("interval", Duration).at_least(TEN_SECONDS, "scrub interval: minimum value is 10s")],
 );
 
-pub(super) static SWAP_VOLUME: Shape = Shape::new(
+pub(super) static SWAP_VOLUME: Schema = Schema::new(
     "SwapVolumeConfig",
     &[
         must("name", Text).required("name is required"),
@@ -119,12 +120,12 @@ pub(super) static SWAP_VOLUME: Shape = Shape::new(
     ],
 );
 
-pub(super) static TRIM: Shape = Shape::new(
+pub(super) static TRIM: Schema = Schema::new(
     "TrimConfig",
     &[ptr("enabled", Bool), opt("interval", Duration).not_negative("trim interval cannot be negative")],
 );
 
-pub(super) static USER_VOLUME: Shape = Shape::new(
+pub(super) static USER_VOLUME: Schema = Schema::new(
     "UserVolumeConfig",
     &[
         must("name", Text).required("name is required"),
@@ -138,17 +139,17 @@ pub(super) static USER_VOLUME: Shape = Shape::new(
     ],
 );
 
-pub(super) static USER_MOUNT: Shape =
-    Shape::new("UserMountSpec", &[ptr("disableAccessTime", Bool), ptr("secure", Bool)]);
+pub(super) static USER_MOUNT: Schema =
+    Schema::new("UserMountSpec", &[ptr("disableAccessTime", Bool), ptr("secure", Bool)]);
 
-pub(super) static FILESYSTEM: Shape = Shape::new(
+pub(super) static FILESYSTEM: Schema = Schema::new(
     "FilesystemSpec",
     &[opt("type", Enum(&FILESYSTEMS)), ptr("projectQuotaSupport", Bool).since(11), ptr("xfs", Struct(&XFS)).since(14)],
 );
 
-pub(super) static XFS: Shape = Shape::new("XFSSpec", &[opt("minAllocationGroupSize", ByteSize)]);
+pub(super) static XFS: Schema = Schema::new("XFSSpec", &[opt("minAllocationGroupSize", ByteSize)]);
 
-pub(super) static VOLUME: Shape = Shape::new(
+pub(super) static VOLUME: Schema = Schema::new(
     "VolumeConfig",
     &[
         must("name", Text),
@@ -161,20 +162,20 @@ pub(super) static VOLUME: Shape = Shape::new(
     ],
 );
 
-pub(super) static SYSTEM_VOLUME_FILESYSTEM: Shape =
-    Shape::new("SystemVolumeFilesystemSpec", &[ptr("xfs", Struct(&XFS))]);
+pub(super) static SYSTEM_VOLUME_FILESYSTEM: Schema =
+    Schema::new("SystemVolumeFilesystemSpec", &[ptr("xfs", Struct(&XFS))]);
 
-pub(super) static MOUNT: Shape =
-    Shape::new("MountSpec", &[ptr("secure", Bool), ptr("disableAccessTime", Bool).since(14)]);
+pub(super) static MOUNT: Schema =
+    Schema::new("MountSpec", &[ptr("secure", Bool), ptr("disableAccessTime", Bool).since(14)]);
 
-pub(super) static PROVISIONING: Shape = Shape::new(
+pub(super) static PROVISIONING: Schema = Schema::new(
     "ProvisioningSpec",
     &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("grow", Bool), opt("minSize", ByteSize), opt("maxSize", Size)],
 );
 
-pub(super) static DISK_SELECTOR: Shape = Shape::new("DiskSelector", &[opt("match", Expression)]);
+pub(super) static DISK_SELECTOR: Schema = Schema::new("DiskSelector", &[opt("match", Expression)]);
 
-pub(super) static ZSWAP: Shape = Shape::new(
+pub(super) static ZSWAP: Schema = Schema::new(
     "ZswapConfig",
     &[
         ptr("maxPoolPercent", Type::INT).within(0, 100, "maxPoolPercent must be between 0 and 100"),

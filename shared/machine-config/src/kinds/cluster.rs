@@ -1,10 +1,10 @@
 //! The legacy cluster section.
 
 use super::shared::{CERTIFICATE, CERTIFICATE_AND_KEY, KEY};
-use crate::shape::Type::{self, Argument, Bool, Duration, Free, List, Map, Pointer, Struct, Text, Trimmed, Url};
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::Type::{self, Argument, Bool, Duration, Free, List, Map, Pointer, Struct, Text, Trimmed, Url};
+use crate::schema::{Schema, must, opt, ptr};
 
-pub(super) static CLUSTER: Shape = Shape::new(
+pub(super) static CLUSTER: Schema = Schema::new(
     "ClusterConfig",
     &[
         opt("id", Text).deprecated(14, "DiscoveryIdentityConfig"),
@@ -36,14 +36,14 @@ pub(super) static CLUSTER: Shape = Shape::new(
     ],
 );
 
-pub(super) static CORE_DNS: Shape = Shape::new("CoreDNS", &[ptr("disabled", Bool), opt("image", Text)]);
+pub(super) static CORE_DNS: Schema = Schema::new("CoreDNS", &[ptr("disabled", Bool), opt("image", Text)]);
 
-pub(super) static CONTROL_PLANE: Shape = Shape::new(
+pub(super) static CONTROL_PLANE: Schema = Schema::new(
     "ControlPlaneConfig",
     &[must("endpoint", Url).optional(), opt("localAPIServerPort", Type::INT).deprecated(14, "KubeAPIServerConfig")],
 );
 
-pub(super) static API_SERVER: Shape = Shape::new(
+pub(super) static API_SERVER: Schema = Schema::new(
     "APIServerConfig",
     &[
         opt("image", Text),
@@ -63,13 +63,13 @@ pub(super) static API_SERVER: Shape = Shape::new(
     ],
 );
 
-pub(super) static ADMISSION_PLUGIN: Shape =
-    Shape::new("AdmissionPluginConfig", &[must("name", Text), must("configuration", Free)]);
+pub(super) static ADMISSION_PLUGIN: Schema =
+    Schema::new("AdmissionPluginConfig", &[must("name", Text), must("configuration", Free)]);
 
-pub(super) static AUTHORIZATION_CONFIG_AUTHORIZER: Shape =
-    Shape::new("AuthorizationConfigAuthorizerConfig", &[must("type", Text), must("name", Text), opt("webhook", Free)]);
+pub(super) static AUTHORIZATION_CONFIG_AUTHORIZER: Schema =
+    Schema::new("AuthorizationConfigAuthorizerConfig", &[must("type", Text), must("name", Text), opt("webhook", Free)]);
 
-pub(super) static CONTROLLER_MANAGER: Shape = Shape::new(
+pub(super) static CONTROLLER_MANAGER: Schema = Schema::new(
     "ControllerManagerConfig",
     &[
         opt("image", Text),
@@ -80,12 +80,12 @@ pub(super) static CONTROLLER_MANAGER: Shape = Shape::new(
     ],
 );
 
-pub(super) static PROXY: Shape = Shape::new(
+pub(super) static PROXY: Schema = Schema::new(
     "ProxyConfig",
     &[ptr("disabled", Bool), opt("image", Text), opt("mode", Text), opt("extraArgs", Map(&Argument))],
 );
 
-pub(super) static SCHEDULER: Shape = Shape::new(
+pub(super) static SCHEDULER: Schema = Schema::new(
     "SchedulerConfig",
     &[
         opt("image", Text),
@@ -97,7 +97,7 @@ pub(super) static SCHEDULER: Shape = Shape::new(
     ],
 );
 
-pub(super) static ETCD: Shape = Shape::new(
+pub(super) static ETCD: Schema = Schema::new(
     "EtcdConfig",
     &[
         opt("image", Text),
@@ -109,7 +109,7 @@ pub(super) static ETCD: Shape = Shape::new(
     ],
 );
 
-pub(super) static CLUSTER_NETWORK: Shape = Shape::new(
+pub(super) static CLUSTER_NETWORK: Schema = Schema::new(
     "ClusterNetworkConfig",
     &[
         ptr("cni", Struct(&CNI)),
@@ -119,28 +119,30 @@ pub(super) static CLUSTER_NETWORK: Shape = Shape::new(
     ],
 );
 
-pub(super) static CNI: Shape = Shape::new(
+pub(super) static CNI: Schema = Schema::new(
     "CNIConfig",
     &[opt("name", Text), opt("urls", List(&Text)), ptr("flannel", Struct(&FLANNEL_CNI)).since(6)],
 );
 
-pub(super) static FLANNEL_CNI: Shape =
-    Shape::new("FlannelCNIConfig", &[opt("extraArgs", List(&Text)), ptr("kubeNetworkPoliciesEnabled", Bool).since(13)]);
+pub(super) static FLANNEL_CNI: Schema = Schema::new(
+    "FlannelCNIConfig",
+    &[opt("extraArgs", List(&Text)), ptr("kubeNetworkPoliciesEnabled", Bool).since(13)],
+);
 
-pub(super) static EXTERNAL_CLOUD_PROVIDER: Shape =
-    Shape::new("ExternalCloudProviderConfig", &[ptr("enabled", Bool), opt("manifests", List(&Text))]);
+pub(super) static EXTERNAL_CLOUD_PROVIDER: Schema =
+    Schema::new("ExternalCloudProviderConfig", &[ptr("enabled", Bool), opt("manifests", List(&Text))]);
 
-pub(super) static ADMIN_KUBECONFIG: Shape = Shape::new("AdminKubeconfigConfig", &[opt("certLifetime", Duration)]);
+pub(super) static ADMIN_KUBECONFIG: Schema = Schema::new("AdminKubeconfigConfig", &[opt("certLifetime", Duration)]);
 
-pub(super) static RESOURCES: Shape = Shape::new("ResourcesConfig", &[opt("requests", Free), opt("limits", Free)]);
+pub(super) static RESOURCES: Schema = Schema::new("ResourcesConfig", &[opt("requests", Free), opt("limits", Free)]);
 
-pub(super) static VOLUME_MOUNT: Shape =
-    Shape::new("VolumeMountConfig", &[must("hostPath", Text), must("mountPath", Text), opt("readonly", Bool)]);
+pub(super) static VOLUME_MOUNT: Schema =
+    Schema::new("VolumeMountConfig", &[must("hostPath", Text), must("mountPath", Text), opt("readonly", Bool)]);
 
-pub(super) static CLUSTER_INLINE_MANIFEST: Shape =
-    Shape::new("ClusterInlineManifest", &[must("name", Text), must("contents", Trimmed)]);
+pub(super) static CLUSTER_INLINE_MANIFEST: Schema =
+    Schema::new("ClusterInlineManifest", &[must("name", Text), must("contents", Trimmed)]);
 
-pub(super) static CLUSTER_DISCOVERY: Shape = Shape::new(
+pub(super) static CLUSTER_DISCOVERY: Schema = Schema::new(
     "ClusterDiscoveryConfig",
     &[
         ptr("enabled", Bool).deprecated(14, "DiscoveryServiceConfig"),
@@ -148,7 +150,7 @@ pub(super) static CLUSTER_DISCOVERY: Shape = Shape::new(
     ],
 );
 
-pub(super) static DISCOVERY_REGISTRIES: Shape = Shape::new(
+pub(super) static DISCOVERY_REGISTRIES: Schema = Schema::new(
     "DiscoveryRegistriesConfig",
     &[
         must("kubernetes", Struct(&REGISTRY_KUBERNETES)).deprecated(14, "DiscoveryServiceConfig"),
@@ -156,9 +158,9 @@ pub(super) static DISCOVERY_REGISTRIES: Shape = Shape::new(
     ],
 );
 
-pub(super) static REGISTRY_KUBERNETES: Shape = Shape::new("RegistryKubernetesConfig", &[ptr("disabled", Bool)]);
+pub(super) static REGISTRY_KUBERNETES: Schema = Schema::new("RegistryKubernetesConfig", &[ptr("disabled", Bool)]);
 
-pub(super) static REGISTRY_SERVICE: Shape = Shape::new(
+pub(super) static REGISTRY_SERVICE: Schema = Schema::new(
     "RegistryServiceConfig",
     &[
         ptr("disabled", Bool).deprecated(14, "DiscoveryServiceConfig"),

@@ -1,9 +1,9 @@
 //! Documents of system containers.
 
-use crate::shape::Type::{self, Bool, List, Struct, Text};
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::Type::{self, Bool, List, Struct, Text};
+use crate::schema::{Schema, must, opt, ptr};
 
-pub(super) static CONTAINER: Shape = Shape::new(
+pub(super) static CONTAINER: Schema = Schema::new(
     "ContainerConfig",
     &[
         must("name", Text).required("name is required"),
@@ -21,7 +21,7 @@ pub(super) static CONTAINER: Shape = Shape::new(
     ],
 );
 
-pub(super) static CONTAINER_MOUNT: Shape = Shape::new(
+pub(super) static CONTAINER_MOUNT: Schema = Schema::new(
     "ContainerMount",
     &[
         ptr("userVolume", Struct(&USER_VOLUME_MOUNT)),
@@ -30,16 +30,16 @@ pub(super) static CONTAINER_MOUNT: Shape = Shape::new(
     ],
 );
 
-pub(super) static USER_VOLUME_MOUNT: Shape =
-    Shape::new("UserVolumeMount", &[must("name", Text), must("destination", Text), opt("options", List(&Text))]);
+pub(super) static USER_VOLUME_MOUNT: Schema =
+    Schema::new("UserVolumeMount", &[must("name", Text), must("destination", Text), opt("options", List(&Text))]);
 
-pub(super) static TMPFS_MOUNT: Shape =
-    Shape::new("TmpfsMount", &[must("destination", Text), opt("size", Text), opt("options", List(&Text))]);
+pub(super) static TMPFS_MOUNT: Schema =
+    Schema::new("TmpfsMount", &[must("destination", Text), opt("size", Text), opt("options", List(&Text))]);
 
-pub(super) static HOST_PATH_MOUNT: Shape =
-    Shape::new("HostPathMount", &[must("source", Text), must("destination", Text), opt("options", List(&Text))]);
+pub(super) static HOST_PATH_MOUNT: Schema =
+    Schema::new("HostPathMount", &[must("source", Text), must("destination", Text), opt("options", List(&Text))]);
 
-pub(super) static CONTAINER_RUN_AS: Shape = Shape::new(
+pub(super) static CONTAINER_RUN_AS: Schema = Schema::new(
     "ContainerRunAs",
     &[
         ptr("uid", Type::I32).not_negative("runAs.uid must be non-negative, got {}"),
@@ -47,21 +47,21 @@ pub(super) static CONTAINER_RUN_AS: Shape = Shape::new(
     ],
 );
 
-pub(super) static CONTAINER_NETWORK: Shape = Shape::new("ContainerNetwork", &[opt("mode", Text)]);
+pub(super) static CONTAINER_NETWORK: Schema = Schema::new("ContainerNetwork", &[opt("mode", Text)]);
 
-pub(super) static CONTAINER_RESOURCES: Shape =
-    Shape::new("ContainerResources", &[ptr("limits", Struct(&CONTAINER_RESOURCE_LIMITS))]);
+pub(super) static CONTAINER_RESOURCES: Schema =
+    Schema::new("ContainerResources", &[ptr("limits", Struct(&CONTAINER_RESOURCE_LIMITS))]);
 
-pub(super) static CONTAINER_RESOURCE_LIMITS: Shape =
-    Shape::new("ContainerResourceLimits", &[opt("cpu", Text), opt("memory", Text)]);
+pub(super) static CONTAINER_RESOURCE_LIMITS: Schema =
+    Schema::new("ContainerResourceLimits", &[opt("cpu", Text), opt("memory", Text)]);
 
-pub(super) static CONTAINER_DEPENDS_ON: Shape = Shape::new(
+pub(super) static CONTAINER_DEPENDS_ON: Schema = Schema::new(
     "ContainerDependsOn",
     &[opt("paths", List(&Text)), opt("networks", List(&Text)), ptr("time", Bool), opt("containers", List(&Text))],
 );
 
-pub(super) static CONTAINER_SECURITY: Shape =
-    Shape::new("ContainerSecurity", &[opt("profile", Text), ptr("capabilities", Struct(&CONTAINER_CAPABILITIES))]);
+pub(super) static CONTAINER_SECURITY: Schema =
+    Schema::new("ContainerSecurity", &[opt("profile", Text), ptr("capabilities", Struct(&CONTAINER_CAPABILITIES))]);
 
-pub(super) static CONTAINER_CAPABILITIES: Shape =
-    Shape::new("ContainerCapabilities", &[opt("add", List(&Text)), opt("drop", List(&Text))]);
+pub(super) static CONTAINER_CAPABILITIES: Schema =
+    Schema::new("ContainerCapabilities", &[opt("add", List(&Text)), opt("drop", List(&Text))]);

@@ -1,20 +1,20 @@
 //! Documents of Kubernetes components.
 
 use super::shared::PEM_PAIR;
-use crate::shape::Type::{self, Argument, Bool, Free, List, Map, Prefix, Struct, Text, Url};
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::Type::{self, Argument, Bool, Free, List, Map, Prefix, Struct, Text, Url};
+use crate::schema::{Schema, must, opt, ptr};
 
-pub(super) static KUBE_ADMISSION_CONTROL: Shape = Shape::new(
+pub(super) static KUBE_ADMISSION_CONTROL: Schema = Schema::new(
     "KubeAdmissionControlConfig",
     &[must("name", Text).required("admission control plugin name is required"), must("configuration", Free)],
 );
 
-pub(super) static KUBE_AGGREGATOR_CA: Shape = Shape::new(
+pub(super) static KUBE_AGGREGATOR_CA: Schema = Schema::new(
     "KubeAggregatorCAConfig",
     &[ptr("issuingCA", Struct(&PEM_PAIR)).required("issuing CA is not set"), opt("acceptedCAs", List(&Text))],
 );
 
-pub(super) static KUBE_API_SERVER: Shape = Shape::new(
+pub(super) static KUBE_API_SERVER: Schema = Schema::new(
     "KubeAPIServerConfig",
     &[
         must("image", Text).required("kube-apiserver image cannot be empty"),
@@ -27,16 +27,16 @@ pub(super) static KUBE_API_SERVER: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_API_SERVER_CA: Shape =
-    Shape::new("KubeAPIServerCAConfig", &[ptr("issuingCA", Struct(&PEM_PAIR)), opt("acceptedCAs", List(&Text))]);
+pub(super) static KUBE_API_SERVER_CA: Schema =
+    Schema::new("KubeAPIServerCAConfig", &[ptr("issuingCA", Struct(&PEM_PAIR)), opt("acceptedCAs", List(&Text))]);
 
-pub(super) static KUBE_AUDIT_POLICY: Shape =
-    Shape::new("KubeAuditPolicyConfig", &[must("configuration", Free).replace()]);
+pub(super) static KUBE_AUDIT_POLICY: Schema =
+    Schema::new("KubeAuditPolicyConfig", &[must("configuration", Free).replace()]);
 
-pub(super) static KUBE_AUTHENTICATION: Shape =
-    Shape::new("KubeAuthenticationConfig", &[must("configuration", Free).replace()]);
+pub(super) static KUBE_AUTHENTICATION: Schema =
+    Schema::new("KubeAuthenticationConfig", &[must("configuration", Free).replace()]);
 
-pub(super) static KUBE_AUTHORIZER: Shape = Shape::new(
+pub(super) static KUBE_AUTHORIZER: Schema = Schema::new(
     "KubeAuthorizerConfig",
     &[
         must("name", Text).required("authorizer name is required"),
@@ -45,7 +45,7 @@ pub(super) static KUBE_AUTHORIZER: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_CLUSTER: Shape = Shape::new(
+pub(super) static KUBE_CLUSTER: Schema = Schema::new(
     "KubeClusterConfig",
     &[
         must("clusterName", Text).required("clusterName must be specified"),
@@ -53,9 +53,9 @@ pub(super) static KUBE_CLUSTER: Shape = Shape::new(
     ],
 );
 
-pub(super) static RESOURCES: Shape = Shape::new("ResourcesConfig", &[opt("requests", Free), opt("limits", Free)]);
+pub(super) static RESOURCES: Schema = Schema::new("ResourcesConfig", &[opt("requests", Free), opt("limits", Free)]);
 
-pub(super) static KUBE_CONTROLLER_MANAGER: Shape = Shape::new(
+pub(super) static KUBE_CONTROLLER_MANAGER: Schema = Schema::new(
     "KubeControllerManagerConfig",
     &[
         ptr("enabled", Bool),
@@ -66,17 +66,17 @@ pub(super) static KUBE_CONTROLLER_MANAGER: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_CORE_DNS: Shape = Shape::new("KubeCoreDNSConfig", &[ptr("enabled", Bool), opt("image", Text)]);
+pub(super) static KUBE_CORE_DNS: Schema = Schema::new("KubeCoreDNSConfig", &[ptr("enabled", Bool), opt("image", Text)]);
 
-pub(super) static KUBE_CREDENTIAL_PROVIDER: Shape =
-    Shape::new("KubeCredentialProviderConfig", &[must("configuration", Free).replace()]);
+pub(super) static KUBE_CREDENTIAL_PROVIDER: Schema =
+    Schema::new("KubeCredentialProviderConfig", &[must("configuration", Free).replace()]);
 
-pub(super) static KUBE_ETCD_ENCRYPTION: Shape = Shape::new(
+pub(super) static KUBE_ETCD_ENCRYPTION: Schema = Schema::new(
     "KubeEtcdEncryptionConfig",
     &[must("config", Free).required("etcd encryption config is required").secret()],
 );
 
-pub(super) static KUBE_EXTERNAL_MANIFEST: Shape = Shape::new(
+pub(super) static KUBE_EXTERNAL_MANIFEST: Schema = Schema::new(
     "KubeExternalManifestConfig",
     &[
         must("name", Text).required("manifest name is required"),
@@ -85,7 +85,7 @@ pub(super) static KUBE_EXTERNAL_MANIFEST: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_FLANNEL_CNI: Shape = Shape::new(
+pub(super) static KUBE_FLANNEL_CNI: Schema = Schema::new(
     "KubeFlannelCNIConfig",
     &[
         must("backendType", Text).required("flannel backend type must be specified"),
@@ -98,12 +98,12 @@ pub(super) static KUBE_FLANNEL_CNI: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_INLINE_MANIFEST: Shape = Shape::new(
+pub(super) static KUBE_INLINE_MANIFEST: Schema = Schema::new(
     "KubeInlineManifestConfig",
     &[must("name", Text).required("manifest name is required"), must("manifest", Text)],
 );
 
-pub(super) static KUBELET: Shape = Shape::new(
+pub(super) static KUBELET: Schema = Schema::new(
     "KubeletConfig",
     &[
         must("image", Text).required("kubelet image cannot be empty"),
@@ -114,7 +114,7 @@ pub(super) static KUBELET: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_PRISM: Shape = Shape::new(
+pub(super) static KUBE_PRISM: Schema = Schema::new(
     "KubePrismConfig",
     &[
         must("port", Type::INT).within(1, 65535, "invalid port {}: must be in range 1-65535"),
@@ -122,7 +122,7 @@ pub(super) static KUBE_PRISM: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_NETWORK: Shape = Shape::new(
+pub(super) static KUBE_NETWORK: Schema = Schema::new(
     "KubeNetworkConfig",
     &[
         must("dnsDomain", Text),
@@ -133,7 +133,7 @@ pub(super) static KUBE_NETWORK: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_NODE: Shape = Shape::new(
+pub(super) static KUBE_NODE: Schema = Schema::new(
     "KubeNodeConfig",
     &[
         ptr("skipNodeRegistration", Bool),
@@ -145,9 +145,9 @@ pub(super) static KUBE_NODE: Shape = Shape::new(
     ],
 );
 
-pub(super) static NODE_IP: Shape = Shape::new("NodeIPConfig", &[opt("validSubnets", List(&Text))]);
+pub(super) static NODE_IP: Schema = Schema::new("NodeIPConfig", &[opt("validSubnets", List(&Text))]);
 
-pub(super) static KUBE_PROXY: Shape = Shape::new(
+pub(super) static KUBE_PROXY: Schema = Schema::new(
     "KubeProxyConfig",
     &[
         ptr("enabled", Bool),
@@ -159,7 +159,7 @@ pub(super) static KUBE_PROXY: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_SCHEDULER: Shape = Shape::new(
+pub(super) static KUBE_SCHEDULER: Schema = Schema::new(
     "KubeSchedulerConfig",
     &[
         ptr("enabled", Bool),
@@ -171,12 +171,12 @@ pub(super) static KUBE_SCHEDULER: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_SERVICE_ACCOUNT: Shape = Shape::new(
+pub(super) static KUBE_SERVICE_ACCOUNT: Schema = Schema::new(
     "KubeServiceAccountConfig",
     &[must("issuer", Struct(&ISSUER_SERVICE_ACCOUNT)), opt("accepted", Struct(&ACCEPTED_SERVICE_ACCOUNT))],
 );
 
-pub(super) static ISSUER_SERVICE_ACCOUNT: Shape = Shape::new(
+pub(super) static ISSUER_SERVICE_ACCOUNT: Schema = Schema::new(
     "IssuerServiceAccountConfig",
     &[
         must("privateKey", Text).required("service issuer private key is required").secret(),
@@ -184,12 +184,12 @@ pub(super) static ISSUER_SERVICE_ACCOUNT: Shape = Shape::new(
     ],
 );
 
-pub(super) static ACCEPTED_SERVICE_ACCOUNT: Shape = Shape::new(
+pub(super) static ACCEPTED_SERVICE_ACCOUNT: Schema = Schema::new(
     "AcceptedServiceAccountConfig",
     &[opt("publicKeys", List(&Text)), opt("issuers", List(&Url)), opt("audiences", List(&Text))],
 );
 
-pub(super) static KUBE_STATIC_POD: Shape = Shape::new(
+pub(super) static KUBE_STATIC_POD: Schema = Schema::new(
     "KubeStaticPodConfig",
     &[
         must("name", Text).required("static pod name is required"),
@@ -197,7 +197,7 @@ pub(super) static KUBE_STATIC_POD: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_TALOS_API_ACCESS: Shape = Shape::new(
+pub(super) static KUBE_TALOS_API_ACCESS: Schema = Schema::new(
     "KubeTalosAPIAccessConfig",
     &[opt("allowedRoles", List(&Text)), opt("allowedKubernetesNamespaces", List(&Text))],
 );

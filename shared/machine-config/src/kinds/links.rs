@@ -1,12 +1,12 @@
 //! Documents of network links.
 
-use crate::shape::Type::{
+use crate::schema::Type::{
     self, Address, AddressPort, Bool, Duration, Expression, List, Mac, Prefix, RoutingTable, Struct, Text, Word,
     WordOrNumber,
 };
-use crate::shape::{Field, Shape, must, opt, ptr};
+use crate::schema::{Field, Schema, must, opt, ptr};
 
-pub(super) static BOND: Shape = Shape::with(
+pub(super) static BOND: Schema = Schema::with(
     "BondConfig",
     &[
         must("name", Text).required("name must be specified"),
@@ -48,7 +48,7 @@ pub(super) static BOND: Shape = Shape::with(
     &COMMON,
 );
 
-pub(super) static BRIDGE: Shape = Shape::with(
+pub(super) static BRIDGE: Schema = Schema::with(
     "BridgeConfig",
     &[
         must("name", Text).required("name must be specified"),
@@ -60,18 +60,18 @@ pub(super) static BRIDGE: Shape = Shape::with(
     &COMMON,
 );
 
-pub(super) static BRIDGE_STP: Shape = Shape::new("BridgeSTPConfig", &[ptr("enabled", Bool)]);
+pub(super) static BRIDGE_STP: Schema = Schema::new("BridgeSTPConfig", &[ptr("enabled", Bool)]);
 
-pub(super) static BRIDGE_VLAN: Shape = Shape::new("BridgeVLANConfig", &[ptr("filtering", Bool)]);
+pub(super) static BRIDGE_VLAN: Schema = Schema::new("BridgeVLANConfig", &[ptr("filtering", Bool)]);
 
-pub(super) static DUMMY_LINK: Shape = Shape::with(
+pub(super) static DUMMY_LINK: Schema = Schema::with(
     "DummyLinkConfig",
     &[must("name", Text).required("name must be specified"), opt("hardwareAddr", Mac)],
     &COMMON,
 );
 
-pub(super) static LINK: Shape =
-    Shape::with("LinkConfig", &[must("name", Text).required("name must be specified")], &COMMON);
+pub(super) static LINK: Schema =
+    Schema::with("LinkConfig", &[must("name", Text).required("name must be specified")], &COMMON);
 
 /// Fields that every link has.
 static COMMON: [Field; 5] = [
@@ -82,10 +82,10 @@ static COMMON: [Field; 5] = [
     ptr("multicast", Bool),
 ];
 
-pub(super) static ADDRESS: Shape =
-    Shape::new("AddressConfig", &[must("address", Prefix), ptr("routePriority", Type::U32)]);
+pub(super) static ADDRESS: Schema =
+    Schema::new("AddressConfig", &[must("address", Prefix), ptr("routePriority", Type::U32)]);
 
-pub(super) static ROUTE: Shape = Shape::new(
+pub(super) static ROUTE: Schema = Schema::new(
     "RouteConfig",
     &[
         opt("destination", Prefix),
@@ -97,20 +97,20 @@ pub(super) static ROUTE: Shape = Shape::new(
     ],
 );
 
-pub(super) static LINK_ALIAS: Shape = Shape::new(
+pub(super) static LINK_ALIAS: Schema = Schema::new(
     "LinkAliasConfig",
     &[must("name", Text).required("name must be specified"), opt("selector", Struct(&LINK_SELECTOR))],
 );
 
-pub(super) static LINK_SELECTOR: Shape =
-    Shape::new("LinkSelector", &[opt("match", Expression).required("link selector is required")]);
+pub(super) static LINK_SELECTOR: Schema =
+    Schema::new("LinkSelector", &[opt("match", Expression).required("link selector is required")]);
 
-pub(super) static VETH: Shape =
-    Shape::with("VethConfig", &[must("name", Text), must("peer", Struct(&VETH_PEER))], &COMMON);
+pub(super) static VETH: Schema =
+    Schema::with("VethConfig", &[must("name", Text), must("peer", Struct(&VETH_PEER))], &COMMON);
 
-pub(super) static VETH_PEER: Shape = Shape::with("VethPeerConfig", &[must("name", Text)], &COMMON);
+pub(super) static VETH_PEER: Schema = Schema::with("VethPeerConfig", &[must("name", Text)], &COMMON);
 
-pub(super) static VLAN: Shape = Shape::with(
+pub(super) static VLAN: Schema = Schema::with(
     "VLANConfig",
     &[
         must("name", Text).required("name must be specified"),
@@ -121,7 +121,7 @@ pub(super) static VLAN: Shape = Shape::with(
     &COMMON,
 );
 
-pub(super) static VRF: Shape = Shape::with(
+pub(super) static VRF: Schema = Schema::with(
     "VRFConfig",
     &[
         must("name", Text).required("name must be specified"),
@@ -132,7 +132,7 @@ pub(super) static VRF: Shape = Shape::with(
     &COMMON,
 );
 
-pub(super) static WIREGUARD: Shape = Shape::with(
+pub(super) static WIREGUARD: Schema = Schema::with(
     "WireguardConfig",
     &[
         must("name", Text).required("name must be specified"),
@@ -144,7 +144,7 @@ pub(super) static WIREGUARD: Shape = Shape::with(
     &COMMON,
 );
 
-pub(super) static WIREGUARD_PEER: Shape = Shape::new(
+pub(super) static WIREGUARD_PEER: Schema = Schema::new(
     "WireguardPeer",
     &[
         opt("publicKey", Text),

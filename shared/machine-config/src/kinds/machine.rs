@@ -3,12 +3,12 @@
 use super::cluster::CLUSTER;
 use super::machine_network::NETWORK;
 use super::shared::{CERTIFICATE, CERTIFICATE_AND_KEY, ENCRYPTION_KEY_NODE_ID};
-use crate::shape::Type::{
+use crate::schema::Type::{
     self, Argument, Bool, Bytes, DiskCondition, DiskSize, Duration, Free, List, Map, Mode, Pointer, Struct, Text, Url,
 };
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::{Schema, must, opt, ptr};
 
-pub(super) static CONFIG: Shape = Shape::new(
+pub(super) static CONFIG: Schema = Schema::new(
     "Config",
     &[
         must("version", Text),
@@ -19,7 +19,7 @@ pub(super) static CONFIG: Shape = Shape::new(
     ],
 );
 
-pub(super) static MACHINE: Shape = Shape::new(
+pub(super) static MACHINE: Schema = Schema::new(
     "MachineConfig",
     &[
         must("type", Text),
@@ -54,13 +54,15 @@ pub(super) static MACHINE: Shape = Shape::new(
     ],
 );
 
-pub(super) static MACHINE_SECCOMP_PROFILE: Shape =
-    Shape::new("MachineSeccompProfile", &[must("name", Text), must("value", Free)]);
+pub(super) static MACHINE_SECCOMP_PROFILE: Schema =
+    Schema::new("MachineSeccompProfile", &[must("name", Text), must("value", Free)]);
 
-pub(super) static LINUX_ID_MAPPING: Shape =
-    Shape::new("LinuxIDMapping", &[must("containerID", Type::U32), must("hostID", Type::U32), must("size", Type::U32)]);
+pub(super) static LINUX_ID_MAPPING: Schema = Schema::new(
+    "LinuxIDMapping",
+    &[must("containerID", Type::U32), must("hostID", Type::U32), must("size", Type::U32)],
+);
 
-pub(super) static EXTRA_MOUNT: Shape = Shape::new(
+pub(super) static EXTRA_MOUNT: Schema = Schema::new(
     "ExtraMount",
     &[
         must("destination", Text),
@@ -72,7 +74,7 @@ pub(super) static EXTRA_MOUNT: Shape = Shape::new(
     ],
 );
 
-pub(super) static MACHINE_CONTROL_PLANE: Shape = Shape::new(
+pub(super) static MACHINE_CONTROL_PLANE: Schema = Schema::new(
     "MachineControlPlaneConfig",
     &[
         ptr("controllerManager", Struct(&MACHINE_CONTROLLER_MANAGER)).deprecated(14, "KubeControllerManagerConfig"),
@@ -80,12 +82,12 @@ pub(super) static MACHINE_CONTROL_PLANE: Shape = Shape::new(
     ],
 );
 
-pub(super) static MACHINE_CONTROLLER_MANAGER: Shape =
-    Shape::new("MachineControllerManagerConfig", &[ptr("disabled", Bool)]);
+pub(super) static MACHINE_CONTROLLER_MANAGER: Schema =
+    Schema::new("MachineControllerManagerConfig", &[ptr("disabled", Bool)]);
 
-pub(super) static MACHINE_SCHEDULER: Shape = Shape::new("MachineSchedulerConfig", &[ptr("disabled", Bool)]);
+pub(super) static MACHINE_SCHEDULER: Schema = Schema::new("MachineSchedulerConfig", &[ptr("disabled", Bool)]);
 
-pub(super) static KUBELET: Shape = Shape::new(
+pub(super) static KUBELET: Schema = Schema::new(
     "KubeletConfig",
     &[
         opt("image", Text).deprecated(14, "KubeletConfig"),
@@ -102,9 +104,9 @@ pub(super) static KUBELET: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBELET_NODE_IP: Shape = Shape::new("KubeletNodeIPConfig", &[opt("validSubnets", List(&Text))]);
+pub(super) static KUBELET_NODE_IP: Schema = Schema::new("KubeletNodeIPConfig", &[opt("validSubnets", List(&Text))]);
 
-pub(super) static INSTALL: Shape = Shape::new(
+pub(super) static INSTALL: Schema = Schema::new(
     "InstallConfig",
     &[
         opt("disk", Text),
@@ -119,7 +121,7 @@ pub(super) static INSTALL: Shape = Shape::new(
     ],
 );
 
-pub(super) static INSTALL_DISK_SELECTOR: Shape = Shape::new(
+pub(super) static INSTALL_DISK_SELECTOR: Schema = Schema::new(
     "InstallDiskSelector",
     &[
         ptr("size", DiskCondition),
@@ -134,23 +136,23 @@ pub(super) static INSTALL_DISK_SELECTOR: Shape = Shape::new(
     ],
 );
 
-pub(super) static INSTALL_EXTENSION: Shape = Shape::new("InstallExtensionConfig", &[must("image", Text)]);
+pub(super) static INSTALL_EXTENSION: Schema = Schema::new("InstallExtensionConfig", &[must("image", Text)]);
 
-pub(super) static TIME: Shape =
-    Shape::new("TimeConfig", &[ptr("disabled", Bool), opt("servers", List(&Text)), opt("bootTimeout", Duration)]);
+pub(super) static TIME: Schema =
+    Schema::new("TimeConfig", &[ptr("disabled", Bool), opt("servers", List(&Text)), opt("bootTimeout", Duration)]);
 
-pub(super) static REGISTRIES: Shape = Shape::new(
+pub(super) static REGISTRIES: Schema = Schema::new(
     "RegistriesConfig",
     &[opt("mirrors", Map(&Struct(&REGISTRY_MIRROR))), opt("config", Map(&Struct(&REGISTRY)))],
 );
 
-pub(super) static MACHINE_DISK: Shape =
-    Shape::new("MachineDisk", &[opt("device", Text), opt("partitions", List(&Pointer(&Struct(&DISK_PARTITION))))]);
+pub(super) static MACHINE_DISK: Schema =
+    Schema::new("MachineDisk", &[opt("device", Text), opt("partitions", List(&Pointer(&Struct(&DISK_PARTITION))))]);
 
-pub(super) static DISK_PARTITION: Shape =
-    Shape::new("DiskPartition", &[opt("size", DiskSize), opt("mountpoint", Text)]);
+pub(super) static DISK_PARTITION: Schema =
+    Schema::new("DiskPartition", &[opt("size", DiskSize), opt("mountpoint", Text)]);
 
-pub(super) static ENCRYPTION: Shape = Shape::new(
+pub(super) static ENCRYPTION: Schema = Schema::new(
     "EncryptionConfig",
     &[
         must("provider", Text),
@@ -162,7 +164,7 @@ pub(super) static ENCRYPTION: Shape = Shape::new(
     ],
 );
 
-pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
+pub(super) static ENCRYPTION_KEY: Schema = Schema::new(
     "EncryptionKey",
     &[
         ptr("static", Struct(&ENCRYPTION_KEY_STATIC)),
@@ -173,27 +175,28 @@ pub(super) static ENCRYPTION_KEY: Shape = Shape::new(
     ],
 );
 
-pub(super) static ENCRYPTION_KEY_STATIC: Shape = Shape::new("EncryptionKeyStatic", &[opt("passphrase", Text).secret()]);
+pub(super) static ENCRYPTION_KEY_STATIC: Schema =
+    Schema::new("EncryptionKeyStatic", &[opt("passphrase", Text).secret()]);
 
-pub(super) static ENCRYPTION_KEY_KMS: Shape = Shape::new("EncryptionKeyKMS", &[must("endpoint", Text)]);
+pub(super) static ENCRYPTION_KEY_KMS: Schema = Schema::new("EncryptionKeyKMS", &[must("endpoint", Text)]);
 
-pub(super) static ENCRYPTION_KEY_TPM: Shape =
-    Shape::new("EncryptionKeyTPM", &[ptr("checkSecurebootStatusOnEnroll", Bool).since(6)]);
+pub(super) static ENCRYPTION_KEY_TPM: Schema =
+    Schema::new("EncryptionKeyTPM", &[ptr("checkSecurebootStatusOnEnroll", Bool).since(6)]);
 
-pub(super) static MACHINE_FILE: Shape = Shape::new(
+pub(super) static MACHINE_FILE: Schema = Schema::new(
     "MachineFile",
     &[must("content", Text).file(), must("permissions", Mode), must("path", Text), must("op", Text)],
 );
 
-pub(super) static REGISTRY_MIRROR: Shape = Shape::new(
+pub(super) static REGISTRY_MIRROR: Schema = Schema::new(
     "RegistryMirrorConfig",
     &[must("endpoints", List(&Text)), ptr("overridePath", Bool), ptr("skipFallback", Bool).since(9)],
 );
 
-pub(super) static REGISTRY: Shape =
-    Shape::new("RegistryConfig", &[ptr("tls", Struct(&REGISTRY_TLS)), ptr("auth", Struct(&REGISTRY_AUTH))]);
+pub(super) static REGISTRY: Schema =
+    Schema::new("RegistryConfig", &[ptr("tls", Struct(&REGISTRY_TLS)), ptr("auth", Struct(&REGISTRY_AUTH))]);
 
-pub(super) static REGISTRY_AUTH: Shape = Shape::new(
+pub(super) static REGISTRY_AUTH: Schema = Schema::new(
     "RegistryAuthConfig",
     &[
         opt("username", Text),
@@ -203,17 +206,17 @@ pub(super) static REGISTRY_AUTH: Shape = Shape::new(
     ],
 );
 
-pub(super) static REGISTRY_TLS: Shape = Shape::new(
+pub(super) static REGISTRY_TLS: Schema = Schema::new(
     "RegistryTLSConfig",
     &[ptr("clientIdentity", Struct(&CERTIFICATE_AND_KEY)), opt("ca", Bytes), ptr("insecureSkipVerify", Bool)],
 );
 
-pub(super) static SYSTEM_DISK_ENCRYPTION: Shape = Shape::new(
+pub(super) static SYSTEM_DISK_ENCRYPTION: Schema = Schema::new(
     "SystemDiskEncryptionConfig",
     &[ptr("state", Struct(&ENCRYPTION)), ptr("ephemeral", Struct(&ENCRYPTION))],
 );
 
-pub(super) static FEATURES: Shape = Shape::new(
+pub(super) static FEATURES: Schema = Schema::new(
     "FeaturesConfig",
     &[
         ptr("rbac", Bool),
@@ -229,37 +232,37 @@ pub(super) static FEATURES: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_PRISM: Shape = Shape::new("KubePrism", &[ptr("enabled", Bool), opt("port", Type::INT)]);
+pub(super) static KUBE_PRISM: Schema = Schema::new("KubePrism", &[ptr("enabled", Bool), opt("port", Type::INT)]);
 
-pub(super) static IMAGE_CACHE: Shape = Shape::new("ImageCacheConfig", &[ptr("localEnabled", Bool)]);
+pub(super) static IMAGE_CACHE: Schema = Schema::new("ImageCacheConfig", &[ptr("localEnabled", Bool)]);
 
-pub(super) static KUBERNETES_TALOS_API_ACCESS: Shape = Shape::new(
+pub(super) static KUBERNETES_TALOS_API_ACCESS: Schema = Schema::new(
     "KubernetesTalosAPIAccessConfig",
     &[ptr("enabled", Bool), opt("allowedRoles", List(&Text)), opt("allowedKubernetesNamespaces", List(&Text))],
 );
 
-pub(super) static HOST_DNS: Shape = Shape::new(
+pub(super) static HOST_DNS: Schema = Schema::new(
     "HostDNSConfig",
     &[ptr("enabled", Bool), ptr("forwardKubeDNSToHost", Bool), ptr("resolveMemberNames", Bool)],
 );
 
-pub(super) static UDEV: Shape =
-    Shape::new("UdevConfig", &[opt("rules", List(&Text)).deprecated(14, "UdevRulesConfig")]);
+pub(super) static UDEV: Schema =
+    Schema::new("UdevConfig", &[opt("rules", List(&Text)).deprecated(14, "UdevRulesConfig")]);
 
-pub(super) static LOGGING: Shape =
-    Shape::new("LoggingConfig", &[must("destinations", List(&Struct(&LOGGING_DESTINATION)))]);
+pub(super) static LOGGING: Schema =
+    Schema::new("LoggingConfig", &[must("destinations", List(&Struct(&LOGGING_DESTINATION)))]);
 
-pub(super) static LOGGING_DESTINATION: Shape = Shape::new(
+pub(super) static LOGGING_DESTINATION: Schema = Schema::new(
     "LoggingDestination",
     &[must("endpoint", Url).optional(), must("format", Text), opt("extraTags", Map(&Text)).since(7)],
 );
 
-pub(super) static KERNEL: Shape = Shape::new(
+pub(super) static KERNEL: Schema = Schema::new(
     "KernelConfig",
     &[opt("modules", List(&Pointer(&Struct(&KERNEL_MODULE)))).deprecated(14, "KernelModuleConfig")],
 );
 
-pub(super) static KERNEL_MODULE: Shape = Shape::new(
+pub(super) static KERNEL_MODULE: Schema = Schema::new(
     "KernelModuleConfig",
     &[
         must("name", Text).deprecated(14, "KernelModuleConfig"),

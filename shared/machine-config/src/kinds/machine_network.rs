@@ -1,9 +1,9 @@
 //! The legacy network section of a machine.
 
-use crate::shape::Type::{self, Bool, Duration, List, Pointer, Struct, Text};
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::Type::{self, Bool, Duration, List, Pointer, Struct, Text};
+use crate::schema::{Schema, must, opt, ptr};
 
-pub(super) static NETWORK: Shape = Shape::new(
+pub(super) static NETWORK: Schema = Schema::new(
     "NetworkConfig",
     &[
         opt("hostname", Text).deprecated(12, "HostnameConfig"),
@@ -18,9 +18,9 @@ pub(super) static NETWORK: Shape = Shape::new(
     ],
 );
 
-pub(super) static EXTRA_HOST: Shape = Shape::new("ExtraHost", &[must("ip", Text), must("aliases", List(&Text))]);
+pub(super) static EXTRA_HOST: Schema = Schema::new("ExtraHost", &[must("ip", Text), must("aliases", List(&Text))]);
 
-pub(super) static DEVICE: Shape = Shape::new(
+pub(super) static DEVICE: Schema = Schema::new(
     "Device",
     &[
         opt("interface", Text),
@@ -42,12 +42,12 @@ pub(super) static DEVICE: Shape = Shape::new(
     ],
 );
 
-pub(super) static DHCP_OPTIONS: Shape = Shape::new(
+pub(super) static DHCP_OPTIONS: Schema = Schema::new(
     "DHCPOptions",
     &[must("routeMetric", Type::U32), ptr("ipv4", Bool), ptr("ipv6", Bool), opt("duidv6", Text)],
 );
 
-pub(super) static DEVICE_WIREGUARD: Shape = Shape::new(
+pub(super) static DEVICE_WIREGUARD: Schema = Schema::new(
     "DeviceWireguardConfig",
     &[
         opt("privateKey", Text).secret(),
@@ -57,7 +57,7 @@ pub(super) static DEVICE_WIREGUARD: Shape = Shape::new(
     ],
 );
 
-pub(super) static DEVICE_WIREGUARD_PEER: Shape = Shape::new(
+pub(super) static DEVICE_WIREGUARD_PEER: Schema = Schema::new(
     "DeviceWireguardPeer",
     &[
         opt("publicKey", Text),
@@ -67,16 +67,16 @@ pub(super) static DEVICE_WIREGUARD_PEER: Shape = Shape::new(
     ],
 );
 
-pub(super) static DEVICE_VIP: Shape = Shape::new(
+pub(super) static DEVICE_VIP: Schema = Schema::new(
     "DeviceVIPConfig",
     &[opt("ip", Text), ptr("equinixMetal", Struct(&VIP_EQUINIX_METAL)), ptr("hcloud", Struct(&VIP_HCLOUD))],
 );
 
-pub(super) static VIP_EQUINIX_METAL: Shape = Shape::new("VIPEquinixMetalConfig", &[must("apiToken", Text).secret()]);
+pub(super) static VIP_EQUINIX_METAL: Schema = Schema::new("VIPEquinixMetalConfig", &[must("apiToken", Text).secret()]);
 
-pub(super) static VIP_HCLOUD: Shape = Shape::new("VIPHCloudConfig", &[must("apiToken", Text).secret()]);
+pub(super) static VIP_HCLOUD: Schema = Schema::new("VIPHCloudConfig", &[must("apiToken", Text).secret()]);
 
-pub(super) static BOND: Shape = Shape::new(
+pub(super) static BOND: Schema = Schema::new(
     "Bond",
     &[
         must("interfaces", List(&Text)),
@@ -110,18 +110,18 @@ pub(super) static BOND: Shape = Shape::new(
     ],
 );
 
-pub(super) static STP: Shape = Shape::new("STP", &[ptr("enabled", Bool)]);
+pub(super) static STP: Schema = Schema::new("STP", &[ptr("enabled", Bool)]);
 
-pub(super) static BRIDGE_VLAN: Shape = Shape::new("BridgeVLAN", &[ptr("vlanFiltering", Bool)]);
+pub(super) static BRIDGE_VLAN: Schema = Schema::new("BridgeVLAN", &[ptr("vlanFiltering", Bool)]);
 
-pub(super) static BRIDGE: Shape = Shape::new(
+pub(super) static BRIDGE: Schema = Schema::new(
     "Bridge",
     &[must("interfaces", List(&Text)), ptr("stp", Struct(&STP)), ptr("vlan", Struct(&BRIDGE_VLAN)).since(8)],
 );
 
-pub(super) static BRIDGE_PORT: Shape = Shape::new("BridgePort", &[opt("master", Text)]);
+pub(super) static BRIDGE_PORT: Schema = Schema::new("BridgePort", &[opt("master", Text)]);
 
-pub(super) static VLAN: Shape = Shape::new(
+pub(super) static VLAN: Schema = Schema::new(
     "Vlan",
     &[
         opt("addresses", List(&Text)),
@@ -135,7 +135,7 @@ pub(super) static VLAN: Shape = Shape::new(
     ],
 );
 
-pub(super) static ROUTE: Shape = Shape::new(
+pub(super) static ROUTE: Schema = Schema::new(
     "Route",
     &[
         must("network", Text),
@@ -146,7 +146,7 @@ pub(super) static ROUTE: Shape = Shape::new(
     ],
 );
 
-pub(super) static NETWORK_KUBE_SPAN: Shape = Shape::new(
+pub(super) static NETWORK_KUBE_SPAN: Schema = Schema::new(
     "NetworkKubeSpan",
     &[
         ptr("enabled", Bool),
@@ -158,12 +158,12 @@ pub(super) static NETWORK_KUBE_SPAN: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_SPAN_FILTERS: Shape = Shape::new(
+pub(super) static KUBE_SPAN_FILTERS: Schema = Schema::new(
     "KubeSpanFilters",
     &[opt("endpoints", List(&Text)), opt("excludeAdvertisedNetworks", List(&Text)).since(12)],
 );
 
-pub(super) static NETWORK_DEVICE_SELECTOR: Shape = Shape::new(
+pub(super) static NETWORK_DEVICE_SELECTOR: Schema = Schema::new(
     "NetworkDeviceSelector",
     &[
         opt("busPath", Text),

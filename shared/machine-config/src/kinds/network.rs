@@ -1,12 +1,12 @@
 //! Network documents other than links.
 
-use crate::shape::Type::{
+use crate::schema::Type::{
     self, Address, AddressPort, Bool, Duration, Enum, List, Mac, Map, Port, Prefix, RoutingTable, Struct, Text, Url,
     Word,
 };
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::{Schema, must, opt, ptr};
 
-pub(super) static BGP_INSTANCE: Shape = Shape::new(
+pub(super) static BGP_INSTANCE: Schema = Schema::new(
     "BGPInstanceConfig",
     &[
         must("name", Text).required("name must be specified"),
@@ -23,10 +23,10 @@ pub(super) static BGP_INSTANCE: Shape = Shape::new(
     ],
 );
 
-pub(super) static BGP_IMPORT_ROUTE: Shape =
-    Shape::new("BGPImportRoute", &[must("bgpInstance", Text), must("prefixes", List(&Prefix))]);
+pub(super) static BGP_IMPORT_ROUTE: Schema =
+    Schema::new("BGPImportRoute", &[must("bgpInstance", Text), must("prefixes", List(&Prefix))]);
 
-pub(super) static BGP_NEIGHBOR: Shape = Shape::new(
+pub(super) static BGP_NEIGHBOR: Schema = Schema::new(
     "BGPNeighborConfig",
     &[
         opt("address", Address),
@@ -39,20 +39,20 @@ pub(super) static BGP_NEIGHBOR: Shape = Shape::new(
     ],
 );
 
-pub(super) static BGP_BFD: Shape = Shape::new(
+pub(super) static BGP_BFD: Schema = Schema::new(
     "BGPBFDConfig",
     &[opt("transmitInterval", Duration), opt("receiveInterval", Duration), opt("detectMultiplier", Type::U8)],
 );
 
-pub(super) static BLACKHOLE_ROUTE: Shape = Shape::new(
+pub(super) static BLACKHOLE_ROUTE: Schema = Schema::new(
     "BlackholeRouteConfig",
     &[must("name", Text).required("name must be specified"), opt("metric", Type::U32)],
 );
 
-pub(super) static DEFAULT_ACTION: Shape =
-    Shape::new("NetworkDefaultActionConfig", &[must("ingress", Enum(&["accept", "block"]))]);
+pub(super) static DEFAULT_ACTION: Schema =
+    Schema::new("NetworkDefaultActionConfig", &[must("ingress", Enum(&["accept", "block"]))]);
 
-pub(super) static DHCP4: Shape = Shape::new(
+pub(super) static DHCP4: Schema = Schema::new(
     "DHCPv4Config",
     &[
         must("name", Text).required("name must be specified"),
@@ -64,7 +64,7 @@ pub(super) static DHCP4: Shape = Shape::new(
     ],
 );
 
-pub(super) static DHCP6: Shape = Shape::new(
+pub(super) static DHCP6: Schema = Schema::new(
     "DHCPv6Config",
     &[
         must("name", Text).required("name must be specified"),
@@ -75,7 +75,7 @@ pub(super) static DHCP6: Shape = Shape::new(
     ],
 );
 
-pub(super) static ETHERNET: Shape = Shape::new(
+pub(super) static ETHERNET: Schema = Schema::new(
     "EthernetConfig",
     &[
         must("name", Text).required("name is required"),
@@ -87,7 +87,7 @@ pub(super) static ETHERNET: Shape = Shape::new(
     ],
 );
 
-pub(super) static ETHERNET_RINGS: Shape = Shape::new(
+pub(super) static ETHERNET_RINGS: Schema = Schema::new(
     "EthernetRingsConfig",
     &[
         ptr("rx", Type::U32),
@@ -103,12 +103,12 @@ pub(super) static ETHERNET_RINGS: Shape = Shape::new(
     ],
 );
 
-pub(super) static ETHERNET_CHANNELS: Shape = Shape::new(
+pub(super) static ETHERNET_CHANNELS: Schema = Schema::new(
     "EthernetChannelsConfig",
     &[ptr("rx", Type::U32), ptr("tx", Type::U32), ptr("other", Type::U32), ptr("combined", Type::U32)],
 );
 
-pub(super) static HCLOUD_VIP: Shape = Shape::new(
+pub(super) static HCLOUD_VIP: Schema = Schema::new(
     "HCloudVIPConfig",
     &[
         must("name", Text).required("name must be specified"),
@@ -117,10 +117,10 @@ pub(super) static HCLOUD_VIP: Shape = Shape::new(
     ],
 );
 
-pub(super) static HOSTNAME: Shape =
-    Shape::new("HostnameConfig", &[ptr("auto", Word(&["stable", "off"])), opt("hostname", Text)]);
+pub(super) static HOSTNAME: Schema =
+    Schema::new("HostnameConfig", &[ptr("auto", Word(&["stable", "off"])), opt("hostname", Text)]);
 
-pub(super) static HTTP_PROBE: Shape = Shape::new(
+pub(super) static HTTP_PROBE: Schema = Schema::new(
     "HTTPProbeConfig",
     &[
         must("name", Text).required("probe name is required"),
@@ -131,7 +131,7 @@ pub(super) static HTTP_PROBE: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_SPAN: Shape = Shape::new(
+pub(super) static KUBE_SPAN: Schema = Schema::new(
     "KubeSpanConfig",
     &[
         ptr("enabled", Bool),
@@ -143,20 +143,20 @@ pub(super) static KUBE_SPAN: Shape = Shape::new(
     ],
 );
 
-pub(super) static KUBE_SPAN_FILTERS: Shape = Shape::new(
+pub(super) static KUBE_SPAN_FILTERS: Schema = Schema::new(
     "KubeSpanFiltersConfig",
     &[opt("endpoints", List(&Text)), opt("excludeAdvertisedNetworks", List(&Prefix))],
 );
 
-pub(super) static KUBESPAN_ENDPOINTS: Shape =
-    Shape::new("KubeSpanEndpointsConfig", &[must("extraAnnouncedEndpoints", List(&AddressPort))]);
+pub(super) static KUBESPAN_ENDPOINTS: Schema =
+    Schema::new("KubeSpanEndpointsConfig", &[must("extraAnnouncedEndpoints", List(&AddressPort))]);
 
-pub(super) static LAYER2_VIP: Shape = Shape::new(
+pub(super) static LAYER2_VIP: Schema = Schema::new(
     "Layer2VIPConfig",
     &[must("name", Text).required("name must be specified"), must("link", Text).required("link must be specified")],
 );
 
-pub(super) static RESOLVER: Shape = Shape::new(
+pub(super) static RESOLVER: Schema = Schema::new(
     "ResolverConfig",
     &[
         opt("nameservers", List(&Struct(&NAMESERVER))),
@@ -165,7 +165,7 @@ pub(super) static RESOLVER: Shape = Shape::new(
     ],
 );
 
-pub(super) static NAMESERVER: Shape = Shape::new(
+pub(super) static NAMESERVER: Schema = Schema::new(
     "NameserverConfig",
     &[
         must("address", Address),
@@ -174,15 +174,15 @@ pub(super) static NAMESERVER: Shape = Shape::new(
     ],
 );
 
-pub(super) static SEARCH_DOMAINS: Shape =
-    Shape::new("SearchDomainsConfig", &[opt("domains", List(&Text)), ptr("disableDefault", Bool)]);
+pub(super) static SEARCH_DOMAINS: Schema =
+    Schema::new("SearchDomainsConfig", &[opt("domains", List(&Text)), ptr("disableDefault", Bool)]);
 
-pub(super) static HOST_DNS: Shape = Shape::new(
+pub(super) static HOST_DNS: Schema = Schema::new(
     "HostDNSConfig",
     &[ptr("enabled", Bool), ptr("forwardKubeDNSToHost", Bool), ptr("resolveMemberNames", Bool)],
 );
 
-pub(super) static ROUTING_RULE: Shape = Shape::new(
+pub(super) static ROUTING_RULE: Schema = Schema::new(
     "RoutingRuleConfig",
     &[
         must("name", Text).required("name must be specified"),
@@ -197,7 +197,7 @@ pub(super) static ROUTING_RULE: Shape = Shape::new(
     ],
 );
 
-pub(super) static RULE: Shape = Shape::new(
+pub(super) static RULE: Schema = Schema::new(
     "NetworkRuleConfig",
     &[
         must("name", Text).required("name is required"),
@@ -206,7 +206,7 @@ pub(super) static RULE: Shape = Shape::new(
     ],
 );
 
-pub(super) static RULE_PORT_SELECTOR: Shape = Shape::new(
+pub(super) static RULE_PORT_SELECTOR: Schema = Schema::new(
     "RulePortSelector",
     &[
         must("ports", List(&Port)).required("portSelector.ports is required").replace(),
@@ -214,9 +214,9 @@ pub(super) static RULE_PORT_SELECTOR: Shape = Shape::new(
     ],
 );
 
-pub(super) static INGRESS_RULE: Shape = Shape::new("IngressRule", &[must("subnet", Prefix), opt("except", Prefix)]);
+pub(super) static INGRESS_RULE: Schema = Schema::new("IngressRule", &[must("subnet", Prefix), opt("except", Prefix)]);
 
-pub(super) static STATIC_HOST: Shape = Shape::new(
+pub(super) static STATIC_HOST: Schema = Schema::new(
     "StaticHostConfig",
     &[
         must("name", Text).required("name is required"),
@@ -224,7 +224,7 @@ pub(super) static STATIC_HOST: Shape = Shape::new(
     ],
 );
 
-pub(super) static TCP_PROBE: Shape = Shape::new(
+pub(super) static TCP_PROBE: Schema = Schema::new(
     "TCPProbeConfig",
     &[
         must("name", Text).required("probe name is required"),
@@ -235,7 +235,7 @@ pub(super) static TCP_PROBE: Shape = Shape::new(
     ],
 );
 
-pub(super) static TIME_SYNC: Shape = Shape::new(
+pub(super) static TIME_SYNC: Schema = Schema::new(
     "TimeSyncConfig",
     &[
         ptr("enabled", Bool),
@@ -245,6 +245,6 @@ pub(super) static TIME_SYNC: Shape = Shape::new(
     ],
 );
 
-pub(super) static NTP: Shape = Shape::new("NTPConfig", &[opt("servers", List(&Text)), ptr("useNTS", Bool).since(14)]);
+pub(super) static NTP: Schema = Schema::new("NTPConfig", &[opt("servers", List(&Text)), ptr("useNTS", Bool).since(14)]);
 
-pub(super) static PTP: Shape = Shape::new("PTPConfig", &[opt("devices", List(&Text))]);
+pub(super) static PTP: Schema = Schema::new("PTPConfig", &[opt("devices", List(&Text))]);

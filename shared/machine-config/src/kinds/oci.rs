@@ -1,9 +1,9 @@
 //! The runtime spec of the Open Container Initiative, as far as containers share it.
 
-use crate::shape::Type::{self, Bool, List, Map, Struct, Text};
-use crate::shape::{Shape, opt};
+use crate::schema::Type::{self, Bool, List, Map, Struct, Text};
+use crate::schema::{Schema, opt};
 
-pub(super) static SPEC: Shape = Shape::new(
+pub(super) static SPEC: Schema = Schema::new(
     "Spec",
     &[
         opt("ociVersion", Text),
@@ -17,7 +17,7 @@ pub(super) static SPEC: Shape = Shape::new(
     ],
 );
 
-static PROCESS: Shape = Shape::new(
+static PROCESS: Schema = Schema::new(
     "Process",
     &[
         opt("terminal", Bool),
@@ -34,9 +34,10 @@ static PROCESS: Shape = Shape::new(
     ],
 );
 
-static RLIMIT: Shape = Shape::new("POSIXRlimit", &[opt("type", Text), opt("hard", Type::U64), opt("soft", Type::U64)]);
+static RLIMIT: Schema =
+    Schema::new("POSIXRlimit", &[opt("type", Text), opt("hard", Type::U64), opt("soft", Type::U64)]);
 
-static USER: Shape = Shape::new(
+static USER: Schema = Schema::new(
     "User",
     &[
         opt("uid", Type::U32),
@@ -47,7 +48,7 @@ static USER: Shape = Shape::new(
     ],
 );
 
-static CAPABILITIES: Shape = Shape::new(
+static CAPABILITIES: Schema = Schema::new(
     "LinuxCapabilities",
     &[
         opt("bounding", List(&Text)),
@@ -58,12 +59,12 @@ static CAPABILITIES: Shape = Shape::new(
     ],
 );
 
-static ROOT: Shape = Shape::new("Root", &[opt("path", Text), opt("readonly", Bool)]);
+static ROOT: Schema = Schema::new("Root", &[opt("path", Text), opt("readonly", Bool)]);
 
-static ID_MAPPING: Shape =
-    Shape::new("LinuxIDMapping", &[opt("containerID", Type::U32), opt("hostID", Type::U32), opt("size", Type::U32)]);
+static ID_MAPPING: Schema =
+    Schema::new("LinuxIDMapping", &[opt("containerID", Type::U32), opt("hostID", Type::U32), opt("size", Type::U32)]);
 
-static MOUNT: Shape = Shape::new(
+static MOUNT: Schema = Schema::new(
     "Mount",
     &[
         opt("destination", Text),
@@ -76,12 +77,12 @@ static MOUNT: Shape = Shape::new(
 );
 
 /// What a container may use; not looked into.
-static RESOURCES: Shape = Shape::new("LinuxResources", &[]);
+static RESOURCES: Schema = Schema::new("LinuxResources", &[]);
 
 /// Which system calls it may make; not looked into.
-static SECCOMP: Shape = Shape::new("LinuxSeccomp", &[]);
+static SECCOMP: Schema = Schema::new("LinuxSeccomp", &[]);
 
-static LINUX: Shape = Shape::new(
+static LINUX: Schema = Schema::new(
     "Linux",
     &[
         opt("uidMappings", List(&Struct(&ID_MAPPING))),

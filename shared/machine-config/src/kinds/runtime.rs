@@ -1,27 +1,27 @@
 //! Documents of the system itself: kernel, files, logs, devices, discovery, extensions.
 
 use super::shared::TEN_SECONDS;
-use crate::shape::Type::{Bool, Duration, Expression, List, Map, Mode, Struct, Text, Url};
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::Type::{Bool, Duration, Expression, List, Map, Mode, Struct, Text, Url};
+use crate::schema::{Schema, must, opt, ptr};
 
-pub(super) static ENVIRONMENT: Shape = Shape::new("EnvironmentConfig", &[must("variables", Map(&Text))]);
+pub(super) static ENVIRONMENT: Schema = Schema::new("EnvironmentConfig", &[must("variables", Map(&Text))]);
 
-pub(super) static ETC_FILE: Shape =
-    Shape::new("EtcFileConfig", &[must("name", Text), must("mode", Mode), must("contents", Text).file()]);
+pub(super) static ETC_FILE: Schema =
+    Schema::new("EtcFileConfig", &[must("name", Text), must("mode", Mode), must("contents", Text).file()]);
 
-pub(super) static EVENT_SINK: Shape = Shape::new("EventSinkConfig", &[must("endpoint", Text)]);
+pub(super) static EVENT_SINK: Schema = Schema::new("EventSinkConfig", &[must("endpoint", Text)]);
 
-pub(super) static KERNEL_MODULE: Shape = Shape::new(
+pub(super) static KERNEL_MODULE: Schema = Schema::new(
     "KernelModuleConfig",
     &[must("name", Text).required("name is required"), opt("parameters", List(&Text))],
 );
 
-pub(super) static KMSG_LOG: Shape = Shape::new(
+pub(super) static KMSG_LOG: Schema = Schema::new(
     "KmsgLogConfig",
     &[must("name", Text).required("name is required"), must("url", Url).required("url is required")],
 );
 
-pub(super) static OOM: Shape = Shape::new(
+pub(super) static OOM: Schema = Schema::new(
     "OOMConfig",
     &[
         opt("triggerExpression", Expression),
@@ -31,30 +31,30 @@ pub(super) static OOM: Shape = Shape::new(
     ],
 );
 
-pub(super) static SECURITY_PROFILE: Shape = Shape::new("SecurityProfileConfig", &[ptr("workloadIsolation", Bool)]);
+pub(super) static SECURITY_PROFILE: Schema = Schema::new("SecurityProfileConfig", &[ptr("workloadIsolation", Bool)]);
 
-pub(super) static SYSCTL: Shape = Shape::new("SysctlConfig", &[must("params", Map(&Text))]);
+pub(super) static SYSCTL: Schema = Schema::new("SysctlConfig", &[must("params", Map(&Text))]);
 
-pub(super) static SYSFS: Shape = Shape::new("SysfsConfig", &[must("params", Map(&Text))]);
+pub(super) static SYSFS: Schema = Schema::new("SysfsConfig", &[must("params", Map(&Text))]);
 
-pub(super) static UDEV_RULES: Shape = Shape::new("UdevRulesConfig", &[opt("rules", List(&Text))]);
+pub(super) static UDEV_RULES: Schema = Schema::new("UdevRulesConfig", &[opt("rules", List(&Text))]);
 
-pub(super) static UNATTENDED_INSTALL: Shape = Shape::new(
+pub(super) static UNATTENDED_INSTALL: Schema = Schema::new(
     "UnattendedInstallConfig",
     &[ptr("reboot", Bool), must("installer", Struct(&INSTALLER)), must("provisioning", Struct(&PROVISIONING))],
 );
 
-pub(super) static INSTALLER: Shape = Shape::new("InstallerSpec", &[opt("image", Text)]);
+pub(super) static INSTALLER: Schema = Schema::new("InstallerSpec", &[opt("image", Text)]);
 
-pub(super) static PROVISIONING: Shape =
-    Shape::new("ProvisioningSpec", &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("wipe", Bool)]);
+pub(super) static PROVISIONING: Schema =
+    Schema::new("ProvisioningSpec", &[opt("diskSelector", Struct(&DISK_SELECTOR)), ptr("wipe", Bool)]);
 
-pub(super) static DISK_SELECTOR: Shape = Shape::new(
+pub(super) static DISK_SELECTOR: Schema = Schema::new(
     "DiskSelectorSpec",
     &[opt("match", Expression).required("provisioning.volumeSelector.match is required")],
 );
 
-pub(super) static WATCHDOG_TIMER: Shape = Shape::new(
+pub(super) static WATCHDOG_TIMER: Schema = Schema::new(
     "WatchdogTimerConfig",
     &[
         must("device", Text).required("watchdog device: empty value"),
@@ -62,7 +62,7 @@ pub(super) static WATCHDOG_TIMER: Shape = Shape::new(
     ],
 );
 
-pub(super) static SERVICE: Shape = Shape::new(
+pub(super) static SERVICE: Schema = Schema::new(
     "ExtensionServiceConfig",
     &[
         must("name", Text).required("name is required"),
@@ -71,18 +71,18 @@ pub(super) static SERVICE: Shape = Shape::new(
     ],
 );
 
-pub(super) static CONFIG_FILE: Shape =
-    Shape::new("ConfigFile", &[must("content", Text).file(), must("mountPath", Text)]);
+pub(super) static CONFIG_FILE: Schema =
+    Schema::new("ConfigFile", &[must("content", Text).file(), must("mountPath", Text)]);
 
-pub(super) static CONFIG: Shape = Shape::new(
+pub(super) static CONFIG: Schema = Schema::new(
     "SideroLinkConfig",
     &[must("apiUrl", Url).required("apiUrl is required"), opt("uniqueToken", Text).since(10).secret()],
 );
 
-pub(super) static PCI_DRIVER_REBIND: Shape =
-    Shape::new("PCIDriverRebindConfig", &[must("name", Text), must("targetDriver", Text)]);
+pub(super) static PCI_DRIVER_REBIND: Schema =
+    Schema::new("PCIDriverRebindConfig", &[must("name", Text), must("targetDriver", Text)]);
 
-pub(super) static DISCOVERY_IDENTITY: Shape = Shape::new(
+pub(super) static DISCOVERY_IDENTITY: Schema = Schema::new(
     "DiscoveryIdentityConfig",
     &[
         must("clusterID", Text).required("clusterID is required"),
@@ -90,7 +90,7 @@ pub(super) static DISCOVERY_IDENTITY: Shape = Shape::new(
     ],
 );
 
-pub(super) static DISCOVERY_SERVICE: Shape = Shape::new(
+pub(super) static DISCOVERY_SERVICE: Schema = Schema::new(
     "DiscoveryServiceConfig",
     &[must("name", Text).required("name is required"), must("endpoint", Url).required("endpoint is required")],
 );

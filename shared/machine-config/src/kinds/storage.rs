@@ -1,9 +1,9 @@
 //! Documents of LVM and RAID.
 
-use crate::shape::Type::{self, ByteSize, Enum, Expression, Size, Struct, Text};
-use crate::shape::{Shape, must, opt, ptr};
+use crate::schema::Type::{self, ByteSize, Enum, Expression, Size, Struct, Text};
+use crate::schema::{Schema, must, opt, ptr};
 
-pub(super) static LVM_LOGICAL_VOLUME: Shape = Shape::new(
+pub(super) static LVM_LOGICAL_VOLUME: Schema = Schema::new(
     "LVMLogicalVolumeConfig",
     &[
         must("name", Text).required("name is required"),
@@ -14,7 +14,7 @@ pub(super) static LVM_LOGICAL_VOLUME: Shape = Shape::new(
     ],
 );
 
-pub(super) static LVM_LOGICAL_VOLUME_PROVISIONING: Shape = Shape::new(
+pub(super) static LVM_LOGICAL_VOLUME_PROVISIONING: Schema = Schema::new(
     "LVMLogicalVolumeProvisioningSpec",
     &[
         must("volumeGroup", Text).required("provisioning.volumeGroup is required"),
@@ -23,20 +23,20 @@ pub(super) static LVM_LOGICAL_VOLUME_PROVISIONING: Shape = Shape::new(
     ],
 );
 
-pub(super) static LVM_VOLUME_GROUP: Shape = Shape::new(
+pub(super) static LVM_VOLUME_GROUP: Schema = Schema::new(
     "LVMVolumeGroupConfig",
     &[must("name", Text).required("name is required"), must("provisioning", Struct(&PROVISIONING))],
 );
 
-pub(super) static PROVISIONING: Shape =
-    Shape::new("ProvisioningSpec", &[opt("volumeSelector", Struct(&LVM_VOLUME_SELECTOR))]);
+pub(super) static PROVISIONING: Schema =
+    Schema::new("ProvisioningSpec", &[opt("volumeSelector", Struct(&LVM_VOLUME_SELECTOR))]);
 
-pub(super) static LVM_VOLUME_SELECTOR: Shape = Shape::new(
+pub(super) static LVM_VOLUME_SELECTOR: Schema = Schema::new(
     "LVMVolumeSelectorSpec",
     &[opt("match", Expression).required("provisioning.volumeSelector.match is required")],
 );
 
-pub(super) static RAID_ARRAY: Shape = Shape::new(
+pub(super) static RAID_ARRAY: Schema = Schema::new(
     "RAIDArrayConfig",
     &[
         must("name", Text).required("name is required"),
@@ -46,10 +46,10 @@ pub(super) static RAID_ARRAY: Shape = Shape::new(
     ],
 );
 
-pub(super) static RAID_PROVISIONING: Shape =
-    Shape::new("RAIDProvisioningSpec", &[must("volumeSelector", Struct(&RAID_VOLUME_SELECTOR))]);
+pub(super) static RAID_PROVISIONING: Schema =
+    Schema::new("RAIDProvisioningSpec", &[must("volumeSelector", Struct(&RAID_VOLUME_SELECTOR))]);
 
-pub(super) static RAID_VOLUME_SELECTOR: Shape = Shape::new(
+pub(super) static RAID_VOLUME_SELECTOR: Schema = Schema::new(
     "RAIDVolumeSelector",
     &[opt("match", Expression).required("provisioning.volumeSelector.match is required")],
 );

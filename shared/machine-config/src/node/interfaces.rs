@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Bond, Node, Route, Vlan, texts};
 use crate::config::MachineType;
-use crate::value::{Map, Value, map};
+use go_yaml::{Map, Value, map};
 
 /// The sections of the machine that tell of its network and time.
 pub(super) fn sections(node: &Node<'_>, machine: MachineType) -> Map {

@@ -9,12 +9,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::config::{Config, Document, MachineType};
-use crate::contract::{Contract, Gate};
+use crate::contract::Contract;
 use crate::generate::document;
 use crate::kinds::LEGACY;
 use crate::labels;
 use crate::patch;
-use crate::value::{Map, Value, map};
+use go_yaml::{Map, Value, map};
+use talos_releases::Gate;
 
 /// What is known of a node.
 #[derive(Clone, Debug, Default)]

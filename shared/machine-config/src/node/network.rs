@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::{Node, Route, texts};
 use crate::config::{Document, MachineType};
 use crate::generate::document;
-use crate::value::{Map, Value, map};
+use go_yaml::{Map, Value, map};
 
 /// The link that bonded NICs make.
 const BOND: &str = "bond0";

@@ -126,18 +126,3 @@ fn volumes_are_documents_from_1_10_on() {
     let refused = tailor(&Config::default(), contract, MachineType::Worker, &node).unwrap_err();
     assert_eq!(refused.to_string(), "volumes are known from Talos v1.10 on; this is v1.9");
 }
-
-#[test]
-fn what_is_made_of_a_node_is_valid_for_every_contract() {
-    use crate::validate::{Mode, validate};
-    for contract in Contract::all().filter(|contract| contract.minor() >= 10) {
-        // Talos takes parts of a disk from 1.12 on.
-        let most = if contract.minor() < 12 { "10GiB" } else { "50%" };
-        let volumes = vec![Volume { name: "data", max_size: Some(most), ..Volume::default() }];
-        let text = config(&contract.to_string(), "worker", &Node { volumes, ..wired() });
-        let found = validate(&crate::load(&text).unwrap(), Mode::Cloud, contract).errors;
-        let ours = ["Link", "Bond", "VLAN", "DHCP", "Volume", "networking", "bond", "Hostname", "Resolver", "nodeIP"];
-        let about: Vec<&String> = found.iter().filter(|text| ours.iter().any(|word| text.contains(word))).collect();
-        assert!(about.is_empty(), "{contract}: {about:#?}");
-    }
-}

@@ -5,7 +5,7 @@ use crate::config::Document;
 use crate::contract::Contract;
 use crate::generate::document;
 use crate::kinds;
-use crate::value::{Map, map};
+use go_yaml::{Map, map};
 
 const KIND: &str = "UserVolumeConfig";
 

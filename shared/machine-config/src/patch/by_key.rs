@@ -2,12 +2,22 @@
 
 use std::collections::HashMap;
 
-use super::{Error, merge::structure};
-use crate::shape::Type;
-use crate::value::{Map, Value};
+use super::Error;
+use crate::schema::{Schema, Type};
+use go_yaml::{Map, Value};
+
+/// How an item is merged into one of the same key: both, what they are, and where.
+pub(super) type MergeItem = fn(&mut Map, &Map, &'static Schema, &str) -> Result<(), Error>;
 
 /// Merges items of the same key, appends the others.
-pub(super) fn merge(left: &mut Value, right: &Value, ty: &Type, keys: &[&str], path: &str) -> Result<(), Error> {
+pub(super) fn merge(
+    left: &mut Value,
+    right: &Value,
+    ty: &Type,
+    keys: &[&str],
+    path: &str,
+    merge_item: MergeItem,
+) -> Result<(), Error> {
     let (Value::List(old), Value::List(new), Type::List(item_type)) = (left, right, ty) else { return Ok(()) };
     let Type::Struct(shape) = item_type.behind() else { return Ok(()) };
     let mut index = Index::of(old, keys);
@@ -15,7 +25,7 @@ pub(super) fn merge(left: &mut Value, right: &Value, ty: &Type, keys: &[&str], p
         let at = match index.find(old, item) {
             Some(at) => {
                 let (Value::Map(there), Value::Map(item)) = (&mut old[at], item) else { continue };
-                structure(there, item, shape, &format!("{path}[{number}]"))?;
+                merge_item(there, item, shape, &format!("{path}[{number}]"))?;
                 at
             }
             None => {
@@ -110,7 +120,7 @@ mod tests {
     }
 
     fn items(text: &str) -> Vec<Value> {
-        match crate::free_value(&crate::yaml::read(text).unwrap()[0]) {
+        match go_yaml::free_value(&go_yaml::read(text).unwrap()[0]) {
             Value::List(items) => items,
             other => panic!("{other:?} is no list"),
         }

@@ -6,9 +6,8 @@ use std::fmt;
 use super::Error;
 use super::merge::is_of_pair;
 use crate::config::Document;
-use crate::shape::{Shape, Type};
-use crate::value::{Map, Value};
-use crate::yaml::{Data, Key, Node};
+use crate::schema::{Schema, Type};
+use go_yaml::{Data, Key, Map, Node, Value};
 
 const DIRECTIVE: &str = "$patch";
 
@@ -161,7 +160,7 @@ pub(super) fn apply_all(document: &mut Document, selectors: &[Selector]) -> Resu
 /// Deletes items of one list, looking through it once; `None`, and nothing is changed, where one of them isn't there.
 fn many(document: &mut Document, run: &[Selector]) -> Option<()> {
     let (Step::Item { key, .. }, way) = run.first()?.0.split_last()? else { return None };
-    let items = list(&mut document.fields, document.kind.shape, key, way)?;
+    let items = list(&mut document.fields, document.kind.schema, key, way)?;
     let mut places: HashMap<&str, VecDeque<usize>> = HashMap::new();
     for (at, text) in items.iter().map(|item| item.text_at(&[key])).enumerate() {
         places.entry(text.unwrap_or_default()).or_default().push_back(at);
@@ -179,7 +178,7 @@ fn many(document: &mut Document, run: &[Selector]) -> Option<()> {
 }
 
 /// The list at the end of a way, if its items have such a field.
-fn list<'a>(map: &'a mut Map, shape: &'static Shape, key: &str, way: &[Step]) -> Option<&'a mut Vec<Value>> {
+fn list<'a>(map: &'a mut Map, shape: &'static Schema, key: &str, way: &[Step]) -> Option<&'a mut Vec<Value>> {
     let (Step::Key(step), rest) = way.split_first()? else { return None };
     match (&shape.field(step)?.ty, map.get_mut(step)?) {
         (Type::Struct(inner), Value::Map(there)) => list(there, inner, key, rest),
@@ -194,12 +193,12 @@ fn list<'a>(map: &'a mut Map, shape: &'static Shape, key: &str, way: &[Step]) ->
 /// Deletes in a document; what isn't there is an error.
 fn apply(document: &mut Document, selector: &Selector) -> Result<(), Error> {
     let identity = document.identity();
-    let shape = document.kind.shape;
+    let shape = document.kind.schema;
     in_struct(&mut document.fields, shape, &selector.0)
         .ok_or_else(|| Error::Lookup { document: identity, path: selector.to_string() })
 }
 
-fn in_struct(map: &mut Map, shape: &'static Shape, path: &[Step]) -> Option<()> {
+fn in_struct(map: &mut Map, shape: &'static Schema, path: &[Step]) -> Option<()> {
     let (Step::Key(key), rest) = path.split_first()? else { return None };
     let field = shape.field(key).filter(|field| !is_of_pair(field))?;
     if rest.is_empty() {

@@ -7,11 +7,10 @@ use serde_json::Value as Json;
 use super::Error;
 use super::operations::{Operation, Pointer, Verb};
 use crate::config::Config;
-use crate::decode::anything;
 use crate::kinds::LEGACY;
-use crate::validate::contract_of;
-use crate::value::Value;
-use crate::yaml::{Node, Resolved, float_text, resolve};
+use crate::version_gates::contract_of;
+use go_yaml::any::anything;
+use go_yaml::{Node, Resolved, Value, float_text, resolve};
 
 /// A list of operations.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +78,7 @@ impl JsonPatch {
     /// Where in the legacy document the patch puts a secret, if it does.
     pub fn secret(&self) -> Option<String> {
         let Json::Object(mut tree) = self.tree(false)? else { return None };
-        tree.retain(|key, _| LEGACY.shape.field(key).is_some());
+        tree.retain(|key, _| LEGACY.schema.field(key).is_some());
         let config = crate::load(&Json::Object(tree).to_string()).ok()?;
         let document = config.documents().first()?;
         crate::redact::secrets(document).into_iter().next().map(|found| found.path)

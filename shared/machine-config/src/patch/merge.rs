@@ -3,20 +3,19 @@
 use super::{Error, by_key};
 use crate::config::Document;
 use crate::encode::is_zero;
-use crate::shape::{Field, Merge, Print, Shape, Type};
-use crate::url::Url;
-use crate::value::{Map, Value};
+use crate::schema::{Field, Merge, Print, Schema, Type};
+use go_yaml::{Map, Url, Value};
 
 /// Merges a patch's document into one of the same identity.
 pub(super) fn document(left: &mut Document, right: &Document) -> Result<(), Error> {
-    structure(&mut left.fields, &right.fields, left.kind.shape, "")
+    structure(&mut left.fields, &right.fields, left.kind.schema, "")
 }
 
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-pub(super) fn structure(left: &mut Map, right: &Map, shape: &'static Shape, path: &str) -> Result<(), Error> {
+fn structure(left: &mut Map, right: &Map, shape: &'static Schema, path: &str) -> Result<(), Error> {
     for field in shape.fields() {
         match right.get(field.key) {
             Some(value) => merge_field(left, value, field, &join(path, field.key))?,
@@ -68,7 +67,7 @@ fn merge_field(left: &mut Map, right: &Value, field: &'static Field, path: &str)
             *there = right.clone();
             Ok(())
         }
-        Merge::By(keys) => by_key::merge(there, right, &field.ty, keys, path),
+        Merge::By(keys) => by_key::merge(there, right, &field.ty, keys, path, structure),
         Merge::ReplaceBy(key) => {
             by_key::replace(there, right, key);
             Ok(())

@@ -8,11 +8,11 @@ mod operations;
 
 use std::collections::HashMap;
 
-use crate::clash::{self, Clash};
 use crate::config::{Config, Document, Identity};
+use crate::conflict::{self, Conflict};
 use crate::kinds::Kind;
 use crate::load;
-use crate::yaml::{self, Node};
+use go_yaml::Node;
 
 pub use json::JsonPatch;
 
@@ -43,7 +43,7 @@ pub enum Error {
     #[error("{place}: the value of $patch must be the word \"delete\"")]
     Directive {
         /// Where.
-        place: yaml::Place,
+        place: go_yaml::Place,
     },
     /// `$patch: delete` of a document that isn't named fully.
     #[error("missing {0} in document for which $patch: delete is used")]
@@ -89,7 +89,7 @@ pub enum Error {
     },
     /// Documents that can't stand together.
     #[error(transparent)]
-    Clash(#[from] Box<Clash>),
+    Conflict(#[from] Box<Conflict>),
 }
 
 impl Error {
@@ -180,7 +180,7 @@ pub fn parse(text: &str) -> Result<Patch, Error> {
         // Nothing at all is a list of no operations.
         return Ok(Patch::Json(JsonPatch::default()));
     }
-    let operations = yaml::read(text).ok().and_then(|nodes| nodes.into_iter().next());
+    let operations = go_yaml::read(text).ok().and_then(|nodes| nodes.into_iter().next());
     match operations {
         Some(node) if node.items().is_some() => JsonPatch::read(&node, text).map(Patch::Json),
         _ if text.trim_start().starts_with('[') => Err(Error::Json("a list of operations is expected".to_owned())),
@@ -189,7 +189,7 @@ pub fn parse(text: &str) -> Result<Patch, Error> {
 }
 
 fn strategic(text: &str) -> Result<Vec<Part>, Error> {
-    let nodes = yaml::read(text).map_err(load::Error::from)?;
+    let nodes = go_yaml::read(text).map_err(load::Error::from)?;
     let parts: Vec<Part> = nodes.into_iter().filter(|node| !node.is_null()).map(part).collect::<Result<_, _>>()?;
     if parts.is_empty() { Err(load::Error::Empty.into()) } else { Ok(parts) }
 }
@@ -250,7 +250,7 @@ fn apply_parts(config: Config, parts: &[Part]) -> Result<Config, Error> {
         all.merge(part)?;
     }
     let documents: Vec<Document> = all.places.into_iter().flatten().collect();
-    clash::find(&documents)?;
+    conflict::find(&documents)?;
     let config = Config::new(documents);
     load::dates(&config)?;
     Ok(config)

@@ -125,22 +125,3 @@ async fn a_task_that_goes_on_is_told_from_one_that_failed() {
 
     assert!(matches!(error, Error::TaskRuns { .. }), "{error:?}");
 }
-
-#[tokio::test]
-async fn an_upload_has_its_fields_in_the_servers_order_and_a_length() {
-    let folder = std::env::temp_dir().join(format!("pve-client-{}", std::process::id()));
-    std::fs::write(&folder, "image").unwrap();
-    let done = r#"{"data":{"status":"stopped","exitstatus":"OK"}}"#;
-    let upid = r#"{"data":"UPID:pve1:000073B7:0002752E:6B044D6D:imgcopy::talos@pve!cli:"}"#;
-    let server = Server::start(vec![Answer::json(200, "OK", upid), Answer::json(200, "OK", done)]).await;
-    let upload = pve_client::Upload { file: folder.clone(), name: "x.qcow2".into(), sha256: Some("ab".into()) };
-
-    pinned(&server).upload("pve1", "local", &upload, Duration::from_secs(30)).await.unwrap();
-
-    std::fs::remove_file(&folder).unwrap();
-    let request = server.requests().swap_remove(0);
-    let place = |text: &str| request.find(text).unwrap_or_else(|| panic!("{text} in {request}"));
-    assert!(place("name=\"content\"") < place("name=\"checksum-algorithm\""));
-    assert!(place("name=\"checksum\"") < place("name=\"filename\"; filename=\"x.qcow2\""));
-    assert!(request.contains("content-length:") && !request.contains("chunked"));
-}

@@ -1,13 +1,13 @@
 //! Versions of Talos and Kubernetes that go together.
 
 use serde_json::Value;
-use talos_releases::{RELEASES, Release, Stage};
+use talos_releases::{RELEASES, Release, Stage, Version};
 
 use crate::{Map, Unusable};
 
 /// A release that the pipe runs.
 fn release(talos: &str) -> Option<&'static Release> {
-    talos_releases::find(talos_releases::minor(talos)?).filter(|release| release.stage == Stage::Piped)
+    talos_releases::of_version(talos).filter(|release| release.stage == Stage::Piped)
 }
 
 /// The Kubernetes version that a Talos version defaults to.
@@ -72,31 +72,17 @@ fn version(spec: &mut Map, part: &str) -> Result<Option<String>, Unusable> {
         }
         other => return Err(Unusable::new(format!("{place}: {other} is not a version"))),
     };
-    let number = text.strip_prefix('v').unwrap_or(&text);
-    if !is_full(number) {
+    let Ok(version) = text.parse::<Version>() else {
         return Err(Unusable::new(format!("{place}: {text} is not a full version"))
-            .hint(format!("write major, minor and patch: {}", example(number))));
-    }
-    let full = format!("v{number}");
+            .hint(format!("write major, minor and patch: {}", example(&text))));
+    };
+    let full = version.to_string();
     *found = full.clone().into();
     Ok(Some(full))
 }
 
-fn example(number: &str) -> String {
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let is_minor = number.split('.').count() == 2 && number.split('.').all(digits);
-    if is_minor { format!("v{number}.0") } else { "v1.13.9".to_owned() }
-}
-
-/// `1.13.9`, or with a pre-release: `1.14.0-rc.1`.
-fn is_full(number: &str) -> bool {
-    let (core, pre) = number.split_once('-').map_or((number, None), |(core, pre)| (core, Some(pre)));
-    let parts: Vec<_> = core.split('.').collect();
-    let is_number = |part: &&str| {
-        (1..=5).contains(&part.len())
-            && part.bytes().all(|b| b.is_ascii_digit())
-            && (part.len() == 1 || !part.starts_with('0'))
-    };
-    let pre_ok = pre.is_none_or(|pre| !pre.is_empty() && pre.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.'));
-    parts.len() == 3 && parts.iter().all(is_number) && pre_ok
+/// What was most likely meant: the first patch of a minor that is written alone.
+fn example(text: &str) -> String {
+    let first = format!("{text}.0").parse::<Version>();
+    first.map_or_else(|_| "v1.13.9".to_owned(), |version| version.to_string())
 }

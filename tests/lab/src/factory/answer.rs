@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine_config::schematic::Schematic;
+use schematic::Schematic;
 
 use sha2::{Digest, Sha256, Sha512};
 

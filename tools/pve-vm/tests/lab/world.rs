@@ -39,8 +39,9 @@ impl World {
 
     /// Does what talos-image does, with the calls that it makes.
     async fn bring_image(&self) {
-        use factory_client::{Base, Client};
-        let factory = Client::new(Base::parse(&self.lab.factory().endpoint()).unwrap()).unwrap();
+        use factory_client::Client;
+        use schematic::FactoryUrl;
+        let factory = Client::new(FactoryUrl::parse(&self.lab.factory().endpoint()).unwrap()).unwrap();
         let extensions = "            - siderolabs/qemu-guest-agent\n";
         let schematic = format!("customization:\n    systemExtensions:\n        officialExtensions:\n{extensions}");
         assert_eq!(factory.register(&schematic).await.unwrap(), SCHEMATIC);

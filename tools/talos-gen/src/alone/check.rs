@@ -1,7 +1,8 @@
 //! Commands about a config that is there: patch, validate, diff, explain.
 
+use config_rules::Mode;
 use machine_config::MachineType;
-use machine_config::validate::{Mode, contract_of};
+use machine_config::contract_of;
 use record::{Exit, Failure};
 use step::Console;
 
@@ -49,7 +50,7 @@ pub(super) fn validate(args: &Validate, console: &Console) -> Result<Exit, Failu
         Some(version) => contract(Some(version))?,
         None => contract_of(&config),
     };
-    let report = machine_config::validate::validate(&config, mode, contract);
+    let report = config_rules::validate(&config, mode, contract);
     let report = if args.strict { report.strict() } else { report };
     for warning in &report.warnings {
         console.warn(warning);

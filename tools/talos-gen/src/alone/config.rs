@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use cluster_pki::{Bundle, Talosconfig};
+use cluster_pki::Bundle;
+use config_rules::{Mode, validate};
 use machine_config::generate::{Input, Options};
-use machine_config::validate::{Mode, validate};
 use machine_config::{Contract, Gate, MachineType, generate};
 use record::{Exit, Failure};
 use step::Console;
+use talosconfig::Talosconfig;
 
 use super::{bundle_of, check_target, contract, emit, secrets};
 use crate::access::credentials;
@@ -75,10 +76,10 @@ fn endpoint(given: &str) -> Result<String, Failure> {
             "the control plane endpoint URL should have scheme https://, not {scheme}://; try: \"https://{rest}\""
         )),
         Some(_) => {
-            let Some(url) = machine_config::url(given) else {
+            let Some(url) = go_yaml::url(given) else {
                 return usage(format!("the cluster endpoint {given:?} is not a URL"));
             };
-            match machine_config::endpoint(&url) {
+            match config_rules::endpoint(&url) {
                 Some(why) => usage(format!("the cluster endpoint URL can't be used: {why}")),
                 None => Ok(url),
             }
@@ -138,7 +139,7 @@ fn mirrors<'a>(
             return Err(Error::Usage(format!("invalid registry mirror spec: {text:?}; write HOST=URL")).into());
         };
         // Older configs hold the text as it is.
-        if contract.has(Gate::NetworkDocuments) && machine_config::url(url).is_none() {
+        if contract.has(Gate::NetworkDocuments) && go_yaml::url(url).is_none() {
             return Err(Error::Usage(format!("failed to parse registry mirror endpoint {url:?} of {host:?}")).into());
         }
         match out.iter_mut().find(|(known, _)| known == host) {

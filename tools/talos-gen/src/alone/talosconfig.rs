@@ -1,9 +1,9 @@
 //! `talos-gen talosconfig`: client credentials with chosen roles and lifetime.
 
-use cluster_pki::{Context, Talosconfig};
 use machine_config::Contract;
 use record::{Exit, Failure};
 use step::Console;
+use talosconfig::Talosconfig;
 use time::{Duration, OffsetDateTime};
 
 use super::{bundle_of, check_target, emit};
@@ -32,7 +32,7 @@ pub(super) fn talosconfig(args: &Credentials, console: &Console) -> Result<Exit,
     check_target(&args.output, args.force, console)?;
     let bundle = bundle_of(&args.with_secrets)?;
     let (now, endpoints) = (OffsetDateTime::now_utc(), args.endpoints.clone());
-    let context = Context::generate(&bundle, &roles, endpoints, now, lifetime, &mut entropy()?);
+    let context = bundle.client(&roles, endpoints, now, lifetime, &mut entropy()?);
     let config = Talosconfig::of(&args.name, context.map_err(Error::Pki)?);
     emit(&args.output, config.emit(Contract::STABLE.dialect()).expose(), args.force, console)
 }

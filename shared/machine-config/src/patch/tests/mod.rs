@@ -5,7 +5,7 @@ mod items;
 mod operations;
 
 use super::*;
-use crate::yaml::Dialect;
+use go_yaml::Dialect;
 
 fn patched(base: &str, text: &str) -> Result<Config, Error> {
     apply(&load(base).unwrap(), &[parse(text)?])

@@ -1,6 +1,6 @@
 //! Machine configs that a node generates: an API of releases up to 1.12.
 
-use cluster_pki::{Bundle, Context, Talosconfig};
+use cluster_pki::Bundle;
 use machine_config::generate::{Input, Options, endpoint_host, generate};
 use machine_config::{Contract, MachineType, patch};
 use serde_json::{Value, json};
@@ -177,8 +177,8 @@ pub(super) fn generate_configuration(call: &Call<'_>, request: &Request) -> Resu
     };
     let text = config(contract, &bundle, machine, cluster, endpoint)?;
     let endpoints = vec![endpoint_host(endpoint).to_owned()];
-    let context = Context::generate(&bundle, &[super::roles::ADMIN], endpoints, now, YEAR, &mut random);
-    let talosconfig = Talosconfig::of(&cluster.name, context.map_err(unknown)?).emit(contract.dialect());
+    let context = bundle.client(&[super::roles::ADMIN], endpoints, now, YEAR, &mut random);
+    let talosconfig = talosconfig::Talosconfig::of(&cluster.name, context.map_err(unknown)?).emit(contract.dialect());
     let talosconfig = talosconfig.expose().as_bytes().to_vec();
     Ok(Reply { messages: vec![Generated { metadata: None, data: vec![text.into_bytes()], talosconfig }] })
 }

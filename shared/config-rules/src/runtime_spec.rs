@@ -1,0 +1,68 @@
+//! Changes of the spec that every container starts from: Talos reads them as an OCI runtime spec.
+
+use crate::lookup::Lookup;
+use crate::report::Report;
+use go_yaml::Value;
+use machine_config::kinds::RUNTIME_SPEC;
+use machine_config::schema::{Schema, Type};
+
+/// Reports the first value that has another type in the spec, as Go's JSON does.
+pub(crate) fn check(overrides: Lookup<'_>, report: &mut Report) {
+    if let Some(why) = structure(RUNTIME_SPEC, overrides, "") {
+        report.error(format!("failed to unmarshal base runtime spec overrides: json: cannot unmarshal {why}"));
+    }
+}
+
+fn structure(shape: &Schema, fields: Lookup<'_>, place: &str) -> Option<String> {
+    fields.pairs().into_iter().find_map(|(key, value)| {
+        let field = shape.fields().find(|field| field.key.eq_ignore_ascii_case(key))?;
+        let path = if place.is_empty() { field.key.to_owned() } else { format!("{place}.{}", field.key) };
+        unfit(&field.ty, value, shape, &path)
+    })
+}
+
+/// What is wrong with a value of a structure's field, or in it.
+fn unfit(ty: &Type, value: Lookup<'_>, owner: &Schema, path: &str) -> Option<String> {
+    let Lookup::Value(found) = value else { return None };
+    match (ty, found) {
+        (_, Value::Null) | (Type::Text, Value::Text(_)) | (Type::Bool, Value::Bool(_)) => None,
+        (Type::Int(low, high), Value::Number(text)) => {
+            let fits =
+                text.parse::<i128>().is_ok_and(|number| (i128::from(*low)..=i128::from(*high)).contains(&number));
+            (!fits).then(|| format!("number {text} into Go struct field {}.{path} of type {}", owner.name, go(ty)))
+        }
+        (Type::Struct(shape), Value::Map(_)) => structure(shape, value, path),
+        (Type::List(item), Value::List(_)) => value.items().find_map(|value| unfit(item, value, owner, path)),
+        (Type::Map(item), Value::Map(_)) => {
+            value.pairs().into_iter().find_map(|(_, value)| unfit(item, value, owner, path))
+        }
+        (ty, found) => Some(format!("{} into Go struct field {}.{path} of type {}", json(found), owner.name, go(ty))),
+    }
+}
+
+/// Go's name of a type.
+fn go(ty: &Type) -> String {
+    const U32: u64 = u32::MAX as u64;
+    match ty {
+        Type::Bool => "bool".to_owned(),
+        Type::Int(0, U32) => "uint32".to_owned(),
+        Type::Int(0, _) => "uint64".to_owned(),
+        Type::Int(..) => "int".to_owned(),
+        Type::Struct(shape) => format!("specs.{}", shape.name),
+        Type::List(item) => format!("[]{}", go(item)),
+        Type::Map(item) => format!("map[string]{}", go(item)),
+        _ => "string".to_owned(),
+    }
+}
+
+/// JSON's name of what a value is.
+fn json(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::Text(_) => "string",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+    }
+}

@@ -1,0 +1,15 @@
+//! What every client over TLS needs: the cryptography provider, whom to trust, why a call failed, how long it may take.
+//!
+//! A client says by a [`Judge`] which certificates it takes; the [`verifier`] around it always checks that the other
+//! side has the certificate's key. [`Cause`] is the innermost reason of a failure; [`Timeouts`] say how long to wait,
+//! and in which words a client gives up.
+
+mod cause;
+mod timeouts;
+mod tls;
+
+pub use cause::{Cause, found};
+pub use timeouts::Timeouts;
+#[cfg(feature = "system")]
+pub use tls::system;
+pub use tls::{Judge, authorities, builder, provider, verifier};
