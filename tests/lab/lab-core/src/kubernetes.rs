@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::scenario::Effect;
+use crate::fault::Fault;
 
 /// The body of a reply.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -135,7 +135,7 @@ pub trait Kubernetes: Send + Sync {
 /// The nodes, for the Kubernetes that runs on them; a node is named by its place.
 pub trait Nodes: Send + Sync {
     /// What the scenario says of a request to the API server of a node.
-    fn chosen(&self, node: usize, call: &str) -> Option<Effect>;
+    fn chosen(&self, node: usize, call: &str) -> Option<Fault>;
     /// Acts on the objects that the API server of a node serves, if there are any; also given: the server's version.
     fn update(&self, node: usize, act: &mut dyn FnMut(&mut dyn Objects, &str));
     /// Looks at the objects that the API server of a node serves, if there are any.

@@ -6,6 +6,7 @@
 
 pub mod delays;
 pub mod disk_image;
+pub mod fault;
 pub mod kubernetes;
 pub mod machine;
 pub mod scenario;

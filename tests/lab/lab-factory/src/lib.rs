@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use lab_core::delays::Delays;
-use lab_core::scenario::{Call, Chooser, Effect, Side};
+use lab_core::fault::{Fault, GARBAGE};
+use lab_core::scenario::{Call, Chooser, Side};
 
 mod access;
 mod answer;
@@ -141,24 +142,24 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let effect = shared.chooser.get().and_then(|chooser| chooser.choose(call));
     let begun = tokio::time::Instant::now();
     match effect {
-        Some(Effect::Fail { status, message }) => {
+        Some(Fault::Fail { status, message }) => {
             let mut response = plain(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
             *response.body_mut() = Body::from(message + "\n");
             response
         }
-        Some(Effect::Hang) => std::future::pending().await,
-        Some(Effect::Garbage) => {
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Garbage) => {
             let mut response = plain(StatusCode::OK);
-            *response.body_mut() = Body::from("<html><body>Bad Gateway</body></html>");
+            *response.body_mut() = Body::from(GARBAGE);
             response
         }
-        Some(Effect::LoseReply) => {
+        Some(Fault::LoseReply) => {
             let mut response = real(&shared, request).await;
             let lost = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
             *response.body_mut() = Body::from_stream(futures_util::stream::iter([Err::<Vec<u8>, _>(lost)]));
             response
         }
-        Some(Effect::Slow(by)) => {
+        Some(Fault::Slow { by }) => {
             let response = real(&shared, request).await;
             tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await;
             response

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use lab_core::fault::{Fault, GARBAGE};
 use lab_core::kubernetes::{Body, Nodes, User};
-use lab_core::scenario::Effect;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -33,12 +33,12 @@ pub(crate) async fn respond(
     let begun = tokio::time::Instant::now();
     let effect = nodes.chosen(node, &format!("{} {}", request.method, request.path));
     match effect {
-        Some(Effect::Fail { status, message }) => {
+        Some(Fault::Fail { status, message }) => {
             return answered(&nodes, node, request, status::failed(status, &message));
         }
-        Some(Effect::Hang) => return std::future::pending().await,
-        Some(Effect::Garbage) => return whole(200, "text/html", b"<html><body>Bad Gateway</body></html>".to_vec()),
-        Some(Effect::LoseReply | Effect::Slow(_)) | None => {}
+        Some(Fault::Hang) => return std::future::pending().await,
+        Some(Fault::Garbage) => return whole(200, "text/html", GARBAGE.into()),
+        Some(Fault::LoseReply | Fault::Slow { .. }) | None => {}
     }
     let now = OffsetDateTime::now_utc();
     let mut reply = None;
@@ -48,12 +48,12 @@ pub(crate) async fn respond(
         reply = Some(answer(store, &user, &request, server, now));
     });
     match effect {
-        Some(Effect::LoseReply) => {
+        Some(Fault::LoseReply) => {
             cut.cancel();
             // Nothing may be written any more; the connection drops this call with itself.
             return std::future::pending().await;
         }
-        Some(Effect::Slow(by)) => tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await,
+        Some(Fault::Slow { by }) => tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await,
         _ => {}
     }
     answered(&nodes, node, request, reply.unwrap_or_else(status::unknown_path))

@@ -3,23 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use lab_core::fault::Fault;
+
 use super::locks::Lock;
 use super::storage::Storage;
-
-/// What happens to a request instead of its reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// It is refused with this status and reason phrase, and nothing is done.
-    Refuse(u16, String),
-    /// It is done, but the connection is closed before the reply.
-    LoseReply,
-    /// Nothing is done and nothing is answered.
-    Hang,
-    /// The reply is a page that is no JSON.
-    Garbage,
-    /// It is done, and the reply takes so much longer; twice as long, if it isn't said.
-    Slow(Option<Duration>),
-}
 
 /// Everything that is to go wrong.
 #[derive(Default)]

@@ -76,7 +76,7 @@ mod work;
 
 pub use access::{ROLE, role};
 use driver::Driver;
-pub use faults::Fault;
+pub use lab_core::fault::Fault;
 pub use locks::Lock;
 pub use observe::Observer;
 pub use release::Release;

@@ -20,13 +20,13 @@ use super::access::{Credentials, Token};
 use super::content;
 use super::dispatch;
 use super::driver::{Driver, now};
-use super::faults::Fault;
 use super::form;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config};
 use super::upload;
 use super::websocket;
-use lab_core::scenario::{Call as Asked, Effect, Side};
+use lab_core::fault::{Fault, GARBAGE};
+use lab_core::scenario::{Call as Asked, Side};
 
 /// Bytes of a body that is no upload.
 const BODY_LIMIT: usize = 512 * 1024;
@@ -101,14 +101,14 @@ async fn answer(driver: &Arc<Driver>, request: Request<Incoming>) -> Result<Resp
     let begun = tokio::time::Instant::now();
     match fault {
         Some(Fault::Hang) => pending().await,
-        Some(Fault::Garbage) => return Ok(page("<html><body>Bad Gateway</body></html>")),
-        Some(Fault::Refuse(status, reason)) => return Ok(refused(status, &reason, None)),
-        Some(Fault::LoseReply | Fault::Slow(_)) | None => {}
+        Some(Fault::Garbage) => return Ok(page(GARBAGE)),
+        Some(Fault::Fail { status, message }) => return Ok(refused(status, &message, None)),
+        Some(Fault::LoseReply | Fault::Slow { .. }) | None => {}
     }
     let reply = real(driver, request, &method, &path).await;
     match fault {
         Some(Fault::LoseReply) => Err(Lost),
-        Some(Fault::Slow(by)) => {
+        Some(Fault::Slow { by }) => {
             tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await;
             Ok(reply)
         }
@@ -121,13 +121,7 @@ fn chosen(driver: &Arc<Driver>, method: &str, path: &str) -> Option<Fault> {
     let path = path.strip_prefix("/api2/json").unwrap_or(path);
     let node = path.strip_prefix("/nodes/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let call = Asked { side: Side::Pve, node: node.to_owned(), call: format!("{method} {path}") };
-    Some(match driver.chooser.get()?.choose(call)? {
-        Effect::Fail { status, message } => Fault::Refuse(status, message),
-        Effect::Hang => Fault::Hang,
-        Effect::LoseReply => Fault::LoseReply,
-        Effect::Slow(by) => Fault::Slow(by),
-        Effect::Garbage => Fault::Garbage,
-    })
+    driver.chooser.get()?.choose(call)
 }
 
 async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, path: &str) -> Response<Body> {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tonic::Code;
+use lab_core::fault::Fault;
 
 /// How the node treats those who call.
 #[derive(Debug, Clone, Default)]
@@ -18,37 +18,14 @@ pub(crate) struct Faults {
     pub(crate) hang: bool,
     /// How long each call takes in addition.
     pub(crate) delay: Duration,
-    /// What happens to the next calls, in order.
-    pub(crate) next: VecDeque<Fault>,
-}
-
-/// What happens to one call.
-#[derive(Debug, Clone)]
-pub(crate) struct Fault {
-    /// Name of the method as in `Bootstrap`; any if `None`.
-    pub(crate) method: Option<String>,
-    pub(crate) effect: Effect,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Effect {
-    /// The call acts, but its reply gets lost with the connection.
-    LoseReply,
-    /// The call does nothing and fails.
-    Fail(Code, String),
-    /// Nothing is done and nothing is answered.
-    Hang,
-    /// The call acts, and its reply takes so much longer; twice as long, if it isn't said.
-    Slow(Option<Duration>),
-    /// The answer is not gRPC.
-    Garbage,
+    /// What happens to the next calls, in order: name of the method as in `Bootstrap`, any if `None`.
+    pub(crate) next: VecDeque<(Option<String>, Fault)>,
 }
 
 impl Faults {
     /// Takes the next fault that is meant for a method.
-    pub(crate) fn take(&mut self, method: &str) -> Option<Effect> {
-        let meant = |fault: &Fault| fault.method.as_ref().is_none_or(|name| name == method);
-        let at = self.next.iter().position(meant)?;
-        self.next.remove(at).map(|fault| fault.effect)
+    pub(crate) fn take(&mut self, method: &str) -> Option<Fault> {
+        let at = self.next.iter().position(|(of, _)| of.as_ref().is_none_or(|name| name == method))?;
+        self.next.remove(at).map(|(_, fault)| fault)
     }
 }

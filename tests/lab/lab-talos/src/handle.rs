@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab_core::fault::Fault;
 use tonic::Code;
 
 use super::Talos;
 use super::config::Role;
-use super::faults::{Effect, Fault, Faults};
+use super::faults::Faults;
 use super::node::{Counts, Node, Stage};
 use super::world::{Down, Id};
 
@@ -164,17 +165,17 @@ impl NodeHandle {
 
     /// Acts on the next call of a method (`Bootstrap`; any if `None`), but loses the reply with the connection.
     pub fn lose_reply(&self, method: Option<&str>) {
-        self.next(method, Effect::LoseReply);
+        self.next(method, Fault::LoseReply);
     }
 
     /// Fails the next call of a method (any if `None`) without acting on it.
     pub fn fail_next(&self, method: Option<&str>, code: Code, message: &str) {
-        self.next(method, Effect::Fail(code, message.to_owned()));
+        self.next(method, Fault::Fail { status: code as u16, message: message.to_owned() });
     }
 
-    fn next(&self, method: Option<&str>, effect: Effect) {
+    fn next(&self, method: Option<&str>, fault: Fault) {
         let method = method.map(str::to_owned);
-        self.disturb(|faults| faults.next.push_back(Fault { method, effect }));
+        self.disturb(|faults| faults.next.push_back((method, fault)));
     }
 
     /// Sets the clock right or wrong.

@@ -39,8 +39,9 @@ pub use node::{Counts, Stage};
 pub(crate) use world::{Id, World};
 
 use lab_core::delays::Delays;
+use lab_core::fault::Fault;
 use lab_core::kubernetes::{Kubernetes, Nodes, Objects};
-use lab_core::scenario::{Call, Chooser, Effect, Side};
+use lab_core::scenario::{Call, Chooser, Side};
 
 /// What a lab's nodes are made with.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +92,7 @@ impl Talos {
     }
 
     /// What the scenario says of a call to a node.
-    pub(crate) fn chosen(&self, side: Side, id: Id, call: &str) -> Option<Effect> {
+    pub(crate) fn chosen(&self, side: Side, id: Id, call: &str) -> Option<Fault> {
         let chooser = self.chooser.get()?;
         let node = self.read(|world| world.nodes[id].machine.name.clone());
         chooser.choose(Call { side, node, call: call.to_owned() })
@@ -191,7 +192,7 @@ impl Talos {
 }
 
 impl Nodes for Talos {
-    fn chosen(&self, node: usize, call: &str) -> Option<Effect> {
+    fn chosen(&self, node: usize, call: &str) -> Option<Fault> {
         self.chosen(Side::Kubernetes, node, call)
     }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Effect, Rule, Scenario};
+use super::{Rule, Scenario};
+use crate::fault::Fault;
 
 /// A part of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,41 +42,7 @@ struct Line {
     call: Call,
     n: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    effect: Option<Written>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Written {
-    Fail { status: u16, message: String },
-    Hang,
-    LoseReply,
-    Slow { ms: Option<u64> },
-    Garbage,
-}
-
-impl From<&Effect> for Written {
-    fn from(effect: &Effect) -> Self {
-        match effect {
-            Effect::Fail { status, message } => Self::Fail { status: *status, message: message.clone() },
-            Effect::Hang => Self::Hang,
-            Effect::LoseReply => Self::LoseReply,
-            Effect::Slow(by) => Self::Slow { ms: by.map(|by| by.as_millis() as u64) },
-            Effect::Garbage => Self::Garbage,
-        }
-    }
-}
-
-impl From<Written> for Effect {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Fail { status, message } => Self::Fail { status, message },
-            Written::Hang => Self::Hang,
-            Written::LoseReply => Self::LoseReply,
-            Written::Slow { ms } => Self::Slow(ms.map(Duration::from_millis)),
-            Written::Garbage => Self::Garbage,
-        }
-    }
+    effect: Option<Fault>,
 }
 
 /// How often a rule has fitted a call, and has acted.
@@ -97,7 +63,7 @@ pub struct Chooser {
 struct State {
     counts: Vec<Count>,
     seen: BTreeMap<Call, u64>,
-    replayed: BTreeMap<(Call, u64), Effect>,
+    replayed: BTreeMap<(Call, u64), Fault>,
     record: Option<Box<dyn Write + Send>>,
 }
 
@@ -120,7 +86,7 @@ impl Chooser {
         for text in recording.lines().filter(|text| !text.trim().is_empty()) {
             let line: Line = serde_json::from_str(text)?;
             if let Some(effect) = line.effect {
-                state.replayed.insert((line.call, line.n), effect.into());
+                state.replayed.insert((line.call, line.n), effect);
             }
         }
         Ok(())
@@ -131,21 +97,21 @@ impl Chooser {
     }
 
     /// What happens to a call, if anything does.
-    pub fn choose(&self, call: Call) -> Option<Effect> {
+    pub fn choose(&self, call: Call) -> Option<Fault> {
         let mut state = self.state();
         let seen = state.seen.entry(call.clone()).or_default();
         *seen += 1;
         let n = *seen;
         let effect = state.replayed.get(&(call.clone(), n)).cloned().or_else(|| self.by_rule(&mut state, &call));
         if let Some(record) = &mut state.record {
-            let line = Line { call, n, effect: effect.as_ref().map(Written::from) };
+            let line = Line { call, n, effect: effect.clone() };
             // A recording that can't be written must not change what it records.
             let _written = serde_json::to_string(&line).map(|text| writeln!(record, "{text}"));
         }
         effect
     }
 
-    fn by_rule(&self, state: &mut State, call: &Call) -> Option<Effect> {
+    fn by_rule(&self, state: &mut State, call: &Call) -> Option<Fault> {
         for (index, rule) in self.rules.iter().enumerate().filter(|(_, rule)| rule.fits(call)) {
             let count = &mut state.counts[index];
             count.fitted += 1;

@@ -7,33 +7,13 @@
 mod builtin;
 mod chooser;
 
-use std::time::Duration;
-
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
+use crate::fault::Fault;
+
 pub use builtin::{BUILTIN, Builtin};
 pub use chooser::{Call, Chooser, Side};
-
-/// What happens to a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// It is refused, and nothing is done.
-    Fail {
-        /// HTTP status, or number of the gRPC code.
-        status: u16,
-        /// The text.
-        message: String,
-    },
-    /// Nothing is done and nothing is answered.
-    Hang,
-    /// It is done, but the connection ends before the reply.
-    LoseReply,
-    /// It is done, and the answer takes longer: so long, or twice as long as it would have.
-    Slow(Option<Duration>),
-    /// The answer is no answer of this protocol.
-    Garbage,
-}
 
 /// One rule of a scenario.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +21,7 @@ pub struct Rule {
     side: Side,
     node: Option<String>,
     call: String,
-    effect: Effect,
+    effect: Fault,
     chance: f64,
     after: u64,
     times: u64,
@@ -139,14 +119,16 @@ impl Entry {
     fn rule(self) -> anyhow::Result<Rule> {
         ensure!((0.0..=1.0).contains(&self.chance), "`chance` must be between 0 and 1");
         let effect = match self.r#do.as_str() {
-            "fail" => Effect::Fail {
+            "fail" => Fault::Fail {
                 status: self.status.unwrap_or(if self.on == Side::Talos { 14 } else { 500 }),
                 message: self.message.unwrap_or_else(|| "injected by the scenario".to_owned()),
             },
-            "hang" => Effect::Hang,
-            "lose-reply" => Effect::LoseReply,
-            "slow" => Effect::Slow(self.by.as_deref().map(humantime::parse_duration).transpose().context("`by`")?),
-            "garbage" => Effect::Garbage,
+            "hang" => Fault::Hang,
+            "lose-reply" => Fault::LoseReply,
+            "slow" => {
+                Fault::Slow { by: self.by.as_deref().map(humantime::parse_duration).transpose().context("`by`")? }
+            }
+            "garbage" => Fault::Garbage,
             other => bail!("`do: {other}` is none of fail, hang, lose-reply, slow, garbage"),
         };
         let (side, node, call) = (self.on, self.node, self.call);

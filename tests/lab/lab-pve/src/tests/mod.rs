@@ -293,7 +293,11 @@ async fn a_task_of_a_held_vm_ends_when_it_is_released() {
 #[tokio::test]
 async fn a_lost_reply_has_acted_and_a_refused_request_has_not() {
     let world = World::start(Settings::default()).with_image().await;
-    world.pve.fault("POST", "/qemu", Fault::Refuse(500, "got no worker upid - start worker failed".to_owned()));
+    world.pve.fault(
+        "POST",
+        "/qemu",
+        Fault::Fail { status: 500, message: "got no worker upid - start worker failed".to_owned() },
+    );
     assert_eq!(world.post("/nodes/pve1/qemu", &VM).await.1["message"], "got no worker upid - start worker failed\n");
     assert_eq!(world.pve.vms().len(), 0);
     world.pve.fault("POST", "/qemu", Fault::LoseReply);

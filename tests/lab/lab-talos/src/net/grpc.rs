@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::Talos;
-use crate::faults::Effect;
 use crate::rpc::{self, Caller, Reply};
+use lab_core::fault::{Fault, GARBAGE};
 use lab_core::kubernetes::Body;
+use lab_core::scenario::Side;
 
 /// Largest message in either direction: 32 MiB.
 const LIMIT: usize = 32 * 1024 * 1024;
@@ -33,30 +34,30 @@ pub(super) async fn respond(
         node.counts.calls += 1;
         (node.faults.delay, node.faults.take(method))
     });
-    let effect = effect.or_else(|| chosen(talos, &caller, method));
+    let effect = effect.or_else(|| talos.chosen(Side::Talos, caller.node, method));
     let begun = tokio::time::Instant::now();
     match effect {
-        Some(Effect::Hang) => return std::future::pending().await,
-        Some(Effect::Garbage) => return garbage(),
+        Some(Fault::Hang) => return std::future::pending().await,
+        Some(Fault::Garbage) => return garbage(),
         _ => {}
     }
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    if let Some(Effect::Fail(code, message)) = effect {
-        return failed(&Status::new(code, message));
+    if let Some(Fault::Fail { status, message }) = effect {
+        return failed(&Status::new(Code::from(i32::from(status)), message));
     }
     let frames = match read(body).await {
         Ok(frames) => frames,
         Err(status) => return failed(&status),
     };
     let reply = rpc::call(talos, &caller, &path, &head.headers, &frames);
-    if matches!(effect, Some(Effect::LoseReply)) {
+    if matches!(effect, Some(Fault::LoseReply)) {
         cut.cancel();
         // Nothing may be written any more; the connection drops this call with itself.
         return std::future::pending().await;
     }
-    if let Some(Effect::Slow(by)) = effect {
+    if let Some(Fault::Slow { by }) = effect {
         tokio::time::sleep(by.unwrap_or_else(|| begun.elapsed())).await;
     }
     match reply {
@@ -66,21 +67,9 @@ pub(super) async fn respond(
     }
 }
 
-/// What the lab's scenario says of a call.
-fn chosen(talos: &Talos, caller: &Caller, method: &str) -> Option<Effect> {
-    use lab_core::scenario::{Effect as Told, Side};
-    Some(match talos.chosen(Side::Talos, caller.node, method)? {
-        Told::Fail { status, message } => Effect::Fail(Code::from(i32::from(status)), message),
-        Told::Hang => Effect::Hang,
-        Told::LoseReply => Effect::LoseReply,
-        Told::Slow(by) => Effect::Slow(by),
-        Told::Garbage => Effect::Garbage,
-    })
-}
-
 /// What a proxy in the way might say.
 fn garbage() -> http::Response<Body> {
-    let body = http_body_util::Full::new(Bytes::from_static(b"<html><body>Bad Gateway</body></html>"));
+    let body = http_body_util::Full::new(Bytes::from(GARBAGE));
     let mut response = http::Response::new(body.boxed_unsync());
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
     response
