@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::cluster_file::ClusterFile;
 use crate::provision;
+use crate::trouble::Troubles;
 use crate::web::Web;
 use lab_core::delays::Delays;
 use lab_core::scenario::{Chooser, Scenario};
@@ -89,10 +90,11 @@ impl Default for Options {
 /// A running lab; dropping it stops everything and removes a folder of its own making.
 pub struct Lab {
     name: String,
-    pve: Pve,
+    pve: Arc<Pve>,
     factory: Factory,
     talos: Arc<Talos>,
     web: Web,
+    troubles: Troubles,
     dir: PathBuf,
     _own_dir: Option<TempDir>,
     subnet: Subnet,
@@ -107,7 +109,7 @@ impl Lab {
         let subnet = Subnet::claim(options.control_planes + options.workers)?;
         let settings = talos::Settings { subnet: subnet.net, delays: options.delays };
         let talos = Talos::new(settings, Arc::new(lab_kube::Kube));
-        let pve = Pve::start(hypervisor(&options, &subnet), Arc::clone(&talos) as _)?;
+        let pve = Arc::new(Pve::start(hypervisor(&options, &subnet), Arc::clone(&talos) as _)?);
         pve.add_user("root@pam", PASSWORD, &[]);
         let address = IpAddr::V4(subnet.host(FACTORY));
         let factory = Factory::start(factory::Settings { address, port: 8080, delays: options.delays })?;
@@ -121,10 +123,24 @@ impl Lab {
         write(&dir.join("cluster.yaml"), &cluster_file(&options, &subnet, &pve.endpoint()))?;
         let name = options.name.clone();
         let web = Web::start(subnet.host(GATEWAY).into(), &name, pve.observer(), &talos)?;
-        Ok(Self { name, web, pve, factory, talos, dir, _own_dir: own_dir, subnet, options, ready: Default::default() })
+        let troubles = options.scenario.as_ref().map(|scenario| scenario.troubles.clone()).unwrap_or_default();
+        let troubles = Troubles::start(troubles, &pve, &talos)?;
+        Ok(Self {
+            name,
+            web,
+            troubles,
+            pve,
+            factory,
+            talos,
+            dir,
+            _own_dir: own_dir,
+            subnet,
+            options,
+            ready: Default::default(),
+        })
     }
 
-    /// Brings up the cluster of the cluster file, and writes `talosconfig`, `kubeconfig` and `secrets.yaml` beside it.
+    /// Brings up the cluster of the cluster file undisturbed, and writes `talosconfig`, `kubeconfig` and `secrets.yaml` beside it.
     pub async fn bring_up(&self) -> anyhow::Result<()> {
         let nodes: Vec<_> = nodes(&self.options, &self.subnet);
         let first = nodes.iter().find_map(|(_, control_plane, address)| address.filter(|_| *control_plane));
@@ -139,11 +155,13 @@ impl Lab {
             prefix: self.subnet.net.prefix_len(),
             vip,
         };
+        self.troubles.stop();
         let access = provision::bring_up(&plan, &self.pve, &self.talos).await?;
         write_secret(&self.dir.join("talosconfig"), &access.talosconfig)?;
         write_secret(&self.dir.join("kubeconfig"), &access.kubeconfig)?;
         write_secret(&self.dir.join("secrets.yaml"), &access.secrets)?;
         self.ready.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.troubles.restart();
         Ok(())
     }
 

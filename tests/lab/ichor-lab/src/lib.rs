@@ -12,6 +12,8 @@ mod lab;
 #[cfg(target_os = "linux")]
 mod provision;
 #[cfg(target_os = "linux")]
+mod trouble;
+#[cfg(target_os = "linux")]
 mod web;
 
 pub use lab_core::{delays, disk_image, machine, scenario, tls};

@@ -29,6 +29,79 @@ pub enum Fault {
     Garbage,
 }
 
+/// A state of the lab that is wrong for a while, or something that happens once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Of a host, a VM or a storage of Proxmox VE.
+    Proxmox(ProxmoxState),
+    /// Of a node.
+    Node(NodeState),
+}
+
+/// What can be wrong on Proxmox VE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxmoxState {
+    /// A host is off the network; after a while the others fence it and recover its managed VMs.
+    HostOffline,
+    /// A host takes calls, acts on them and answers too late.
+    HostLate,
+    /// Somebody holds the lock of a VM's configuration.
+    VmLocked,
+    /// Somebody holds the lock of a storage, on every host.
+    StorageLocked,
+    /// The tasks of a VM don't end.
+    TasksHeld,
+    /// A guest ignores requests to shut down.
+    ShutdownIgnored,
+}
+
+/// What can be wrong on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// The system doesn't come up.
+    BootHeld,
+    /// The port of the Talos API is closed.
+    PortClosed,
+    /// The Talos API accepts connections and says nothing.
+    Silent,
+    /// The clock isn't in sync.
+    ClockWrong,
+    /// The etcd member raises the alarm that its database is full.
+    EtcdFull,
+    /// The etcd member raises the alarm that its data is corrupt.
+    EtcdCorrupt,
+    /// The node reboots as by itself.
+    Reboot,
+    /// The next boot of the node is followed by another reboot.
+    RebootAgain,
+}
+
+impl State {
+    /// Every state: its word in a scenario, and the key that names what it is a state of.
+    pub const ALL: [(&str, &str, Self); 14] = [
+        ("host-offline", "host", Self::Proxmox(ProxmoxState::HostOffline)),
+        ("host-late", "host", Self::Proxmox(ProxmoxState::HostLate)),
+        ("vm-locked", "vm", Self::Proxmox(ProxmoxState::VmLocked)),
+        ("storage-locked", "storage", Self::Proxmox(ProxmoxState::StorageLocked)),
+        ("tasks-held", "vm", Self::Proxmox(ProxmoxState::TasksHeld)),
+        ("shutdown-ignored", "vm", Self::Proxmox(ProxmoxState::ShutdownIgnored)),
+        ("boot-held", "node", Self::Node(NodeState::BootHeld)),
+        ("port-closed", "node", Self::Node(NodeState::PortClosed)),
+        ("silent", "node", Self::Node(NodeState::Silent)),
+        ("clock-wrong", "node", Self::Node(NodeState::ClockWrong)),
+        ("etcd-full", "node", Self::Node(NodeState::EtcdFull)),
+        ("etcd-corrupt", "node", Self::Node(NodeState::EtcdCorrupt)),
+        ("reboot", "node", Self::Node(NodeState::Reboot)),
+        ("reboot-again", "node", Self::Node(NodeState::RebootAgain)),
+    ];
+
+    /// Whether it happens and is over; what follows from it is not taken back.
+    pub fn is_moment(self) -> bool {
+        use NodeState::{EtcdCorrupt, EtcdFull, Reboot, RebootAgain};
+        matches!(self, Self::Node(EtcdFull | EtcdCorrupt | Reboot | RebootAgain))
+    }
+}
+
 /// What a proxy in the way says where there should be an answer.
 pub const GARBAGE: &str = "<html><body>Bad Gateway</body></html>";
 

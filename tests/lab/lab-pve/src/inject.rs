@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lab_core::fault::ProxmoxState;
+
 use super::state::Vm;
 use super::{Fault, Lock, Pve, Storage, create, driver, faults};
 
@@ -128,6 +130,27 @@ impl Pve {
             true => state.faults.late.insert(node.to_owned()),
             false => state.faults.late.remove(node),
         });
+    }
+
+    /// Makes a state of a host, a VM (by name or ID) or a storage wrong, or right again; says whether it is there.
+    pub fn set_state(&self, state: ProxmoxState, target: &str, wrong: bool) -> bool {
+        let vm = || self.vms().into_iter().find(|vm| vm.name == target || vm.id.to_string() == target);
+        let lock = |lock: &Lock| if wrong { self.take_lock(lock) } else { self.give_lock(lock) };
+        match state {
+            ProxmoxState::HostOffline if wrong => self.take_offline(target),
+            ProxmoxState::HostOffline => self.bring_online(target),
+            ProxmoxState::HostLate => self.answer_late(target, wrong),
+            ProxmoxState::VmLocked => return vm().map(|vm| lock(&Lock::Vm(vm.id))).is_some(),
+            ProxmoxState::StorageLocked => {
+                let storage = self.driver.with(|state| state.storage(target).ok());
+                let Some(storage) = storage else { return false };
+                self.hosts().iter().for_each(|host| lock(&Lock::of_storage(host, &storage)));
+            }
+            ProxmoxState::TasksHeld if wrong => self.hold(target),
+            ProxmoxState::TasksHeld => self.release(target),
+            ProxmoxState::ShutdownIgnored => return vm().map(|vm| self.ignore_shutdown(vm.id, wrong)).is_some(),
+        }
+        true
     }
 
     /// Adds a user who can log in, with privileges by path; rights of the user's tokens end where the user's end.

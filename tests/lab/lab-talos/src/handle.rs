@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lab_core::fault::Fault;
+use lab_core::fault::{Fault, NodeState};
 use tonic::Code;
 
 use super::Talos;
@@ -251,5 +251,22 @@ impl NodeHandle {
                 world.go_down(self.id, Down::Reboot);
             }
         });
+    }
+
+    /// Makes a state of the node wrong, or right again; says whether that could be done already.
+    pub fn set_state(&self, state: NodeState, wrong: bool) -> bool {
+        match state {
+            NodeState::BootHeld if wrong => self.hold_boot(),
+            NodeState::BootHeld => self.release_boot(),
+            NodeState::PortClosed => self.refuse(wrong),
+            NodeState::Silent => self.hang(wrong),
+            NodeState::ClockWrong => self.set_time_synced(!wrong),
+            NodeState::EtcdFull | NodeState::EtcdCorrupt if !self.is_etcd_member() => return false,
+            NodeState::EtcdFull => self.raise_etcd_alarm(false),
+            NodeState::EtcdCorrupt => self.raise_etcd_alarm(true),
+            NodeState::Reboot | NodeState::RebootAgain if !self.see(|node| node.on) => return false,
+            NodeState::Reboot | NodeState::RebootAgain => self.reboot(),
+        }
+        true
     }
 }

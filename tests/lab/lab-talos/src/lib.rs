@@ -20,6 +20,8 @@ mod version;
 mod world;
 
 #[cfg(test)]
+mod states;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -46,7 +46,7 @@ async fn connected(endpoint: &Endpoint) -> Channel {
     tokio::time::timeout(BOUND, connect).await.unwrap()
 }
 
-async fn insecure(address: &str) -> Channel {
+pub(crate) async fn insecure(address: &str) -> Channel {
     let tls = endpoint(address).tls_config_with_verifier(ClientTlsConfig::new(), Arc::new(Anything)).unwrap();
     connected(&tls).await
 }

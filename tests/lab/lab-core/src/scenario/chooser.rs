@@ -118,7 +118,7 @@ impl Chooser {
             let due = count.fitted > rule.after && count.acted < rule.times;
             if due && self.draw(index, count.fitted) < rule.chance {
                 count.acted += 1;
-                return Some(rule.effect.clone());
+                return Some(rule.fault.clone());
             }
         }
         None

@@ -6,25 +6,40 @@
 
 mod builtin;
 mod chooser;
+mod entry;
 
-use anyhow::{Context, bail, ensure};
-use serde::Deserialize;
+use std::time::Duration;
 
-use crate::fault::Fault;
+use anyhow::Context;
+
+use crate::fault::{Fault, State};
 
 pub use builtin::{BUILTIN, Builtin};
 pub use chooser::{Call, Chooser, Side};
 
 /// One rule of a scenario.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rule {
+pub(crate) struct Rule {
     side: Side,
     node: Option<String>,
     call: String,
-    effect: Fault,
+    fault: Fault,
     chance: f64,
     after: u64,
     times: u64,
+}
+
+/// A state that a scenario brings about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trouble {
+    /// What is wrong.
+    pub state: State,
+    /// Name of the host, VM, storage or node.
+    pub target: String,
+    /// When it begins, counted from when the lab is up.
+    pub after: Duration,
+    /// How long it lasts; to the end of the lab if `None`.
+    pub lasts: Option<Duration>,
 }
 
 /// What goes wrong.
@@ -32,55 +47,10 @@ pub struct Rule {
 pub struct Scenario {
     /// Its name.
     pub name: String,
+    /// States that become wrong by themselves.
+    pub troubles: Vec<Trouble>,
     seed: u64,
     rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct File {
-    api_version: String,
-    kind: String,
-    name: String,
-    #[serde(default)]
-    seed: u64,
-    #[serde(default)]
-    faults: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Entry {
-    on: Side,
-    #[serde(default)]
-    node: Option<String>,
-    #[serde(default = "any")]
-    call: String,
-    r#do: String,
-    #[serde(default)]
-    status: Option<u16>,
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(default)]
-    by: Option<String>,
-    #[serde(default = "always")]
-    chance: f64,
-    #[serde(default)]
-    after: u64,
-    #[serde(default = "endless")]
-    times: u64,
-}
-
-fn any() -> String {
-    "*".to_owned()
-}
-
-fn always() -> f64 {
-    1.0
-}
-
-fn endless() -> u64 {
-    u64::MAX
 }
 
 impl Scenario {
@@ -90,14 +60,7 @@ impl Scenario {
     ///
     /// What is wrong with it.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let file: File = serde_yaml::from_str(text).context("this is no scenario")?;
-        ensure!(
-            file.api_version == "ichor-lab/v1" && file.kind == "Scenario",
-            "this is no scenario: apiVersion must be ichor-lab/v1 and kind Scenario"
-        );
-        let rules = file.faults.into_iter().enumerate();
-        let rules = rules.map(|(index, entry)| entry.rule().with_context(|| format!("fault {}", index + 1)));
-        Ok(Self { name: file.name, seed: file.seed, rules: rules.collect::<Result<_, _>>()? })
+        entry::scenario(text)
     }
 
     /// The scenario of this name, or in this file.
@@ -115,30 +78,10 @@ impl Scenario {
     }
 }
 
-impl Entry {
-    fn rule(self) -> anyhow::Result<Rule> {
-        ensure!((0.0..=1.0).contains(&self.chance), "`chance` must be between 0 and 1");
-        let effect = match self.r#do.as_str() {
-            "fail" => Fault::Fail {
-                status: self.status.unwrap_or(if self.on == Side::Talos { 14 } else { 500 }),
-                message: self.message.unwrap_or_else(|| "injected by the scenario".to_owned()),
-            },
-            "hang" => Fault::Hang,
-            "lose-reply" => Fault::LoseReply,
-            "slow" => {
-                Fault::Slow { by: self.by.as_deref().map(humantime::parse_duration).transpose().context("`by`")? }
-            }
-            "garbage" => Fault::Garbage,
-            other => bail!("`do: {other}` is none of fail, hang, lose-reply, slow, garbage"),
-        };
-        let (side, node, call) = (self.on, self.node, self.call);
-        Ok(Rule { side, node, call, effect, chance: self.chance, after: self.after, times: self.times })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{NodeState, ProxmoxState};
 
     #[test]
     fn every_scenario_that_is_listed_can_be_loaded() {
@@ -152,9 +95,54 @@ mod tests {
     fn a_mistake_in_a_file_is_named_with_its_place() {
         let head = "apiVersion: ichor-lab/v1\nkind: Scenario\nname: x\nfaults:\n";
         let wrong = |entry: &str| format!("{:#}", Scenario::parse(&format!("{head}{entry}")).unwrap_err());
-        assert!(wrong("  - {on: pve, do: explode}").contains("fault 1: `do: explode` is none of"));
-        assert!(wrong("  - {on: pve, do: hang, chance: 2}").contains("`chance` must be between 0 and 1"));
-        assert!(wrong("  - {on: moon, do: hang}").contains("moon"));
+        for (entry, message) in [
+            (
+                "{on: pve, do: hag}",
+                "fault 1: `do: hag` is unknown, did you mean `hang`? (fail, hang, lose-reply, slow, garbage)",
+            ),
+            ("{on: pve, do: hang, chance: 2}", "`chance` must be between 0 and 1"),
+            ("{on: pve, do: hang, chanc: 1}", "`chanc` is unknown, did you mean `chance`?"),
+            ("{on: talo, do: hang}", "`on: talo` is unknown, did you mean `talos`? (pve, factory, talos, kubernetes)"),
+            ("{on: pve}", "`do` or `state` must say what goes wrong"),
+            ("{do: hang}", "`do: hang` needs `on`"),
+            ("{on: pve, do: hang, status: 5}", "`status` belongs to `do: fail`"),
+            ("{on: pve, do: hang, by: 5s}", "`by` belongs to `do: slow`"),
+            ("{on: pve, do: hang, after: 5s}", "`after`"),
+            (
+                "{state: host-offlin, host: pve1}",
+                "`state: host-offlin` is unknown, did you mean `host-offline`? (host-",
+            ),
+            ("{state: host-offline}", "`state: host-offline` needs `host`"),
+            ("{state: host-offline, hots: pve1}", "`hots` is unknown, did you mean `host`? (state, host, after, for)"),
+            ("{state: host-offline, host: pve1, after: 3}", "`after` must be a time such as 3s"),
+            ("{state: reboot, node: cp-1, for: 3s}", "`for` has no meaning for `reboot`"),
+            ("{state: silent, do: hang, node: x}", "`do` and `state` exclude each other"),
+        ] {
+            let found = wrong(&format!("  - {entry}"));
+            assert!(found.contains(message), "{entry}: {found}");
+        }
         assert!(Scenario::load("/nowhere").unwrap_err().to_string().contains("is no file and none of"));
+    }
+
+    #[test]
+    fn a_state_has_a_target_a_beginning_and_an_end() {
+        let text = "apiVersion: ichor-lab/v1\nkind: Scenario\nname: x\nfaults:\n\
+                    - {state: host-offline, host: pve2, after: 3s, for: 1m}\n- {on: pve, do: hang}\n\
+                    - {state: reboot, node: cp-1}\n";
+        let scenario = Scenario::parse(text).unwrap();
+        let trouble = |state, target: &str, after, lasts| Trouble { state, target: target.to_owned(), after, lasts };
+        let offline = State::Proxmox(ProxmoxState::HostOffline);
+        let minute = Some(Duration::from_secs(60));
+        let first = trouble(offline, "pve2", Duration::from_secs(3), minute);
+        let second = trouble(State::Node(NodeState::Reboot), "cp-1", Duration::ZERO, None);
+        assert_eq!((scenario.troubles, scenario.rules.len()), (vec![first, second], 1));
+    }
+
+    #[test]
+    fn every_word_of_the_language_is_in_the_readme() {
+        let readme = include_str!("../../../README.md");
+        for word in entry::words() {
+            assert!(readme.contains(&format!("`{word}`")), "`{word}` is missing");
+        }
     }
 }

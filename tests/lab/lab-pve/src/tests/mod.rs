@@ -17,6 +17,7 @@ mod actions;
 mod cluster;
 mod locks;
 mod provider;
+mod states;
 
 /// Machines that only note what happens to them.
 #[derive(Default)]
