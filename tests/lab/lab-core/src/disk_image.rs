@@ -7,6 +7,7 @@ mod partitioned;
 
 use std::fmt;
 
+pub use base16ct::lower::encode_string as hex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -115,11 +116,6 @@ pub fn make(format: Format, image: &Image) -> Vec<u8> {
         Format::Raw => partitioned::disk(&line, RAW_SIZE),
         Format::Iso => iso(line),
     }
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn line(image: &Image) -> Vec<u8> {

@@ -88,6 +88,4 @@ pub trait Machines: Send + Sync {
     fn disk_removed(&self, disk: &str);
     /// Interfaces as the guest agent reports them; `None` while no agent answers.
     fn agent(&self, uuid: &str) -> Option<Vec<Interface>>;
-    /// Lines that the guest has printed on its serial console since it was switched on.
-    fn console(&self, uuid: &str) -> Vec<String>;
 }

@@ -1,4 +1,4 @@
-//! Jobs, whose pods are done as soon as they run, and cron jobs, which make jobs when they are due.
+//! Jobs, whose pods are done as soon as they run, and cron jobs, which never make one by themselves.
 
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -6,7 +6,6 @@ use time::{Duration, OffsetDateTime};
 
 use super::answer::timestamp;
 use super::controllers::{patched_status, text};
-use super::cron::Schedule;
 use super::deletion::Propagation;
 use super::pods;
 use super::store::{Key, Store};
@@ -122,17 +121,12 @@ fn time_of(object: &Value, pointer: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text(object, pointer), &Rfc3339).ok()
 }
 
-/// Makes the jobs that are due, and removes those that have been done for long enough.
+/// Removes the jobs that have been done for long enough.
 pub(super) fn pass(store: &mut Store, now: OffsetDateTime) {
     let at = timestamp(now);
-    let due = store.list("cronjobs", None).filter_map(|cron| Some((cron.clone(), due(cron, now)?)));
-    let due: Vec<(Value, OffsetDateTime)> = due.collect();
     let old: Vec<Key> = store.list("jobs", None).filter(|job| is_old(job, now)).map(place).collect();
-    if due.is_empty() && old.is_empty() {
+    if old.is_empty() {
         return;
-    }
-    for (cron, time) in due {
-        start(store, &cron, time, &at);
     }
     for key in old {
         store.delete(&key, Propagation::Background, None, &at);
@@ -148,33 +142,4 @@ fn is_old(job: &Value, now: OffsetDateTime) -> bool {
     let kept = job["spec"]["ttlSecondsAfterFinished"].as_i64();
     let since = kept.and_then(|_| time_of(job, "/status/completionTime"));
     since.is_some_and(|since| !pods::leaves(job) && now >= since + Duration::seconds(kept.unwrap_or(0)))
-}
-
-fn due(cron: &Value, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    if cron["spec"]["suspend"] == json!(true) || pods::leaves(cron) {
-        return None;
-    }
-    let last = time_of(cron, "/status/lastScheduleTime").or_else(|| time_of(cron, "/metadata/creationTimestamp"))?;
-    Schedule::new(text(cron, "/spec/schedule"))?.last(last, now)
-}
-
-fn start(store: &mut Store, cron: &Value, time: OffsetDateTime, at: &str) {
-    let template = &cron["spec"]["jobTemplate"];
-    let name = text(cron, "/metadata/name");
-    let mut annotations = template["metadata"]["annotations"].clone();
-    annotations["batch.kubernetes.io/cronjob-scheduled-timestamp"] = timestamp(time).into();
-    let job = json!({
-        "kind": "Job",
-        "apiVersion": "batch/v1",
-        "metadata": {
-            "name": format!("{name}-{}", time.unix_timestamp() / 60), "namespace": cron["metadata"]["namespace"],
-            "labels": template["metadata"]["labels"], "annotations": annotations, "generation": 1,
-            "ownerReferences": pods::controller("CronJob", "batch/v1", cron),
-        },
-        "spec": template["spec"],
-    });
-    store.put("jobs", job, at);
-    let mut cron = cron.clone();
-    cron["status"]["lastScheduleTime"] = timestamp(time).into();
-    store.put("cronjobs", cron, at);
 }

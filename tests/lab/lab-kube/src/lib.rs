@@ -8,7 +8,6 @@ mod answer;
 mod budgets;
 mod columns;
 mod controllers;
-mod cron;
 mod custom;
 mod daemons;
 mod defaults;

@@ -41,19 +41,6 @@ pub(crate) const ROUTES: &[Route] = &[
         ticket::create,
     ),
     change(
-        "POST",
-        "/access/vncticket",
-        Needs::Login,
-        Takes::Only(&[
-            Param::required("authid", Kind::Text(Some(64))),
-            Param::required("vncticket", TEXT),
-            Param::required("path", Kind::Text(Some(64))),
-            Param::required("privs", Kind::Privileges),
-            Param::optional("port", Kind::Integer(None, None)),
-        ]),
-        ticket::check_console,
-    ),
-    change(
         "PUT",
         "/access/password",
         Needs::Login,

@@ -4,11 +4,10 @@ use super::formats;
 use super::names;
 use super::routes::{AUDIT_VM, Needs, Route, Takes, change, get};
 use super::schema::{Kind, Param, TEXT};
-use super::{browse, clone, console, ha, ha_rules, migrate, pools, reads};
+use super::{browse, clone, ha, ha_rules, migrate, pools, reads};
 
 const AUDIT: Needs = Needs::Any("/", &["Sys.Audit"]);
 const CONSOLE: Needs = Needs::Any("/", &["Sys.Console"]);
-const VM_CONSOLE: Needs = Needs::Any("/vms/{vmid}", &["VM.Console"]);
 const CLOUD_INIT: Needs = Needs::Any("/vms/{vmid}", &["VM.Config.Cloudinit"]);
 const HA_STATES: Kind = Kind::OneOf(&["started", "stopped", "enabled", "disabled", "ignored"]);
 const ARCH: Param = Param::optional("arch", Kind::OneOf(&["x86_64", "aarch64"]));
@@ -208,12 +207,5 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("force", Kind::Boolean),
         ]),
         clone::unlink,
-    ),
-    change(
-        "POST",
-        "/nodes/{node}/qemu/{vmid}/termproxy",
-        VM_CONSOLE,
-        Takes::Only(&[Param::optional("serial", Kind::OneOf(&["serial0", "serial1", "serial2", "serial3"]))]),
-        console::open,
     ),
 ];

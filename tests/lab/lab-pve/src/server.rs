@@ -24,7 +24,6 @@ use super::form;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config};
 use super::upload;
-use super::websocket;
 use lab_core::fault::{Fault, GARBAGE};
 use lab_core::scenario::{Call as Asked, Side};
 
@@ -74,7 +73,6 @@ async fn connection(driver: Arc<Driver>, stream: TcpStream, acceptor: TlsAccepto
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
         .await;
 }
 
@@ -140,9 +138,6 @@ async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, pa
     if !matches!(method, "GET" | "POST" | "PUT" | "DELETE") {
         return status_line(501, &format!("method '{method}' not available"));
     }
-    if path.ends_with("/vncwebsocket") && method == "GET" {
-        return viewed(driver, request, &token);
-    }
     let outcome = match path.ends_with("/upload") && method == "POST" {
         true => uploaded(driver, request, &token, path).await,
         false => called(driver, request, &token, method, path).await,
@@ -163,23 +158,6 @@ async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, pa
             refusal_page(&refusal)
         }
         Err(reply) => reply,
-    }
-}
-
-/// `/nodes/{node}/qemu/{vmid}/vncwebsocket`.
-fn viewed(driver: &Arc<Driver>, request: Request<Incoming>, token: &Token) -> Response<Body> {
-    let path = request.uri().path().to_owned();
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let vmid = parts.iter().rev().nth(1).and_then(|vmid| vmid.parse::<u32>().ok()).unwrap_or_default();
-    if let Err(refusal) = driver.with(|state| state.may(token, vmid, None, &["VM.Console"])) {
-        return refusal_page(&refusal);
-    }
-    let query: Config = request.uri().query().map(|query| form::pairs(query).collect()).unwrap_or_default();
-    let ticket = query.get("vncticket").cloned().unwrap_or_default();
-    let session = driver.with(|state| state.console(vmid, &ticket));
-    match session.filter(|_| websocket::is_wanted(&request)) {
-        Some(session) => websocket::accept(driver, request, session),
-        None => refused(401, "permission denied - invalid PVEVNC ticket", None),
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::Settings;
 use super::access::{Access, Token};
-use super::console::Session;
 use super::faults::Faults;
 use super::ha::Ha;
 use super::jobs::Job;
@@ -204,8 +203,6 @@ pub(crate) struct State {
     pub(crate) firewall: Config,
     /// Options of the firewalls of VMs.
     pub(crate) firewalls: BTreeMap<u32, Config>,
-    /// Consoles that were opened.
-    pub(crate) consoles: Vec<Session>,
     /// High availability.
     pub(crate) ha: Ha,
     /// Locks that are held.
@@ -234,7 +231,6 @@ impl State {
             pools: BTreeMap::new(),
             firewall: Config::new(),
             firewalls: BTreeMap::new(),
-            consoles: Vec::new(),
             ha: Ha::default(),
             locks: Locks::default(),
             faults: Faults::default(),

@@ -63,18 +63,6 @@ fn log_in(state: &mut State, call: &Call<'_>, name: &str, password: &str) -> Res
     Ok(data)
 }
 
-/// `POST /access/vncticket`: whether a console's ticket is one, and its holder may look.
-pub(crate) fn check_console(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let text = |name: &str| call.param(name).unwrap_or_default();
-    let vmid = text("path").strip_prefix("/vms/").and_then(|vmid| vmid.parse().ok()).unwrap_or_default();
-    let session = state.console(vmid, text("vncticket")).filter(|session| session.user == text("authid"));
-    let user = state.access.named(text("authid"));
-    match session.is_some() && holds(&user, text("path"), text("privs")) {
-        true => Ok(Value::Null.into()),
-        false => Err(Refusal::Unauthenticated),
-    }
-}
-
 /// `GET /access/ticket`: there for the formality of HTTP.
 pub(crate) fn dummy(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
     Ok(Value::Null.into())

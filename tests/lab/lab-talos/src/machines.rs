@@ -34,8 +34,4 @@ impl Machines for Talos {
             answers.then(|| world.interfaces(id))
         })
     }
-
-    fn console(&self, uuid: &str) -> Vec<String> {
-        self.read(|world| world.find(uuid).map(|id| world.nodes[id].console.clone()).unwrap_or_default())
-    }
 }

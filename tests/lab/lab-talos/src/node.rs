@@ -294,7 +294,7 @@ fn stable_name(uuid: &str) -> String {
     use sha2::{Digest, Sha256};
     const ALPHABET: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let digest = Sha256::digest(uuid.as_bytes());
-    let mut value = digest.iter().take(8).fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    let mut value = digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
     let mut text = String::new();
     while value > 0 {
         text.insert(0, char::from(ALPHABET[(value % 36) as usize]));

@@ -121,7 +121,7 @@ pub(crate) fn machine(name: &str, address: &str, version: &str) -> Machine {
         "" => NicConfig::Dhcp,
         address => NicConfig::Static { address: address.parse().unwrap(), prefix: 24, gateway: None },
     };
-    let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let digits: String = lab_core::disk_image::hex(name.as_bytes());
     Machine {
         uuid: format!("{digits:0<8.8}-0000-4000-8000-{digits:0>12.12}"),
         name: name.to_owned(),

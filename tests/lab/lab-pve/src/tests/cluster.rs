@@ -1,6 +1,4 @@
-//! Several hosts: tickets, high availability, clones, migration, hosts that don't answer, and the serial console.
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! Several hosts: tickets, high availability, clones, migration, and hosts that don't answer.
 
 use super::*;
 
@@ -157,58 +155,4 @@ async fn a_pool_with_members_stays_and_locks_of_the_cluster_time_out() {
     world.pve.lock_cluster("file-user_cfg", 1);
     let (_, body) = world.post("/pools", &[("poolid", "q")]).await;
     assert_eq!(body["message"], "create pool failed: cfs-lock 'file-user_cfg' error: got lock request timeout\n");
-}
-
-#[tokio::test]
-async fn the_serial_console_shows_what_talos_prints() {
-    let world = world().await;
-    world.send(Method::PUT, "/nodes/pve1/qemu/100/config", &[("serial0", "socket")]).await;
-    world.post("/nodes/pve1/qemu/100/status/start", &[]).await;
-    let (_, opened) = world.post("/nodes/pve1/qemu/100/termproxy", &[]).await;
-    let (ticket, user) = (opened["data"]["ticket"].as_str().unwrap(), opened["data"]["user"].as_str().unwrap());
-    let escaped = ticket.replace(':', "%3A").replace('=', "%3D");
-    let path = format!("/api2/json/nodes/pve1/qemu/100/vncwebsocket?port=5900&vncticket={escaped}");
-    let mut stream = connected(&world).await;
-    let token = world.pve.token();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: pve1\r\nauthorization: PVEAPIToken={token}\r\nupgrade: websocket\r\n\
-         connection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let head = until(&mut stream, "\r\n\r\n").await;
-    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the key of RFC 6455 gives the answer of RFC 6455");
-    let hello = format!("{user}:{ticket}\n");
-    let mut frame = vec![0x81, 0x80 | u8::try_from(hello.len()).unwrap(), 0, 0, 0, 0];
-    frame.extend_from_slice(hello.as_bytes());
-    stream.write_all(&frame).await.unwrap();
-    let shown = until(&mut stream, UUID).await;
-    assert!(shown.contains("OK") && shown.contains("[talos] hello from"), "{shown}");
-}
-
-async fn connected(world: &World) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(pem::parse(world.pve.ca_pem()).unwrap().into_contents().into()).unwrap();
-    let config = rustls::ClientConfig::builder_with_provider(lab_core::tls::provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = tokio::net::TcpStream::connect(world.pve.address).await.unwrap();
-    let name = rustls::pki_types::ServerName::IpAddress(world.pve.address.ip().into());
-    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
-}
-
-async fn until(stream: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
-    let mut found = Vec::new();
-    let read = async {
-        while !String::from_utf8_lossy(&found).contains(end) {
-            let mut buffer = [0; 1024];
-            let count = stream.read(&mut buffer).await.unwrap();
-            assert!(count > 0, "ended after {:?}", String::from_utf8_lossy(&found));
-            found.extend_from_slice(&buffer[..count]);
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), read).await.unwrap();
-    String::from_utf8_lossy(&found).into_owned()
 }

@@ -46,10 +46,6 @@ impl Machines for Guests {
     fn agent(&self, _uuid: &str) -> Option<Vec<Interface>> {
         None
     }
-
-    fn console(&self, uuid: &str) -> Vec<String> {
-        vec![format!("[talos] hello from {uuid}")]
-    }
 }
 
 struct World {

@@ -110,7 +110,7 @@ impl Config {
 
 fn digest(parts: &[&str]) -> u64 {
     let digest = Sha256::digest(parts.join("\0").as_bytes());
-    digest.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte))
+    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 /// The v1alpha1 document and those beside it.

@@ -201,7 +201,7 @@ impl World {
     pub(crate) fn random(&mut self) -> u64 {
         self.counter += 1;
         let digest = Sha256::digest([self.seed.to_be_bytes(), self.counter.to_be_bytes()].concat());
-        digest.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte))
+        digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
     }
 
     /// A random UUID.
