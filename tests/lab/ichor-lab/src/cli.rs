@@ -19,16 +19,16 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a lab until it is interrupted; prints what to put into the environment.
+    /// Run a lab until it is interrupted; print its environment variables
     Serve {
         #[command(flatten)]
         shape: Shape,
-        /// Leaves the lab running and ends once it is up: `eval "$(ichor-lab serve --background)"`, later
+        /// Return once the lab is up, and leave it running: `eval "$(ichor-lab serve --background)"`, later
         /// `kill "$ICHOR_LAB_PID"`.
         #[arg(long)]
         background: bool,
     },
-    /// Runs a command in a lab's environment, and passes its exit status on.
+    /// Run a command in a lab's environment, and return its exit status
     Run {
         #[command(flatten)]
         shape: Shape,
@@ -36,7 +36,7 @@ enum Command {
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
-    /// Tells what can be made to go wrong.
+    /// Show scenarios of what goes wrong
     Scenario {
         #[command(subcommand)]
         command: Scenarios,
@@ -45,9 +45,9 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Scenarios {
-    /// Lists the scenarios that come with the lab.
+    /// List the scenarios that come with the lab
     List,
-    /// Prints one of them, to begin one's own with.
+    /// Print a scenario, as a start for your own
     Show {
         /// Its name.
         name: String,
@@ -64,10 +64,10 @@ struct Shape {
     /// Workers in the cluster file.
     #[arg(long, value_name = "N", default_value_t = 1)]
     workers: usize,
-    /// Gives the control planes an address that they share.
+    /// Give the control planes a shared address
     #[arg(long)]
     vip: bool,
-    /// Lets the workers get their addresses by DHCP.
+    /// Give the workers their addresses by DHCP
     #[arg(long)]
     dhcp: bool,
     /// Version of Talos in the cluster file.
@@ -76,34 +76,34 @@ struct Shape {
     /// Release of Proxmox VE: 9.2 or 8.4.
     #[arg(long, value_name = "RELEASE", default_value = "9.2")]
     proxmox: lab_pve::Release,
-    /// Adds a storage that all hosts share, for images and disks.
+    /// Add a storage that all hosts share, for images and disks
     #[arg(long, value_name = "NAME")]
     shared_storage: Option<String>,
-    /// The Image Factory: its edition, an old one, one that redirects to an object store. May be given several times.
+    /// Kind of Image Factory: an edition, an old release, one that redirects to an object store. Can be repeated
     #[arg(long, value_enum, value_name = "KIND")]
     factory: Vec<Kind>,
-    /// What goes wrong: a scenario of `ichor-lab scenario list`, or a file of one's own.
+    /// What goes wrong: a scenario of `ichor-lab scenario list`, or a scenario file
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
-    /// Writes every call with its fate to a file.
+    /// Write every call with its fault to a file
     #[arg(long, value_name = "FILE")]
     record: Option<std::path::PathBuf>,
-    /// Lets the calls of a recording meet the same fates again.
+    /// Give the calls of a recording the same faults again
     #[arg(long, value_name = "FILE")]
     replay: Option<std::path::PathBuf>,
     /// Hosts of Proxmox VE.
     #[arg(long, value_name = "N", default_value_t = 1)]
     hosts: usize,
-    /// How long things take: not at all, or about a tenth of the real time.
+    /// How long things take: nothing, or about a tenth of the real time
     #[arg(long, value_enum, default_value_t = Pace::Realistic)]
     delays: Pace,
-    /// Brings the cluster up first, and exports TALOSCONFIG and KUBECONFIG as well.
+    /// Bring the cluster up first, and export TALOSCONFIG and KUBECONFIG too
     #[arg(long)]
     ready: bool,
     /// Name of the cluster.
     #[arg(long, default_value = "lab")]
     name: String,
-    /// Folder for the cluster file, which stays; left out, one that goes with the lab.
+    /// Folder for the cluster file, which is kept; defaults to one that is removed with the lab
     #[arg(long, value_name = "DIR")]
     dir: Option<std::path::PathBuf>,
 }

@@ -228,7 +228,7 @@ fn chooser(options: &Options) -> anyhow::Result<Chooser> {
     let chooser = Chooser::new(options.scenario.clone());
     if let Some(path) = &options.replay {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        chooser.replay(&text).with_context(|| format!("{} is no recording", path.display()))?;
+        chooser.replay(&text).with_context(|| format!("{} is not a recording", path.display()))?;
     }
     if let Some(path) = &options.record {
         let file = fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -31,7 +31,9 @@ fn a_scenario_that_is_shown_can_be_used_as_a_file() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let wrong = lab(&["run", "--scenario", "nonsense", "--", "true"]);
     assert!(!wrong.status.success());
-    assert!(text(&wrong.stderr).contains("`nonsense` is no file and none of `ichor-lab scenario list`"));
+    assert!(
+        text(&wrong.stderr).contains("no scenario or file `nonsense`; `ichor-lab scenario list` shows the scenarios")
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::queue::Task;
 use super::store::{Key, Store};
-use super::{budgets, custom, daemons, deployments, jobs, network, objects, outages, pods, stateful, volumes};
+use super::{budgets, custom, daemons, deployments, jobs, network, node_lifecycle, objects, pods, stateful, volumes};
 use lab_core::kubernetes::Report;
 
 /// How many name servers a cluster has.
@@ -56,7 +56,7 @@ fn look_at_node(store: &mut Store, name: &str, at: &str) {
         store.remove("leases", "kube-node-lease", name);
         collect_orphans(store, name);
     }
-    outages::look(store, name, at);
+    node_lifecycle::look(store, name, at);
     daemons::look_from(store, name, at);
     pods::look_from(store, name, at);
     place_name_servers(store, at);

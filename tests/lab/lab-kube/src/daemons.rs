@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::controllers::{is_own, patched_status, text};
 use super::deletion::Propagation;
 use super::deployments::share;
-use super::placing;
 use super::pods;
 use super::revisions::{self, LABEL};
+use super::scheduler;
 use super::store::{Key, Store};
 
 /// Taints of nodes in trouble, which daemons bear.
@@ -65,7 +65,7 @@ fn place(pod: &Value) -> Key {
 fn spread(store: &mut Store, set: &Value, hash: &str, at: &str) {
     let pod = daemon(set, hash);
     let there = placed(store, set);
-    let suitable = |node: &&Value| placing::suits(node, &pod);
+    let suitable = |node: &&Value| scheduler::suits(node, &pod);
     let nodes = store.list("nodes", None).filter(suitable).map(|node| text(node, "/metadata/name"));
     let nodes: Vec<&str> = nodes.collect();
     let missing: Vec<String> =
@@ -122,7 +122,7 @@ fn renew(store: &mut Store, set: &Value, hash: &str, at: &str) {
 
 fn report(store: &mut Store, key: &Key, set: &Value, hash: &str, at: &str) {
     let pod = daemon(set, hash);
-    let desired = store.list("nodes", None).filter(|node| placing::suits(node, &pod)).count();
+    let desired = store.list("nodes", None).filter(|node| scheduler::suits(node, &pod)).count();
     let there = placed(store, set);
     let all = || there.values().flatten();
     let ready = all().filter(|pod| pods::is_ready(pod)).count();
@@ -144,7 +144,7 @@ pub(super) fn look_from(store: &mut Store, name: &str, at: &str) {
         let Some(set) = store.at(&key).filter(|set| !pods::leaves(set)).cloned() else { continue };
         let (_, hash) = revisions::newest(store, &set, at);
         let pod = daemon(&set, &hash);
-        let wanted = store.node(name).is_some_and(|node| placing::suits(node, &pod));
+        let wanted = store.node(name).is_some_and(|node| scheduler::suits(node, &pod));
         let uid = &set["metadata"]["uid"];
         let own = |key: &Key| store.at(key).is_some_and(|pod| &pod["metadata"]["ownerReferences"][0]["uid"] == uid);
         let there = store.index().pods_on(name).any(own);

@@ -93,7 +93,7 @@ fn delete(store: &mut Store, wish: &Wish, place: &Place<'_>, now: OffsetDateTime
     let at = timestamp(now);
     let last = store.delete(&key, wish.propagation, wish.grace, &at).unwrap_or(object);
     let stays = store.at(&key).is_some();
-    store.settle(&at);
+    store.reconcile(&at);
     Ok(match stays || SHOWN.contains(&resource.key()) {
         true => Answer::json(200, &versions::shown(resource, last)),
         false => status::deleted(resource, name, &uid),

@@ -8,7 +8,7 @@ use super::answer::timestamp;
 use super::controllers::text;
 use super::index;
 use super::store::{Key, Store};
-use super::{controllers, custom, outages, pods, volumes};
+use super::{controllers, custom, node_lifecycle, pods, volumes};
 
 /// What becomes of those that belong to an object that is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -130,7 +130,7 @@ impl Store {
         if finalizers(&object).contains(&FOREGROUND) && !self.delete_before(&uid, at) {
             without(&mut object, FOREGROUND);
         }
-        let held = key.0 == "pods" && outages::holds(self, &object);
+        let held = key.0 == "pods" && node_lifecycle::holds(self, &object);
         let spec = object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty);
         if finalizers(&object).is_empty() && (key.0 != "namespaces" || spec) && !held {
             self.gone(key, at);

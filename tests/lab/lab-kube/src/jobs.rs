@@ -131,7 +131,7 @@ pub(super) fn pass(store: &mut Store, now: OffsetDateTime) {
     for key in old {
         store.delete(&key, Propagation::Background, None, &at);
     }
-    store.settle(&at);
+    store.reconcile(&at);
 }
 
 fn place(job: &Value) -> Key {

@@ -184,7 +184,7 @@ mod tests {
             let status = json!({"phase": "Running", "podIP": name, "conditions": conditions});
             store.put("pods", json!({"metadata": metadata, "spec": {"nodeName": "n"}, "status": status}), AT);
         }
-        store.settle(AT);
+        store.reconcile(AT);
         let endpoints = store.get("endpoints", "default", "s").unwrap();
         let ip = |list: &str| endpoints["subsets"][0][list][0]["ip"].clone();
         assert_eq!((ip("addresses"), ip("notReadyAddresses")), (json!("a"), json!("b")));

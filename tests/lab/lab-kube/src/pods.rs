@@ -5,9 +5,9 @@
 use serde_json::{Value, json};
 
 use super::controllers::text;
-use super::happenings::Happening;
+use super::events::Event;
 use super::store::{Key, Store};
-use super::{placing, volumes};
+use super::{scheduler, volumes};
 
 /// Whether a pod is ready and stays.
 pub(super) fn is_ready(pod: &Value) -> bool {
@@ -70,7 +70,7 @@ pub(super) fn look(store: &mut Store, key: &Key, at: &str) {
     if let Err(reason) = volumes::bind(store, &pod, at) {
         return wait(store, pod, reason, at);
     }
-    match placing::best(store, &pod).cloned() {
+    match scheduler::best(store, &pod).cloned() {
         Some(node) => run(store, pod, &node, at),
         None => {
             let reason = format!("0/{} nodes are available.", store.list("nodes", None).count());
@@ -84,7 +84,7 @@ pub(super) fn look_from(store: &mut Store, name: &str, at: &str) {
     for key in store.waiting() {
         let (Some(pod), Some(node)) = (store.at(&key), store.node(name)) else { continue };
         let here = match text(pod, "/spec/nodeName") {
-            "" => placing::takes(store, node, pod),
+            "" => scheduler::takes(store, node, pod),
             named => named == name,
         };
         if here {
@@ -107,7 +107,7 @@ fn wait(store: &mut Store, mut pod: Value, reason: String, at: &str) {
 
 fn tell(store: &mut Store, pod: &Value, kind: &str, reason: &str, message: String, at: &str) {
     let of = ("Pod", text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
-    store.happened(&Happening { of, kind, reason, message, source: "default-scheduler" }, at);
+    store.record(&Event { of, kind, reason, message, source: "default-scheduler" }, at);
 }
 
 fn statuses(containers: &Value, ready: bool, state: &Value) -> Value {

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::controllers;
-use super::happenings::Happening;
+use super::events::Event;
 use super::index::Index;
 use super::queue::Queue;
-use super::{jobs, network, node, objects, outages};
+use super::{jobs, network, node, node_lifecycle, objects};
 
 /// Where an object lies: kind (plural), namespace (empty for the whole cluster), name.
 pub(super) type Key = (String, String, String);
@@ -88,11 +88,11 @@ impl Store {
         for pod in objects::static_pods(report, components) {
             self.put("pods", pod, &report.at);
         }
-        self.settle(&report.at);
+        self.reconcile(&report.at);
     }
 
     /// Lets the controllers do what is to be done, until nothing is left.
-    pub(super) fn settle(&mut self, at: &str) {
+    pub(super) fn reconcile(&mut self, at: &str) {
         for _ in 0..STEPS {
             let Some(task) = self.queue.pop() else { return };
             controllers::step(self, &task, at);
@@ -102,7 +102,7 @@ impl Store {
     /// Does what time brings; costs nothing where nothing waits for it.
     pub(crate) fn pass(&mut self, now: OffsetDateTime) {
         jobs::pass(self, now);
-        outages::pass(self, now);
+        node_lifecycle::pass(self, now);
     }
 
     /// Number of the latest change.
@@ -161,7 +161,7 @@ impl Store {
         for pod in controllers::daemon_pods(self, report) {
             self.put("pods", pod, &report.at);
         }
-        self.settle(&report.at);
+        self.reconcile(&report.at);
     }
 
     /// A kubelet's facts have changed.
@@ -183,14 +183,14 @@ impl Store {
                 let source = if ready { "kubelet" } else { "node-controller" };
                 self.tell(name, source, word, &format!("Node {name} status is now: {word}"), at);
             }
-            self.settle(at);
+            self.reconcile(at);
         }
     }
 
     /// Tells of something that happened to a node.
     fn tell(&mut self, node: &str, source: &str, reason: &str, message: &str, at: &str) {
         let (of, kind, message) = (("Node", "", node), "Normal", message.to_owned());
-        self.happened(&Happening { of, kind, reason, message, source }, at);
+        self.record(&Event { of, kind, reason, message, source }, at);
     }
 
     /// What follows a write: an account for a namespace, an event for a node that takes no pods, or takes them again.

@@ -222,7 +222,7 @@ pub(super) fn write(
             store.delete(&key, Propagation::Background, None, &at);
         }
     }
-    store.settle(&at);
+    store.reconcile(&at);
     // Who removes the last finalizer sees the object a last time.
     if let Some(now) = store.at(&key) {
         written = now.clone();

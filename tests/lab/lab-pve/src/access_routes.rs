@@ -1,7 +1,7 @@
 //! Calls about users, tokens, groups, roles and rights.
 
-use super::formats;
-use super::names;
+use super::id_formats;
+use super::option_formats;
 use super::routes::{Needs, Route, Takes, change, get};
 use super::schema::{Kind, Param, TEXT};
 use super::{rights, ticket, users};
@@ -10,12 +10,12 @@ const ROLES: Needs = Needs::Any("/access", &["Sys.Modify"]);
 const GROUPS: Needs = Needs::Any("/access/groups", &["Group.Allocate"]);
 const READ_GROUPS: Needs = Needs::Any("/access/groups", &["Sys.Audit", "Group.Allocate"]);
 const NAME: Kind = Kind::Text(Some(1024));
-const USER: Param = Param::required("userid", Kind::Format(formats::user_id));
+const USER: Param = Param::required("userid", Kind::Format(option_formats::user_id));
 const COMMENT: Param = Param::optional("comment", TEXT);
 const EXPIRE: Param = Param::optional("expire", Kind::Integer(Some(0), None));
 const ENABLE: Param = Param::optional("enable", Kind::Boolean);
-const EMAIL: Param = Param::optional("email", Kind::Format(formats::email));
-const GROUP_LIST: Param = Param::optional("groups", Kind::Each(formats::group_id));
+const EMAIL: Param = Param::optional("email", Kind::Format(option_formats::email));
+const GROUP_LIST: Param = Param::optional("groups", Kind::Each(option_formats::group_id));
 const PRIVILEGES: Param = Param::optional("privs", Kind::Privileges);
 const SEPARATED: Param = Param::optional("privsep", Kind::Boolean);
 const TOKEN: &str = "/access/users/{userid}/token/{tokenid}";
@@ -31,7 +31,7 @@ pub(crate) const ROUTES: &[Route] = &[
         Takes::Only(&[
             Param::required("username", Kind::Text(Some(64))),
             Param::required("password", TEXT),
-            Param::optional("realm", Kind::Format(names::realm)),
+            Param::optional("realm", Kind::Format(id_formats::realm)),
             Param::optional("otp", TEXT),
             Param::optional("path", Kind::Text(Some(64))),
             PRIVILEGES,
@@ -54,7 +54,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get(
         "/access/permissions",
         Needs::Login,
-        &[Param::optional("path", TEXT), Param::optional("userid", Kind::Pattern(names::user_or_token))],
+        &[Param::optional("path", TEXT), Param::optional("userid", Kind::Pattern(id_formats::user_or_token))],
         rights::permissions,
     ),
     get("/access/domains", Needs::Login, &[], rights::domains),
@@ -79,7 +79,7 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("lastname", NAME),
             EMAIL,
             Param::optional("comment", Kind::Text(Some(2048))),
-            Param::optional("keys", Kind::Pattern(names::user_keys)),
+            Param::optional("keys", Kind::Pattern(id_formats::user_keys)),
         ]),
         users::add,
     ),
@@ -97,7 +97,7 @@ pub(crate) const ROUTES: &[Route] = &[
             Param::optional("lastname", NAME),
             EMAIL,
             Param::optional("comment", Kind::Text(Some(2048))),
-            Param::optional("keys", Kind::Pattern(names::user_keys)),
+            Param::optional("keys", Kind::Pattern(id_formats::user_keys)),
         ]),
         users::change,
     ),
@@ -113,7 +113,7 @@ pub(crate) const ROUTES: &[Route] = &[
             EXPIRE,
             SEPARATED,
             COMMENT,
-            Param::optional("delete", Kind::Each(formats::config_id)),
+            Param::optional("delete", Kind::Each(option_formats::config_id)),
             Param::optional("regenerate", Kind::Boolean),
         ]),
         users::change_token,
@@ -124,7 +124,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "POST",
         "/access/groups",
         GROUPS,
-        Takes::Only(&[Param::required("groupid", Kind::Format(formats::group_id)), COMMENT]),
+        Takes::Only(&[Param::required("groupid", Kind::Format(option_formats::group_id)), COMMENT]),
         rights::add_group,
     ),
     get("/access/groups/{groupid}", READ_GROUPS, &[], rights::group),
@@ -135,7 +135,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "POST",
         "/access/roles",
         ROLES,
-        Takes::Only(&[Param::required("roleid", Kind::Format(formats::role_id)), PRIVILEGES]),
+        Takes::Only(&[Param::required("roleid", Kind::Format(option_formats::role_id)), PRIVILEGES]),
         rights::add_role,
     ),
     get("/access/roles/{roleid}", Needs::Login, &[], rights::role),
@@ -154,10 +154,10 @@ pub(crate) const ROUTES: &[Route] = &[
         Needs::Login,
         Takes::Only(&[
             Param::required("path", TEXT),
-            Param::required("roles", Kind::Each(formats::role_id)),
-            Param::optional("users", Kind::Each(formats::user_id)),
+            Param::required("roles", Kind::Each(option_formats::role_id)),
+            Param::optional("users", Kind::Each(option_formats::user_id)),
             GROUP_LIST,
-            Param::optional("tokens", Kind::Each(names::token)),
+            Param::optional("tokens", Kind::Each(id_formats::token)),
             Param::optional("propagate", Kind::Boolean),
             Param::optional("delete", Kind::Boolean),
         ]),

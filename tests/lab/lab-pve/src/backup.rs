@@ -7,7 +7,7 @@ use super::guest;
 use super::reply::{Refusal, Reply};
 use super::snapshots;
 use super::state::{Call, State};
-use super::work::Work;
+use super::task_kind::TaskKind;
 
 /// A run of `vzdump`.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub(crate) fn start(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
         notes: own("notes-template"),
         protected: call.param("protected") == Some("1"),
     };
-    state.begin(call, call.node(), Work::Backup(wanted))
+    state.begin(call, call.node(), TaskKind::Backup(wanted))
 }
 
 /// The VMs that a call names, in order.

@@ -93,7 +93,8 @@ pub(crate) fn vm(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
 /// `GET /cluster/options`: who may not audit the cluster sees the tags only.
 pub(crate) fn options(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let tags = state.vms.iter().filter(|(vmid, _)| state.may(call.token, **vmid, None, &["VM.Audit"]).is_ok());
-    let tags = tags.filter_map(|(_, vm)| vm.config.get("tags")).flat_map(|tags| super::formats::split_tags(tags));
+    let tags =
+        tags.filter_map(|(_, vm)| vm.config.get("tags")).flat_map(|tags| super::option_formats::split_tags(tags));
     let tags: std::collections::BTreeSet<&str> = tags.collect();
     let mut data = json!({"allowed-tags": tags});
     if call.token.may("/", "Sys.Audit") {

@@ -10,7 +10,7 @@ use super::property;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, State, Vm};
 use super::storage;
-use super::work::Work;
+use super::task_kind::TaskKind;
 
 /// `POST template`.
 pub(crate) fn template(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
@@ -25,7 +25,7 @@ pub(crate) fn template(state: &mut State, call: &Call<'_>) -> Result<Reply, Refu
     if vm.is_set("template") {
         return Err(Refusal::failed("you can't convert a template to a template"));
     }
-    state.begin(call, call.node(), Work::Template(call.vmid()))
+    state.begin(call, call.node(), TaskKind::Template(call.vmid()))
 }
 
 /// Makes a VM a template: its disks become base volumes.
@@ -74,7 +74,7 @@ pub(crate) fn clone(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
     state.vms.insert(newid, claim);
     let text = |name: &str| call.param(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let (storage, description) = (text("storage"), text("description"));
-    state.begin(call, call.node(), Work::Clone { vmid: call.vmid(), newid, storage, description, full })
+    state.begin(call, call.node(), TaskKind::Clone { vmid: call.vmid(), newid, storage, description, full })
 }
 
 /// The storage of a copy takes disks, and on another host only one that both hosts share.

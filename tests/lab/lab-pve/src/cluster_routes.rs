@@ -1,7 +1,7 @@
 //! Calls about the cluster, its rights, high availability, and what little is below a host or a VM.
 
-use super::formats;
-use super::names;
+use super::id_formats;
+use super::option_formats;
 use super::routes::{AUDIT_VM, Needs, Route, Takes, change, get};
 use super::schema::{Kind, Param, TEXT};
 use super::{browse, clone, ha, ha_rules, migrate, pools, reads};
@@ -11,18 +11,18 @@ const CONSOLE: Needs = Needs::Any("/", &["Sys.Console"]);
 const CLOUD_INIT: Needs = Needs::Any("/vms/{vmid}", &["VM.Config.Cloudinit"]);
 const HA_STATES: Kind = Kind::OneOf(&["started", "stopped", "enabled", "disabled", "ignored"]);
 const ARCH: Param = Param::optional("arch", Kind::OneOf(&["x86_64", "aarch64"]));
-const POOL: Param = Param::required("poolid", Kind::Format(names::pool));
+const POOL: Param = Param::required("poolid", Kind::Format(id_formats::pool));
 const POOL_CHANGE: &[Param] = &[
-    Param::optional("vms", Kind::Each(formats::vmid)),
-    Param::optional("storage", Kind::Each(names::storage)),
+    Param::optional("vms", Kind::Each(option_formats::vmid)),
+    Param::optional("storage", Kind::Each(id_formats::storage)),
     Param::optional("comment", TEXT),
     Param::optional("delete", Kind::Boolean),
     Param::optional("allow-move", Kind::Boolean),
 ];
 const POOL_CHANGE_BY_NAME: &[Param] = &[
     POOL,
-    Param::optional("vms", Kind::Each(formats::vmid)),
-    Param::optional("storage", Kind::Each(names::storage)),
+    Param::optional("vms", Kind::Each(option_formats::vmid)),
+    Param::optional("storage", Kind::Each(id_formats::storage)),
     Param::optional("comment", TEXT),
     Param::optional("delete", Kind::Boolean),
     Param::optional("allow-move", Kind::Boolean),
@@ -39,10 +39,10 @@ pub(crate) const ROUTES: &[Route] = &[
         "/cluster/ha/resources",
         CONSOLE,
         Takes::Only(&[
-            Param::required("sid", Kind::Format(names::ha_resource)),
+            Param::required("sid", Kind::Format(id_formats::ha_resource)),
             Param::optional("type", Kind::OneOf(&["ct", "vm"])),
             Param::optional("state", HA_STATES),
-            Param::optional("group", Kind::Format(formats::config_id)),
+            Param::optional("group", Kind::Format(option_formats::config_id)),
             Param::optional("comment", Kind::Text(Some(4096))),
             Param::optional("failback", Kind::Boolean),
             Param::optional("max_relocate", Kind::Integer(Some(0), None)),
@@ -56,12 +56,12 @@ pub(crate) const ROUTES: &[Route] = &[
         CONSOLE,
         Takes::Only(&[
             Param::optional("state", HA_STATES),
-            Param::optional("group", Kind::Format(formats::config_id)),
+            Param::optional("group", Kind::Format(option_formats::config_id)),
             Param::optional("comment", Kind::Text(Some(4096))),
             Param::optional("failback", Kind::Boolean),
             Param::optional("max_relocate", Kind::Integer(Some(0), None)),
             Param::optional("max_restart", Kind::Integer(Some(0), None)),
-            Param::optional("delete", Kind::Each(formats::config_id)),
+            Param::optional("delete", Kind::Each(option_formats::config_id)),
             Param::optional("digest", Kind::Text(Some(64))),
         ]),
         ha::change,
@@ -89,11 +89,11 @@ pub(crate) const ROUTES: &[Route] = &[
         "/cluster/ha/rules",
         CONSOLE,
         Takes::Only(&[
-            Param::required("rule", Kind::Format(formats::config_id)),
+            Param::required("rule", Kind::Format(option_formats::config_id)),
             Param::required("type", Kind::OneOf(&["node-affinity", "resource-affinity"])),
-            Param::required("resources", Kind::Each(names::ha_resource)),
+            Param::required("resources", Kind::Each(id_formats::ha_resource)),
             Param::optional("affinity", Kind::OneOf(&["positive", "negative"])),
-            Param::optional("nodes", Kind::Each(names::weighed_node)),
+            Param::optional("nodes", Kind::Each(id_formats::weighed_node)),
             Param::optional("strict", Kind::Boolean),
             Param::optional("disable", Kind::Boolean),
             Param::optional("comment", Kind::Text(Some(4096))),
@@ -107,13 +107,13 @@ pub(crate) const ROUTES: &[Route] = &[
         CONSOLE,
         Takes::Only(&[
             Param::required("type", Kind::OneOf(&["node-affinity", "resource-affinity"])),
-            Param::optional("resources", Kind::Each(names::ha_resource)),
+            Param::optional("resources", Kind::Each(id_formats::ha_resource)),
             Param::optional("affinity", Kind::OneOf(&["positive", "negative"])),
-            Param::optional("nodes", Kind::Each(names::weighed_node)),
+            Param::optional("nodes", Kind::Each(id_formats::weighed_node)),
             Param::optional("strict", Kind::Boolean),
             Param::optional("disable", Kind::Boolean),
             Param::optional("comment", Kind::Text(Some(4096))),
-            Param::optional("delete", Kind::Each(formats::config_id)),
+            Param::optional("delete", Kind::Each(option_formats::config_id)),
             Param::optional("digest", Kind::Text(Some(64))),
         ]),
         ha_rules::change,
@@ -123,7 +123,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "/pools",
         Needs::Login,
         &[
-            Param::optional("poolid", Kind::Format(names::pool)),
+            Param::optional("poolid", Kind::Format(id_formats::pool)),
             Param::optional("type", Kind::OneOf(&["qemu", "lxc", "storage"])),
         ],
         pools::list,
@@ -150,7 +150,7 @@ pub(crate) const ROUTES: &[Route] = &[
         AUDIT_VM,
         &[
             Param::required("feature", Kind::OneOf(&["snapshot", "clone", "copy"])),
-            Param::optional("snapname", Kind::Format(formats::config_id)),
+            Param::optional("snapname", Kind::Format(option_formats::config_id)),
         ],
         browse::feature,
     ),
@@ -169,14 +169,14 @@ pub(crate) const ROUTES: &[Route] = &[
         Needs::Any("/vms/{vmid}", &["VM.Clone"]),
         Takes::Only(&[
             Param::required("newid", Kind::VmId),
-            Param::optional("name", Kind::Format(formats::dns_name)),
+            Param::optional("name", Kind::Format(option_formats::dns_name)),
             Param::optional("description", TEXT),
-            Param::optional("pool", Kind::Format(names::pool)),
-            Param::optional("snapname", Kind::Format(formats::config_id)),
-            Param::optional("storage", Kind::Format(names::storage)),
+            Param::optional("pool", Kind::Format(id_formats::pool)),
+            Param::optional("snapname", Kind::Format(option_formats::config_id)),
+            Param::optional("storage", Kind::Format(id_formats::storage)),
             Param::optional("format", Kind::OneOf(&["raw", "qcow2", "vmdk"])),
             Param::optional("full", Kind::Boolean),
-            Param::optional("target", Kind::Format(names::node)),
+            Param::optional("target", Kind::Format(id_formats::node)),
             Param::optional("bwlimit", Kind::Integer(Some(0), None)),
         ]),
         clone::clone,
@@ -186,14 +186,14 @@ pub(crate) const ROUTES: &[Route] = &[
         "/nodes/{node}/qemu/{vmid}/migrate",
         Needs::Any("/vms/{vmid}", &["VM.Migrate"]),
         Takes::Only(&[
-            Param::required("target", Kind::Format(names::node)),
+            Param::required("target", Kind::Format(id_formats::node)),
             Param::optional("online", Kind::Boolean),
             Param::optional("force", Kind::Boolean),
             Param::optional("migration_type", Kind::OneOf(&["secure", "insecure"])),
-            Param::optional("migration_network", Kind::Format(names::cidr)),
+            Param::optional("migration_network", Kind::Format(id_formats::cidr)),
             Param::optional("with-local-disks", Kind::Boolean),
             Param::optional("with-conntrack-state", Kind::Boolean),
-            Param::optional("targetstorage", Kind::Each(names::storage_pair)),
+            Param::optional("targetstorage", Kind::Each(id_formats::storage_pair)),
             Param::optional("bwlimit", Kind::Integer(Some(0), None)),
         ]),
         migrate::start,
@@ -203,7 +203,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "/nodes/{node}/qemu/{vmid}/unlink",
         Needs::Any("/vms/{vmid}", &["VM.Config.Disk"]),
         Takes::Only(&[
-            Param::required("idlist", Kind::Each(formats::config_id)),
+            Param::required("idlist", Kind::Each(option_formats::config_id)),
             Param::optional("force", Kind::Boolean),
         ]),
         clone::unlink,

@@ -11,7 +11,7 @@ use super::property;
 use super::reply::{Refusal, Reply};
 use super::schema::Kind;
 use super::state::{Call, Config, Effect, State};
-use super::work::Work;
+use super::task_kind::TaskKind;
 use lab_core::disk_image::hex;
 
 /// Parameters of a change that are no options.
@@ -98,7 +98,7 @@ pub(crate) fn post(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal>
     if call.param("background_delay").is_some() && state.settings.delays.task.is_zero() {
         return put(state, call);
     }
-    state.begin(call, call.node(), Work::Configure { vmid: call.vmid(), params: call.params.clone() })
+    state.begin(call, call.node(), TaskKind::Configure { vmid: call.vmid(), params: call.params.clone() })
 }
 
 /// Refuses an option that only root may use.
@@ -252,7 +252,7 @@ pub(crate) fn put_size(state: &mut State, call: &Call<'_>) -> Result<Reply, Refu
         return Err(Refusal::failed("checksum mismatch (file change by other user?)"));
     }
     let size = call.param("size").unwrap_or_default().to_owned();
-    state.begin(call, call.node(), Work::Resize { vmid: call.vmid(), disk, size })
+    state.begin(call, call.node(), TaskKind::Resize { vmid: call.vmid(), disk, size })
 }
 
 /// Grows a disk.

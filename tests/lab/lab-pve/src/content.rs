@@ -7,7 +7,7 @@ use super::reads;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, State};
 use super::storage::{self, Storage, StorageKind};
-use super::work::{Download, Work};
+use super::task_kind::{Download, TaskKind};
 use lab_core::disk_image::{Format, Found};
 
 /// `GET /storage`.
@@ -90,7 +90,7 @@ pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     let volume = volume_of(call)?;
     let path = format!("/storage/{}", call.storage());
     call.token.require(&path, &["Datastore.Allocate"]).map_err(Refusal::forbidden)?;
-    let work = Work::Free { node: call.node().to_owned(), volume };
+    let work = TaskKind::Free { node: call.node().to_owned(), volume };
     state.begin(call, call.node(), work)
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn download(state: &mut State, call: &Call<'_>) -> Result<Reply, Refu
     } else {
         download.verdict = present(state, &download);
     }
-    state.begin(call, call.node(), Work::Download(download))
+    state.begin(call, call.node(), TaskKind::Download(download))
 }
 
 /// `GET /nodes/{node}/query-url-metadata`: the URL that is then to be asked about.
@@ -259,7 +259,7 @@ pub(crate) fn upload(state: &mut State, call: &Call<'_>, found: Found) -> Result
     call.token.require(&path, &["Datastore.AllocateTemplate"]).map_err(Refusal::forbidden)?;
     let mut download = wanted(state, call)?;
     download.found = Some(Ok(found));
-    state.begin(call, call.node(), Work::Upload(download))
+    state.begin(call, call.node(), TaskKind::Upload(download))
 }
 
 /// Puts an uploaded file in its place; an older one is replaced.

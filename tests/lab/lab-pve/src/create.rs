@@ -10,8 +10,8 @@ use super::options::{self, Group};
 use super::property;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, Effect, State, Vm};
-use super::work::Work;
-use super::{formats, keys, power};
+use super::task_kind::TaskKind;
+use super::{keys, option_formats, power};
 
 /// Parameters of a creation that are no options of the VM.
 const NOT_OPTIONS: &[&str] = &[
@@ -48,7 +48,7 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     state.locked(&Lock::Vm(vmid), 5, &format!("unable to create VM {vmid} - "))?;
     claim(state, call, vmid)?;
     let may_tag = call.token.may(&format!("/vms/{vmid}"), "VM.Config.Options");
-    let begun = state.begin(call, call.node(), Work::Create { vmid, params: call.params.clone(), may_tag });
+    let begun = state.begin(call, call.node(), TaskKind::Create { vmid, params: call.params.clone(), may_tag });
     if begun.is_err() {
         state.vms.remove(&vmid);
     }
@@ -226,7 +226,7 @@ pub(crate) fn kept(state: &mut State, name: &str, value: &str) -> String {
 
 /// Lower case, each once, sorted.
 fn normal_tags(value: &str) -> String {
-    let tags: BTreeSet<String> = formats::split_tags(value).map(str::to_lowercase).collect();
+    let tags: BTreeSet<String> = option_formats::split_tags(value).map(str::to_lowercase).collect();
     tags.into_iter().collect::<Vec<_>>().join(";")
 }
 
@@ -269,7 +269,7 @@ pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
         return Err(Refusal::failed(format!("VM {vmid} is running - destroy failed")));
     }
     refuse_managed(state, call)?;
-    state.begin(call, call.node(), Work::Destroy(vmid))
+    state.begin(call, call.node(), TaskKind::Destroy(vmid))
 }
 
 /// Removes a VM with its disks.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::access::Token;
-use super::formats;
+use super::id_formats;
 use super::locks::Lock;
-use super::names;
+use super::option_formats;
 use super::options;
 use super::release::Release;
 use super::reply::{Refusal, Reply};
@@ -116,12 +116,12 @@ fn check_node(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
 /// What a part of a path may be.
 const PARTS: &[(&str, Kind)] = &[
     ("vmid", Kind::VmId),
-    ("userid", Kind::Format(formats::user_id)),
-    ("tokenid", Kind::Pattern(names::token_name)),
-    ("groupid", Kind::Format(formats::group_id)),
-    ("roleid", Kind::Format(formats::role_id)),
-    ("poolid", Kind::Format(names::pool)),
-    ("snapname", Kind::Format(formats::config_id)),
+    ("userid", Kind::Format(option_formats::user_id)),
+    ("tokenid", Kind::Pattern(id_formats::token_name)),
+    ("groupid", Kind::Format(option_formats::group_id)),
+    ("roleid", Kind::Format(option_formats::role_id)),
+    ("poolid", Kind::Format(id_formats::pool)),
+    ("snapname", Kind::Format(option_formats::config_id)),
 ];
 
 fn check_parts(state: &State, call: &Call<'_>) -> Result<(), Refusal> {

@@ -1,12 +1,12 @@
 //! The keys of drives: those of every bus, and those of one.
 
-use super::formats;
 use super::keys::{FILE, FILE_ALIASES};
+use super::option_formats;
 use super::schema::{INTEGER, Kind, Properties};
 
 const NUMBER: Kind = Kind::Number(None, None);
 const SECONDS: Kind = Kind::Integer(Some(1), None);
-const WWN: (&str, Kind, bool) = ("wwn", Kind::Pattern(formats::wwn), false);
+const WWN: (&str, Kind, bool) = ("wwn", Kind::Pattern(option_formats::wwn), false);
 const SSD: (&str, Kind, bool) = ("ssd", Kind::Boolean, false);
 const IO_THREAD: (&str, Kind, bool) = ("iothread", Kind::Boolean, false);
 const READ_ONLY: (&str, Kind, bool) = ("ro", Kind::Boolean, false);
@@ -18,7 +18,7 @@ const DRIVE: Properties = Properties {
         ("file", FILE, true),
         ("import-from", FILE, false),
         ("format", Kind::OneOf(&["raw", "qcow", "qed", "qcow2", "vmdk", "cloop"]), false),
-        ("size", Kind::Pattern(formats::disk_size), false),
+        ("size", Kind::Pattern(option_formats::disk_size), false),
         ("media", Kind::OneOf(&["cdrom", "disk"]), false),
         ("cache", Kind::OneOf(&["none", "writethrough", "writeback", "unsafe", "directsync"]), false),
         ("aio", Kind::OneOf(&["native", "threads", "io_uring"]), false),
@@ -78,12 +78,12 @@ pub(crate) const SATA: Properties = Properties { more: &[SSD, WWN], ..DRIVE };
 pub(crate) const SCSI: Properties = Properties {
     more: &[
         IO_THREAD,
-        ("product", Kind::Pattern(formats::product), false),
+        ("product", Kind::Pattern(option_formats::product), false),
         ("queues", Kind::Integer(Some(2), None), false),
         READ_ONLY,
         ("scsiblock", Kind::Boolean, false),
         SSD,
-        ("vendor", Kind::Pattern(formats::vendor), false),
+        ("vendor", Kind::Pattern(option_formats::vendor), false),
         WWN,
     ],
     ..DRIVE

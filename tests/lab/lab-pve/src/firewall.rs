@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
 
-use super::formats;
 use super::ha::MODIFIED;
+use super::option_formats;
 use super::reply::{Refusal, Reply};
 use super::routes::{AUDIT_VM, Needs, Route, Takes, change, get};
 use super::schema::{Kind, Param, Properties};
@@ -13,13 +13,13 @@ use super::state::{Call, Config, State};
 const LEVELS: Kind = Kind::OneOf(&["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug", "nolog"]);
 const POLICY: Kind = Kind::OneOf(&["ACCEPT", "REJECT", "DROP"]);
 const DIGEST: Param = Param::optional("digest", Kind::Text(Some(64)));
-const DELETE: Param = Param::optional("delete", Kind::Each(formats::config_id));
+const DELETE: Param = Param::optional("delete", Kind::Each(option_formats::config_id));
 const RATE: Properties = Properties {
     default: Some("enable"),
     keys: &[
         ("enable", Kind::Boolean, true),
         ("burst", Kind::Integer(Some(0), None), false),
-        ("rate", Kind::Pattern(formats::log_rate), false),
+        ("rate", Kind::Pattern(option_formats::log_rate), false),
     ],
     ..Properties::NONE
 };

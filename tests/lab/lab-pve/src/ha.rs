@@ -44,7 +44,7 @@ impl Ha {
 pub(crate) fn sid(text: &str) -> Result<u32, Refusal> {
     let digits = text.strip_prefix("vm:").unwrap_or(text);
     let refusal = || Refusal::parameter("sid", "invalid format - unable to parse HA resource 'ID'\n");
-    super::formats::vmid(digits).map_err(|_| refusal())?;
+    super::option_formats::vmid(digits).map_err(|_| refusal())?;
     digits.parse().map_err(|_| refusal())
 }
 

@@ -1,12 +1,12 @@
 //! The keys inside the property strings of a VM's options.
 
-use super::formats;
+use super::option_formats;
 use super::property::NIC_MODELS;
 use super::schema::{INTEGER, Kind, Properties, TEXT};
 
 /// Another name of `file`.
 pub(super) const FILE_ALIASES: &[(&str, &str)] = &[("volume", "file")];
-pub(super) const FILE: Kind = Kind::Format(formats::volume_or_path);
+pub(super) const FILE: Kind = Kind::Format(option_formats::volume_or_path);
 
 /// `current` of `memory`.
 pub(crate) const MEMORY: Properties = Properties {
@@ -19,10 +19,10 @@ pub(crate) const MEMORY: Properties = Properties {
 pub(crate) const CPU: Properties = Properties {
     default: Some("cputype"),
     keys: &[
-        ("cputype", Kind::Format(formats::cpu_type), false),
-        ("flags", Kind::Pattern(formats::cpu_flags), false),
+        ("cputype", Kind::Format(option_formats::cpu_type), false),
+        ("flags", Kind::Pattern(option_formats::cpu_flags), false),
         ("hidden", Kind::Boolean, false),
-        ("hv-vendor-id", Kind::Pattern(formats::hyperv_vendor), false),
+        ("hv-vendor-id", Kind::Pattern(option_formats::hyperv_vendor), false),
         ("phys-bits", TEXT, false),
         ("guest-phys-bits", Kind::Integer(Some(32), Some(64)), false),
         ("level", Kind::Integer(Some(0), Some(4_294_967_295)), false),
@@ -36,7 +36,7 @@ pub(crate) const CPU: Properties = Properties {
 pub(crate) const MACHINE: Properties = Properties {
     default: Some("type"),
     keys: &[
-        ("type", Kind::Pattern(formats::machine_type), false),
+        ("type", Kind::Pattern(option_formats::machine_type), false),
         ("viommu", Kind::OneOf(&["intel", "virtio"]), false),
         ("aw-bits", Kind::Number(Some(32), Some(64)), false),
         ("enable-s3", Kind::Boolean, false),
@@ -51,8 +51,8 @@ pub(crate) const NIC: Properties = Properties {
     default: Some("model"),
     keys: &[
         ("model", Kind::OneOf(NIC_MODELS), true),
-        ("macaddr", Kind::Format(formats::mac), false),
-        ("bridge", Kind::Format(formats::bridge), false),
+        ("macaddr", Kind::Format(option_formats::mac), false),
+        ("bridge", Kind::Format(option_formats::bridge), false),
         ("firewall", Kind::Boolean, false),
         ("host-tunnel", Kind::Boolean, false),
         ("link_down", Kind::Boolean, false),
@@ -60,7 +60,7 @@ pub(crate) const NIC: Properties = Properties {
         ("queues", Kind::Integer(Some(0), Some(64)), false),
         ("rate", Kind::Number(Some(0), None), false),
         ("tag", Kind::Integer(Some(1), Some(4094)), false),
-        ("trunks", Kind::Pattern(formats::ranges), false),
+        ("trunks", Kind::Pattern(option_formats::ranges), false),
     ],
     since_9: &["host-tunnel"],
     ..Properties::NONE
@@ -76,7 +76,7 @@ pub(crate) const EFI_DISK: Properties = Properties {
         ("efitype", Kind::OneOf(&["2m", "4m"]), false),
         ("ms-cert", Kind::OneOf(&["2011", "2023", "2023w", "2023k"]), false),
         ("pre-enrolled-keys", Kind::Boolean, false),
-        ("size", Kind::Pattern(formats::disk_size), false),
+        ("size", Kind::Pattern(option_formats::disk_size), false),
     ],
     aliases: FILE_ALIASES,
     ..Properties::NONE
@@ -90,7 +90,7 @@ pub(crate) const TPM_STATE: Properties = Properties {
         ("import-from", FILE, false),
         ("format", Kind::OneOf(&["raw", "qcow2", "vmdk"]), false),
         ("version", Kind::OneOf(&["v1.2", "v2.0"]), false),
-        ("size", Kind::Pattern(formats::disk_size), false),
+        ("size", Kind::Pattern(option_formats::disk_size), false),
     ],
     aliases: FILE_ALIASES,
     since_9: &["format"],
@@ -114,21 +114,21 @@ pub(crate) const AGENT: Properties = Properties {
 /// `boot`.
 pub(crate) const BOOT: Properties = Properties {
     default: Some("legacy"),
-    keys: &[("legacy", Kind::Pattern(formats::legacy_boot), false), ("order", TEXT, false)],
+    keys: &[("legacy", Kind::Pattern(option_formats::legacy_boot), false), ("order", TEXT, false)],
     ..Properties::NONE
 };
 
 /// `smbios1`.
 pub(crate) const SMBIOS: Properties = Properties {
     keys: &[
-        ("uuid", Kind::Pattern(formats::uuid), false),
+        ("uuid", Kind::Pattern(option_formats::uuid), false),
         ("base64", Kind::Boolean, false),
-        ("family", Kind::Pattern(formats::base64_letters), false),
-        ("manufacturer", Kind::Pattern(formats::base64_letters), false),
-        ("product", Kind::Pattern(formats::base64_letters), false),
-        ("serial", Kind::Pattern(formats::base64_letters), false),
-        ("sku", Kind::Pattern(formats::base64_letters), false),
-        ("version", Kind::Pattern(formats::base64_letters), false),
+        ("family", Kind::Pattern(option_formats::base64_letters), false),
+        ("manufacturer", Kind::Pattern(option_formats::base64_letters), false),
+        ("product", Kind::Pattern(option_formats::base64_letters), false),
+        ("serial", Kind::Pattern(option_formats::base64_letters), false),
+        ("sku", Kind::Pattern(option_formats::base64_letters), false),
+        ("version", Kind::Pattern(option_formats::base64_letters), false),
     ],
     ..Properties::NONE
 };
@@ -166,10 +166,10 @@ pub(crate) const VGA: Properties = Properties {
 /// `ipconfigN`.
 pub(crate) const IP_CONFIG: Properties = Properties {
     keys: &[
-        ("ip", Kind::Format(formats::ipv4_config), false),
-        ("gw", Kind::Format(formats::ipv4), false),
-        ("ip6", Kind::Format(formats::ipv6_config), false),
-        ("gw6", Kind::Format(formats::ipv6), false),
+        ("ip", Kind::Format(option_formats::ipv4_config), false),
+        ("gw", Kind::Format(option_formats::ipv4), false),
+        ("ip6", Kind::Format(option_formats::ipv6_config), false),
+        ("gw6", Kind::Format(option_formats::ipv6), false),
     ],
     needs: &[("gw", "ip"), ("gw6", "ip6")],
     ..Properties::NONE
@@ -199,10 +199,10 @@ pub(crate) const WATCHDOG: Properties = Properties {
 /// `cicustom`.
 pub(crate) const CI_CUSTOM: Properties = Properties {
     keys: &[
-        ("meta", Kind::Format(formats::volume), false),
-        ("network", Kind::Format(formats::volume), false),
-        ("user", Kind::Format(formats::volume), false),
-        ("vendor", Kind::Format(formats::volume), false),
+        ("meta", Kind::Format(option_formats::volume), false),
+        ("network", Kind::Format(option_formats::volume), false),
+        ("user", Kind::Format(option_formats::volume), false),
+        ("vendor", Kind::Format(option_formats::volume), false),
     ],
     ..Properties::NONE
 };
@@ -244,8 +244,8 @@ pub(crate) const AUDIO: Properties = Properties {
 /// `numaN`.
 pub(crate) const NUMA: Properties = Properties {
     keys: &[
-        ("cpus", Kind::Pattern(formats::ranges), true),
-        ("hostnodes", Kind::Pattern(formats::ranges), false),
+        ("cpus", Kind::Pattern(option_formats::ranges), true),
+        ("hostnodes", Kind::Pattern(option_formats::ranges), false),
         ("memory", Kind::Number(None, None), false),
         ("policy", Kind::OneOf(&["preferred", "bind", "interleave"]), false),
     ],
@@ -256,18 +256,18 @@ pub(crate) const NUMA: Properties = Properties {
 pub(crate) const HOST_PCI: Properties = Properties {
     default: Some("host"),
     keys: &[
-        ("host", Kind::Pattern(formats::pci), false),
-        ("mapping", Kind::Format(formats::config_id), false),
+        ("host", Kind::Pattern(option_formats::pci), false),
+        ("mapping", Kind::Format(option_formats::config_id), false),
         ("rombar", Kind::Boolean, false),
-        ("romfile", Kind::Pattern(formats::rom_file), false),
+        ("romfile", Kind::Pattern(option_formats::rom_file), false),
         ("pcie", Kind::Boolean, false),
         ("x-vga", Kind::Boolean, false),
         ("legacy-igd", Kind::Boolean, false),
-        ("mdev", Kind::Pattern(formats::mediated), false),
-        ("vendor-id", Kind::Pattern(formats::pci_id), false),
-        ("device-id", Kind::Pattern(formats::pci_id), false),
-        ("sub-vendor-id", Kind::Pattern(formats::pci_id), false),
-        ("sub-device-id", Kind::Pattern(formats::pci_id), false),
+        ("mdev", Kind::Pattern(option_formats::mediated), false),
+        ("vendor-id", Kind::Pattern(option_formats::pci_id), false),
+        ("device-id", Kind::Pattern(option_formats::pci_id), false),
+        ("sub-vendor-id", Kind::Pattern(option_formats::pci_id), false),
+        ("sub-device-id", Kind::Pattern(option_formats::pci_id), false),
         ("driver", Kind::OneOf(&["vfio", "keep"]), false),
     ],
     since_9: &["driver"],
@@ -278,8 +278,8 @@ pub(crate) const HOST_PCI: Properties = Properties {
 pub(crate) const USB: Properties = Properties {
     default: Some("host"),
     keys: &[
-        ("host", Kind::Pattern(formats::usb), false),
-        ("mapping", Kind::Format(formats::config_id), false),
+        ("host", Kind::Pattern(option_formats::usb), false),
+        ("mapping", Kind::Format(option_formats::config_id), false),
         ("usb3", Kind::Boolean, false),
     ],
     ..Properties::NONE
@@ -289,7 +289,7 @@ pub(crate) const USB: Properties = Properties {
 pub(crate) const VIRTIO_FS: Properties = Properties {
     default: Some("dirid"),
     keys: &[
-        ("dirid", Kind::Format(formats::config_id), true),
+        ("dirid", Kind::Format(option_formats::config_id), true),
         ("cache", Kind::OneOf(&["auto", "always", "metadata", "never"]), false),
         ("direct-io", Kind::Boolean, false),
         ("expose-acl", Kind::Boolean, false),
@@ -306,14 +306,17 @@ pub(crate) const SPICE: Properties = Properties {
 
 /// `ivshmem`.
 pub(crate) const SHARED_MEMORY: Properties = Properties {
-    keys: &[("size", Kind::Integer(Some(1), None), true), ("name", Kind::Pattern(formats::shared_memory), false)],
+    keys: &[
+        ("size", Kind::Integer(Some(1), None), true),
+        ("name", Kind::Pattern(option_formats::shared_memory), false),
+    ],
     ..Properties::NONE
 };
 
 /// `unusedN`.
 pub(crate) const UNUSED: Properties = Properties {
     default: Some("file"),
-    keys: &[("file", Kind::Format(formats::volume), true)],
+    keys: &[("file", Kind::Format(option_formats::volume), true)],
     aliases: FILE_ALIASES,
     ..Properties::NONE
 };

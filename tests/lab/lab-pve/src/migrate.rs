@@ -7,7 +7,7 @@ use super::property;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, State, Vm};
 use super::storage;
-use super::work::Work;
+use super::task_kind::TaskKind;
 
 /// `POST migrate`.
 pub(crate) fn start(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
@@ -25,7 +25,7 @@ pub(crate) fn start(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
     vm.unlocked().map_err(Refusal::failed)?;
     let managed = state.ha.manages(call.vmid());
     let disks = managed || call.param("with-local-disks") == Some("1");
-    let work = Work::Migrate { vmid: call.vmid(), target: target.to_owned(), managed, disks };
+    let work = TaskKind::Migrate { vmid: call.vmid(), target: target.to_owned(), managed, disks };
     state.begin(call, call.node(), work)
 }
 

@@ -1,9 +1,9 @@
 //! The options of a VM: what each may be, what right it takes, and whether a running VM takes it at once.
 
 use super::drive_keys;
-use super::formats;
+use super::id_formats;
 use super::keys;
-use super::names;
+use super::option_formats;
 use super::schema::{Kind, TEXT};
 
 /// The group of an option: the right that changing it takes.
@@ -80,7 +80,7 @@ const OPTIONS: &[Opt] = &[
     one("amd-sev", Kind::Properties(&keys::SEV), Group::Cpu),
     many("audio", 1, Kind::Properties(&keys::AUDIO), Group::Hardware),
     live("autostart", Kind::Boolean, Group::Options),
-    live("bootdisk", Kind::Format(formats::boot_disk), Group::Disk),
+    live("bootdisk", Kind::Format(option_formats::boot_disk), Group::Disk),
     live("freeze", Kind::Boolean, Group::Options),
     one("hugepages", Kind::OneOf(&["any", "2", "1024"]), Group::Memory),
     one("intel-tdx", Kind::Properties(&keys::TDX), Group::Cpu),
@@ -88,15 +88,15 @@ const OPTIONS: &[Opt] = &[
     one("keephugepages", Kind::Boolean, Group::Memory),
     live("migrate_downtime", Kind::Number(Some(0), None), Group::Options),
     live("migrate_speed", NOT_NEGATIVE, Group::Options),
-    many("parallel", 3, Kind::Pattern(formats::parallel), Group::Root),
+    many("parallel", 3, Kind::Pattern(option_formats::parallel), Group::Root),
     live("reboot", Kind::Boolean, Group::Options),
     one("smp", POSITIVE, Group::Cpu),
     one("spice_enhancements", Kind::Properties(&keys::SPICE), Group::Options),
-    one("startdate", Kind::Pattern(formats::start_date), Group::Options),
+    one("startdate", Kind::Pattern(option_formats::start_date), Group::Options),
     one("tdf", Kind::Boolean, Group::Options),
     many("virtiofs", 10, Kind::Properties(&keys::VIRTIO_FS), Group::Root),
-    live("vmstatestorage", Kind::Format(names::storage), Group::Options),
-    one("affinity", Kind::Format(formats::cpu_set), Group::Cpu),
+    live("vmstatestorage", Kind::Format(id_formats::storage), Group::Options),
+    one("affinity", Kind::Format(option_formats::cpu_set), Group::Cpu),
     one("agent", Kind::Properties(&keys::AGENT), Group::Options),
     one("allow-ksm", Kind::Boolean, Group::Memory),
     one("arch", Kind::OneOf(&["x86_64", "aarch64"]), Group::Hardware),
@@ -116,9 +116,9 @@ const OPTIONS: &[Opt] = &[
     live("cpuunits", Kind::Integer(Some(1), Some(262_144)), Group::Cpu),
     live("description", Kind::Text(Some(8192)), Group::Options),
     one("efidisk0", Kind::Properties(&keys::EFI_DISK), Group::Disk),
-    live("hookscript", Kind::Format(formats::volume), Group::Root),
+    live("hookscript", Kind::Format(option_formats::volume), Group::Root),
     many("hostpci", 16, Kind::Properties(&keys::HOST_PCI), Group::Hardware),
-    live("hotplug", Kind::Format(formats::hotplug), Group::Options),
+    live("hotplug", Kind::Format(option_formats::hotplug), Group::Options),
     many("ide", 4, Kind::Properties(&drive_keys::IDE), Group::Disk),
     many("ipconfig", 32, Kind::Properties(&keys::IP_CONFIG), Group::CloudInit),
     one("keyboard", KEYBOARDS, Group::Options),
@@ -127,8 +127,8 @@ const OPTIONS: &[Opt] = &[
     live("lock", LOCKS, Group::Root),
     one("machine", Kind::Properties(&keys::MACHINE), Group::Hardware),
     one("memory", Kind::Properties(&keys::MEMORY), Group::Memory),
-    live("name", Kind::Format(formats::dns_name), Group::Options),
-    live("nameserver", Kind::Each(names::address), Group::CloudInit),
+    live("name", Kind::Format(option_formats::dns_name), Group::Options),
+    live("nameserver", Kind::Each(id_formats::address), Group::CloudInit),
     many("net", 32, Kind::Properties(&keys::NIC), Group::Network),
     one("numa", Kind::Boolean, Group::Cpu),
     many("numa", 8, Kind::Properties(&keys::NUMA), Group::Cpu),
@@ -140,14 +140,14 @@ const OPTIONS: &[Opt] = &[
     many("scsi", 31, Kind::Properties(&drive_keys::SCSI), Group::Disk),
     one("scsihw", CONTROLLERS, Group::Hardware),
     live("searchdomain", TEXT, Group::CloudInit),
-    many("serial", 4, Kind::Pattern(formats::serial), Group::Hardware),
+    many("serial", 4, Kind::Pattern(option_formats::serial), Group::Hardware),
     live("shares", Kind::Integer(Some(0), Some(50_000)), Group::Memory),
     one("smbios1", Kind::Properties(&keys::SMBIOS), Group::Hardware),
     one("sockets", POSITIVE, Group::Cpu),
-    live("sshkeys", Kind::Format(names::url_encoded), Group::CloudInit),
-    live("startup", Kind::Format(formats::startup), Group::Startup),
+    live("sshkeys", Kind::Format(id_formats::url_encoded), Group::CloudInit),
+    live("startup", Kind::Format(option_formats::startup), Group::Startup),
     one("tablet", Kind::Boolean, Group::Hardware),
-    live("tags", Kind::Format(formats::tags), Group::Options),
+    live("tags", Kind::Format(option_formats::tags), Group::Options),
     live("template", Kind::Boolean, Group::Options),
     one("tpmstate0", Kind::Properties(&keys::TPM_STATE), Group::Disk),
     many("unused", 256, Kind::Properties(&keys::UNUSED), Group::Disk),
@@ -155,7 +155,7 @@ const OPTIONS: &[Opt] = &[
     one("vcpus", POSITIVE, Group::Cpu),
     one("vga", Kind::Properties(&keys::VGA), Group::Hardware),
     many("virtio", 16, Kind::Properties(&drive_keys::VIRTIO), Group::Disk),
-    one("vmgenid", Kind::Pattern(formats::vmgenid), Group::Root),
+    one("vmgenid", Kind::Pattern(option_formats::vmgenid), Group::Root),
     one("watchdog", Kind::Properties(&keys::WATCHDOG), Group::Hardware),
 ];
 

@@ -11,7 +11,7 @@ use super::property;
 use super::release::Release;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, Effect, Running, State, Vm};
-use super::work::Work;
+use super::task_kind::TaskKind;
 
 /// Parameters that only `root@pam` itself may use: they are for migration, and for shutdowns of the host.
 const FOR_ROOT: &[&str] = &[
@@ -43,14 +43,14 @@ fn not_running(call: &Call<'_>) -> Refusal {
 }
 
 fn managed(state: &mut State, call: &Call<'_>, wanted: &'static str) -> Result<Reply, Refusal> {
-    state.begin(call, call.node(), Work::Manage { vmid: call.vmid(), wanted })
+    state.begin(call, call.node(), TaskKind::Manage { vmid: call.vmid(), wanted })
 }
 
 /// `POST status/start`.
 pub(crate) fn start(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     match look(state, call)? {
         (_, true) => managed(state, call, "started"),
-        _ => state.begin(call, call.node(), Work::Start(call.vmid())),
+        _ => state.begin(call, call.node(), TaskKind::Start(call.vmid())),
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn stop(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal>
         let overruled: Vec<String> = shutdowns.map(|task| task.upid.clone()).collect();
         overruled.iter().for_each(|upid| state.abort(upid, call.now));
     }
-    state.begin(call, call.node(), Work::Stop(call.vmid()))
+    state.begin(call, call.node(), TaskKind::Stop(call.vmid()))
 }
 
 /// `POST status/shutdown`.
@@ -81,8 +81,8 @@ pub(crate) fn shut_down(state: &mut State, call: &Call<'_>) -> Result<Reply, Ref
     }
     match (is_managed, paused) {
         (true, _) => managed(state, call, "stopped"),
-        (false, true) => state.begin(call, call.node(), Work::Stop(call.vmid())),
-        (false, false) => state.begin(call, call.node(), Work::Shutdown { vmid: call.vmid(), force }),
+        (false, true) => state.begin(call, call.node(), TaskKind::Stop(call.vmid())),
+        (false, false) => state.begin(call, call.node(), TaskKind::Shutdown { vmid: call.vmid(), force }),
     }
 }
 
@@ -91,10 +91,10 @@ pub(crate) fn reboot(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     if is_paused(state, call)? {
         return Err(Refusal::failed("VM is paused - cannot shutdown"));
     }
-    running(state, call, Work::Reboot(call.vmid()))
+    running(state, call, TaskKind::Reboot(call.vmid()))
 }
 
-fn running(state: &mut State, call: &Call<'_>, work: Work) -> Result<Reply, Refusal> {
+fn running(state: &mut State, call: &Call<'_>, work: TaskKind) -> Result<Reply, Refusal> {
     match look(state, call)? {
         (true, _) => state.begin(call, call.node(), work),
         (false, _) => Err(not_running(call)),
@@ -103,7 +103,7 @@ fn running(state: &mut State, call: &Call<'_>, work: Work) -> Result<Reply, Refu
 
 /// `POST status/reset`.
 pub(crate) fn press_reset(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    running(state, call, Work::Reset(call.vmid()))
+    running(state, call, TaskKind::Reset(call.vmid()))
 }
 
 /// `POST status/suspend`.
@@ -113,14 +113,14 @@ pub(crate) fn pause(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal
         return Err(not_running(call));
     }
     let to = suspended_to(state, call, managed)?;
-    state.begin(call, call.node(), Work::Suspend { vmid: call.vmid(), to })
+    state.begin(call, call.node(), TaskKind::Suspend { vmid: call.vmid(), to })
 }
 
 /// `POST status/resume`.
 pub(crate) fn go_on(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     match state.vm(call)?.config.get("lock").is_some_and(|lock| lock == "suspended") {
-        true => state.begin(call, call.node(), Work::Wake(call.vmid())),
-        false => running(state, call, Work::Resume(call.vmid())),
+        true => state.begin(call, call.node(), TaskKind::Wake(call.vmid())),
+        false => running(state, call, TaskKind::Resume(call.vmid())),
     }
 }
 

@@ -208,7 +208,7 @@ fn is_place(path: &str) -> bool {
         Some((rest, count)) if !seen && (rest.is_empty() || rest.starts_with('/')) => (true, count <= *depth),
         _ => (seen, fits),
     });
-    let vmid = path.strip_prefix("vms/").is_none_or(|vmid| super::formats::vmid(vmid).is_ok());
+    let vmid = path.strip_prefix("vms/").is_none_or(|vmid| super::option_formats::vmid(vmid).is_ok());
     fits && vmid
 }
 

@@ -1,7 +1,7 @@
 //! Every call that is played: its path, what it takes, who may make it and what answers it.
 
-use super::formats;
-use super::names;
+use super::id_formats;
+use super::option_formats;
 use super::reply::{Refusal, Reply};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::state::{Call, State};
@@ -110,7 +110,7 @@ const ROUTES: &[Route] = &[
             Param::optional("start", Kind::Integer(Some(0), None)),
             Param::optional("limit", Kind::Integer(Some(0), None)),
             Param::optional("errors", Kind::Boolean),
-            Param::optional("statusfilter", Kind::Each(names::task_status)),
+            Param::optional("statusfilter", Kind::Each(id_formats::task_status)),
             Param::optional("userfilter", TEXT),
         ],
         reads::tasks,
@@ -130,11 +130,11 @@ const ROUTES: &[Route] = &[
         "/nodes/{node}/storage",
         Needs::Login,
         &[
-            Param::optional("content", Kind::Each(names::content)),
+            Param::optional("content", Kind::Each(id_formats::content)),
             Param::optional("enabled", Kind::Boolean),
             Param::optional("format", Kind::Boolean),
-            Param::optional("storage", Kind::Format(names::storage)),
-            Param::optional("target", Kind::Format(names::node)),
+            Param::optional("storage", Kind::Format(id_formats::storage)),
+            Param::optional("target", Kind::Format(id_formats::node)),
         ],
         content::storages,
     ),
@@ -142,7 +142,7 @@ const ROUTES: &[Route] = &[
     get(
         "/nodes/{node}/storage/{storage}/content",
         AUDIT_STORAGE,
-        &[Param::optional("content", Kind::Each(names::content)), Param::optional("vmid", Kind::VmId)],
+        &[Param::optional("content", Kind::Each(id_formats::content)), Param::optional("vmid", Kind::VmId)],
         content::list,
     ),
     get("/nodes/{node}/storage/{storage}/content/{volume}", Needs::Login, &[], content::info),
@@ -158,7 +158,7 @@ const ROUTES: &[Route] = &[
         "/nodes/{node}/storage/{storage}/download-url",
         Needs::Any("/storage/{storage}", &["Datastore.AllocateTemplate"]),
         Takes::Only(&[
-            Param::required("url", Kind::Pattern(formats::url)),
+            Param::required("url", Kind::Pattern(option_formats::url)),
             Param::required("content", CONTENTS),
             Param::required("filename", Kind::Text(Some(255))),
             Param::optional("checksum", TEXT),
@@ -171,7 +171,10 @@ const ROUTES: &[Route] = &[
     get(
         "/nodes/{node}/query-url-metadata",
         Needs::Login,
-        &[Param::required("url", Kind::Pattern(formats::url)), Param::optional("verify-certificates", Kind::Boolean)],
+        &[
+            Param::required("url", Kind::Pattern(option_formats::url)),
+            Param::optional("verify-certificates", Kind::Boolean),
+        ],
         content::asked_about,
     ),
     get("/nodes/{node}/qemu", Needs::Login, &[Param::optional("full", Kind::Boolean)], reads::qemu),
@@ -184,12 +187,12 @@ const ROUTES: &[Route] = &[
             Param::optional("archive", Kind::Text(Some(255))),
             Param::optional("unique", Kind::Boolean),
             Param::optional("force", Kind::Boolean),
-            Param::optional("pool", Kind::Format(names::pool)),
+            Param::optional("pool", Kind::Format(id_formats::pool)),
             Param::optional("start", Kind::Boolean),
-            Param::optional("storage", Kind::Format(names::storage)),
+            Param::optional("storage", Kind::Format(id_formats::storage)),
             Param::optional("bwlimit", Kind::Integer(Some(0), None)),
             Param::optional("ha-managed", Kind::Boolean),
-            Param::optional("import-working-storage", Kind::Format(names::storage)),
+            Param::optional("import-working-storage", Kind::Format(id_formats::storage)),
             Param::optional("live-restore", Kind::Boolean),
         ]),
         create::create,
@@ -208,7 +211,10 @@ const ROUTES: &[Route] = &[
     get(
         "/nodes/{node}/qemu/{vmid}/config",
         AUDIT_VM,
-        &[Param::optional("current", Kind::Boolean), Param::optional("snapshot", Kind::Format(formats::config_id))],
+        &[
+            Param::optional("current", Kind::Boolean),
+            Param::optional("snapshot", Kind::Format(option_formats::config_id)),
+        ],
         config::read,
     ),
     change("PUT", "/nodes/{node}/qemu/{vmid}/config", ANY_CONFIG, UPDATE, config::put),
@@ -222,7 +228,7 @@ const ROUTES: &[Route] = &[
             SKIP_LOCK,
             DIGEST,
             Param::required("disk", Kind::Drive),
-            Param::required("size", Kind::Pattern(formats::new_size)),
+            Param::required("size", Kind::Pattern(option_formats::new_size)),
         ]),
         config::put_size,
     ),
@@ -234,11 +240,11 @@ const ROUTES: &[Route] = &[
 const UPDATE: Takes = Takes::Options(&[
     SKIP_LOCK,
     DIGEST,
-    Param::optional("delete", Kind::Each(names::option)),
-    Param::optional("revert", Kind::Each(names::option)),
+    Param::optional("delete", Kind::Each(id_formats::option)),
+    Param::optional("revert", Kind::Each(id_formats::option)),
     Param::optional("force", Kind::Boolean),
     Param::optional("background_delay", Kind::Integer(Some(1), Some(30))),
-    Param::optional("import-working-storage", Kind::Format(names::storage)),
+    Param::optional("import-working-storage", Kind::Format(id_formats::storage)),
 ]);
 
 const NETWORK_TYPES: Kind = Kind::OneOfEither(

@@ -131,7 +131,7 @@ pub(crate) fn check(release: Release, name: &str, kind: Kind, value: &str) -> Re
         Kind::Boolean => boolean(value),
         Kind::VmId => {
             integer(value, None, None)?;
-            super::formats::vmid(value).map_err(|text| format!("invalid format - {text}\n"))
+            super::option_formats::vmid(value).map_err(|text| format!("invalid format - {text}\n"))
         }
         Kind::Integer(min, max) => integer(value, min, max),
         Kind::Number(min, max) => number(value, min, max),
@@ -218,7 +218,7 @@ fn cpu(release: Release, value: &str) -> Result<(), String> {
     let first = value.split(',').next().unwrap_or_default();
     let name = first.strip_prefix("cputype=").unwrap_or(first);
     if !name.contains('=') {
-        super::formats::cpu_type(name)?;
+        super::option_formats::cpu_type(name)?;
     }
     let checked = properties(release, "cpu", &super::keys::CPU, value);
     checked.map_err(|text| text.trim_start_matches("invalid format - ").trim_end_matches('\n').to_owned())

@@ -12,7 +12,7 @@ use super::power;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, State, Vm};
 use super::storage;
-use super::work::Work;
+use super::task_kind::TaskKind;
 use super::{config, create};
 
 /// A snapshot.
@@ -121,7 +121,7 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     }
     let description = call.param("description").map(str::to_owned);
     let memory = call.param("vmstate") == Some("1");
-    state.begin(call, call.node(), Work::Snapshot(Wanted { vmid: call.vmid(), name, description, memory }))
+    state.begin(call, call.node(), TaskKind::Snapshot(Wanted { vmid: call.vmid(), name, description, memory }))
 }
 
 /// `POST snapshot/{snapname}/rollback`.
@@ -130,25 +130,25 @@ pub(crate) fn roll_back(state: &mut State, call: &Call<'_>) -> Result<Reply, Ref
     if start {
         state.may(call.token, call.vmid(), None, &["VM.PowerMgmt"])?;
     }
-    state.begin(call, call.node(), Work::Rollback { vmid: call.vmid(), name: name(call), start })
+    state.begin(call, call.node(), TaskKind::Rollback { vmid: call.vmid(), name: name(call), start })
 }
 
 /// `DELETE snapshot/{snapname}`.
 pub(crate) fn delete(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    state.begin(call, call.node(), Work::Forget { vmid: call.vmid(), name: name(call) })
+    state.begin(call, call.node(), TaskKind::Forget { vmid: call.vmid(), name: name(call) })
 }
 
 /// Marks the VM before the main part of a task that does so.
-pub(crate) fn prepare(state: &mut State, work: &mut Work, now: u64) -> Result<(), String> {
+pub(crate) fn prepare(state: &mut State, work: &mut TaskKind, now: u64) -> Result<(), String> {
     match work {
-        Work::Snapshot(wanted) => begin(state, wanted, now),
-        Work::Rollback { vmid, name, .. } => {
+        TaskKind::Snapshot(wanted) => begin(state, wanted, now),
+        TaskKind::Rollback { vmid, name, .. } => {
             usable(state, *vmid, name, "you can't rollback if vm is a template")?;
             power::off(state, *vmid, now)?;
             lock(state, *vmid, "rollback");
             Ok(())
         }
-        Work::Forget { vmid, name } => {
+        TaskKind::Forget { vmid, name } => {
             usable(state, *vmid, name, "you can't delete a snapshot if vm is a template")?;
             lock(state, *vmid, "snapshot-delete");
             if let Some(snapshot) = state.vms.get_mut(vmid).and_then(|vm| vm.snapshots.get_mut(name)) {
@@ -156,8 +156,8 @@ pub(crate) fn prepare(state: &mut State, work: &mut Work, now: u64) -> Result<()
             }
             Ok(())
         }
-        Work::Suspend { vmid, to: Some(storage) } => power::save_memory(state, *vmid, storage, now),
-        Work::Backup(wanted) => {
+        TaskKind::Suspend { vmid, to: Some(storage) } => power::save_memory(state, *vmid, storage, now),
+        TaskKind::Backup(wanted) => {
             backup::mark(state, wanted);
             Ok(())
         }

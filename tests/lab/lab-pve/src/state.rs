@@ -9,13 +9,13 @@ use super::Settings;
 use super::access::{Access, Token};
 use super::faults::Faults;
 use super::ha::Ha;
-use super::jobs::Job;
 use super::locks::Locks;
 use super::pools::Pool;
 use super::reply::Refusal;
 use super::snapshots::Snapshot;
 use super::storage::{Storage, Volumes};
 use super::task::Tasks;
+use super::task_run::TaskRun;
 use lab_core::machine::{Machine, Machines};
 
 /// Options of a VM, as the configuration file has them.
@@ -196,7 +196,7 @@ pub(crate) struct State {
     /// Tasks.
     pub(crate) tasks: Tasks,
     /// Tasks under way, by their identifiers.
-    pub(crate) jobs: BTreeMap<String, Job>,
+    pub(crate) jobs: BTreeMap<String, TaskRun>,
     /// Pools.
     pub(crate) pools: BTreeMap<String, Pool>,
     /// Options of the cluster's firewall.

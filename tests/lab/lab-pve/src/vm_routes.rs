@@ -1,11 +1,11 @@
 //! Calls about what is done to a VM: switching it on and off, snapshots, moving disks, backups.
 
-use super::formats;
+use super::id_formats;
 use super::keys;
-use super::names;
+use super::option_formats;
 use super::routes::{AUDIT_VM, DIGEST, Needs, Route, SKIP_LOCK, Takes, change, get};
 use super::schema::{INTEGER, Kind, Param, TEXT};
-use super::{backup, moves, power, snapshots};
+use super::{backup, move_disk, power, snapshots};
 
 const SNAPSHOT: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot"]);
 const ROLLBACK: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback"]);
@@ -23,7 +23,7 @@ pub(crate) const ROUTES: &[Route] = &[
         "/nodes/{node}/qemu/{vmid}/snapshot",
         SNAPSHOT,
         Takes::Only(&[
-            Param::required("snapname", Kind::Format(formats::config_id)),
+            Param::required("snapname", Kind::Format(option_formats::config_id)),
             Param::optional("vmstate", Kind::Boolean),
             Param::optional("description", TEXT),
         ]),
@@ -61,12 +61,12 @@ pub(crate) const ROUTES: &[Route] = &[
             TIMEOUT,
             Param::optional("machine", Kind::Properties(&keys::MACHINE)),
             Param::optional("force-cpu", TEXT),
-            Param::optional("migratedfrom", Kind::Format(names::node)),
-            Param::optional("migration_network", Kind::Format(names::cidr)),
+            Param::optional("migratedfrom", Kind::Format(id_formats::node)),
+            Param::optional("migration_network", Kind::Format(id_formats::cidr)),
             Param::optional("migration_type", Kind::OneOf(&["secure", "insecure"])),
-            Param::optional("nets-host-mtu", Kind::Pattern(names::host_mtus)),
+            Param::optional("nets-host-mtu", Kind::Pattern(id_formats::host_mtus)),
             Param::optional("stateuri", Kind::Text(Some(128))),
-            Param::optional("targetstorage", Kind::Each(names::storage_pair)),
+            Param::optional("targetstorage", Kind::Each(id_formats::storage_pair)),
             Param::optional("with-conntrack-state", Kind::Boolean),
         ]),
         power::start,
@@ -79,7 +79,7 @@ pub(crate) const ROUTES: &[Route] = &[
             SKIP_LOCK,
             TIMEOUT,
             KEEP_ACTIVE,
-            Param::optional("migratedfrom", Kind::Format(names::node)),
+            Param::optional("migratedfrom", Kind::Format(id_formats::node)),
             Param::optional("overrule-shutdown", Kind::Boolean),
         ]),
         power::stop,
@@ -100,7 +100,7 @@ pub(crate) const ROUTES: &[Route] = &[
         Takes::Only(&[
             SKIP_LOCK,
             Param::optional("todisk", Kind::Boolean),
-            Param::optional("statestorage", Kind::Format(names::storage)),
+            Param::optional("statestorage", Kind::Format(id_formats::storage)),
         ]),
         power::pause,
     ),
@@ -111,7 +111,7 @@ pub(crate) const ROUTES: &[Route] = &[
         Takes::Only(&[SKIP_LOCK, Param::optional("nocheck", Kind::Boolean)]),
         power::go_on,
     ),
-    change("POST", "/nodes/{node}/qemu/{vmid}/move_disk", MOVE, MOVED, moves::start),
+    change("POST", "/nodes/{node}/qemu/{vmid}/move_disk", MOVE, MOVED, move_disk::start),
     change("POST", "/nodes/{node}/vzdump", Needs::Login, BACKUP, backup::start),
 ];
 
@@ -120,7 +120,7 @@ const MOVE: Needs = Needs::Any("/vms/{vmid}", &["VM.Config.Disk"]);
 const MOVED: Takes = Takes::Only(&[
     DIGEST,
     Param::required("disk", Kind::AnyDrive),
-    Param::optional("storage", Kind::Format(names::storage)),
+    Param::optional("storage", Kind::Format(id_formats::storage)),
     Param::optional("format", Kind::OneOf(&["raw", "qcow2", "vmdk"])),
     Param::optional("delete", Kind::Boolean),
     Param::optional("bwlimit", NOT_NEGATIVE),
@@ -130,32 +130,32 @@ const MOVED: Takes = Takes::Only(&[
 ]);
 
 const BACKUP: Takes = Takes::Only(&[
-    Param::optional("vmid", Kind::Each(formats::vmid)),
+    Param::optional("vmid", Kind::Each(option_formats::vmid)),
     Param::optional("all", Kind::Boolean),
     Param::optional("bwlimit", NOT_NEGATIVE),
     Param::optional("compress", Kind::OneOf(&["0", "1", "gzip", "lzo", "zstd"])),
     Param::optional("dumpdir", TEXT),
-    Param::optional("exclude", Kind::Each(formats::vmid)),
+    Param::optional("exclude", Kind::Each(option_formats::vmid)),
     Param::optional("exclude-path", TEXT),
-    Param::optional("fleecing", Kind::Properties(&names::FLEECING)),
+    Param::optional("fleecing", Kind::Properties(&id_formats::FLEECING)),
     Param::optional("ionice", Kind::Integer(Some(0), Some(8))),
-    Param::optional("job-id", Kind::Pattern(names::job)),
+    Param::optional("job-id", Kind::Pattern(id_formats::job)),
     Param::optional("lockwait", NOT_NEGATIVE),
     Param::optional("mailnotification", Kind::OneOf(&["always", "failure"])),
-    Param::optional("mailto", Kind::Each(names::email_or_user)),
+    Param::optional("mailto", Kind::Each(id_formats::email_or_user)),
     Param::optional("maxfiles", Kind::Integer(Some(1), None)),
     Param::optional("mode", Kind::OneOf(&["snapshot", "suspend", "stop"])),
-    Param::optional("node", Kind::Format(names::node)),
+    Param::optional("node", Kind::Format(id_formats::node)),
     Param::optional("notes-template", Kind::Text(Some(1024))),
     Param::optional("notification-mode", Kind::OneOf(&["auto", "legacy-sendmail", "notification-system"])),
     Param::optional("notification-policy", Kind::OneOf(&["always", "failure", "never"])),
-    Param::optional("notification-target", Kind::Format(formats::config_id)),
+    Param::optional("notification-target", Kind::Format(option_formats::config_id)),
     Param::optional("pbs-change-detection-mode", Kind::OneOf(&["legacy", "data", "metadata"])),
-    Param::optional("performance", Kind::Properties(&names::PERFORMANCE)),
+    Param::optional("performance", Kind::Properties(&id_formats::PERFORMANCE)),
     Param::optional("pigz", INTEGER),
     Param::optional("pool", TEXT),
     Param::optional("protected", Kind::Boolean),
-    Param::optional("prune-backups", Kind::Properties(&names::PRUNE)),
+    Param::optional("prune-backups", Kind::Properties(&id_formats::PRUNE)),
     Param::optional("quiet", Kind::Boolean),
     Param::optional("remove", Kind::Boolean),
     Param::optional("script", TEXT),
@@ -163,7 +163,7 @@ const BACKUP: Takes = Takes::Only(&[
     Param::optional("stdout", Kind::Boolean),
     Param::optional("stop", Kind::Boolean),
     Param::optional("stopwait", NOT_NEGATIVE),
-    Param::optional("storage", Kind::Format(names::storage)),
+    Param::optional("storage", Kind::Format(id_formats::storage)),
     Param::optional("tmpdir", TEXT),
     Param::optional("zstd", INTEGER),
 ]);

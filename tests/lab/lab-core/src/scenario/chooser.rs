@@ -1,4 +1,4 @@
-//! Which call meets which fate, and the record of it.
+//! Which call gets which fault, and the record of it.
 
 use std::collections::BTreeMap;
 use std::io::Write;

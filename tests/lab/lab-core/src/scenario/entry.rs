@@ -133,7 +133,7 @@ impl Entry {
         self.check(&KEYS.map(|(key, _)| key))?;
         let shown = format!("do: {word}");
         let make = known(word, &shown, &FAULTS)?;
-        for (key, of) in KEYS.iter().filter(|(key, of)| self.has(key) && !of.is_empty() && *of != word) {
+        if let Some((key, of)) = KEYS.iter().find(|(key, of)| self.has(key) && !of.is_empty() && *of != word) {
             bail!("`{key}` belongs to `do: {of}`");
         }
         let on = self.need("on", &shown)?;

@@ -1,8 +1,8 @@
-//! What goes wrong in a lab, told by a file: which calls fail, hang, lose their replies, take longer or get garbage.
+//! What goes wrong in a lab, as a file says: which calls get which fault, and which states are wrong when.
 //!
-//! A [`Scenario`] is a list of rules. The first rule that fits a call, and whose turn it is, decides; chance is drawn
-//! from the file's seed and the number of the call, so the same calls meet the same fate in every run. What happened
-//! can be recorded, and a recording can be replayed in the place of a scenario.
+//! Of the faults of calls, the first that matches a call, and whose turn it is, decides; chance is drawn from the
+//! file's seed and the number of the call, so the same calls get the same faults in every run. What happened can be
+//! recorded, and a recording can be replayed instead of a scenario.
 
 mod builtin;
 mod chooser;
@@ -73,7 +73,7 @@ impl Scenario {
             return Self::parse(builtin.text);
         }
         let text = std::fs::read_to_string(name)
-            .with_context(|| format!("`{name}` is no file and none of `ichor-lab scenario list`"))?;
+            .with_context(|| format!("no scenario or file `{name}`; `ichor-lab scenario list` shows the scenarios"))?;
         Self::parse(&text).with_context(|| name.to_owned())
     }
 }
@@ -121,7 +121,7 @@ mod tests {
             let found = wrong(&format!("  - {entry}"));
             assert!(found.contains(message), "{entry}: {found}");
         }
-        assert!(Scenario::load("/nowhere").unwrap_err().to_string().contains("is no file and none of"));
+        assert!(Scenario::load("/nowhere").unwrap_err().to_string().contains("no scenario or file `/nowhere`"));
     }
 
     #[test]

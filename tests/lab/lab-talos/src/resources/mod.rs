@@ -5,7 +5,7 @@
 
 mod block;
 mod cluster;
-mod history;
+mod event_log;
 mod inventory;
 mod kubernetes;
 mod machine;
@@ -20,7 +20,7 @@ use talos_proto::cosi::resource::{Metadata, Resource, Spec};
 
 use super::world::{Id, World};
 pub(crate) use block::{devices, ephemeral, volumes_on_disk};
-pub(crate) use history::{Happening, Histories, History};
+pub(crate) use event_log::{EventLog, EventLogs, ResourceEvent};
 pub(crate) use inventory::pci_file;
 pub(crate) use query::Query;
 use spec::Item;
@@ -81,7 +81,7 @@ impl Selection {
         let minor = world.nodes[node].version().minor;
         let yaml_spec = shape::of_release(self.definition.kind, minor, item.yaml);
         let spec = Spec { proto_spec: item.proto, yaml_spec };
-        let (version, updated) = world.sighted(node, self.definition.kind, &item.id, &spec);
+        let (version, updated) = world.resource_version(node, self.definition.kind, &item.id, &spec);
         let metadata = Metadata {
             namespace: self.namespace.clone(),
             r#type: self.definition.kind.to_owned(),

@@ -15,7 +15,7 @@ mod health;
 mod import;
 mod kubeconfig;
 mod logs;
-mod many;
+mod multi_node;
 mod power;
 mod roles;
 mod routing;
@@ -33,11 +33,11 @@ mod watch;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
-mod pasts;
-#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod views;
+#[cfg(test)]
+mod watch_tests;
 
 pub(crate) use kubeconfig::admin_kubeconfig;
 
@@ -135,7 +135,7 @@ pub(crate) fn call(
 ) -> Result<Reply, Status> {
     match routing::route(talos, caller, path, metadata)? {
         routing::Route::One(node) => local(talos, &Caller { node, ..caller.clone() }, path, messages),
-        routing::Route::Many(targets) => many::call(talos, caller, path, messages, targets),
+        routing::Route::Many(targets) => multi_node::call(talos, caller, path, messages, targets),
     }
 }
 

@@ -14,7 +14,7 @@ use tonic::Status;
 use super::{Call, Reply, cosi};
 use crate::Talos;
 use crate::events;
-use crate::resources::{Happening, History, Query, Selection};
+use crate::resources::{EventLog, Query, ResourceEvent, Selection};
 use crate::world::Id;
 
 /// Something to tell, then something that may follow when the node changes.
@@ -101,7 +101,7 @@ impl Watcher {
     }
 
     /// What has happened since the watcher was last told.
-    fn news(&self, past: &History, position: &mut i64) -> Vec<cosi_proto::Event> {
+    fn news(&self, past: &EventLog, position: &mut i64) -> Vec<cosi_proto::Event> {
         if *position >= past.end() {
             return Vec::new();
         }
@@ -118,8 +118,8 @@ impl Watcher {
     }
 
     /// An event as it looks to the watcher: what no longer matches is destroyed to it.
-    fn told(&self, past: &History, at: i64, happening: &Happening) -> Option<cosi_proto::Event> {
-        let Happening { kind, resource, old } = happening;
+    fn told(&self, past: &EventLog, at: i64, happening: &ResourceEvent) -> Option<cosi_proto::Event> {
+        let ResourceEvent { kind, resource, old } = happening;
         let is = self.selection.matches(resource);
         let was = old.as_ref().map_or(is, |old| self.selection.matches(old));
         let (kind, old) = match (was, is) {
@@ -173,7 +173,7 @@ pub(super) fn watch(call: &Call<'_>) -> Result<Reply, Status> {
 }
 
 /// The position of the first event that a watcher hears.
-fn start(past: &History, id: Option<&str>, options: &WatchOptions) -> Result<i64, Status> {
+fn start(past: &EventLog, id: Option<&str>, options: &WatchOptions) -> Result<i64, Status> {
     let tail = options.tail_events > 0;
     if id.is_none() && options.bootstrap_contents && (tail || options.start_from_bookmark.is_some()) {
         return Err(Status::unknown("cannot use BootstrapContents with TailEvents and StartFromBookmark options"));

@@ -11,10 +11,10 @@ mod network;
 mod power;
 mod processes;
 mod readiness;
+mod reconcile;
 mod report;
+mod resource_versions;
 mod sequences;
-mod settle;
-mod sightings;
 mod system;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -90,8 +90,8 @@ pub(crate) struct World {
     /// When the lab began.
     begun: OffsetDateTime,
     dirty: BTreeSet<Id>,
-    sightings: sightings::Sightings,
-    pub(crate) histories: super::resources::Histories,
+    resource_versions: resource_versions::ResourceVersions,
+    pub(crate) event_logs: super::resources::EventLogs,
 }
 
 impl World {
@@ -119,21 +119,21 @@ impl World {
             seed,
             begun,
             dirty: BTreeSet::new(),
-            sightings: Default::default(),
-            histories: Default::default(),
+            resource_versions: Default::default(),
+            event_logs: Default::default(),
         }
     }
 
     /// Lets time pass: everything that is due by then happens in order, each at its own time.
     pub(crate) fn advance(&mut self, now: Duration) {
-        self.settle();
+        self.reconcile();
         self.remember();
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), timer) = entry.remove_entry();
             self.now = self.now.max(at);
             if self.nodes[timer.node].epoch == timer.epoch {
                 self.happen(timer.node, timer.due);
-                self.settle();
+                self.reconcile();
                 self.remember();
             }
         }

@@ -21,26 +21,26 @@ const GAP: i64 = 4;
 
 /// Something that happened to a resource.
 #[derive(Debug, Clone)]
-pub(crate) struct Happening {
+pub(crate) struct ResourceEvent {
     pub(crate) kind: EventType,
     pub(crate) resource: Resource,
     pub(crate) old: Option<Resource>,
 }
 
 /// What happened to the resources of a type in a namespace, and how they are now.
-pub(crate) struct History {
+pub(crate) struct EventLog {
     selection: Selection,
     boot_id: String,
     revision: u64,
     now: Vec<Resource>,
-    kept: VecDeque<Happening>,
+    kept: VecDeque<ResourceEvent>,
     written: i64,
 }
 
 /// By node, type and namespace.
-pub(crate) type Histories = RefCell<HashMap<(Id, &'static str, String), History>>;
+pub(crate) type EventLogs = RefCell<HashMap<(Id, &'static str, String), EventLog>>;
 
-impl History {
+impl EventLog {
     fn new(definition: &'static Definition, namespace: &str) -> Self {
         Self {
             selection: Selection::new(definition, namespace, None, Query::default()),
@@ -69,14 +69,14 @@ impl History {
                 Some(old) if old.spec != resource.spec => (EventType::Updated, Some(old.clone())),
                 Some(_) => continue,
             };
-            happened.push(Happening { kind, resource: resource.clone(), old });
+            happened.push(ResourceEvent { kind, resource: resource.clone(), old });
         }
         let gone = before.into_iter().filter(|old| !self.now.iter().any(|new| id_of(new) == id_of(old)));
-        happened.extend(gone.map(|resource| Happening { kind: EventType::Destroyed, resource, old: None }));
+        happened.extend(gone.map(|resource| ResourceEvent { kind: EventType::Destroyed, resource, old: None }));
         happened.into_iter().for_each(|happening| self.publish(happening));
     }
 
-    fn publish(&mut self, happening: Happening) {
+    fn publish(&mut self, happening: ResourceEvent) {
         self.kept.push_back(happening);
         self.written += 1;
         if self.kept.len() as i64 > self.capacity() {
@@ -128,7 +128,7 @@ impl History {
     /// Where the last so many events begin; only those of one resource count, if it is named.
     pub(crate) fn tail(&self, count: i32, id: Option<&str>) -> i64 {
         let reach = self.written.min(self.capacity() - GAP);
-        let counts = |happening: &&Happening| id.is_none_or(|id| id_of(&happening.resource) == id);
+        let counts = |happening: &&ResourceEvent| id.is_none_or(|id| id_of(&happening.resource) == id);
         let latest = self.kept.iter().rev().zip(1..=reach).filter(|(happening, _)| counts(happening));
         let found: Vec<i64> = latest.map(|(_, back)| back).take(usize::try_from(count).unwrap_or(0)).collect();
         match found.len() as i64 == i64::from(count) {
@@ -138,7 +138,7 @@ impl History {
     }
 
     /// The events from a position on, each with its own; none if some of them are no longer kept.
-    pub(crate) fn since(&self, position: i64) -> Option<impl Iterator<Item = (i64, &Happening)>> {
+    pub(crate) fn since(&self, position: i64) -> Option<impl Iterator<Item = (i64, &ResourceEvent)>> {
         let first = self.written - self.kept.len() as i64;
         let skipped = usize::try_from(position - first).ok()?;
         Some((position..).zip(self.kept.iter().skip(skipped)))
@@ -147,18 +147,18 @@ impl History {
 
 impl World {
     /// Looks at the past of what is selected; it is kept from now on.
-    pub(crate) fn past<R>(&self, node: Id, selection: &Selection, look: impl FnOnce(&History) -> R) -> R {
+    pub(crate) fn past<R>(&self, node: Id, selection: &Selection, look: impl FnOnce(&EventLog) -> R) -> R {
         let Selection { definition, namespace, .. } = selection;
-        let mut histories = self.histories.borrow_mut();
+        let mut event_logs = self.event_logs.borrow_mut();
         let key = (node, definition.kind, namespace.clone());
-        let history = histories.entry(key).or_insert_with(|| History::new(definition, namespace));
+        let history = event_logs.entry(key).or_insert_with(|| EventLog::new(definition, namespace));
         history.follow(self, node);
         look(history)
     }
 
     /// Notes what has just happened to resources that somebody has watched.
     pub(crate) fn remember(&self) {
-        for ((node, ..), history) in self.histories.borrow_mut().iter_mut() {
+        for ((node, ..), history) in self.event_logs.borrow_mut().iter_mut() {
             if self.nodes[*node].on && self.nodes[*node].revision != history.revision {
                 history.follow(self, *node);
             }

@@ -8,7 +8,7 @@ use super::property;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, State, Vm};
 use super::storage;
-use super::work::Work;
+use super::task_kind::TaskKind;
 
 /// A disk that another VM gets.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ fn relocate(state: &mut State, call: &Call<'_>, disk: String, storage: String) -
     if delete && !vm.snapshots.is_empty() {
         return Err(Refusal::failed("you can't move a disk with snapshots and delete the source"));
     }
-    state.begin(call, call.node(), Work::Move { vmid: call.vmid(), disk, storage, format, delete })
+    state.begin(call, call.node(), TaskKind::Move { vmid: call.vmid(), disk, storage, format, delete })
 }
 
 fn movable(vm: &Vm, disk: &str, missing: &str, cdrom: &str) -> Result<String, Refusal> {
@@ -145,7 +145,7 @@ fn reassign(state: &mut State, call: &Call<'_>, disk: String, target: u32) -> Re
     let file = assignable(state, &wanted).map_err(Refusal::failed)?;
     let storage = storage::split(&file).map(|(name, _)| name).unwrap_or_default();
     call.token.require(&format!("/storage/{storage}"), &["Datastore.AllocateSpace"]).map_err(Refusal::forbidden)?;
-    state.begin(call, call.node(), Work::Reassign(wanted))
+    state.begin(call, call.node(), TaskKind::Reassign(wanted))
 }
 
 fn assignable(state: &State, wanted: &Reassignment) -> Result<String, String> {

@@ -24,14 +24,14 @@ fn is_settled(node: &Node) -> bool {
 
 impl World {
     /// Lets everything happen that can happen without time passing.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn reconcile(&mut self) {
         loop {
             let offers = self.offers();
             let mut changed = self.elect_shared();
             for id in 0..self.nodes.len() {
                 let node = &self.nodes[id];
                 if node.on && node.api_due && !is_settled(node) {
-                    changed |= self.settle_node(id, &offers);
+                    changed |= self.reconcile_node(id, &offers);
                 }
             }
             if !changed {
@@ -59,7 +59,7 @@ impl World {
         self.nodes[id].apiserver == Progress::Up && self.etcd_healthy(id)
     }
 
-    fn settle_node(&mut self, id: Id, offers: &Offers) -> bool {
+    fn reconcile_node(&mut self, id: Id, offers: &Offers) -> bool {
         let Some(config) = self.nodes[id].config.clone() else { return false };
         let node = &self.nodes[id];
         let etcd = node.etcd;
@@ -84,7 +84,7 @@ impl World {
             }
             _ => {}
         }
-        self.settle_kubelet(id, offers.kubernetes.contains(&config.kubernetes_key())) | self.settle_stage(id)
+        self.reconcile_kubelet(id, offers.kubernetes.contains(&config.kubernetes_key())) | self.reconcile_stage(id)
     }
 
     fn open_api(&mut self, id: Id) {
@@ -95,7 +95,7 @@ impl World {
         self.touch(id);
     }
 
-    fn settle_kubelet(&mut self, id: Id, reachable: bool) -> bool {
+    fn reconcile_kubelet(&mut self, id: Id, reachable: bool) -> bool {
         if self.nodes[id].kubelet != Progress::Off || !reachable || self.nodes[id].api != Api::Secured {
             return false;
         }
@@ -107,7 +107,7 @@ impl World {
     }
 
     /// The boot sequence is over once every service is up.
-    fn settle_stage(&mut self, id: Id) -> bool {
+    fn reconcile_stage(&mut self, id: Id) -> bool {
         let node = &self.nodes[id];
         let up = node.api == Api::Secured && (!node.is_control_plane() || node.etcd == EtcdService::Running);
         if node.stage != Stage::Booting || !up {

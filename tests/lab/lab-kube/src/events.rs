@@ -8,7 +8,7 @@ use super::store::Store;
 const KEPT: usize = 1000;
 
 /// Something that happened to an object.
-pub(super) struct Happening<'a> {
+pub(super) struct Event<'a> {
     /// The object's kind, namespace and name.
     pub(super) of: (&'a str, &'a str, &'a str),
     /// `Normal` or `Warning`.
@@ -21,20 +21,20 @@ pub(super) struct Happening<'a> {
 
 impl Store {
     /// Keeps an event.
-    pub(super) fn happened(&mut self, happening: &Happening<'_>, at: &str) {
-        let (kind, namespace, name) = happening.of;
+    pub(super) fn record(&mut self, occurrence: &Event<'_>, at: &str) {
+        let (kind, namespace, name) = occurrence.of;
         let place = if namespace.is_empty() { "default" } else { namespace };
         let event = json!({
             "kind": "Event",
             "apiVersion": "v1",
             "metadata": {"name": format!("{name}.{:016x}", self.next_event()), "namespace": place},
             "involvedObject": involved(self, kind, namespace, name),
-            "reason": happening.reason,
-            "message": happening.message,
-            "source": {"component": happening.source, "host": if kind == "Node" { name } else { "" }},
-            "reportingComponent": happening.source,
+            "reason": occurrence.reason,
+            "message": occurrence.message,
+            "source": {"component": occurrence.source, "host": if kind == "Node" { name } else { "" }},
+            "reportingComponent": occurrence.source,
             "reportingInstance": name,
-            "type": happening.kind,
+            "type": occurrence.kind,
             "firstTimestamp": at,
             "lastTimestamp": at,
             "eventTime": null,

@@ -1,12 +1,12 @@
 //! What tasks do when their time has come.
 
 use super::state::{Config, State};
-use super::{backup, clone, config, content, create, ha, migrate, moves, power, snapshots};
+use super::{backup, clone, config, content, create, ha, migrate, move_disk, power, snapshots};
 use lab_core::disk_image::Found;
 
 /// The work behind a task.
 #[derive(Debug, Clone)]
-pub(crate) enum Work {
+pub(crate) enum TaskKind {
     /// Makes a VM whose ID was claimed.
     Create {
         /// Its ID.
@@ -90,7 +90,7 @@ pub(crate) enum Work {
         delete: bool,
     },
     /// Gives a disk to another VM.
-    Reassign(moves::Reassignment),
+    Reassign(move_disk::Reassignment),
     /// Backs VMs up.
     Backup(backup::Backup),
     /// Removes a VM with its disks.
@@ -160,7 +160,7 @@ pub(crate) struct Download {
     pub(crate) found: Option<Result<Found, String>>,
 }
 
-impl Work {
+impl TaskKind {
     /// The type of its task.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -254,37 +254,37 @@ impl Work {
 
 impl State {
     /// Does the work of a task.
-    pub(super) fn run(&mut self, work: Work, now: u64, log: &mut Vec<String>) -> Result<(), String> {
+    pub(super) fn run(&mut self, work: TaskKind, now: u64, log: &mut Vec<String>) -> Result<(), String> {
         match work {
-            Work::Create { vmid, params, may_tag } => create::finish(self, vmid, &params, may_tag, now, log),
-            Work::Configure { vmid, params } => {
+            TaskKind::Create { vmid, params, may_tag } => create::finish(self, vmid, &params, may_tag, now, log),
+            TaskKind::Configure { vmid, params } => {
                 config::apply(self, vmid, &params, now, log).map_err(|error| error.text())
             }
-            Work::Resize { vmid, disk, size } => config::resize(self, vmid, &disk, &size, log),
-            Work::Start(vmid) | Work::Wake(vmid) => power::on(self, vmid, now),
-            Work::Stop(vmid) => power::off(self, vmid, now),
-            Work::Shutdown { vmid, force } => power::shutdown(self, vmid, force, now, log),
-            Work::Reboot(vmid) => power::off(self, vmid, now).and_then(|()| power::on(self, vmid, now)),
-            Work::Reset(vmid) => power::reset(self, vmid, now),
-            Work::Suspend { vmid, to } => power::suspend(self, vmid, to.as_deref(), now, log),
-            Work::Resume(vmid) => power::resume(self, vmid),
-            Work::Snapshot(wanted) => {
+            TaskKind::Resize { vmid, disk, size } => config::resize(self, vmid, &disk, &size, log),
+            TaskKind::Start(vmid) | TaskKind::Wake(vmid) => power::on(self, vmid, now),
+            TaskKind::Stop(vmid) => power::off(self, vmid, now),
+            TaskKind::Shutdown { vmid, force } => power::shutdown(self, vmid, force, now, log),
+            TaskKind::Reboot(vmid) => power::off(self, vmid, now).and_then(|()| power::on(self, vmid, now)),
+            TaskKind::Reset(vmid) => power::reset(self, vmid, now),
+            TaskKind::Suspend { vmid, to } => power::suspend(self, vmid, to.as_deref(), now, log),
+            TaskKind::Resume(vmid) => power::resume(self, vmid),
+            TaskKind::Snapshot(wanted) => {
                 snapshots::taken(self, &wanted);
                 Ok(())
             }
-            Work::Rollback { vmid, name, start } => snapshots::rolled_back(self, vmid, &name, start, now),
-            Work::Forget { vmid, name } => {
+            TaskKind::Rollback { vmid, name, start } => snapshots::rolled_back(self, vmid, &name, start, now),
+            TaskKind::Forget { vmid, name } => {
                 snapshots::forgotten(self, vmid, &name);
                 Ok(())
             }
-            Work::Move { vmid, disk, storage, format, delete } => {
-                moves::moved(self, vmid, (&disk, &storage, format.as_deref()), delete, now, log)
+            TaskKind::Move { vmid, disk, storage, format, delete } => {
+                move_disk::moved(self, vmid, (&disk, &storage, format.as_deref()), delete, now, log)
             }
-            Work::Reassign(wanted) => moves::reassigned(self, &wanted, log),
-            Work::Backup(wanted) => backup::made(self, &wanted, now, log),
-            Work::Destroy(vmid) => create::destroy(self, vmid, log),
-            Work::Template(vmid) => clone::make_template(self, vmid),
-            Work::Clone { vmid, newid, storage, description, full } => {
+            TaskKind::Reassign(wanted) => move_disk::reassigned(self, &wanted, log),
+            TaskKind::Backup(wanted) => backup::made(self, &wanted, now, log),
+            TaskKind::Destroy(vmid) => create::destroy(self, vmid, log),
+            TaskKind::Template(vmid) => clone::make_template(self, vmid),
+            TaskKind::Clone { vmid, newid, storage, description, full } => {
                 let (storage, description) = (storage.as_deref(), description.as_deref());
                 let made = clone::finish(self, clone::Copy { vmid, newid, storage, description, full }, now, log);
                 if made.is_err() {
@@ -292,14 +292,14 @@ impl State {
                 }
                 made.map_err(|text| format!("clone failed: {text}"))
             }
-            Work::Migrate { vmid, target, disks, .. } => migrate::finish(self, vmid, &target, disks, log),
-            Work::Manage { vmid, wanted } => {
+            TaskKind::Migrate { vmid, target, disks, .. } => migrate::finish(self, vmid, &target, disks, log),
+            TaskKind::Manage { vmid, wanted } => {
                 ha::set(self, vmid, wanted, now);
                 Ok(())
             }
-            Work::Download(download) => content::downloaded(self, download, now, log),
-            Work::Upload(download) => content::uploaded(self, download, now),
-            Work::Free { node, volume } => content::freed(self, &node, &volume),
+            TaskKind::Download(download) => content::downloaded(self, download, now, log),
+            TaskKind::Upload(download) => content::uploaded(self, download, now),
+            TaskKind::Free { node, volume } => content::freed(self, &node, &volume),
         }
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn pass(store: &mut Store, now: OffsetDateTime) {
     for key in late {
         store.delete(&key, Propagation::Background, None, &at);
     }
-    store.settle(&at);
+    store.reconcile(&at);
 }
 
 #[cfg(test)]
@@ -116,11 +116,11 @@ mod tests {
         let mut store = Store::new(1);
         store.put("nodes", node("a", "True"), AT);
         store.put("replicasets", set(), AT);
-        store.settle(AT);
+        store.reconcile(AT);
         assert_eq!(seen(&store), [("a", true, false)]);
         store.put("nodes", node("a", "False"), AT);
         store.put("nodes", node("b", "True"), AT);
-        store.settle(AT);
+        store.reconcile(AT);
         assert_eq!(seen(&store), [("a", false, false)]);
         store.pass(datetime!(2026-01-01 00:04:59 UTC));
         assert_eq!(seen(&store), [("a", false, false)]);
@@ -129,7 +129,7 @@ mod tests {
         after.sort_unstable();
         assert_eq!(after, [("a", false, true), ("b", true, false)]);
         store.put("nodes", node("a", "True"), AT);
-        store.settle(AT);
+        store.reconcile(AT);
         assert_eq!(seen(&store), [("b", true, false)]);
     }
 }

@@ -68,7 +68,7 @@ pub(crate) fn realm(value: &str) -> Result<(), String> {
 
 /// `pve-tokenid`.
 pub(crate) fn token(value: &str) -> Result<(), String> {
-    let fits = |(user, token): (&str, &str)| super::formats::user_id(user).is_ok() && realm(token).is_ok();
+    let fits = |(user, token): (&str, &str)| super::option_formats::user_id(user).is_ok() && realm(token).is_ok();
     match value.split_once('!').is_some_and(fits) {
         true => Ok(()),
         false => Err(format!("value '{value}' does not look like a valid token ID")),
@@ -82,7 +82,7 @@ pub(crate) fn token_name(value: &str) -> bool {
 
 /// A user or a token.
 pub(crate) fn user_or_token(value: &str) -> bool {
-    super::formats::user_id(value).is_ok() || token(value).is_ok()
+    super::option_formats::user_id(value).is_ok() || token(value).is_ok()
 }
 
 /// `keys` of a user.
@@ -105,7 +105,7 @@ pub(crate) fn ha_resource(value: &str) -> Result<(), String> {
 
 /// `address`: an IP address or a name.
 pub(crate) fn address(value: &str) -> Result<(), String> {
-    match value.parse::<std::net::IpAddr>().is_ok() || super::formats::dns_name(value).is_ok() {
+    match value.parse::<std::net::IpAddr>().is_ok() || super::option_formats::dns_name(value).is_ok() {
         true => Ok(()),
         false => Err(format!("value does not look like a valid address: {value}")),
     }
@@ -129,7 +129,8 @@ pub(crate) fn url_encoded(value: &str) -> Result<(), String> {
 
 /// `email-or-username`.
 pub(crate) fn email_or_user(value: &str) -> Result<(), String> {
-    let known = super::formats::user_id(value).is_ok() || (!value.is_empty() && super::formats::email(value).is_ok());
+    let known = super::option_formats::user_id(value).is_ok()
+        || (!value.is_empty() && super::option_formats::email(value).is_ok());
     match known {
         true => Ok(()),
         false => Err("value does not look like a valid email address or user name".to_owned()),
@@ -157,7 +158,7 @@ pub(crate) fn task_status(value: &str) -> Result<(), String> {
 pub(crate) fn option(value: &str) -> Result<(), String> {
     match options::kind_of(value) {
         Some(_) => Ok(()),
-        None => super::formats::config_id(value),
+        None => super::option_formats::config_id(value),
     }
 }
 

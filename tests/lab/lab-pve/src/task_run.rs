@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::locks::Lock;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Effect, State};
-use super::work::{Download, Work};
+use super::task_kind::{Download, TaskKind};
 use super::{backup, create, disks, snapshots, storage};
 use lab_core::disk_image::Found;
 
@@ -34,9 +34,9 @@ pub(crate) enum Step {
 
 /// A task under way.
 #[derive(Debug, Clone)]
-pub(crate) struct Job {
+pub(crate) struct TaskRun {
     /// What it does in the end.
-    pub(crate) work: Work,
+    pub(crate) work: TaskKind,
     /// Whether it overrides the `lock` of a VM.
     skips_lock: bool,
     steps: VecDeque<Step>,
@@ -50,32 +50,32 @@ fn take(lock: Lock, seconds: u32) -> Step {
 
 impl State {
     /// Starts a task; the reply is its identifier.
-    pub(crate) fn begin(&mut self, call: &Call<'_>, node: &str, work: Work) -> Result<Reply, Refusal> {
+    pub(crate) fn begin(&mut self, call: &Call<'_>, node: &str, work: TaskKind) -> Result<Reply, Refusal> {
         if self.faults.workers > 0 {
             self.faults.workers -= 1;
             return Err(Refusal::failed("got no worker upid - start worker failed"));
         }
         let upid = self.tasks.begin(node, work.kind(), &work.id(), call.token, call.now).upid.clone();
-        let url = call.param("url").filter(|_| matches!(work, Work::Download(Download { verdict: None, .. })));
+        let url = call.param("url").filter(|_| matches!(work, TaskKind::Download(Download { verdict: None, .. })));
         let fetch = url.map(|url| Effect::Fetch { upid: upid.clone(), url: url.to_owned() });
         let steps = if fetch.is_some() { VecDeque::new() } else { self.steps(node, &work) };
         let skips_lock = call.param("skiplock") == Some("1");
-        self.jobs.insert(upid.clone(), Job { work, skips_lock, steps, waits: 0 });
+        self.jobs.insert(upid.clone(), TaskRun { work, skips_lock, steps, waits: 0 });
         self.effects.push_back(fetch.unwrap_or_else(|| Effect::Run { upid: upid.clone(), delay: Duration::ZERO }));
         Ok(Value::String(upid).into())
     }
 
     /// What a task does before its work is done.
-    fn steps(&mut self, node: &str, work: &Work) -> VecDeque<Step> {
+    fn steps(&mut self, node: &str, work: &TaskKind) -> VecDeque<Step> {
         let time = self.time_of(work);
         let mut steps = VecDeque::new();
         let vm = work.vm().filter(|_| work.takes_vm());
         // A clone holds its source as well, for reading if it is switched off.
-        if let Work::Clone { vmid, .. } = work {
+        if let TaskKind::Clone { vmid, .. } = work {
             let shared = self.vms.get(vmid).is_none_or(|vm| vm.running.is_none());
             steps.push_back(Step::Take { lock: Lock::Vm(*vmid), seconds: 1, shared });
         }
-        let seconds = if matches!(work, Work::Create { .. } | Work::Clone { .. }) { 1 } else { 10 };
+        let seconds = if matches!(work, TaskKind::Create { .. } | TaskKind::Clone { .. }) { 1 } else { 10 };
         steps.extend(vm.map(|vmid| take(Lock::Vm(vmid), seconds)));
         if work.marks() {
             steps.push_back(Step::Prepare);
@@ -85,7 +85,7 @@ impl State {
             steps.extend([take(lock.clone(), 10), Step::Pass(self.settings.delays.allocate), Step::Give(lock)]);
         }
         steps.push_back(Step::Pass(time));
-        if let Work::Create { params, .. } = work
+        if let TaskKind::Create { params, .. } = work
             && params.contains_key("pool")
         {
             steps.push_back(take(Lock::users(), 10));
@@ -94,26 +94,28 @@ impl State {
         steps
     }
 
-    fn time_of(&mut self, work: &Work) -> Duration {
+    fn time_of(&mut self, work: &TaskKind) -> Duration {
         let delays = self.settings.delays;
         let usual = match work {
-            Work::Create { .. } => delays.create,
-            Work::Download(_) => delays.download,
+            TaskKind::Create { .. } => delays.create,
+            TaskKind::Download(_) => delays.download,
             _ => delays.task,
         };
         self.faults.slow(work.kind()).unwrap_or(usual)
     }
 
     /// The locks of the storages on which a task allocates or frees, one entry a volume.
-    fn storages_of(&self, node: &str, work: &Work) -> Vec<Lock> {
+    fn storages_of(&self, node: &str, work: &TaskKind) -> Vec<Lock> {
         let names: Vec<String> = match work {
-            Work::Create { params, .. } | Work::Configure { params, .. } => disks::allocations(params),
-            Work::Destroy(vmid) => self.disks_of(*vmid),
-            Work::Clone { vmid, storage, .. } => {
+            TaskKind::Create { params, .. } | TaskKind::Configure { params, .. } => disks::allocations(params),
+            TaskKind::Destroy(vmid) => self.disks_of(*vmid),
+            TaskKind::Clone { vmid, storage, .. } => {
                 self.disks_of(*vmid).into_iter().map(|own| storage.clone().unwrap_or(own)).collect()
             }
-            Work::Move { storage, .. } => vec![storage.clone()],
-            Work::Free { volume, .. } => storage::split(volume).map(|(name, _)| name.to_owned()).into_iter().collect(),
+            TaskKind::Move { storage, .. } => vec![storage.clone()],
+            TaskKind::Free { volume, .. } => {
+                storage::split(volume).map(|(name, _)| name.to_owned()).into_iter().collect()
+            }
             _ => Vec::new(),
         };
         let storages = names.iter().filter_map(|name| self.storage(name).ok());
@@ -208,13 +210,13 @@ impl State {
         let work = job.work.clone();
         self.jobs.remove(upid);
         let text = match (&work, &lock) {
-            (Work::Create { vmid, .. }, Lock::Local { .. }) => {
+            (TaskKind::Create { vmid, .. }, Lock::Local { .. }) => {
                 format!("unable to create VM {vmid} - {}", lock.timed_out())
             }
-            (Work::Create { vmid, .. }, Lock::Cluster(name)) if name.starts_with("storage-") => {
+            (TaskKind::Create { vmid, .. }, Lock::Cluster(name)) if name.starts_with("storage-") => {
                 format!("unable to create VM {vmid} - {}", lock.timed_out())
             }
-            (Work::Clone { .. }, Lock::Local { .. } | Lock::Cluster(_)) => {
+            (TaskKind::Clone { .. }, Lock::Local { .. } | Lock::Cluster(_)) => {
                 format!("clone failed: {}", lock.timed_out())
             }
             _ => lock.timed_out(),
@@ -224,10 +226,10 @@ impl State {
     }
 
     /// Takes back what a task has begun.
-    fn undo(&mut self, work: &Work, now: u64) {
+    fn undo(&mut self, work: &TaskKind, now: u64) {
         match work {
-            Work::Create { vmid, .. } | Work::Clone { newid: vmid, .. } => create::vanish(self, *vmid, now),
-            Work::Backup(wanted) => backup::unmark(self, wanted),
+            TaskKind::Create { vmid, .. } | TaskKind::Clone { newid: vmid, .. } => create::vanish(self, *vmid, now),
+            TaskKind::Backup(wanted) => backup::unmark(self, wanted),
             _ => {}
         }
     }
@@ -260,10 +262,10 @@ impl State {
     }
 
     /// Refuses work on a VM whose `lock` forbids it.
-    fn guarded(&self, work: &Work, skips: bool) -> Result<(), String> {
+    fn guarded(&self, work: &TaskKind, skips: bool) -> Result<(), String> {
         let Some(vm) = work.vm().filter(|_| !skips).and_then(|vmid| self.vms.get(&vmid)) else { return Ok(()) };
         // A template is refused as such, whatever its lock.
-        let template = matches!(work, Work::Start(_)) && vm.is_set("template");
+        let template = matches!(work, TaskKind::Start(_)) && vm.is_set("template");
         match vm.config.get("lock").filter(|_| !template) {
             Some(lock) if work.minds(lock, vm.running.is_some()) => Err(format!("VM is locked ({lock})")),
             _ => Ok(()),
@@ -273,7 +275,7 @@ impl State {
     /// Whether the task must wait because a test holds its VM back.
     pub(crate) fn is_held(&self, upid: &str) -> bool {
         let name = match self.jobs.get(upid).map(|job| &job.work) {
-            Some(Work::Create { params, .. }) => params.get("name").cloned(),
+            Some(TaskKind::Create { params, .. }) => params.get("name").cloned(),
             Some(work) => work.id().parse().ok().and_then(|vmid: u32| self.vms.get(&vmid).map(|vm| vm.name(vmid))),
             None => None,
         };
@@ -282,7 +284,7 @@ impl State {
 
     /// A file from the network has arrived, or not; says how long the rest of the task takes.
     pub(crate) fn fetched(&mut self, upid: &str, found: Result<Found, String>) -> Duration {
-        if let Some(Job { work: Work::Download(download), .. }) = self.jobs.get_mut(upid) {
+        if let Some(TaskRun { work: TaskKind::Download(download), .. }) = self.jobs.get_mut(upid) {
             download.found = Some(found);
         }
         self.faults.slow("download").unwrap_or(self.settings.delays.download)
