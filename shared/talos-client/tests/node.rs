@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use cluster_pki::Bundle;
-use lab::{
-    delays::Delays,
-    machine::{Image, Machine, Machines, NicConfig},
-    talos::{Settings, Talos},
-};
+use lab_core::delays::Delays;
+use lab_core::machine::{Image, Machine, Machines, NicConfig};
+use lab_talos::{Settings, Talos};
 use machine_config::{Contract, MachineType, generate::Input};
 use talos_client::{
     Address, Bootstrap, Delivery, Generation, Identity, Limits, Mode, Node, Probe, Stranger, Trust, probe,
@@ -48,7 +46,7 @@ fn secrets(address: &str) -> Secrets {
 
 fn booted(subnet: &str, address: &str, version: &str) -> Arc<Talos> {
     let subnet = subnet.parse().expect("a network");
-    let talos = Talos::new(Settings { subnet, delays: Delays::ZERO });
+    let talos = Talos::new(Settings { subnet, delays: Delays::ZERO }, Arc::new(lab_kube::Kube));
     talos.power_on(Machine {
         uuid: "8a2b6c1e-0000-4000-8000-000000000001".to_owned(),
         name: "cp-1".to_owned(),

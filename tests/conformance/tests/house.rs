@@ -15,7 +15,7 @@ fn metadata() -> Metadata {
     MetadataCommand::new().manifest_path(manifest).no_deps().other_options(vec!["--offline".into()]).exec().unwrap()
 }
 
-/// `tools`, `shared` or `tests`: the folder that a crate is in.
+/// `tools`, `shared`, `tests` or `lab`: the folder that a crate is in.
 fn layer(package: &Package) -> String {
     let folder = package.manifest_path.parent().unwrap();
     assert_eq!(folder.file_name(), Some(package.name.as_str()), "folder name and crate name differ");
@@ -46,8 +46,19 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
     let name = package.name.as_str();
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     match (layer(package).as_str(), name) {
-        ("tests", "lab") => list(&["talos-proto", "machine-config", "schematic", "talosconfig", "cluster-pki"]),
-        ("tests", _) => list(&[&["lab", "ichor", "step", "record"], tools].concat()),
+        ("lab", "lab-core") => Vec::new(),
+        ("lab", "ichor-lab") => list(
+            &[
+                &["lab-core", "lab-pve", "lab-talos", "lab-kube", "lab-factory"],
+                &["talos-proto", "go-yaml", "machine-config", "schematic", "talosconfig", "cluster-pki"][..],
+            ]
+            .concat(),
+        ),
+        // The parts know each other by the seams in lab-core only.
+        ("lab", _) => {
+            list(&["lab-core", "talos-proto", "go-yaml", "machine-config", "schematic", "talosconfig", "cluster-pki"])
+        }
+        ("tests", _) => list(&[&["ichor-lab", "ichor", "step", "record"], tools].concat()),
         ("tools", "talos-gen") => {
             list(&["step", "record", "go-yaml", "machine-config", "config-rules", "schematic", "cluster-pki"])
         }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
 
-use machine_config::{Contract, schematic};
+use machine_config::Contract;
+use schematic::FactoryUrl;
 
 /// The minors of Talos 1.x that configs are made for.
 const RELEASES: RangeInclusive<u32> = 3..=15;
@@ -164,9 +165,11 @@ fn secrets_have_an_elliptic_key_up_to_1_6_and_an_rsa_key_from_1_7() {
 #[test]
 fn installers_are_named_after_their_platform_from_1_10_on() {
     for contract in Contract::all() {
-        let ours = schematic::installer("https://factory.lab.lan", "nocloud", contract, "ab", "v1");
+        let version = format!("{contract}.1");
+        let factory = FactoryUrl::parse("https://factory.lab.lan").expect("a URL");
+        let ours = factory.installer("nocloud", "ab", version.parse().expect("a version"), false);
         let name = if contract.minor() >= 10 { "nocloud-installer" } else { "installer" };
-        assert_eq!(ours, format!("factory.lab.lan/{name}/ab:v1"), "{contract}");
+        assert_eq!(ours, format!("factory.lab.lan/{name}/ab:{version}"), "{contract}");
     }
 }
 

@@ -29,9 +29,6 @@ impl Machines for Nobody {
     fn agent(&self, _uuid: &str) -> Option<Vec<Interface>> {
         None
     }
-    fn console(&self, _uuid: &str) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 /// How the refusal of a value begins that a named format does not allow.

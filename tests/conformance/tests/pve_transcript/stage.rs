@@ -56,10 +56,6 @@ impl Machines for Guests {
     fn agent(&self, _uuid: &str) -> Option<Vec<Interface>> {
         self.agent.lock().unwrap().then(Vec::new)
     }
-
-    fn console(&self, _uuid: &str) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 /// An answer: status, reason phrase and body.

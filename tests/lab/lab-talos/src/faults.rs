@@ -1,0 +1,31 @@
+//! What a test makes go wrong on a node.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use lab_core::fault::Fault;
+
+/// How the node treats those who call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faults {
+    /// The system does not come up until this is lifted.
+    pub(crate) hold_boot: bool,
+    /// A boot that is over except for that.
+    pub(crate) boot_held: bool,
+    /// Port 50000 is closed.
+    pub(crate) refuse: bool,
+    /// Connections are accepted, and then nothing.
+    pub(crate) hang: bool,
+    /// How long each call takes in addition.
+    pub(crate) delay: Duration,
+    /// What happens to the next calls, in order: name of the method as in `Bootstrap`, any if `None`.
+    pub(crate) next: VecDeque<(Option<String>, Fault)>,
+}
+
+impl Faults {
+    /// Takes the next fault that is meant for a method.
+    pub(crate) fn take(&mut self, method: &str) -> Option<Fault> {
+        let at = self.next.iter().position(|(of, _)| of.as_ref().is_none_or(|name| name == method))?;
+        self.next.remove(at).map(|(_, fault)| fault)
+    }
+}

@@ -1,0 +1,219 @@
+//! etcd across the control planes of a cluster.
+
+use tonic::Status;
+
+use super::{Due, Id, World};
+use crate::bolt;
+use crate::events::Content;
+use crate::node::{EtcdService, Stage};
+use lab_core::kubernetes::Objects;
+
+/// One etcd cluster, with the Kubernetes objects that it stores.
+pub(crate) struct Etcd {
+    pub(crate) id: u64,
+    /// What control planes must share to join it: the authority of etcd and the cluster's identity.
+    pub(crate) key: u64,
+    /// What kubelets must share with it: the authority of Kubernetes.
+    pub(crate) kubernetes_key: u64,
+    pub(crate) name: String,
+    pub(crate) members: Vec<Member>,
+    /// Member that leads.
+    pub(crate) leader: u64,
+    pub(crate) term: u64,
+    /// Alarms: the member, and the API's number of the kind.
+    pub(crate) alarms: Vec<(u64, i32)>,
+    /// Whether its version is on the way down.
+    pub(crate) downgrading: bool,
+    pub(crate) store: Box<dyn Objects>,
+}
+
+/// A member of an etcd cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) id: u64,
+    pub(crate) node: Id,
+    pub(crate) hostname: String,
+    pub(crate) address: String,
+    pub(crate) learner: bool,
+}
+
+impl World {
+    /// The etcd that a node's data directory belongs to, by place.
+    pub(crate) fn etcd_of(&self, id: Id) -> Option<usize> {
+        let (cluster, _) = self.disk(id)?.etcd?;
+        self.etcds.iter().position(|etcd| etcd.id == cluster)
+    }
+
+    /// Whether the etcd at a place has more than half of its members running.
+    pub(crate) fn has_quorum(&self, etcd: usize) -> bool {
+        let voters = self.etcds[etcd].members.iter().filter(|member| !member.learner);
+        let (all, up) =
+            voters.fold((0, 0), |(all, up), member| (all + 1, up + usize::from(self.nodes[member.node].has_etcd())));
+        up * 2 > all
+    }
+
+    /// Whether etcd on a node runs and can serve.
+    pub(crate) fn etcd_healthy(&self, id: Id) -> bool {
+        self.nodes[id].has_etcd() && self.etcd_of(id).is_some_and(|etcd| self.has_quorum(etcd))
+    }
+
+    /// Starts a new etcd cluster on a control plane.
+    pub(crate) fn bootstrap(&mut self, id: Id) -> Result<(), Status> {
+        self.may_bootstrap(id)?;
+        let Some(config) = self.nodes[id].config.clone() else {
+            return Err(Status::unimplemented("machine type is not set, cannot use bootstrap API"));
+        };
+        let (cluster, seed) = (self.random(), self.random());
+        self.etcds.push(Etcd {
+            id: cluster,
+            key: config.etcd_key(),
+            kubernetes_key: config.kubernetes_key(),
+            name: config.cluster_name.clone(),
+            members: Vec::new(),
+            leader: 0,
+            term: 1,
+            alarms: Vec::new(),
+            downgrading: false,
+            store: self.kubernetes.objects(seed),
+        });
+        self.nodes[id].counts.bootstrapped += 1;
+        self.join(id, self.etcds.len() - 1, false);
+        let place = self.etcds.len() - 1;
+        self.etcds[place].leader = self.etcds[place].members[0].id;
+        Ok(())
+    }
+
+    /// Starts a new etcd cluster from the snapshot that was uploaded; without one, or with a damaged one, the call is
+    /// accepted and the service fails.
+    pub(crate) fn recover(&mut self, id: Id, skip_checksum: bool) -> Result<(), Status> {
+        self.may_bootstrap(id)?;
+        let snapshot = self.disk_mut(id).snapshot.take();
+        let value = snapshot.as_ref().and_then(|bytes| bolt::value(bytes, skip_checksum));
+        let objects = value.and_then(|value| serde_json::from_slice(&value).ok());
+        let Some(objects) = objects else {
+            self.nodes[id].etcd = EtcdService::Failed;
+            let text = match snapshot {
+                None => "Failed to run pre stage: error recovering etcd from snapshot: no snapshot found",
+                Some(_) => "Failed to run pre stage: error recovering etcd from snapshot: hash mismatch",
+            };
+            self.tell(id, &Content::service("etcd", 6, text), "");
+            self.touch(id);
+            return Ok(());
+        };
+        self.bootstrap(id)?;
+        if let Some(etcd) = self.etcd_of(id) {
+            self.etcds[etcd].store.restore(&objects);
+        }
+        Ok(())
+    }
+
+    fn may_bootstrap(&self, id: Id) -> Result<(), Status> {
+        let node = &self.nodes[id];
+        if node.config.is_none() {
+            return Err(Status::unimplemented("machine type is not set, cannot use bootstrap API"));
+        }
+        if !node.is_control_plane() {
+            return Err(match node.version().unified_maintenance() {
+                true => Status::unimplemented("bootstrap is only available on control plane nodes"),
+                false => Status::failed_precondition("bootstrap can only be performed on a control plane node"),
+            });
+        }
+        if node.stage == Stage::Installing || node.installing || !node.api_due {
+            return Err(Status::failed_precondition("bootstrap is not available yet"));
+        }
+        if node.config.as_ref().is_some_and(|config| config.etcd.certificate.is_empty()) {
+            return Err(Status::invalid_argument("etcd is not configured, bootstrap is not possible"));
+        }
+        if !node.time_synced {
+            return Err(Status::failed_precondition("time is not in sync yet"));
+        }
+        match self.disk(id).and_then(|disk| disk.etcd) {
+            Some(_) => Err(Status::already_exists("etcd data directory is not empty")),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a node a member and starts its etcd.
+    fn join(&mut self, id: Id, etcd: usize, learner: bool) {
+        let member = self.random();
+        let address = self.nodes[id].address().map(|a| a.to_string()).unwrap_or_default();
+        let hostname = self.nodes[id].hostname().0;
+        self.disk_mut(id).etcd = Some((self.etcds[etcd].id, member));
+        self.etcds[etcd].members.push(Member { id: member, node: id, hostname, address, learner });
+        self.start_etcd(id);
+    }
+
+    pub(super) fn start_etcd(&mut self, id: Id) {
+        self.nodes[id].etcd = EtcdService::Starting;
+        self.tell(id, &Content::service("etcd", 8, "Starting service"), "");
+        self.plan(id, self.delays.etcd, Due::EtcdUp);
+        self.touch(id);
+    }
+
+    pub(super) fn etcd_up(&mut self, id: Id) {
+        self.nodes[id].etcd = EtcdService::Running;
+        self.tell(id, &Content::service("etcd", 3, "Health check successful"), "");
+        let Some(etcd) = self.etcd_of(id) else { return };
+        for member in self.etcds[etcd].members.iter_mut().filter(|member| member.node == id) {
+            member.learner = false;
+        }
+        for other in self.etcds[etcd].members.iter().map(|m| m.node).collect::<Vec<_>>() {
+            self.touch(other);
+        }
+        self.elect_leader(etcd);
+    }
+
+    /// Lets another member lead when the leader is gone.
+    pub(super) fn elect_leader(&mut self, etcd: usize) {
+        let leads = |member: &Member| self.nodes[member.node].has_etcd();
+        let current = self.etcds[etcd].members.iter().find(|m| m.id == self.etcds[etcd].leader);
+        if current.is_some_and(leads) {
+            return;
+        }
+        let next = self.etcds[etcd].members.iter().find(|m| !m.learner && leads(m)).map(|m| m.id);
+        if let Some(next) = next {
+            self.etcds[etcd].leader = next;
+            self.etcds[etcd].term += 1;
+        }
+    }
+
+    /// A control plane without data joins the etcd of its cluster, one after the other.
+    pub(super) fn try_join(&mut self, id: Id) -> bool {
+        let Some(key) = self.nodes[id].config.as_ref().map(|config| config.etcd_key()) else { return false };
+        let joinable = |etcd: &usize| {
+            let members = &self.etcds[*etcd].members;
+            let busy = members.iter().any(|m| self.nodes[m.node].etcd == EtcdService::Starting);
+            self.etcds[*etcd].key == key && !busy && self.has_quorum(*etcd)
+        };
+        let Some(etcd) = (0..self.etcds.len()).find(joinable) else { return false };
+        self.join(id, etcd, true);
+        true
+    }
+
+    /// Takes a member out, as its node asks or as an administrator does.
+    pub(crate) fn remove_member(&mut self, etcd: usize, member: u64) -> bool {
+        let members = &mut self.etcds[etcd].members;
+        let Some(place) = members.iter().position(|m| m.id == member) else { return false };
+        let gone = members.remove(place);
+        if self.disk(gone.node).and_then(|disk| disk.etcd).is_some_and(|(_, own)| own == member) {
+            self.disk_mut(gone.node).etcd = None;
+            self.nodes[gone.node].etcd = EtcdService::Absent;
+        }
+        self.touch(gone.node);
+        self.elect_leader(etcd);
+        true
+    }
+
+    pub(crate) fn leave_etcd(&mut self, id: Id) {
+        let own = self.disk(id).and_then(|disk| disk.etcd);
+        if let (Some(etcd), Some((_, member))) = (self.etcd_of(id), own) {
+            self.remove_member(etcd, member);
+        }
+    }
+
+    /// Forgets clusters of which no disk holds any data.
+    pub(super) fn forget_lost_etcds(&mut self) {
+        let kept: Vec<u64> = self.disks.values().filter_map(|disk| disk.etcd).map(|(id, _)| id).collect();
+        self.etcds.retain(|etcd| kept.contains(&etcd.id));
+    }
+}
