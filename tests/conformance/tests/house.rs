@@ -47,9 +47,16 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
     match (layer(package).as_str(), name) {
         ("tests", "lab") => list(&["talos-proto", "machine-config", "schematic", "talosconfig", "cluster-pki"]),
         ("tests", _) => list(&[&["lab", "ichor", "step", "record"], tools].concat()),
-        ("tools", "talos-gen") => {
-            list(&["step", "record", "go-yaml", "machine-config", "config-rules", "schematic", "cluster-pki"])
-        }
+        ("tools", "talos-gen") => list(&[
+            "step",
+            "record",
+            "go-yaml",
+            "machine-config",
+            "config-rules",
+            "schematic",
+            "talosconfig",
+            "cluster-pki",
+        ]),
         ("tools", "ichor") => list(&[&["step"], tools].concat()),
         ("tools", _) => list(
             &[
