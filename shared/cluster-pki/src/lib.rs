@@ -9,13 +9,15 @@ mod bundle;
 mod client;
 mod keys;
 mod random;
+mod reading;
 mod subject;
 mod validate;
 
 pub use authority::{Authority, Leaf};
-pub use bundle::{Bundle, Error as BundleError, Kubernetes};
+pub use bundle::Bundle;
 pub use keys::service_account;
 pub use random::Random;
+pub use reading::{Error as BundleError, Kubernetes};
 pub use talosconfig::{Context, Secret};
 
 /// Why keys or certificates can't be read or made.

@@ -2,7 +2,6 @@
 
 use rcgen::string::PrintableString;
 use rcgen::{KeyPair, SigningKey};
-
 use talosconfig::certificate;
 
 use crate::Error;

@@ -1,8 +1,8 @@
 //! What a bundle must hold, with Talos's own words.
 
-use crate::bundle::Bundle;
 use talosconfig::certificate;
 
+use crate::bundle::Bundle;
 use crate::{Authority, Error, keys};
 
 /// Looks at one section, and says what is wrong.

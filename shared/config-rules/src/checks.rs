@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use go_yaml::Url;
+
 use crate::cel::{self, Environment};
 use crate::lookup::Lookup;
 use crate::report::Report;
-use go_yaml::Url;
 
 /// `[prefix/]name`, as Kubernetes has it.
 pub(crate) fn qualified_name(text: &str) -> Option<String> {

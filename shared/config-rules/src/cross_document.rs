@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use machine_config::MachineType;
+
 use crate::lookup::Lookup;
 use crate::report::{Mode, Report};
 use crate::rule::{Case, CaseRule};
-use machine_config::MachineType;
 
 /// Up to 1.13 Talos looks at each document by itself only.
 pub(crate) const RULES: &[CaseRule] = &[

@@ -1,10 +1,11 @@
 //! Changes of the spec that every container starts from: Talos reads them as an OCI runtime spec.
 
-use crate::lookup::Lookup;
-use crate::report::Report;
 use go_yaml::Value;
 use machine_config::kinds::RUNTIME_SPEC;
 use machine_config::schema::{Schema, Type};
+
+use crate::lookup::Lookup;
+use crate::report::Report;
 
 /// Reports the first value that has another type in the spec, as Go's JSON does.
 pub(crate) fn check(overrides: Lookup<'_>, report: &mut Report) {

@@ -1,8 +1,9 @@
 //! What stands in a document must not stand in the legacy document as well.
 
-use crate::lookup::Lookup;
 use machine_config::Config;
 use machine_config::kinds::LEGACY;
+
+use crate::lookup::Lookup;
 
 /// When a place of the legacy document counts as used.
 #[derive(Clone, Copy)]

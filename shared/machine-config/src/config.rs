@@ -1,9 +1,10 @@
 //! A machine config: its documents, and what others want to know of it.
 
+use go_yaml::{Dialect, Map, Value, write_documents};
+
 use crate::decode::Error as DecodeError;
 use crate::encode;
 use crate::kinds::{Kind, LEGACY};
-use go_yaml::{Dialect, Map, Value, write_documents};
 
 /// One document of a config.
 #[derive(Clone, Debug)]

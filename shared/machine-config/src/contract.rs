@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use talos_releases::{Gate, RELEASES, Release, Version};
-
 use go_yaml::Dialect;
+use talos_releases::{Gate, RELEASES, Release, Version};
 
 /// A version contract: the Talos minor that a config is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 
+use go_yaml::{Data, Key, Map, Node, Origin, Place, Resolved, Value};
+
 use crate::scalar::{REDACTED, typed};
 use crate::schema::{Schema, Type};
 use crate::secret_detection::Carrier;
 use crate::suggest;
-use go_yaml::{Data, Key, Map, Node, Origin, Place, Resolved, Value};
 
 /// Why a document doesn't fit its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use go_yaml::{Dialect, Value, write};
 use similar::TextDiff;
 
 use crate::config::{Config, Document, Identity};
 use crate::redact::{differing, redact};
-use go_yaml::{Dialect, Value, write};
 
 /// Whether two configs say the same; the order of documents doesn't matter.
 pub fn is_same(left: &Config, right: &Config) -> bool {

@@ -1,8 +1,9 @@
 //! From typed values to what is written: fields in the table's order, maps sorted, empty fields left out as Go does.
 
-use crate::schema::{Field, Print, Schema, Type};
 use go_yaml::any::sorted;
 use go_yaml::{Dialect, Map, Value, is_plain_in_old_yaml};
+
+use crate::schema::{Field, Print, Schema, Type};
 
 /// The fields of a structure as Talos of a dialect writes them.
 pub(crate) fn structure(map: &Map, shape: &Schema, dialect: Dialect) -> Map {

@@ -1,7 +1,8 @@
 //! Labels, annotations and taints: what Kubernetes takes, and what it lets a worker say of itself.
 
-use crate::config::{Config, MachineType};
 use go_yaml::Map;
+
+use crate::config::{Config, MachineType};
 
 /// Why a label, annotation or taint is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use go_yaml::{Node, Place};
+use talos_releases::Gate;
+
 use crate::config::{Config, Document, Identity};
 use crate::conflict;
 use crate::kinds::{self, Kind, LEGACY};
 use crate::suggest;
 use crate::version_gates::contract_of;
-use go_yaml::{Node, Place};
-use talos_releases::Gate;
 
 /// Why a text is no machine config.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

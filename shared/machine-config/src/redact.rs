@@ -1,9 +1,10 @@
 //! Secrets in a config: found, and hidden before anything is shown.
 
+use go_yaml::{Map, Value};
+
 use crate::config::{Config, Document, Identity};
 use crate::schema::{Field, Schema, Type};
 use crate::secret_detection::{Carrier, names_a_secret};
-use go_yaml::{Map, Value};
 
 /// A secret that stands in a config.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! Version gates: what an older Talos doesn't know yet: kinds, fields and forms of values. It can't load a config that has them.
 
+use go_yaml::{Map, Value};
+
 use crate::config::{Config, Document};
 use crate::contract::Contract;
 use crate::schema::{Schema, Type};
-use go_yaml::{Map, Value};
 
 /// What a Talos would not know of a config, in words.
 pub fn unknown_to(config: &Config, contract: Contract) -> impl Iterator<Item = String> {

@@ -59,9 +59,16 @@ fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
             list(&["lab-core", "talos-proto", "go-yaml", "machine-config", "schematic", "talosconfig", "cluster-pki"])
         }
         ("tests", _) => list(&[&["ichor-lab", "ichor", "step", "record"], tools].concat()),
-        ("tools", "talos-gen") => {
-            list(&["step", "record", "go-yaml", "machine-config", "config-rules", "schematic", "cluster-pki"])
-        }
+        ("tools", "talos-gen") => list(&[
+            "step",
+            "record",
+            "go-yaml",
+            "machine-config",
+            "config-rules",
+            "schematic",
+            "talosconfig",
+            "cluster-pki",
+        ]),
         ("tools", "ichor") => list(&[&["step", "record"], tools].concat()),
         ("tools", _) => list(
             &[

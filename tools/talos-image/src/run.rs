@@ -87,7 +87,7 @@ impl TalosImage {
     async fn registered(&self, run: &Run, client: &Client, wanted: &Wanted) -> Result<Image, Failure> {
         if !wanted.schematic.extensions().is_empty() {
             let known = client.extensions(wanted.version).await?;
-            if let Some(missing) = plan::missing(&wanted, &known) {
+            if let Some(missing) = plan::missing(wanted, &known) {
                 return Err(missing.into());
             }
         }
@@ -107,7 +107,7 @@ impl TalosImage {
                 false => return Err(Error::UnknownSchematic { base: client.base().to_string(), id: id.clone() }.into()),
             },
         };
-        Ok(plan::image(&wanted, &id, &self.kind)?)
+        Ok(plan::image(wanted, &id, &self.kind)?)
     }
 
     /// Has the image on every host that the storage is on.

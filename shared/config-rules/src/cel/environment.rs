@@ -1,10 +1,10 @@
 //! What an expression finds at the place where it stands: variables, functions, names of types.
 
+use machine_config::Gate;
+
 use super::declared::Kind::{
     self, Bool, Bytes, Double, Duration, Dyn, Int, List, Map, Message, Null, Optional, Text, Timestamp, Uint,
 };
-use machine_config::Gate;
-
 use super::enumerations;
 use super::functions::{Function, OPTIONAL, STANDARD};
 use super::messages::{DISCOVERED_VOLUME, DISK, LINK_STATUS, MESSAGES};

@@ -1,7 +1,8 @@
 //! Links: real ones, and those that are made of others.
 
-use ipnet::IpNet;
 use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use crate::cel::Environment;
 use crate::checks::name;

@@ -1,11 +1,12 @@
 //! The cluster section.
 
+use go_yaml::Url;
+
 use crate::checks::{endpoint, is_dns_name, is_subnet, listed};
 use crate::kubernetes::{AUTHORIZERS, resources};
 use crate::lookup::Lookup;
 use crate::report::Report;
 use crate::rule::Case;
-use go_yaml::Url;
 
 pub(crate) fn cluster(case: Case<'_>, report: &mut Report) {
     let cluster = case.legacy("cluster");

@@ -1,11 +1,12 @@
 //! The machine section: who it is, whom it trusts, what runs on it.
 
+use machine_config::MachineType;
+
 use crate::checks::{annotations, is_prefix, is_subnet, labels, taints, url};
 use crate::kubernetes::{KUBELET_OWN, ROLES};
 use crate::lookup::Lookup;
 use crate::report::{Mode, Report};
 use crate::rule::Case;
-use machine_config::MachineType;
 
 pub(crate) fn deprecated(case: Case<'_>, report: &mut Report) {
     if case.legacy("machine.files").items().len() > 0 {

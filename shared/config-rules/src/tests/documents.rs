@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use machine_config::kinds::KINDS;
+use machine_config::schema::{Schema, Type};
+
 use super::*;
 use crate::lookup::Lookup;
 use crate::table;
-use machine_config::kinds::KINDS;
-use machine_config::schema::{Schema, Type};
 
 const CONTROL_PLANE: &str =
     "machine: {type: controlplane, ca: {crt: QUJD, key: QUJD}}\ncluster: {secretboxEncryptionSecret: a}\n";

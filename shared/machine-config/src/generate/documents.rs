@@ -1,9 +1,10 @@
 //! Documents of the system, from contract 1.12 and 1.14 on.
 
+use go_yaml::{Map, Value, map};
+
 use super::legacy::host_dns;
 use super::{Input, Options, document};
 use crate::config::Document;
-use go_yaml::{Map, Value, map};
 
 /// Where members find each other.
 const DISCOVERY: &str = "https://discovery.talos.dev/";

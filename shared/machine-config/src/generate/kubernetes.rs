@@ -1,9 +1,10 @@
 //! Documents of Kubernetes, from contract 1.14 on.
 
+use go_yaml::{Map, Value, map};
+
 use super::legacy::{NO_LOAD_BALANCER, POD_SECURITY, audit_policy, pod_security};
 use super::{Authority, Input, KUBEPRISM_PORT, document};
 use crate::config::{Document, MachineType};
-use go_yaml::{Map, Value, map};
 
 /// Marks control planes, as a label and as a taint.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";

@@ -2,12 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use go_yaml::{Map, Value, map};
+use talos_releases::Gate;
 
 use super::{Authority, Input, KUBEPRISM_PORT};
 use crate::config::{Document, MachineType};
 use crate::kinds::LEGACY;
-use go_yaml::{Map, Value, map};
-use talos_releases::Gate;
 
 /// The name of the admission plugin that is configured by default.
 pub const POD_SECURITY: &str = "PodSecurity";

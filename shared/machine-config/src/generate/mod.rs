@@ -5,11 +5,12 @@ mod expression;
 mod kubernetes;
 mod legacy;
 
+use go_yaml::Value;
+use talos_releases::Gate;
+
 use crate::config::{Config, Document, MachineType};
 use crate::contract::Contract;
 use crate::kinds;
-use go_yaml::Value;
-use talos_releases::Gate;
 
 pub use expression::quoted;
 pub use legacy::{POD_SECURITY, endpoint_host};

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use go_yaml::{Map, Value, map};
+
 use super::{Bond, Node, Route, Vlan, texts};
 use crate::config::MachineType;
-use go_yaml::{Map, Value, map};
 
 /// The sections of the machine that tell of its network and time.
 pub(super) fn sections(node: &Node<'_>, machine: MachineType) -> Map {

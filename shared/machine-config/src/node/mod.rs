@@ -6,7 +6,9 @@ mod volumes;
 
 use std::net::IpAddr;
 
+use go_yaml::{Map, Value, map};
 use ipnet::IpNet;
+use talos_releases::Gate;
 
 use crate::config::{Config, Document, MachineType};
 use crate::contract::Contract;
@@ -14,8 +16,6 @@ use crate::generate::document;
 use crate::kinds::LEGACY;
 use crate::labels;
 use crate::patch;
-use go_yaml::{Map, Value, map};
-use talos_releases::Gate;
 
 /// What is known of a node.
 #[derive(Clone, Debug, Default)]

@@ -4,10 +4,11 @@
 
 use std::net::IpAddr;
 
+use go_yaml::{Map, Value, map};
+
 use super::{Node, Route, texts};
 use crate::config::{Document, MachineType};
 use crate::generate::document;
-use go_yaml::{Map, Value, map};
 
 /// The link that bonded NICs make.
 const BOND: &str = "bond0";

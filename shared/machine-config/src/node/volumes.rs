@@ -1,11 +1,12 @@
 //! Volumes for the user's own data.
 
+use go_yaml::{Map, map};
+
 use super::{Error, Node, Volume};
 use crate::config::Document;
 use crate::contract::Contract;
 use crate::generate::document;
 use crate::kinds;
-use go_yaml::{Map, map};
 
 const KIND: &str = "UserVolumeConfig";
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use go_yaml::{Map, Value};
+
 use super::Error;
 use crate::schema::{Schema, Type};
-use go_yaml::{Map, Value};
 
 /// How an item is merged into one of the same key: both, what they are, and where.
 pub(super) type MergeItem = fn(&mut Map, &Map, &'static Schema, &str) -> Result<(), Error>;

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
+use go_yaml::{Data, Key, Map, Node, Value};
+
 use super::Error;
 use super::merge::is_of_pair;
 use crate::config::Document;
 use crate::schema::{Schema, Type};
-use go_yaml::{Data, Key, Map, Node, Value};
 
 const DIRECTIVE: &str = "$patch";
 

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use go_yaml::any::anything;
+use go_yaml::{Node, Resolved, Value, float_text, resolve};
 use serde_json::Value as Json;
 
 use super::Error;
@@ -9,8 +11,6 @@ use super::operations::{Operation, Pointer, Verb};
 use crate::config::Config;
 use crate::kinds::LEGACY;
 use crate::version_gates::contract_of;
-use go_yaml::any::anything;
-use go_yaml::{Node, Resolved, Value, float_text, resolve};
 
 /// A list of operations.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,11 @@
 //! Strategic merge: each field by its type, as Go's reflection sees it.
 
+use go_yaml::{Map, Url, Value};
+
 use super::{Error, by_key};
 use crate::config::Document;
 use crate::encode::is_zero;
 use crate::schema::{Field, Merge, Print, Schema, Type};
-use go_yaml::{Map, Url, Value};
 
 /// Merges a patch's document into one of the same identity.
 pub(super) fn document(left: &mut Document, right: &Document) -> Result<(), Error> {

@@ -8,11 +8,12 @@ mod operations;
 
 use std::collections::HashMap;
 
+use go_yaml::Node;
+
 use crate::config::{Config, Document, Identity};
 use crate::conflict::{self, Conflict};
 use crate::kinds::Kind;
 use crate::load;
-use go_yaml::Node;
 
 pub use json::JsonPatch;
 

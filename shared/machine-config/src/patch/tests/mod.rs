@@ -4,8 +4,9 @@ mod deletes;
 mod items;
 mod operations;
 
-use super::*;
 use go_yaml::Dialect;
+
+use super::*;
 
 fn patched(base: &str, text: &str) -> Result<Config, Error> {
     apply(&load(base).unwrap(), &[parse(text)?])
