@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::answer::Answer;
+use super::exchange::Answer;
 use lab_core::disk_image::hex;
 
 /// What is asked for the first time without a name.

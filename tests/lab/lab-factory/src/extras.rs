@@ -11,8 +11,9 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::answer::{Answer, Ask, World};
+use super::answer::World;
 use super::catalog;
+use super::exchange::{Answer, Ask};
 use lab_core::disk_image::hex;
 
 /// Where talosctl runs.

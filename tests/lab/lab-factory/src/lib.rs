@@ -21,6 +21,7 @@ use lab_core::scenario::{Call, Chooser, Side};
 mod access;
 mod answer;
 mod catalog;
+mod exchange;
 mod extras;
 mod mode;
 mod packing;
@@ -28,7 +29,8 @@ mod profile;
 #[cfg(test)]
 mod tests;
 
-use answer::{Answer, Ask, World};
+use answer::World;
+use exchange::{Answer, Ask};
 pub use mode::Mode;
 
 /// Bytes of the largest schematic.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::answer::{Answer, Ask, World};
+use super::answer::World;
+use super::exchange::{Answer, Ask};
 use lab_core::disk_image;
 
 impl World {

@@ -140,7 +140,7 @@ fn one(state: &mut State, wanted: &Backup, vmid: u32, now: u64, log: &mut Vec<St
         let known = [("{{guestname}}", vm.name(vmid)), ("{{node}}", vm.node.clone()), ("{{vmid}}", vmid.to_string())];
         known.iter().fold(notes.clone(), |text, (name, value)| text.replace(name, value))
     });
-    let size = guest::boot_disk(&vm.config).map_or(0, |_| super::power::boot_size(state, vm)) / 20;
+    let size = guest::boot_disk(&vm.config).map_or(0, |_| super::disks::boot_size(state, vm)) / 20;
     let end = match wanted.compress.as_deref() {
         Some("gzip") => ".gz",
         Some("1" | "lzo") => ".lzo",

@@ -254,3 +254,11 @@ fn attach(
     }
     Ok(None)
 }
+
+/// Bytes of the disk that the VM boots from.
+pub(crate) fn boot_size(state: &State, vm: &super::state::Vm) -> u64 {
+    let Some((name, value)) = super::guest::boot_disk(&vm.config) else { return 0 };
+    let file = file(name, value).unwrap_or_default();
+    let storage = storage::split(&file).and_then(|(storage, _)| state.storage(storage).ok());
+    storage.and_then(|storage| state.volumes.get(&storage, &vm.node, &file)).map_or(0, |volume| volume.size)
+}

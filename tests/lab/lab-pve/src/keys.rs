@@ -1,5 +1,6 @@
 //! The keys inside the property strings of a VM's options.
 
+use super::address_formats;
 use super::option_formats;
 use super::property::NIC_MODELS;
 use super::schema::{INTEGER, Kind, Properties, TEXT};
@@ -166,10 +167,10 @@ pub(crate) const VGA: Properties = Properties {
 /// `ipconfigN`.
 pub(crate) const IP_CONFIG: Properties = Properties {
     keys: &[
-        ("ip", Kind::Format(option_formats::ipv4_config), false),
-        ("gw", Kind::Format(option_formats::ipv4), false),
-        ("ip6", Kind::Format(option_formats::ipv6_config), false),
-        ("gw6", Kind::Format(option_formats::ipv6), false),
+        ("ip", Kind::Format(address_formats::ipv4_config), false),
+        ("gw", Kind::Format(address_formats::ipv4), false),
+        ("ip6", Kind::Format(address_formats::ipv6_config), false),
+        ("gw6", Kind::Format(address_formats::ipv6), false),
     ],
     needs: &[("gw", "ip"), ("gw6", "ip6")],
     ..Properties::NONE

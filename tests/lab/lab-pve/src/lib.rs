@@ -17,6 +17,7 @@ use lab_core::machine::Machines;
 
 mod access;
 mod access_routes;
+mod address_formats;
 mod agent;
 mod backup;
 mod browse;
@@ -60,6 +61,7 @@ mod server;
 mod snapshots;
 mod state;
 mod storage;
+mod storage_setup;
 mod task;
 mod task_kind;
 mod task_run;

@@ -1,7 +1,5 @@
 //! The named formats of Proxmox VE's schema.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 /// `name`.
 pub(crate) fn dns_name(value: &str) -> Result<(), String> {
     let label = |label: &str| {
@@ -301,42 +299,6 @@ pub(crate) fn volume(value: &str) -> Result<(), String> {
         Some((storage, name)) if !storage.is_empty() && !name.is_empty() => Ok(()),
         _ => Err(format!("unable to parse volume ID '{value}'")),
     }
-}
-
-/// `ip`.
-pub(crate) fn ipv4_config(value: &str) -> Result<(), String> {
-    let cidr = |value: &str| {
-        let (address, prefix) = value.split_once('/')?;
-        address.parse::<Ipv4Addr>().ok()?;
-        prefix.parse::<u8>().ok().filter(|prefix| *prefix <= 32)
-    };
-    match value == "dhcp" || cidr(value).is_some() {
-        true => Ok(()),
-        false => Err("value does not look like a valid ipv4 network configuration".to_owned()),
-    }
-}
-
-/// `ip6`.
-pub(crate) fn ipv6_config(value: &str) -> Result<(), String> {
-    let cidr = |value: &str| {
-        let (address, prefix) = value.split_once('/')?;
-        address.parse::<Ipv6Addr>().ok()?;
-        prefix.parse::<u8>().ok().filter(|prefix| *prefix <= 128)
-    };
-    match matches!(value, "dhcp" | "auto") || cidr(value).is_some() {
-        true => Ok(()),
-        false => Err("value does not look like a valid ipv6 network configuration".to_owned()),
-    }
-}
-
-/// `gw`.
-pub(crate) fn ipv4(value: &str) -> Result<(), String> {
-    value.parse::<Ipv4Addr>().map(|_| ()).map_err(|_| "value does not look like a valid ipv4 address".to_owned())
-}
-
-/// `gw6`.
-pub(crate) fn ipv6(value: &str) -> Result<(), String> {
-    value.parse::<Ipv6Addr>().map(|_| ()).map_err(|_| "value does not look like a valid ipv6 address".to_owned())
 }
 
 /// `uuid` of `smbios1`.

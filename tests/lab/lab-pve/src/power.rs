@@ -375,7 +375,7 @@ pub(crate) fn row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
     let status = if vm.running.is_some() { "running" } else { "stopped" };
     let mut row = json!({
         "cpu": 0, "cpus": guest::cores(config), "disk": 0, "diskread": 0, "diskwrite": 0,
-        "maxdisk": boot_size(state, vm), "maxmem": memory, "mem": used,
+        "maxdisk": disks::boot_size(state, vm), "maxmem": memory, "mem": used,
         "name": vm.name(vmid), "netin": 0, "netout": 0, "status": status, "uptime": uptime, "vmid": vmid,
     });
     if state.settings.release >= Release::V9_2 {
@@ -390,12 +390,4 @@ pub(crate) fn row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
         row["template"] = 1.into();
     }
     row
-}
-
-/// Bytes of the disk that the VM boots from.
-pub(crate) fn boot_size(state: &State, vm: &Vm) -> u64 {
-    let Some((name, value)) = guest::boot_disk(&vm.config) else { return 0 };
-    let file = disks::file(name, value).unwrap_or_default();
-    let storage = super::storage::split(&file).and_then(|(storage, _)| state.storage(storage).ok());
-    storage.and_then(|storage| state.volumes.get(&storage, &vm.node, &file)).map_or(0, |volume| volume.size)
 }
