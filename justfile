@@ -7,16 +7,16 @@ cluster := env("ICHOR_CLUSTER", "cluster.yaml")
 kubeconfig := parent_directory(absolute_path(cluster)) / "kubeconfig"
 
 # Programs built here are found without installing them.
-export PATH := env("PATH") + ":" + justfile_directory() / "target/release"
+export PATH := env("PATH") + ":" + justfile_directory() / "target/release" + ":" + justfile_directory() / "target/release/links"
 
 # Shows the recipes.
 default:
     @just --justfile {{ quote(justfile()) }} --list
 
-# From the description to Ready nodes. Run it again after anything.
+# From the description to Ready nodes. Run it again after anything. FLAGS are those of talos-wait, the last step.
 [no-cd]
-up:
-    talos-image -f {{ quote(cluster) }} | pve-vm | talos-gen | talos-apply | talos-bootstrap | kubeconfig-export --to {{ quote(kubeconfig) }} | talos-wait --for ready
+up *FLAGS:
+    talos-image -f {{ quote(cluster) }} | pve-vm | talos-gen | talos-apply | talos-bootstrap | kubeconfig-export --to {{ quote(kubeconfig) }} | talos-wait --for ready {{ FLAGS }}
 
 # What `up` would do; touches nothing. Exit status 3 says that something is to be done.
 [no-cd]

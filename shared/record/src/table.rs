@@ -308,9 +308,11 @@ impl Row {
         std::iter::once(self).chain(later.filter(|_| self.is_in_pipe()))
     }
 
-    /// The fields of `status` that this step drops on reading.
+    /// The fields of `status` that this step drops on reading. What whoever reads the cluster file writes is never
+    /// stale: it comes with the records that are read.
     pub fn stale(&self, scope: Scope) -> impl Iterator<Item = &'static str> {
-        self.and_later().flat_map(|row| row.writes).filter(move |field| field.scope == scope).map(|field| field.name)
+        let rows = self.and_later().filter(|_| !matches!(self.place, Place::First));
+        rows.flat_map(|row| row.writes).filter(move |field| field.scope == scope).map(|field| field.name)
     }
 
     /// Whether this step drops an error that `step` signed: a row of the pipe drops those of itself and of the rows of
@@ -390,6 +392,11 @@ mod tests {
         for step in ["pve-vm list", "pve-vm", "talos-wait"] {
             assert!(!PVE_VM_LIST.drops_error_of(step), "{step}");
         }
+    }
+
+    #[test]
+    fn the_reader_of_the_cluster_file_drops_nothing_of_what_it_has_just_written() {
+        assert_eq!(EXPLODE.stale(Scope::Cluster).count(), 0);
     }
 
     #[test]

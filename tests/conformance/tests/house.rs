@@ -1,7 +1,7 @@
 //! The house is as ARCHITECTURE.md draws it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
@@ -28,103 +28,100 @@ fn dependencies(package: &Package) -> BTreeSet<&str> {
     normal.map(|dependency| dependency.name.as_str()).collect()
 }
 
-const CLIENTS: [&str; 4] = ["talos-client", "pve-client", "factory-client", "kube-client"];
-const PURE: [&str; 9] = [
-    "talos-releases",
-    "verdict",
-    "record",
-    "go-yaml",
-    "machine-config",
-    "config-rules",
-    "schematic",
-    "talosconfig",
-    "cluster-pki",
-];
+/// Names of the dependencies that only tests have.
+fn test_dependencies(package: &Package) -> BTreeSet<&str> {
+    let of_tests = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Development);
+    of_tests.map(|dependency| dependency.name.as_str()).collect()
+}
 
-/// The crates of the workspace that a crate may depend on.
-fn allowed(package: &Package, tools: &[&str]) -> Vec<String> {
-    let name = package.name.as_str();
-    let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    match (layer(package).as_str(), name) {
-        ("lab", "lab-core") => Vec::new(),
-        ("lab", "ichor-lab") => list(
-            &[
-                &["lab-core", "lab-pve", "lab-talos", "lab-kube", "lab-factory"],
-                &["talos-proto", "go-yaml", "machine-config", "schematic", "talosconfig", "cluster-pki"][..],
-            ]
-            .concat(),
-        ),
-        // The parts know each other by the seams in lab-core only.
-        ("lab", _) => {
-            list(&["lab-core", "talos-proto", "go-yaml", "machine-config", "schematic", "talosconfig", "cluster-pki"])
+/// ARCHITECTURE.md's fenced blocks of text, in order.
+fn pictures() -> Vec<String> {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let blocks = page.split("```text\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// The code map: path and description of each crate.
+fn code_map() -> Vec<(String, String)> {
+    let map = pictures().into_iter().find(|picture| picture.contains("shared/record")).unwrap();
+    let line = |line: &str| line.split_once(' ').map(|(path, what)| (path.to_owned(), what.trim().to_owned()));
+    map.lines().filter_map(line).collect()
+}
+
+/// The arrows: who may depend on whom, with `tools/*` spelled out.
+fn arrows(tools: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    let picture =
+        pictures().into_iter().find(|picture| picture.contains("─►") && picture.contains("tools/*  ")).unwrap();
+    let spelled = |name: &str| -> Vec<String> {
+        if name == "tools/*" { tools.iter().map(|tool| (*tool).to_owned()).collect() } else { vec![name.to_owned()] }
+    };
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in picture.lines().filter(|line| !line.trim().is_empty()) {
+        let (from, to) = line.split_once("─►").unwrap_or_else(|| panic!("not an arrow: {line}"));
+        let to: Vec<String> = to.split(',').flat_map(|name| spelled(name.trim())).collect();
+        let mut from = spelled(from.trim());
+        if line.starts_with("tools/*") {
+            from.push("ichor".to_owned());
         }
-        ("tests", _) => list(&[&["ichor-lab", "ichor", "step", "record"], tools].concat()),
-        ("tools", "talos-gen") => list(&[
-            "step",
-            "record",
-            "go-yaml",
-            "machine-config",
-            "config-rules",
-            "schematic",
-            "talosconfig",
-            "cluster-pki",
-        ]),
-        ("tools", "ichor") => list(&[&["step", "record"], tools].concat()),
-        ("tools", _) => list(
-            &[
-                &[
-                    "step",
-                    "record",
-                    "go-yaml",
-                    "machine-config",
-                    "talos-releases",
-                    "schematic",
-                    "talosconfig",
-                    "patience",
-                    "talos-access",
-                    "pve-access",
-                ],
-                &CLIENTS[..],
-            ]
-            .concat(),
-        ),
-        (_, "record") => list(&["talos-releases", "verdict"]),
-        (_, "machine-config") => list(&["talos-releases", "go-yaml"]),
-        (_, "config-rules") => list(&["machine-config", "go-yaml"]),
-        (_, "step") => list(&["record", "patience"]),
-        (_, "talos-access") => list(&["step", "record", "patience", "talos-client", "talosconfig"]),
-        (_, "pve-access") => list(&["step", "record", "pve-client"]),
-        // Secrets and talosconfig are written by the one emitter.
-        (_, "cluster-pki") => list(&["go-yaml", "machine-config", "talosconfig"]),
-        (_, "talosconfig") => list(&["go-yaml"]),
-        (_, "schematic") => list(&["talos-releases", "go-yaml"]),
-        (_, "factory-client") => list(&["patience", "transport", "schematic", "talos-releases", "verdict"]),
-        (_, client) if CLIENTS.contains(&client) => list(&["patience", "transport", "talos-proto", "verdict"]),
-        _ => Vec::new(),
+        for from in from {
+            all.entry(from).or_default().extend(to.iter().cloned());
+        }
     }
+    all
+}
+
+#[test]
+fn every_arrow_between_crates_is_in_the_picture_and_the_picture_has_no_other() {
+    let metadata = metadata();
+    let packages = metadata.workspace_packages();
+    let tools: Vec<&str> =
+        packages.iter().filter(|p| layer(p) == "tools" && p.name != "ichor").map(|p| p.name.as_str()).collect();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let mut drawn = arrows(&tools);
+    for package in &packages {
+        let found: BTreeSet<String> =
+            dependencies(package).intersection(&ours).map(|name| (*name).to_owned()).collect();
+        assert_eq!(found, drawn.remove(package.name.as_str()).unwrap_or_default(), "what {} depends on", package.name);
+    }
+    assert!(drawn.is_empty(), "the picture draws arrows of crates that don't exist: {drawn:?}");
 }
 
 #[test]
 fn arrows_point_down_only() {
     let metadata = metadata();
     let packages = metadata.workspace_packages();
-    let tools: Vec<&str> =
-        packages.iter().filter(|p| layer(p) == "tools" && p.name != "ichor").map(|p| p.name.as_str()).collect();
-    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let is_client = |name: &str| name.ends_with("-client") || name.ends_with("-access");
     for package in &packages {
-        let allowed = allowed(package, &tools);
-        for dependency in dependencies(package).intersection(&ours) {
-            assert!(allowed.iter().any(|a| a == dependency), "{} must not depend on {dependency}", package.name);
+        for dependency in dependencies(package) {
+            let lab = layer(package) == "lab";
+            assert!(!(lab && is_client(dependency)), "the lab would only agree with itself: {}", package.name);
+            let upward =
+                layer(package) == "shared" && packages.iter().any(|p| p.name == dependency && layer(p) != "shared");
+            assert!(!upward, "{} depends on {dependency}", package.name);
+        }
+        for dependency in test_dependencies(package) {
+            let a_tool = packages.iter().any(|p| p.name == dependency && layer(p) == "tools");
+            assert!(!(a_tool && layer(package) != "tests"), "tests of {} depend on {dependency}", package.name);
         }
     }
 }
 
 #[test]
-fn the_pure_crates_have_nothing_to_do_io_with() {
-    let effects = ["tokio", "reqwest", "tonic", "hyper", "tempfile", "rustix", "rustls", "clap"];
-    for package in metadata().workspace_packages().iter().filter(|package| PURE.contains(&package.name.as_str())) {
-        let found: Vec<_> = dependencies(package).into_iter().filter(|name| effects.contains(name)).collect();
-        assert!(found.is_empty(), "{} depends on {found:?}", package.name);
+fn the_code_map_names_every_crate_and_the_pure_ones_have_nothing_to_do_io_with() {
+    let effects = ["tokio", "reqwest", "tonic", "hyper", "tempfile", "rustix", "rustls", "clap", "getrandom"];
+    let map = code_map();
+    let root = root();
+    for package in metadata().workspace_packages() {
+        let folder = package.manifest_path.parent().unwrap().strip_prefix(root.to_str().unwrap()).unwrap();
+        let line = map.iter().find(|(path, _)| path == folder || (layer(package) == "tools" && path == "tools/*"));
+        let (_, what) = line.unwrap_or_else(|| panic!("{folder} is not in the code map"));
+        if what.ends_with("pure") {
+            let found: Vec<_> = dependencies(package).into_iter().filter(|name| effects.contains(name)).collect();
+            assert!(found.is_empty(), "{} is pure, but depends on {found:?}", package.name);
+        }
+    }
+    for (path, _) in map.iter().filter(|(path, _)| !path.ends_with('*')) {
+        assert!(root.join(path).is_dir(), "the code map names {path}");
     }
 }
 
@@ -168,8 +165,16 @@ fn the_top_level_holds_what_the_shape_says_and_nothing_else() {
     assert!(strange.is_empty(), "{strange:?} at top level");
 }
 
+/// The limit that CONTRIBUTING.md promises.
+fn longest_file() -> usize {
+    let page = std::fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let (_, rest) = page.split_once("Files: at most ").expect("CONTRIBUTING.md says how long a file may be");
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
 #[test]
-fn each_file_is_short_enough_to_find_ones_way_in() {
+fn each_file_is_as_short_as_contributing_promises() {
+    let limit = longest_file();
     let listed = std::process::Command::new("git").arg("-C").arg(root()).args(["ls-files", "*.rs"]).output();
     let Some(listed) = listed.ok().filter(|output| output.status.success()) else {
         eprintln!("skipped: not a git checkout");
@@ -177,7 +182,7 @@ fn each_file_is_short_enough_to_find_ones_way_in() {
     };
     for path in String::from_utf8(listed.stdout).unwrap().lines().filter(|path| !path.contains("/gen/")) {
         let Ok(text) = std::fs::read_to_string(root().join(path)) else { continue };
-        assert!(text.lines().count() <= 600, "{path} has {} lines", text.lines().count());
+        assert!(text.lines().count() <= limit, "{path} has {} lines", text.lines().count());
     }
 }
 

@@ -13,7 +13,8 @@ use machine_config::Contract;
 use schematic::FactoryUrl;
 
 /// The minors of Talos 1.x that configs are made for.
-const RELEASES: RangeInclusive<u32> = 3..=15;
+const RELEASES: RangeInclusive<u32> =
+    talos_releases::RELEASES[0].minor..=talos_releases::RELEASES[talos_releases::RELEASES.len() - 1].minor;
 /// Documents beside the legacy one are known from here on.
 const DOCUMENTS: u32 = 12;
 

@@ -15,6 +15,8 @@ mod failure;
 mod first_run;
 /// `kill -9` at every point.
 mod killed;
+/// One mistake is one message, whatever step it is in.
+mod one_mistake;
 /// What every program has: help, version, completions, man page, schema.
 mod programs;
 /// The justfile, and `ichor-lab run`.

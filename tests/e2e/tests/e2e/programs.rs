@@ -13,6 +13,11 @@ async fn help_names_needs_writes_and_exit_statuses() {
     }
 }
 
+#[test]
+fn the_programs_that_are_tested_are_those_of_the_table() {
+    assert_eq!(STEPS, record::table::PIPE.map(|row| row.name));
+}
+
 #[tokio::test]
 async fn completions_man_page_and_schema_are_in_every_program() {
     let scratch = Scratch::new();
