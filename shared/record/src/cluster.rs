@@ -13,7 +13,7 @@ use crate::spec::ClusterSpec;
 use crate::status::{ClusterField, Dir, DryRun, Field, Only};
 use crate::table::{Row, Scope};
 use crate::unusable::check_name;
-use crate::{API_VERSION, Change, Code, Effect, Entry, Exit, Failure, Map, Roster, Unusable};
+use crate::{API_VERSION, Change, Effect, Entry, Failure, Map, Roster, Unusable, fields};
 
 /// The cluster: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
 ///
@@ -82,7 +82,7 @@ impl Cluster {
                 }
             }
         }
-        check_engine_fields(&fields["status"])?;
+        fields::check_engine_fields(&fields["status"])?;
         let roster = entries.map(Roster::new).transpose()?.map(Arc::new);
         Ok(Self { fields, roster, end })
     }
@@ -149,7 +149,7 @@ impl Cluster {
     /// # Errors
     /// A field of another type than the contract says.
     pub fn get<F: ClusterField>(&self) -> Result<Option<F>, Unusable> {
-        typed(self.status(), || format!("cluster {}", self.name()))
+        fields::typed(self.status(), || format!("cluster {}", self.name()))
     }
 
     /// Whether a field of `status` is there.
@@ -161,17 +161,17 @@ impl Cluster {
     /// Whether a field of `status` is only planned.
     #[must_use]
     pub fn is_planned<F: ClusterField>(&self) -> bool {
-        is_planned(self.status(), F::NAME)
+        fields::is_planned(self.status(), F::NAME)
     }
 
     /// Sets a field of `status` as it is.
     pub fn set<F: ClusterField>(&mut self, field: &F) {
-        self.set_status(F::NAME, plain(field));
+        self.set_status(F::NAME, fields::plain(field));
     }
 
     /// Sets a field of `status`, marked with what was done.
     pub fn set_marked<F: ClusterField>(&mut self, field: &F, effect: Effect, changes: Vec<Change>) {
-        self.set_status(F::NAME, marked(plain(field), effect, changes));
+        self.set_status(F::NAME, fields::marked(fields::plain(field), effect, changes));
     }
 
     fn set_status(&mut self, name: &str, value: Value) {
@@ -205,7 +205,7 @@ impl Cluster {
     #[must_use]
     pub fn error(&self) -> Option<Failure> {
         let error = self.status().get("error")?;
-        Some(serde_json::from_value(error.clone()).unwrap_or_else(|_| foreign_failure(error)))
+        Some(serde_json::from_value(error.clone()).unwrap_or_else(|_| fields::foreign_failure(error)))
     }
 
     /// Makes the record carry this failure, unless it carries one already: the first one explains the others. But one
@@ -221,17 +221,17 @@ impl Cluster {
     /// Whether a dry run left something to do on this record.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        any_pending(self.status())
+        fields::any_pending(self.status())
     }
 
     /// Drops what `row` drops on reading.
     pub(crate) fn drop_stale(&mut self, row: &Row) {
-        drop_stale(self.status_mut(), row, Scope::Cluster);
+        fields::drop_stale(self.status_mut(), row, Scope::Cluster);
     }
 
     /// Takes out what `--inline` put in: it is not for a terminal.
     pub fn hide_inline(&mut self) {
-        hide_inline(self.status_mut());
+        fields::hide_inline(self.status_mut());
     }
 
     /// Takes over the fields of `status` that `newer` has and this one lacks or has otherwise.
@@ -244,78 +244,6 @@ impl Cluster {
                 self.set_status(field, value.clone());
             }
         }
-    }
-}
-
-/// Refuses fields that the engine reads and that are not of their type: with `dryRun: "yes"` a step would act.
-fn check_engine_fields(status: &Value) -> Result<(), Unusable> {
-    if let Some(other) = status.get(DryRun::NAME).filter(|value| !value.is_boolean()) {
-        return Err(Unusable::new(format!("status.dryRun is {other}, neither true nor false")));
-    }
-    let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
-    match status.get(Only::NAME).filter(|value| !is_list(value)) {
-        Some(other) => Err(Unusable::new(format!("status.only is {other}, not a list of node names"))),
-        None => Ok(()),
-    }
-}
-
-/// The failure in an error that is not of our making: it counts as final.
-pub(crate) fn foreign_failure(error: &Value) -> Failure {
-    let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-    Failure::new(Exit::Failed, Code::UnknownError, text)
-}
-
-/// A field of `status`, typed; `who` names the record.
-pub(crate) fn typed<F: Field>(status: &Map, who: impl Fn() -> String) -> Result<Option<F>, Unusable> {
-    let Some(value) = status.get(F::NAME) else { return Ok(None) };
-    F::deserialize(value).map(Some).map_err(|error| Unusable::new(format!("{}: status.{}: {error}", who(), F::NAME)))
-}
-
-/// A field as it stands in `status`.
-pub(crate) fn plain<F: Field>(field: &F) -> Value {
-    serde_json::to_value(field).expect("a status is plain data")
-}
-
-/// Adds what was done to a value that is an object: `changed` or `pending`, and `changes`.
-#[must_use]
-pub fn marked(mut value: Value, effect: Effect, changes: Vec<Change>) -> Value {
-    if let Value::Object(map) = &mut value {
-        match effect {
-            Effect::Changed => map.insert("changed".into(), true.into()),
-            Effect::Unchanged => map.insert("changed".into(), false.into()),
-            Effect::Pending => map.insert("pending".into(), true.into()),
-        };
-        let changes = serde_json::to_value(changes).expect("changes are plain data");
-        map.insert("changes".into(), changes);
-    }
-    value
-}
-
-/// Whether a field says `"pending": true`.
-pub(crate) fn is_planned(status: &Map, name: &str) -> bool {
-    status.get(name).and_then(|value| value.get("pending")) == Some(&Value::Bool(true))
-}
-
-/// Takes what `--inline` put into fields of `status` out of them.
-pub(crate) fn hide_inline(status: &mut Map) {
-    for inline in status.values_mut().filter_map(|field| field.get_mut("inline")) {
-        *inline = "(not shown on a terminal)".into();
-    }
-}
-
-/// Whether one of the fields says `"pending": true`.
-pub(crate) fn any_pending(status: &Map) -> bool {
-    status.keys().any(|name| is_planned(status, name))
-}
-
-/// Drops from `status` what `row` drops on reading: see [`Row::stale`] and [`Row::drops_error_of`].
-pub(crate) fn drop_stale(status: &mut Map, row: &Row, scope: Scope) {
-    for field in row.stale(scope) {
-        status.shift_remove(field);
-    }
-    let signed = status.get("error").and_then(|error| error.get("step")).and_then(Value::as_str);
-    if signed.is_some_and(|step| row.drops_error_of(step)) {
-        status.shift_remove("error");
     }
 }
 
@@ -416,6 +344,7 @@ impl<'de> Visitor<'de> for StatusSeed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Code, Exit};
 
     fn read(text: &str) -> Cluster {
         Cluster::from_json(text.as_bytes()).unwrap()

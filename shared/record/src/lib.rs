@@ -11,6 +11,7 @@ mod change;
 mod cluster;
 pub mod document;
 mod failure;
+mod fields;
 mod framer;
 mod lock;
 mod node;
@@ -24,8 +25,9 @@ mod tally;
 mod unusable;
 
 pub use change::{Change, Effect, Impact};
-pub use cluster::{Cluster, marked};
+pub use cluster::Cluster;
 pub use failure::Failure;
+pub use fields::marked;
 pub use framer::{Frame, Framer, MAX_RECORD};
 pub use lock::Lock;
 pub use node::Node;

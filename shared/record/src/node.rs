@@ -115,7 +115,7 @@ impl Node {
     /// # Errors
     /// A field of another type than the contract says.
     pub fn get<F: NodeField>(&self) -> Result<Option<F>, Unusable> {
-        crate::cluster::typed(self.status(), || format!("node {}", self.name()))
+        crate::fields::typed(self.status(), || format!("node {}", self.name()))
     }
 
     /// Whether a field of `status` is there.
@@ -127,17 +127,17 @@ impl Node {
     /// Whether a field of `status` is only planned.
     #[must_use]
     pub fn is_planned<F: NodeField>(&self) -> bool {
-        crate::cluster::is_planned(self.status(), F::NAME)
+        crate::fields::is_planned(self.status(), F::NAME)
     }
 
     /// Sets a field of `status` as it is.
     pub fn set<F: NodeField>(&mut self, field: &F) {
-        self.set_status(F::NAME, crate::cluster::plain(field));
+        self.set_status(F::NAME, crate::fields::plain(field));
     }
 
     /// Sets a field of `status`, marked with what was done.
     pub fn set_marked<F: NodeField>(&mut self, field: &F, effect: Effect, changes: Vec<Change>) {
-        self.set_status(F::NAME, crate::cluster::marked(crate::cluster::plain(field), effect, changes));
+        self.set_status(F::NAME, crate::fields::marked(crate::fields::plain(field), effect, changes));
     }
 
     /// Sets a field of `status` by its name; `value` is marked already.
@@ -149,7 +149,7 @@ impl Node {
     #[must_use]
     pub fn error(&self) -> Option<Failure> {
         let error = self.status().get("error")?;
-        Some(serde_json::from_value(error.clone()).unwrap_or_else(|_| crate::cluster::foreign_failure(error)))
+        Some(serde_json::from_value(error.clone()).unwrap_or_else(|_| crate::fields::foreign_failure(error)))
     }
 
     /// Whether the record carries a failure.
@@ -178,17 +178,17 @@ impl Node {
 
     /// Takes out what `--inline` put in: it is not for a terminal.
     pub fn hide_inline(&mut self) {
-        crate::cluster::hide_inline(self.status_mut());
+        crate::fields::hide_inline(self.status_mut());
     }
 
     /// Whether a dry run left something to do on this record.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        crate::cluster::any_pending(self.status())
+        crate::fields::any_pending(self.status())
     }
 
     /// Drops what `row` drops on reading.
     pub(crate) fn drop_stale(&mut self, row: &Row) {
-        crate::cluster::drop_stale(self.status_mut(), row, Scope::Node);
+        crate::fields::drop_stale(self.status_mut(), row, Scope::Node);
     }
 }

@@ -10,7 +10,14 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::table::Scope;
+/// Which kind of record a field belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The Cluster record.
+    Cluster,
+    /// A Node record.
+    Node,
+}
 
 /// A field of `status`.
 pub trait Field: Serialize + DeserializeOwned + JsonSchema {

@@ -1,5 +1,9 @@
 //! The run of a step: input in, tasks, output out.
 
+mod end;
+mod ends;
+mod shared;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,10 +15,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use crate::arguments::again;
-use crate::intake::{Intake, Received};
-use crate::launch::{Pipes, Place};
+use self::ends::{joined, listen, reader_gone, shown, signalled};
+use self::shared::{Shared, ready};
+use crate::intake::Received;
 use crate::output::{Layout, Output};
+use crate::pipes::Pipes;
 use crate::run::{Context, Run, World};
 use crate::signals::Stopping;
 use crate::slots::Slots;
@@ -23,14 +28,6 @@ use crate::wait::{Heartbeat, LOOK, Waits};
 use crate::{Step, Stop, Written, cluster_dir};
 
 type Outcome = Result<Written, Stop>;
-
-/// Where the work on the whole cluster stands, on which the nodes wait.
-enum Shared<T> {
-    NotYet,
-    Ready(Arc<T>),
-    /// It failed, or was never begun: there is nothing that a node could be worked on with.
-    Never,
-}
 
 pub(crate) struct Engine<S: Step> {
     step: Arc<S>,
@@ -377,117 +374,4 @@ impl<S: Step> Engine<S> {
         self.gave_up = true;
         self.run.context.world.send_modify(|world| world.ended = true);
     }
-
-    /// Writes the last line and says how it went.
-    async fn end(mut self, argv: &[OsString], place: Place) -> Exit {
-        if let Some(cluster) = self.failed_before.take() {
-            return self.pass_on(cluster).await;
-        }
-        let cluster = self.run.cluster();
-        self.tally.see_cluster(&cluster);
-        self.failure.iter().for_each(|failure| self.tally.see_failure(failure.exit));
-        let mut own_exit = None;
-        if self.begun {
-            if self.layout == Layout::Raw && self.tally.exit() == Exit::Done {
-                match self.step.result(&self.run, &cluster) {
-                    Ok(text) => self.output.text(text),
-                    Err(failure) => {
-                        self.run.context.console.failure(None, &failure);
-                        own_exit = Some(failure.exit);
-                    }
-                }
-            }
-            self.output.cluster(Arc::new((*cluster).clone().ended()));
-        } else if let Some(failure) = self.failure.as_ref().filter(|_| self.layout.is_stream()) {
-            self.output.cluster(Arc::new(Cluster::failed(failure)));
-        }
-        self.output.flushed().await;
-        let written = self.output.finish();
-        let console = &self.run.context.console;
-        console.finish();
-        if let Err(failure) = &written {
-            console.failure(None, failure);
-            return failure.exit;
-        }
-        let exit = self.run.context.stopping.reason().or(own_exit).unwrap_or_else(|| self.tally.exit());
-        if self.begun && exit != Exit::PipeClosed {
-            console.summary(&self.tally.to_string());
-        }
-        // In a pipe, its last step says it for all.
-        if exit.is_retryable() && exit != Exit::PipeClosed && place != Place::Within {
-            console.summary(&again(argv, place == Place::Last));
-        }
-        exit
-    }
-
-    /// Passes on the stream of a step that failed before its first line, and exits by it: one mistake is one message.
-    async fn pass_on(self, cluster: Cluster) -> Exit {
-        let exit = cluster.error().map_or(Exit::Failed, |failure| failure.exit);
-        if self.layout.is_stream() {
-            self.output.cluster(Arc::new(cluster));
-        }
-        self.output.flushed().await;
-        match self.output.finish() {
-            Ok(()) if matches!(exit, Exit::Done | Exit::Pending) => Exit::Failed,
-            Ok(()) => self.run.context.stopping.reason().unwrap_or(exit),
-            Err(failure) => {
-                self.run.context.console.failure(None, &failure);
-                failure.exit
-            }
-        }
-    }
-}
-
-/// What the nodes are worked on with, once it is there.
-async fn ready<T>(mut shared: watch::Receiver<Shared<T>>, run: &Run) -> Result<Arc<T>, Stop> {
-    let stopping = run.stopping();
-    tokio::select! {
-        biased;
-        state = shared.wait_for(|state| !matches!(state, Shared::NotYet)) => match state.as_deref() {
-            Ok(Shared::Ready(found)) => Ok(Arc::clone(found)),
-            Ok(Shared::NotYet | Shared::Never) | Err(_) => Err(Stop::Explained),
-        },
-        () = stopping.cancelled() => Err(Failure::interrupted().into()),
-    }
-}
-
-/// Waits until nobody reads our output any more; then the rest of the input does not matter.
-async fn reader_gone(run: &Run) {
-    let stopping = &run.context.stopping;
-    stopping.token.cancelled().await;
-    if stopping.reason().is_some_and(|reason| reason != Exit::PipeClosed) {
-        std::future::pending::<()>().await;
-    }
-    run.context.world.send_modify(|world| world.ended = true);
-}
-
-/// Waits until a signal asks the step to stop.
-async fn signalled(run: &Run) {
-    let stopping = &run.context.stopping;
-    stopping.token.cancelled().await;
-    if stopping.reason().is_none_or(|reason| reason == Exit::PipeClosed) {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// The end of the task for the whole cluster; never, if there is none.
-async fn joined(whole: &mut Option<JoinHandle<Result<(), Stop>>>) -> Result<Result<(), Stop>, tokio::task::JoinError> {
-    match whole {
-        Some(task) => task.await,
-        None => std::future::pending().await,
-    }
-}
-
-fn listen(input: Opened, stream: Stream, dir: Option<PathBuf>) -> mpsc::Receiver<Received> {
-    match input {
-        Opened::Bytes { reader, base, .. } => Intake { stream, base, dir }.read(reader),
-        Opened::Records(cluster, nodes) => Intake { stream, base: PathBuf::new(), dir }.take(*cluster, nodes),
-    }
-}
-
-/// A few of the names, and how many more there are.
-fn shown(names: &[String]) -> String {
-    const FEW: usize = 5;
-    let few = names[..names.len().min(FEW)].join(", ");
-    if names.len() > FEW { format!("{few} and {} more", names.len() - FEW) } else { few }
 }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
 use record::{Cluster, Code, Exit, Failure};
 
@@ -12,6 +11,7 @@ use crate::engine::Engine;
 use crate::flags::{Flags, Format};
 use crate::intake::absolute;
 use crate::output::Layout;
+use crate::pipes::{Pipes, Place};
 use crate::signals::{Signals, Stopping};
 use crate::source::{Opened, stdin_is_pipe, stdout_is_pipe};
 use crate::{Job, Step};
@@ -74,38 +74,6 @@ async fn command(work: crate::CommandFuture, console: &Console) -> Exit {
             failure.exit
         }),
         exit = signals.next() => exit,
-    }
-}
-
-/// What a stream runs between.
-pub(crate) struct Pipes {
-    pub(crate) flags: Flags,
-    pub(crate) input: Opened,
-    pub(crate) output: Box<dyn Write + Send>,
-    pub(crate) layout: Layout,
-    pub(crate) dir: Option<PathBuf>,
-    pub(crate) console: Console,
-    pub(crate) place: Place,
-}
-
-/// Where in a shell's pipe the program stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// No pipe leads to it or from it.
-    Alone,
-    /// It is the last one.
-    Last,
-    /// Another program reads its output.
-    Within,
-}
-
-impl Place {
-    fn of(stdin_is_pipe: bool, stdout_is_pipe: bool) -> Self {
-        match (stdin_is_pipe, stdout_is_pipe) {
-            (_, true) => Self::Within,
-            (true, false) => Self::Last,
-            (false, false) => Self::Alone,
-        }
     }
 }
 

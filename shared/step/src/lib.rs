@@ -27,6 +27,7 @@ mod flags;
 mod intake;
 mod launch;
 mod output;
+mod pipes;
 mod run;
 mod signals;
 mod slots;

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::engine::Engine;
-use crate::launch::{Pipes, Place};
 use crate::output::Layout;
+use crate::pipes::{Pipes, Place};
 use crate::signals::Stopping;
 use crate::source::Opened;
 use crate::{Flags, Format, Hold, Job, Run, Step, Stop, StreamFlags, Written};
