@@ -198,7 +198,7 @@ impl Client {
         let text = |name: &str| reply.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let request_id = text("x-request-id");
         if text("content-type").is_some_and(|kind| kind.starts_with("text/html")) && !(500..600).contains(&status) {
-            return Err(self.foreign(format!("it answers with status {status} and text/html")));
+            return Err(self.foreign(format!("it returned status {status} and text/html")));
         }
         let message = reply.text().await.unwrap_or_default().trim().chars().take(500).collect();
         Err(Error::Refused { call: call.into(), source: Refusal { status, message, request_id } })

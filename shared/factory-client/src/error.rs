@@ -45,7 +45,7 @@ pub enum Error {
         source: Refusal,
     },
     /// Something answers there, but not an Image Factory.
-    #[error("what answers at {base} is not an Image Factory: {what}")]
+    #[error("{base} is not an Image Factory ({what})")]
     Foreign {
         /// Who was asked.
         base: FactoryUrl,

@@ -33,7 +33,7 @@ impl Refusal {
             404 if self.message.contains("is not available") => {
                 Some("the factory's `/versions` lists what it makes".into())
             }
-            500 => self.request_id.as_ref().map(|id| format!("the factory's log tells the cause by its request {id}")),
+            500 => self.request_id.as_ref().map(|id| format!("look for request {id} in the factory's log")),
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ pub enum BadEndpoint {
     #[error("Proxmox VE endpoint {0:?} is not https")]
     Scheme(String),
     /// A user name or password stands in the URL; the text is not repeated, for it holds a secret.
-    #[error("the Proxmox VE endpoint holds credentials")]
+    #[error("the Proxmox VE endpoint contains credentials")]
     Credentials,
     /// There is more behind the host than `/api2/json`.
     #[error("Proxmox VE endpoint {0:?} has a path")]

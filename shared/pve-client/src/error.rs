@@ -28,7 +28,7 @@ pub enum Error {
         source: Untrusted,
     },
     /// Something answers there, but not Proxmox VE.
-    #[error("what answers at {endpoint} is not the API of Proxmox VE: {what}")]
+    #[error("{endpoint} is not a Proxmox VE API ({what})")]
     Foreign {
         /// Who was asked.
         endpoint: Endpoint,
@@ -57,7 +57,7 @@ pub enum Error {
     #[error("task {} of {} on {} failed", .0.upid.kind(), .0.upid.id(), .0.upid.node())]
     Task(#[source] Box<FailedTask>),
     /// A task did not end in time; it goes on.
-    #[error("task {} of {} on {} still runs after {}s", upid.kind(), upid.id(), upid.node(), waited.as_secs())]
+    #[error("task {} of {} on {} is still running after {}s", upid.kind(), upid.id(), upid.node(), waited.as_secs())]
     TaskRuns {
         /// Which.
         upid: Upid,

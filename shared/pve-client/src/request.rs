@@ -136,14 +136,14 @@ fn data(reply: &Reply) -> Result<Value, Fault> {
             Some(data) => Ok(data.take()),
             None => Err(Fault::Foreign("its JSON has no `data`".into())),
         },
-        (200..=299, None) => Err(Fault::Foreign(format!("it answers with {}", content(reply)))),
+        (200..=299, None) => Err(Fault::Foreign(format!("it returned {}", content(reply)))),
         (300..=399, _) => Err(Fault::Foreign(match &reply.location {
             Some(location) => format!("it redirects to {location}"),
-            None => format!("it answers with status {}", reply.status),
+            None => format!("it returned status {}", reply.status),
         })),
-        (404 | 405, None) => Err(Fault::Foreign(format!("it answers with status {}", reply.status))),
+        (404 | 405, None) => Err(Fault::Foreign(format!("it returned status {}", reply.status))),
         (status, None) if is_html(reply) && !(502..=504).contains(&status) => {
-            Err(Fault::Foreign(format!("it answers with status {status} and {}", content(reply))))
+            Err(Fault::Foreign(format!("it returned status {status} and {}", content(reply))))
         }
         (status, json) => Err(Fault::Refused(refusal(status, json.as_ref(), reply))),
     }
@@ -368,8 +368,8 @@ mod tests {
 
     #[test]
     fn servers_that_are_not_proxmox_are_described() {
-        assert_eq!(foreign(&reply(200, "text/html; charset=utf-8", "<html>")), "it answers with text/html");
-        assert_eq!(foreign(&reply(404, "text/plain", "404 page not found")), "it answers with status 404");
+        assert_eq!(foreign(&reply(200, "text/html; charset=utf-8", "<html>")), "it returned text/html");
+        assert_eq!(foreign(&reply(404, "text/plain", "404 page not found")), "it returned status 404");
         assert_eq!(foreign(&reply(200, "application/json", r#"{"ok":true}"#)), "its JSON has no `data`");
         let mut moved = reply(301, "text/html", "");
         moved.location = Some("https://pve.lan/".into());

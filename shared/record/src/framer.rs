@@ -81,7 +81,7 @@ impl Framer {
                 Ok(self.scanned - 1)
             }
             b'[' => Err(Unusable::new(format!("line {}: an array where a record is expected", self.line))
-                .hint("records come one after the other: `jq -c '.[]'` takes an array apart")),
+                .hint("records are separate JSON values: `jq -c '.[]'` splits an array")),
             _ => Err(Unusable::new(format!("line {}: not JSON", self.line))
                 .hint("the input is a stream of JSON records, or a cluster file in YAML or JSON")),
         }
@@ -116,7 +116,7 @@ impl Framer {
             return Ok(());
         }
         Err(Unusable::new(format!("the input ends inside the record that begins on line {}", self.begin_line))
-            .hint("the step before was stopped while it wrote; run the pipe again from the cluster file"))
+            .hint("the previous step was stopped while writing; run the pipe again from the cluster file"))
     }
 }
 

@@ -76,7 +76,7 @@ impl Stream {
         })?;
         if self.ended {
             return Err(Unusable::new("a second stream follows the end of the first")
-                .hint("one input is one run of one cluster: give each saved stream its own pipe"));
+                .hint("a stream holds one run of one cluster: pipe each saved stream separately"));
         }
         if text.starts_with(r#"{"apiVersion":"ichor/v1","kind":"Node","#) {
             return self.node(text);
@@ -117,7 +117,7 @@ impl Stream {
     fn begin(&mut self, cluster: &Cluster) -> Result<(), Unusable> {
         let roster = cluster.roster().ok_or_else(|| {
             Unusable::new("the first Cluster record lists no nodes (`status.nodes`)")
-                .hint("`status.nodes` is written by whoever reads the cluster file")
+                .hint("the step that reads the cluster file writes `status.nodes`")
         })?;
         if let Some(name) = self.only.iter().find(|name| roster.position(name).is_none()) {
             return Err(Unusable::new(format!("--only {name}: no such node in cluster {}", cluster.name())));
@@ -181,7 +181,7 @@ impl Stream {
         };
         if (self.roster.at(at).role == Role::ControlPlane) != node.is_control_plane() {
             let (name, listed) = (node.name(), self.roster.at(at).role);
-            return Err(Unusable::new(format!("node {name} is listed as a {listed}, but its record says otherwise"))
+            return Err(Unusable::new(format!("node {name} is listed as a {listed}, but its spec.role differs"))
                 .hint("the list and `spec.role` come from the cluster file: edit it there"));
         }
         if std::mem::replace(&mut self.seen[at], true) {
@@ -201,12 +201,12 @@ impl Stream {
         if self.name.is_none() && !self.ended {
             return Err(Unusable::new("no input: the previous command in the pipe wrote nothing")
                 .code(Code::NoInput)
-                .hint("it wasn't found, or it was killed before its first line; see its own message"));
+                .hint("the command was not found, or was killed before its first line; see its own message"));
         }
         if !self.ended {
             return Err(Unusable::new("the input was cut: its last line (\"end\":true) is missing")
                 .code(Code::Cut)
-                .hint("a step before was stopped: run the pipe again from the cluster file, nothing is lost"));
+                .hint("an earlier step was stopped: run the pipe again from the cluster file, nothing is lost"));
         }
         Ok(self.missing())
     }

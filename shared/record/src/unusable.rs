@@ -44,7 +44,7 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Unusable> {
         return Ok(());
     }
     let shown: String = name.chars().take(80).collect();
-    Err(Unusable::new(format!("{what} {shown:?}: the name cannot be used")).hint("a name is an RFC 1123 label"))
+    Err(Unusable::new(format!("{what} {shown:?} is not a valid name")).hint("a name is an RFC 1123 label"))
 }
 
 impl std::fmt::Display for Unusable {

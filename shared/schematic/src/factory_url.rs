@@ -18,7 +18,7 @@ pub struct FactoryUrl {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFactoryUrl {
     /// Credentials stand in it; the text is not repeated.
-    #[error("the Image Factory's URL holds credentials")]
+    #[error("the Image Factory's URL contains credentials")]
     Credentials,
     /// There is a path behind the host, or nothing before it.
     #[error("{0:?} is not the URL of an Image Factory, which is a scheme and a host")]

@@ -16,7 +16,7 @@ pub enum Error {
     #[error("the schematic isn't usable as YAML")]
     Yaml(#[from] go_yaml::Error),
     /// No schematic.
-    #[error("the schematic doesn't fit")]
+    #[error("the schematic is invalid")]
     Unfit(#[from] Unfit),
     /// Nothing at all.
     #[error("the schematic is empty")]

@@ -75,7 +75,7 @@ impl ClusterDir {
             Failure::new(Exit::Unusable, Code::DigestMismatch, format!("{}: {what}", path.display()))
                 .hint("run the pipe again from the cluster file")
         };
-        let bytes = self.read(file)?.ok_or_else(|| unusable("the file that the record refers to is gone"))?;
+        let bytes = self.read(file)?.ok_or_else(|| unusable("the file that the record refers to is missing"))?;
         if sha256(&bytes) != sha256_hex {
             return Err(unusable("the file was changed after the record was written (its SHA-256 differs)"));
         }
@@ -210,7 +210,7 @@ impl ClusterDir {
 /// So many random bytes, hexadecimal.
 ///
 /// # Errors
-/// The operating system gives no random numbers.
+/// The operating system returns no random numbers.
 pub(crate) fn random_hex<const BYTES: usize>() -> Result<String, Failure> {
     let mut random = [0_u8; BYTES];
     getrandom::fill(&mut random)

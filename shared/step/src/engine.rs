@@ -212,9 +212,11 @@ impl<S: Step> Engine<S> {
         let (run, row) = (&self.run, self.run.context.row);
         let is_limited = run.is_first() || run.flags().all || !run.cluster().only().is_empty();
         if row.destroys && !is_limited && self.failure.is_none() {
-            let message = "no nodes are named, and behind a pipe that doesn't mean all of them";
+            let message = "no nodes given, and behind a pipe that doesn't mean all of them";
             let failure = Failure::new(Exit::Usage, Code::Usage, message);
-            self.fail_whole(failure.hint("--only NODE,... names them; --all means every node of the cluster"));
+            self.fail_whole(
+                failure.hint("name nodes with --only NODE,..., or use --all for every node of the cluster"),
+            );
         }
     }
 

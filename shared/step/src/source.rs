@@ -47,14 +47,16 @@ fn input(flags: &Flags, step: &'static str) -> Result<Opened, Failure> {
         Some("-" | "/dev/stdin") if stdin.is_terminal() => Err(usage("-f -: stdin is a terminal".to_owned())
             .hint("pipe records or a cluster file into it, or name a file")),
         Some("-" | "/dev/stdin") => open_stdin(),
-        Some(path) if stdin_has_data() => Err(usage(format!("-f {path} and a pipe on stdin: which of the two?"))
-            .hint("leave out -f to read the pipe, or give the step no input: < /dev/null")),
+        Some(path) if stdin_has_data() => {
+            Err(usage(format!("-f {path} and a pipe on stdin: only one can be the input"))
+                .hint("drop -f to read the pipe, or give the step no input: < /dev/null"))
+        }
         Some(path) => open_file(Path::new(path)),
         None if stdin_is_pipe() || stdin_is_file() => open_stdin(),
         None => match crate::variable("ICHOR_CLUSTER") {
             Some(path) => open_file(Path::new(&path)),
             None if stdin.is_terminal() => Err(usage("no input".to_owned())
-                .hint(format!("`{step} -f cluster.yaml`, or pipe records into it; `{step} --help` tells more"))),
+                .hint(format!("`{step} -f cluster.yaml`, or pipe records into it; `{step} --help` lists the flags"))),
             None => open_stdin(),
         },
     }
@@ -89,7 +91,7 @@ fn open_file(path: &Path) -> Result<Opened, Failure> {
         return Err(failure.hint("-f takes a cluster file or saved records"));
     }
     if metadata.is_file() && is_stdout(&metadata) {
-        return Err(usage(format!("{shown} is input and output at once")).hint("write to another file"));
+        return Err(usage(format!("{shown} is both input and output")).hint("write to another file"));
     }
     // A pipe, as `<(…)` makes one, is in no folder.
     let base = match metadata.is_file() {

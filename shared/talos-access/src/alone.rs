@@ -35,8 +35,8 @@ pub fn alone(flags: &TalosFlags, role: Role) -> Result<Alone, Failure> {
     let mut seen = std::collections::HashSet::new();
     addresses.retain(|address| seen.insert(address.clone()));
     if addresses.is_empty() {
-        return Err(Failure::new(Exit::Usage, Code::Usage, "no nodes are named")
-            .hint("-n takes addresses of nodes; without it, pipe records in or name a cluster file with -f"));
+        return Err(Failure::new(Exit::Usage, Code::Usage, "no nodes given")
+            .hint("give their addresses with -n, pipe records in, or name a cluster file with -f"));
     }
     let name = config.as_ref().map(|config| if wanted.is_empty() { config.context.as_str() } else { wanted });
     records(name.filter(|name| !name.is_empty()).unwrap_or("talos"), &addresses, role, file.as_deref())

@@ -21,7 +21,7 @@ impl Answer {
     pub fn configured(self) -> Result<Box<Ours>, Hold> {
         match self {
             Self::Ours(found) => Ok(found),
-            Self::Maintenance(_) => Err(Hold::not_yet("it is in maintenance")),
+            Self::Maintenance(_) => Err(Hold::not_yet("it is in maintenance mode")),
         }
     }
 }
@@ -55,9 +55,9 @@ fn unknown(address: &Address, stranger: &Stranger) -> Failure {
     match stranger {
         Stranger::OtherCluster(seen) => Error::Foreign { address: address.clone(), seen: *seen }.into(),
         Stranger::NoCredentials(_) => {
-            let message = format!("{address} is configured, and there are no credentials to talk to it");
+            let message = format!("{address} is configured, but there are no credentials for it");
             Failure::new(Exit::NotAllowed, Code::NotAllowed, message)
-                .hint("--talosconfig names a file with credentials")
+                .hint("pass a file with credentials: --talosconfig")
         }
     }
 }

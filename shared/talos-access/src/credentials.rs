@@ -94,7 +94,7 @@ fn checked(context: &Context, access: &Access, now: OffsetDateTime) -> Result<()
     match context.not_after() {
         Ok(end) if end <= now => {
             let message = format!("{}: the client certificate has expired ({})", access.talosconfig, end.date());
-            Err(Failure::new(Exit::NotAllowed, Code::Expired, message).hint("talos-gen makes a new one"))
+            Err(Failure::new(Exit::NotAllowed, Code::Expired, message).hint("run talos-gen: it creates a new one"))
         }
         _ => Ok(()),
     }

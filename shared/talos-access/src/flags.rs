@@ -7,15 +7,15 @@ use talos_client::Fingerprint;
 /// The flags with which a tool works without a stream, as they are typed.
 pub const ALONE: &[&str] = &["-n", "--nodes", "-e", "--endpoints"];
 
-/// Whom to talk to without a stream, and as whom; spelled as talosctl spells it.
+/// Which nodes to contact without a stream, and with which credentials; the names are talosctl's.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Alone, without a stream")]
 pub struct TalosFlags {
-    /// Addresses of the nodes; they are talked to directly.
+    /// Addresses of the nodes, which are contacted directly.
     #[arg(short, long, value_name = "ADDRESS,...", value_delimiter = ',')]
     pub nodes: Vec<String>,
 
-    /// Addresses of control planes; taken for the nodes where none are named.
+    /// Addresses of control planes; used as the nodes if --nodes is not set.
     #[arg(short, long, value_name = "ADDRESS,...", value_delimiter = ',')]
     pub endpoints: Vec<String>,
 
@@ -54,11 +54,11 @@ fn usual_places() -> Vec<PathBuf> {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Alone, without a stream")]
 pub struct InsecureFlags {
-    /// Talk to nodes in maintenance, without credentials.
+    /// Connect without credentials, to nodes in maintenance mode.
     #[arg(short, long)]
     pub insecure: bool,
 
-    /// Fingerprints that a node in maintenance may show, as it prints them on its console.
+    /// Certificate fingerprints to accept from nodes in maintenance mode, as printed on their consoles.
     #[arg(long = "cert-fingerprint", value_name = "FINGERPRINT,...", value_delimiter = ',')]
     pub cert_fingerprints: Vec<Fingerprint>,
 }

@@ -27,21 +27,23 @@ impl Error {
             | Self::Lost { .. }
             | Self::NotYet { .. } => (Code::Unreachable, None),
             Self::OtherTime { .. } => (Code::Unreachable, Some("compare the clocks of this machine and the node")),
-            Self::InMaintenance { .. } => (Code::Maintenance, Some("talos-apply gives it a configuration")),
+            Self::InMaintenance { .. } => (Code::Maintenance, Some("apply a machine config with talos-apply")),
             Self::WantsCertificate { .. } => {
-                (Code::NotAllowed, Some("leave out --insecure: the node is configured already"))
+                (Code::NotAllowed, Some("drop --insecure: the node is already configured"))
             }
             Self::CertificateRefused { .. } => {
                 (Code::NotAllowed, Some("check that these credentials belong to this cluster and haven't expired"))
             }
-            Self::NotAuthorized { .. } => (Code::NotAllowed, Some("the role `os:admin` may do everything")),
+            Self::NotAuthorized { .. } => (Code::NotAllowed, Some("use credentials with the role `os:admin`")),
             Self::Identity(_) => (Code::NotAllowed, None),
             Self::Foreign { .. } => {
-                (Code::OtherCluster, Some("is the address right, or was the machine part of another cluster?"))
+                (Code::OtherCluster, Some("check the address, and whether the machine was part of another cluster"))
             }
             Self::OtherFingerprint { .. } => (
                 Code::OtherMachine,
-                Some("a node in maintenance prints its fingerprint on its console; it changes with its addresses"),
+                Some(
+                    "a node in maintenance mode prints its fingerprint on its console; it changes when its addresses change",
+                ),
             ),
             Self::OtherName { .. } => {
                 (Code::Failed, Some("use an address of the node itself, or put this one into the cluster's `certSANs`"))

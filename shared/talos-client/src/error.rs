@@ -64,7 +64,7 @@ pub enum Error {
         source: Arc<io::Error>,
     },
     /// A node in maintenance shows another certificate than it was pinned to.
-    #[error("{address} shows the certificate fingerprint {seen}, which is none of those given")]
+    #[error("{address} has the certificate fingerprint {seen}, which differs from those given")]
     OtherFingerprint {
         /// Where it was tried.
         address: Address,
@@ -72,13 +72,13 @@ pub enum Error {
         seen: Fingerprint,
     },
     /// A configured node, and we have nothing to show to it.
-    #[error("{address} is configured and wants a client certificate")]
+    #[error("{address} is configured and requires a client certificate")]
     WantsCertificate {
         /// Where it was tried.
         address: Address,
     },
     /// A node in maintenance where a configured one was expected.
-    #[error("{address} is in maintenance: it has no machine configuration yet")]
+    #[error("{address} is in maintenance mode: it has no machine config yet")]
     InMaintenance {
         /// Where it was tried.
         address: Address,
@@ -92,13 +92,13 @@ pub enum Error {
         seen: Fingerprint,
     },
     /// A certificate of our authority for other addresses.
-    #[error("the certificate of {address} is of this cluster, but not for this address")]
+    #[error("{address} belongs to this cluster, but its certificate is not valid for this address")]
     OtherName {
         /// Where it was tried.
         address: Address,
     },
     /// A certificate of our authority that isn't valid by our clock.
-    #[error("the certificate of {address} is of this cluster, but not valid at this machine's time")]
+    #[error("{address} belongs to this cluster, but its certificate is not valid at this machine's time")]
     OtherTime {
         /// Where it was tried.
         address: Address,
@@ -165,7 +165,7 @@ pub enum Error {
         message: String,
     },
     /// The answer can't be read.
-    #[error("the answer of {address} to {call} can't be read: {why}")]
+    #[error("the response of {address} to {call} can't be read: {why}")]
     Unreadable {
         /// Where it was tried.
         address: Address,

@@ -18,10 +18,10 @@ pub enum IdentityError {
     #[error("the {0} of the talosconfig is not PEM")]
     NotPem(&'static str),
     /// A text is PEM but holds nothing of the right kind.
-    #[error("the {0} of the talosconfig holds none")]
+    #[error("the {0} of the talosconfig holds no certificate")]
     Missing(&'static str),
     /// The key has a kind that Talos never writes.
-    #[error("the key of the talosconfig has the unknown kind `{0}`")]
+    #[error("the key of the talosconfig has the unknown type `{0}`")]
     UnknownKey(String),
 }
 
@@ -132,6 +132,6 @@ mod tests {
 
         let wrong = Identity::from_pem(&key, &certificate, &key).expect_err("a key is no authority");
 
-        assert_eq!(wrong.to_string(), "the certificate authority of the talosconfig holds none");
+        assert_eq!(wrong.to_string(), "the certificate authority of the talosconfig holds no certificate");
     }
 }

@@ -37,11 +37,11 @@ codes! {
     Usage = "usage",
     /// The input is neither records nor a cluster file, or breaks the contract.
     UnusableInput = "unusable-input",
-    /// Nothing came in: the command before wrote nothing.
+    /// No input: the previous command wrote nothing.
     NoInput = "no-input",
-    /// The input ended without its last line: a step before was stopped.
+    /// The input ended without its last line: an earlier step was stopped.
     Cut = "cut",
-    /// A node that the Cluster lists never came.
+    /// A listed node is missing from the input.
     MissingNode = "missing-node",
     /// A field that this step needs is missing; the message names the step that writes it.
     MissingInput = "missing-input",
@@ -49,21 +49,21 @@ codes! {
     PendingInput = "pending-input",
     /// A file is not the one that the record or ichor.lock refers to: its SHA-256 differs.
     DigestMismatch = "digest-mismatch",
-    /// An error that a program of somebody else's wrote, in another shape than ours.
+    /// A script in the pipe wrote an error in an unknown form.
     UnknownError = "unknown-error",
-    /// The step was asked to stop before it got to this.
+    /// The step was stopped before it did this.
     Interrupted = "interrupted",
-    /// A fault of the program itself.
+    /// A bug in the program.
     Internal = "internal",
     /// The condition did not hold in time.
     Timeout = "timeout",
-    /// Another run is at work on the same cluster or file.
+    /// Another run is using the same cluster or file.
     Busy = "busy",
-    /// Nothing answers there, or it answers that it can't now.
+    /// The server can't be reached, or is not ready.
     Unreachable = "unreachable",
     /// A control plane that must be asked can't be reached.
     NoAnswer = "no-answer",
-    /// Credentials are missing, wrong, or lack a right.
+    /// Credentials are missing or wrong, or lack a privilege.
     NotAllowed = "not-allowed",
     /// The certificate of a server is not trusted.
     Untrusted = "untrusted",
@@ -79,7 +79,7 @@ codes! {
     Exists = "exists",
     /// Secrets would have been printed on a terminal.
     Terminal = "terminal",
-    /// The operating system gives no random numbers.
+    /// The operating system returns no random numbers.
     NoRandomness = "no-randomness",
     /// There is no result to print.
     NoResult = "no-result",
@@ -97,9 +97,9 @@ codes! {
     MachineConfig = "machine-config",
     /// A secrets bundle can't be used.
     Secrets = "secrets",
-    /// The secrets that the cluster was made with are missing.
+    /// The secrets that the cluster was created with are missing.
     SecretsGone = "secrets-gone",
-    /// Keys or certificates can't be made.
+    /// Keys or certificates can't be created.
     Pki = "pki",
     /// A kind, field or word that Talos doesn't know.
     Unknown = "unknown",
@@ -113,13 +113,13 @@ codes! {
     Protected = "protected",
     /// A VM ID is taken, or none is free.
     Vmid = "vmid",
-    /// The image is not where the VM needs it.
+    /// The image is not on the storage that the VM needs.
     Image = "image",
     /// A storage is missing, inactive, or doesn't allow the content.
     Storage = "storage",
     /// Proxmox VE can't import this image.
     Import = "import",
-    /// No host takes the VM.
+    /// No host can hold the VM.
     Placement = "placement",
     /// A VM of this cluster's name was created from another ichor.lock.
     OtherLock = "other-lock",
@@ -129,9 +129,9 @@ codes! {
     Ambiguous = "ambiguous",
     /// The host of a VM is offline.
     HostOffline = "host-offline",
-    /// The change restarts something that runs: --reboot allows it.
+    /// The change restarts a running node or VM: --reboot allows it.
     NeedsReboot = "needs-reboot",
-    /// The change replaces a VM and its disks: --recreate allows it.
+    /// The change destroys and recreates a VM: --recreate allows it.
     NeedsRecreate = "needs-recreate",
     /// Another control plane was restarted in this run.
     OneAtATime = "one-at-a-time",
@@ -141,7 +141,7 @@ codes! {
     NoAddress = "no-address",
     /// Destroying was not confirmed.
     Unconfirmed = "unconfirmed",
-    /// Proxmox VE lacks something that is needed: a right, a host, a storage.
+    /// Proxmox VE lacks something that is needed: a privilege, a host, a storage.
     Unfit = "unfit",
     /// A talosconfig can't be used.
     Talosconfig = "talosconfig",
@@ -149,13 +149,13 @@ codes! {
     Kubeconfig = "kubeconfig",
     /// The node, config, secrets or file belong to another cluster.
     OtherCluster = "other-cluster",
-    /// The machine at this address is not the one that was meant.
+    /// The machine at this address is not the expected one.
     OtherMachine = "other-machine",
     /// Node and config have different roles.
     OtherRole = "other-role",
-    /// The node runs another version than the file says.
+    /// The node's version differs from the one in the file.
     OtherVersion = "other-version",
-    /// Who answers is not a node that we know.
+    /// The node at this address is not known.
     UnknownNode = "unknown-node",
     /// The node refused its config.
     RefusedByNode = "refused-by-node",
@@ -165,9 +165,9 @@ codes! {
     Configured = "configured",
     /// The config that the node runs can't be read.
     RunningConfig = "running-config",
-    /// A control plane isn't healthy after its change, so the others were left alone.
+    /// A control plane isn't healthy after its change, so the others were not changed.
     Halted = "halted",
-    /// Two etcd clusters run where one should.
+    /// Two etcd clusters exist where there should be one.
     Split = "split",
     /// The step would act on a node that --only excludes.
     NotSelected = "not-selected",

@@ -1,4 +1,4 @@
-//! Whether Proxmox VE has everything that is needed, before anything is touched.
+//! Checks that Proxmox VE has everything that the VMs need, before anything is changed.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use step::Run;
 
 use crate::error::Error;
 
-/// Privileges that talos-image and pve-vm need; the agent's depends on the release.
+/// Privileges that talos-image and pve-vm need on every release. `startup` of a VM also needs Sys.Modify on `/`; as few
+/// clusters set it and the privilege is wide, it isn't among them.
 const PRIVILEGES: [&str; 16] = [
     "VM.Allocate",
     "VM.Audit",
@@ -28,7 +29,21 @@ const PRIVILEGES: [&str; 16] = [
     "Sys.AccessNetwork",
 ];
 
-/// Checks, says what is well, and fails with what isn't.
+/// The release for which [`privileges`] lists them.
+const PROXMOX_VE_9: (u32, u32) = (9, 0);
+
+/// The privileges that an API token needs on Proxmox VE 9.
+pub fn privileges() -> Vec<&'static str> {
+    needed(PROXMOX_VE_9)
+}
+
+/// The privileges that an API token needs on this release: the one for the guest agent has another name since 9.
+fn needed(release: (u32, u32)) -> Vec<&'static str> {
+    let agent = if release >= PROXMOX_VE_9 { "VM.GuestAgent.Audit" } else { "VM.Monitor" };
+    PRIVILEGES.into_iter().chain([agent]).collect()
+}
+
+/// Checks everything, reports what is fine, and fails with what isn't.
 pub(crate) async fn check(run: &Run, pve: &Client, spec: &ProxmoxSpec) -> Result<(), Failure> {
     let release = pve.ask(&request::version()).await?;
     run.announce(&format!("ok: Proxmox VE {} at {}", release.version, pve.endpoint()));
@@ -60,12 +75,11 @@ pub(crate) async fn check(run: &Run, pve: &Client, spec: &ProxmoxSpec) -> Result
     if unfit.is_empty() { Ok(()) } else { Err(Error::Unfit(unfit).into()) }
 }
 
-/// What the token may nowhere do.
+/// The privileges that the token has on no path.
 fn missing(permissions: &Permissions, release: (u32, u32)) -> Vec<&'static str> {
     let held: BTreeSet<&str> =
         permissions.values().flat_map(|privileges| privileges.keys().map(String::as_str)).collect();
-    let agent = if release.0 >= 9 { "VM.GuestAgent.Audit" } else { "VM.Monitor" };
-    PRIVILEGES.into_iter().chain([agent]).filter(|privilege| !held.contains(privilege)).collect()
+    needed(release).into_iter().filter(|privilege| !held.contains(privilege)).collect()
 }
 
 fn storage_findings(spec: &ProxmoxSpec, host: &str, storages: &[pve_client::answer::Storage]) -> Vec<String> {

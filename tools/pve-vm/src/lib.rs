@@ -26,6 +26,8 @@ mod run;
 
 use std::{ffi::OsString, process::ExitCode};
 
+pub use doctor::privileges;
+
 /// Runs the program; `argv` begins with its name.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     step::main::<run::PveVm>(argv)

@@ -27,7 +27,7 @@ fn label(value: Option<&Value>, place: &str, what: &str) -> Result<String, Unusa
         Some(Value::String(text)) => {
             let long = if text.len() > 63 { format!(" ({} characters)", text.len()) } else { String::new() };
             let shown: String = text.chars().take(80).collect();
-            Err(Unusable::new(format!("{place}: {shown:?}{long} cannot be used")).hint(rule))
+            Err(Unusable::new(format!("{place}: {shown:?}{long} is not a valid name")).hint(rule))
         }
         Some(other) => Err(Unusable::new(format!("{place}: {other} is not text")).hint("write it in quotes")),
     }
@@ -138,7 +138,7 @@ fn static_address(node: &Node) -> Result<Option<IpNet>, Unusable> {
     if let Ok(address) = text.parse::<IpAddr>() {
         let prefix = if address.is_ipv4() { 24 } else { 64 };
         return Err(Unusable::new(format!("node {name}: address {text} has no prefix length"))
-            .hint(format!("write it with the length of the network's prefix: {text}/{prefix}")));
+            .hint(format!("add the network's prefix length: {text}/{prefix}")));
     }
     let net = text.parse::<IpNet>();
     net.map(Some).map_err(|_| {
@@ -172,8 +172,8 @@ pub(super) fn endpoint(spec: &mut Map, nodes: &[Node]) -> Result<(), Unusable> {
     }
     let first = || nodes.iter().filter(|node| node.is_control_plane()).find_map(|node| static_address(node).ok()?);
     let host = vip(spec)?.or_else(|| first().map(|net| net.addr())).ok_or_else(|| {
-        Unusable::new("the endpoint of the Kubernetes API cannot be known from the file")
-            .hint("give the first control plane a static `address`, or say `spec.endpoint` (a VIP in spec.network.vip does both)")
+        Unusable::new("spec.endpoint is not set and can't be derived from the nodes")
+            .hint("set spec.endpoint or spec.network.vip, or give the first control plane a static `address`")
     })?;
     let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
     spec.shift_insert(0, "endpoint".into(), format!("https://{host}:6443").into());

@@ -75,17 +75,17 @@ fn head(document: &Map) -> Result<(), Unusable> {
         }
         (Some(API_VERSION), _) if document.contains_key("nodes") => {
             let kind = document.get("kind").unwrap_or(&Value::Null);
-            Err(Unusable::new(format!("kind is {kind}, a cluster file says kind: Cluster")))
+            Err(Unusable::new(format!("kind is {kind}; a cluster file needs kind: Cluster")))
         }
         (None, _) if document.contains_key("nodes") || document.contains_key("spec") => {
             let found = document.get("apiVersion").unwrap_or(&Value::Null);
-            Err(Unusable::new(format!("apiVersion is {found}, a cluster file says apiVersion: {API_VERSION}")))
+            Err(Unusable::new(format!("apiVersion is {found}; a cluster file needs apiVersion: {API_VERSION}")))
         }
         (version, kind) => Err(crate::stream::foreign(version, kind)),
     }
 }
 
-const EXPECTED: &str = "a cluster file says apiVersion: ichor/v1, kind: Cluster, and lists its nodes";
+const EXPECTED: &str = "a cluster file has apiVersion: ichor/v1, kind: Cluster and a list of nodes";
 
 /// An object in the document; an empty one if it is absent.
 fn object(map: &Map, key: &str, place: &str) -> Result<Map, Unusable> {

@@ -74,8 +74,8 @@ fn each_mistake_is_named_with_its_value_and_place() {
     let table = [
         ("ichor/v1", "ichor/v2", "apiVersion \"ichor/v2\""),
         ("kind: Cluster", "kind: Klaster", "kind is \"Klaster\""),
-        ("name: lab", "name: ../x", "name: \"../x\" cannot be used"),
-        ("name: w-1", "name: W_1", "nodes[1].name: \"W_1\" cannot be used"),
+        ("name: lab", "name: ../x", "name: \"../x\" is not a valid name"),
+        ("name: w-1", "name: W_1", "nodes[1].name: \"W_1\" is not a valid name"),
         ("name: w-1", "name: 12", "nodes[1].name: 12 is not text"),
         ("name: w-1", "name: cp-1", "node cp-1 is listed twice: nodes[0] and nodes[1]"),
         ("role: worker", "role: master", "nodes[1].role of w-1 is \"master\" / a role is controlplane or worker"),

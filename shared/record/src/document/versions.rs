@@ -34,7 +34,7 @@ pub(super) fn settle(spec: &mut Map, warnings: &mut Vec<String>) -> Result<(), U
     };
     let Some(kubernetes) = version(spec, "kubernetes")? else {
         let default = release.kubernetes;
-        warnings.push(format!("spec.kubernetes.version is left out: {default}, the default of Talos {talos}"));
+        warnings.push(format!("spec.kubernetes.version is not set; defaults to {default} (Talos {talos})"));
         let part = spec.entry("kubernetes").or_insert_with(|| Map::new().into());
         if part.is_null() {
             *part = Map::new().into();
@@ -68,7 +68,7 @@ fn version(spec: &mut Map, part: &str) -> Result<Option<String>, Unusable> {
         Value::String(text) => text.clone(),
         Value::Number(number) => {
             return Err(Unusable::new(format!("{place}: {number} is a number, not a version"))
-                .hint(format!("write the whole version: v{number}.0 (YAML reads 1.10 as 1.1)")));
+                .hint(format!("write the full version: v{number}.0 (YAML reads 1.10 as 1.1)")));
         }
         other => return Err(Unusable::new(format!("{place}: {other} is not a version"))),
     };

@@ -21,7 +21,7 @@ pub fn read(text: &str) -> Result<Vec<Map>, Unusable> {
             Value::Null => {}
             Value::Object(map) => documents.push(map),
             _ => {
-                return Err(Unusable::new("the document is not a map").hint("is this really a cluster file?"));
+                return Err(Unusable::new("the document is not a map").hint("check that this is a cluster file"));
             }
         }
     }

@@ -204,7 +204,7 @@ async fn removing_a_node_with_a_flag_missing_loses_nothing() {
     let names = || world.lab.pve().vms().into_iter().map(|vm| vm.name).collect::<Vec<_>>();
     let before = names();
 
-    world.run(&["destroy", "--yes"]).await.exits(2).says("no nodes are named");
+    world.run(&["destroy", "--yes"]).await.exits(2).says("no nodes given");
     world.run(&["destroy", "--only", "w-1"]).await.exits(2).says("--yes");
     world.run(&["destroy", "--only", "w-7", "--yes"]).await.exits(8).says("no such node");
     assert_eq!(names(), before);
