@@ -1,4 +1,4 @@
-//! Whether Proxmox VE has everything that is needed, before anything is touched.
+//! `pve-vm doctor`: checks that Proxmox VE has everything that is needed; changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use step::Run;
 
 use crate::error::Error;
 
-/// Privileges that talos-image and pve-vm need; the agent's depends on the release.
+/// Privileges that talos-image and pve-vm need; that for the guest agent depends on the release.
 const PRIVILEGES: [&str; 16] = [
     "VM.Allocate",
     "VM.Audit",
@@ -28,7 +28,7 @@ const PRIVILEGES: [&str; 16] = [
     "Sys.AccessNetwork",
 ];
 
-/// Checks, says what is well, and fails with what isn't.
+/// Reports each check that passes, and fails with all that don't.
 pub(crate) async fn check(run: &Run, pve: &Client, spec: &ProxmoxSpec) -> Result<(), Failure> {
     let release = pve.ask(&request::version()).await?;
     run.announce(&format!("ok: Proxmox VE {} at {}", release.version, pve.endpoint()));
@@ -60,7 +60,7 @@ pub(crate) async fn check(run: &Run, pve: &Client, spec: &ProxmoxSpec) -> Result
     if unfit.is_empty() { Ok(()) } else { Err(Error::Unfit(unfit).into()) }
 }
 
-/// What the token may nowhere do.
+/// The privileges that the token has nowhere.
 fn missing(permissions: &Permissions, release: (u32, u32)) -> Vec<&'static str> {
     let held: BTreeSet<&str> =
         permissions.values().flat_map(|privileges| privileges.keys().map(String::as_str)).collect();
