@@ -229,7 +229,11 @@ fn a_patch_that_does_not_fit_stops_its_nodes_with_one_clear_message() {
     for (patch, message, hint) in [
         ("machine: {sysctl: {a: '1'}}", "unknown key \\\"sysctl\\\" in machine", "did you mean \\\"sysctls\\\"?"),
         ("machine: {token: abc}", "patch 1 contains a secret at v1alpha1 machine.token", "@file"),
-        ("[{op: add, path: /machine/token, value: abc}]", "patch 1 contains a secret at v1alpha1 machine.token", "@file"),
+        (
+            "[{op: add, path: /machine/token, value: abc}]",
+            "patch 1 contains a secret at v1alpha1 machine.token",
+            "@file",
+        ),
         ("machine: {network: {hostname: a}}", "static hostname is already set in v1alpha1 config", ""),
         ("[{op: remove, path: /machine}]", "not supported for multi-document", "write the patch as YAML"),
     ] {
