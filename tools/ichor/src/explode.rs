@@ -1,17 +1,17 @@
-//! `ichor explode`: a cluster file in, records out, and nothing else: for pipes whose first step is a script.
+//! `ichor explode` turns a cluster file into records, for pipes that begin with a script.
 
 use record::table::{self, Row};
 use record::{Failure, Node};
 use step::{Flags, Job, Run, Source, Step, Stop, StreamFlags};
 
-/// What was typed; what the program does is said by its row in the table of steps.
+/// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Args {
     #[command(flatten)]
     stream: StreamFlags,
 }
 
-/// The first row of the table: what whoever reads the cluster file does.
+/// The first row of the table: reads the cluster file.
 pub(crate) struct Explode;
 
 impl Step for Explode {

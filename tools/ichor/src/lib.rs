@@ -1,7 +1,7 @@
 //! All steps in one file.
 //!
-//! It acts as the program that it is called as (a symlink named `talos-apply`), or as the one that the first argument
-//! names (`ichor talos-apply`). That is for those who would rather install one file than seven.
+//! It runs the program that the first argument names (`ichor talos-apply`). A symlink named after a program
+//! (`talos-apply`) runs that program. So one file can be installed instead of seven.
 
 mod explode;
 
@@ -36,7 +36,7 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let console = Console::new("ichor");
     let Some(first) = argv.get(1).cloned() else {
-        return usage(&console, "which program?");
+        return usage(&console, "no program is given");
     };
     if let Some(program) = program(&first) {
         argv.remove(0);
@@ -62,7 +62,8 @@ fn program(name: &OsStr) -> Option<Main> {
 
 fn usage(console: &Console, what: &str) -> ExitCode {
     let names: Vec<_> = PROGRAMS.iter().map(|(row, _)| row.program()).collect();
-    let failure = Failure::new(Exit::Usage, Code::Usage, what).hint(format!("explode, or one of {}", names.join(", ")));
+    let failure =
+        Failure::new(Exit::Usage, Code::Usage, what).hint(format!("use explode, or one of {}", names.join(", ")));
     console.failure(None, &failure);
     ExitCode::from(failure.exit.code())
 }

@@ -1,10 +1,10 @@
-//! What was typed.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 
 use talos_access::TalosFlags;
 
-/// What was typed; what the program does is said by its row in the table of steps.
+/// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! A kubeconfig as a document: whatever is in it stays in it.
+//! A kubeconfig as a document that keeps everything that is in it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use go_yaml::{Dialect, Map, Value, free_value};
@@ -35,7 +35,7 @@ impl Section {
     }
 }
 
-/// A context with what it leads to.
+/// A context with its cluster and user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResolvedContext {
     pub(crate) context: String,
@@ -45,7 +45,7 @@ pub(crate) struct ResolvedContext {
     pub(crate) server: String,
     /// The certificate authority: PEM in base64.
     pub(crate) authority: String,
-    /// When the client certificate runs out, where there is one.
+    /// When the client certificate expires, if it has one.
     pub(crate) end: Option<OffsetDateTime>,
 }
 
@@ -93,7 +93,7 @@ impl Document {
         self.root.set(list, entries);
     }
 
-    /// Gives an entry another name.
+    /// Renames an entry.
     pub(crate) fn rename(&mut self, section: Section, from: &str, to: &str) {
         let (list, _) = section.keys();
         let mut entries = self.root.get(list).and_then(Value::as_list).map(<[Value]>::to_vec).unwrap_or_default();
@@ -110,7 +110,7 @@ impl Document {
         self.root.get("current-context").and_then(Value::as_text).filter(|name| !name.is_empty())
     }
 
-    /// Makes a context the current one.
+    /// Sets the current context.
     pub(crate) fn set_current(&mut self, context: &str) {
         self.root.set("current-context", context);
     }
@@ -121,7 +121,7 @@ impl Document {
         contexts.iter().filter_map(|entry| self.resolve(entry.text_at(&["name"])?)).collect()
     }
 
-    /// A context with what it leads to, if it is complete.
+    /// A context with its cluster and user, if it is complete.
     pub(crate) fn resolve(&self, context: &str) -> Option<ResolvedContext> {
         let text = |map: &Map, key: &str| map.get(key).and_then(Value::as_text).map(str::to_owned);
         let content = self.entry(Section::Contexts, context)?;
@@ -139,7 +139,7 @@ impl Document {
     }
 }
 
-/// When a certificate (PEM in base64) runs out.
+/// When a certificate (PEM in base64) expires.
 fn not_after(certificate: &str) -> Option<OffsetDateTime> {
     let pem = String::from_utf8(STANDARD.decode(certificate.trim()).ok()?).ok()?;
     talosconfig::not_after(&pem).ok()
@@ -149,7 +149,7 @@ fn not_after(certificate: &str) -> Option<OffsetDateTime> {
 pub(crate) mod tests {
     use super::*;
 
-    /// A kubeconfig as a node makes it, with a client certificate that runs out in this year.
+    /// A kubeconfig as a node makes it, with a client certificate that expires in this year.
     pub(crate) fn kubeconfig(cluster: &str, authority: &str, year: i32) -> String {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
         let mut params = rcgen::CertificateParams::default();
@@ -164,11 +164,11 @@ pub(crate) mod tests {
     fn the_current_context_leads_to_server_authority_and_certificate() {
         let document = Document::parse(&kubeconfig("lab", "Q0E=", 2040)).expect("a kubeconfig");
 
-        let way = document.resolve(document.current().expect("a current context")).expect("a complete one");
+        let resolved = document.resolve(document.current().expect("a current context")).expect("a complete one");
 
-        assert_eq!((way.cluster.as_str(), way.user.as_str()), ("lab", "admin@lab"));
-        assert_eq!((way.server.as_str(), way.authority.as_str()), ("https://lab:6443", "Q0E="));
-        assert_eq!(way.end.map(OffsetDateTime::year), Some(2040));
+        assert_eq!((resolved.cluster.as_str(), resolved.user.as_str()), ("lab", "admin@lab"));
+        assert_eq!((resolved.server.as_str(), resolved.authority.as_str()), ("https://lab:6443", "Q0E="));
+        assert_eq!(resolved.end.map(OffsetDateTime::year), Some(2040));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Why there is no kubeconfig.
+//! Errors of `kubeconfig-export`.
 
 use std::path::PathBuf;
 
 use record::{Classify, Code, Exit, Facts};
 
-/// What the reader would handle differently.
+/// One variant for each problem that users solve differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{} can't be read", file.display())]
@@ -28,11 +28,11 @@ impl Classify for Error {
         match self {
             Self::Read { source, .. } | Self::Write { source, .. } => Facts::new(of_file(source), Code::File),
             Self::OtherCluster { .. } => {
-                Facts::new(Exit::Guard, Code::OtherCluster).hint("--merge adds to it, --force replaces it")
+                Facts::new(Exit::Guard, Code::OtherCluster).hint("use --merge to add to it, or --force to replace it")
             }
             Self::NotKubeconfig { .. } => Facts::new(Exit::Unusable, Code::Kubeconfig),
             Self::Made(_) => Facts::new(Exit::Failed, Code::Kubeconfig),
-            Self::SeveralFiles | Self::NoHome => Facts::new(Exit::Usage, Code::Usage).hint("--to names the file"),
+            Self::SeveralFiles | Self::NoHome => Facts::new(Exit::Usage, Code::Usage).hint("name the file with --to"),
         }
     }
 }

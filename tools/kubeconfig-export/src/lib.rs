@@ -1,11 +1,9 @@
 //! `kubeconfig-export` fetches the admin kubeconfig of a cluster.
 //!
-//! It writes it to a file (0600, atomically), merges it into one that is there without duplicating or clobbering
-//! anything, or prints it. A kubeconfig that is this cluster's and valid for a while is left alone.
+//! It writes the kubeconfig to a file (0600, atomically), merges it into an existing one without duplicating or
+//! overwriting anything, or prints it. A kubeconfig of this cluster that doesn't expire soon is not changed.
 //!
-//! *Needs*: `Cluster.status.bootstrap` (in a pipe), `Cluster.status.access`, an address of one control plane.
-//! *Writes*: `Cluster.status.kubeconfig{file,context,server,sha256}`.
-//! *Exit status*: as every step; 7 where a file would be overwritten that isn't this cluster's.
+//! Exit status: as for every step; 7 if the file belongs to another cluster.
 
 mod args;
 mod document;

@@ -1,4 +1,4 @@
-//! Merging a kubeconfig into another one, without duplicating or clobbering anything.
+//! Merging a kubeconfig into another one, without duplicating or overwriting anything.
 
 use go_yaml::Map;
 
@@ -7,23 +7,24 @@ use crate::{
     plan::is_same_cluster,
 };
 
-/// Adds what `made` leads to to `existing`, and makes it the current context; says what got another name.
+/// Adds the current context of `made` to `existing`, and makes it the current one; returns what was renamed.
 ///
-/// Entries that lead to the same cluster already are renewed in place. Entries of the same name that are something else
-/// stay, unless `force` is given, and the new ones get a number.
-pub(crate) fn merge(existing: &mut Document, made: &Document, way: &ResolvedContext, force: bool) -> Vec<String> {
-    let known = existing.resolved().into_iter().find(|known| is_same_cluster(known, way) && known.user == way.user);
+/// Entries of the same cluster are renewed in place. Other entries of the same name are kept, unless `force` is set, and
+/// the new ones get a number.
+pub(crate) fn merge(existing: &mut Document, made: &Document, resolved: &ResolvedContext, force: bool) -> Vec<String> {
+    let known =
+        existing.resolved().into_iter().find(|known| is_same_cluster(known, resolved) && known.user == resolved.user);
     let names = match known {
-        // Another context of the same cluster keeps its name; the wished one is added beside it.
-        Some(known) => Names { context: way.context.clone(), ..Names::of(&known) },
-        None => Names::free(existing, way, force),
+        // Another context of the same cluster keeps its name; the wanted one is added beside it.
+        Some(known) => Names { context: resolved.context.clone(), ..Names::of(&known) },
+        None => Names::free(existing, resolved, force),
     };
-    let said = names.renamed(way);
-    let mut context = made.entry(Section::Contexts, &way.context).cloned().unwrap_or_default();
+    let said = names.renamed(resolved);
+    let mut context = made.entry(Section::Contexts, &resolved.context).cloned().unwrap_or_default();
     context.set("cluster", names.cluster.as_str());
     context.set("user", names.user.as_str());
-    existing.set(Section::Clusters, &names.cluster, content(made, Section::Clusters, &way.cluster));
-    existing.set(Section::Users, &names.user, content(made, Section::Users, &way.user));
+    existing.set(Section::Clusters, &names.cluster, content(made, Section::Clusters, &resolved.cluster));
+    existing.set(Section::Users, &names.user, content(made, Section::Users, &resolved.user));
     existing.set(Section::Contexts, &names.context, context);
     existing.set_current(&names.context);
     said
@@ -41,27 +42,27 @@ struct Names {
 }
 
 impl Names {
-    fn of(way: &ResolvedContext) -> Self {
-        Self { cluster: way.cluster.clone(), user: way.user.clone(), context: way.context.clone() }
+    fn of(resolved: &ResolvedContext) -> Self {
+        Self { cluster: resolved.cluster.clone(), user: resolved.user.clone(), context: resolved.context.clone() }
     }
 
     /// Names that aren't taken. As talosctl has it, the number of a cluster goes into its user's name and its context's.
-    fn free(existing: &Document, way: &ResolvedContext, force: bool) -> Self {
+    fn free(existing: &Document, resolved: &ResolvedContext, force: bool) -> Self {
         if force {
-            return Self::of(way);
+            return Self::of(resolved);
         }
         let free = |section, name: String| unused(existing, section, &name);
-        let cluster = free(Section::Clusters, way.cluster.clone());
-        let user = free(Section::Users, way.user.replacen(&way.cluster, &cluster, 1));
-        let context = free(Section::Contexts, way.context.replacen(&way.user, &user, 1));
+        let cluster = free(Section::Clusters, resolved.cluster.clone());
+        let user = free(Section::Users, resolved.user.replacen(&resolved.cluster, &cluster, 1));
+        let context = free(Section::Contexts, resolved.context.replacen(&resolved.user, &user, 1));
         Self { cluster, user, context }
     }
 
-    fn renamed(&self, way: &ResolvedContext) -> Vec<String> {
+    fn renamed(&self, resolved: &ResolvedContext) -> Vec<String> {
         let pairs = [
-            ("cluster", &way.cluster, &self.cluster),
-            ("user", &way.user, &self.user),
-            ("context", &way.context, &self.context),
+            ("cluster", &resolved.cluster, &self.cluster),
+            ("user", &resolved.user, &self.user),
+            ("context", &resolved.context, &self.context),
         ];
         let renamed = pairs.into_iter().filter(|(_, from, to)| from != to);
         renamed.map(|(what, from, to)| format!("renamed {what} {from} to {to}")).collect()
@@ -85,13 +86,13 @@ mod tests {
 
     fn merged(existing: &str, fresh: &str, overrides: &Overrides, force: bool) -> (Document, Vec<String>) {
         let mut existing = Document::parse(existing).expect("a kubeconfig");
-        let (fresh, way) = made(fresh, overrides).expect("a kubeconfig");
-        let said = merge(&mut existing, &fresh, &way, force);
+        let (fresh, resolved) = made(fresh, overrides).expect("a kubeconfig");
+        let said = merge(&mut existing, &fresh, &resolved, force);
         (existing, said)
     }
 
     fn contexts(document: &Document) -> Vec<String> {
-        document.resolved().into_iter().map(|way| way.context).collect()
+        document.resolved().into_iter().map(|resolved| resolved.context).collect()
     }
 
     #[test]
@@ -101,7 +102,10 @@ mod tests {
         let (document, said) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), false);
 
         assert_eq!(contexts(&document), ["admin@lab"]);
-        assert_eq!(document.resolve("admin@lab").and_then(|way| way.end).map(time::OffsetDateTime::year), Some(2031));
+        assert_eq!(
+            document.resolve("admin@lab").and_then(|resolved| resolved.end).map(time::OffsetDateTime::year),
+            Some(2031)
+        );
         assert!(said.is_empty());
     }
 
@@ -112,7 +116,7 @@ mod tests {
         let (document, said) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), false);
 
         assert_eq!(contexts(&document), ["admin@lab", "admin@lab-1"]);
-        assert_eq!(document.resolve("admin@lab").map(|way| way.authority), Some("T1RIRVI=".to_owned()));
+        assert_eq!(document.resolve("admin@lab").map(|resolved| resolved.authority), Some("T1RIRVI=".to_owned()));
         assert_eq!(document.current(), Some("admin@lab-1"));
         assert_eq!(said.len(), 3);
     }
@@ -124,7 +128,7 @@ mod tests {
         let (document, _) = merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), true);
 
         assert_eq!(contexts(&document), ["admin@lab"]);
-        assert_eq!(document.resolve("admin@lab").map(|way| way.authority), Some("Q0E=".to_owned()));
+        assert_eq!(document.resolve("admin@lab").map(|resolved| resolved.authority), Some("Q0E=".to_owned()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The file.
+//! The file: where it is, reading, locking and writing it.
 
 use std::{
     fs,
@@ -33,7 +33,7 @@ fn usual() -> Result<PathBuf, Error> {
     std::env::home_dir().map(|home| home.join(".kube/config")).ok_or(Error::NoHome)
 }
 
-/// The text of the file, if it is there.
+/// The text of the file, if it exists.
 pub(crate) fn read(file: &Path) -> Result<Option<String>, Error> {
     if there(file).is_ok_and(|there| there == There::Stream) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What the fetched kubeconfig becomes, and whether one that is there will do.
+//! The kubeconfig to write, and whether an existing one is good enough.
 
 use time::{Duration, OffsetDateTime};
 
@@ -7,70 +7,72 @@ use crate::{
     error::Error,
 };
 
-/// What the user wants other than the node made it.
+/// What the user wants different from the node's kubeconfig.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overrides {
     pub(crate) context: Option<String>,
     pub(crate) server: Option<String>,
 }
 
-/// The kubeconfig that a node made, as the user wants it, and where it leads.
+/// The node's kubeconfig with the user's overrides, and its current context.
 pub(crate) fn made(text: &str, overrides: &Overrides) -> Result<(Document, ResolvedContext), Error> {
     let mut document = Document::parse(text).map_err(Error::Made)?;
     let lost = || Error::Made("its current context is not complete".to_owned());
     let context = document.current().ok_or_else(lost)?.to_owned();
-    let way = document.resolve(&context).ok_or_else(lost)?;
+    let resolved = document.resolve(&context).ok_or_else(lost)?;
     if let Some(server) = &overrides.server {
-        let mut cluster = document.entry(Section::Clusters, &way.cluster).ok_or_else(lost)?.clone();
+        let mut cluster = document.entry(Section::Clusters, &resolved.cluster).ok_or_else(lost)?.clone();
         cluster.set("server", server.as_str());
-        document.set(Section::Clusters, &way.cluster, cluster);
+        document.set(Section::Clusters, &resolved.cluster, cluster);
     }
     if let Some(name) = &overrides.context {
         document.rename(Section::Contexts, &context, name);
         document.set_current(name);
     }
     let context = document.current().ok_or_else(lost)?.to_owned();
-    let way = document.resolve(&context).ok_or_else(lost)?;
-    Ok((document, way))
+    let resolved = document.resolve(&context).ok_or_else(lost)?;
+    Ok((document, resolved))
 }
 
-/// Whether two contexts lead to the same cluster: by its certificate authority.
+/// Whether two contexts belong to the same cluster: by its certificate authority.
 pub(crate) fn is_same_cluster(one: &ResolvedContext, other: &ResolvedContext) -> bool {
     !one.authority.is_empty() && one.authority == other.authority
 }
 
-/// Whether nothing would be lost by replacing `existing`: every entry in it is part of a way to this cluster.
-pub(crate) fn is_all_of(existing: &Document, way: &ResolvedContext) -> bool {
-    let ways: Vec<ResolvedContext> =
-        existing.resolved().into_iter().filter(|known| is_same_cluster(known, way)).collect();
+/// Whether nothing would be lost by replacing `existing`: every entry in it belongs to a context of this cluster.
+pub(crate) fn is_all_of(existing: &Document, resolved: &ResolvedContext) -> bool {
+    let contexts: Vec<ResolvedContext> =
+        existing.resolved().into_iter().filter(|known| is_same_cluster(known, resolved)).collect();
     let all = |section, of: fn(&ResolvedContext) -> &str| {
-        existing.names(section).iter().all(|name| ways.iter().any(|way| of(way) == *name))
+        existing.names(section).iter().all(|name| contexts.iter().any(|resolved| of(resolved) == *name))
     };
-    all(Section::Contexts, |way| &way.context)
-        && all(Section::Clusters, |way| &way.cluster)
-        && all(Section::Users, |way| &way.user)
+    all(Section::Contexts, |resolved| &resolved.context)
+        && all(Section::Clusters, |resolved| &resolved.cluster)
+        && all(Section::Users, |resolved| &resolved.user)
 }
 
-/// The context in `existing` that serves as well as the one that was made: the same cluster, the same server, the wished
-/// name, and a certificate that is valid for a while.
+/// The context in `existing` that is as good as the new one: the same cluster and server, the wanted name, and a
+/// certificate that doesn't expire soon.
 pub(crate) fn good_enough(
     existing: &Document,
     made: &ResolvedContext,
     overrides: &Overrides,
     now: OffsetDateTime,
 ) -> Option<ResolvedContext> {
-    let named = |way: &ResolvedContext| overrides.context.as_ref().is_none_or(|name| *name == way.context);
-    existing
-        .resolved()
-        .into_iter()
-        .find(|way| is_same_cluster(way, made) && way.server == made.server && named(way) && lasts(way, made, now))
+    let named = |resolved: &ResolvedContext| overrides.context.as_ref().is_none_or(|name| *name == resolved.context);
+    existing.resolved().into_iter().find(|resolved| {
+        is_same_cluster(resolved, made)
+            && resolved.server == made.server
+            && named(resolved)
+            && lasts(resolved, made, now)
+    })
 }
 
-/// A while is thirty days, or a third of a new certificate's life if that is shorter.
-fn lasts(way: &ResolvedContext, made: &ResolvedContext, now: OffsetDateTime) -> bool {
+/// Whether the certificate is valid for thirty more days, or a third of a new certificate's lifetime if that is shorter.
+fn lasts(resolved: &ResolvedContext, made: &ResolvedContext, now: OffsetDateTime) -> bool {
     let life = made.end.map_or(Duration::days(365), |end| end - now);
-    let while_ = Duration::days(30).min(life / 3);
-    way.end.is_some_and(|end| end - now > while_)
+    let minimum = Duration::days(30).min(life / 3);
+    resolved.end.is_some_and(|end| end - now > minimum)
 }
 
 #[cfg(test)]
@@ -84,9 +86,9 @@ mod tests {
 
     #[test]
     fn a_file_is_only_replaced_if_everything_in_it_leads_to_this_cluster() {
-        let (document, way) = fresh(&Overrides::default());
-        assert!(is_all_of(&document, &way));
-        assert!(is_all_of(&Document::parse("").expect("an empty one"), &way));
+        let (document, resolved) = fresh(&Overrides::default());
+        assert!(is_all_of(&document, &resolved));
+        assert!(is_all_of(&Document::parse("").expect("an empty one"), &resolved));
         for others in [
             "contexts: [{name: x, context: {cluster: x}}]",
             "users: [{name: me, user: {token: abc}}]",
@@ -94,7 +96,7 @@ mod tests {
             "users: [{user: {token: abc}}]",
         ] {
             let existing = Document::parse(&format!("kind: Config\n{others}\n")).expect("a kubeconfig");
-            assert!(!is_all_of(&existing, &way), "{others}");
+            assert!(!is_all_of(&existing, &resolved), "{others}");
         }
     }
 
@@ -107,11 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn context_and_server_are_as_wished_and_the_rest_as_made() {
-        let (document, way) = fresh(&overrides(Some("home"), Some("https://127.0.0.1:6443")));
+    fn context_and_server_are_overridden_and_the_rest_is_kept() {
+        let (document, resolved) = fresh(&overrides(Some("home"), Some("https://127.0.0.1:6443")));
 
-        assert_eq!((way.context.as_str(), way.server.as_str()), ("home", "https://127.0.0.1:6443"));
-        assert_eq!((way.cluster.as_str(), way.user.as_str()), ("lab", "admin@lab"));
+        assert_eq!((resolved.context.as_str(), resolved.server.as_str()), ("home", "https://127.0.0.1:6443"));
+        assert_eq!((resolved.cluster.as_str(), resolved.user.as_str()), ("lab", "admin@lab"));
         assert_eq!(document.current(), Some("home"));
     }
 

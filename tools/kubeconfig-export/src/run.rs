@@ -30,7 +30,7 @@ pub(crate) struct Export {
     force: bool,
     overrides: plan::Overrides,
     alone: bool,
-    product: Mutex<Option<String>>,
+    kubeconfig: Mutex<Option<String>>,
 }
 
 impl Step for Export {
@@ -63,7 +63,7 @@ impl Step for Export {
             force: args.force,
             overrides: plan::Overrides { context: args.force_context_name, server: args.server },
             alone,
-            product: Mutex::new(None),
+            kubeconfig: Mutex::new(None),
         };
         Ok(Job::Stream(export, source))
     }
@@ -81,32 +81,32 @@ impl Step for Export {
             return Ok(());
         };
         let text = fetch(&run, &identity).await?;
-        let (made, way) = plan::made(&text, &self.overrides)?;
-        self.deliver(&run, &made, &way).await
+        let (made, resolved) = plan::made(&text, &self.overrides)?;
+        self.deliver(&run, &made, &resolved).await
     }
 
     fn result(&self, _run: &Run, _cluster: &Cluster) -> Result<String, Failure> {
-        let product = self.product.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        product.ok_or_else(|| Failure::new(Exit::Failed, Code::NoResult, "there is no kubeconfig to print"))
+        let kubeconfig = self.kubeconfig.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        kubeconfig.ok_or_else(|| Failure::new(Exit::Failed, Code::NoResult, "there is no kubeconfig to print"))
     }
 }
 
 impl Export {
-    /// Whether it stands in a pipe behind the step that starts etcd. Alone, or from a cluster file, whether the cluster
-    /// has a kubeconfig to give is for its nodes to say.
+    /// Whether earlier steps of the pipe bootstrap etcd. If not, the nodes themselves show whether they have a
+    /// kubeconfig.
     fn has_steps_before(&self, run: &Run) -> bool {
         !self.alone && !run.is_first()
     }
 
-    /// Writes the file, unless it is good enough as it is, and the record.
-    async fn deliver(&self, run: &Run, made: &Document, way: &ResolvedContext) -> Result<(), Stop> {
+    /// Writes the file, unless it is already good enough, and the record.
+    async fn deliver(&self, run: &Run, made: &Document, resolved: &ResolvedContext) -> Result<(), Stop> {
         let flags = run.flags();
         if (flags.raw || flags.inline) && self.to.is_none() && !self.merge {
             let text = made.text();
             self.keep(text.clone());
             let kubeconfig = status::Kubeconfig {
-                context: way.context.clone(),
-                server: way.server.clone(),
+                context: resolved.context.clone(),
+                server: resolved.server.clone(),
                 sha256: flags.inline.then(|| step::sha256(text.as_bytes())),
                 inline: flags.inline.then_some(text),
                 ..status::Kubeconfig::default()
@@ -117,12 +117,12 @@ impl Export {
         let dir = run.dir()?;
         let file = place::file(self.to.as_deref(), self.merge, &dir.path("kubeconfig"))?;
         let _lock = if run.is_dry_run() { None } else { Some(lock(run, &file).await?) };
-        let (text, way, effect) = self.write(run, &file, made, way)?;
+        let (text, resolved, effect) = self.write(run, &file, made, resolved)?;
         let shown = file.strip_prefix(dir.path("")).unwrap_or(&file).display().to_string();
         let kubeconfig = status::Kubeconfig {
             file: Some(shown),
-            context: way.context,
-            server: way.server,
+            context: resolved.context,
+            server: resolved.server,
             sha256: Some(step::sha256(text.as_bytes())),
             inline: None,
         };
@@ -137,32 +137,32 @@ impl Export {
         Ok(())
     }
 
-    /// What the file holds in the end, the context in it, and whether it was changed.
+    /// The final content of the file, the context in it, and whether it was changed.
     fn write(
         &self,
         run: &Run,
         file: &Path,
         made: &Document,
-        way: &ResolvedContext,
+        resolved: &ResolvedContext,
     ) -> Result<(String, ResolvedContext, Effect), Error> {
         let existing = place::read(file)?;
         let parsed = existing.as_deref().map(Document::parse);
         if let (Some(text), Some(Ok(document))) = (&existing, &parsed)
-            && let Some(good) = plan::good_enough(document, way, &self.overrides, OffsetDateTime::now_utc())
+            && let Some(good) = plan::good_enough(document, resolved, &self.overrides, OffsetDateTime::now_utc())
         {
             return Ok((text.clone(), good, Effect::Unchanged));
         }
-        let (document, said) = self.wanted(file, parsed, made, way)?;
+        let (document, said) = self.wanted(file, parsed, made, resolved)?;
         let context = document.current().unwrap_or_default().to_owned();
-        let way = document.resolve(&context).unwrap_or_else(|| way.clone());
+        let resolved = document.resolve(&context).unwrap_or_else(|| resolved.clone());
         let text = document.text();
         if run.is_dry_run() {
-            return Ok((text, way, Effect::Pending));
+            return Ok((text, resolved, Effect::Pending));
         }
         place::write(file, &text)?;
         said.iter().for_each(|said| run.announce(said));
-        run.announce(&format!("wrote {} (context {})", file.display(), way.context));
-        Ok((text, way, Effect::Changed))
+        run.announce(&format!("wrote {} (context {})", file.display(), resolved.context));
+        Ok((text, resolved, Effect::Changed))
     }
 
     fn wanted(
@@ -170,15 +170,15 @@ impl Export {
         file: &Path,
         existing: Option<Result<Document, String>>,
         made: &Document,
-        way: &ResolvedContext,
+        resolved: &ResolvedContext,
     ) -> Result<(Document, Vec<String>), Error> {
         match existing {
             Some(Err(why)) if self.merge || !self.force => Err(Error::NotKubeconfig { file: file.to_owned(), why }),
             Some(Ok(mut existing)) if self.merge => {
-                let said = merge(&mut existing, made, way, self.force);
+                let said = merge(&mut existing, made, resolved, self.force);
                 Ok((existing, said))
             }
-            Some(Ok(existing)) if !self.force && !plan::is_all_of(&existing, way) => {
+            Some(Ok(existing)) if !self.force && !plan::is_all_of(&existing, resolved) => {
                 Err(Error::OtherCluster { file: file.to_owned() })
             }
             _ => Ok((made.clone(), Vec::new())),
@@ -186,11 +186,11 @@ impl Export {
     }
 
     fn keep(&self, text: String) {
-        *self.product.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        *self.kubeconfig.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 }
 
-/// Waits until no other run writes there: of two merges at the same time one would be lost.
+/// Waits until no other run writes to the folder: of two merges at the same time, one would be lost.
 async fn lock(run: &Run, file: &Path) -> Result<place::FolderLock, Stop> {
     let busy = || Hold::not_yet(format!("another run writes to the folder of {}", file.display()));
     let look = || std::future::ready(place::lock(file).map_err(Hold::from).and_then(|lock| lock.ok_or_else(busy)));
@@ -210,7 +210,7 @@ async fn fetch(run: &Run, identity: &Arc<Identity>) -> Result<String, Stop> {
     run.wait_for_cluster().until(|| try_all(&addresses, identity)).await
 }
 
-/// Asks one after the other. What one of them refuses for good, the others would refuse as well.
+/// Asks one after the other; a final refusal of one ends it, since the others would refuse as well.
 async fn try_all(addresses: &[Address], identity: &Identity) -> Result<String, Hold> {
     let mut last = Hold::not_yet("no control plane is known");
     for address in addresses {

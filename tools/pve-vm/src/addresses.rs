@@ -1,10 +1,10 @@
-//! A VM's addresses, as its guest agent tells them.
+//! A VM's addresses, as its guest agent reports them.
 
 use std::net::IpAddr;
 
 use pve_client::answer::Nics;
 
-/// The addresses of the NICs with these hardware addresses, IPv4 first; those that only the link knows are left out.
+/// The addresses of the NICs with these MAC addresses, IPv4 first, without link-local ones.
 pub(crate) fn of(nics: &Nics, macs: &[String]) -> Vec<String> {
     let ours = |mac: &str| macs.iter().any(|known| known.eq_ignore_ascii_case(mac));
     let nics = nics.0.iter().filter(|nic| ours(&nic.hardware_address));

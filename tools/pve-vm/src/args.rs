@@ -1,10 +1,10 @@
-//! What was typed.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 
 use record::{Code, Exit, Failure};
 
-/// What was typed; what the program does is said by its row in the table of steps.
+/// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Args {
     /// What to do.
@@ -32,11 +32,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) recreate: bool,
 
-    /// With `destroy`: don't ask.
+    /// With `destroy`: don't ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
 
-    /// With `destroy` behind a pipe: every node of the cluster.
+    /// With `destroy` in a pipe: act on every node of the cluster.
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Args {
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Verb {
-    /// Create what is missing, change what differs, start what is off, find the addresses.
+    /// Create missing VMs, update the others, start them, and find their addresses.
     Ensure,
     /// Report what `ensure` would do; the same as --dry-run.
     Plan,
@@ -57,7 +57,7 @@ pub(crate) enum Verb {
 }
 
 impl Args {
-    /// Refuses flags that mean nothing to the verb.
+    /// Refuses flags that the verb doesn't use.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
         let destroys = self.verb == Verb::Destroy;
@@ -71,8 +71,8 @@ impl Args {
         ];
         match stray.iter().find(|(_, is_stray)| *is_stray) {
             Some((flag, _)) => {
-                let message = format!("{flag} means nothing to `pve-vm {}`", self.verb.word());
-                Err(Failure::new(Exit::Usage, Code::Usage, message).hint(format!("leave out {flag}")))
+                let message = format!("{flag} can't be used with `pve-vm {}`", self.verb.word());
+                Err(Failure::new(Exit::Usage, Code::Usage, message).hint(format!("remove {flag}")))
             }
             None => Ok(()),
         }
@@ -80,7 +80,7 @@ impl Args {
 }
 
 impl Verb {
-    /// The word on the command line.
+    /// Its name on the command line.
     fn word(self) -> String {
         clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_mean_nothing_to_the_verb_are_refused() {
+    fn flags_that_the_verb_does_not_use_are_refused() {
         let check = |words: &[&str]| Args::parse_from([&["pve-vm"], words].concat()).check();
         for words in [
             &["list", "--recreate"][..],
@@ -115,7 +115,7 @@ mod tests {
             &["list", "--dry-run"],
         ] {
             let failure = check(words).unwrap_err();
-            assert!(failure.exit == Exit::Usage && failure.message.contains("means nothing to"), "{words:?}");
+            assert!(failure.exit == Exit::Usage && failure.message.contains("can't be used with"), "{words:?}");
         }
         for words in [
             &["--reboot", "--recreate"][..],

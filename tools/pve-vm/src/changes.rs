@@ -1,4 +1,4 @@
-//! Changing a VM to match the spec, and switching it on.
+//! Operations on an existing VM: changing it to match the spec, and starting it.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use crate::{
 /// Seconds that a guest gets to shut down before its power is cut.
 const SHUTDOWN: u32 = 60;
 
-/// A node's VM at work.
-pub(crate) struct VmAtWork<'a> {
+/// Operations on a node's VM.
+pub(crate) struct VmOperation<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) run: &'a Run,
     pub(crate) node: &'a Node,
@@ -28,8 +28,8 @@ pub(crate) struct VmAtWork<'a> {
     pub(crate) location: Location,
 }
 
-impl VmAtWork<'_> {
-    /// Refuses what the user didn't allow, and says what is left as it is.
+impl VmOperation<'_> {
+    /// Refuses changes that the user didn't allow, and warns about those that are not made.
     pub(crate) fn guard(&self, difference: &Difference, running: bool, reboot: bool) -> Result<(), Failure> {
         self.warn_of_storage(difference);
         let (vmid, host) = (self.location.vmid, self.location.host.clone());
@@ -42,17 +42,17 @@ impl VmAtWork<'_> {
         Ok(())
     }
 
-    /// Says that the disk stays on another storage than the file's.
+    /// Warns that the disk is not on the storage that the file names, and stays there.
     pub(crate) fn warn_of_storage(&self, difference: &Difference) {
         if let Some(storage) = &difference.elsewhere {
             let (Location { vmid, host }, wanted) = (&self.location, &self.machine.storage);
             self.run.warn(&format!(
-                "VM {vmid} has its disk on {storage}, the file says {wanted}: it stays there (`qm disk move {vmid} scsi0 {wanted}` on {host} moves it)"
+                "VM {vmid} has its disk on {storage}, the file says {wanted}: the disk is not moved (to move it, run `qm disk move {vmid} scsi0 {wanted}` on {host})"
             ));
         }
     }
 
-    /// Changes what differs; the VM is off afterwards if it has to be switched on again.
+    /// Makes the changes. If they need a power cycle, the VM is off afterwards.
     pub(crate) async fn apply(&self, config: Config, difference: Difference, running: bool) -> Result<(), Stop> {
         if difference.is_none() {
             return Ok(());
@@ -65,7 +65,7 @@ impl VmAtWork<'_> {
             self.persist(|| self.fleet.pve.settle(&request, self.run.wait_timeout())).await?;
         }
         if has_to_be_off {
-            self.run.say(self.node, &format!("switching VM {} off for its changes", self.location.vmid));
+            self.run.say(self.node, &format!("shutting down VM {} for its changes", self.location.vmid));
             let request = request::shutdown(&self.location.host, self.location.vmid, SHUTDOWN);
             self.persist(|| self.fleet.pve.run(&request, self.run.wait_timeout())).await?;
         }
@@ -76,7 +76,7 @@ impl VmAtWork<'_> {
         Ok(())
     }
 
-    /// Sends the changed parameters; the digest keeps what somebody else changes meanwhile.
+    /// Sends the changed parameters; the digest protects changes that somebody else makes meanwhile.
     async fn configure(&self, config: Config, difference: &Difference) -> Result<(), Stop> {
         let changes = difference.live.iter().chain(&difference.reboot);
         let (tags, others): (Vec<_>, Vec<_>) = changes.cloned().partition(|(key, _)| key == "tags");
@@ -91,7 +91,7 @@ impl VmAtWork<'_> {
             // The mark in the description is enough; tags may be reserved for others.
             Err(error) if error.kind() == Some(Kind::Forbidden) => {
                 let why = error.refusal().map(ToString::to_string).unwrap_or_default();
-                self.run.warn(&format!("VM {} gets no tags: {why}", self.location.vmid));
+                self.run.warn(&format!("VM {}: its tags can't be set: {why}", self.location.vmid));
                 Ok(())
             }
             sent => Ok(sent?),
@@ -103,7 +103,7 @@ impl VmAtWork<'_> {
         let digest = config.as_ref().and_then(Config::digest);
         let request = request::set_config(host, vmid, digest, parameters.clone());
         match self.fleet.pve.settle(&request, self.run.wait_timeout()).await {
-            // Somebody changed something else: the values are still to be these.
+            // Somebody changed another parameter meanwhile: send ours without a digest.
             Err(error) if error.is_transient() => {
                 let request = request::set_config(host, vmid, None, parameters);
                 self.tried(|| self.fleet.pve.settle(&request, self.run.wait_timeout())).await
@@ -112,7 +112,7 @@ impl VmAtWork<'_> {
         }
     }
 
-    /// Switches the VM on, unless it runs.
+    /// Starts the VM, unless it is running.
     pub(crate) async fn start(&self) -> Result<bool, Stop> {
         let (host, vmid) = (&self.location.host, self.location.vmid);
         let power = self.fleet.pve.ask(&request::power(host, vmid)).await?;
@@ -134,7 +134,7 @@ impl VmAtWork<'_> {
         Ok(true)
     }
 
-    /// Where high availability starts the VM, the task only asks for it.
+    /// With high availability, the task only requests the start.
     async fn until_running(&self) -> Result<(), Stop> {
         let look = || async {
             let power = self.fleet.pve.ask(&request::power(&self.location.host, self.location.vmid)).await?;
@@ -167,12 +167,12 @@ impl VmAtWork<'_> {
             .await
     }
 
-    /// The config, once nobody is at work on it.
+    /// The config, once the VM is unlocked.
     pub(crate) async fn config(&self) -> Result<Config, Stop> {
         settled(self.fleet, self.run, self.node, &self.location).await
     }
 
-    /// Does it until it is done, fails for good, or the time is up.
+    /// Retries until it succeeds, fails for good, or times out.
     pub(crate) async fn persist<F>(&self, work: impl FnMut() -> F) -> Result<(), Stop>
     where
         F: Future<Output = Result<(), pve_client::Error>>,

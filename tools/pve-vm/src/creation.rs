@@ -1,4 +1,4 @@
-//! Making a VM, and making it again when something was in the way.
+//! Creating a VM, and trying again after a transient failure.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use step::{Expired, Hold, Run, Stop};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    changes::VmAtWork,
+    changes::VmOperation,
     error::Error,
     fleet::{Fleet, Gate},
     identity::Owner,
@@ -30,18 +30,18 @@ impl std::fmt::Display for Location {
 }
 
 impl Location {
-    /// Something was at work on the VM until the time was up.
+    /// Another operation kept the VM busy until the timeout.
     pub(crate) fn still_busy(&self, last: String) -> Error {
         Error::StillBusy { vmid: self.vmid, host: self.host.clone(), last }
     }
 }
 
-/// What one attempt came to.
+/// The result of one attempt.
 enum Outcome {
     Made(Location),
-    /// The VM ID was somebody's: at once again with another.
+    /// The VM ID was taken: try another one immediately.
     Again,
-    /// Something was in the way; later again.
+    /// A transient failure: try again later.
     Later(Failure),
 }
 
@@ -95,7 +95,7 @@ async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host:
         },
         Err(error) => error,
     };
-    // What the server said may be older than what it did: the VM itself decides.
+    // The reply may be wrong (a lost success): look at the VM itself.
     if may_exist(&error) && is_ours(fleet, &location, &machine.name).await {
         settled(fleet, run, node, &location).await?;
         fleet.take(vmid);
@@ -114,18 +114,18 @@ async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host:
     }
 }
 
-/// A run elsewhere, or a request of ours that was thought lost, may have made the same VM. That with the lowest VM ID
-/// stays; a higher one goes before it was ever started.
+/// Another run, or an earlier request of ours whose reply was lost, may have created the same VM. The one with the lowest
+/// VM ID is kept; one with a higher ID is removed before it is ever started.
 async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Location) -> Result<Location, Stop> {
     for host in fleet.inventory.hosts.iter().map(|host| &host.name) {
-        // A host that does not answer has not made anything a moment ago.
+        // A host that doesn't respond hasn't just created a VM.
         for row in fleet.pve.ask(&request::vms(host)).await.unwrap_or_default() {
             let twin = Location { vmid: row.vmid, host: host.clone() };
             let same_name = row.name.as_deref() == Some(&machine.name) && twin.vmid < made.vmid;
             if same_name && is_ours(fleet, &twin, &machine.name).await {
                 settled(fleet, run, node, &twin).await?;
-                run.say(node, &format!("has VM {} already: removing the double {}", twin.vmid, made.vmid));
-                VmAtWork { fleet, run, node, machine, location: made }.destroy().await?;
+                run.say(node, &format!("VM {} already exists: removing the duplicate {}", twin.vmid, made.vmid));
+                VmOperation { fleet, run, node, machine, location: made }.destroy().await?;
                 return Ok(twin);
             }
         }
@@ -133,7 +133,7 @@ async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Lo
     Ok(made)
 }
 
-/// Whether the VM may be there in spite of the error.
+/// Whether the VM may exist in spite of the error.
 fn may_exist(error: &pve_client::Error) -> bool {
     error.is_transient() || error.kind() == Some(Kind::Exists)
 }
@@ -143,7 +143,7 @@ async fn is_ours(fleet: &Fleet, location: &Location, node: &str) -> bool {
     config.is_ok_and(|config| fleet.identity.owner(&config, node) == Owner::Ours)
 }
 
-/// The config of a VM once no creation is at work on it any more.
+/// The config of a VM, once it is unlocked.
 pub(crate) async fn settled(fleet: &Fleet, run: &Run, node: &Node, location: &Location) -> Result<Config, Stop> {
     let look = || async {
         let config = fleet.pve.ask(&request::config(&location.host, location.vmid)).await?;
@@ -156,7 +156,7 @@ pub(crate) async fn settled(fleet: &Fleet, run: &Run, node: &Node, location: &Lo
         let is_locked = expired.last.contains("(create)");
         let failure = Failure::from(location.still_busy(expired.last));
         let Location { vmid, host } = location;
-        let unlock = format!("if no creation is under way there, `qm unlock {vmid}` on {host} removes the lock");
+        let unlock = format!("if nothing is creating this VM any more, run `qm unlock {vmid}` on {host}");
         if is_locked { failure.hint(unlock) } else { failure }
     };
     run.wait(node).until_or(look, expired).await

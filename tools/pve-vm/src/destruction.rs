@@ -1,12 +1,12 @@
-//! Removing a VM that is ours.
+//! Destroying a VM of ours.
 
 use pve_client::{Kind, request};
 use step::Stop;
 
-use crate::{changes::VmAtWork, error::Error, identity::Owner};
+use crate::{changes::VmOperation, error::Error, identity::Owner};
 
-impl VmAtWork<'_> {
-    /// Switches the VM off and removes it with its disks. What it is, is read once more right before.
+impl VmOperation<'_> {
+    /// Stops the VM and destroys it with its disks. Right before, it checks once more that the VM is ours.
     pub(crate) async fn destroy(&self) -> Result<(), Stop> {
         let (host, vmid) = (&self.location.host, self.location.vmid);
         let config = match self.fleet.pve.ask(&request::config(host, vmid)).await {
@@ -23,7 +23,7 @@ impl VmAtWork<'_> {
         let destroy = request::destroy(host, vmid);
         let removed = self.persist(|| async {
             match self.fleet.pve.run(&destroy, self.run.wait_timeout()).await {
-                // A reply that was lost may have been a success.
+                // The reply of a success may have been lost.
                 Err(error) if error.kind() == Some(Kind::NotFound) => Ok(()),
                 ended => ended,
             }

@@ -1,28 +1,28 @@
-//! What separates a VM from what it is to be.
+//! The differences between a VM and its spec.
 
 use pve_client::{answer::Config, property::Property, request::Parameters};
 use record::{Change, Impact};
 
 use crate::{identity::has_tag, machine::Machine};
 
-/// What has to be done to a VM, and what each of it disturbs.
+/// The changes that a VM needs, by their impact.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Difference {
-    /// Changes that nobody notices.
+    /// Changes without downtime.
     pub(crate) live: Parameters,
-    /// Changes that a running VM takes only when it is switched off and on.
+    /// Changes that a running VM only takes after it was switched off and on.
     pub(crate) reboot: Parameters,
-    /// GiB that the first disk grows to.
+    /// New size of the first disk in GiB, if it grows.
     pub(crate) grow: Option<u64>,
-    /// Why nothing but another VM will do.
+    /// Why the VM must be recreated.
     pub(crate) recreate: Vec<String>,
-    /// The storage of the first disk, if it is another one than the file says: it stays there.
+    /// The storage of the first disk, if the file names another one; the disk is not moved.
     pub(crate) elsewhere: Option<String>,
-    /// Each difference: what, from, to, and what it costs.
+    /// Each difference: what, from, to, and its impact.
     pub(crate) changes: Vec<Change>,
 }
 
-/// Parameters that a running VM takes at once, or that it never sees.
+/// Parameters that a running VM takes immediately, or never sees.
 const LIVE: [&str; 7] = ["name", "description", "onboot", "boot", "startup", "protection", "ostype"];
 
 /// The names that values without a key have.
@@ -30,7 +30,7 @@ const DEFAULT_KEYS: [(&str, &str); 5] =
     [("agent", "enabled"), ("cpu", "cputype"), ("machine", "type"), ("memory", "current"), ("vga", "type")];
 
 impl Difference {
-    /// Compares; what the file doesn't say is as it may be.
+    /// Compares; parameters that the file doesn't set are ignored.
     pub(crate) fn between(wanted: &Machine, found: &Config) -> Self {
         let mut difference = Self::default();
         for (key, value) in &wanted.settings {
@@ -95,7 +95,7 @@ impl Difference {
         }
     }
 
-    /// The differences as changes of a VM that runs, or doesn't: a VM that is off takes everything but a new disk at once.
+    /// The differences as changes: a VM that is off takes everything but a new disk immediately.
     pub(crate) fn costs(&self, running: bool) -> Vec<Change> {
         let cost = |change: &Change| match change.impact {
             Impact::PowerCycle if !running => Change { impact: Impact::Live, needs: None, ..change.clone() },
@@ -104,7 +104,7 @@ impl Difference {
         self.changes.iter().map(cost).collect()
     }
 
-    /// The differences for people: `memory 2048 -> 4096`. Descriptions are long, and nobody's concern.
+    /// The differences as text: `memory 2048 -> 4096`, without the long description.
     pub(crate) fn texts(&self) -> Vec<String> {
         let text = |change: &Change| {
             let shown = |value: &Option<serde_json::Value>| match value.as_ref().and_then(serde_json::Value::as_str) {
@@ -116,7 +116,7 @@ impl Difference {
         self.changes.iter().filter(|change| change.what != "description").map(text).collect()
     }
 
-    /// Whether everything is as it is to be.
+    /// Whether nothing differs.
     pub(crate) fn is_none(&self) -> bool {
         self.live.is_empty() && self.reboot.is_empty() && self.grow.is_none() && self.recreate.is_empty()
     }
@@ -131,7 +131,7 @@ fn allowed(change: Change) -> Change {
     }
 }
 
-/// Whether a parameter already is as wanted. The server sorts and adds; case and booleans are written in many ways.
+/// Whether a parameter already has the wanted value. The server sorts and adds; case and booleans vary.
 fn same(key: &str, wanted: &str, found: &str) -> bool {
     match key {
         "description" => wanted.trim() == found.trim(),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_writes_otherwise_is_no_difference() {
+    fn values_that_the_server_writes_differently_are_equal() {
         let mac = wanted().macs[0].clone();
         let net = format!("bridge=vmbr0,firewall=0,virtio={}", mac.to_lowercase());
         let same =

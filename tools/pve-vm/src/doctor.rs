@@ -1,4 +1,4 @@
-//! Checks that Proxmox VE has everything that the VMs need, before anything is changed.
+//! `pve-vm doctor`: checks that Proxmox VE has everything that is needed; changes nothing.
 
 use std::collections::BTreeSet;
 

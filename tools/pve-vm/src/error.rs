@@ -1,10 +1,10 @@
-//! Why a VM doesn't match the spec.
+//! Errors of `pve-vm`.
 
 use std::collections::BTreeMap;
 
 use record::{Classify, Code, Exit, Facts};
 
-/// What the reader would handle differently.
+/// One variant for each problem that users solve differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("spec.proxmox.{0} is missing")]
@@ -17,13 +17,13 @@ pub(crate) enum Error {
     Range(String),
     #[error("no VM ID between {0} and {1} is free")]
     RangeFull(u32, u32),
-    #[error("VM {vmid} on {host} has the VM ID that node {node} wants")]
+    #[error("the VM ID {vmid} of node {node} is taken by another VM, on {host}")]
     Taken { vmid: u32, host: String, node: String },
-    #[error("the image is on no host: status.image.volumes is empty")]
+    #[error("no host has the image: status.image.volumes is empty")]
     NoImage,
     #[error("the image is not on {0}")]
     NoImageOn(String),
-    #[error("node {node} fits on no host: {}", listed(reasons))]
+    #[error("no host can take node {node}: {}", listed(reasons))]
     NoRoom { node: String, reasons: BTreeMap<String, String> },
     #[error("node {node} can't be placed on {host}: {reason}")]
     Host { node: String, host: String, reason: String },
@@ -37,9 +37,9 @@ pub(crate) enum Error {
     Twice { first: u32, second: u32, node: String },
     #[error("VM {vmid} of node {node} is on {host}, which is offline")]
     Offline { vmid: u32, host: String, node: String },
-    #[error("nodes {0} and {1} get the same hardware address")]
+    #[error("nodes {0} and {1} get the same MAC address")]
     SameMac(String, String),
-    #[error("VM {vmid} on {host} has to be switched off and on: {what}")]
+    #[error("VM {vmid} on {host} must be switched off and on: {what}")]
     NeedsReboot { vmid: u32, host: String, what: String },
     #[error("VM {vmid} on {host} must be recreated: {why}")]
     NeedsRecreate { vmid: u32, host: String, why: String },
@@ -53,9 +53,9 @@ pub(crate) enum Error {
     NoAddress { vmid: u32, host: String, last: String },
     #[error("VM {vmid} on {host} is still busy: {last}")]
     StillBusy { vmid: u32, host: String, last: String },
-    #[error("destroying needs --yes, or the cluster's name typed on a terminal")]
+    #[error("destroying needs --yes, or confirmation on a terminal")]
     Unconfirmed,
-    #[error("what was typed is not the cluster's name: nothing is destroyed")]
+    #[error("this is not the cluster's name: nothing was destroyed")]
     OtherName,
     #[error("{}", .0.join("; "))]
     Unfit(Vec<String>),
@@ -73,11 +73,11 @@ impl Classify for Error {
         let unusable = |code| Facts::new(Exit::Unusable, code);
         match self {
             Self::Unset(_) | Self::Value { .. } | Self::Range(_) => unusable(Code::Spec),
-            Self::Boot(..) => unusable(Code::Spec).hint("leave `boot` out"),
+            Self::Boot(..) => unusable(Code::Spec).hint("remove `boot`"),
             Self::RangeFull(..) => Facts::new(Exit::Failed, Code::Vmid),
             Self::Taken { .. } => guard(Code::Vmid),
             Self::NoImage => {
-                unusable(Code::Image).hint("`spec.proxmox.images` names the storage that talos-image brings it to")
+                unusable(Code::Image).hint("set `spec.proxmox.images` to the storage for images, and run talos-image before pve-vm")
             }
             Self::NoImageOn(_) => unusable(Code::Image)
                 .hint("run talos-image again; check whether the host was offline or has no image storage"),
@@ -99,20 +99,20 @@ impl Classify for Error {
                 guard(Code::NeedsRecreate).hint("--recreate allows it; the data on its disks is lost")
             }
             Self::OneAtATime { .. } => {
-                guard(Code::OneAtATime).hint("`talos-wait --for etcd` waits for that; then run again")
+                guard(Code::OneAtATime).hint("wait with `talos-wait --for etcd`, then run again")
             }
             Self::AddressTaken { .. } => guard(Code::AddressTaken).hint(
-                "if the node was renamed, name it as before (its name is its VM's identity), or remove that VM first",
+                "if the node was renamed, restore its old name (it identifies the VM), or remove that VM first",
             ),
             Self::NoAddress { .. } => Facts::new(Exit::Unreachable, Code::NoAddress).hint(
-                "with DHCP the VM reports its address through the extension siderolabs/qemu-guest-agent in the schematic; or give the node a static `address`",
+                "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node",
             ),
             Self::StillBusy { .. } => Facts::new(Exit::Unreachable, Code::Timeout),
             Self::Unconfirmed => Facts::new(Exit::Usage, Code::Unconfirmed),
             Self::OtherName => guard(Code::Unconfirmed),
             Self::Unfit(_) => Facts::new(Exit::Failed, Code::Unfit),
             Self::Privileges(_) => Facts::new(Exit::NotAllowed, Code::Unfit).hint(
-                "a role with them: `pveum role add Ichor -privs \"…\"`, then `pveum acl modify / --tokens TOKEN --users USER --roles Ichor`",
+                "create a role with them: `pveum role add Ichor -privs \"…\"`, then `pveum acl modify / --tokens TOKEN --users USER --roles Ichor`",
             ),
         }
     }

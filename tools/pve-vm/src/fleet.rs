@@ -1,4 +1,4 @@
-//! What all nodes of a run share: the connection, what there is, and what is taken.
+//! What all nodes of a run share: the connection, the inventory, and what is taken.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,10 +17,10 @@ use crate::{
     placement::{Host, Request, place},
 };
 
-/// How many VMs are created at the same time on one host: each allocation holds the storage's lock, and who waits for
-/// it longer than 10 s fails.
+/// Maximum number of VMs created at once on one host: each allocation holds the storage's lock, and a task that waits
+/// for it longer than 10 s fails.
 const CREATIONS: usize = 2;
-/// How many guest agents are asked at the same time on one host: a silent one occupies one of three workers for 3 s.
+/// Maximum number of guest agents asked at once on one host: a silent one occupies one of three workers for 3 s.
 const AGENTS: usize = 2;
 
 /// What all nodes of a run share.
@@ -35,10 +35,10 @@ pub(crate) struct Fleet {
     /// Held from choosing a VM ID until the server has claimed it.
     pub(crate) claim: tokio::sync::Mutex<()>,
     gates: Mutex<BTreeMap<(Gate, String), Arc<Slots>>>,
-    /// The control plane that is switched off or recreated in this run. This program can't see when its etcd is healthy
-    /// again, so it is the only one.
+    /// The one control plane that may be switched off or recreated in this run: this program can't see when its etcd is
+    /// healthy again.
     disrupted: Mutex<Option<String>>,
-    /// Held by a run that changes anything: of two at the same time each would make what is missing.
+    /// Held by a run that changes anything: two at the same time would both create what is missing.
     _claim: Option<Claim>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum Gate {
     Agent,
 }
 
-/// What is taken, by others or by this run.
+/// What is in use, by others or by this run.
 struct Ledger {
     hosts: Vec<Host>,
     taken: BTreeSet<u32>,
@@ -99,7 +99,7 @@ impl Fleet {
             None => Some(format!("it has no storage {storage}")),
             Some(row) if !row.active => Some(format!("storage {storage} is not active")),
             Some(row) if !row.holds("images") => Some(format!("storage {storage} doesn't allow content `images`")),
-            Some(_) if !self.image.volumes.contains_key(host) => Some("the image is not there".into()),
+            Some(_) if !self.image.volumes.contains_key(host) => Some("it doesn't have the image".into()),
             Some(_) => None,
         })
     }
@@ -122,7 +122,7 @@ impl Fleet {
         Ok(name)
     }
 
-    /// A host that the user chose is taken whatever its load, if it can be at all.
+    /// A host that the user chose is used whatever its load, unless an obstacle prevents it.
     fn wanted(&self, ledger: &Ledger, machine: &Machine, wanted: &str) -> Result<String, Error> {
         let host = ledger.hosts.iter().find(|host| host.name == wanted);
         let reason = match host {
@@ -183,7 +183,7 @@ impl Fleet {
         }
     }
 
-    /// Refuses an address that a VM of ours has which the file doesn't list: two machines would answer there.
+    /// Refuses an address of a VM of ours that the file doesn't list: two machines would have it.
     pub(crate) fn free_address(&self, roster: &Roster, address: Option<&str>) -> Result<(), Error> {
         let Some(address) = address else { return Ok(()) };
         let has_it = |known: &&Known| {
@@ -201,12 +201,12 @@ impl Fleet {
         }
     }
 
-    /// Nobody gets this VM ID any more in this run.
+    /// Takes this VM ID for the rest of the run.
     pub(crate) fn take(&self, vmid: u32) {
         self.ledger().taken.insert(vmid);
     }
 
-    /// Waits for a place at one of a host's gates; control planes first.
+    /// Waits for a free slot of a host; control planes first.
     pub(crate) async fn pass(&self, gate: Gate, host: &str, machine: &Machine) -> Slot {
         let places = if gate == Gate::Create { CREATIONS } else { AGENTS };
         let slots = {
@@ -222,7 +222,7 @@ impl Fleet {
     }
 }
 
-/// Refuses hardware addresses that two nodes would share: they are derived from names, and 24 bits may meet.
+/// Refuses MAC addresses that two nodes would share: they are derived from names, and 24 bits can collide.
 pub(crate) fn distinct(identity: &Identity, roster: &Roster) -> Result<(), Error> {
     let mut seen = BTreeMap::new();
     for entry in roster.iter() {

@@ -1,4 +1,4 @@
-//! Who a VM is: derived from the cluster's identity and the node's name, never from VM IDs or names of clusters.
+//! The identity of a VM: derived from the cluster's identity and the node's name, never from VM IDs or cluster names.
 
 use pve_client::answer::Config;
 use sha2::{Digest, Sha256};
@@ -12,12 +12,12 @@ pub(crate) struct Identity {
     uid: String,
 }
 
-/// Whose a VM is.
+/// Whom a VM belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// UUID and mark are ours.
     Ours,
-    /// The UUID is ours, but the mark is gone: somebody did something to it.
+    /// The UUID is ours, but somebody removed the mark.
     Unmarked,
     /// Somebody else's.
     Foreign,
@@ -37,7 +37,7 @@ impl Identity {
         digest.finalize().into()
     }
 
-    /// The SMBIOS UUID of a node's VM: version 8 of RFC 9562, lower reconcile.
+    /// The SMBIOS UUID of a node's VM: version 8 of RFC 9562, lower case.
     pub(crate) fn uuid(&self, node: &str) -> String {
         let mut bytes = self.digest("vm", node, "");
         bytes[6] = bytes[6] & 0x0f | 0x80;
@@ -46,7 +46,7 @@ impl Identity {
         [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 
-    /// The hardware address of a node's NIC, with the prefix that Proxmox VE gives its own, upper reconcile.
+    /// The hardware address of a node's NIC, with the prefix that Proxmox VE uses, upper case.
     pub(crate) fn mac(&self, node: &str, nic: usize) -> String {
         let bytes = self.digest("mac", node, &nic.to_string());
         format!("BC:24:11:{:02X}:{:02X}:{:02X}", bytes[0], bytes[1], bytes[2])
@@ -66,14 +66,14 @@ impl Identity {
         format!("ichor-{}", self.uid.get(..8).unwrap_or(&self.uid))
     }
 
-    /// Whether a VM bears our mark, in its description or as a tag.
+    /// Whether a VM has our mark, in its description or as a tag.
     pub(crate) fn marks(&self, config: &Config) -> bool {
         let line = format!("{MARK}{}", self.uid);
         config.get("description").is_some_and(|text| text.lines().any(|it| it.trim() == line))
             || config.get("tags").is_some_and(|tags| has_tag(tags, &self.tag()))
     }
 
-    /// Whose the VM is that should be this node's.
+    /// Whether a VM belongs to this node.
     pub(crate) fn owner(&self, config: &Config, node: &str) -> Owner {
         match config.uuid() == Some(self.uuid(node)) {
             true if self.marks(config) => Owner::Ours,
@@ -83,7 +83,7 @@ impl Identity {
     }
 }
 
-/// Whether a list of tags has this one; reconcile doesn't count.
+/// Whether a list of tags has this one; case doesn't matter.
 pub(crate) fn has_tag(tags: &str, tag: &str) -> bool {
     tags.split([';', ',', ' ']).any(|other| other.eq_ignore_ascii_case(tag))
 }

@@ -1,4 +1,4 @@
-//! What there is on Proxmox VE: hosts, and the VMs that may be ours.
+//! The inventory of Proxmox VE: hosts, and the VMs that may be ours.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{
     placement::Host,
 };
 
-/// How many configs are read at the same time: the server has few workers.
+/// Maximum number of configs read at once: the server has few workers.
 const AT_ONCE: usize = 4;
 
 /// A VM that may be ours: it has the name of a node, or our tag.
@@ -29,21 +29,21 @@ pub(crate) struct Known {
     pub(crate) config: Result<Config, Failure>,
 }
 
-/// What there is.
+/// Hosts and VMs.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
     /// The name of the Proxmox VE cluster; a lone host has none.
     pub(crate) region: Option<String>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) known: Vec<Known>,
-    /// All VM IDs that are taken, by whatever.
+    /// All VM IDs that are taken, also those of other guests.
     pub(crate) taken: BTreeSet<u32>,
-    /// VMs on hosts that are offline, with the name that the cluster last heard.
+    /// VMs on hosts that are offline, with their last known names.
     offline: Vec<Resource>,
 }
 
 impl Inventory {
-    /// Reads it all.
+    /// Reads everything.
     pub(crate) async fn read(pve: &Client, identity: &Identity, roster: &Roster) -> Result<Self, pve_client::Error> {
         let hosts = pve.ask(&request::nodes()).await?;
         let guests = pve.ask(&request::guests()).await?;
@@ -81,7 +81,7 @@ impl Inventory {
         }
     }
 
-    /// The VM of a node, if there is one.
+    /// The VM of a node, if it exists.
     pub(crate) fn find(&self, identity: &Identity, cluster: &str, node: &str) -> Result<Option<&Known>, Failure> {
         let uuid = identity.uuid(node);
         let is = |known: &&Known| known.config.as_ref().is_ok_and(|config| config.uuid().as_ref() == Some(&uuid));
@@ -116,8 +116,8 @@ impl Inventory {
     }
 }
 
-/// A VM of the same name: that of another cluster is none of ours, but one that nobody marked, or that bears this
-/// cluster's name under another identity, is not to get a double.
+/// Checks a VM of the same name. One of another cluster is allowed. One without a mark, or with this cluster's name and
+/// another identity, is refused, so that the node doesn't get a second VM.
 fn refuse_namesake(known: &Known, config: &Config, cluster: &str) -> Result<(), Failure> {
     let (vmid, host, node) = (known.vmid, known.host.clone(), known.name.clone());
     let description = config.get("description").unwrap_or_default();
@@ -136,7 +136,7 @@ fn may_be_ours(row: &VmRow, identity: &Identity, roster: &Roster) -> bool {
     tagged || row.name.as_deref().is_some_and(|name| roster.iter().any(|entry| &*entry.name == name))
 }
 
-/// A host with what its guests may take together.
+/// A host with the memory and cores that its guests may use together.
 fn described(host: &pve_client::answer::Host, guests: &[Resource]) -> Host {
     let guests = guests.iter().filter(|guest| guest.node == host.node && !guest.template);
     let (memory, cores) = guests.fold((0, 0), |(memory, cores), guest| {

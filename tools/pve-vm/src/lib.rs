@@ -1,12 +1,11 @@
-//! `pve-vm` makes the VMs on Proxmox VE be as the spec says.
+//! `pve-vm` creates and updates the VMs on Proxmox VE.
 //!
 //! A VM is ours if its SMBIOS UUID is the one derived from the cluster's identity in `ichor.lock` and the node's name,
-//! and it bears our mark. Nothing else is ever touched. What differs is changed at once where that disturbs nobody; what
-//! needs a reboot or a new VM waits for its flag. VMs of the cluster that the file doesn't list are told of, and left.
+//! and it has our mark. Other VMs are never touched. A change that a running VM takes is made immediately; one that needs
+//! a reboot or a new VM needs `--reboot` or `--recreate`. VMs of the cluster that the file doesn't list are reported and
+//! kept.
 //!
-//! *Needs*: `Cluster.status.image`, `Node.spec`.
-//! *Writes*: `Node.status.vm{id,node,uuid,macs,fingerprints,zone,region}`, `Node.status.addresses`.
-//! *Exit status*: as every step; 7 for a VM that isn't ours, and for a reboot or a new VM that nobody asked for.
+//! Exit status: as for every step; 7 for a VM that isn't ours, and for a reboot or a new VM without its flag.
 
 mod addresses;
 mod args;

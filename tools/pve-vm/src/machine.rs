@@ -1,4 +1,4 @@
-//! The VM that a node is to have, from the spec and nothing else.
+//! The VM that a node should have, from the spec alone.
 
 use pve_client::{property::Property, request::Parameters};
 use record::{
@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::{error::Error, identity::Identity};
 
-/// GiB of a disk that nobody sized.
+/// Default size of a disk, in GiB.
 const DISK: u64 = 20;
-/// GiB that an image is at least: Talos 1.11 and later.
+/// Minimum size of a disk in GiB: that of an image of Talos 1.11 and later.
 const SMALLEST: u64 = 5;
 
 /// What all VMs of a cluster share.
@@ -22,12 +22,12 @@ pub(crate) struct Site<'a> {
     pub(crate) identity: &'a Identity,
 }
 
-/// The VM that a node is to have.
+/// The VM that a node should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) uuid: String,
-    /// Hardware addresses, `net0` first, upper case.
+    /// MAC addresses, `net0` first, upper case.
     pub(crate) macs: Vec<String>,
     /// The host that the user wants it on.
     pub(crate) host: Option<String>,
@@ -41,7 +41,7 @@ pub(crate) struct Machine {
     pub(crate) memory: u64,
     pub(crate) cores: u64,
     pub(crate) control_plane: bool,
-    /// Parameters that can be compared and changed, but for tags.
+    /// Parameters that can be compared and changed, except tags.
     pub(crate) settings: Parameters,
     pub(crate) tags: Vec<String>,
     /// Parameters that only a creation can set: drives, and the pool.
@@ -50,9 +50,9 @@ pub(crate) struct Machine {
     disk_options: Property,
 }
 
-/// Keys of `spec.vm` that are ours.
+/// Keys of `spec.vm` that Ichor uses itself.
 const OURS: [&str; 4] = ["node", "disk", "boot", "vmid"];
-/// Keys of `spec.vm` that need care, and so aren't passed through.
+/// Keys of `spec.vm` that are handled one by one, not passed through.
 const HANDLED: [&str; 8] = ["name", "tags", "description", "smbios1", "scsi0", "net0", "pool", "start"];
 /// Keys that only a creation sets.
 const DRIVES: [&str; 2] = ["efidisk0", "tpmstate0"];
@@ -118,7 +118,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Gives every NIC its hardware address: without one, each change of it would make up another.
+    /// Gives every NIC its MAC address: without one, Proxmox VE would make up a new one at each change.
     fn network(&mut self, site: &Site<'_>, name: &str, vm: &Map, bridge: Option<&str>) -> Result<(), Error> {
         let first = match text(name, vm, "net0")? {
             Some(own) => own,
@@ -138,7 +138,7 @@ impl Machine {
         Ok(())
     }
 
-    /// A static address goes in through the cloud-init drive, for the platform's layer of the network.
+    /// A static address is set through the cloud-init drive, which Talos reads as platform network config.
     fn address(&mut self, spec: &NodeSpec) {
         let Some(address) = &spec.address else { return };
         let family = if address.contains(':') { ("ip6", "gw6") } else { ("ip", "gw") };
@@ -152,8 +152,8 @@ impl Machine {
         self.drives.push(("ide0".into(), format!("{}:cloudinit,media=cdrom", self.storage)));
     }
 
-    /// Every parameter of the creation; `image` is the volume that the first disk is imported from. Tags come after it:
-    /// a token that is confined to a pool may not set them here.
+    /// Every parameter of the creation; `image` is the volume that the first disk is imported from. Tags are set later:
+    /// a token that is restricted to a pool may not set them here.
     pub(crate) fn creation(&self, image: &str) -> Parameters {
         let mut disk = format!("{}:0,import-from={image}", self.storage);
         if self.disk_options != Property::default() {
@@ -177,8 +177,8 @@ impl Machine {
     }
 }
 
-/// What Talos wants of a VM, where the user says nothing else: `kvm64` lacks instructions that it needs, its kernel
-/// gives no memory back, and with keys enrolled beforehand an unsigned image doesn't boot.
+/// The defaults that Talos needs: `kvm64` lacks instructions that Talos uses, its kernel doesn't support ballooning, and
+/// with pre-enrolled keys an unsigned image doesn't boot.
 fn defaults() -> Parameters {
     let pairs = [
         ("memory", "4096"),
@@ -198,7 +198,7 @@ fn defaults() -> Parameters {
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
 }
 
-/// `boot` says what the VM boots from; a disk made from the image is what there is.
+/// `boot` says what the VM boots from; only a disk made from the image is supported.
 fn check_boot(name: &str, vm: &Map) -> Result<(), Error> {
     match vm.get("boot").map(|value| (value.as_str(), value)) {
         None | Some((Some("image" | "disk"), _)) => Ok(()),
@@ -215,7 +215,7 @@ fn tags(site: &Site<'_>, name: &str, vm: &Map) -> Result<Vec<String>, Error> {
     Ok(tags)
 }
 
-/// A NIC with its hardware address, which is `derived` unless the user chose one; and that address.
+/// A NIC with its MAC address (`derived` unless the user chose one), and that address.
 fn with_mac(value: &str, derived: impl Fn() -> String) -> (String, String) {
     let nic = Property::parse(value);
     if let Some(own) = nic.get("macaddr") {
@@ -238,7 +238,7 @@ fn put(list: &mut Parameters, key: &str, value: String) {
     }
 }
 
-/// A scalar as Proxmox VE takes it.
+/// A scalar as Proxmox VE accepts it.
 fn written(value: &Value) -> Option<String> {
     match value {
         Value::Bool(flag) => Some(if *flag { "1" } else { "0" }.into()),
@@ -248,11 +248,11 @@ fn written(value: &Value) -> Option<String> {
     }
 }
 
-/// What a parameter can be.
+/// The values of a parameter.
 const SCALAR: &str = "text, a number, true or false";
-/// What is counted.
+/// The values of a number.
 const NUMBER: &str = "a whole number from 0 to 4294967295";
-/// What options of the first disk look like.
+/// The form of the first disk's options.
 const DISK_OPTIONS: &str = "options of the disk, as in iothread=1,cache=none";
 
 fn wrong(node: &str, key: &str, wanted: &'static str, found: &Value) -> Error {
@@ -266,7 +266,7 @@ fn text(node: &str, vm: &Map, key: &str) -> Result<Option<String>, Error> {
 
 fn number(node: &str, vm: &Map, key: &str) -> Result<Option<u64>, Error> {
     let Some(value) = vm.get(key) else { return Ok(None) };
-    // What Proxmox VE counts fits into 32 bits; so products and GiB in bytes fit into 64.
+    // Numbers of Proxmox VE fit into 32 bits; so products and GiB in bytes fit into 64.
     let number = written(value).and_then(|text| text.parse::<u32>().ok());
     number.map(|number| Some(number.into())).ok_or_else(|| wrong(node, key, NUMBER, value))
 }

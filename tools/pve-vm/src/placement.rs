@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 /// Bytes of memory that a host keeps for itself.
 const RESERVE: u64 = 2 << 30;
 
-/// A host as placement sees it. What is planned counts as done, for what hosts tell lags behind.
+/// A host as placement sees it. Planned VMs count as created, because hosts report with a delay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Host {
     pub(crate) name: String,
-    /// Why nothing can go there.
+    /// Why no VM can be placed there.
     pub(crate) obstacle: Option<String>,
-    /// Bytes of memory in all; unknown without the right to see it.
+    /// Total bytes of memory; unknown without the privilege to see it.
     pub(crate) memory: Option<u64>,
-    /// Bytes of memory that its VMs may take together.
+    /// Bytes of memory that its VMs may use together.
     pub(crate) assigned: u64,
     pub(crate) cpus: u64,
     pub(crate) cores_assigned: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Host {
     pub(crate) workers: u32,
 }
 
-/// What a VM takes.
+/// What a VM needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) memory: u64,
@@ -31,17 +31,17 @@ pub(crate) struct Request {
 }
 
 impl Host {
-    /// Why this doesn't fit here.
+    /// Why the host can't take this VM.
     fn refusal(&self, request: Request) -> Option<String> {
         if let Some(obstacle) = &self.obstacle {
             return Some(obstacle.clone());
         }
         let memory = self.memory?;
         let free = memory.saturating_sub(RESERVE).saturating_sub(self.assigned);
-        (free < request.memory).then(|| format!("{} of {} MiB are free", free >> 20, memory >> 20))
+        (free < request.memory).then(|| format!("only {} of {} MiB are free", free >> 20, memory >> 20))
     }
 
-    /// The VM is on its way there.
+    /// Counts a VM that will be created there.
     pub(crate) fn take(&mut self, request: Request) {
         self.assigned += request.memory;
         self.cores_assigned += request.cores;
@@ -57,7 +57,7 @@ impl Host {
     }
 }
 
-/// The best host, or why each one won't do.
+/// The best host, or why none can take the VM.
 pub(crate) fn place(hosts: &[Host], request: Request) -> Result<&str, BTreeMap<String, String>> {
     let fitting = hosts.iter().filter(|host| host.refusal(request).is_none());
     match fitting.min_by_key(|host| host.score(request)) {
@@ -94,18 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_full_or_unfit_is_told_with_the_reason() {
+    fn a_host_that_is_full_or_unfit_is_reported_with_the_reason() {
         let unfit = Host { obstacle: Some("it is offline".into()), ..host("pve2", 64) };
         let full = Host { assigned: 4 << 30, ..host("pve1", 8) };
 
         let reasons = place(&[full, unfit], SMALL).unwrap_err();
 
-        assert_eq!(reasons["pve1"], "2048 of 8192 MiB are free");
+        assert_eq!(reasons["pve1"], "only 2048 of 8192 MiB are free");
         assert_eq!(reasons["pve2"], "it is offline");
     }
 
     #[test]
-    fn a_host_that_does_not_tell_its_memory_is_taken() {
+    fn a_host_that_does_not_report_its_memory_is_taken() {
         let host = Host { memory: None, ..host("pve1", 0) };
         assert_eq!(place(&[host], SMALL), Ok("pve1"));
     }

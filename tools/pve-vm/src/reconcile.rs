@@ -1,4 +1,4 @@
-//! One node and its VM: what there is, what is to be, what that takes.
+//! One node and its VM: the current state, the wanted state, and the steps between them.
 
 use pve_client::request;
 use record::{
@@ -10,7 +10,7 @@ use step::{Run, Stop, Written};
 
 use crate::{
     addresses,
-    changes::VmAtWork,
+    changes::VmOperation,
     creation::{Location, create},
     difference::Difference,
     fleet::Fleet,
@@ -25,7 +25,7 @@ pub(crate) struct Reconcile<'a> {
     pub(crate) node: &'a Node,
     pub(crate) machine: &'a Machine,
     pub(crate) spec: &'a NodeSpec,
-    /// Its VM, if there is one.
+    /// Its VM, if it exists.
     pub(crate) found: Option<&'a Known>,
 }
 
@@ -42,9 +42,9 @@ impl<'a> Reconcile<'a> {
         self.found.map(|known| Location { vmid: known.vmid, host: known.host.clone() })
     }
 
-    /// The VM at work.
-    pub(crate) fn work(&self, location: Location) -> VmAtWork<'a> {
-        VmAtWork { fleet: self.fleet, run: self.run, node: self.node, machine: self.machine, location }
+    /// Operations on the VM at this location.
+    pub(crate) fn operation(&self, location: Location) -> VmOperation<'a> {
+        VmOperation { fleet: self.fleet, run: self.run, node: self.node, machine: self.machine, location }
     }
 
     /// Creates the VM or changes it to match the spec, and starts it.
@@ -58,34 +58,34 @@ impl<'a> Reconcile<'a> {
                 location
             }
         };
-        let mut work = self.work(location);
-        let mut config = work.config().await?;
+        let mut operation = self.operation(location);
+        let mut config = operation.config().await?;
         let mut difference = Difference::between(self.machine, &config);
         if allowed.recreate && !difference.recreate.is_empty() {
             changes.extend(difference.costs(true));
-            work = self.recreate(work, &difference).await?;
-            changes.push(created(&work.location));
-            config = work.config().await?;
+            operation = self.recreate(operation, &difference).await?;
+            changes.push(created(&operation.location));
+            config = operation.config().await?;
             difference = Difference::between(self.machine, &config);
         }
-        let running = changes.is_empty() && self.runs(&work.location).await?;
-        work.guard(&difference, running, allowed.reboot)?;
+        let running = changes.is_empty() && self.runs(&operation.location).await?;
+        operation.guard(&difference, running, allowed.reboot)?;
         if running && !difference.reboot.is_empty() {
             self.fleet.disrupt(self.machine)?;
         }
         changes.extend(difference.costs(running));
         let is_changed = !changes.is_empty();
-        work.apply(config, difference, running).await?;
-        let started = work.start().await?;
+        operation.apply(config, difference, running).await?;
+        let started = operation.start().await?;
         let addresses = match self.spec.static_address() {
             Some(address) => vec![address.to_string()],
-            None => work.addresses().await?,
+            None => operation.addresses().await?,
         };
         if started {
             changes.push(switched_on());
         }
         let effect = if is_changed || started { Effect::Changed } else { Effect::Unchanged };
-        let written = Written::field(&self.vm(Some(&work.location)), effect).changes(changes);
+        let written = Written::field(&self.vm(Some(&operation.location)), effect).changes(changes);
         Ok(written.and(&Addresses(addresses)))
     }
 
@@ -94,11 +94,12 @@ impl<'a> Reconcile<'a> {
         create(self.fleet, self.run, self.node, self.machine).await
     }
 
-    async fn recreate(&self, work: VmAtWork<'a>, difference: &Difference) -> Result<VmAtWork<'a>, Stop> {
+    async fn recreate(&self, operation: VmOperation<'a>, difference: &Difference) -> Result<VmOperation<'a>, Stop> {
         self.fleet.disrupt(self.machine)?;
-        self.run.say(self.node, &format!("recreating VM {}: {}", work.location.vmid, difference.recreate.join(", ")));
-        work.destroy().await?;
-        Ok(self.work(self.create().await?))
+        self.run
+            .say(self.node, &format!("recreating VM {}: {}", operation.location.vmid, difference.recreate.join(", ")));
+        operation.destroy().await?;
+        Ok(self.operation(self.create().await?))
     }
 
     fn free_address(&self) -> Result<(), Failure> {
@@ -111,7 +112,7 @@ impl<'a> Reconcile<'a> {
         Ok(power?.is_running())
     }
 
-    /// Reports what `ensure` would do. What a flag has to allow is a change that names the flag, and no error.
+    /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
     pub(crate) async fn plan(&self, allowed: Allowed) -> Result<Written, Stop> {
         let Some(known) = self.found else {
             self.free_address()?;
@@ -120,17 +121,17 @@ impl<'a> Reconcile<'a> {
             let changes = vec![Change::live("VM").to(format!("on {host}")), switched_on()];
             return Ok(self.known(None, Effect::Pending).changes(changes));
         };
-        let work = self.work(Location { vmid: known.vmid, host: known.host.clone() });
+        let operation = self.operation(Location { vmid: known.vmid, host: known.host.clone() });
         let difference = Difference::between(self.machine, &known.config.clone()?);
-        let running = self.runs(&work.location).await?;
-        work.warn_of_storage(&difference);
+        let running = self.runs(&operation.location).await?;
+        operation.warn_of_storage(&difference);
         let mut changes = difference.costs(running);
         if !running {
             changes.push(switched_on());
         }
         self.say_plan(known.vmid, &difference, running, allowed);
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Pending };
-        let written = self.known(Some(&work.location), effect).changes(changes);
+        let written = self.known(Some(&operation.location), effect).changes(changes);
         if self.spec.address.is_some() || !running {
             return Ok(written);
         }
@@ -153,7 +154,7 @@ impl<'a> Reconcile<'a> {
         }
     }
 
-    /// The record of a VM that is only looked at.
+    /// The record of an existing VM, for `list`.
     pub(crate) fn listed(&self) -> Written {
         match self.location() {
             Some(location) => self.known(Some(&location), Effect::Unchanged),

@@ -21,7 +21,7 @@ use crate::{
     reconcile::{Allowed, Reconcile},
 };
 
-/// Makes VMs be as the spec says.
+/// Creates and updates VMs.
 pub(crate) struct PveVm {
     verb: Verb,
     token_file: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub(crate) struct PveVm {
 
 impl Step for PveVm {
     type Args = Args;
-    /// `None` where no node is acted on.
+    /// `None` if the verb acts on no node.
     type Shared = Option<Fleet>;
 
     const ROWS: &'static [&'static Row] =
@@ -75,7 +75,7 @@ impl Step for PveVm {
         Ok(Job::Stream(step, Source::Input))
     }
 
-    /// Connects and looks around; nothing is changed.
+    /// Connects and reads the inventory; changes nothing.
     async fn cluster(&self, run: Run) -> Result<Option<Fleet>, Stop> {
         let cluster = run.cluster();
         let spec = cluster.typed_spec()?;
@@ -129,7 +129,7 @@ impl PveVm {
         if image.volumes.is_empty() { Err(Error::NoImage.into()) } else { Ok(image) }
     }
 
-    /// The cluster's identity; a dry run makes none, and then no VM can be the cluster's yet.
+    /// The cluster's identity. A dry run creates none: without one, no VM belongs to the cluster yet.
     async fn identity(&self, run: &Run, pve: &Client) -> Result<Identity, Failure> {
         let dir = run.dir()?;
         let known = dir.lock()?.and_then(|lock| lock.uid().map(str::to_owned));
@@ -137,7 +137,7 @@ impl PveVm {
             Some(uid) => Ok(Identity::new(&uid)),
             None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure) => Ok(Identity::new("(none)")),
             None => {
-                // With a lock that got lost, the cluster's VMs are there: a new identity must not be written for them.
+                // If ichor.lock was lost, the cluster's VMs still exist: they must not get a new identity.
                 let nobody = Identity::new("(none)");
                 let roster = run.cluster().roster().cloned().unwrap_or_default();
                 let inventory = Inventory::read(pve, &nobody, &roster).await?;
@@ -162,7 +162,7 @@ impl PveVm {
             confirmed = self.confirmed.get_or_init(|| self.confirm(reconcile.fleet)) => confirmed.clone()?,
             () = stopping.cancelled() => return Err(Failure::interrupted().into()),
         }
-        reconcile.work(location.clone()).destroy().await?;
+        reconcile.operation(location.clone()).destroy().await?;
         Ok(reconcile.destroyed(&location, Effect::Changed))
     }
 

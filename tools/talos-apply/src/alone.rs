@@ -9,13 +9,13 @@ use step::Source;
 
 use crate::{args::Args, plan::Wanted};
 
-/// The largest message that a node takes, in bytes.
+/// The largest message that a node accepts, in bytes.
 const MOST: u64 = 32 << 20;
 
 /// Reads the machine config that `-f` names, patched, and makes records of the nodes.
 pub(crate) fn prepare(args: &Args) -> Result<(Wanted, Source), Failure> {
     let name = args.stream.file.as_deref().ok_or_else(|| {
-        usage("which machine config?".to_owned()).hint("-f names the file; `-f -` reads it from stdin")
+        usage("no machine config is given".to_owned()).hint("-f names the file; `-f -` reads it from stdin")
     })?;
     let text = read(name)?;
     let wanted = Wanted::read(patched(text, &args.patches)?, None).map_err(|error| {
@@ -39,14 +39,14 @@ fn read(name: &str) -> Result<String, Failure> {
     };
     result.map_err(|error| usage(format!("{name}: {error}")))?;
     if bytes.len() as u64 > MOST {
-        let message = format!("{name}: larger than {} MiB, the most that a node takes", MOST >> 20);
+        let message = format!("{name}: larger than {} MiB, the maximum that a node accepts", MOST >> 20);
         return Err(Failure::new(Exit::Unusable, Code::MachineConfig, message));
     }
     String::from_utf8(bytes)
         .map_err(|_| Failure::new(Exit::Unusable, Code::MachineConfig, format!("{name}: not UTF-8")))
 }
 
-/// Without patches the config stays as it is, to the byte.
+/// Without patches the config stays the same, byte for byte.
 fn patched(text: String, patches: &[String]) -> Result<String, Failure> {
     if patches.is_empty() {
         return Ok(text);
@@ -59,7 +59,7 @@ fn patched(text: String, patches: &[String]) -> Result<String, Failure> {
         let file = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
         read.push(patch::argument(text, file).map_err(|error| unusable("can't be read", &error))?);
     }
-    let config = machine_config::load(&text).map_err(|error| unusable("has nothing to patch", &error))?;
+    let config = machine_config::load(&text).map_err(|error| unusable("can't patch this machine config", &error))?;
     let config = patch::apply(&config, &read).map_err(|error| unusable("can't be applied", &error))?;
     Ok(config.text(Dialect::V3))
 }

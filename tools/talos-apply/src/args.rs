@@ -1,10 +1,10 @@
-//! What was typed.
+//! Command-line arguments.
 
 use std::time::Duration;
 
 use talos_access::{InsecureFlags, TalosFlags};
 
-/// What was typed; what the program does is said by its row in the table of steps.
+/// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_enum, default_value = "auto")]
     pub(crate) mode: Mode,
 
-    /// With `--mode try`, the config is reverted after this long.
+    /// With `--mode try`: revert the config after this time.
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Duration,
 
@@ -42,20 +42,20 @@ pub(crate) struct Args {
 /// How a changed config takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Mode {
-    /// As the node sees fit.
+    /// The node decides.
     Auto,
-    /// At once, never with a reboot.
+    /// Immediately, never with a reboot.
     NoReboot,
     /// With a reboot; Talos 1.13 and earlier.
     Reboot,
     /// At the next boot.
     Staged,
-    /// At once, and reverted after `--timeout`.
+    /// Immediately; reverted after `--timeout`.
     Try,
 }
 
 impl Args {
-    /// The mode as the Talos API has it.
+    /// The mode in the Talos API.
     pub(crate) fn api_mode(&self) -> talos_client::Mode {
         match self.mode {
             Mode::Auto => talos_client::Mode::Auto,
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_mean_what_they_mean_to_talosctl() {
+    fn short_flags_are_those_of_talosctl() {
         let args = Args::parse_from([
             "talos-apply",
             "-n",

@@ -1,4 +1,4 @@
-//! Changing the config of a node that runs.
+//! Changing the config of a running node.
 
 use futures_util::future::join_all;
 use record::{Change, Effect, Impact, chain};
@@ -26,7 +26,7 @@ pub(crate) struct Allowed {
 
 /// What the node was before it was changed.
 struct Before {
-    /// Which boot it was, if the change reboots it.
+    /// The ID of its boot, if the change reboots it.
     boot: Option<String>,
     /// Whether it was a member of etcd.
     member: bool,
@@ -53,7 +53,7 @@ impl Delivery<'_> {
         self.change_now(&found.node, &differences, allowed, permit).await
     }
 
-    /// The record of a node that runs its config already.
+    /// The record of a node that already runs its config.
     pub(crate) fn unchanged(&self) -> Written {
         Written::field(&self.applied("unchanged", true), Effect::Unchanged)
     }
@@ -96,11 +96,11 @@ impl Delivery<'_> {
             self.run.say(self.node, &format!("differs: {difference}"));
         }
         if differences.len() > SHOWN {
-            self.run.say(self.node, &format!("differs: and in {} more places", differences.len() - SHOWN));
+            self.run.say(self.node, &format!("differs: {} more places", differences.len() - SHOWN));
         }
     }
 
-    /// Asks the node to take the config, or what it would do with it. `None` if the reply was lost.
+    /// Sends the config, or with `dry_run` asks what it would do. `None` if the reply was lost.
     async fn ask(&self, node: &Node, asked: Asked) -> Result<Option<talos_client::Applied>, Stop> {
         match node.apply_configuration(self.wanted.text.as_bytes(), asked).await {
             Ok(applied) => Ok(Some(applied)),
@@ -111,7 +111,7 @@ impl Delivery<'_> {
 
     async fn send_change(&self, node: &Node, mode: Mode) -> Result<(), Stop> {
         let _slot = self.run.slot(self.node).await?;
-        self.run.say(self.node, "applying its changed config");
+        self.run.say(self.node, "applying the changed config");
         let applied = self.ask(node, Asked { mode, dry_run: false }).await?;
         for warning in applied.iter().flat_map(|applied| &applied.warnings) {
             self.run.warn(&format!("node {}: {warning}", self.node.name()));
@@ -125,7 +125,7 @@ impl Delivery<'_> {
         Ok(Before { boot, member })
     }
 
-    /// Waits until etcd on a control plane that has data of it is healthy; whether it has any.
+    /// Waits until etcd is healthy on a control plane that has etcd data; returns whether it has any.
     async fn until_etcd_is_healthy(&self, node: &Node) -> Result<bool, Stop> {
         let has_data = node.has_etcd_data().await?;
         if has_data {
@@ -159,7 +159,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Waits until the node runs the config, on a new boot if it was to reboot, and is a member of etcd again.
+    /// Waits until the node runs the config (after a reboot, if the change needs one) and is a member of etcd again.
     async fn until_changed(&self, before: &Before) -> Result<(), Stop> {
         self.run.wait(self.node).until(|| self.is_changed(before)).await
     }
@@ -192,13 +192,13 @@ async fn is_member(node: &Node) -> Result<(), Hold> {
         Ok(false) => Err(Hold::not_yet(NO_MEMBER)),
         Err(error) => Err(match error.class() {
             Class::Forbidden | Class::Stranger => error.into(),
-            // etcd without a leader fails the call in ways that have no code of their own.
+            // Without a leader, etcd fails the call with unspecific codes.
             Class::Retry | Class::Final => Hold::NotYet(chain(&error)),
         }),
     }
 }
 
-/// The differences as `changes`: places, and whether something is added or removed there, but no values.
+/// The differences as `changes`: where something is added, changed or removed, without values.
 fn changes(differences: &[Difference], reboots: bool) -> Vec<Change> {
     let impact = if reboots { Impact::Reboot } else { Impact::Live };
     let change = |difference: &Difference| {
@@ -221,7 +221,7 @@ fn outcome(mode: Mode, reboots: bool) -> &'static str {
     }
 }
 
-/// Why the node would reboot, in its own words: what stands behind "with a reboot:".
+/// Why the node would reboot, in its own words: the text after "with a reboot:".
 fn reason(details: &str) -> String {
     let why = details.lines().find_map(|line| line.split_once("with a reboot").map(|(_, why)| why));
     let why = why.unwrap_or(details).trim_start_matches(':').trim();

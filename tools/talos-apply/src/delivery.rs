@@ -1,4 +1,4 @@
-//! What a node's delivery needs to know, and looking at the node.
+//! Applying one config to one node: what is needed for it, and the current state of the node.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::{
     plan::{self, Difference, Versions, Wanted},
 };
 
-/// One config and the node that it is for.
+/// One config and its node.
 pub(crate) struct Delivery<'a> {
     pub(crate) run: &'a Run,
     pub(crate) node: &'a Node,
     pub(crate) address: Address,
-    /// `None` if the node may only be met in maintenance.
+    /// `None`: only a node in maintenance can be reached.
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) pins: Vec<Fingerprint>,
     pub(crate) vm: Option<status::Vm>,
@@ -26,7 +26,7 @@ pub(crate) struct Delivery<'a> {
     pub(crate) versions: Versions,
 }
 
-/// A node that is known to be the one.
+/// The state of a node that is known to be the right machine.
 pub(crate) enum Observed {
     /// It has no config yet.
     Bare(Box<talos_client::Maintenance>),
@@ -37,7 +37,7 @@ pub(crate) enum Observed {
 }
 
 impl Delivery<'_> {
-    /// Looks at the node once, and refuses a machine, role, cluster or version that isn't the one.
+    /// Looks at the node once; refuses the wrong machine, role, cluster or version.
     pub(crate) async fn look(&self) -> Result<Observed, Hold> {
         match ask(&self.address, self.identity.as_deref()).await? {
             Answer::Maintenance(found) => self.bare(found).await,
@@ -67,15 +67,15 @@ impl Delivery<'_> {
         Ok(Observed::Differs(found, plan::differences(&config, &self.wanted.config)))
     }
 
-    /// Whether it is the machine that the VM is.
+    /// Whether the node is the VM of its record.
     async fn is_meant(&self, node: &talos_client::Node, uuid: Option<&str>) -> Result<(), Hold> {
         match (machine::by_uuid(self.vm.as_ref(), uuid), &self.vm) {
             (Match::NotYet, _) => Err(Hold::not_yet("the node hasn't reported its UUID yet")),
-            (Match::AskCards, Some(vm)) => {
+            (Match::CompareNics, Some(vm)) => {
                 let links = node.link_statuses().await?;
-                Ok(machine::by_cards(vm, uuid.unwrap_or_default(), &links)?)
+                Ok(machine::by_nics(vm, uuid.unwrap_or_default(), &links)?)
             }
-            (Match::Same | Match::AskCards, _) => Ok(()),
+            (Match::Same | Match::CompareNics, _) => Ok(()),
         }
     }
 
@@ -84,7 +84,7 @@ impl Delivery<'_> {
         self.run.wait(self.node).until(|| self.look()).await
     }
 
-    /// What the record says after this outcome.
+    /// The field that is written after this outcome.
     pub(crate) fn applied(&self, outcome: &str, verified: bool) -> status::Applied {
         let address = self.node.address().unwrap_or_default().to_owned();
         status::Applied { address, fingerprint: None, outcome: outcome.to_owned(), verified }

@@ -1,8 +1,8 @@
-//! Why a config isn't applied.
+//! Errors of `talos-apply`.
 
 use record::{Classify, Code, Exit, Facts, Failure};
 
-/// What the reader would handle differently.
+/// One variant for each problem that users solve differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("the machine config can't be used")]
@@ -17,9 +17,9 @@ pub(crate) enum Error {
     OtherCluster { running: String, wanted: String },
     #[error("config and node belong to different clusters ({0} differs)")]
     OtherIdentity(&'static str),
-    #[error("the machine there has the UUID {found}, but the VM has {wanted}")]
+    #[error("the machine at this address has the UUID {found}, the VM has {wanted}")]
     OtherMachine { found: String, wanted: String },
-    #[error("the node shows the certificate fingerprint {found}, which is none of {given}")]
+    #[error("the node's certificate fingerprint is {found}, expected {given}")]
     OtherFingerprint { found: String, given: String },
     #[error("the node runs Talos {running}, but the file says {wanted}")]
     TalosVersion { running: String, wanted: String },
@@ -29,7 +29,7 @@ pub(crate) enum Error {
     NeedsReboot(String),
     #[error("{0} is not healthy after its change; the other control planes were not touched")]
     Halted(String),
-    #[error("the node is in maintenance, and --insecure was not given")]
+    #[error("the node is in maintenance, and --insecure is not set")]
     Maintenance,
     #[error("the config that the node runs can't be read")]
     Running(#[source] machine_config::LoadError),
@@ -40,9 +40,8 @@ impl Classify for Error {
         let guard = |code| Facts::new(Exit::Guard, code);
         match self {
             Self::Config(_) | Self::MachineType(_) => Facts::new(Exit::Unusable, Code::MachineConfig),
-            Self::OtherRole { .. } => {
-                guard(Code::OtherRole).hint("compare the node's `role` with the file that its record names")
-            }
+            Self::OtherRole { .. } => guard(Code::OtherRole)
+                .hint("compare the node's `role` with the config file of its record (`status.config.file`)"),
             Self::RoleChange { .. } => {
                 guard(Code::OtherRole).hint("a node can't change its role: reset it, or remove and recreate it")
             }
@@ -52,13 +51,14 @@ impl Classify for Error {
             Self::OtherMachine { .. } => {
                 guard(Code::OtherMachine).hint("check whether another machine has this address")
             }
-            Self::OtherFingerprint { .. } => guard(Code::OtherMachine)
-                .hint("the node prints its fingerprint on its console, again whenever its addresses change"),
+            Self::OtherFingerprint { .. } => {
+                guard(Code::OtherMachine).hint("compare it with the fingerprint that the node prints on its console")
+            }
             Self::TalosVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
-                "the pipe never upgrades: `talosctl upgrade` to {wanted} does, or put the running version into the file"
+                "the pipe never upgrades: run `talosctl upgrade` to {wanted}, or set the running version in the file"
             )),
             Self::KubernetesVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
-                "the pipe never upgrades: `talosctl upgrade-k8s --to {}` does",
+                "the pipe never upgrades: run `talosctl upgrade-k8s --to {}`",
                 wanted.trim_start_matches('v')
             )),
             Self::NeedsReboot(_) => {
@@ -66,7 +66,7 @@ impl Classify for Error {
             }
             Self::Halted(_) => Facts::new(Exit::Unreachable, Code::Halted).hint("look at that node, then run again"),
             Self::Maintenance => Facts::new(Exit::NotAllowed, Code::Maintenance)
-                .hint("-i talks to a node in maintenance, without credentials"),
+                .hint("-i connects to a node in maintenance, without credentials"),
             Self::Running(_) => Facts::new(Exit::Failed, Code::RunningConfig),
         }
     }

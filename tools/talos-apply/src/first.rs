@@ -7,26 +7,26 @@ use talos_client::{Class, Delivery as Asked, Error, Limits, Maintenance, Mode, P
 
 use crate::{delivery::Delivery, error};
 
-/// How sending ended.
+/// The result of sending a config.
 enum Sent {
-    /// The node took it.
+    /// The node accepted it.
     Taken,
-    /// No reply came; it may have been taken.
+    /// The reply was lost; the node may have accepted it.
     Unknown,
 }
 
-/// What is seen of a node after it was sent its config.
+/// The state of a node after its config was sent.
 enum After {
-    /// Maintenance is over; whether it was seen to run the config.
+    /// Maintenance is over; `verified` if the node was seen to run the config.
     Over { verified: bool },
     /// It is still, or again, in maintenance.
     Again(Box<Maintenance>),
 }
 
 impl Delivery<'_> {
-    /// Delivers the first config, and waits until the node has taken it over.
+    /// Sends the first config, and waits until the node runs it.
     ///
-    /// A lost reply is no failure: the node is looked at again, and asked again if it is still in maintenance.
+    /// A lost reply doesn't fail: the node is probed again, and the config sent again if it is still in maintenance.
     pub(crate) async fn first(&self, mut found: Box<Maintenance>) -> Result<Written, Stop> {
         let deadline = Deadline::within(self.run.wait_timeout());
         let fingerprint = found.fingerprint.to_string();
@@ -72,7 +72,7 @@ impl Delivery<'_> {
                 }
                 Ok(Sent::Taken)
             }
-            // The listener may be gone already, or another delivery may be under way.
+            // The API may have stopped already, or another run may be applying a config.
             Err(error) if error.class() == Class::Retry => Ok(Sent::Unknown),
             Err(error) => Err(refused(error).into()),
         }
@@ -90,7 +90,7 @@ impl Delivery<'_> {
             Probe::SomeoneElses(Stranger::OtherCluster(seen) | Stranger::NoCredentials(seen)) => {
                 Err(Error::Foreign { address: self.address.clone(), seen }.into())
             }
-            // A worker has no API until a control plane signs its certificate, which may be long after this step.
+            // A worker's API starts when a control plane signs its certificate, maybe long after this step.
             Probe::Absent(_) | Probe::Booting(_) if never_seen => Ok(After::Over { verified: false }),
             Probe::Absent(error) | Probe::Booting(error) | Probe::Hanging(error) => Err(Hold::in_spite_of(&error)),
         }
@@ -104,12 +104,12 @@ impl Delivery<'_> {
     }
 }
 
-/// What the first config is: Talos installs itself, and reboots into it.
+/// The first config as a change: Talos installs itself and reboots.
 pub(crate) fn first_config() -> Change {
     Change::new("machine config", Impact::Reboot).to("the first config")
 }
 
-/// The node's own words about a config that it doesn't take, which name the document and the field.
+/// The node's own message about a config that it refuses: it names the document and the field.
 pub(crate) fn refused(error: Error) -> Failure {
     match error.words() {
         Some(words) if words.contains("failed to parse config") || matches!(error, Error::Invalid { .. }) => {

@@ -1,12 +1,11 @@
-//! `talos-apply` delivers machine configs to their nodes.
+//! `talos-apply` applies each machine config to its node.
 //!
-//! One probe decides what a node is (absent, booting, in maintenance, ours, somebody else's) and so how to talk to it.
-//! A node that runs its config already is left alone. First configs go in parallel; control planes that run etcd are
-//! changed one at a time, and nothing that reboots a running node happens without being asked for.
+//! One probe shows the state of a node (absent, booting, in maintenance, ours, another cluster's) and so how to connect
+//! to it. A node that already runs its config is not changed. First configs are sent in parallel; control planes that
+//! run etcd are changed one at a time, and a running node is only rebooted with `--reboot`.
 //!
-//! *Needs*: `Node.status.config`, an address, `Cluster.status.access`; uses `Node.status.vm`.
-//! *Writes*: `Node.status.applied{address,fingerprint,outcome,verified}`.
-//! *Exit status*: as every step; 7 for the wrong machine, role, cluster or version, and for a reboot nobody asked for.
+//! Exit status: as for every step; 7 for the wrong machine, role, cluster or version, and for a reboot without
+//! `--reboot`.
 
 mod alone;
 mod args;

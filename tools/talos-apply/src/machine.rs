@@ -1,33 +1,33 @@
-//! Is it the machine that was meant?
+//! Whether a node is the machine of its record.
 
 use record::status::Vm;
 use talos_client::{Fingerprint, Link};
 
 use crate::error::Error;
 
-/// What a machine's identity says about it.
+/// How a machine's UUID compares with the VM's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Match {
-    /// It is the one, or nothing is known that it could be compared with.
+    /// It is the same, or no UUID is known to compare with.
     Same,
-    /// It doesn't say yet who it is.
+    /// The node hasn't reported its UUID yet.
     NotYet,
-    /// Its UUID is another one; its network cards decide, for the UUID can be overridden on the node.
-    AskCards,
+    /// The UUIDs differ; the NICs decide, since the UUID can be overridden on the node.
+    CompareNics,
 }
 
-/// Compares the UUID that a node shows with that of the VM, where there is one.
+/// Compares the UUID that a node reports with the VM's, if one is known.
 pub(crate) fn by_uuid(vm: Option<&Vm>, uuid: Option<&str>) -> Match {
     match (vm.map(|vm| vm.uuid.as_str()).filter(|uuid| !uuid.is_empty()), uuid) {
         (None, _) => Match::Same,
         (Some(_), None) => Match::NotYet,
         (Some(wanted), Some(found)) if wanted.eq_ignore_ascii_case(found) => Match::Same,
-        (Some(_), Some(_)) => Match::AskCards,
+        (Some(_), Some(_)) => Match::CompareNics,
     }
 }
 
-/// Compares the cards of a node whose UUID differs with those of the VM.
-pub(crate) fn by_cards(vm: &Vm, uuid: &str, links: &[Link]) -> Result<(), Error> {
+/// Compares the NICs of a node whose UUID differs with those of the VM.
+pub(crate) fn by_nics(vm: &Vm, uuid: &str, links: &[Link]) -> Result<(), Error> {
     let known = |mac: &str| vm.macs.iter().any(|wanted| wanted.eq_ignore_ascii_case(mac));
     if links.iter().any(|link| link.physical && known(&link.mac)) {
         return Ok(());
@@ -35,7 +35,7 @@ pub(crate) fn by_cards(vm: &Vm, uuid: &str, links: &[Link]) -> Result<(), Error>
     Err(Error::OtherMachine { found: uuid.to_owned(), wanted: vm.uuid.clone() })
 }
 
-/// Compares the fingerprint that a node in maintenance shows with those that are known, where there are any.
+/// Compares the fingerprint of a node in maintenance with the known ones, if there are any.
 pub(crate) fn by_fingerprint(pins: &[Fingerprint], found: Fingerprint) -> Result<(), Error> {
     if pins.is_empty() || pins.contains(&found) {
         return Ok(());
@@ -52,7 +52,7 @@ mod tests {
         Vm { uuid: "aaaa-01".to_owned(), macs: vec!["BC:24:11:00:00:01".to_owned()], ..Vm::default() }
     }
 
-    fn card(mac: &str) -> Link {
+    fn nic(mac: &str) -> Link {
         Link { name: "eth0".to_owned(), mac: mac.to_owned(), physical: true, up: true }
     }
 
@@ -60,7 +60,7 @@ mod tests {
     fn a_machine_is_known_by_its_uuid_in_any_case() {
         assert_eq!(by_uuid(Some(&vm()), Some("AAAA-01")), Match::Same);
         assert_eq!(by_uuid(Some(&vm()), None), Match::NotYet);
-        assert_eq!(by_uuid(Some(&vm()), Some("bbbb-02")), Match::AskCards);
+        assert_eq!(by_uuid(Some(&vm()), Some("bbbb-02")), Match::CompareNics);
     }
 
     #[test]
@@ -70,11 +70,11 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_with_another_uuid_and_a_card_of_the_vm_is_the_vm() {
-        assert!(by_cards(&vm(), "bbbb-02", &[card("bc:24:11:00:00:01")]).is_ok());
+    fn a_machine_with_another_uuid_and_a_nic_of_the_vm_is_the_vm() {
+        assert!(by_nics(&vm(), "bbbb-02", &[nic("bc:24:11:00:00:01")]).is_ok());
 
-        let error = by_cards(&vm(), "bbbb-02", &[card("bc:24:11:00:00:02")]).expect_err("another machine");
-        assert_eq!(error.to_string(), "the machine there has the UUID bbbb-02, but the VM has aaaa-01");
+        let error = by_nics(&vm(), "bbbb-02", &[nic("bc:24:11:00:00:02")]).expect_err("another machine");
+        assert_eq!(error.to_string(), "the machine at this address has the UUID bbbb-02, the VM has aaaa-01");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is wanted of a node, and whether that may be done to it.
+//! The wanted config of a node, and whether it may be applied.
 
 use go_yaml::{Dialect, Map, Value};
 use machine_config::{Config, MachineType};
@@ -15,7 +15,7 @@ pub(crate) struct Wanted {
     pub(crate) role: Role,
 }
 
-/// What of a cluster's file a running node is compared with; empty where nothing is said.
+/// The versions in the cluster file that a running node is compared with; empty if not set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Versions {
     pub(crate) talos: String,
@@ -23,7 +23,7 @@ pub(crate) struct Versions {
 }
 
 impl Wanted {
-    /// Reads the config of a node with this role; without one, the config tells it.
+    /// Reads the config of a node with this role; without one, the config's role is used.
     pub(crate) fn read(text: String, role: Option<Role>) -> Result<Self, Error> {
         let config = machine_config::load(&text)?;
         let found = role_of(&config)?;
@@ -33,7 +33,7 @@ impl Wanted {
         }
     }
 
-    /// Whether the node runs this config already: to the byte, or in other words.
+    /// Whether the node already runs this config: the same bytes, or the same values.
     pub(crate) fn is_run_by(&self, running: &str) -> bool {
         running == self.text || machine_config::load(running).is_ok_and(|running| is_same(&running, &self.config))
     }
@@ -74,7 +74,7 @@ pub(crate) fn may_change(
     same_versions(wanted, running, versions, running_talos)
 }
 
-/// What a cluster's nodes know each other by. With another one a node would be lost to its cluster, and to us.
+/// What identifies a cluster. If it changed, the node would leave its cluster, and our credentials would be refused.
 const IDENTITY: [(&str, &[&str]); 3] = [
     ("machine.ca.crt", &["machine", "ca", "crt"]),
     ("cluster.id", &["cluster", "id"]),
@@ -145,7 +145,7 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// What differs, place by place.
+/// The differences, place by place.
 pub(crate) fn differences(running: &Config, wanted: &Config) -> Vec<Difference> {
     let find = |config: &Config, identity| {
         config

@@ -1,15 +1,15 @@
-//! One control plane after the other.
+//! Control planes are changed one after the other.
 
 use step::{Claim, Run, Stop};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::Error;
 
-/// Who may be changed next. Once a node isn't healthy after its change, nobody else may be.
+/// Which control plane may be changed next. If one isn't healthy after its change, no other is changed.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     unhealthy: Mutex<Option<String>>,
-    /// Whether runs at the same time are kept apart, which takes a folder that they share.
+    /// Whether it also waits for other runs, which needs the cluster's folder.
     apart: bool,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Queue {
-    /// Queue in a stream: also another run's talos-apply has to wait for its turn.
+    /// The queue in a stream: it also waits for another run's talos-apply.
     pub(crate) fn of_stream() -> Self {
         Self { apart: true, ..Self::default() }
     }

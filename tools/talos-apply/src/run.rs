@@ -21,7 +21,7 @@ use crate::{
     queue::Queue,
 };
 
-/// Delivers machine configs.
+/// Applies machine configs.
 pub(crate) struct Apply {
     allowed: Allowed,
     credentials: Credentials,
@@ -29,7 +29,7 @@ pub(crate) struct Apply {
     alone: Option<Alone>,
 }
 
-/// What is different without a stream.
+/// Settings without a stream.
 struct Alone {
     wanted: Wanted,
     insecure: bool,
@@ -87,7 +87,7 @@ impl Step for Apply {
 }
 
 impl Apply {
-    /// Everything that the delivery needs; `None` if a dry run has only planned it.
+    /// Everything that the delivery needs; `None` if an earlier dry run only planned it.
     async fn delivery<'a>(&self, run: &'a Run, node: &'a Node) -> Result<Option<Delivery<'a>>, Stop> {
         let Some(wanted) = self.wanted(run, node)? else { return Ok(None) };
         let identity = match &self.alone {
@@ -129,12 +129,12 @@ impl Apply {
         read.map_err(|error| Failure::new(Exit::Unusable, Code::UnusableInput, error.to_string()))
     }
 
-    /// Whether a node in maintenance may not be configured: talosctl wants `--insecure` for that.
+    /// Whether a node in maintenance is refused: as with talosctl, it needs `--insecure`.
     fn is_strict(&self) -> bool {
         self.alone.as_ref().is_some_and(|alone| !alone.insecure)
     }
 
-    /// Says what would be done, from one look at the node.
+    /// Reports what would be done, from one look at the node.
     async fn plan(&self, delivery: &Delivery<'_>) -> Result<Written, Stop> {
         match delivery.look().await {
             Ok(Observed::Same) => Ok(delivery.unchanged()),
@@ -148,7 +148,7 @@ impl Apply {
     }
 }
 
-/// The field of a node that nothing has been done to yet.
+/// The field of a node that would get its first config.
 fn planned(node: &Node) -> Written {
     let address = node.address().unwrap_or_default().to_owned();
     let applied = Applied { address, fingerprint: None, outcome: "applied".to_owned(), verified: false };
@@ -175,7 +175,7 @@ fn versions(spec: &ClusterSpec, wanted: &Wanted) -> Versions {
     Versions { talos: spec.talos.version.clone(), kubernetes: kubernetes.unwrap_or_default() }
 }
 
-/// Flags that mean nothing to a stream are refused rather than dropped.
+/// Refuses flags that have no effect in a stream.
 fn refuse_lone_flags(args: &Args) -> Result<(), Failure> {
     let lone = [
         ("--insecure", args.insecure.insecure),

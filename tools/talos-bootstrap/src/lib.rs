@@ -1,12 +1,10 @@
-//! `talos-bootstrap` ensures that etcd was started once.
+//! `talos-bootstrap` bootstraps etcd, exactly once.
 //!
-//! It acts when it has heard from every control plane: members that one of them knows are the answer; if there is no
-//! etcd data anywhere, the first control plane in file order is bootstrapped; anything unknown means no, for a second
-//! bootstrap would split the cluster. "Not yet" is waited out, and "already" is success.
+//! It acts once every control plane has responded. If one of them reports members, etcd runs and nothing is done. If no
+//! control plane has etcd data, it bootstraps the first one in file order. If anything is unknown, it doesn't bootstrap:
+//! a second bootstrap would split the cluster. It retries on "not yet"; "already" is success.
 //!
-//! *Needs*: `Node.status.applied` of every control plane, `Cluster.status.access`.
-//! *Writes*: `Node.status.etcd{member}`, `Cluster.status.bootstrap{node,members}`.
-//! *Exit status*: as every step; 5 if a control plane was never heard from, 7 if etcd is split already.
+//! Exit status: as for every step; 5 if a control plane was never reached, 7 if etcd is already split.
 
 mod args;
 mod observe;

@@ -1,4 +1,4 @@
-//! Asking control planes about etcd.
+//! Asking the control planes about etcd.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use crate::plan::{Etcd, Observation};
 #[derive(Debug, Clone)]
 pub(crate) struct ControlPlane {
     pub(crate) name: String,
-    /// Where it is; `None` if it can't be asked any more.
+    /// Its address; `None` if it can't be asked any more.
     pub(crate) address: Option<Address>,
-    /// Why it can't be asked, if no error in the stream explains that.
+    /// Why it can't be asked, unless an error in the stream explains that.
     pub(crate) unexplained: Option<Failure>,
 }
 
 impl ControlPlane {
-    /// The control plane of this record: one with an error, or without a config, can't be asked. A config that is only
-    /// planned is none.
+    /// The control plane of this record. One with an error, or without an applied config (a planned one doesn't count),
+    /// can't be asked.
     pub(crate) fn of(node: &Node) -> Self {
         let can_be_asked = !node.has_error() && node.has::<Applied>() && !node.is_planned::<Applied>();
         let address = node.address().filter(|_| can_be_asked).and_then(|address| address.parse().ok());
         Self { name: node.name().to_owned(), address, unexplained: None }
     }
 
-    /// A control plane that is listed but never came. `explained` says whether the stream carries an error about that.
+    /// A control plane that is listed but missing from the input. `explained` if an error in the stream is about that.
     pub(crate) fn absent(name: &str, explained: bool) -> Self {
         let message = format!("{name} is listed but missing from the input: it may have etcd data");
         let failure = Failure::new(Exit::Guard, Code::NoAnswer, message)
@@ -68,10 +68,10 @@ async fn etcd(address: &Address, identity: &Identity) -> Result<Etcd, Failure> {
     }
 }
 
-/// What the node's own member reports. While etcd starts, the call fails in ways that have no code of their own.
+/// What the node's own member reports. While etcd starts, the call fails with unspecific codes.
 fn members(reported: Result<Vec<talos_client::Member>, Error>) -> Etcd {
     match reported {
-        Ok(members) if members.is_empty() => Etcd::Silent("it knows no members".to_owned()),
+        Ok(members) if members.is_empty() => Etcd::Silent("it reports no members".to_owned()),
         Ok(members) => Etcd::Members(members.into_iter().map(|member| (member.id, member.hostname)).collect()),
         Err(error) => Etcd::Silent(chain(&error)),
     }

@@ -1,32 +1,32 @@
-//! What to do, by what is known of each control plane.
+//! The decision, from the state of etcd on each control plane. Pure.
 
 use record::Failure;
 
-/// What is known of etcd on one control plane.
+/// The state of etcd on one control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Etcd {
-    /// It runs and knows these members: their numbers and hostnames.
+    /// It runs and reports these members: their IDs and hostnames.
     Members(Vec<(u64, String)>),
-    /// It has run, but reports no members: it starts, or has lost its leader.
+    /// It has data, but reports no members: it is starting, or has no leader.
     Silent(String),
-    /// It has never run.
+    /// It has no data.
     Empty,
-    /// Not known (yet), and why.
+    /// Not known yet, and why.
     Unknown(String),
-    /// It doesn't answer us: it belongs to another cluster, or doesn't take our credentials.
+    /// The node refuses us: it belongs to another cluster, or doesn't accept our credentials.
     Refused(Box<Failure>),
-    /// It won't be known: an earlier step failed on the node, or it never came.
+    /// It will stay unknown: an earlier step failed on the node, or the node is missing from the input.
     Never,
 }
 
-/// A control plane and what is known of it.
+/// A control plane and the state of its etcd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observation {
     pub(crate) name: String,
     pub(crate) etcd: Etcd,
 }
 
-/// What follows.
+/// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// etcd runs, as this node reports.
@@ -38,11 +38,11 @@ pub(crate) enum Decision {
     },
     /// etcd is to be started on this node.
     Start(String),
-    /// Something has to become known first.
+    /// Wait: something is still unknown.
     Wait(String),
-    /// Nothing may be done, because a control plane doesn't answer.
+    /// Do nothing, because a control plane refuses us.
     Refused(Failure),
-    /// Nothing may be done, because of an error that is in the stream already.
+    /// Do nothing, because of an error that is already in the stream.
     Explained,
     /// Two nodes report clusters that have no member in common.
     Split(String, String),
@@ -83,7 +83,7 @@ pub(crate) fn decide(seen: &[Observation]) -> Decision {
 
 fn silent(seen: &Observation) -> Option<String> {
     match &seen.etcd {
-        Etcd::Silent(why) => Some(format!("etcd on {} has data but does not answer: {why}", seen.name)),
+        Etcd::Silent(why) => Some(format!("etcd on {} has data but doesn't respond: {why}", seen.name)),
         _ => None,
     }
 }
@@ -127,8 +127,8 @@ mod tests {
     }
 
     #[test]
-    fn a_control_plane_that_refuses_to_tell_means_no_unless_another_one_tells() {
-        let failure = Failure::new(record::Exit::Guard, record::Code::OtherCluster, "of another cluster");
+    fn a_control_plane_that_refuses_us_means_no_unless_another_one_reports_members() {
+        let failure = Failure::new(record::Exit::Guard, record::Code::OtherCluster, "belongs to another cluster");
         let refused = seen("cp-1", Etcd::Refused(failure.clone().into()));
 
         assert_eq!(decide(&[refused.clone(), seen("cp-2", Etcd::Empty)]), Decision::Refused(failure));
@@ -153,7 +153,7 @@ mod tests {
     fn data_without_an_answer_is_waited_for_and_never_bootstrapped_over() {
         let all = [seen("cp-1", Etcd::Empty), seen("cp-2", Etcd::Silent("no leader".to_owned()))];
 
-        assert_eq!(decide(&all), Decision::Wait("etcd on cp-2 has data but does not answer: no leader".to_owned()));
+        assert_eq!(decide(&all), Decision::Wait("etcd on cp-2 has data but doesn't respond: no leader".to_owned()));
     }
 
     #[test]

@@ -20,21 +20,21 @@ use crate::{
     plan::{Decision, Etcd, Observation, decide},
 };
 
-/// How long a node that was told to start etcd may show no data before it is told again.
+/// How long a node that was asked to bootstrap may show no etcd data before it is asked again.
 const STARTING: Duration = Duration::from_secs(30);
 
-/// Ensures that etcd was started.
+/// Bootstraps etcd.
 pub(crate) struct Bootstrap {
     credentials: Credentials,
     without: Vec<String>,
 }
 
-/// How it ended.
+/// The result.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     bootstrap: status::Bootstrap,
     effect: Effect,
-    /// The nodes that were seen to be members.
+    /// The nodes that reported to be members.
     members: Vec<String>,
 }
 
@@ -113,20 +113,20 @@ impl Bootstrap {
         run.wait_for_cluster().until_or(step, expired).await?.ok_or(Stop::Explained)
     }
 
-    /// A name after `--without` that isn't a control plane's is a mistake.
+    /// Refuses a name after `--without` that isn't a control plane's.
     fn check_names(&self, run: &Run) -> Result<(), Failure> {
         let listed = run.listed();
         let is_listed = |name: &String| listed.control_planes().any(|entry| *entry.name == **name);
         match self.without.iter().find(|name| !is_listed(name)) {
             Some(name) => {
-                let message = format!("--without {name}: no such control plane in the list");
+                let message = format!("--without {name}: the cluster has no such control plane");
                 Err(Failure::new(Exit::Usage, Code::Usage, message))
             }
             None => Ok(()),
         }
     }
 
-    /// Every listed control plane in file order, except those that are done without.
+    /// Every listed control plane in file order, except those of `--without`.
     async fn control_planes(&self, run: &Run) -> Result<Vec<ControlPlane>, Stop> {
         let came = run.control_planes().await?;
         let listed = run.listed();
@@ -140,7 +140,7 @@ impl Bootstrap {
             .collect()
     }
 
-    /// One look at all, and the next thing to do. `None` if nothing may be done.
+    /// Looks at all control planes once, and does the next thing. `None` if nothing may be done.
     async fn advance(
         &self,
         run: &Run,
@@ -156,7 +156,7 @@ impl Bootstrap {
                 Ok(Some(outcome(&seen, node, members, effect)))
             }
             Decision::Start(node) if since.is_some_and(|since| since.elapsed() < STARTING) => {
-                Err(Hold::not_yet(format!("etcd starts on {node}")))
+                Err(Hold::not_yet(format!("etcd is starting on {node}")))
             }
             Decision::Start(name) if !run.is_selected(&name) => Err(Hold::Failed(not_selected(&name))),
             Decision::Start(name) => {
@@ -173,7 +173,7 @@ impl Bootstrap {
         }
     }
 
-    /// Tells a node to start etcd. A lost reply leaves open whether it did: the next look tells.
+    /// Asks a node to bootstrap etcd. After a lost reply, the next look shows whether it did.
     async fn start(
         &self,
         run: &Run,
@@ -192,7 +192,7 @@ impl Bootstrap {
             Ok(talos_client::Bootstrap::Done) => {
                 sent();
                 run.announce(&format!("started etcd on {name}"));
-                format!("etcd starts on {name}")
+                format!("etcd is starting on {name}")
             }
             Ok(talos_client::Bootstrap::Already) => format!("etcd on {name} has data"),
             Ok(talos_client::Bootstrap::NotYet(reason)) => format!("{name}: {reason}"),
@@ -205,7 +205,7 @@ impl Bootstrap {
         Err(Hold::NotYet(reason))
     }
 
-    /// Says what would be done, from one look.
+    /// Reports what would be done, from one look.
     async fn plan(&self, control_planes: &[ControlPlane], identity: Option<&Arc<Identity>>) -> Result<Outcome, Stop> {
         let seen = match identity {
             Some(identity) => observe(control_planes, identity).await,
@@ -236,10 +236,10 @@ fn outcome(seen: &[Observation], node: String, members: Vec<String>, effect: Eff
 fn not_selected(name: &str) -> Failure {
     let message = format!("etcd would be bootstrapped on {name}, which --only excludes");
     Failure::new(Exit::Guard, Code::NotSelected, message)
-        .hint("leave out --only: etcd is bootstrapped once for the whole cluster")
+        .hint("run without --only: etcd is bootstrapped once for the whole cluster")
 }
 
 fn split(one: &str, other: &str) -> Failure {
     let message = format!("{one} and {other} are members of two etcd clusters that have no member in common");
-    Failure::new(Exit::Guard, Code::Split, message).hint("one of the two must be reset; its data is lost then")
+    Failure::new(Exit::Guard, Code::Split, message).hint("reset one of the two; its etcd data will be lost")
 }

@@ -18,7 +18,7 @@ pub(crate) const LIFETIME: Duration = Duration::hours(8760);
 /// With less than this left, a client certificate is renewed.
 const RENEW_BEFORE: Duration = Duration::days(30);
 
-/// The operating system's randomness, once it was seen to work.
+/// The operating system's random numbers; fails if there are none.
 pub(crate) fn entropy() -> Result<impl Random, Failure> {
     getrandom::fill(&mut [0; 1])
         .map_err(|error| Failure::new(Exit::Failed, Code::NoRandomness, format!("no random numbers: {error}")))?;
@@ -27,7 +27,7 @@ pub(crate) fn entropy() -> Result<impl Random, Failure> {
 
 /// The bundle in the folder; `None` if there is none yet.
 ///
-/// Gone secrets of a cluster that was made with them are refused: new ones would lock everybody out.
+/// Fails if the secrets of an existing cluster are missing: new ones would lock everybody out.
 pub(crate) fn existing(dir: &ClusterDir) -> Result<Option<Bundle>, Failure> {
     let path = dir.path(SECRETS).display().to_string();
     if let Some(bytes) = dir.read(SECRETS)? {
@@ -43,7 +43,7 @@ pub(crate) fn existing(dir: &ClusterDir) -> Result<Option<Bundle>, Failure> {
     }
 }
 
-/// Whether the bundle is the one that the cluster was made with.
+/// Fails unless the bundle is the one that the cluster was created with.
 pub(crate) fn same_cluster(dir: &ClusterDir, locked: Option<&str>, found: &str) -> Result<(), Failure> {
     let Some(locked) = locked.filter(|locked| *locked != found) else { return Ok(()) };
     let path = dir.path(SECRETS).display().to_string();
@@ -55,7 +55,7 @@ fn read(path: &str, bytes: &[u8]) -> Result<Bundle, Failure> {
     Bundle::from_yaml(&text).map_err(|source| Error::Bundle { path: path.to_owned(), source }.into())
 }
 
-/// Makes the bundle. Of two runs at the same time, one makes it and the other one takes it over.
+/// Generates the bundle. Of two runs at the same time, one writes it and the other one reads it.
 pub(crate) fn make(dir: &ClusterDir, contract: Contract) -> Result<(Bundle, Made), Failure> {
     let bundle = Bundle::generate(contract, OffsetDateTime::now_utc(), &mut entropy()?).map_err(Error::Pki)?;
     let made = dir.create(SECRETS, bundle.to_yaml().expose().as_bytes())?;
@@ -77,7 +77,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Reads what is there, judged by the bundle and the time.
+    /// Reads the file, and checks its credentials against the bundle and the time.
     pub(crate) fn read(dir: &ClusterDir, name: &str, bundle: &Bundle) -> Result<Self, Failure> {
         let bytes = dir.read(TALOSCONFIG)?;
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -1,4 +1,4 @@
-//! What was typed.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 use crate::flag_values::{List, list, switch};
 
-/// What was typed; what the program does is said by its row in the table of steps.
-// A flag that comes again overrides, as with talosctl.
+/// Command-line arguments; the summary above them comes from the table of steps.
+// A repeated flag overrides, as with talosctl.
 #[derive(Debug, Parser)]
 #[command(args_override_self = true)]
 pub(crate) struct Args {
@@ -21,22 +21,22 @@ pub(crate) struct Args {
     pub(crate) command: Option<Command>,
 }
 
-/// What talos-gen does alone, with talosctl's flags.
+/// Commands without a stream, with talosctl's flags.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a secrets bundle.
+    /// Generate a secrets bundle.
     Secrets(Secrets),
-    /// Make machine configs and a talosconfig.
+    /// Generate machine configs and a talosconfig.
     Config(Box<Config>),
-    /// Make client credentials for the Talos API, with chosen roles and lifetime.
+    /// Generate client credentials for the Talos API, with chosen roles and lifetime.
     Talosconfig(Credentials),
-    /// Apply patches to a machine config, and write it as the talosctl of its own Talos does.
+    /// Apply patches to a machine config, and write it in the format of its Talos version.
     Patch(Patch),
-    /// Check a machine config by Talos's rules.
+    /// Validate a machine config with Talos's rules.
     Validate(Validate),
-    /// Show what differs between two machine configs; exit status 3 when something does.
+    /// Show the differences between two machine configs; exit status 3 if there are any.
     Diff(Diff),
-    /// Say what a kind of document or one of its fields is.
+    /// Describe a kind of document or one of its fields.
     Explain(Explain),
 }
 
@@ -49,10 +49,10 @@ pub(crate) struct Secrets {
     /// Talos version that the secrets are for, as in v1.13.
     #[arg(long, value_name = "VERSION")]
     pub(crate) talos_version: Option<String>,
-    /// Take the secrets out of a control plane's machine config.
+    /// Extract the secrets from a control plane's machine config.
     #[arg(long, value_name = "FILE", conflicts_with = "from_kubernetes_pki")]
     pub(crate) from_controlplane_config: Option<PathBuf>,
-    /// Make the secrets around those of a Kubernetes cluster: a folder with ca, etcd/ca, front-proxy-ca and sa.key.
+    /// Use the keys of an existing Kubernetes cluster: a folder with ca, etcd/ca, front-proxy-ca and sa.key.
     #[arg(short = 'p', long, value_name = "FOLDER")]
     pub(crate) from_kubernetes_pki: Option<PathBuf>,
     /// File with the bootstrap token of that cluster; `-` is stdin [default: a new one].
@@ -73,10 +73,10 @@ pub(crate) struct Config {
     /// Disk to install to.
     #[arg(long, default_value = "/dev/sda", value_name = "DEVICE")]
     pub(crate) install_disk: String,
-    /// Image to install with [default: the one of the Talos version].
+    /// Installer image [default: that of the Talos version].
     #[arg(long, value_name = "IMAGE")]
     pub(crate) install_image: Option<String>,
-    /// Further names and addresses for the certificates of the Talos and Kubernetes APIs.
+    /// Additional names and addresses for the certificates of the Talos and Kubernetes APIs.
     #[arg(long, value_name = "NAME,...", value_parser = list)]
     pub(crate) additional_sans: Vec<List>,
     /// DNS domain of the cluster.
@@ -88,7 +88,7 @@ pub(crate) struct Config {
     /// Talos version that the configs are for, as in v1.13.
     #[arg(long, value_name = "VERSION")]
     pub(crate) talos_version: Option<String>,
-    /// Kubernetes version [default: the last one of the Talos version].
+    /// Kubernetes version [default: that of the Talos version].
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes_version: Option<String>,
     /// Patch for all machines: a file, `@file`, or the patch itself.
@@ -109,7 +109,7 @@ pub(crate) struct Config {
     /// Connect members through KubeSpan.
     #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch, action = clap::ArgAction::Set)]
     pub(crate) with_kubespan: bool,
-    /// Secrets bundle to use [default: a new one, which isn't kept].
+    /// Secrets bundle to use [default: a new one, which isn't saved].
     #[arg(long, value_name = "FILE")]
     pub(crate) with_secrets: Option<PathBuf>,
     /// Accepted, with a warning: comments are never written.
@@ -118,7 +118,7 @@ pub(crate) struct Config {
     /// Accepted, with a warning: comments are never written.
     #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch, action = clap::ArgAction::Set)]
     pub(crate) with_examples: bool,
-    /// What to write.
+    /// Which files to write.
     #[arg(short = 't', long, value_delimiter = ',', value_enum, default_value = "controlplane,worker,talosconfig")]
     pub(crate) output_types: Vec<Output>,
     /// Folder to write to; with one output type a file, or `-` for stdout.
@@ -146,7 +146,7 @@ pub(crate) enum Output {
 /// `talos-gen talosconfig`.
 #[derive(Debug, Group)]
 pub(crate) struct Credentials {
-    /// Name of the cluster, which becomes the context's.
+    /// Name of the cluster and of the context.
     pub(crate) name: String,
     /// Secrets bundle of the cluster; `-` is stdin.
     #[arg(long, default_value = "secrets.yaml", value_name = "FILE")]
@@ -154,10 +154,10 @@ pub(crate) struct Credentials {
     /// Roles of the client.
     #[arg(long, value_delimiter = ',', default_value = "os:admin", value_name = "ROLE,...")]
     pub(crate) role: Vec<String>,
-    /// How long the credentials last, as in 24h [default: 365 days].
+    /// Lifetime of the credentials, as in 24h [default: 365 days].
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) ttl: Option<std::time::Duration>,
-    /// Addresses of control planes to write in.
+    /// Addresses of control planes: the endpoints of the context.
     #[arg(short, long, value_delimiter = ',', value_name = "ADDRESS,...")]
     pub(crate) endpoints: Vec<String>,
     /// File to write; `-` is stdout.
@@ -195,13 +195,13 @@ pub(crate) struct Validate {
     /// Machine config; `-` is stdin.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: String,
-    /// How the machine boots.
+    /// Platform that the machine runs on.
     #[arg(short, long, value_parser = ["metal", "cloud", "container", "metal-agent"])]
     pub(crate) mode: String,
-    /// Take warnings about the legacy document for errors.
+    /// Treat warnings about the legacy document as errors.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Talos version whose rules count, as in v1.13 [default: the newest stable one, or one that knows all documents].
+    /// Talos version whose rules apply, as in v1.13 [default: the newest stable one, or one that knows all documents].
     #[arg(long, value_name = "VERSION")]
     pub(crate) talos_version: Option<String>,
 }

@@ -2,14 +2,14 @@ use machine_config::{ContractError, LoadError, node, patch};
 use record::{Classify, Code, Exit, Facts};
 use schematic::Part;
 
-/// Why nothing can be generated.
+/// Errors of `talos-gen`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("the Talos version can't be used")]
     Contract(#[from] ContractError),
     #[error("ichor.lock holds contract {locked}, which is newer than Talos {talos}")]
     OlderTalos { locked: String, talos: String },
-    #[error("Talos {talos} does not run Kubernetes {kubernetes}")]
+    #[error("Talos {talos} does not support Kubernetes {kubernetes}")]
     KubernetesWindow { talos: String, kubernetes: String, oldest: u32, newest: u32 },
     #[error("{field}: {value:?} is not {wanted}")]
     Unreadable { field: &'static str, value: String, wanted: &'static str },
@@ -17,25 +17,25 @@ pub(crate) enum Error {
     Patch { name: String, source: patch::Error },
     #[error("patch {name} is empty")]
     EmptyPatch { name: String },
-    #[error("patch {name} holds a secret at {place}")]
+    #[error("patch {name} contains a secret at {place}")]
     InlineSecret { name: String, place: String },
     #[error("patch {name} has documents that only control planes may have: {kinds}")]
     ControlPlaneOnly { name: String, kinds: String },
-    #[error("patch {name} has a {kind}, which Talos knows from v1.{since} on; this is {talos}")]
+    #[error("patch {name} has a {kind}, which needs Talos v1.{since} or later; this is {talos}")]
     NewerKind { name: String, kind: &'static str, since: u32, talos: String },
     #[error("the machine type is {found:?} after the patches, not {wanted}")]
     MachineType { found: String, wanted: &'static str },
     #[error("Talos refuses this config: {}", .0.join("; "))]
     Invalid(Vec<String>),
-    #[error("the config can't be made")]
+    #[error("the config can't be generated")]
     Node(#[from] node::Error),
     #[error(transparent)]
     Spec(#[from] schematic::SpecError),
     #[error("{path}")]
     Bundle { path: String, source: cluster_pki::BundleError },
-    #[error("{path} is gone, but ichor.lock says that the cluster was made with it")]
+    #[error("{path} is missing, but ichor.lock shows that the cluster was created with it")]
     SecretsGone { path: String },
-    #[error("keys or certificates can't be made")]
+    #[error("keys or certificates can't be generated")]
     Pki(#[from] cluster_pki::Error),
     #[error("{path}")]
     Config { path: String, source: LoadError },
@@ -61,10 +61,10 @@ impl Classify for Error {
                 Part::Schematic => unusable(Code::Schematic),
             },
             Self::SecretsGone { path } => Facts::new(Exit::Guard, Code::SecretsGone).hint(format!(
-                "restore {path}; new secrets would not be this cluster's. For a new cluster, remove its folder"
+                "restore {path}: new secrets would not belong to this cluster. For a new cluster, remove its folder"
             )),
             Self::OtherCluster { path, .. } => Facts::new(Exit::Guard, Code::OtherCluster).hint(format!(
-                "restore the {path} that the cluster was made with; for a new cluster, use a folder of its own"
+                "restore the {path} that the cluster was created with; for a new cluster, use another folder"
             )),
             Self::Unknown(unknown) => Facts::new(Exit::Usage, Code::Unknown).maybe_hint(did_you_mean(unknown.nearest)),
             Self::Usage(_) => Facts::new(Exit::Usage, Code::Usage),
@@ -80,7 +80,7 @@ impl Classify for Error {
             Self::InlineSecret { .. } => unusable(Code::Patch)
                 .hint("put it in a file of its own, readable by you alone, and write \"@file\""),
             Self::ControlPlaneOnly { .. } => unusable(Code::Patch).hint(
-                "give it to control planes alone: in spec.controlplane.patches or a node's own, or by --config-patch-control-plane",
+                "use it for control planes only: in spec.controlplane.patches, in the patches of a node, or with --config-patch-control-plane",
             ),
             Self::EmptyPatch { .. } | Self::NewerKind { .. } => unusable(Code::Patch),
             Self::Config { source, .. } => {
@@ -90,7 +90,7 @@ impl Classify for Error {
                 unusable(Code::Version).hint("configs of a newer contract don't load on an older Talos")
             }
             Self::KubernetesWindow { talos, oldest, newest, .. } => unusable(Code::Version)
-                .hint(format!("Talos {talos} runs Kubernetes 1.{oldest} to 1.{newest}")),
+                .hint(format!("Talos {talos} supports Kubernetes 1.{oldest} to 1.{newest}")),
             Self::Contract(_) => unusable(Code::Version),
             Self::Node(node::Error::Label(label)) => unusable(Code::Spec).maybe_hint(label.hint()),
             Self::Node(_) | Self::Unreadable { .. } => unusable(Code::Spec),

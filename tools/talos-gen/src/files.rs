@@ -1,4 +1,4 @@
-//! Files of the commands that stand alone.
+//! Files of the commands without a stream.
 
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) fn failed(path: &str, error: &std::io::Error) -> Failure {
     Failure::new(exit, Code::File, format!("{path}: {error}"))
 }
 
-/// A file that isn't overwritten.
+/// The failure for an existing file.
 pub(crate) fn exists(path: &str) -> Failure {
     Failure::new(Exit::Guard, Code::Exists, format!("file {path:?} already exists, use --force to overwrite"))
 }
@@ -30,10 +30,10 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
     let bytes = read().map_err(|error| failed(shown, &error))?;
     let unusable = |what: &str| Failure::new(Exit::Unusable, Code::UnusableInput, format!("{shown}: {what}"));
     if bytes.len() > LIMIT {
-        return Err(unusable(&format!("more than {LIMIT} bytes, which no config has")));
+        return Err(unusable(&format!("larger than {LIMIT} bytes, the maximum for a config")));
     }
     String::from_utf8(bytes)
-        .map_err(|error| unusable(&format!("not UTF-8, from byte {} on", error.utf8_error().valid_up_to())))
+        .map_err(|error| unusable(&format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))
 }
 
 /// The most that is read of a file, in bytes.
@@ -50,7 +50,7 @@ pub(crate) fn patch_file(path: &str) -> Result<String, String> {
     read(path).map_err(|failure| failure.message)
 }
 
-/// Writes a file that only its owner may read, at once; an existing one only when `force`.
+/// Writes a file that only its owner may read, atomically; an existing one only with `force`.
 pub(crate) fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     step::file::write_private(path, text.as_bytes(), force).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => exists(&path.display().to_string()),

@@ -1,6 +1,6 @@
 //! Arguments as talosctl reads them.
 
-/// A switch in any of the words that Go knows.
+/// A boolean in any of the forms that Go accepts.
 pub(crate) fn switch(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
@@ -19,7 +19,7 @@ pub(crate) fn list(text: &str) -> Result<List, String> {
     while let Some(text) = rest {
         let (item, tail) = match text.strip_prefix('"') {
             Some(quoted) => unquoted(quoted).ok_or_else(|| format!("a quote is not closed in {text:?}"))?,
-            None => plain(text).ok_or_else(|| format!("a quote stands amid an item of {text:?}"))?,
+            None => plain(text).ok_or_else(|| format!("a quote is inside an item of {text:?}"))?,
         };
         items.push(item);
         rest = tail;

@@ -15,10 +15,10 @@ use crate::error::Error;
 use crate::patches::{self, Reader};
 use crate::plan::Plan;
 
-/// What the stream tells of a node beside its spec.
+/// What the stream reports about a node beside its spec.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Found<'a> {
-    /// Hardware addresses of the NICs, first one first.
+    /// MAC addresses of the NICs, in order.
     pub(crate) macs: &'a [String],
     /// Topology zone.
     pub(crate) zone: Option<&'a str>,
@@ -28,16 +28,16 @@ pub(crate) struct Found<'a> {
     pub(crate) installer: Option<&'a str>,
 }
 
-/// A config and what is worth telling about it.
+/// A config and its warnings.
 pub(crate) struct Made {
     pub(crate) config: Config,
     /// Names of patches that changed nothing.
     pub(crate) idle: Vec<String>,
-    /// What Talos takes, but not gladly.
+    /// Warnings of Talos's validation.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The first disk of a VM as pve-vm makes it (scsi0).
+/// The first disk of a VM that pve-vm creates (scsi0).
 const DISK: &str = "/dev/sda";
 
 /// Makes the config of a node.
@@ -92,7 +92,7 @@ fn options(plan: &Plan, machine: MachineType, found: Found<'_>) -> Options {
         mirrors: spec.registry_mirrors.iter().map(|(host, urls)| (host.clone(), urls.clone())).collect(),
         ..Options::default()
     };
-    // A disk image needs no installing; up to 1.13 Talos wants the section all the same, and upgrades read it.
+    // A disk image needs no installation; but up to 1.13 Talos requires the section, and upgrades read it.
     if !plan.contract.has(Gate::Documents) {
         DISK.clone_into(&mut options.install_disk);
         found.installer.unwrap_or(&plan.installer).clone_into(&mut options.install_image);
@@ -117,11 +117,11 @@ pub(crate) fn host(url: &str) -> &str {
     generate::endpoint_host(url)
 }
 
-/// The labels by which schedulers know where a machine is.
+/// The labels for the location of a machine.
 const ZONE: &str = "topology.kubernetes.io/zone";
 const REGION: &str = "topology.kubernetes.io/region";
 
-/// The user's labels; zone and region as they were found, unless the user says otherwise.
+/// The user's labels, and zone and region as found, unless the user sets them.
 fn labels<'a>(spec: &'a NodeSpec, found: Found<'a>, machine: MachineType) -> Vec<(&'a str, &'a str)> {
     let place = [(REGION, found.region), (ZONE, found.zone)];
     let place = place.into_iter().filter_map(|(key, value)| Some((key, value?)));
@@ -160,7 +160,7 @@ fn facts<'a>(plan: &'a Plan, name: &'a str, spec: &'a NodeSpec, found: Found<'a>
     })
 }
 
-/// The NICs with what is known of their hardware addresses. Without a VM, as many as the spec names.
+/// The NICs with their MAC addresses, if known. Without a VM, as many as the spec names.
 fn nics<'a>(spec: &NodeSpec, found: Found<'a>) -> Vec<Option<&'a str>> {
     if !found.macs.is_empty() {
         return found.macs.iter().map(|mac| Some(mac.as_str())).collect();

@@ -92,7 +92,7 @@ pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<(Config, Vec<St
     Ok((config, idle))
 }
 
-/// The patches with adjacent JSON patches made one, as Talos does.
+/// The patches, with adjacent JSON patches joined, as Talos does.
 fn joined(patches: &[Named]) -> Vec<Named> {
     let mut out: Vec<Named> = Vec::new();
     for named in patches {
@@ -119,7 +119,7 @@ fn refused(named: &Named, source: patch::Error) -> Error {
     }
 }
 
-/// Refuses documents that the machine or its Talos wouldn't take.
+/// Refuses documents that the machine or its Talos wouldn't accept.
 pub(crate) fn check(patches: &[Named], machine: MachineType, talos: Contract) -> Result<(), Error> {
     patches.iter().try_for_each(|named| check_one(named, machine, talos))
 }

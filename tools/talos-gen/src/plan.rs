@@ -1,4 +1,4 @@
-//! What the cluster's spec means for everything that is generated. Pure.
+//! The values that all generated files share, from the cluster's spec. Pure.
 
 use machine_config::Contract;
 use record::spec::ClusterSpec;
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_as_talos_image_does() {
+    fn unusable_values_are_refused_as_talos_image_refuses_them() {
         for (talos, exit, code, message) in [
             (
                 r#""v1.13.9","schematic":{"id":"zzz"}"#,
@@ -141,6 +141,6 @@ mod tests {
         let text = SPEC.replace("}}", r#"},"kubernetes":{"version":"v1.30.0"}}"#);
         let failure: record::Failure = of(&text, None).unwrap_err().into();
         assert_eq!(failure.exit.code(), 8);
-        assert_eq!(failure.hint.unwrap(), "Talos v1.13.9 runs Kubernetes 1.31 to 1.36");
+        assert_eq!(failure.hint.unwrap(), "Talos v1.13.9 supports Kubernetes 1.31 to 1.36");
     }
 }

@@ -17,8 +17,8 @@ use crate::plan::{self, Plan};
 
 /// The step.
 pub(crate) struct Gen {
-    /// Whether it was said that hardware addresses are missing.
-    told: Once,
+    /// Warns once that MAC addresses are missing.
+    warned: Once,
 }
 
 /// What every node's config is made from.
@@ -43,7 +43,7 @@ impl Step for Gen {
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         match args.command {
-            None => Ok(Job::Stream(Self { told: Once::new() }, Source::Input)),
+            None => Ok(Job::Stream(Self { warned: Once::new() }, Source::Input)),
             Some(command) => Ok(Job::command(|console| async move {
                 let work = tokio::task::spawn_blocking(move || alone::run(command, &console));
                 work.await.unwrap_or_else(|error| Err(alone::broken(&error)))
@@ -71,7 +71,7 @@ impl Step for Gen {
         let _slot = run.slot(node).await?;
         let vm: Option<status::Vm> = run.want(node)?;
         if vm.is_none() && prepared.plan.spec.proxmox.is_some() {
-            self.told.call_once(|| {
+            self.warned.call_once(|| {
                 run.warn(
                     "no pve-vm in this pipe: configs can't select NICs by MAC and will differ from the full pipe's",
                 );
@@ -98,7 +98,7 @@ impl Step for Gen {
     }
 }
 
-/// Plans, and makes the secrets where there are none; says whether it did or would.
+/// Plans, and generates the secrets if there are none; returns whether it did or would.
 async fn prepare(run: &Run) -> Result<(Prepared, Effect), Stop> {
     let cluster = run.cluster();
     let dir = run.dir()?;
@@ -123,7 +123,7 @@ async fn prepare(run: &Run) -> Result<(Prepared, Effect), Stop> {
     Ok((Prepared { plan, bundle, dir, access: Mutex::new(None) }, effect))
 }
 
-/// Holds on to what is decided once: the contract and whose secrets the cluster is made with.
+/// Writes to ichor.lock what is decided once: the contract and the digest of the Talos CA.
 fn decide(run: &Run, dir: &ClusterDir, lock: Option<&record::Lock>, plan: &Plan, bundle: &Bundle) -> Result<(), Stop> {
     let ca256 = bundle.ca256().map_err(Error::Pki)?;
     let (contract, locked) = (lock.and_then(record::Lock::contract), lock.and_then(record::Lock::ca256));
@@ -155,7 +155,7 @@ async fn new_bundle(run: &Run, dir: &ClusterDir, plan: &Plan) -> Result<(Bundle,
             path.display()
         ));
         if !dir.is_ignored(SECRETS) {
-            run.warn(&format!("{} is not ignored by git: its folder has a .gitignore of its own", path.display()));
+            run.warn(&format!("{} is not ignored by git: its folder has its own .gitignore", path.display()));
         }
     }
     Ok((bundle, made))
@@ -188,7 +188,7 @@ fn early_access(run: &Run, prepared: &Prepared, made: Effect) -> Result<Option<A
     Ok(Some(access))
 }
 
-/// A file of the cluster's folder that is made.
+/// A new file in the cluster's folder.
 fn added(file: &str) -> Change {
     Change::live(file).to("a new one")
 }
@@ -202,7 +202,7 @@ async fn settle_endpoints(run: &Run, prepared: &Prepared, access: Option<Access>
     let (Some(mut access), Some(bundle)) = (access, &prepared.bundle) else { return Ok(()) };
     let nodes = run.control_planes().await?;
     let endpoints: Vec<String> = nodes.iter().filter_map(|node| node.address()).map(str::to_owned).collect();
-    // An input that was cut, or a node without an address yet, takes none away from those that are known.
+    // A truncated input, or a node without an address yet, must not remove known endpoints.
     let is_complete = endpoints.len() == run.listed().control_planes().count();
     if !is_complete || endpoints.is_empty() || access.is_settled(&endpoints) {
         return Ok(());
@@ -234,7 +234,7 @@ fn planned(node: &Node) -> Written {
     Written::field(&config, Effect::Pending).changes(vec![Change::live(file_of(node)).to("a new one")])
 }
 
-/// Puts a config where the next step finds it: into a file, or with `--inline` into the record.
+/// Writes a config to a file, or with `--inline` into the record.
 fn deliver(run: &Run, node: &Node, dir: &ClusterDir, text: String) -> Result<Written, Stop> {
     let digest = sha256(text.as_bytes());
     if run.flags().inline {

@@ -159,7 +159,7 @@ fn a_kubernetes_outside_the_window_is_only_warned_about() {
             .concat();
     let output = run(folder.path(), &args);
     assert_eq!(code(&output), 0);
-    assert!(stderr(&output).contains("Talos v1.13 does not run Kubernetes 1.20.0"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("Talos v1.13 does not support Kubernetes 1.20.0"), "{}", stderr(&output));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_config_that_talos_would_refuse_is_made_with_a_warning() {
     let idle = warned(&["worker", "--config-patch", "machine: {type: worker}"]);
     assert!(idle.contains("worker: patch 1 changes nothing"), "{idle}");
     let comments = warned(&["worker", "--with-docs", "--with-examples=false"]);
-    assert!(comments.contains("no comments are written"), "{comments}");
+    assert!(comments.contains("comments are not supported"), "{comments}");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn patches_with_documents_that_the_machine_could_not_load_are_refused_by_name() 
     assert!(exit == 8 && said.contains("only control planes may have: KubeSchedulerConfig"), "{exit}: {said}");
     let (exit, said) = refused("v1.13", &["controlplane", "--config-patch-control-plane", scheduler]);
     assert!(
-        exit == 8 && said.contains("KubeSchedulerConfig, which Talos knows from v1.14 on; this is v1.13"),
+        exit == 8 && said.contains("KubeSchedulerConfig, which needs Talos v1.14 or later; this is v1.13"),
         "{said}"
     );
     let taken = refused("v1.14", &["controlplane", "--config-patch-control-plane", scheduler]);
@@ -202,7 +202,7 @@ fn patches_with_documents_that_the_machine_could_not_load_are_refused_by_name() 
 fn words_that_cannot_be_meant_are_refused_before_anything_is_made() {
     let folder = folder();
     for (more, said) in [
-        (&["--kubernetes-version", ""][..], "--kubernetes-version is empty; left out, it is 1.36."),
+        (&["--kubernetes-version", ""][..], "--kubernetes-version is empty; it defaults to 1.36."),
         (&["--registry-mirror", "docker.io"], "invalid registry mirror spec"),
         (&["--registry-mirror", "docker.io=ftp://a b"], "failed to parse registry mirror endpoint \"ftp://a b\""),
         (&["--output-dir", "out", "-o", "here"], "--output-dir"),

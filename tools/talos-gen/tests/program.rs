@@ -216,7 +216,7 @@ fn a_kubernetes_that_the_talos_does_not_run_is_refused_before_any_step_acts() {
     let folder = folder();
     let outcome = pipe(folder.path(), &CLUSTER.replace("v1.36.3", "v1.20.0"), &[]);
     assert_eq!(outcome.code, 8);
-    assert!(outcome.stderr.contains("Talos v1.13.9 does not run Kubernetes v1.20.0"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("Talos v1.13.9 does not support Kubernetes v1.20.0"), "{}", outcome.stderr);
     assert!(!folder.path().join("lab/nodes").exists());
 }
 
@@ -228,8 +228,12 @@ fn a_patch_that_does_not_fit_stops_its_nodes_with_one_clear_message() {
     };
     for (patch, message, hint) in [
         ("machine: {sysctl: {a: '1'}}", "unknown key \\\"sysctl\\\" in machine", "did you mean \\\"sysctls\\\"?"),
-        ("machine: {token: abc}", "patch 1 holds a secret at v1alpha1 machine.token", "@file"),
-        ("[{op: add, path: /machine/token, value: abc}]", "patch 1 holds a secret at v1alpha1 machine.token", "@file"),
+        ("machine: {token: abc}", "patch 1 contains a secret at v1alpha1 machine.token", "@file"),
+        (
+            "[{op: add, path: /machine/token, value: abc}]",
+            "patch 1 contains a secret at v1alpha1 machine.token",
+            "@file",
+        ),
         ("machine: {network: {hostname: a}}", "static hostname is already set in v1alpha1 config", ""),
         ("[{op: remove, path: /machine}]", "not supported for multi-document", "write the patch as YAML"),
     ] {

@@ -1,8 +1,8 @@
-//! What was typed.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 
-/// What was typed; what the program does is said by its row in the table of steps.
+/// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     pub(crate) alone: Alone,
 }
 
-/// Which of the images that belong to a schematic and a version.
+/// Which image of a schematic and a version.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Image")]
 pub(crate) struct Kind {
@@ -34,20 +34,20 @@ pub(crate) struct Kind {
     #[arg(long, default_value = "amd64", value_parser = ["amd64", "arm64"])]
     pub(crate) arch: String,
 
-    /// Kind of file: iso, or raw, qcow2, vhd, ova, each perhaps with .xz, .zst, .gz or .tar.gz.
+    /// File format: iso, or raw, qcow2, vhd, ova, optionally compressed (.xz, .zst, .gz, .tar.gz).
     #[arg(long, value_name = "FORMAT", default_value = "qcow2")]
     pub(crate) image_format: String,
 
-    /// The image that is signed for secure boot, and its installer.
+    /// Use the image that is signed for secure boot, and its installer.
     #[arg(long)]
     pub(crate) secureboot: bool,
 }
 
-/// What replaces a cluster file.
+/// What to use instead of a cluster file.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Alone, without a stream")]
 pub(crate) struct Alone {
-    /// Talos version; with it no input is read.
+    /// Talos version; with it, no input is read.
     #[arg(long, value_name = "VERSION")]
     pub(crate) talos_version: Option<String>,
 
@@ -55,7 +55,7 @@ pub(crate) struct Alone {
     #[arg(long, value_name = "FILE|ID", requires = "talos_version")]
     pub(crate) schematic: Option<String>,
 
-    /// Official extension, in place of a schematic file; more than one may be given.
+    /// Official extension, instead of a schematic file; may be repeated.
     #[arg(long = "extension", value_name = "NAME", requires = "talos_version", conflicts_with = "schematic")]
     pub(crate) extensions: Vec<String>,
 

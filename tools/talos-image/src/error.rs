@@ -1,9 +1,9 @@
-//! Why there is no image.
+//! Errors of `talos-image`.
 
 use record::{Classify, Code, Exit, Facts};
 use schematic::Part;
 
-/// What the reader would handle differently.
+/// One variant for each problem that users solve differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
@@ -16,7 +16,7 @@ pub(crate) enum Error {
     UnknownSchematic { base: String, id: String },
     #[error("extension {name} does not exist for Talos {version}")]
     Extension { name: String, version: String, like: Option<String> },
-    #[error("no host of Proxmox VE has storage {0}")]
+    #[error("no Proxmox VE host has storage {0}")]
     NoStorage(String),
     #[error("storage {storage} on {host} does not allow content `import`")]
     NoImport { storage: String, host: String, content: String },
@@ -41,19 +41,19 @@ impl Classify for Error {
             },
             Self::Format(_) | Self::SchematicFile { .. } => Facts::new(Exit::Usage, Code::Usage),
             Self::UnknownSchematic { .. } => {
-                failed(Code::Schematic).hint("give the schematic itself in place of its ID, so that it is registered")
+                failed(Code::Schematic).hint("give the schematic instead of its ID: then talos-image registers it")
             }
             Self::Extension { like: Some(like), .. } => failed(Code::Extension).hint(format!("did you mean {like}?")),
             Self::Extension { version, like: None, .. } => failed(Code::Extension)
                 .hint(format!("the factory lists them at /version/{version}/extensions/official")),
             Self::NoStorage(_) => failed(Code::Storage)
-                .hint("`spec.proxmox.images` names it; without Datastore.Audit the token doesn't see storages"),
+                .hint("check `spec.proxmox.images`; a token without Datastore.Audit doesn't see storages"),
             Self::NoImport { storage, content, .. } => {
                 failed(Code::Storage).hint(format!("on a host: `pvesm set {storage} --content {content},import`"))
             }
             Self::Inactive { .. } => Facts::new(Exit::Unreachable, Code::Storage),
-            Self::TooOld { .. } => failed(Code::Import).hint("8.4 is the first release that can"),
-            Self::NotImportable(_) => failed(Code::Import).hint("leave out --image-format"),
+            Self::TooOld { .. } => failed(Code::Import).hint("importing disk images needs Proxmox VE 8.4 or later"),
+            Self::NotImportable(_) => failed(Code::Import).hint("remove --image-format"),
             Self::Rebuilt { url } => Facts::new(Exit::Guard, Code::DigestMismatch).hint(format!(
                 "the factory may have rebuilt it; if you trust that, remove {url} from `images` in ichor.lock"
             )),

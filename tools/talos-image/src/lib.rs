@@ -1,13 +1,11 @@
-//! `talos-image` turns a schematic and a version into an image where the VMs can use it.
+//! `talos-image` puts the Talos image of a schematic and a version onto Proxmox VE storage.
 //!
-//! The schematic's ID is computed here and registered at the Image Factory, whose word counts. Each extension is
-//! checked to exist for the version before anything is built. With Proxmox VE in the spec, every host that the image
-//! storage is on fetches the image itself, with a checksum that was locked when the image was first read.
+//! It computes the schematic's ID and registers the schematic at the Image Factory; if the IDs differ, the factory's is
+//! used. It checks that each extension exists for the version before anything is built. With Proxmox VE in the spec,
+//! every host that has the image storage downloads the image itself, and checks it against the digest in `ichor.lock`.
 //!
-//! *Needs*: `Cluster.spec.talos`; uses `Cluster.spec.proxmox`.
-//! *Writes*: `Cluster.status.image{schematic,version,url,installer,sha256,volumes}`.
-//! *Exit status*: as every step; 1 for an extension or version that the factory doesn't have, 5 for a factory or
-//! hypervisor that doesn't answer, 6 for a token that may not download.
+//! Exit status: as for every step; 1 if the factory doesn't have an extension or the version, 5 if the factory or
+//! Proxmox VE doesn't respond, 6 if the token may not download.
 
 mod alone;
 mod args;

@@ -1,4 +1,4 @@
-//! What is wanted of the factory: schematic, image and its names, from the spec and nothing else.
+//! The wanted schematic, image and their names, from the spec alone. Pure.
 
 use factory_client::{Extension, renamed};
 use record::spec::TalosSpec;
@@ -24,7 +24,7 @@ pub(crate) fn image(wanted: &Wanted, schematic: &str, kind: &Kind) -> Result<Ima
     })
 }
 
-/// The reference of the installer that belongs to the image.
+/// The reference of the image's installer.
 pub(crate) fn installer(wanted: &Wanted, image: &Image) -> String {
     wanted.factory.installer(&image.platform, &image.schematic, image.version, image.secureboot)
 }
@@ -37,7 +37,7 @@ pub(crate) fn missing(wanted: &Wanted, known: &[Extension]) -> Option<Error> {
     Some(Error::Extension { name: name.clone(), version: wanted.version.to_string(), like: like(name, known) })
 }
 
-/// The extension that was probably meant: of the same name under another owner, or one whose name holds the other.
+/// The extension that was probably meant: the same name under another owner, or a name that contains the other.
 fn like(name: &str, known: &[Extension]) -> Option<String> {
     let bare = name.rsplit('/').next().filter(|bare| bare.len() >= 3)?;
     let near = |extension: &&Extension| {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_as_talos_gen_does() {
+    fn unusable_values_are_refused_as_talos_gen_refuses_them() {
         for (talos, exit, code, message) in [
             (
                 json!({"version": "v1.13.9", "schematic": {"id": "zzz"}}),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_that_does_not_exist_is_told_with_one_that_does() {
+    fn an_unknown_extension_is_reported_with_a_suggestion() {
         let wanted = wanted(&spec(with_extension("siderolabs/guest-agent")), None).unwrap();
         let error = missing(&wanted, &[extension("siderolabs/qemu-guest-agent")]).unwrap();
 

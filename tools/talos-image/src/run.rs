@@ -20,7 +20,7 @@ use crate::{
     storage::{Found, Place},
 };
 
-/// Makes an image usable.
+/// Puts an image where the VMs can use it.
 pub(crate) struct TalosImage {
     kind: Kind,
     token_file: Option<PathBuf>,
@@ -40,7 +40,7 @@ impl Step for TalosImage {
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         let source = match &args.alone.talos_version {
             Some(_) if args.stream.file.is_some() => {
-                return Err(Failure::new(Exit::Usage, Code::Usage, "-f and --talos-version: which of the two?"));
+                return Err(Failure::new(Exit::Usage, Code::Usage, "-f and --talos-version can't be used together"));
             }
             Some(version) => {
                 let spec = alone::spec(&args.alone, version)?;
@@ -83,7 +83,7 @@ impl Step for TalosImage {
 }
 
 impl TalosImage {
-    /// The image, once the factory knows its schematic and has its extensions.
+    /// The image, after its extensions were checked and its schematic was registered.
     async fn registered(&self, run: &Run, client: &Client, wanted: &Wanted) -> Result<Image, Failure> {
         if !wanted.schematic.extensions().is_empty() {
             let known = client.extensions(wanted.version).await?;
@@ -110,7 +110,7 @@ impl TalosImage {
         Ok(plan::image(wanted, &id, &self.kind)?)
     }
 
-    /// Has the image on every host that the storage is on.
+    /// Puts the image onto every host that has the storage.
     async fn deliver(
         &self,
         run: &Run,
@@ -143,12 +143,12 @@ impl TalosImage {
         }
         client.prepare(image).await?;
         run.announce(&format!("downloading {} to {storage} on {}", status.url, absent.join(", ")));
-        place.bring(&pve, &absent, &status.url, &sha256, |what| run.announce(what)).await?;
+        place.download_to(&pve, &absent, &status.url, &sha256, |what| run.announce(what)).await?;
         Ok((Effect::Changed, downloads(&absent, &status.volumes)))
     }
 }
 
-/// What bringing the image to these hosts adds.
+/// The changes that downloading the image to these hosts makes.
 fn downloads(hosts: &[String], volumes: &BTreeMap<String, String>) -> Vec<Change> {
     let added =
         |host: &String| Change::live(format!("image on {host}")).to(volumes.get(host).cloned().unwrap_or_default());
@@ -161,7 +161,7 @@ async fn first_read(run: &Run, client: &Client, image: &Image, url: &str) -> Res
     run.announce(&format!("reading {url} once, to lock its digest"));
     let read = async {
         match client.fetch(url).await {
-            // Nothing was stored, so beginning again costs nothing but time.
+            // Nothing was stored, so starting again costs only time.
             Err(error) if error.is_transient() => client.fetch(url).await,
             read => read,
         }
@@ -172,7 +172,7 @@ async fn first_read(run: &Run, client: &Client, image: &Image, url: &str) -> Res
         () = stopping.cancelled() => return Err(Failure::interrupted()),
     };
     run.dir()?.update_lock(|lock| match lock.image(url) {
-        // Another run locked it meanwhile: that one counts, and the host's checksum decides.
+        // Another run locked it meanwhile: its digest is used, and the host checks against it.
         Some(sha256) => sha256.to_owned(),
         None => {
             lock.set_image(url, &fetched.sha256);

@@ -1,4 +1,4 @@
-//! The image on Proxmox VE: where it has to be, where it is, and bringing it there.
+//! The image on Proxmox VE: which hosts have it, and downloading it to the others.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,17 +24,17 @@ pub(crate) struct Place {
     pub(crate) file: String,
 }
 
-/// What there is on the hosts.
+/// Which hosts have the image.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     /// Host to volume, for all hosts that have the storage.
     pub(crate) volumes: BTreeMap<String, String>,
-    /// The hosts that have to download it; of those that share a storage only the first.
+    /// The hosts that must download it; only the first of those that share a storage.
     pub(crate) absent: Vec<String>,
 }
 
 impl Place {
-    /// The volume that the file is.
+    /// The volume ID of the file.
     fn volume(&self) -> String {
         format!("{}:import/{}", self.storage, self.file)
     }
@@ -86,8 +86,8 @@ impl Place {
         Ok(contents.iter().any(|content| content.volid == volume))
     }
 
-    /// Has each of these hosts download the image, a few at a time.
-    pub(crate) async fn bring(
+    /// Downloads the image to each of these hosts, a few at a time.
+    pub(crate) async fn download_to(
         &self,
         pve: &Client,
         hosts: &[String],
@@ -118,7 +118,7 @@ impl Place {
         let request = request::download(host, &self.storage, &self.file, url, Some(sha256));
         match pve.run(&request, DOWNLOAD).await {
             Ok(()) => Ok(()),
-            // Somebody else was faster: a file of this name has this content.
+            // Another run was faster: a file of this name has this content.
             Err(error) if error.kind() == Some(Kind::Exists) && self.is_there(pve, host).await.unwrap_or(false) => {
                 Ok(())
             }

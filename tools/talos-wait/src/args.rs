@@ -1,4 +1,4 @@
-//! What was typed.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use talos_access::TalosFlags;
 
 use crate::plan::Condition;
 
-/// What was typed; what the program does is said by its row in the table of steps.
+/// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long = "for", value_enum, value_name = "CONDITION", default_value = "ready")]
     pub(crate) condition: Condition,
 
-    /// Kubeconfig to ask the Kubernetes API itself with, where the records name none.
+    /// Kubeconfig to use for the Kubernetes API, if the records name none.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
 

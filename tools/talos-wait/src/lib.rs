@@ -1,11 +1,10 @@
-//! `talos-wait` waits until a condition holds, and says what it is waiting for.
+//! `talos-wait` waits until a condition holds, and reports what it is waiting for.
 //!
-//! It is the sleep loop that every script has: for each node until it is reachable, in maintenance, configured, a
-//! member of etcd, known to Kubernetes, or Ready. A wait has a bound, which begins when the node's record has come.
+//! It replaces the sleep loop of scripts: it waits for each node until it is reachable, in maintenance, configured, a
+//! member of etcd, registered with Kubernetes, or Ready. A wait has a timeout, which starts when the node's record
+//! arrives.
 //!
-//! *Needs*: an address of each node, `Cluster.status.access`.
-//! *Writes*: `Node.status.waited{for}`, `Cluster.status.waited{for}`.
-//! *Exit status*: as every step; 5 if the condition does not come to hold in time.
+//! Exit status: as for every step; 5 if the condition doesn't hold in time.
 
 mod args;
 mod plan;

@@ -1,15 +1,15 @@
-//! Which condition holds, by what is known of a node.
+//! Whether a condition holds, from the state of a node. Pure.
 
-/// What to wait for. Each one holds only if those before it do, but for maintenance, which ends.
+/// What to wait for. Each one includes those before it, except maintenance, which ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Condition {
-    /// The Talos API answers.
+    /// The Talos API responds.
     Reachable,
     /// The node waits for its configuration.
     Maintenance,
     /// The node runs a configuration of this cluster.
     Configured,
-    /// Its etcd is a member (workers have none).
+    /// etcd on the node is a member of its cluster (workers have no etcd).
     Etcd,
     /// The node is registered with Kubernetes.
     Kubernetes,
@@ -18,12 +18,12 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    /// The word in records and flags.
+    /// Its name in records and flags.
     pub(crate) fn word(self) -> String {
         clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// How far it goes: each one holds only if those before it do. Maintenance ends before the others begin.
+    /// Its position: each one includes those before it. Maintenance ends before the others begin.
     fn rank(self) -> u8 {
         match self {
             Self::Reachable => 0,
@@ -35,48 +35,48 @@ impl Condition {
         }
     }
 
-    /// Whether it holds only where `other` holds, too.
+    /// Whether it only holds if `other` holds, too.
     pub(crate) fn includes(self, other: Self) -> bool {
         self.rank() >= other.rank()
     }
 
-    /// Whether it can come to hold only after etcd was started.
+    /// Whether it can only hold after etcd was started.
     pub(crate) fn needs_etcd(self) -> bool {
         self.includes(Self::Etcd)
     }
 
-    /// Whether the node is asked without credentials, which it may not accept yet.
+    /// Whether asking the node needs credentials.
     pub(crate) fn needs_credentials(self) -> bool {
         self.includes(Self::Configured)
     }
 }
 
-/// What a node answered.
+/// The state of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NodeState {
     /// It waits for a configuration.
     Maintenance,
     /// It is configured.
     Configured {
-        /// Whether its etcd knows members; `None` on a worker.
+        /// Whether its etcd reports members; `None` on a worker.
         etcd: Option<bool>,
-        /// What Kubernetes says of it: registered, and Ready.
+        /// Whether Kubernetes reports it Ready; `None` if it is not registered.
         registered: Option<bool>,
-        /// Whether Talos has finished booting; else what is missing.
+        /// Whether Talos has finished booting; if not, what is missing.
         booted: Result<(), String>,
     },
 }
 
-/// Whether the condition holds; else what is missing.
+/// Whether the condition holds; if not, what is missing.
 pub(crate) fn holds(condition: Condition, state: &NodeState) -> Result<(), String> {
     let (etcd, registered, booted) = match (state, condition) {
         (_, Condition::Reachable) | (NodeState::Maintenance, Condition::Maintenance) => return Ok(()),
-        (NodeState::Configured { .. }, Condition::Maintenance) => return Err("it is configured already".to_owned()),
+        (NodeState::Configured { .. }, Condition::Maintenance) => return Err("it is already configured".to_owned()),
         (NodeState::Maintenance, _) => return Err("it is in maintenance".to_owned()),
         (NodeState::Configured { etcd, registered, booted }, _) => (etcd, registered, booted),
     };
     if condition.includes(Condition::Etcd) && *etcd == Some(false) {
-        return Err("its etcd is not a member yet".to_owned());
+        return Err("etcd on it is not a member yet".to_owned());
     }
     if condition.includes(Condition::Kubernetes) && registered.is_none() {
         return Err("it is not registered with Kubernetes".to_owned());

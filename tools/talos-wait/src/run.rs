@@ -17,7 +17,7 @@ use crate::plan::{Condition, NodeState, holds};
 pub(crate) struct Wait {
     condition: Condition,
     credentials: Credentials,
-    /// Without a stream, each node has to say what it is.
+    /// Without a stream, each node must report its role.
     alone: bool,
     kubeconfig: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ impl Step for Wait {
         Ok(())
     }
 
-    /// Asks the Kubernetes API itself, where the stream has credentials for it.
+    /// Asks the Kubernetes API itself, if the stream has credentials for it.
     async fn settle(&self, run: Run, (): &()) -> Result<(), Stop> {
         if !self.condition.includes(Condition::Kubernetes) {
             return Ok(());
@@ -61,7 +61,7 @@ impl Step for Wait {
         let Some(kubeconfig) = self.kubeconfig(&run).await? else { return Ok(()) };
         let client =
             Client::new(&kubeconfig).map_err(|error| Failure::caused(Exit::Unusable, Code::Kubeconfig, "", &error))?;
-        // While the API starts it also answers what would be final later, as that it knows nobody.
+        // While the API starts, it also returns errors that would be final later, such as unknown users.
         let look = || async { client.ready().await.map_err(|error| Hold::in_spite_of(&error)) };
         run.wait_for_cluster().until(look).await?;
         let waited = status::ClusterWaited { condition: self.condition.word() };
@@ -108,7 +108,7 @@ impl Wait {
         Ok(Some(Kubeconfig::parse(&text, context.as_deref()).map_err(|error| unusable(&place, &error))?))
     }
 
-    /// Credentials, if the condition cannot do without, or if they are there anyway.
+    /// Credentials, if the condition needs them or they exist anyway.
     async fn identity(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
         match self.condition.needs_credentials() {
             true => self.credentials.get(run).await,
@@ -116,8 +116,8 @@ impl Wait {
         }
     }
 
-    /// Waits until it is known whether etcd was started: if an error in the stream kept it from that, no node will ever
-    /// be Ready, and there is nothing to wait for.
+    /// Waits until it is known whether etcd was started. If an error in the stream prevented that, no node will become
+    /// Ready, and waiting is useless.
     async fn etcd_was_started(&self, run: &Run) -> Result<(), Stop> {
         let bootstrap: Option<status::Bootstrap> = run.cluster_want().await?;
         let failed =
@@ -125,7 +125,7 @@ impl Wait {
         if bootstrap.is_none() && failed() { Err(Stop::Explained) } else { Ok(()) }
     }
 
-    /// One look, for a dry run: whether the condition holds already.
+    /// Looks once, for a dry run: whether the condition already holds.
     async fn look_once(&self, run: &Run, node: &Node) -> Result<Effect, Stop> {
         let (Ok(address), Ok(Some(identity))) = (address(run, node), self.identity(run).await) else {
             return Ok(Effect::Pending);
@@ -146,21 +146,21 @@ impl Wait {
         };
         holds(self.condition, &state).map_err(|missing| match self.condition {
             Condition::Maintenance => {
-                let hint = "talos-wait --for configured waits for a node that has its configuration";
+                let hint = "use `talos-wait --for configured` for a node that is already configured";
                 Hold::Failed(Failure::new(Exit::Failed, Code::Configured, missing).hint(hint))
             }
             _ => Hold::NotYet(missing),
         })
     }
 
-    /// Whether a node that does not want us is answer enough.
+    /// Whether a node that refuses us already meets the condition.
     fn is_answer_enough(&self, failure: &Failure) -> bool {
         self.condition == Condition::Reachable && matches!(failure.exit, Exit::NotAllowed | Exit::Guard)
     }
 
     /// Asks a configured node no more than the condition needs.
     async fn state(&self, ours: &Ours, control_plane: bool) -> Result<NodeState, Hold> {
-        let is_unsaid = || Hold::not_yet("it has not reported yet what it is");
+        let is_unsaid = || Hold::not_yet("it hasn't reported its role yet");
         let control_plane = match self.alone && self.condition.includes(Condition::Etcd) {
             false => control_plane,
             true => ours.node.is_control_plane().await?.ok_or_else(is_unsaid)?,

@@ -18,7 +18,7 @@ async fn the_steps_after_the_config_work_with_talosctls_flags() {
     let sh = async |command: &str| world.sh(&command.replace("CP", &cp).replace("WORKER", &w)).await;
 
     let early = sh("talos-wait -n CP --talosconfig lab/talosconfig --for etcd --wait-timeout 1s").await.exits(5);
-    early.says("its etcd is not a member yet");
+    early.says("etcd on it is not a member yet");
     sh("talos-bootstrap -n CP --talosconfig lab/talosconfig").await.exits(0).says("started etcd");
     sh("talos-bootstrap -n CP --talosconfig lab/talosconfig").await.exits(0).never_says("started etcd");
     assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 1);

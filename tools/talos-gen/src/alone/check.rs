@@ -1,4 +1,4 @@
-//! Commands about a config that is there: patch, validate, diff, explain.
+//! Commands about existing configs and their documents: patch, validate, diff, explain.
 
 use config_rules::Mode;
 use machine_config::MachineType;
@@ -29,7 +29,10 @@ pub(super) fn patch(args: &Patch, console: &Console) -> Result<Exit, Failure> {
         .map(|document| document.identity().to_string())
         .collect();
     if config.machine_type() == Some(MachineType::Worker) && !closed.is_empty() {
-        console.warn(&format!("this is a worker's config, and only control planes may have: {}", closed.join(", ")));
+        console.warn(&format!(
+            "this is a worker's config, but these documents are only for control planes: {}",
+            closed.join(", ")
+        ));
     }
     emit(&args.output, &config.text(contract_of(&config).dialect()), true, console)
 }

@@ -18,7 +18,7 @@ use crate::patches;
 
 pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> {
     if args.with_docs || args.with_examples {
-        console.warn("--with-docs and --with-examples: no comments are written; `talos-gen explain` has them");
+        console.warn("--with-docs and --with-examples: comments are not supported; use `talos-gen explain`");
     }
     let endpoint = endpoint(&args.endpoint)?;
     let contract = contract(args.talos_version.as_deref())?;
@@ -41,9 +41,9 @@ pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> 
         secrets: bundle.secrets(),
         options: options(args, contract)?,
     };
-    // All are made before the first is written, so that a failure leaves nothing behind.
-    let product = |output: &Output| product(args, *output, &input, &bundle, console);
-    let texts = outputs.iter().map(product).collect::<Result<Vec<_>, _>>()?;
+    // All are generated before the first is written, so that a failure leaves no files behind.
+    let render = |output: &Output| render(args, *output, &input, &bundle, console);
+    let texts = outputs.iter().map(render).collect::<Result<Vec<_>, _>>()?;
     let mut exit = Exit::Done;
     for (path, text) in paths.iter().zip(&texts) {
         exit = emit(path, text, args.force, console)?;
@@ -91,11 +91,11 @@ fn kubernetes(args: &Config, contract: Contract, console: &Console) -> Result<St
     let given = args.kubernetes_version.as_deref().map(|version| version.strip_prefix('v').unwrap_or(version));
     let version = given.unwrap_or_else(|| contract.kubernetes());
     if version.is_empty() {
-        let text = format!("--kubernetes-version is empty; left out, it is {}", contract.kubernetes());
+        let text = format!("--kubernetes-version is empty; it defaults to {}", contract.kubernetes());
         return Err(Error::Usage(text).into());
     }
     if !contract.supports_kubernetes(version) {
-        console.warn(&format!("Talos {contract} does not run Kubernetes {version}"));
+        console.warn(&format!("Talos {contract} does not support Kubernetes {version}"));
     }
     Ok(version.to_owned())
 }
@@ -150,7 +150,7 @@ fn mirrors<'a>(
     Ok(out)
 }
 
-fn product(
+fn render(
     args: &Config,
     output: Output,
     input: &Input<'_>,
@@ -172,7 +172,7 @@ fn product(
     for patch in idle {
         console.warn(&format!("{}: patch {patch} changes nothing", machine.as_str()));
     }
-    // Written all the same, as talosctl does: a later patch may mend it. No install disk is needed in a cloud.
+    // Written all the same, as talosctl does: a later patch may fix it. No install disk is needed in a cloud.
     for error in validate(&config, Mode::Cloud, input.contract).errors {
         console.warn(&format!("Talos would refuse this {} config: {error}", machine.as_str()));
     }

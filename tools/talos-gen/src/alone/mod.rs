@@ -1,4 +1,4 @@
-//! The commands that stand alone.
+//! The commands without a stream.
 
 mod check;
 mod config;
@@ -29,7 +29,7 @@ pub(crate) fn run(command: Command, console: &Console) -> Result<Exit, Failure> 
     }
 }
 
-/// A task that panicked or was taken down with the runtime.
+/// A task that panicked or was cancelled.
 pub(crate) fn broken(error: &tokio::task::JoinError) -> Failure {
     Failure::new(Exit::Failed, Code::Internal, format!("a task failed: {error}"))
 }
@@ -53,8 +53,11 @@ fn bundle_of(path: &Path) -> Result<Bundle, Failure> {
 /// Refuses what would be printed on a terminal, or overwrite a file, before any work is done.
 fn check_target(path: &str, force: bool, console: &Console) -> Result<(), Failure> {
     if is_stdout(path) && console.is_terminal() {
-        let failure =
-            Failure::new(Exit::Usage, Code::Terminal, "this has secrets, which are not printed on a terminal");
+        let failure = Failure::new(
+            Exit::Usage,
+            Code::Terminal,
+            "the output contains secrets, which are not printed on a terminal",
+        );
         return Err(failure.hint("name a file with -o, or send stdout to a file or a pipe"));
     }
     let there = step::file::there(Path::new(path));
@@ -72,7 +75,7 @@ fn is_stdout(path: &str) -> bool {
     path == "-" || path == "/dev/stdout"
 }
 
-/// Writes a product to a file or, for `-`, to stdout.
+/// Writes a result to a file or, for `-`, to stdout.
 fn emit(path: &str, text: &str, force: bool, console: &Console) -> Result<Exit, Failure> {
     check_target(path, force, console)?;
     if is_stdout(path) {

@@ -35,7 +35,7 @@ fn from_config(path: &str) -> Result<Bundle, Failure> {
     Bundle::from_config(&config).map_err(|source| Error::Bundle { path: path.to_owned(), source }.into())
 }
 
-/// Reads what a Kubernetes cluster has in its folder of keys; all of it must be there.
+/// Reads the keys of a Kubernetes cluster from a folder; all of them must exist.
 fn around(folder: &Path, token: Option<&str>, contract: Contract) -> Result<Bundle, Failure> {
     let read = |name: String| files::read(&folder.join(name).display().to_string());
     let authority = |name: &str| -> Result<Authority, Failure> {
@@ -52,7 +52,7 @@ fn around(folder: &Path, token: Option<&str>, contract: Contract) -> Result<Bund
     bundle.map_err(|source| Error::Bundle { path: folder.display().to_string(), source }.into())
 }
 
-/// A token from a file: what stands on a command line, everybody on the machine can read.
+/// A token from a file: every user of the machine can read command lines.
 fn bootstrap_token(path: &str) -> Result<Secret, Failure> {
     if is_token(path) {
         let text = "--kubernetes-bootstrap-token takes a file, not the token: other users see command lines";
@@ -62,8 +62,8 @@ fn bootstrap_token(path: &str) -> Result<Secret, Failure> {
     if is_token(text.expose()) {
         return Ok(text);
     }
-    let form = "six and sixteen of 0-9 and a-z with a dot between them";
-    Err(Failure::new(Exit::Unusable, Code::Secrets, format!("{path}: a bootstrap token is {form}")))
+    let form = "[a-z0-9]{6}.[a-z0-9]{16}";
+    Err(Failure::new(Exit::Unusable, Code::Secrets, format!("{path}: a bootstrap token has the form {form}")))
 }
 
 fn is_token(text: &str) -> bool {

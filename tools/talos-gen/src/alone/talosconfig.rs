@@ -24,7 +24,7 @@ const ROLES: [&str; 7] = [
 
 pub(super) fn talosconfig(args: &Credentials, console: &Console) -> Result<Exit, Failure> {
     if args.name.is_empty() {
-        return Err(Error::Usage("the cluster's name is empty, and it becomes the context's".to_owned()).into());
+        return Err(Error::Usage("the cluster's name is empty".to_owned()).into());
     }
     let roles = roles(&args.role)?;
     let lifetime = lifetime(args)?;
@@ -45,7 +45,7 @@ fn roles(wanted: &[String]) -> Result<Vec<&str>, Failure> {
         None => Ok(roles),
         Some(role) => {
             let known = ROLES.join(", ");
-            Err(Error::Usage(format!("--role: {role:?} is not a role of Talos; these are: {known}")).into())
+            Err(Error::Usage(format!("--role: {role:?} is not a role of Talos; roles: {known}")).into())
         }
     }
 }
@@ -75,11 +75,8 @@ fn check_endpoint(endpoint: &str) -> Result<(), Failure> {
 
 fn lifetime(args: &Credentials) -> Result<Duration, Failure> {
     let Some(ttl) = args.ttl else { return Ok(LIFETIME) };
-    let unusable = || {
-        Failure::from(Error::Usage(format!(
-            "--ttl: {ttl:?} can't be used: a certificate lives a second at least and 100 years at most"
-        )))
-    };
+    let unusable =
+        || Failure::from(Error::Usage(format!("--ttl: {ttl:?} is not a lifetime between 1 second and 100 years")));
     let lifetime = Duration::try_from(ttl).map_err(|_| unusable())?;
     let bounds = Duration::seconds(1)..=Duration::days(36_500);
     if bounds.contains(&lifetime) { Ok(lifetime) } else { Err(unusable()) }
