@@ -9,7 +9,7 @@ pub(crate) enum Error {
     Contract(#[from] ContractError),
     #[error("ichor.lock holds contract {locked}, which is newer than Talos {talos}")]
     OlderTalos { locked: String, talos: String },
-    #[error("Talos {talos} does not support Kubernetes {kubernetes}")]
+    #[error("Talos {talos} does not run Kubernetes {kubernetes}")]
     KubernetesWindow { talos: String, kubernetes: String, oldest: u32, newest: u32 },
     #[error("{field}: {value:?} is not {wanted}")]
     Unreadable { field: &'static str, value: String, wanted: &'static str },
@@ -90,7 +90,7 @@ impl Classify for Error {
                 unusable(Code::Version).hint("configs of a newer contract don't load on an older Talos")
             }
             Self::KubernetesWindow { talos, oldest, newest, .. } => unusable(Code::Version)
-                .hint(format!("Talos {talos} supports Kubernetes 1.{oldest} to 1.{newest}")),
+                .hint(format!("Talos {talos} runs Kubernetes 1.{oldest} to 1.{newest}")),
             Self::Contract(_) => unusable(Code::Version),
             Self::Node(node::Error::Label(label)) => unusable(Code::Spec).maybe_hint(label.hint()),
             Self::Node(_) | Self::Unreadable { .. } => unusable(Code::Spec),

@@ -141,6 +141,6 @@ mod tests {
         let text = SPEC.replace("}}", r#"},"kubernetes":{"version":"v1.30.0"}}"#);
         let failure: record::Failure = of(&text, None).unwrap_err().into();
         assert_eq!(failure.exit.code(), 8);
-        assert_eq!(failure.hint.unwrap(), "Talos v1.13.9 supports Kubernetes 1.31 to 1.36");
+        assert_eq!(failure.hint.unwrap(), "Talos v1.13.9 runs Kubernetes 1.31 to 1.36");
     }
 }

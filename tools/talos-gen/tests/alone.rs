@@ -159,7 +159,7 @@ fn a_kubernetes_outside_the_window_is_only_warned_about() {
             .concat();
     let output = run(folder.path(), &args);
     assert_eq!(code(&output), 0);
-    assert!(stderr(&output).contains("Talos v1.13 does not support Kubernetes 1.20.0"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("Talos v1.13 does not run Kubernetes 1.20.0"), "{}", stderr(&output));
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn monstrous_inputs_are_refused_at_once() {
         ("deep", &deep, "recursion limit exceeded"),
         ("nested", &nested, "nested deeper than 100 levels"),
         ("bomb", &bomb, "more than 250000 values"),
-        ("large", &large, "more than 8388608 bytes"),
+        ("large", &large, "larger than 8388608 bytes"),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
         let begin = std::time::Instant::now();

@@ -216,7 +216,7 @@ fn a_kubernetes_that_the_talos_does_not_run_is_refused_before_any_step_acts() {
     let folder = folder();
     let outcome = pipe(folder.path(), &CLUSTER.replace("v1.36.3", "v1.20.0"), &[]);
     assert_eq!(outcome.code, 8);
-    assert!(outcome.stderr.contains("Talos v1.13.9 does not support Kubernetes v1.20.0"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("Talos v1.13.9 does not run Kubernetes v1.20.0"), "{}", outcome.stderr);
     assert!(!folder.path().join("lab/nodes").exists());
 }
 

@@ -95,7 +95,7 @@ fn kubernetes(args: &Config, contract: Contract, console: &Console) -> Result<St
         return Err(Error::Usage(text).into());
     }
     if !contract.supports_kubernetes(version) {
-        console.warn(&format!("Talos {contract} does not support Kubernetes {version}"));
+        console.warn(&format!("Talos {contract} does not run Kubernetes {version}"));
     }
     Ok(version.to_owned())
 }
