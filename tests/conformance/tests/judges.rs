@@ -79,7 +79,7 @@ async fn the_validator_of_talos_accepts_every_config_that_talos_gen_makes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_compiler_of_talos_takes_and_refuses_what_the_table_of_expressions_says() {
     let Some(judge) = judges::require("talos-client") else { return };
-    let table = std::fs::read_to_string(root().join("shared/machine-config/src/cel/tests/expressions.txt")).unwrap();
+    let table = std::fs::read_to_string(root().join("shared/config-rules/src/cel/tests/expressions.txt")).unwrap();
     let (mut wanted, mut environment) = (String::new(), None);
     for line in table.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '>'])) {
         match (line.split_at_checked(2), environment) {

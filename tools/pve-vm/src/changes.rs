@@ -9,10 +9,10 @@ use step::{Hold, Run, Stop};
 
 use crate::{
     addresses,
-    creation::{Location, settled},
     difference::Difference,
     error::Error,
     fleet::{Fleet, Gate},
+    location::{Location, settled},
     machine::Machine,
 };
 

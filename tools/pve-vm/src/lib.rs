@@ -18,6 +18,7 @@ mod error;
 mod fleet;
 mod identity;
 mod inventory;
+mod location;
 mod machine;
 mod placement;
 mod reconcile;

@@ -9,13 +9,8 @@ use record::{
 use step::{Run, Stop, Written};
 
 use crate::{
-    addresses,
-    changes::VmOperation,
-    creation::{Location, create},
-    difference::Difference,
-    fleet::Fleet,
-    inventory::Known,
-    machine::Machine,
+    addresses, changes::VmOperation, creation::create, difference::Difference, fleet::Fleet, inventory::Known,
+    location::Location, machine::Machine,
 };
 
 /// Everything about one node.

@@ -60,7 +60,7 @@ fn the_endpoint_is_known_from_the_file() {
 fn versions_are_completed_and_the_default_is_said_aloud() {
     let exploded = explode_text(&FILE.replace("  kubernetes: {version: 1.36.3}\n", "")).unwrap();
     assert_eq!(exploded.cluster.typed_spec().unwrap().kubernetes.version.as_deref(), Some("v1.36.3"));
-    assert!(exploded.warnings[0].contains("v1.36.3, the default of Talos v1.13.9"));
+    assert!(exploded.warnings[0].contains("defaults to v1.36.3 (Talos v1.13.9)"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ nodes:
 /// Runs the pipe with `first` in place of its first step, without `pipefail`, and holds it to one message.
 async fn one_message(scratch: &Scratch, first: &str, status: i32, says: &str) -> Outcome {
     let pipe = World::pipe().replacen("talos-image", first, 1);
-    let outcome = scratch.sh(&format!("{pipe}")).await.exits(status).says(says);
+    let outcome = scratch.sh(&pipe).await.exits(status).says(says);
     let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("error:")).collect();
     assert_eq!(errors.len(), 1, "{first}\n{outcome}");
     assert!(errors[0].starts_with("talos-image error: "), "{}", errors[0]);
@@ -117,7 +117,11 @@ async fn flags_that_mean_nothing_to_a_step_are_not_offered_and_are_refused() {
             assert_eq!(scratch.files(""), ["cluster.yaml"], "{step} {flag} wrote something");
         }
     }
-    scratch.sh("pve-vm list -f cluster.yaml --recreate").await.exits(2).says("--recreate means nothing");
+    scratch
+        .sh("pve-vm list -f cluster.yaml --recreate")
+        .await
+        .exits(2)
+        .says("--recreate can't be used with `pve-vm list`");
 }
 
 #[tokio::test]

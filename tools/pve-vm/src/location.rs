@@ -1,0 +1,46 @@
+//! Where a VM is, and its config once nothing is at work on it.
+
+use pve_client::{answer::Config, request};
+use record::{Failure, Node};
+use step::{Expired, Hold, Run, Stop};
+
+use crate::{error::Error, fleet::Fleet};
+
+/// Where a VM is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) vmid: u32,
+    pub(crate) host: String,
+}
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VM {} on {}", self.vmid, self.host)
+    }
+}
+
+impl Location {
+    /// Another operation kept the VM busy until the timeout.
+    pub(crate) fn still_busy(&self, last: String) -> Error {
+        Error::StillBusy { vmid: self.vmid, host: self.host.clone(), last }
+    }
+}
+
+/// The config of a VM, once it is unlocked.
+pub(crate) async fn settled(fleet: &Fleet, run: &Run, node: &Node, location: &Location) -> Result<Config, Stop> {
+    let look = || async {
+        let config = fleet.pve.ask(&request::config(&location.host, location.vmid)).await?;
+        match config.get("lock") {
+            Some(lock) => Err(Hold::not_yet(format!("VM is locked ({lock})"))),
+            None => Ok(config),
+        }
+    };
+    let expired = |expired: Expired| {
+        let is_locked = expired.last.contains("(create)");
+        let failure = Failure::from(location.still_busy(expired.last));
+        let Location { vmid, host } = location;
+        let unlock = format!("if nothing is creating this VM any more, run `qm unlock {vmid}` on {host}");
+        if is_locked { failure.hint(unlock) } else { failure }
+    };
+    run.wait(node).until_or(look, expired).await
+}
