@@ -1,6 +1,6 @@
 //! How much is read of a text that may come from anywhere.
 
-/// The largest text that [`read`](crate::read) takes: Talos itself refuses configs above a few MiB.
+/// The largest text that [`crate::read()`] takes: Talos itself refuses configs above a few MiB.
 pub const BYTES: usize = 8 << 20;
 
 /// Deeper than anything real is nested.

@@ -192,3 +192,32 @@ impl Node {
         crate::fields::drop_stale(self.status_mut(), row, Scope::Node);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str) -> Node {
+        Node::from_fields(serde_json::from_str(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_node_is_talked_to_where_it_last_answered_else_where_it_was_found_else_where_it_was_put() {
+        let text = r#"{"name":"w-1","cluster":"lab","spec":{"role":"worker","address":"10.0.0.3/24"},"status":{"addresses":["10.0.0.2"],"applied":{"address":"10.0.0.1"}}}"#;
+        assert_eq!(node(text).address(), Some("10.0.0.1"));
+        assert_eq!(node(&text.replace("applied", "other")).address(), Some("10.0.0.2"));
+        assert_eq!(node(&text.replace("applied", "other").replace("addresses", "others")).address(), Some("10.0.0.3"));
+    }
+
+    #[test]
+    fn an_empty_address_is_none() {
+        let text = r#"{"name":"w-1","cluster":"lab","spec":{"role":"worker"},"status":{"applied":{"address":""}}}"#;
+        assert_eq!(node(text).address(), None);
+    }
+
+    #[test]
+    fn a_node_is_written_as_it_was_read() {
+        let text = r#"{"name":"w-1","cluster":"lab","x":1.50,"spec":{"role":"worker","z":123456789012345678901234567890},"status":{"mine":[1e+5]}}"#;
+        assert_eq!(serde_json::to_string(&node(text)).unwrap(), text);
+    }
+}

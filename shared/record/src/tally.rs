@@ -160,4 +160,15 @@ mod tests {
         tally.see_node(&node(Some(Exit::Unreachable)));
         assert_eq!(tally.exit(), Exit::Partial);
     }
+
+    #[test]
+    fn a_plan_in_which_nothing_is_good_asks_to_run_again_and_not_to_decide() {
+        let mut tally = Tally::default();
+        let mut cluster = Cluster::new("lab", Map::new(), Roster::default());
+        cluster.set_marked(&status::Image::default(), Effect::Pending, Vec::new());
+        tally.see_cluster(&cluster);
+        assert_eq!(tally.exit(), Exit::Pending);
+        tally.see_node(&node(Some(Exit::Unreachable)));
+        assert_eq!(tally.exit(), Exit::Unreachable);
+    }
 }

@@ -28,7 +28,7 @@ pub struct StreamFlags {
     #[arg(long)]
     pub allow_missing: bool,
 
-    /// Folder for the cluster's files [default: `<name>/` beside the cluster file].
+    /// Folder for the cluster's files; defaults to `<name>/` beside the cluster file.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 

@@ -107,3 +107,18 @@ impl Exit {
         matches!(self, Self::Partial | Self::Unreachable | Self::Interrupted | Self::PipeClosed | Self::Terminated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_runs_again_exactly_after_what_may_pass() {
+        let again = Exit::ALL.into_iter().filter(|exit| exit.is_retryable()).map(Exit::code);
+        assert_eq!(again.collect::<Vec<_>>(), [4, 5, 130, 141, 143]);
+        for exit in Exit::ALL {
+            assert_eq!(exit.advice() == "run again", exit.is_retryable(), "{exit:?}");
+            assert_eq!(Exit::from_code(exit.code()), Some(exit));
+        }
+    }
+}

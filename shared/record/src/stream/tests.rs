@@ -70,6 +70,9 @@ fn only_travels_and_a_later_step_can_only_narrow_it() {
     assert_eq!(begin(&[]), Ok((vec!["cp-1".to_owned(), "w-1".to_owned()], true)));
     assert_eq!(begin(&["cp-1"]), Ok((vec!["cp-1".to_owned()], false)));
     let head_of_one = HEAD.replace(r#""status":{"#, r#""status":{"only":["cp-1"],"#);
+    let mut inherits = Stream::new(&TALOS_GEN, Vec::new());
+    inherits.accept(head_of_one.as_bytes(), 1).unwrap();
+    assert!(inherits.is_selected("cp-1") && !inherits.is_selected("w-1"), "an earlier --only holds here too");
     let mut wider = Stream::new(&TALOS_GEN, vec!["w-1".to_owned()]);
     let error = wider.accept(head_of_one.as_bytes(), 1).unwrap_err();
     assert_eq!(error.message, "line 1: --only w-1: an earlier step limits this run to cp-1");
