@@ -1,8 +1,10 @@
 //! The contract, rule by rule, on a toy step. Each test fails without the rule that its name says.
 
+mod asks;
 mod failing;
 mod flow;
 mod people;
+mod signals;
 mod toy;
 mod travel;
 
@@ -14,7 +16,10 @@ use record::status::Vm;
 use record::table;
 use record::{Cluster, Code, Exit, Failure};
 use serde_json::{Value, json};
-use toy::{END, Endless, Outcome, Setting, Toy, addresses, failed_stream, head, node, node_with, run, stream, until};
+use toy::{
+    END, Endless, Fed, Outcome, Setting, Toy, addresses, failed_stream, found, head, node, node_with, run, stream,
+    until,
+};
 
 use crate::output::Layout;
 use crate::pipes::Place;

@@ -1,6 +1,7 @@
 //! A toy step, run between bytes in memory.
 
 use std::io::{Cursor, Read, Write};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(super) struct Args {
     all: bool,
     #[command(flatten)]
     wait: crate::WaitFlag,
+    #[command(flatten)]
+    parallel: crate::ParallelFlag,
     #[command(subcommand)]
     pub(super) command: Option<Own>,
 }
@@ -40,7 +43,8 @@ pub(super) enum Own {
 
 /// Does what the node's name says: `bad-…` fails for good, `mute-…` does not answer, `slow-…` waits until it is let go,
 /// `idle-…` has nothing to do because of the cluster's error, `needy-…` needs a VM, `wanting-…` uses one if it is there,
-/// `waiting-…` waits for what never comes. What the cluster found out goes into the digest of each config.
+/// `waiting-…` waits for what never comes; `left-…` is nothing that it acts on. What the cluster found out goes into the
+/// digest of each config.
 pub(super) struct Toy {
     pub(super) row: &'static Row,
     pub(super) let_go: tokio::sync::Semaphore,
@@ -50,6 +54,32 @@ pub(super) struct Toy {
     pub(super) seen: Arc<Mutex<Option<String>>>,
     pub(super) stdout: Sink,
     pub(super) raw: bool,
+    /// What it does in place of all that.
+    pub(super) on_cluster: Option<OnCluster>,
+    pub(super) on_node: Option<OnNode>,
+}
+
+type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Stop>> + Send>>;
+pub(super) type OnCluster = Box<dyn Fn(Run) -> Doing<String> + Send + Sync>;
+pub(super) type OnNode = Box<dyn Fn(Run, Node) -> Doing<Written> + Send + Sync>;
+
+impl Toy {
+    /// A toy that does this to each node, and nothing to the cluster.
+    pub(super) fn doing<F>(work: impl Fn(Run, Node) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Written, Stop>> + Send + 'static,
+    {
+        Self {
+            on_cluster: Some(Box::new(|_| Box::pin(async { Ok(String::new()) }))),
+            on_node: Some(Box::new(move |run, node| Box::pin(work(run, node)))),
+            ..Self::default()
+        }
+    }
+}
+
+/// What such a toy found out, to be read in the digest of the node's config.
+pub(super) fn found(text: impl Into<String>) -> Result<Written, Stop> {
+    Ok(Written::field(&Config { sha256: text.into(), ..Config::default() }, Effect::Unchanged))
 }
 
 impl Default for Toy {
@@ -61,6 +91,8 @@ impl Default for Toy {
             seen: Arc::default(),
             stdout: Sink::default(),
             raw: false,
+            on_cluster: None,
+            on_node: None,
         }
     }
 }
@@ -77,7 +109,7 @@ impl Step for Toy {
     }
 
     fn flags(args: &Args) -> Flags {
-        Flags { all: args.all, ..Flags::from(args.stream.clone()).wait(args.wait) }
+        Flags { all: args.all, ..Flags::from(args.stream.clone()).wait(args.wait).parallel(args.parallel) }
     }
 
     fn prepare(_: Args) -> Result<Job<Self>, Failure> {
@@ -87,6 +119,9 @@ impl Step for Toy {
     async fn cluster(&self, run: Run) -> Result<String, Stop> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         *self.seen.lock().unwrap() = Some(self.stdout.flushed());
+        if let Some(work) = &self.on_cluster {
+            return work(run).await;
+        }
         let image: Image = run.cluster_need().await?.value();
         let access = Access { ca256: image.version.clone(), ..Access::default() };
         run.write_cluster(&access, Effect::Changed, vec![Change::live("talosconfig").to("new")]);
@@ -95,13 +130,22 @@ impl Step for Toy {
 
     async fn settle(&self, run: Run, shared: &String) -> Result<(), Stop> {
         if shared == "unsettled" {
+            // The node lets it go: who made it wait for this would wait for ever.
+            self.let_go.acquire().await.unwrap().forget();
             run.cluster_need::<record::status::Kubeconfig>().await?;
         }
         Ok(())
     }
 
+    fn acts_on(&self, node: &Node) -> bool {
+        !node.name().starts_with("left")
+    }
+
     async fn node(&self, run: Run, shared: &String, node: &Node) -> Result<Written, Stop> {
         self.begun.fetch_add(1, Ordering::SeqCst);
+        if let Some(work) = &self.on_node {
+            return work(run, node.clone()).await;
+        }
         let config = Config { sha256: shared.clone(), ..Config::default() };
         let _slot = run.slot(node).await?;
         match node.name().split('-').next() {
@@ -190,14 +234,19 @@ impl Outcome {
     }
 }
 
+/// Those whose names begin with `cp` are control planes.
+fn role(name: &str) -> &'static str {
+    if name.starts_with("cp") { "controlplane" } else { "worker" }
+}
+
 pub(super) fn head(names: &[&str]) -> String {
-    let nodes: Vec<_> = names.iter().map(|name| json!({"name": name, "role": "worker"})).collect();
+    let nodes: Vec<_> = names.iter().map(|name| json!({"name": name, "role": role(name)})).collect();
     let status = json!({"nodes": nodes, "dir": "/nowhere", "image": {"version": "v1"}});
     json!({"apiVersion": "ichor/v1", "kind": "Cluster", "name": "lab", "spec": {}, "status": status}).to_string()
 }
 
 pub(super) fn node(name: &str) -> String {
-    json!({"apiVersion": "ichor/v1", "kind": "Node", "name": name, "cluster": "lab", "spec": {"role": "worker"}})
+    json!({"apiVersion": "ichor/v1", "kind": "Node", "name": name, "cluster": "lab", "spec": {"role": role(name)}})
         .to_string()
 }
 
@@ -232,6 +281,7 @@ pub(super) struct Setting {
     pub(super) place: Place,
     pub(super) output: Option<Box<dyn Write + Send>>,
     pub(super) stopping: Stopping,
+    pub(super) stderr: Sink,
 }
 
 impl Setting {
@@ -245,12 +295,13 @@ impl Setting {
             place: Place::Alone,
             output: None,
             stopping: Stopping::default(),
+            stderr: Sink::default(),
         }
     }
 
     pub(super) async fn run(self) -> Outcome {
         let args = Args::parse_from([&["toy"], self.flags.as_slice()].concat());
-        let (stdout, stderr, begun) = (self.toy.stdout.clone(), Sink::default(), Arc::clone(&self.toy.begun));
+        let (stdout, stderr, begun) = (self.toy.stdout.clone(), self.stderr, Arc::clone(&self.toy.begun));
         let pipes = Pipes {
             flags: Toy::flags(&args),
             input: Opened::Bytes { reader: self.input, base: "/base".into(), piped: self.piped },
@@ -307,6 +358,34 @@ impl Read for Endless {
         }
         self.read.fetch_add(count, Ordering::SeqCst);
         Ok(count)
+    }
+}
+
+/// An input that comes piece by piece, and ends when nobody can send any more.
+pub(super) struct Fed {
+    pieces: std::sync::mpsc::Receiver<String>,
+    now: Cursor<Vec<u8>>,
+}
+
+impl Fed {
+    pub(super) fn new() -> (std::sync::mpsc::Sender<String>, Box<dyn Read + Send>) {
+        let (sender, pieces) = std::sync::mpsc::channel();
+        (sender, Box::new(Self { pieces, now: Cursor::default() }))
+    }
+}
+
+impl Read for Fed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let count = self.now.read(buffer)?;
+            if count > 0 {
+                return Ok(count);
+            }
+            match self.pieces.recv() {
+                Ok(piece) => self.now = Cursor::new(piece.into_bytes()),
+                Err(_) => return Ok(0),
+            }
+        }
     }
 }
 

@@ -127,3 +127,29 @@ async fn the_folder_that_a_flag_names_is_not_taken_back_by_later_lines() {
     let outcome = run(input, &["--dir", "/mine"]).await;
     assert!(outcome.lines.iter().filter(|line| line["kind"] == "Cluster").all(|line| line["status"]["dir"] == "/mine"));
 }
+
+#[tokio::test]
+async fn the_list_of_the_input_is_known_also_to_who_may_do_without_some_of_its_nodes() {
+    let toy = Toy::doing(|run, _| async move {
+        run.control_planes().await?;
+        found(format!("{} of {}", run.cluster().roster().map_or(0, |now| now.len()), run.listed().len()))
+    });
+    let input = stream(&["a-1", "cp-1"]).replace(&node("cp-1"), "");
+    let outcome = Setting { toy, flags: vec!["--allow-missing"], ..Setting::of(input) }.run().await;
+    assert_eq!(outcome.node("a-1")["status"]["config"]["sha256"], "1 of 2");
+}
+
+#[tokio::test]
+async fn the_folder_that_a_flag_names_goes_before_the_one_beside_the_cluster_file() {
+    let file = "apiVersion: ichor/v1\nkind: Cluster\nname: home\nspec: {talos: {version: v1.13.9}}\nnodes:\n- {name: a-1, role: controlplane, address: 10.0.0.1/24}\n";
+    let outcome = run(file.to_owned(), &["--dir", "/mine"]).await;
+    assert!(outcome.lines.iter().filter(|line| line["kind"] == "Cluster").all(|line| line["status"]["dir"] == "/mine"));
+}
+
+#[tokio::test]
+async fn tasks_see_which_nodes_the_step_acts_on() {
+    let toy =
+        Toy::doing(|run, _| async move { found(format!("{} {}", run.is_selected("a-1"), run.is_selected("b-1"))) });
+    let outcome = Setting { toy, flags: vec!["--only", "a-1"], ..Setting::of(stream(&["a-1", "b-1"])) }.run().await;
+    assert_eq!(outcome.node("a-1")["status"]["config"]["sha256"], "true false");
+}
