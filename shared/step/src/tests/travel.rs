@@ -153,3 +153,12 @@ async fn tasks_see_which_nodes_the_step_acts_on() {
     let outcome = Setting { toy, flags: vec!["--only", "a-1"], ..Setting::of(stream(&["a-1", "b-1"])) }.run().await;
     assert_eq!(outcome.node("a-1")["status"]["config"]["sha256"], "true false");
 }
+
+#[tokio::test]
+async fn a_dry_run_is_not_taken_back_by_later_lines() {
+    let bent = |line: &str| line.replace(r#""status":{"#, r#""status":{"dryRun":false,"#);
+    let last = END.replace(r#""end""#, r#""status":{"dryRun":false},"end""#);
+    let input = [bent(&head(&["a-1"])), bent(&head(&["a-1"])), node("a-1"), last].join("\n");
+    let outcome = run(input, &["--dry-run"]).await;
+    assert!(outcome.lines.iter().filter(|line| line["kind"] == "Cluster").all(|line| line["status"]["dryRun"] == true));
+}
