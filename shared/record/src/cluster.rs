@@ -211,11 +211,14 @@ impl Cluster {
     /// Makes the record carry this failure, unless it carries one already: the first one explains the others. But one
     /// after which running again is no help replaces one that asks for it.
     pub fn set_error(&mut self, failure: &Failure) {
-        let replaces = |first: Failure| first.exit.is_retryable() && !failure.exit.is_retryable();
-        if self.error().is_none_or(replaces) {
+        if self.takes_error(failure) {
             let value = serde_json::to_value(failure).expect("a failure is a plain struct");
             self.set_status("error", value);
         }
+    }
+
+    fn takes_error(&self, failure: &Failure) -> bool {
+        self.error().is_none_or(|first| first.exit.is_retryable() && !failure.exit.is_retryable())
     }
 
     /// Whether a dry run left something to do on this record.
@@ -234,13 +237,15 @@ impl Cluster {
         fields::hide_inline(self.status_mut());
     }
 
-    /// Takes over the fields of `status` that `newer` has and this one lacks or has otherwise.
+    /// Takes over the fields of `status` that `newer` has and this one lacks or has otherwise; its error as
+    /// [`Self::set_error`] would.
     pub fn absorb(&mut self, newer: &Self) {
         if let Some(roster) = &newer.roster {
             self.set_roster(Arc::clone(roster));
         }
+        let takes_error = newer.error().is_some_and(|failure| self.takes_error(&failure));
         for (field, value) in newer.status() {
-            if field != "nodes" && !(field == "error" && self.status().contains_key("error")) {
+            if field != "nodes" && (field != "error" || takes_error) {
                 self.set_status(field, value.clone());
             }
         }

@@ -327,3 +327,15 @@ async fn two_documents_in_one_cluster_file_are_refused() {
     let file = "apiVersion: ichor/v1\nkind: Cluster\nname: home\nspec: {talos: {version: v1.13.9}}\nnodes:\n- {name: a-1, role: controlplane, address: 10.0.0.1/24}\n";
     assert_eq!(run(format!("{file}---\n{file}"), &[]).await.exit, Exit::Unusable);
 }
+
+#[tokio::test]
+async fn an_error_for_good_that_the_step_before_found_later_goes_before_one_that_asks_to_run_again() {
+    let error = json!({"step": "talos-image", "code": "x", "message": "m", "exit": 8, "theirs": 1});
+    let last = END.replace(r#""end""#, &format!(r#""status":{{"error":{error}}},"end""#));
+    let outcome = run(failed_stream(&["a-1"], "talos-image", 5).replace(END, &last), &[]).await;
+    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]), (Exit::Unusable, &error));
+    // The other way round the first one stays: it explains the others.
+    let later = last.replace(r#""exit":8"#, r#""exit":5"#);
+    let outcome = run(failed_stream(&["a-1"], "talos-image", 1).replace(END, &later), &[]).await;
+    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Failed, &json!(1)));
+}
