@@ -339,3 +339,12 @@ async fn an_error_for_good_that_the_step_before_found_later_goes_before_one_that
     let outcome = run(failed_stream(&["a-1"], "talos-image", 1).replace(END, &later), &[]).await;
     assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Failed, &json!(1)));
 }
+
+#[tokio::test]
+async fn a_record_that_was_cut_in_its_middle_is_a_cut_too() {
+    let input = stream(&["a-1"]);
+    let torn = &input[..input.len() - 9];
+    let of_pipe = Setting { piped: true, ..Setting::of(torn) }.run().await;
+    assert_eq!((of_pipe.exit, &of_pipe.last()["status"]["error"]["code"]), (Exit::Unreachable, &json!("cut")));
+    assert_eq!(run(torn.to_owned(), &[]).await.exit, Exit::Unusable, "a file gives the same when it is read again");
+}
