@@ -172,3 +172,10 @@ fn a_list_may_shrink_but_not_grow() {
     let more = HEAD.replace("\"w-1\"", "\"w-2\"");
     assert!(refusal(&[HEAD, &more]).contains("node w-2 is added to the list in the middle of the stream"));
 }
+
+#[test]
+fn an_only_that_names_no_node_of_the_cluster_is_refused() {
+    let mut stream = Stream::new(&TALOS_GEN, vec!["cp-1".to_owned(), "w-9".to_owned()]);
+    let message = stream.accept(HEAD.as_bytes(), 1).unwrap_err().message;
+    assert!(message.contains("--only w-9"), "{message}");
+}

@@ -117,3 +117,9 @@ fn flags_are_what_was_typed() {
         assert!(typed(wrong).is_err_and(|error| error.to_string().contains(wrong[0])), "{wrong:?}");
     }
 }
+
+#[test]
+fn what_was_asked_for_is_no_wrong_call() {
+    let argv = ["toy", "--version"].map(Into::into);
+    assert!(matches!(crate::arguments::parse::<Toy>(&argv), crate::arguments::Parsed::Done(Exit::Done)));
+}
