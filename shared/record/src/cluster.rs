@@ -385,4 +385,37 @@ mod tests {
         cluster.set_error(&Failure::new(Exit::Failed, Code::Failed, "something else"));
         assert_eq!(cluster.error().unwrap().code, "cut");
     }
+
+    #[test]
+    fn the_stream_of_a_step_that_failed_is_one_line_of_five_fields() {
+        let failure = Failure::new(Exit::Usage, Code::Usage, "m");
+        let text = r#"{"apiVersion":"ichor/v1","kind":"Cluster","name":"","status":{"error":{"step":"","code":"usage","message":"m","exit":2}},"end":true}"#;
+        assert_eq!(serde_json::to_string(&Cluster::failed(&failure)).unwrap(), text);
+    }
+
+    #[test]
+    fn only_true_means_a_dry_run_and_only_true_means_planned() {
+        let cluster = read(r#"{"name":"lab","status":{"dryRun":false,"image":{"pending":false}}}"#);
+        assert!(!cluster.is_dry_run() && !cluster.is_planned::<crate::status::Image>() && !cluster.is_pending());
+        let cluster = read(r#"{"name":"lab","status":{"dryRun":true,"image":{"pending":true}}}"#);
+        assert!(cluster.is_dry_run() && cluster.is_planned::<crate::status::Image>() && cluster.is_pending());
+    }
+
+    #[test]
+    fn an_error_of_another_shape_than_ours_is_one_for_good() {
+        let cluster = read(r#"{"name":"lab","status":{"error":"it broke"}}"#);
+        let failure = cluster.error().unwrap();
+        assert_eq!(
+            (failure.exit, failure.is(Code::UnknownError), failure.message.as_str()),
+            (Exit::Failed, true, "it broke")
+        );
+    }
+
+    #[test]
+    fn what_was_put_in_inline_can_be_taken_out() {
+        let mut cluster = read(r#"{"name":"lab","status":{"kubeconfig":{"context":"c","inline":"secret"}}}"#);
+        cluster.hide_inline();
+        let text = serde_json::to_string(&cluster).unwrap();
+        assert!(text.contains(r#""context":"c""#) && !text.contains("secret"), "{text}");
+    }
 }
