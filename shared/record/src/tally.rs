@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_worst_error_decides_in_the_order_of_the_contract() {
-        let all = [Some(Exit::Failed), Some(Exit::NotAllowed), Some(Exit::Guard), Some(Exit::Unusable)];
+        let all = [Exit::Failed, Exit::Usage, Exit::NotAllowed, Exit::Guard, Exit::Unusable].map(Some);
         for n in 1..=all.len() {
             assert_eq!(Some(exit(&all[..n])), all[n - 1]);
         }

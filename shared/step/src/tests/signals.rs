@@ -149,3 +149,51 @@ async fn who_waits_says_so_every_ten_seconds() {
     drop(sender);
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_signal_ends_what_waits_for_the_input_and_what_waits_for_a_place() {
+    let waiting = Toy::doing(|run, _| async move { found(run.control_planes().await?.len().to_string()) });
+    let placed = Toy::doing(|run, node| async move {
+        let _slot = run.slot(&node).await?;
+        std::future::pending().await
+    });
+    for toy in [waiting, placed] {
+        let first = format!("{}\n{}\n{}\n", head(&["cp-1", "a-1", "b-1"]), node("a-1"), node("b-1"));
+        let (sender, setting) = open(toy, first);
+        let setting = Setting { flags: vec!["--parallel", "1"], ..setting };
+        let (stopping, begun, stdout) =
+            (setting.stopping.clone(), Arc::clone(&setting.toy.begun), setting.toy.stdout.clone());
+        let running = tokio::spawn(setting.run());
+        until(|| begun.load(Ordering::SeqCst) == 3).await;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        stopping.because(Exit::Interrupted);
+        // Of the two that are begun only one has a place.
+        let interrupted = || stdout.flushed().lines().any(|line| line.contains("Node") && line.contains("interrupted"));
+        until(interrupted).await;
+        running.abort();
+        drop(sender);
+    }
+}
+
+#[tokio::test]
+async fn the_first_signal_stops_gently_and_the_second_at_once() {
+    let (sender, setting) = open(Toy::default(), format!("{}\n{}\n", head(&["slow-1"]), node("slow-1")));
+    let (begun, stderr) = (Arc::clone(&setting.toy.begun), setting.stderr.clone());
+    let (toy, pipes) = setting.pipes();
+    let running = tokio::spawn(async move { crate::launch::stream(toy, pipes, &["toy".into()]).await });
+    // From here on the process obeys signals.
+    until(|| begun.load(Ordering::SeqCst) == 2).await;
+    let signal = || {
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::TERM).unwrap();
+    };
+    signal();
+    until(|| stderr.text().contains("toy: stopping")).await;
+    assert!(!running.is_finished(), "what is in hand goes on");
+    signal();
+    until(|| running.is_finished()).await;
+    assert_eq!(running.await.unwrap(), Exit::Terminated);
+    drop(sender);
+}

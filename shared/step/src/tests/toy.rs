@@ -299,20 +299,28 @@ impl Setting {
         }
     }
 
-    pub(super) async fn run(self) -> Outcome {
+    /// The toy, and what it runs between.
+    pub(super) fn pipes(self) -> (Toy, Pipes) {
         let args = Args::parse_from([&["toy"], self.flags.as_slice()].concat());
-        let (stdout, stderr, begun) = (self.toy.stdout.clone(), self.stderr, Arc::clone(&self.toy.begun));
+        let stdout = self.toy.stdout.clone();
         let pipes = Pipes {
             flags: Toy::flags(&args),
             input: Opened::Bytes { reader: self.input, base: "/base".into(), piped: self.piped },
-            output: self.output.unwrap_or_else(|| Box::new(stdout.clone())),
+            output: self.output.unwrap_or_else(|| Box::new(stdout)),
             layout: self.layout,
             dir: args.stream.dir.clone(),
-            console: Console::writing_to("toy", Box::new(stderr.clone())),
+            console: Console::writing_to("toy", Box::new(self.stderr)),
             place: self.place,
         };
+        (self.toy, pipes)
+    }
+
+    pub(super) async fn run(self) -> Outcome {
+        let (stdout, stderr, begun) = (self.toy.stdout.clone(), self.stderr.clone(), Arc::clone(&self.toy.begun));
+        let stopping = self.stopping.clone();
+        let (toy, pipes) = self.pipes();
         let argv = ["toy", "--only", "a b"].map(std::ffi::OsString::from);
-        let run = Engine::run(self.toy, pipes, self.stopping, &argv);
+        let run = Engine::run(toy, pipes, stopping, &argv);
         let exit = tokio::time::timeout(Duration::from_secs(20), run).await.expect("the step does not end");
         let text = stdout.text();
         Outcome {

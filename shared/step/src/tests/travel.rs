@@ -162,3 +162,11 @@ async fn a_dry_run_is_not_taken_back_by_later_lines() {
     let outcome = run(input, &["--dry-run"]).await;
     assert!(outcome.lines.iter().filter(|line| line["kind"] == "Cluster").all(|line| line["status"]["dryRun"] == true));
 }
+
+#[tokio::test]
+async fn a_list_from_which_a_step_before_took_a_node_is_passed_on_so() {
+    let shorter = head(&["a-1"]).replace(r#""spec":{}"#, r#""end":true"#);
+    let outcome = run(format!("{}\n{}\n{shorter}\n", head(&["a-1", "b-1"]), node("a-1")), &[]).await;
+    assert_eq!(outcome.exit, Exit::Done, "{}", outcome.stderr);
+    assert_eq!(outcome.last()["status"]["nodes"], json!([{"name": "a-1", "role": "worker"}]));
+}
