@@ -25,7 +25,7 @@ struct Running {
 
 impl Running {
     fn of(toy: Toy, first: String) -> Self {
-        let (input, reader) = Fed::new();
+        let (input, reader) = Fed::pair();
         let (stdout, begun) = (toy.stdout.clone(), Arc::clone(&toy.begun));
         let task = tokio::spawn(Setting { toy, input: reader, ..Setting::of("") }.run());
         let running = Self { input, stdout, begun, task };
@@ -212,7 +212,7 @@ async fn the_places_to_work_at_are_counted_and_control_planes_get_them_first() {
     });
     let (stopping, stderr) = (Stopping::default(), toy::Sink::default());
     let input = [head(&["w-0", "w-1", "cp-1"]), node("w-0")].join("\n") + "\n";
-    let (sender, reader) = Fed::new();
+    let (sender, reader) = Fed::pair();
     let count = Arc::clone(&toy.begun);
     let setting = Setting { toy, input: reader, flags: vec!["--parallel", "1"], stopping, stderr, ..Setting::of("") };
     let running = tokio::spawn(setting.run());

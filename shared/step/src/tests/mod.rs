@@ -3,6 +3,7 @@
 mod asks;
 mod failing;
 mod flow;
+mod inputs;
 mod people;
 mod signals;
 mod toy;
@@ -12,14 +13,12 @@ use std::io::{Cursor, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use inputs::{Endless, Fed};
 use record::status::Vm;
 use record::table;
 use record::{Cluster, Code, Exit, Failure};
 use serde_json::{Value, json};
-use toy::{
-    END, Endless, Fed, Outcome, Setting, Toy, addresses, failed_stream, found, head, node, node_with, run, stream,
-    until,
-};
+use toy::{END, Outcome, Setting, Toy, addresses, failed_stream, found, head, node, node_with, run, stream, until};
 
 use crate::output::Layout;
 use crate::pipes::Place;

@@ -4,7 +4,7 @@ use super::*;
 
 /// An input that stays open.
 fn open(toy: Toy, first: String) -> (std::sync::mpsc::Sender<String>, Setting) {
-    let (sender, input) = Fed::new();
+    let (sender, input) = Fed::pair();
     sender.send(first).unwrap();
     (sender, Setting { toy, input, piped: true, ..Setting::of("") })
 }

@@ -347,56 +347,6 @@ pub(super) async fn until(so: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it never comes to that");
 }
 
-/// An input that goes on for ever after its text, and says how much of it was read.
-pub(super) struct Endless {
-    pub(super) text: Cursor<Vec<u8>>,
-    pub(super) after: &'static [u8],
-    pub(super) read: Arc<AtomicUsize>,
-    /// How often `after` comes.
-    pub(super) times: usize,
-}
-
-impl Read for Endless {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let mut count = self.text.read(buffer)?;
-        if count == 0 && self.times > 0 {
-            self.times -= 1;
-            count = self.after.len();
-            buffer[..count].copy_from_slice(self.after);
-        }
-        self.read.fetch_add(count, Ordering::SeqCst);
-        Ok(count)
-    }
-}
-
-/// An input that comes piece by piece, and ends when nobody can send any more.
-pub(super) struct Fed {
-    pieces: std::sync::mpsc::Receiver<String>,
-    now: Cursor<Vec<u8>>,
-}
-
-impl Fed {
-    pub(super) fn new() -> (std::sync::mpsc::Sender<String>, Box<dyn Read + Send>) {
-        let (sender, pieces) = std::sync::mpsc::channel();
-        (sender, Box::new(Self { pieces, now: Cursor::default() }))
-    }
-}
-
-impl Read for Fed {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        loop {
-            let count = self.now.read(buffer)?;
-            if count > 0 {
-                return Ok(count);
-            }
-            match self.pieces.recv() {
-                Ok(piece) => self.now = Cursor::new(piece.into_bytes()),
-                Err(_) => return Ok(0),
-            }
-        }
-    }
-}
-
 /// The addresses of a node, so that a type of the table is used that is no object.
 pub(super) fn addresses(address: &str) -> Addresses {
     Addresses(vec![address.to_owned()])
