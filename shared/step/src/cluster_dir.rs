@@ -360,4 +360,20 @@ mod tests {
         let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::StorageFull];
         assert_eq!(kinds.map(exit), [Exit::NotAllowed, Exit::NotAllowed, Exit::Failed]);
     }
+
+    #[test]
+    fn the_identity_that_many_make_at_once_is_one() {
+        const RUNS: usize = 8;
+        let (_folder, dir) = folder();
+        let start = std::sync::Barrier::new(RUNS);
+        let uids: std::collections::HashSet<_> = std::thread::scope(|scope| {
+            let run = || {
+                start.wait();
+                dir.uid().unwrap()
+            };
+            let runs: Vec<_> = (0..RUNS).map(|_| scope.spawn(run)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert_eq!(uids.len(), 1, "{uids:?}");
+    }
 }

@@ -47,9 +47,9 @@ async fn a_step_that_failed_as_a_whole_ends_on_the_first_signal_although_its_inp
 async fn a_signal_says_what_is_waited_for_if_anything_is_in_hand() {
     let (sender, setting) = open(Toy::default(), format!("{}\n{}\n", head(&["slow-1"]), node("slow-1")));
     let Setting { stopping, stderr, .. } = &setting;
-    let (stopping, stderr, begun) = (stopping.clone(), stderr.clone(), Arc::clone(&setting.toy.begun));
+    let (stopping, stderr, working) = (stopping.clone(), stderr.clone(), Arc::clone(&setting.toy.working));
     let running = tokio::spawn(setting.run());
-    until(|| begun.load(Ordering::SeqCst) == 2).await;
+    until(|| working.load(Ordering::SeqCst) == 1).await;
     stopping.because(Exit::Interrupted);
     until(|| stderr.text().lines().any(|line| line.starts_with("toy: stopping") && line.contains(" 1 "))).await;
     running.abort();
@@ -77,19 +77,18 @@ async fn a_node_that_waits_for_what_the_cluster_finds_out_is_interrupted_althoug
         })
     });
     let toy = Toy { on_cluster: Some(slowly), ..Toy::default() };
-    let setting =
-        Setting { toy, ..Setting::of(format!("{}{END}\n", stream(&["a-1"]).replace(END, "").replace("\n\n", "\n"))) };
+    // The line behind the node tells that the node has been taken.
+    let grown = head(&["a-1"]).replace(r#""status":{"#, r#""status":{"grown":1,"#);
+    let (sender, setting) = open(toy, [head(&["a-1"]), node("a-1"), grown].join("\n") + "\n");
     let (stopping, stdout, stderr) = (setting.stopping.clone(), setting.toy.stdout.clone(), setting.stderr.clone());
     let running = tokio::spawn(setting.run());
-    until(|| stdout.flushed().contains("lab")).await;
-    // The node is in hand once the signal finds it there.
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
+    until(|| stdout.flushed().contains("grown")).await;
     stopping.because(Exit::Interrupted);
     until(|| stdout.flushed().contains("interrupted")).await;
     assert!(!running.is_finished(), "{}", stderr.text());
     held.add_permits(1);
+    sender.send(format!("{END}\n")).unwrap();
+    drop(sender);
     assert_eq!(running.await.unwrap().exit, Exit::Interrupted);
 }
 
@@ -131,9 +130,10 @@ async fn a_signal_is_the_exit_status_also_where_a_failed_stream_is_passed_on() {
 #[tokio::test]
 async fn who_waits_says_so_every_ten_seconds() {
     let (sender, setting) = open(Toy::default(), format!("{}\n{}\n", head(&["waiting-1"]), node("waiting-1")));
-    let (stopping, stderr, begun) = (setting.stopping.clone(), setting.stderr.clone(), Arc::clone(&setting.toy.begun));
+    let (stopping, stderr, working) =
+        (setting.stopping.clone(), setting.stderr.clone(), Arc::clone(&setting.toy.working));
     let running = tokio::spawn(setting.run());
-    until(|| begun.load(Ordering::SeqCst) == 2).await;
+    until(|| working.load(Ordering::SeqCst) == 1).await;
     let told = || stderr.text().matches("waiting: waiting-1 it never comes (").count();
     for count in 1..=2 {
         // While this task is ready to run, the clock stands still but for what is said here.
@@ -180,11 +180,11 @@ async fn a_signal_ends_what_waits_for_the_input_and_what_waits_for_a_place() {
 #[tokio::test]
 async fn the_first_signal_stops_gently_and_the_second_at_once() {
     let (sender, setting) = open(Toy::default(), format!("{}\n{}\n", head(&["slow-1"]), node("slow-1")));
-    let (begun, stderr) = (Arc::clone(&setting.toy.begun), setting.stderr.clone());
+    let (working, stderr) = (Arc::clone(&setting.toy.working), setting.stderr.clone());
     let (toy, pipes) = setting.pipes();
     let running = tokio::spawn(async move { crate::launch::stream(toy, pipes, &["toy".into()]).await });
     // From here on the process obeys signals.
-    until(|| begun.load(Ordering::SeqCst) == 2).await;
+    until(|| working.load(Ordering::SeqCst) == 1).await;
     let signal = || {
         let own = rustix::process::getpid();
         rustix::process::kill_process(own, rustix::process::Signal::TERM).unwrap();

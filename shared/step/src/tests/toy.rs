@@ -50,6 +50,8 @@ pub(super) struct Toy {
     pub(super) let_go: tokio::sync::Semaphore,
     /// How often the work on the cluster and on a node was begun.
     pub(super) begun: Arc<AtomicUsize>,
+    /// How many nodes have got a place to work at.
+    pub(super) working: Arc<AtomicUsize>,
     /// What stdout had got when the work on the cluster began.
     pub(super) seen: Arc<Mutex<Option<String>>>,
     pub(super) stdout: Sink,
@@ -88,6 +90,7 @@ impl Default for Toy {
             row: &table::TALOS_GEN,
             let_go: tokio::sync::Semaphore::new(0),
             begun: Arc::default(),
+            working: Arc::default(),
             seen: Arc::default(),
             stdout: Sink::default(),
             raw: false,
@@ -148,6 +151,7 @@ impl Step for Toy {
         }
         let config = Config { sha256: shared.clone(), ..Config::default() };
         let _slot = run.slot(node).await?;
+        self.working.fetch_add(1, Ordering::SeqCst);
         match node.name().split('-').next() {
             Some("bad") => Err(Failure::new(Exit::Failed, Code::Failed, "it is\x1b[2J bad").hint("look\rat it").into()),
             Some("mute") => Err(Failure::new(Exit::Unreachable, Code::Unreachable, "no answer").into()),
