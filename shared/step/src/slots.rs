@@ -104,10 +104,12 @@ mod tests {
         let held = slots.take(false).await;
         let gone = tokio::spawn({
             let slots = Arc::clone(&slots);
-            async move { drop(slots.take(false).await) }
+            // A control plane gets in line at once.
+            async move { drop(slots.take(true).await) }
         });
         tokio::task::yield_now().await;
         gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled(), "it is gone before its turn comes");
         drop(held);
         assert!(tokio::time::timeout(std::time::Duration::from_secs(5), slots.take(false)).await.is_ok());
     }
