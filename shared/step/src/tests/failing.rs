@@ -200,6 +200,8 @@ async fn what_follows_a_cluster_file_in_json_is_refused() {
     assert_eq!(run(format!("{file}\n"), &[]).await.names(), ["a-1"]);
     let outcome = run(format!("{file}\n{file}\n"), &[]).await;
     assert_eq!((outcome.exit, outcome.names().len()), (Exit::Unusable, 0));
+    let records = run(format!("{file}\n{}", stream(&["a-1"])), &[]).await;
+    assert_eq!((records.exit, records.begun), (Exit::Unusable, 0), "nothing is begun for records behind it");
 }
 
 #[tokio::test]
@@ -325,7 +327,8 @@ async fn an_input_that_cannot_be_read_is_not_a_complete_one() {
 #[tokio::test]
 async fn two_documents_in_one_cluster_file_are_refused() {
     let file = "apiVersion: ichor/v1\nkind: Cluster\nname: home\nspec: {talos: {version: v1.13.9}}\nnodes:\n- {name: a-1, role: controlplane, address: 10.0.0.1/24}\n";
-    assert_eq!(run(format!("{file}---\n{file}"), &[]).await.exit, Exit::Unusable);
+    let outcome = run(format!("{file}---\n{file}"), &[]).await;
+    assert_eq!((outcome.exit, outcome.names().len(), outcome.begun), (Exit::Unusable, 0, 0));
 }
 
 #[tokio::test]
@@ -347,4 +350,11 @@ async fn a_record_that_was_cut_in_its_middle_is_a_cut_too() {
     let of_pipe = Setting { piped: true, ..Setting::of(torn) }.run().await;
     assert_eq!((of_pipe.exit, &of_pipe.last()["status"]["error"]["code"]), (Exit::Unreachable, &json!("cut")));
     assert_eq!(run(torn.to_owned(), &[]).await.exit, Exit::Unusable, "a file gives the same when it is read again");
+}
+
+#[tokio::test]
+async fn half_a_record_behind_a_complete_stream_is_a_second_stream_and_no_cut() {
+    let input = stream(&["a-1"]) + r#"{"apiVersion":"#;
+    let outcome = Setting { piped: true, ..Setting::of(input) }.run().await;
+    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Unusable, &json!(8)));
 }
