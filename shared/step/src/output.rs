@@ -260,10 +260,11 @@ mod tests {
         let target = BufWriter::new(Box::new(bytes.clone()) as Box<dyn Write + Send>);
         let format = Layout::Records(Format::Jsonl);
         let mut writer = Writer { target, format, detail: |_| String::new(), rows: Vec::new() };
+        let written = || bytes.0.lock().unwrap().len();
         let (sender, mut told) = oneshot::channel();
         writer.line(Line::Bytes(b"{}\n".to_vec())).unwrap();
-        assert_eq!((told.try_recv().is_ok(), bytes.0.lock().unwrap().len()), (false, 0));
+        assert_eq!((told.try_recv().is_ok(), written()), (false, 0));
         writer.line(Line::Flushed(sender)).unwrap();
-        assert_eq!((told.try_recv().is_ok(), bytes.0.lock().unwrap().len()), (true, 3));
+        assert_eq!((told.try_recv().is_ok(), written()), (true, 3));
     }
 }

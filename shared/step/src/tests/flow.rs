@@ -109,3 +109,15 @@ async fn records_as_yaml_are_input_again_with_their_numbers() {
     assert_eq!((yaml.exit, again.exit, again.names()), (Exit::Done, Exit::Done, vec!["a-1"]), "{}", yaml.stdout);
     assert_eq!(again.node("a-1")["spec"], json!({"big": 9_007_199_254_740_993_u64, "neg": -1, "role": "worker"}));
 }
+
+#[tokio::test]
+async fn of_several_fields_the_first_one_tells_the_changes() {
+    let toy = Toy::doing(|_, _| async move {
+        let changes = vec![record::Change::live("VM")];
+        Ok(found("v1")?.and(&Vm::default()).changes(changes))
+    });
+    let outcome = Setting { toy, ..Setting::of(stream(&["a-1"])) }.run().await;
+    let status = &outcome.node("a-1")["status"];
+    let told = |field: &str| status[field]["changes"].as_array().unwrap().len();
+    assert_eq!((told("config"), told("vm"), &status["vm"]["changed"]), (1, 0, &json!(false)));
+}
