@@ -157,8 +157,12 @@ mod tests {
         assert_eq!(Place::of(false, false), Place::Alone);
     }
 
-    #[tokio::test]
-    async fn a_command_exits_by_its_failure() {
+    #[test]
+    fn a_command_exits_by_its_failure() {
+        crate::tests::alone("launch::tests::a_command_exits_by_its_failure", commands());
+    }
+
+    async fn commands() {
         let failure = Failure::new(Exit::Guard, Code::Exists, "it is there already");
         let console = Console::new("toy");
         assert_eq!(command(Box::pin(async { Err(failure) }), &console).await, Exit::Guard);

@@ -24,3 +24,16 @@ use crate::output::Layout;
 use crate::pipes::Place;
 use crate::signals::Stopping;
 use crate::{Format, Step};
+
+/// Does the work of the test of this name in a process of its own: who listens to signals keeps them from ending the
+/// process ever after, and a run of tests that hangs must be ended.
+pub(crate) fn alone(name: &str, work: impl Future<Output = ()>) {
+    const ALONE: &str = "ICHOR_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", name]).env(ALONE, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}

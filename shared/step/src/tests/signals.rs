@@ -177,8 +177,12 @@ async fn a_signal_ends_what_waits_for_the_input_and_what_waits_for_a_place() {
     }
 }
 
-#[tokio::test]
-async fn the_first_signal_stops_gently_and_the_second_at_once() {
+#[test]
+fn the_first_signal_stops_gently_and_the_second_at_once() {
+    alone("tests::signals::the_first_signal_stops_gently_and_the_second_at_once", two_signals());
+}
+
+async fn two_signals() {
     let (sender, setting) = open(Toy::default(), format!("{}\n{}\n", head(&["slow-1"]), node("slow-1")));
     let (working, stderr) = (Arc::clone(&setting.toy.working), setting.stderr.clone());
     let (toy, pipes) = setting.pipes();
