@@ -208,4 +208,17 @@ mod tests {
 
         assert_eq!(outcome, Ok(1));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interruption_does_not_wait_for_the_end_of_a_pause() {
+        let (start, patience) = (Instant::now(), patience(600).paced(Backoff::steady(Duration::from_secs(60))));
+
+        let outcome = until::<(), Gone, _>(patience, sleep(Duration::from_secs(1)), || async {
+            Attempt::NotYet("booting".to_owned())
+        })
+        .await;
+
+        assert_eq!(outcome, Err(Ended::Interrupted { last: Some("booting".to_owned()) }));
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
 }

@@ -211,11 +211,14 @@ impl Cluster {
     /// Makes the record carry this failure, unless it carries one already: the first one explains the others. But one
     /// after which running again is no help replaces one that asks for it.
     pub fn set_error(&mut self, failure: &Failure) {
-        let replaces = |first: Failure| first.exit.is_retryable() && !failure.exit.is_retryable();
-        if self.error().is_none_or(replaces) {
+        if self.takes_error(failure) {
             let value = serde_json::to_value(failure).expect("a failure is a plain struct");
             self.set_status("error", value);
         }
+    }
+
+    fn takes_error(&self, failure: &Failure) -> bool {
+        self.error().is_none_or(|first| first.exit.is_retryable() && !failure.exit.is_retryable())
     }
 
     /// Whether a dry run left something to do on this record.
@@ -234,13 +237,15 @@ impl Cluster {
         fields::hide_inline(self.status_mut());
     }
 
-    /// Takes over the fields of `status` that `newer` has and this one lacks or has otherwise.
+    /// Takes over the fields of `status` that `newer` has and this one lacks or has otherwise; its error as
+    /// [`Self::set_error`] would.
     pub fn absorb(&mut self, newer: &Self) {
         if let Some(roster) = &newer.roster {
             self.set_roster(Arc::clone(roster));
         }
+        let takes_error = newer.error().is_some_and(|failure| self.takes_error(&failure));
         for (field, value) in newer.status() {
-            if field != "nodes" && !(field == "error" && self.status().contains_key("error")) {
+            if field != "nodes" && (field != "error" || takes_error) {
                 self.set_status(field, value.clone());
             }
         }
@@ -342,42 +347,4 @@ impl<'de> Visitor<'de> for StatusSeed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Code, Exit};
-
-    fn read(text: &str) -> Cluster {
-        Cluster::from_json(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn a_record_is_written_as_it_was_read() {
-        let text = r#"{"apiVersion":"ichor/v1","kind":"Cluster","x":1.0,"name":"lab","status":{"a":{"b":[1e+5]},"nodes":[{"name":"cp-1","role":"controlplane","k":null}],"dir":"/d"},"spec":{"z":123456789012345678901234567890},"end":true}"#;
-        assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
-    }
-
-    #[test]
-    fn a_step_drops_what_it_and_later_steps_wrote() {
-        let mut cluster = read(
-            r#"{"name":"lab","status":{"image":{},"access":{},"kubeconfig":{},"error":{"step":"talos-wait","code":"x","message":"m","exit":5},"mine":1}}"#,
-        );
-        cluster.drop_stale(&crate::table::TALOS_GEN);
-        assert_eq!(cluster.status().keys().collect::<Vec<_>>(), ["image", "mine"]);
-    }
-
-    #[test]
-    fn an_error_of_a_step_before_is_kept() {
-        let mut cluster =
-            read(r#"{"name":"lab","status":{"error":{"step":"pve-vm","code":"x","message":"m","exit":5}}}"#);
-        cluster.drop_stale(&crate::table::TALOS_GEN);
-        assert_eq!(cluster.error().unwrap().step, "pve-vm");
-    }
-
-    #[test]
-    fn the_first_error_explains_the_later_ones() {
-        let mut cluster = Cluster::new("lab", Map::new(), Roster::default());
-        cluster.set_error(&Failure::new(Exit::Unusable, Code::Cut, "input was cut"));
-        cluster.set_error(&Failure::new(Exit::Failed, Code::Failed, "something else"));
-        assert_eq!(cluster.error().unwrap().code, "cut");
-    }
-}
+mod tests;

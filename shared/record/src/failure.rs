@@ -141,4 +141,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Failure>(&json).unwrap(), failure);
         assert!(serde_json::from_str::<Failure>(&json.replace('7', "9")).is_err());
     }
+
+    #[test]
+    fn what_was_interrupted_asks_to_run_again() {
+        assert_eq!(Failure::interrupted().exit, Exit::Unreachable);
+    }
 }

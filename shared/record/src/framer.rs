@@ -1,6 +1,6 @@
 //! Cuts a stream of bytes into JSON values.
 
-use crate::Unusable;
+use crate::{Code, Unusable};
 
 /// The largest record that is read, in bytes: the Cluster record of a million nodes still fits.
 pub const MAX_RECORD: usize = 64 << 20;
@@ -116,6 +116,7 @@ impl Framer {
             return Ok(());
         }
         Err(Unusable::new(format!("the input ends inside the record that begins on line {}", self.begin_line))
+            .code(Code::Cut)
             .hint("the previous step was stopped while writing; run the pipe again from the cluster file"))
     }
 }

@@ -220,4 +220,11 @@ mod tests {
         let text = r#"{"name":"w-1","cluster":"lab","x":1.50,"spec":{"role":"worker","z":123456789012345678901234567890},"status":{"mine":[1e+5]}}"#;
         assert_eq!(serde_json::to_string(&node(text)).unwrap(), text);
     }
+
+    #[test]
+    fn an_error_of_another_shape_than_ours_is_one_for_good() {
+        let text = r#"{"name":"w-1","cluster":"lab","spec":{"role":"worker"},"status":{"error":{"why":1}}}"#;
+        let failure = node(text).error().unwrap();
+        assert!(failure.exit == crate::Exit::Failed && failure.is(crate::Code::UnknownError), "{failure:?}");
+    }
 }

@@ -59,6 +59,12 @@ impl Stream {
         self.only.is_empty() || self.only.iter().any(|selected| selected == name)
     }
 
+    /// Whether the last line has come.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Takes the next record of the input.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_worst_error_decides_in_the_order_of_the_contract() {
-        let all = [Some(Exit::Failed), Some(Exit::NotAllowed), Some(Exit::Guard), Some(Exit::Unusable)];
+        let all = [Exit::Failed, Exit::Usage, Exit::NotAllowed, Exit::Guard, Exit::Unusable].map(Some);
         for n in 1..=all.len() {
             assert_eq!(Some(exit(&all[..n])), all[n - 1]);
         }
@@ -170,5 +170,33 @@ mod tests {
         assert_eq!(tally.exit(), Exit::Pending);
         tally.see_node(&node(Some(Exit::Unreachable)));
         assert_eq!(tally.exit(), Exit::Unreachable);
+    }
+
+    #[test]
+    fn an_error_that_claims_to_be_none_is_a_failure() {
+        for claimed in [Exit::Done, Exit::Pending] {
+            assert_eq!(exit(&[Some(claimed), None]), Exit::Failed);
+        }
+    }
+
+    #[test]
+    fn a_field_of_the_cluster_that_is_pending_counts() {
+        let mut cluster = Cluster::new("lab", Map::new(), Roster::default());
+        cluster.set_marked(&status::Image::default(), Effect::Pending, Vec::new());
+        let mut tally = Tally::default();
+        tally.see_cluster(&cluster);
+        assert_eq!(tally.exit(), Exit::Pending);
+    }
+
+    #[test]
+    fn the_summary_leaves_out_what_is_none() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.to_string(), "nothing to do");
+        tally.did(Effect::Changed);
+        tally.skipped = 2;
+        assert_eq!(tally.to_string(), "1 changed, 2 skipped");
+        let mut failed = Tally::default();
+        failed.see_failure(Exit::Failed);
+        assert_eq!(failed.to_string(), "failed");
     }
 }

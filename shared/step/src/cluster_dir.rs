@@ -326,4 +326,54 @@ mod tests {
         assert!(uid.len() == 32 && uid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uid}");
         assert_eq!(dir.uid().unwrap(), uid);
     }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_never_written_into() {
+        let (folder, dir) = folder();
+        dir.write("a", b"one").unwrap();
+        let old = folder.path().join("old");
+        std::fs::hard_link(dir.path("a"), &old).unwrap();
+        dir.write("a", b"two").unwrap();
+        assert_eq!((std::fs::read(old).unwrap(), dir.read("a").unwrap().unwrap()), (b"one".to_vec(), b"two".to_vec()));
+    }
+
+    #[test]
+    fn a_folder_that_has_its_own_gitignore_keeps_it() {
+        let (_folder, dir) = folder();
+        std::fs::create_dir(dir.path("")).unwrap();
+        std::fs::write(dir.path(".gitignore"), "/secrets.yaml\n").unwrap();
+        dir.write("a", b"one").unwrap();
+        assert!(dir.is_ignored("secrets.yaml") && !dir.is_ignored("a"));
+    }
+
+    #[test]
+    fn the_lock_of_another_cluster_is_refused() {
+        let (_folder, dir) = folder();
+        dir.uid().unwrap();
+        let other = ClusterDir::new(dir.path(""), "prod");
+        assert!(other.lock().is_err_and(|failure| failure.exit == Exit::Unusable) && other.uid().is_err());
+    }
+
+    #[test]
+    fn a_folder_that_may_not_be_written_is_a_right_to_ask_for() {
+        let exit = |kind| failed(Path::new("/x"), &std::io::Error::from(kind)).exit;
+        let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::StorageFull];
+        assert_eq!(kinds.map(exit), [Exit::NotAllowed, Exit::NotAllowed, Exit::Failed]);
+    }
+
+    #[test]
+    fn the_identity_that_many_make_at_once_is_one() {
+        const RUNS: usize = 8;
+        let (_folder, dir) = folder();
+        let start = std::sync::Barrier::new(RUNS);
+        let uids: std::collections::HashSet<_> = std::thread::scope(|scope| {
+            let run = || {
+                start.wait();
+                dir.uid().unwrap()
+            };
+            let runs: Vec<_> = (0..RUNS).map(|_| scope.spawn(run)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert_eq!(uids.len(), 1, "{uids:?}");
+    }
 }

@@ -153,4 +153,12 @@ mod tests {
         assert_eq!(one_line(sent), "refused\u{fffd}[2J\u{fffd}\u{fffd}31m\u{fffd}: no; why");
         assert_eq!(one_line("Zürich → 東京"), "Zürich → 東京");
     }
+
+    #[test]
+    fn a_line_that_is_printed_counts_for_the_silence() {
+        let console = Console::writing_to("toy", Box::new(std::io::sink()));
+        assert_eq!(console.printed(), None);
+        console.say(None, "begun");
+        assert!(console.printed().is_some());
+    }
 }

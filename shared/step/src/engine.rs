@@ -226,8 +226,11 @@ impl<S: Step> Engine<S> {
             let before = Arc::clone(&world.cluster);
             let cluster = Arc::make_mut(&mut world.cluster);
             cluster.absorb(newer);
-            // What `--dir` says here is not taken back by a line that was written before.
+            // What `--dir` and `--dry-run` say here is not taken back by a line that was written before.
             before.dir().into_iter().for_each(|dir| cluster.set_dir(&dir));
+            if before.is_dry_run() {
+                cluster.set(&DryRun(true));
+            }
             *before != *world.cluster
         });
         if grown && pass_on {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use record::document::{self, Exploded, MAX_DOCUMENT};
 use record::stream::{Item, Stream};
-use record::{Cluster, Framer, Map, Node, Unusable};
+use record::{Cluster, Code, Framer, Map, Node, Unusable};
 use tokio::sync::mpsc;
 
 /// What the engine gets of the input.
@@ -125,7 +125,9 @@ impl Reader {
             pending.clear();
             pending.extend_from_slice(&chunk[..count]);
         }
-        self.framer.finish()?;
+        // What is cut behind the end of a stream is a second one, and comes no better the next time.
+        let ended = self.intake.stream.is_ended();
+        self.framer.finish().map_err(|error| if ended { error.code(Code::UnusableInput) } else { error })?;
         match file {
             Some(document) => self.explode(&document),
             None => self.end(),

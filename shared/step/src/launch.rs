@@ -97,7 +97,7 @@ fn layout(flags: &Flags, terminal: bool) -> Result<Layout, Failure> {
 }
 
 /// Runs a stream, and obeys signals: the first one stops it gently, a second one at once.
-async fn stream<S: Step>(step: S, pipes: Pipes, argv: &[OsString]) -> Exit {
+pub(crate) async fn stream<S: Step>(step: S, pipes: Pipes, argv: &[OsString]) -> Exit {
     let stopping = Stopping::default();
     let Ok(mut signals) = Signals::new() else { return Exit::Failed };
     let mut running = std::pin::pin!(Engine::run(step, pipes, stopping.clone(), argv));
@@ -155,5 +155,17 @@ mod tests {
         assert_eq!(Place::of(false, true), Place::Within);
         assert_eq!(Place::of(true, false), Place::Last);
         assert_eq!(Place::of(false, false), Place::Alone);
+    }
+
+    #[test]
+    fn a_command_exits_by_its_failure() {
+        crate::tests::alone("launch::tests::a_command_exits_by_its_failure", commands());
+    }
+
+    async fn commands() {
+        let failure = Failure::new(Exit::Guard, Code::Exists, "it is there already");
+        let console = Console::new("toy");
+        assert_eq!(command(Box::pin(async { Err(failure) }), &console).await, Exit::Guard);
+        assert_eq!(command(Box::pin(async { Ok(Exit::Pending) }), &console).await, Exit::Pending);
     }
 }

@@ -233,3 +233,38 @@ impl serde::Serialize for Plain<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Bytes(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Bytes {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_asks_for_a_flush_is_told_after_it_and_not_before() {
+        let bytes = Bytes::default();
+        let target = BufWriter::new(Box::new(bytes.clone()) as Box<dyn Write + Send>);
+        let format = Layout::Records(Format::Jsonl);
+        let mut writer = Writer { target, format, detail: |_| String::new(), rows: Vec::new() };
+        let written = || bytes.0.lock().unwrap().len();
+        let (sender, mut told) = oneshot::channel();
+        writer.line(Line::Bytes(b"{}\n".to_vec())).unwrap();
+        assert_eq!((told.try_recv().is_ok(), written()), (false, 0));
+        writer.line(Line::Flushed(sender)).unwrap();
+        assert_eq!((told.try_recv().is_ok(), written()), (true, 3));
+    }
+}

@@ -104,11 +104,28 @@ mod tests {
         let held = slots.take(false).await;
         let gone = tokio::spawn({
             let slots = Arc::clone(&slots);
-            async move { drop(slots.take(false).await) }
+            // A control plane gets in line at once.
+            async move { drop(slots.take(true).await) }
         });
         tokio::task::yield_now().await;
         gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled(), "it is gone before its turn comes");
         drop(held);
         assert!(tokio::time::timeout(std::time::Duration::from_secs(5), slots.take(false)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_control_plane_that_is_ready_at_the_same_moment_is_served_first() {
+        let slots = Slots::new(1);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let ask = |name, is_control_plane| {
+            let (slots, order) = (Arc::clone(&slots), Arc::clone(&order));
+            async move {
+                let _slot = slots.take(is_control_plane).await;
+                order.lock().unwrap().push(name);
+            }
+        };
+        tokio::join!(ask("w-1", false), ask("cp-1", true));
+        assert_eq!(*order.lock().unwrap(), ["cp-1", "w-1"]);
     }
 }

@@ -138,3 +138,42 @@ fn stdin_has_data() -> bool {
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
     poll(&mut fds, Some(&SILENCE)).is_err() || fds[0].revents().contains(PollFlags::IN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_no_pipe_and_its_folder_is_what_it_names_are_relative_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cluster.yaml");
+        std::fs::write(&path, "x").unwrap();
+        let Ok(Opened::Bytes { base, piped, .. }) = open_file(&path) else { panic!("it can be opened") };
+        assert_eq!((base, piped), (folder.path().canonicalize().unwrap(), false));
+    }
+
+    #[test]
+    fn a_named_pipe_is_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let writing = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::write(path, "x").unwrap()
+        });
+        let Ok(Opened::Bytes { mut reader, base, piped }) = open_file(&path) else { panic!("it can be opened") };
+        assert_eq!((base, piped), (std::env::current_dir().unwrap(), true));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        writing.join().unwrap();
+        assert_eq!(text, "x");
+    }
+
+    #[test]
+    fn what_is_no_input_says_so_with_its_status() {
+        let refused = |path: &Path| open_file(path).err().map(|failure| failure.exit);
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(refused(folder.path()), Some(Exit::Unusable));
+        assert_eq!(refused(&folder.path().join("absent")), Some(Exit::Usage));
+    }
+}

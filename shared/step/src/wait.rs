@@ -329,4 +329,13 @@ mod tests {
     fn spans_are_short() {
         assert_eq!([0, 40, 60, 90, 600].map(|s| span(s * SECOND)), ["0 s", "40 s", "1 m", "1 m 30 s", "10 m"]);
     }
+
+    #[test]
+    fn of_many_waits_a_line_names_a_few() {
+        let (waits, begun) = (Waits::default(), Instant::now());
+        let names: Vec<_> = (0..11).map(|at| format!("w-{at}")).collect();
+        let _entries: Vec<_> = names.iter().map(|name| waits.begin(Some(name), None, begun)).collect();
+        let line = waits.line(begun).unwrap();
+        assert!(line.contains("w-7 ") && !line.contains("w-8") && line.ends_with(" and 3 more"), "{line}");
+    }
 }

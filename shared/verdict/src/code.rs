@@ -203,4 +203,21 @@ mod tests {
             assert!(code.meaning().ends_with('.'), "{word}: {}", code.meaning());
         }
     }
+
+    #[test]
+    fn a_code_that_scripts_read_is_never_renamed() {
+        const FROZEN: &str = "\
+        usage unusable-input no-input cut missing-node missing-input pending-input digest-mismatch \
+        unknown-error interrupted internal timeout busy unreachable no-answer not-allowed untrusted \
+        expired failed file output exists terminal no-randomness no-result spec version schematic \
+        extension patch machine-config secrets secrets-gone pki unknown factory-refused \
+        proxmox-refused proxmox-settings protected vmid image storage import placement other-lock \
+        not-ours ambiguous host-offline needs-reboot needs-recreate one-at-a-time address-taken \
+        no-address unconfirmed unfit talosconfig kubeconfig other-cluster other-machine other-role \
+        other-version unknown-node refused-by-node maintenance configured running-config halted \
+        split not-selected";
+        let known: std::collections::HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        let gone: Vec<_> = FROZEN.split_whitespace().filter(|word| !known.contains(word)).collect();
+        assert_eq!(gone, [""; 0]);
+    }
 }

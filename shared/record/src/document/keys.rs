@@ -81,8 +81,13 @@ mod tests {
 
     #[test]
     fn a_near_miss_is_one_or_two_letters_away_by_the_length_of_the_word() {
-        for (key, name) in [("cert-sans", "certSANs"), ("nmae", "name"), ("metric", "metrics"), ("gatewya", "gateway")]
-        {
+        for (key, name) in [
+            ("cert-sans", "certSANs"),
+            ("nmae", "name"),
+            ("metric", "metrics"),
+            ("gatewya", "gateway"),
+            ("gatwayy", "gateway"),
+        ] {
             assert!(is_near(key, name), "{key} {name}");
         }
         for (key, name) in [("to", "via"), ("mut", "vlans"), ("nmea", "mtu"), ("gatwyaa", "gateway"), ("ib", "id")] {

@@ -125,7 +125,7 @@ fn nodes_that_do_not_belong_are_named() {
 
 #[test]
 fn a_name_that_could_leave_the_clusters_folder_is_refused_in_records_too() {
-    for name in ["../../evil", "a/b", "..", "a\\u001b[2J", ""] {
+    for name in ["../../evil", "a/b", "..", "-rf", "a\\u001b[2J", "", &"x".repeat(254)] {
         let text = node("w-1").replace("w-1", name);
         assert!(refusal(&[HEAD, &text]).contains("is not a valid name"), "{name}");
         assert!(refusal(&[&HEAD.replace("w-1", name)]).contains("is not a valid name"), "{name}");
@@ -171,4 +171,60 @@ fn a_list_may_shrink_but_not_grow() {
     assert_eq!(run(&[HEAD, &node("w-1"), fewer]), Ok(vec![]));
     let more = HEAD.replace("\"w-1\"", "\"w-2\"");
     assert!(refusal(&[HEAD, &more]).contains("node w-2 is added to the list in the middle of the stream"));
+}
+
+#[test]
+fn an_only_that_names_no_node_of_the_cluster_is_refused() {
+    let mut stream = Stream::new(&TALOS_GEN, vec!["cp-1".to_owned(), "w-9".to_owned()]);
+    let message = stream.accept(HEAD.as_bytes(), 1).unwrap_err().message;
+    assert!(message.contains("--only w-9"), "{message}");
+}
+
+#[test]
+fn what_a_later_step_wrote_into_the_cluster_is_dropped_from_each_of_its_lines() {
+    let status = r#""status":{"image":{},"access":{},"bootstrap":{},"#;
+    let head = HEAD.replace(r#""status":{"#, status);
+    let end = END.replace(r#""end""#, r#""status":{"image":{},"kubeconfig":{}},"end""#);
+    let mut stream = Stream::new(&TALOS_GEN, Vec::new());
+    let Item::Cluster(first) = stream.accept(head.as_bytes(), 1).unwrap() else { panic!("not a Cluster") };
+    let Item::End(last) = stream.accept(end.as_bytes(), 2).unwrap() else { panic!("not the last line") };
+    assert_eq!(first.status().keys().collect::<Vec<_>>(), ["image", "nodes"]);
+    assert_eq!(last.status().keys().collect::<Vec<_>>(), ["image", "nodes"]);
+    assert_eq!(last.roster().unwrap().len(), 2, "each line says which nodes come");
+}
+
+#[test]
+fn a_stream_does_not_begin_with_its_last_line() {
+    assert!(refusal(&[&HEAD.replace(r#""spec":{}"#, r#""end":true"#)]).contains("begins with its last line"));
+}
+
+#[test]
+fn an_end_that_is_not_true_ends_nothing() {
+    let text = HEAD.replace(r#""spec":{}"#, r#""end":false"#);
+    assert_eq!(run(&[&text, &node("cp-1"), &node("w-1"), END]), Ok(vec![]));
+}
+
+#[test]
+fn a_node_without_role_or_with_a_status_that_is_no_object_is_refused() {
+    for (from, to) in [
+        ("\"role\":\"worker\"", "\"role\":\"boss\""),
+        ("\"status\":{\"vm\":{\"id\":1},\"applied\":{\"address\":\"10.0.0.1\"}}", "\"status\":[]"),
+    ] {
+        let text = node("w-1").replace(from, to);
+        assert_ne!(text, node("w-1"));
+        assert!(refusal(&[HEAD, &text]).starts_with("line 2: node w-1: "), "{to}");
+    }
+}
+
+#[test]
+fn an_only_that_an_earlier_step_excludes_has_a_code_of_its_own() {
+    let head = HEAD.replace(r#""status":{"#, r#""status":{"only":["cp-1"],"#);
+    let error = Stream::new(&TALOS_GEN, vec!["w-1".to_owned()]).accept(head.as_bytes(), 1).unwrap_err();
+    assert_eq!(error.code, Code::NotSelected);
+}
+
+#[test]
+fn a_first_line_that_lists_no_nodes_is_refused() {
+    let text = HEAD.replace(r#""nodes":"#, r#""others":"#);
+    assert!(refusal(&[&text]).contains("lists no nodes"));
 }

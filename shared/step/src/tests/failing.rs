@@ -200,6 +200,8 @@ async fn what_follows_a_cluster_file_in_json_is_refused() {
     assert_eq!(run(format!("{file}\n"), &[]).await.names(), ["a-1"]);
     let outcome = run(format!("{file}\n{file}\n"), &[]).await;
     assert_eq!((outcome.exit, outcome.names().len()), (Exit::Unusable, 0));
+    let records = run(format!("{file}\n{}", stream(&["a-1"])), &[]).await;
+    assert_eq!((records.exit, records.begun), (Exit::Unusable, 0), "nothing is begun for records behind it");
 }
 
 #[tokio::test]
@@ -238,4 +240,121 @@ async fn unusable_bytes_end_with_one_clear_message() {
         assert!(message.contains(expected) && outcome.exit == Exit::Unusable, "{message}");
         assert_eq!(outcome.stderr.matches("error:").count(), 1, "{}", outcome.stderr);
     }
+}
+
+#[tokio::test]
+async fn a_failure_of_the_whole_step_is_signed_with_program_and_verb() {
+    let toy = Toy { row: &table::PVE_VM_DESTROY, ..Toy::default() };
+    let outcome = Setting { toy, ..Setting::of(stream(&["a-1"])) }.run().await;
+    assert_eq!(outcome.last()["status"]["error"]["step"], "pve-vm destroy");
+}
+
+#[tokio::test]
+async fn what_failed_before_is_counted_as_skipped() {
+    let error = json!({"step": "pve-vm", "code": "x", "message": "m", "exit": 5});
+    let failed = node("b-1").replace(r#""spec""#, &format!(r#""status":{{"error":{error}}},"spec""#));
+    let outcome = run(format!("{}\n{failed}\n{}\n{END}\n", head(&["b-1", "idle-1"]), node("idle-1")), &[]).await;
+    assert!(outcome.stderr.contains("2 skipped"), "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn missing_nodes_are_no_error_of_their_own_where_one_explains_them() {
+    let input = failed_stream(&["a-1", "a-2"], "pve-vm", 5).replace(&node("a-2"), "");
+    let outcome = run(input, &[]).await;
+    assert_eq!((outcome.exit, outcome.stderr.contains("error:")), (Exit::Unreachable, false), "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn work_on_the_cluster_that_panics_leaves_its_nodes_untouched() {
+    let panics: toy::OnCluster = Box::new(|_| Box::pin(async { panic!("work that panics") }));
+    let toy = Toy { on_cluster: Some(panics), ..Toy::default() };
+    let outcome = Setting { toy, ..Setting::of(stream(&["a-1"])) }.run().await;
+    assert_eq!((outcome.exit, &outcome.node("a-1")["status"]), (Exit::Failed, &json!({})));
+    assert_eq!(outcome.last()["status"]["error"]["code"], "internal");
+}
+
+#[tokio::test]
+async fn the_own_failure_counts_although_the_record_carries_an_earlier_one() {
+    let outcome = run(failed_stream(&["a-1"], "talos-image", 1).replace(END, "garbage"), &[]).await;
+    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Unusable, &json!(1)));
+}
+
+#[tokio::test]
+async fn an_input_that_was_cut_holds_up_nobody() {
+    let asking = Toy::doing(|run, _| async move { found(run.control_planes().await?.len().to_string()) });
+    let cut = [head(&["cp-1", "a-1"]), node("a-1")].join("\n") + "\n";
+    let outcome = Setting { toy: asking, piped: true, ..Setting::of(cut) }.run().await;
+    assert_eq!(outcome.node("a-1")["status"]["config"]["sha256"], "0");
+}
+
+#[tokio::test]
+async fn an_error_of_somebody_else_explains_no_field() {
+    let input = failed_stream(&["wanting-1"], "my-script", 5)
+        .replace(r#""status":{"#, r#""status":{"image":{"version":"v1"},"#);
+    assert_eq!(run(input, &[]).await.node("wanting-1")["status"]["config"]["changed"], true);
+}
+
+#[tokio::test]
+async fn a_failed_stream_is_a_failure_whatever_status_it_claims() {
+    for claimed in [0, 3] {
+        let error = json!({"step": "my-script", "code": "x", "message": "m", "exit": claimed});
+        let status = json!({"error": error});
+        let line = json!({"apiVersion": "ichor/v1", "kind": "Cluster", "name": "", "status": status, "end": true});
+        assert_eq!(run(format!("{line}\n"), &[]).await.exit, Exit::Failed, "{claimed}");
+    }
+}
+
+#[tokio::test]
+async fn an_input_that_cannot_be_read_is_not_a_complete_one() {
+    struct Torn(Cursor<Vec<u8>>, bool);
+    impl std::io::Read for Torn {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if !std::mem::replace(&mut self.1, true) {
+                return Err(std::io::ErrorKind::Interrupted.into());
+            }
+            match self.0.read(buffer)? {
+                0 => Err(std::io::Error::other("the disk is gone")),
+                count => Ok(count),
+            }
+        }
+    }
+    let torn = Torn(Cursor::new(stream(&["a-1"]).into_bytes()), false);
+    let outcome = Setting { input: Box::new(torn), ..Setting::of("") }.run().await;
+    assert_eq!((outcome.exit, outcome.names()), (Exit::Unusable, vec!["a-1"]), "a read that is interrupted goes on");
+    assert!(outcome.stderr.contains("the disk is gone"), "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn two_documents_in_one_cluster_file_are_refused() {
+    let file = "apiVersion: ichor/v1\nkind: Cluster\nname: home\nspec: {talos: {version: v1.13.9}}\nnodes:\n- {name: a-1, role: controlplane, address: 10.0.0.1/24}\n";
+    let outcome = run(format!("{file}---\n{file}"), &[]).await;
+    assert_eq!((outcome.exit, outcome.names().len(), outcome.begun), (Exit::Unusable, 0, 0));
+}
+
+#[tokio::test]
+async fn an_error_for_good_that_the_step_before_found_later_goes_before_one_that_asks_to_run_again() {
+    let error = json!({"step": "talos-image", "code": "x", "message": "m", "exit": 8, "theirs": 1});
+    let last = END.replace(r#""end""#, &format!(r#""status":{{"error":{error}}},"end""#));
+    let outcome = run(failed_stream(&["a-1"], "talos-image", 5).replace(END, &last), &[]).await;
+    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]), (Exit::Unusable, &error));
+    // The other way round the first one stays: it explains the others.
+    let later = last.replace(r#""exit":8"#, r#""exit":5"#);
+    let outcome = run(failed_stream(&["a-1"], "talos-image", 1).replace(END, &later), &[]).await;
+    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Failed, &json!(1)));
+}
+
+#[tokio::test]
+async fn a_record_that_was_cut_in_its_middle_is_a_cut_too() {
+    let input = stream(&["a-1"]);
+    let torn = &input[..input.len() - 9];
+    let of_pipe = Setting { piped: true, ..Setting::of(torn) }.run().await;
+    assert_eq!((of_pipe.exit, &of_pipe.last()["status"]["error"]["code"]), (Exit::Unreachable, &json!("cut")));
+    assert_eq!(run(torn.to_owned(), &[]).await.exit, Exit::Unusable, "a file gives the same when it is read again");
+}
+
+#[tokio::test]
+async fn half_a_record_behind_a_complete_stream_is_a_second_stream_and_no_cut() {
+    let input = stream(&["a-1"]) + r#"{"apiVersion":"#;
+    let outcome = Setting { piped: true, ..Setting::of(input) }.run().await;
+    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Unusable, &json!(8)));
 }

@@ -51,3 +51,75 @@ fn help_shows_the_pipe_for_its_rows_and_what_stands_before_for_the_others() {
     assert!(!beside.contains("The pipe:"), "{beside}");
     assert_eq!(Toy::ROWS[0].name, "talos-gen");
 }
+
+#[tokio::test]
+async fn run_again_is_said_only_where_it_helps_and_nothing_is_summed_up_that_was_never_begun() {
+    let last = |input: String| {
+        let setting = Setting { place: Place::Last, ..Setting::of(input) };
+        async move { setting.run().await.stderr.lines().last().unwrap().to_owned() }
+    };
+    assert_eq!(last(stream(&["bad-1"])).await, "toy: 1 changed, 1 failed", "the Cluster was changed");
+    let unusable = last("hello".to_owned()).await;
+    assert!(unusable.contains("error:") || unusable.contains("hint:"), "{unusable}");
+}
+
+#[tokio::test]
+async fn the_result_that_there_is_none_of_is_a_failure() {
+    let outcome = Setting { layout: Layout::Raw, ..Setting::of(stream(&["a-1"])) }.run().await;
+    assert_eq!((outcome.exit, outcome.stdout.as_str()), (Exit::Failed, ""));
+    assert!(outcome.stderr.contains("toy error:"), "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn what_a_cluster_file_leaves_open_is_said_aloud() {
+    let file = "apiVersion: ichor/v1\nkind: Cluster\nname: home\nspec: {talos: {version: v1.13.9}}\nnodes:\n- {name: a-1, role: controlplane, address: 10.0.0.1/24}\n";
+    let outcome = run(file.to_owned(), &[]).await;
+    assert!(outcome.stderr.contains("toy warning: spec.kubernetes.version"), "{}", outcome.stderr);
+}
+
+#[tokio::test]
+async fn what_happens_to_a_node_is_said_with_its_name() {
+    let toy = Toy::doing(|run, node| async move {
+        run.say(&node, "booting");
+        found("")
+    });
+    let outcome = Setting { toy, ..Setting::of(stream(&["a-1"])) }.run().await;
+    assert!(outcome.stderr.lines().any(|line| line == "toy a-1 booting"), "{}", outcome.stderr);
+}
+
+#[test]
+fn an_error_and_its_hint_are_one_write() {
+    struct Writes(std::sync::mpsc::Sender<String>);
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.send(String::from_utf8_lossy(bytes).into_owned()).unwrap();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let (sender, writes) = std::sync::mpsc::channel();
+    let console = crate::Console::writing_to("toy", Box::new(Writes(sender)));
+    console.failure(Some("a-1"), &Failure::new(Exit::Failed, Code::Failed, "m").hint("h"));
+    drop(console);
+    assert_eq!(writes.iter().collect::<Vec<_>>(), ["toy a-1 error: m\ntoy a-1 hint: h\n"]);
+}
+
+#[test]
+fn flags_are_what_was_typed() {
+    use clap::Parser;
+
+    let typed = |words: &[&str]| toy::Args::try_parse_from([&["toy"], words].concat());
+    let flags = Toy::flags(&typed(&["--wait-timeout", "90s", "--parallel", "3"]).unwrap_or_else(|e| panic!("{e}")));
+    assert_eq!((flags.wait_timeout.as_secs(), flags.parallel), (90, 3));
+    for wrong in [&["--wait-timeout", "90"][..], &["--parallel", "0"]] {
+        assert!(typed(wrong).is_err_and(|error| error.to_string().contains(wrong[0])), "{wrong:?}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_is_no_wrong_call() {
+    let argv = ["toy", "--version"].map(Into::into);
+    assert!(matches!(crate::arguments::parse::<Toy>(&argv), crate::arguments::Parsed::Done(Exit::Done)));
+}

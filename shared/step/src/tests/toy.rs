@@ -1,6 +1,7 @@
 //! A toy step, run between bytes in memory.
 
 use std::io::{Cursor, Read, Write};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(super) struct Args {
     all: bool,
     #[command(flatten)]
     wait: crate::WaitFlag,
+    #[command(flatten)]
+    parallel: crate::ParallelFlag,
     #[command(subcommand)]
     pub(super) command: Option<Own>,
 }
@@ -40,16 +43,45 @@ pub(super) enum Own {
 
 /// Does what the node's name says: `bad-…` fails for good, `mute-…` does not answer, `slow-…` waits until it is let go,
 /// `idle-…` has nothing to do because of the cluster's error, `needy-…` needs a VM, `wanting-…` uses one if it is there,
-/// `waiting-…` waits for what never comes. What the cluster found out goes into the digest of each config.
+/// `waiting-…` waits for what never comes; `left-…` is nothing that it acts on. What the cluster found out goes into the
+/// digest of each config.
 pub(super) struct Toy {
     pub(super) row: &'static Row,
     pub(super) let_go: tokio::sync::Semaphore,
     /// How often the work on the cluster and on a node was begun.
     pub(super) begun: Arc<AtomicUsize>,
+    /// How many nodes have got a place to work at.
+    pub(super) working: Arc<AtomicUsize>,
     /// What stdout had got when the work on the cluster began.
     pub(super) seen: Arc<Mutex<Option<String>>>,
     pub(super) stdout: Sink,
     pub(super) raw: bool,
+    /// What it does in place of all that.
+    pub(super) on_cluster: Option<OnCluster>,
+    pub(super) on_node: Option<OnNode>,
+}
+
+type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Stop>> + Send>>;
+pub(super) type OnCluster = Box<dyn Fn(Run) -> Doing<String> + Send + Sync>;
+pub(super) type OnNode = Box<dyn Fn(Run, Node) -> Doing<Written> + Send + Sync>;
+
+impl Toy {
+    /// A toy that does this to each node, and nothing to the cluster.
+    pub(super) fn doing<F>(work: impl Fn(Run, Node) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Written, Stop>> + Send + 'static,
+    {
+        Self {
+            on_cluster: Some(Box::new(|_| Box::pin(async { Ok(String::new()) }))),
+            on_node: Some(Box::new(move |run, node| Box::pin(work(run, node)))),
+            ..Self::default()
+        }
+    }
+}
+
+/// What such a toy found out, to be read in the digest of the node's config.
+pub(super) fn found(text: impl Into<String>) -> Result<Written, Stop> {
+    Ok(Written::field(&Config { sha256: text.into(), ..Config::default() }, Effect::Unchanged))
 }
 
 impl Default for Toy {
@@ -58,9 +90,12 @@ impl Default for Toy {
             row: &table::TALOS_GEN,
             let_go: tokio::sync::Semaphore::new(0),
             begun: Arc::default(),
+            working: Arc::default(),
             seen: Arc::default(),
             stdout: Sink::default(),
             raw: false,
+            on_cluster: None,
+            on_node: None,
         }
     }
 }
@@ -77,7 +112,7 @@ impl Step for Toy {
     }
 
     fn flags(args: &Args) -> Flags {
-        Flags { all: args.all, ..Flags::from(args.stream.clone()).wait(args.wait) }
+        Flags { all: args.all, ..Flags::from(args.stream.clone()).wait(args.wait).parallel(args.parallel) }
     }
 
     fn prepare(_: Args) -> Result<Job<Self>, Failure> {
@@ -87,6 +122,9 @@ impl Step for Toy {
     async fn cluster(&self, run: Run) -> Result<String, Stop> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         *self.seen.lock().unwrap() = Some(self.stdout.flushed());
+        if let Some(work) = &self.on_cluster {
+            return work(run).await;
+        }
         let image: Image = run.cluster_need().await?.value();
         let access = Access { ca256: image.version.clone(), ..Access::default() };
         run.write_cluster(&access, Effect::Changed, vec![Change::live("talosconfig").to("new")]);
@@ -95,15 +133,25 @@ impl Step for Toy {
 
     async fn settle(&self, run: Run, shared: &String) -> Result<(), Stop> {
         if shared == "unsettled" {
+            // The node lets it go: who made it wait for this would wait for ever.
+            self.let_go.acquire().await.unwrap().forget();
             run.cluster_need::<record::status::Kubeconfig>().await?;
         }
         Ok(())
     }
 
+    fn acts_on(&self, node: &Node) -> bool {
+        !node.name().starts_with("left")
+    }
+
     async fn node(&self, run: Run, shared: &String, node: &Node) -> Result<Written, Stop> {
         self.begun.fetch_add(1, Ordering::SeqCst);
+        if let Some(work) = &self.on_node {
+            return work(run, node.clone()).await;
+        }
         let config = Config { sha256: shared.clone(), ..Config::default() };
         let _slot = run.slot(node).await?;
+        self.working.fetch_add(1, Ordering::SeqCst);
         match node.name().split('-').next() {
             Some("bad") => Err(Failure::new(Exit::Failed, Code::Failed, "it is\x1b[2J bad").hint("look\rat it").into()),
             Some("mute") => Err(Failure::new(Exit::Unreachable, Code::Unreachable, "no answer").into()),
@@ -190,14 +238,19 @@ impl Outcome {
     }
 }
 
+/// Those whose names begin with `cp` are control planes.
+fn role(name: &str) -> &'static str {
+    if name.starts_with("cp") { "controlplane" } else { "worker" }
+}
+
 pub(super) fn head(names: &[&str]) -> String {
-    let nodes: Vec<_> = names.iter().map(|name| json!({"name": name, "role": "worker"})).collect();
+    let nodes: Vec<_> = names.iter().map(|name| json!({"name": name, "role": role(name)})).collect();
     let status = json!({"nodes": nodes, "dir": "/nowhere", "image": {"version": "v1"}});
     json!({"apiVersion": "ichor/v1", "kind": "Cluster", "name": "lab", "spec": {}, "status": status}).to_string()
 }
 
 pub(super) fn node(name: &str) -> String {
-    json!({"apiVersion": "ichor/v1", "kind": "Node", "name": name, "cluster": "lab", "spec": {"role": "worker"}})
+    json!({"apiVersion": "ichor/v1", "kind": "Node", "name": name, "cluster": "lab", "spec": {"role": role(name)}})
         .to_string()
 }
 
@@ -232,6 +285,7 @@ pub(super) struct Setting {
     pub(super) place: Place,
     pub(super) output: Option<Box<dyn Write + Send>>,
     pub(super) stopping: Stopping,
+    pub(super) stderr: Sink,
 }
 
 impl Setting {
@@ -245,23 +299,32 @@ impl Setting {
             place: Place::Alone,
             output: None,
             stopping: Stopping::default(),
+            stderr: Sink::default(),
         }
     }
 
-    pub(super) async fn run(self) -> Outcome {
+    /// The toy, and what it runs between.
+    pub(super) fn pipes(self) -> (Toy, Pipes) {
         let args = Args::parse_from([&["toy"], self.flags.as_slice()].concat());
-        let (stdout, stderr, begun) = (self.toy.stdout.clone(), Sink::default(), Arc::clone(&self.toy.begun));
+        let stdout = self.toy.stdout.clone();
         let pipes = Pipes {
             flags: Toy::flags(&args),
             input: Opened::Bytes { reader: self.input, base: "/base".into(), piped: self.piped },
-            output: self.output.unwrap_or_else(|| Box::new(stdout.clone())),
+            output: self.output.unwrap_or_else(|| Box::new(stdout)),
             layout: self.layout,
             dir: args.stream.dir.clone(),
-            console: Console::writing_to("toy", Box::new(stderr.clone())),
+            console: Console::writing_to("toy", Box::new(self.stderr)),
             place: self.place,
         };
+        (self.toy, pipes)
+    }
+
+    pub(super) async fn run(self) -> Outcome {
+        let (stdout, stderr, begun) = (self.toy.stdout.clone(), self.stderr.clone(), Arc::clone(&self.toy.begun));
+        let stopping = self.stopping.clone();
+        let (toy, pipes) = self.pipes();
         let argv = ["toy", "--only", "a b"].map(std::ffi::OsString::from);
-        let run = Engine::run(self.toy, pipes, self.stopping, &argv);
+        let run = Engine::run(toy, pipes, stopping, &argv);
         let exit = tokio::time::timeout(Duration::from_secs(20), run).await.expect("the step does not end");
         let text = stdout.text();
         Outcome {
@@ -286,28 +349,6 @@ pub(super) async fn until(so: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it never comes to that");
-}
-
-/// An input that goes on for ever after its text, and says how much of it was read.
-pub(super) struct Endless {
-    pub(super) text: Cursor<Vec<u8>>,
-    pub(super) after: &'static [u8],
-    pub(super) read: Arc<AtomicUsize>,
-    /// How often `after` comes.
-    pub(super) times: usize,
-}
-
-impl Read for Endless {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let mut count = self.text.read(buffer)?;
-        if count == 0 && self.times > 0 {
-            self.times -= 1;
-            count = self.after.len();
-            buffer[..count].copy_from_slice(self.after);
-        }
-        self.read.fetch_add(count, Ordering::SeqCst);
-        Ok(count)
-    }
 }
 
 /// The addresses of a node, so that a type of the table is used that is no object.

@@ -127,3 +127,46 @@ async fn the_folder_that_a_flag_names_is_not_taken_back_by_later_lines() {
     let outcome = run(input, &["--dir", "/mine"]).await;
     assert!(outcome.lines.iter().filter(|line| line["kind"] == "Cluster").all(|line| line["status"]["dir"] == "/mine"));
 }
+
+#[tokio::test]
+async fn the_list_of_the_input_is_known_also_to_who_may_do_without_some_of_its_nodes() {
+    let toy = Toy::doing(|run, _| async move {
+        run.control_planes().await?;
+        found(format!("{} of {}", run.cluster().roster().map_or(0, |now| now.len()), run.listed().len()))
+    });
+    let input = stream(&["a-1", "cp-1"]).replace(&node("cp-1"), "");
+    let outcome = Setting { toy, flags: vec!["--allow-missing"], ..Setting::of(input) }.run().await;
+    assert_eq!(outcome.node("a-1")["status"]["config"]["sha256"], "1 of 2");
+}
+
+#[tokio::test]
+async fn the_folder_that_a_flag_names_goes_before_the_one_beside_the_cluster_file() {
+    let file = "apiVersion: ichor/v1\nkind: Cluster\nname: home\nspec: {talos: {version: v1.13.9}}\nnodes:\n- {name: a-1, role: controlplane, address: 10.0.0.1/24}\n";
+    let outcome = run(file.to_owned(), &["--dir", "/mine"]).await;
+    assert!(outcome.lines.iter().filter(|line| line["kind"] == "Cluster").all(|line| line["status"]["dir"] == "/mine"));
+}
+
+#[tokio::test]
+async fn tasks_see_which_nodes_the_step_acts_on() {
+    let toy =
+        Toy::doing(|run, _| async move { found(format!("{} {}", run.is_selected("a-1"), run.is_selected("b-1"))) });
+    let outcome = Setting { toy, flags: vec!["--only", "a-1"], ..Setting::of(stream(&["a-1", "b-1"])) }.run().await;
+    assert_eq!(outcome.node("a-1")["status"]["config"]["sha256"], "true false");
+}
+
+#[tokio::test]
+async fn a_dry_run_is_not_taken_back_by_later_lines() {
+    let bent = |line: &str| line.replace(r#""status":{"#, r#""status":{"dryRun":false,"#);
+    let last = END.replace(r#""end""#, r#""status":{"dryRun":false},"end""#);
+    let input = [bent(&head(&["a-1"])), bent(&head(&["a-1"])), node("a-1"), last].join("\n");
+    let outcome = run(input, &["--dry-run"]).await;
+    assert!(outcome.lines.iter().filter(|line| line["kind"] == "Cluster").all(|line| line["status"]["dryRun"] == true));
+}
+
+#[tokio::test]
+async fn a_list_from_which_a_step_before_took_a_node_is_passed_on_so() {
+    let shorter = head(&["a-1"]).replace(r#""spec":{}"#, r#""end":true"#);
+    let outcome = run(format!("{}\n{}\n{shorter}\n", head(&["a-1", "b-1"]), node("a-1")), &[]).await;
+    assert_eq!(outcome.exit, Exit::Done, "{}", outcome.stderr);
+    assert_eq!(outcome.last()["status"]["nodes"], json!([{"name": "a-1", "role": "worker"}]));
+}
