@@ -70,6 +70,7 @@ pub fn target(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 
     use super::*;
@@ -90,13 +91,39 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
+    /// The device is a terminal of the test's own, in a folder where nothing can be made or replaced: whatever a broken
+    /// `write_private` does, run as root too, the devices of the machine stay.
     #[test]
     fn a_device_is_written_into_and_stays_what_it_is() {
-        write_private(Path::new("/dev/null"), b"secret", true).unwrap();
-        write_private(Path::new("/dev/null"), b"secret", false).unwrap();
+        use rustix::pty::{self, OpenptFlags};
 
-        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
-        assert!(write_private(Path::new("/dev/full"), b"secret", true).is_err());
+        let controller = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        pty::grantpt(&controller).unwrap();
+        pty::unlockpt(&controller).unwrap();
+        let device = PathBuf::from(pty::ptsname(&controller, Vec::new()).unwrap().into_string().unwrap());
+        // A terminal that nobody holds open forgets what was written to it.
+        let held = fs::File::options().read(true).write(true).open(&device).unwrap();
+
+        write_private(&device, b"first ", true).unwrap();
+        write_private(&device, b"second", false).unwrap();
+
+        let (mut controller, mut shown) = (fs::File::from(controller), [0; 12]);
+        controller.read_exact(&mut shown).unwrap();
+        assert_eq!(&shown, b"first second");
+        assert!(fs::metadata(&device).unwrap().file_type().is_char_device());
+        drop(held);
+    }
+
+    #[test]
+    fn a_device_that_takes_no_bytes_is_an_error() {
+        assert_eq!(stream(Path::new("/dev/full"), b"secret").unwrap_err().kind(), ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn devices_are_streams_and_a_folder_is_refused() {
+        for device in ["/dev/null", "/dev/full"] {
+            assert_eq!(there(Path::new(device)).unwrap(), There::Stream, "{device}");
+        }
         assert_eq!(there(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
     }
 
