@@ -218,7 +218,7 @@ impl Cluster {
     }
 
     fn takes_error(&self, failure: &Failure) -> bool {
-        self.error().is_none_or(|first| first.exit.is_retryable() && !failure.exit.is_retryable())
+        self.error().is_none_or(|first| failure.exit.severity() > first.exit.severity())
     }
 
     /// Whether a dry run left something to do on this record.

@@ -173,7 +173,7 @@ impl Node {
         let applied = status.get(Applied::NAME).and_then(|applied| applied.get("address")).and_then(Value::as_str);
         let found = status.get(Addresses::NAME).and_then(|list| list.get(0)).and_then(Value::as_str);
         let put = self.spec().get("address").and_then(Value::as_str).and_then(|text| text.split('/').next());
-        applied.or(found).or(put).filter(|text| !text.is_empty())
+        [applied, found, put].into_iter().flatten().find(|text| !text.is_empty())
     }
 
     /// Takes out what `--inline` put in: it is not for a terminal.
@@ -210,9 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_address_is_none() {
+    fn an_empty_address_is_none_and_hides_no_other() {
         let text = r#"{"name":"w-1","cluster":"lab","spec":{"role":"worker"},"status":{"applied":{"address":""}}}"#;
         assert_eq!(node(text).address(), None);
+        let placed = text.replace(r#""worker"}"#, r#""worker","address":"10.0.0.3/24"}"#);
+        assert_eq!(node(&placed).address(), Some("10.0.0.3"));
     }
 
     #[test]

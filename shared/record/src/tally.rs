@@ -20,6 +20,7 @@ pub struct Tally {
     retryable: bool,
     left_to_do: bool,
     cluster_failed: bool,
+    cluster: Option<Effect>,
 }
 
 impl Tally {
@@ -29,6 +30,18 @@ impl Tally {
             Effect::Changed => self.changed += 1,
             Effect::Unchanged => self.unchanged += 1,
             Effect::Pending => self.pending += 1,
+        }
+    }
+
+    /// Notes what was done to the Cluster. It is no node, so it is named and not counted.
+    pub fn did_to_cluster(&mut self, effect: Effect) {
+        let rank = |effect| match effect {
+            Effect::Unchanged => 0,
+            Effect::Pending => 1,
+            Effect::Changed => 2,
+        };
+        if self.cluster.is_none_or(|before| rank(effect) > rank(before)) {
+            self.cluster = Some(effect);
         }
     }
 
@@ -57,16 +70,12 @@ impl Tally {
     }
 
     fn see_error(&mut self, exit: Exit) {
-        /// Of all errors seen, the first of these decides.
-        const FIRST: [Exit; 6] = [Exit::Unusable, Exit::Guard, Exit::NotAllowed, Exit::Usage, Exit::Failed, Exit::Done];
         if exit.is_retryable() {
             self.retryable = true;
             return;
         }
-        let rank = |exit| FIRST.iter().position(|&e| e == exit).unwrap_or(FIRST.len());
-        // An error that claims status 0 or 3 is of a foreign script: it is still an error.
-        let exit = if rank(exit) < FIRST.len() - 1 { exit } else { Exit::Failed };
-        if self.worst.is_none_or(|worst| rank(exit) < rank(worst)) {
+        let exit = if matches!(exit, Exit::Done | Exit::Pending) { Exit::Failed } else { exit };
+        if self.worst.is_none_or(|worst| exit.severity() > worst.severity()) {
             self.worst = Some(exit);
         }
     }
@@ -93,7 +102,13 @@ impl std::fmt::Display for Tally {
             (self.failed, "failed"),
             (self.skipped, "skipped"),
         ];
-        let parts: Vec<_> = counts.iter().filter(|c| c.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let cluster = self.cluster.map(|effect| match effect {
+            Effect::Changed => "cluster changed",
+            Effect::Unchanged => "cluster unchanged",
+            Effect::Pending => "cluster pending",
+        });
+        let nodes = counts.iter().filter(|c| c.0 > 0).map(|(n, what)| format!("{n} {what}"));
+        let parts: Vec<_> = nodes.chain(cluster.map(str::to_owned)).collect();
         f.write_str(match (parts.is_empty(), self.cluster_failed) {
             (true, true) => "failed",
             (true, false) => "nothing to do",
@@ -196,6 +211,13 @@ mod tests {
         tally.skipped = 2;
         assert_eq!(tally.to_string(), "1 changed, 2 skipped");
         let mut failed = Tally::default();
+        tally.did_to_cluster(Effect::Pending);
+        tally.did_to_cluster(Effect::Unchanged);
+        assert_eq!(
+            tally.to_string(),
+            "1 changed, 2 skipped, cluster pending",
+            "nodes are counted, the Cluster is named"
+        );
         failed.see_failure(Exit::Failed);
         assert_eq!(failed.to_string(), "failed");
     }

@@ -200,6 +200,8 @@ impl<S: Step> Engine<S> {
         }
         let (step, run, shared) = (Arc::clone(&self.step), self.run.clone(), self.shared.clone());
         self.whole = Some(tokio::spawn(async move {
+            let context = Arc::clone(&run.context);
+            let _working = context.waits.work(None, Instant::now());
             let found = step.cluster(run.clone()).await.inspect_err(|_| drop(shared.send_replace(Shared::Never)))?;
             let found = Arc::new(found);
             shared.send_replace(Shared::Ready(Arc::clone(&found)));
@@ -240,7 +242,7 @@ impl<S: Step> Engine<S> {
 
     /// The step has set a field of the Cluster's status.
     fn grew(&mut self, effect: Effect) {
-        self.tally.did(effect);
+        self.tally.did_to_cluster(effect);
         self.output.cluster(self.run.cluster());
     }
 
@@ -261,7 +263,11 @@ impl<S: Step> Engine<S> {
             let (step, run, shared) = (Arc::clone(&self.step), self.run.clone(), self.shared.subscribe());
             self.tasks.spawn(async move {
                 let outcome = match ready(shared, &run).await {
-                    Ok(shared) => step.node(run, &shared, &node).await,
+                    Ok(shared) => {
+                        let context = Arc::clone(&run.context);
+                        let _working = context.waits.work(Some(node.name()), Instant::now());
+                        step.node(run, &shared, &node).await
+                    }
                     Err(stop) => Err(stop),
                 };
                 (node, outcome)

@@ -133,7 +133,7 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Everything that is waited for at the moment, so that one line can tell it all.
+/// Everything that is waited for and worked on at the moment, so that one line can name it all.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     entries: Mutex<Entries>,
@@ -152,10 +152,12 @@ struct Waiting {
     since: Instant,
     limit: Option<Duration>,
     reason: Option<String>,
+    /// Whether this is the work on a node, or on the cluster, as a whole: it is named while no wait of it is.
+    work: bool,
 }
 
-/// A wait that is under way; it is over when this is dropped.
-struct Entry<'a> {
+/// A wait, or work, that is under way; it is over when this is dropped.
+pub(crate) struct Entry<'a> {
     waits: &'a Waits,
     id: u64,
 }
@@ -165,11 +167,20 @@ const SHOWN: usize = 8;
 
 impl Waits {
     fn begin(&self, node: Option<&str>, limit: Option<Duration>, since: Instant) -> Entry<'_> {
+        self.add(node, limit, since, false)
+    }
+
+    /// Work on a node, or on the cluster, begins: one call of it may last, too.
+    pub(crate) fn work(&self, node: Option<&str>, since: Instant) -> Entry<'_> {
+        self.add(node, None, since, true)
+    }
+
+    fn add(&self, node: Option<&str>, limit: Option<Duration>, since: Instant, work: bool) -> Entry<'_> {
         let mut entries = self.lock();
         let id = entries.next;
         entries.next += 1;
         let node = node.map(str::to_owned);
-        entries.list.push(Waiting { id, node, since, limit, reason: None });
+        entries.list.push(Waiting { id, node, since, limit, reason: None, work });
         Entry { waits: self, id }
     }
 
@@ -179,26 +190,40 @@ impl Waits {
 
     /// How long the oldest wait has lasted, if there is any.
     pub(crate) fn oldest(&self, now: Instant) -> Option<Duration> {
-        self.lock().list.first().map(|first| now.saturating_duration_since(first.since))
+        let entries = self.lock();
+        let first = entries.list.iter().find(|waiting| !waiting.work)?;
+        Some(now.saturating_duration_since(first.since))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().list.is_empty()
     }
 
     /// For whom, since when and why: `waiting: cp-2 kubelet not ready (40 s of 10 m), w-1 booting (12 s of 10 m)`.
     pub(crate) fn line(&self, now: Instant) -> Option<String> {
         let entries = self.lock();
-        if entries.list.is_empty() {
+        let list = &entries.list;
+        let is_named = |work: &Waiting| list.iter().any(|other| !other.work && other.node == work.node);
+        let lines: Vec<_> =
+            list.iter().filter(|it| !it.work || !is_named(it)).map(|waiting| waiting.text(now)).collect();
+        if lines.is_empty() {
             return None;
         }
-        let shown: Vec<_> = entries.list.iter().take(SHOWN).map(|waiting| waiting.text(now)).collect();
-        let more = entries.list.len().saturating_sub(SHOWN);
+        let more = lines.len().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let shown: Vec<_> = lines.into_iter().take(SHOWN).collect();
         Some(format!("waiting: {}{more}", shown.join(", ")))
     }
 }
 
 impl Waiting {
     fn text(&self, now: Instant) -> String {
-        let who = self.node.as_ref().map(|node| format!("{node} ")).unwrap_or_default();
-        let reason = self.reason.as_deref().unwrap_or("no answer yet");
+        let who = match &self.node {
+            Some(node) => format!("{node} "),
+            None if self.work => "cluster ".to_owned(),
+            None => String::new(),
+        };
+        let reason = self.reason.as_deref().unwrap_or(if self.work { "in progress" } else { "no answer yet" });
         let limit = self.limit.map(|limit| format!(" of {}", span(limit))).unwrap_or_default();
         format!("{who}{reason} ({}{limit})", span(now.saturating_duration_since(self.since)))
     }
@@ -249,7 +274,10 @@ impl Heartbeat {
 
     /// The line to print now, if one is due. `printed` is when the program last printed anything.
     pub(crate) fn due(&mut self, waits: &Waits, printed: Option<Instant>, now: Instant) -> Option<String> {
-        let oldest = waits.oldest(now)?;
+        if waits.is_empty() {
+            return None;
+        }
+        let oldest = waits.oldest(now).unwrap_or_default();
         let silent =
             now.saturating_duration_since(printed.map_or(self.told, |printed| printed.max(self.told))) >= SILENCE;
         let again = now.saturating_duration_since(self.told) >= AGAIN && oldest >= AGAIN;
@@ -299,6 +327,21 @@ mod tests {
         let now = begun + 40 * SECOND;
         assert!(heartbeat.due(&waits, Some(now), now).is_some(), "others' lines don't hide a wait that lasts");
         assert!(heartbeat.due(&waits, Some(now), now + SECOND).is_none());
+    }
+
+    #[test]
+    fn work_that_is_silent_is_named_unless_it_waits() {
+        let (waits, begun) = (Waits::default(), Instant::now());
+        let mut heartbeat = Heartbeat::new(begun);
+        let _whole = waits.work(None, begun);
+        let _node = waits.work(Some("w-1"), begun);
+        let expected = "waiting: cluster in progress (9 s), w-1 in progress (9 s)";
+        assert_eq!(heartbeat.due(&waits, None, begun + 9 * SECOND).as_deref(), Some(expected));
+        let later = begun + 30 * SECOND;
+        assert_eq!(heartbeat.due(&waits, Some(later), later), None, "it is not silent");
+        let wait = waits.begin(Some("w-1"), None, later);
+        wait.note("booting");
+        assert_eq!(waits.line(later).as_deref(), Some("waiting: cluster in progress (30 s), w-1 booting (0 s)"));
     }
 
     #[test]

@@ -101,6 +101,22 @@ impl Exit {
         format!("| exit | meaning | a script should |\n|---|---|---|\n{rows}")
     }
 
+    /// How much an error with this status weighs against others: of several errors the one with the highest decides.
+    ///
+    /// 0 for what may pass by itself. A status that no error has (0, 3) counts as [`Exit::Failed`]: a foreign script
+    /// wrote it, and it is still an error.
+    #[must_use]
+    pub fn severity(self) -> u8 {
+        match self {
+            Self::Unusable => 5,
+            Self::Guard => 4,
+            Self::NotAllowed => 3,
+            Self::Usage => 2,
+            Self::Failed | Self::Done | Self::Pending => 1,
+            Self::Partial | Self::Unreachable | Self::Interrupted | Self::PipeClosed | Self::Terminated => 0,
+        }
+    }
+
     /// Whether the same command may succeed when run again without anybody doing anything.
     #[must_use]
     pub fn is_retryable(self) -> bool {
@@ -118,6 +134,7 @@ mod tests {
         assert_eq!(again.collect::<Vec<_>>(), [4, 5, 130, 141, 143]);
         for exit in Exit::ALL {
             assert_eq!(exit.advice() == "run again", exit.is_retryable(), "{exit:?}");
+            assert_eq!(exit.severity() == 0, exit.is_retryable(), "{exit:?}");
             assert_eq!(Exit::from_code(exit.code()), Some(exit));
         }
     }

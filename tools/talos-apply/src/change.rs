@@ -70,14 +70,17 @@ impl Delivery<'_> {
         self.show(differences);
         let trial = self.ask(node, Asked { mode: allowed.mode, dry_run: true }).await?;
         let reboots = trial.as_ref().is_some_and(|trial| trial.reboots);
-        if reboots && !allowed.reboot {
-            let why = trial.map(|trial| reason(&trial.details)).unwrap_or_default();
-            return Err(Error::NeedsReboot(why).into());
-        }
         let outcome = outcome(allowed.mode, reboots);
         let changes = changes(differences, reboots);
+        let held = (reboots && !allowed.reboot)
+            .then(|| Error::NeedsReboot(trial.map(|trial| reason(&trial.details)).unwrap_or_default()));
         if self.run.is_dry_run() {
+            // In a plan, what a flag allows is a change that names the flag.
+            held.iter().for_each(|held| self.run.say(self.node, &format!("needs --reboot: {held}")));
             return Ok(Written::field(&self.applied(outcome, false), Effect::Pending).changes(changes));
+        }
+        if let Some(held) = held {
+            return Err(held.into());
         }
         let before = self.before(node, reboots).await?;
         self.send_change(node, allowed.mode).await?;

@@ -69,3 +69,18 @@ fn what_was_put_in_inline_can_be_taken_out() {
     let text = serde_json::to_string(&cluster).unwrap();
     assert!(text.contains(r#""context":"c""#) && !text.contains("secret"), "{text}");
 }
+
+#[test]
+fn a_worse_error_takes_the_place_of_a_lesser_one_so_that_the_last_step_exits_by_it() {
+    let mut cluster = Cluster::new("lab", Map::new(), Roster::default());
+    for (exit, kept) in [
+        (Exit::Unreachable, Exit::Unreachable),
+        (Exit::Failed, Exit::Failed),
+        (Exit::Guard, Exit::Guard),
+        (Exit::NotAllowed, Exit::Guard),
+        (Exit::Unreachable, Exit::Guard),
+    ] {
+        cluster.set_error(&Failure::new(exit, Code::Failed, "m"));
+        assert_eq!(cluster.error().unwrap().exit, kept, "after {exit:?}");
+    }
+}

@@ -274,9 +274,11 @@ async fn work_on_the_cluster_that_panics_leaves_its_nodes_untouched() {
 }
 
 #[tokio::test]
-async fn the_own_failure_counts_although_the_record_carries_an_earlier_one() {
+async fn a_worse_failure_of_its_own_counts_and_takes_the_place_of_an_earlier_one() {
     let outcome = run(failed_stream(&["a-1"], "talos-image", 1).replace(END, "garbage"), &[]).await;
-    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Unusable, &json!(1)));
+    assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Unusable, &json!(8)));
+    let lesser = run(failed_stream(&["a-1"], "talos-image", 8).replace(&node("a-1"), ""), &[]).await;
+    assert_eq!((lesser.exit, &lesser.last()["status"]["error"]["step"]), (Exit::Unusable, &json!("talos-image")));
 }
 
 #[tokio::test]

@@ -34,3 +34,18 @@ async fn a_plan_is_not_taken_for_a_fact() {
     world.sh("pve-vm < bent.jsonl").await.exits(8).says("is only planned");
     assert_eq!(world.touches(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_a_flag_would_allow_is_planned_with_that_flag_and_refused_without_it() {
+    let world = World::start(Shape::SMALL).await;
+    world.up().await.exits(0);
+    world.edit("name: w-1, role: worker", "name: w-1, role: worker, labels: {topology.kubernetes.io/zone: rack-7}");
+    world.sh("talos-image | pve-vm | talos-gen > lab.jsonl").await.exits(0);
+    let plan = world.sh("talos-apply --mode reboot --dry-run < lab.jsonl").await.exits(3).says("needs --reboot");
+    let applied = &plan.node("w-1")["status"]["applied"];
+    assert_eq!((&applied["pending"], &applied["changes"][0]["needs"]), (&true.into(), &"--reboot".into()), "{applied}");
+    assert_eq!(plan.node("w-2")["status"]["applied"]["pending"], serde_json::Value::Null);
+    let boot = world.node("w-1").boot_id();
+    world.sh("talos-apply --mode reboot < lab.jsonl").await.exits(7).says("--reboot allows it");
+    assert_eq!(world.node("w-1").boot_id(), boot);
+}
