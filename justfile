@@ -41,6 +41,10 @@ demo:
 test *ARGS:
     scripts/test {{ ARGS }}
 
+# Lets every call to Proxmox VE go wrong in every way, and goes on where it was stopped. SEED decides the order.
+soak SEED="1":
+    ICHOR_SOAK={{ SEED }} cargo test --locked -p e2e --test matrix -- --nocapture
+
 # Measures start-up, throughput, memory and the whole pipe.
 bench:
     cargo build --release --locked --workspace --bins

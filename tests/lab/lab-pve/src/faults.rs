@@ -17,6 +17,8 @@ pub(crate) struct Faults {
     pub(crate) workers: u32,
     slow: Vec<(String, Duration)>,
     requests: Vec<(String, String, Fault)>,
+    /// How many requests come before one that goes wrong, and how; nothing is left once it was met.
+    counted: Option<(u64, Fault)>,
     held: BTreeSet<String>,
     unreadable: BTreeSet<String>,
     vm_locks: Vec<u32>,
@@ -107,8 +109,23 @@ impl Faults {
         self.requests.push((method.to_owned(), path.to_owned(), fault));
     }
 
+    /// Lets the request after `before` others go wrong, whatever it is.
+    pub(crate) fn count_down(&mut self, before: u64, fault: Fault) {
+        self.counted = Some((before, fault));
+    }
+
+    /// Whether that request has come.
+    pub(crate) fn is_counted_down(&self) -> bool {
+        self.counted.is_none()
+    }
+
     /// Takes what goes wrong with a request, if anything does.
     pub(crate) fn of_request(&mut self, method: &str, path: &str) -> Option<Fault> {
+        match &mut self.counted {
+            Some((0, _)) => return self.counted.take().map(|(_, fault)| fault),
+            Some((before, _)) => *before -= 1,
+            None => {}
+        }
         let at = self.requests.iter().position(|(of, part, _)| of == method && path.contains(part.as_str()))?;
         Some(self.requests.remove(at).2)
     }

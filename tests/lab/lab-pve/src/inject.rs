@@ -56,6 +56,16 @@ impl Pve {
         self.driver.with(|state| state.faults.request(method, path, fault));
     }
 
+    /// Lets the request after `before` others go wrong, whatever it is.
+    pub fn fault_call(&self, before: u64, fault: Fault) {
+        self.driver.with(|state| state.faults.count_down(before, fault));
+    }
+
+    /// Whether the request of [`Pve::fault_call`] has come.
+    pub fn has_met_fault(&self) -> bool {
+        self.driver.with(|state| state.faults.is_counted_down())
+    }
+
     /// Accepts connections from now on and leaves them alone, or stops doing so.
     pub fn hang(&self, hanging: bool) {
         self.driver.with(|state| state.faults.hanging = hanging);

@@ -167,6 +167,17 @@ pub struct VmView {
     pub obstacle: Option<&'static str>,
 }
 
+/// A disk on a storage, as tests see it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DiskView {
+    /// `storage:name`.
+    pub volume: String,
+    /// Which allocation made it: another disk of the same name has another number.
+    pub serial: u64,
+    /// The VM that its name is of.
+    pub vmid: u32,
+}
+
 impl VmView {
     fn of(id: u32, vm: &Vm) -> Self {
         Self {
@@ -277,6 +288,11 @@ impl Pve {
             let rows = state.volumes.rows(&storage, node, None, None);
             rows.iter().filter_map(|row| row["volid"].as_str().map(str::to_owned)).collect()
         })
+    }
+
+    /// Every disk of a VM on every storage, also one that no VM refers to any more.
+    pub fn disks(&self) -> Vec<DiskView> {
+        self.driver.with(|state| state.volumes.disks())
     }
 
     /// Every request so far: method and path.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::DiskView;
 use super::property;
 pub use super::storage_setup::{Storage, StorageKind};
 use lab_core::disk_image::Found;
@@ -127,6 +128,15 @@ impl Volumes {
     /// The volume with this ID, as a host sees it.
     pub(crate) fn get_mut(&mut self, storage: &Storage, node: &str, id: &str) -> Option<&mut Volume> {
         self.all.get_mut(&Self::key(storage, node, id))
+    }
+
+    /// Every disk of a VM.
+    pub(crate) fn disks(&self) -> Vec<DiskView> {
+        let disk = |volume: &Volume| {
+            let vmid = volume.vmid.filter(|_| volume.content == "images")?;
+            Some(DiskView { volume: volume.id.clone(), serial: volume.serial, vmid })
+        };
+        self.all.values().filter_map(disk).collect()
     }
 
     /// Takes a volume away.
