@@ -18,7 +18,7 @@ default:
 up *FLAGS:
     talos-image -f {{ quote(cluster) }} | pve-vm | talos-gen | talos-apply | talos-bootstrap | kubeconfig-export --to {{ quote(kubeconfig) }} | talos-wait --for ready {{ FLAGS }}
 
-# What `up` would do; touches nothing. Exit status 3 says that something is to be done.
+# What `up` would do; changes nothing. Exit status 3 means that there is something to do.
 [no-cd]
 plan:
     talos-image -f {{ quote(cluster) }} --dry-run | pve-vm | talos-gen | talos-apply | talos-bootstrap | kubeconfig-export --to {{ quote(kubeconfig) }} | talos-wait --for ready
@@ -51,7 +51,7 @@ bench:
     cargo bench --locked -p e2e --bench table
     cargo bench --locked -p talos-gen --bench configs
 
-# Gives broken texts to the loader, patches and merges until it is stopped; a seed that fails is told.
+# Gives broken texts to the loader, patches and merges until you stop it; prints a seed that fails.
 fuzz:
     cargo test --release --locked -p config-rules --test properties -- --ignored --nocapture without_end
 

@@ -29,7 +29,7 @@ pub struct Authority {
     pub key: Secret,
 }
 
-/// What a signed certificate says.
+/// The contents of a certificate to sign.
 #[derive(Clone, Debug, Default)]
 pub struct Leaf {
     /// Its organizations; for Talos, roles.
@@ -101,7 +101,7 @@ fn sign(error: rcgen::Error) -> Error {
     Error::Sign(error.to_string())
 }
 
-/// Leaves follow their CA's kind of key; everything that isn't Ed25519 gets P-256.
+/// A leaf's key follows its CA's: with any CA that isn't Ed25519, P-256.
 fn algorithm(pair: &KeyPair) -> Algorithm {
     if pair.is_compatible(&rcgen::PKCS_ED25519) { Algorithm::Ed25519 } else { Algorithm::P256 }
 }

@@ -45,7 +45,7 @@ impl Bundle {
         Self::generate_around(contract, service_account, now, rng)
     }
 
-    /// Makes a bundle around a service account's key that is there already.
+    /// Makes a bundle with an existing key for the service account.
     pub fn generate_around(
         contract: Contract,
         service_account: Secret,
@@ -68,7 +68,7 @@ impl Bundle {
         })
     }
 
-    /// The text of `secrets.yaml`, to the byte as talosctl writes it.
+    /// The text of `secrets.yaml`, byte for byte as talosctl writes it.
     pub fn to_yaml(&self) -> Secret {
         let cluster = map([("id", self.cluster_id.as_str().into()), ("secret", self.cluster_secret.expose().into())]);
         let mut secrets = map([("bootstraptoken", self.bootstrap_token.expose().into())]);
@@ -113,7 +113,7 @@ impl Bundle {
         }
     }
 
-    /// SHA-256 of the Talos CA's DER in hexadecimal, by which records name the cluster.
+    /// SHA-256 of the Talos CA's DER in hexadecimal; records identify the cluster by it.
     pub fn ca256(&self) -> Result<String, crate::Error> {
         Ok(talosconfig::ca256(&self.talos.crt)?)
     }

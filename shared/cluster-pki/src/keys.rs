@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::random::{Random, bytes};
 use crate::{Error, Secret};
 
-/// What stands before the seed in an Ed25519 key of PKCS#8 version 1, the form that Go writes.
+/// The bytes before the seed in an Ed25519 key of PKCS#8 version 1, the form that Go writes.
 const ED25519_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
@@ -69,7 +69,7 @@ fn scalar(rng: &mut dyn Random) -> SecretKey {
 
 /// Makes the key that signs service account tokens: RSA-4096 or P-256, by the contract.
 ///
-/// The search for two primes takes from a tenth of a second to some, by luck.
+/// The search for two primes takes from a tenth of a second to a few seconds.
 pub fn service_account(contract: Contract, rng: &mut dyn Random) -> Result<Secret, Error> {
     if !contract.has(Gate::RsaServiceAccount) {
         return p256(rng).map(|key| key.pem);
@@ -79,7 +79,7 @@ pub fn service_account(contract: Contract, rng: &mut dyn Random) -> Result<Secre
     Ok(Secret::new(pem.as_str()))
 }
 
-/// A source of randomness as the RSA library knows one.
+/// A [`Random`] as the RSA library's source of randomness.
 struct Source<'a>(&'a mut dyn Random);
 
 impl TryRng for Source<'_> {
@@ -99,7 +99,7 @@ impl TryRng for Source<'_> {
     }
 }
 
-/// [`Random`] asks for what is fit for keys.
+/// [`Random`] requires randomness fit for keys.
 impl TryCryptoRng for Source<'_> {}
 
 /// Reads a key in any of the PEM types that Talos takes.

@@ -26,7 +26,7 @@ pub enum Error {
     /// A certificate or key in PEM that can't be read.
     #[error(transparent)]
     Pem(#[from] talosconfig::PemError),
-    /// A key of a form that isn't known.
+    /// A key in an unknown form.
     #[error("a private key in PEM type {0:?} can't be read")]
     Key(String),
     /// Signing failed.

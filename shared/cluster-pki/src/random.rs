@@ -32,7 +32,7 @@ pub(crate) fn url_key(rng: &mut dyn Random) -> String {
     URL_SAFE.encode(bytes::<32>(rng))
 }
 
-/// A token of the form that kubeadm gave the world: six characters, a dot, sixteen characters.
+/// A token in kubeadm's form: six characters, a dot, sixteen characters.
 pub(crate) fn token(rng: &mut dyn Random) -> Secret {
     let left = characters(6, rng);
     Secret::new(format!("{left}.{}", characters(16, rng)))

@@ -1,4 +1,4 @@
-//! Bundles of clusters that exist: from `secrets.yaml`, from a control plane's config, around a Kubernetes cluster.
+//! Bundles of existing clusters: from `secrets.yaml`, from a control plane's config, from a Kubernetes cluster.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use crate::{Authority, Bundle, Secret, validate};
 /// Why a bundle is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No YAML.
+    /// Not YAML.
     #[error("the secrets bundle isn't usable as YAML")]
     Yaml(#[from] go_yaml::Error),
     /// A value that isn't base64, at its path.
@@ -27,7 +27,7 @@ pub enum Error {
 }
 
 impl Bundle {
-    /// Reads `secrets.yaml`: unknown keys don't matter, missing and unreadable parts do.
+    /// Reads `secrets.yaml`; unknown keys are ignored, missing and unreadable parts are refused.
     pub fn from_yaml(text: &str) -> Result<Self, Error> {
         let documents = go_yaml::read(text)?;
         let nothing = Node { place: go_yaml::Place::default(), data: go_yaml::Data::Map(Vec::new()) };
@@ -49,8 +49,8 @@ impl Bundle {
         bundle.checked_without(&sections.collect::<Vec<_>>())
     }
 
-    /// Makes a Talos bundle around what an existing Kubernetes cluster has: its authorities and the service account's
-    /// key. What Talos adds, and a bootstrap token if there is none, are made.
+    /// Makes a Talos bundle from the authorities and the service account's key of an existing Kubernetes cluster. What
+    /// Talos adds is generated, and so is a bootstrap token if there is none.
     pub fn around_kubernetes(
         contract: Contract,
         kubernetes: Kubernetes,
@@ -64,7 +64,7 @@ impl Bundle {
         Self { bootstrap_token, kubernetes, etcd, aggregator, ..made }.checked()
     }
 
-    /// Takes the bundle out of a control plane's config.
+    /// Extracts the bundle from a control plane's config.
     pub fn from_config(config: &Config) -> Result<Self, Error> {
         extract(config)?.checked()
     }
@@ -73,14 +73,14 @@ impl Bundle {
         self.checked_without(&[])
     }
 
-    /// Checks; of sections that are missing as a whole, only that is said.
+    /// Checks the bundle; a missing section is reported once, not field by field.
     fn checked_without(self, sections: &[&str]) -> Result<Self, Error> {
         let problems = validate::problems(&self, sections);
         if problems.is_empty() { Ok(self) } else { Err(Error::Invalid(problems)) }
     }
 }
 
-/// What a Kubernetes cluster that is to become Talos's has.
+/// The keys of a Kubernetes cluster that is moved to Talos.
 #[derive(Clone, Debug)]
 pub struct Kubernetes {
     /// CA of Kubernetes.
@@ -91,14 +91,14 @@ pub struct Kubernetes {
     pub aggregator: Authority,
     /// Key that signs service account tokens, PEM.
     pub service_account: Secret,
-    /// Token with which kubelets join, if one is kept.
+    /// Token with which kubelets join, if there is one.
     pub bootstrap_token: Option<Secret>,
 }
 
 /// The file's sections.
 const SECTIONS: [&str; 4] = ["cluster", "secrets", "trustdinfo", "certs"];
 
-/// The file as it stands, read loosely.
+/// The content of the file, not checked yet.
 struct File<'a>(&'a Node);
 
 impl File<'_> {
@@ -132,7 +132,7 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(joined).ok()?).ok()
 }
 
-/// What a control plane's config tells of the bundle, in either generation of documents.
+/// Extracts the bundle from a control plane's config, in either generation of documents.
 fn extract(config: &Config) -> Result<Bundle, Error> {
     if config.machine_type() != Some(machine_config::MachineType::ControlPlane) {
         return Err(Error::NotAControlPlane);
@@ -183,7 +183,7 @@ fn service_account(config: &Config) -> Result<Secret, Error> {
     decode(text).map(Secret::new).ok_or_else(|| Error::Base64(path.join(".")))
 }
 
-/// The secretbox key of the newer document, which lies deep in Kubernetes's own form.
+/// The secretbox key of the newer document, nested in Kubernetes's own format.
 fn secretbox(config: &Config) -> Option<Secret> {
     let resources = config.find("KubeEtcdEncryptionConfig")?.get("config")?.at(&["resources"])?;
     let providers = resources.as_list()?.first()?.at(&["providers"])?.as_list()?;

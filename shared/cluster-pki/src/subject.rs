@@ -1,4 +1,4 @@
-//! Subjects with several organizations, which the certificate library can't say: Talos's roles are organizations.
+//! Subjects with several organizations, which the certificate library doesn't support: Talos's roles are organizations.
 
 use rcgen::string::PrintableString;
 use rcgen::{KeyPair, SigningKey};
@@ -32,7 +32,7 @@ pub(crate) fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
     der
 }
 
-/// The certificate with this subject, signed anew. Go puts all organizations into one part of the name, sorted.
+/// The certificate with this subject, signed again. Go puts all organizations into one part of the name, sorted.
 pub(crate) fn replace(
     signed: &[u8],
     organizations: &[String],
@@ -58,7 +58,7 @@ fn odd() -> Error {
     Error::Sign("the certificate library wrote a certificate of another form".to_owned())
 }
 
-/// Where the subject stands: behind the issuer, which may say the same.
+/// The position of the subject: after the issuer, which may be the same name.
 fn position(body: &[u8], subject: &[u8]) -> Option<usize> {
     let (start, base) = (subject.as_ptr() as usize, body.as_ptr() as usize);
     start.checked_sub(base).filter(|offset| offset + subject.len() <= body.len())
@@ -80,7 +80,7 @@ fn attribute(id: &[u8], text: &str) -> Vec<u8> {
     tagged(SEQUENCE, &[tagged(OBJECT_ID, id), value].concat())
 }
 
-/// What stands within the first element.
+/// The content of the first element.
 fn content(der: &[u8]) -> Result<&[u8], Error> {
     let (header, length) = header(der)?;
     Ok(&der[header..header + length])

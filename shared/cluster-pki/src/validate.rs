@@ -1,11 +1,11 @@
-//! What a bundle must hold, with Talos's own words.
+//! What a bundle must contain; the messages are Talos's own.
 
 use talosconfig::certificate;
 
 use crate::bundle::Bundle;
 use crate::{Authority, Error, keys};
 
-/// Looks at one section, and says what is wrong.
+/// Checks one section, and reports what is wrong.
 type Check = fn(&Bundle, &mut Vec<String>);
 
 /// Everything that is wrong with a bundle whose file lacks these sections.
@@ -71,7 +71,7 @@ fn authority_problem(name: &str, authority: &Authority) -> Option<String> {
     }
 }
 
-/// Whether the certificate is one for the private key.
+/// Whether the certificate belongs to the private key.
 fn pair_fits(authority: &Authority) -> Result<bool, Error> {
     let der = certificate::der(&authority.crt)?;
     let certificate = certificate::parse(&der)?;

@@ -1,4 +1,4 @@
-//! Checks that several rules share, with Talos's own words for what is wrong.
+//! Checks that several rules share; the messages are Talos's own.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::cel::{self, Environment};
 use crate::lookup::Lookup;
 use crate::report::Report;
 
-/// `[prefix/]name`, as Kubernetes has it.
+/// `[prefix/]name`, as Kubernetes defines it.
 pub(crate) fn qualified_name(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('/').collect();
     let name = match parts.as_slice() {
@@ -58,7 +58,7 @@ pub(crate) fn labels(pairs: Lookup<'_>) -> Vec<String> {
 
 /// Annotations that Talos keeps for itself.
 const RESERVED: [&str; 3] = ["talos.dev/owned-labels", "talos.dev/owned-annotations", "talos.dev/owned-taints"];
-/// What all annotations together may weigh, in bytes.
+/// Maximum size of all annotations together, in bytes.
 const ANNOTATIONS: usize = 256 << 10;
 
 /// What is wrong with Kubernetes annotations.
@@ -85,8 +85,8 @@ pub(crate) fn taints(pairs: Lookup<'_>) -> Vec<String> {
     pairs.pairs().into_iter().filter_map(one).collect()
 }
 
-/// Whether this is an address with its prefix length, as Go's `net.ParseCIDR` takes it: no octet begins with a zero, but
-/// the length may.
+/// Whether this is an address with its prefix length, as Go's `net.ParseCIDR` accepts it: no octet begins with a zero,
+/// but the length may.
 pub(crate) fn is_network(text: &str) -> bool {
     let Some((address, bits)) = text.split_once('/') else { return false };
     let longest = address.parse().map_or(0, |address: IpAddr| if address.is_ipv4() { 32 } else { 128 });
@@ -95,7 +95,7 @@ pub(crate) fn is_network(text: &str) -> bool {
         && bits.parse::<u8>().is_ok_and(|bits| bits <= longest)
 }
 
-/// The same as Go's `netip.ParsePrefix` takes it.
+/// The same as Go's `netip.ParsePrefix` accepts it.
 pub(crate) fn is_prefix(text: &str) -> bool {
     is_network(text) && !text.rsplit('/').next().is_some_and(|bits| bits.len() > 1 && bits.starts_with('0'))
 }
@@ -114,7 +114,7 @@ pub(crate) fn address_or_network(text: &str) -> Option<String> {
     (text.parse::<IpAddr>().is_err()).then(|| format!("failed to parse IP address {text:?}"))
 }
 
-/// A URL; what is none has no part.
+/// A URL; text that isn't a URL gives one without any part.
 pub(crate) fn url(text: &str) -> Url {
     Url::parse(text).unwrap_or_default()
 }
@@ -132,7 +132,7 @@ pub fn endpoint(text: &str) -> Option<String> {
     Some(why.to_owned())
 }
 
-/// A DNS name, as Talos sees one.
+/// Whether Talos accepts this as a DNS name.
 pub(crate) fn is_dns_name(text: &str) -> bool {
     let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let fits = |part: &str| part.starts_with(first) && part.len() <= 63 && part.chars().all(|c| first(c) || c == '-');
@@ -140,7 +140,7 @@ pub(crate) fn is_dns_name(text: &str) -> bool {
     !body.is_empty() && body.len() - body.matches('.').count() <= 255 && body.split('.').all(fits)
 }
 
-/// The bytes of base64; what is wrong with it, as Go says it, if they aren't.
+/// Decodes base64; the error is Go's message.
 pub(crate) fn base64(text: &str) -> Result<Vec<u8>, String> {
     use base64::Engine;
     const LENIENT: base64::engine::GeneralPurposeConfig =
@@ -150,12 +150,12 @@ pub(crate) fn base64(text: &str) -> Result<Vec<u8>, String> {
     engine.decode(&packed).map_err(|_| format!("illegal base64 data at input byte {}", illegal(&packed)))
 }
 
-/// Where Go stops reading base64 that isn't any.
+/// The offset at which Go stops reading invalid base64.
 fn illegal(text: &str) -> usize {
     let digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let bytes = text.as_bytes();
     match bytes.iter().position(|byte| !digit(*byte)) {
-        // Four digits belong together: Go points at the first of those that are too few.
+        // Four digits form a group: Go reports the first digit of an incomplete one.
         None => bytes.len() - bytes.len() % 4,
         Some(at) if bytes[at] != b'=' || at % 4 < 2 => at,
         Some(at) if at % 4 == 3 => at + 1,
@@ -164,7 +164,7 @@ fn illegal(text: &str) -> usize {
     }
 }
 
-/// What is wrong with a WireGuard key; `length` says so of one that is too long or short.
+/// What is wrong with a WireGuard key; `length` makes the message for one of the wrong length.
 pub(crate) fn wireguard_key(text: &str, length: fn(&str, usize) -> String) -> Option<String> {
     match base64(text) {
         Err(why) => Some(why),
@@ -210,7 +210,7 @@ pub(crate) fn bytes(text: &str) -> Option<u128> {
     Some((number * factor) as u128)
 }
 
-/// Checks an expression (CEL) that is set, in the environment that Talos gives it.
+/// Checks an expression (CEL), if it is set, in the environment that Talos gives it.
 pub(crate) fn expression(at: Lookup<'_>, environment: Environment, what: &str, report: &mut Report) {
     if at.text().is_empty() {
         return;
@@ -225,7 +225,7 @@ pub(crate) fn name<'a>(fields: Lookup<'a>) -> &'a str {
     fields.at("name").text()
 }
 
-/// A field without which a document means nothing.
+/// Reports a required field that is missing.
 pub(crate) fn required(fields: Lookup<'_>, path: &str, text: &str, report: &mut Report) {
     if fields.at(path).text().is_empty() {
         report.error(text);

@@ -6,34 +6,34 @@ use machine_config::MachineType;
 
 use crate::lookup::Lookup;
 use crate::report::{Mode, Report};
-use crate::rule::{Case, CaseRule};
+use crate::rule::{ConfigRule, Input};
 
-/// Up to 1.13 Talos looks at each document by itself only.
-pub(crate) const RULES: &[CaseRule] = &[
-    CaseRule::of(host_dns).since(14),
-    CaseRule::of(resolvers).since(14),
-    CaseRule::of(discovery).since(14),
-    CaseRule::of(containers).since(14),
-    CaseRule::of(kubespan).since(14),
-    CaseRule::of(encryption).since(14),
-    CaseRule::of(control_plane_only).since(14),
+/// Talos 1.13 and earlier check each document only by itself.
+pub(crate) const RULES: &[ConfigRule] = &[
+    ConfigRule::of(host_dns).since(14),
+    ConfigRule::of(resolvers).since(14),
+    ConfigRule::of(discovery).since(14),
+    ConfigRule::of(containers).since(14),
+    ConfigRule::of(kubespan).since(14),
+    ConfigRule::of(encryption).since(14),
+    ConfigRule::of(control_plane_only).since(14),
 ];
 
-pub(crate) fn check(case: Case<'_>, report: &mut Report) {
-    RULES.iter().filter(|rule| rule.holds(case.contract)).for_each(|rule| (rule.check)(case, report));
+pub(crate) fn check(input: Input<'_>, report: &mut Report) {
+    RULES.iter().filter(|rule| rule.holds(input.contract)).for_each(|rule| (rule.check)(input, report));
 }
 
 /// Host DNS, wherever it is configured.
-fn dns(case: Case<'_>) -> Lookup<'_> {
-    let newer = case.document("ResolverConfig").at("hostDNS");
-    if newer.is_set() { newer } else { case.legacy("machine.features.hostDNS") }
+fn dns(input: Input<'_>) -> Lookup<'_> {
+    let newer = input.document("ResolverConfig").at("hostDNS");
+    if newer.is_set() { newer } else { input.legacy("machine.features.hostDNS") }
 }
 
-fn host_dns(case: Case<'_>, report: &mut Report) {
-    if case.mode != Mode::Container {
+fn host_dns(input: Input<'_>, report: &mut Report) {
+    if input.mode != Mode::Container {
         return;
     }
-    let dns = dns(case);
+    let dns = dns(input);
     if !dns.is_set() {
         report.error("hostDNS config is required in container mode");
         return;
@@ -46,28 +46,28 @@ fn host_dns(case: Case<'_>, report: &mut Report) {
     }
 }
 
-fn resolvers(case: Case<'_>, report: &mut Report) {
-    let mut servers = case.document("ResolverConfig").at("nameservers").items();
+fn resolvers(input: Input<'_>, report: &mut Report) {
+    let mut servers = input.document("ResolverConfig").at("nameservers").items();
     let encrypted = servers.any(|server| matches!(server.at("protocol").text(), "DoT" | "DoH"));
-    if encrypted && !dns(case).at("enabled").is_on() {
+    if encrypted && !dns(input).at("enabled").is_on() {
         report.error("hostDNS must be enabled when using non-default DNS protocols");
     }
 }
 
 /// Whether members find each other through a discovery service.
-fn discovers(case: Case<'_>) -> bool {
-    let legacy = case.legacy("cluster.discovery");
+fn discovers(input: Input<'_>) -> bool {
+    let legacy = input.legacy("cluster.discovery");
     let old = legacy.at("enabled").is_on() && !legacy.at("registries.service.disabled").is_on();
-    old || case.config.all("DiscoveryServiceConfig").next().is_some()
+    old || input.config.all("DiscoveryServiceConfig").next().is_some()
 }
 
-fn discovery(case: Case<'_>, report: &mut Report) {
-    if !discovers(case) {
+fn discovery(input: Input<'_>, report: &mut Report) {
+    if !discovers(input) {
         return;
     }
-    let identity = case.document("DiscoveryIdentityConfig");
+    let identity = input.document("DiscoveryIdentityConfig");
     for (what, newer, older) in [("ID", "clusterID", "id"), ("secret", "clusterSecret", "secret")] {
-        if identity.at(newer).text().is_empty() && case.legacy("cluster").at(older).text().is_empty() {
+        if identity.at(newer).text().is_empty() && input.legacy("cluster").at(older).text().is_empty() {
             let place = format!("(.cluster.{older} or DiscoveryIdentityConfig)");
             report.error(format!(
                 "cluster {what} {place} should be set when cluster discovery (DiscoveryServiceConfig) is enabled"
@@ -76,31 +76,31 @@ fn discovery(case: Case<'_>, report: &mut Report) {
     }
 }
 
-fn kubespan(case: Case<'_>, report: &mut Report) {
-    let legacy = case.legacy("machine.network.kubespan");
-    let config = if legacy.is_set() { legacy } else { case.document("KubeSpanConfig") };
-    if config.at("enabled").is_on() && !discovers(case) {
+fn kubespan(input: Input<'_>, report: &mut Report) {
+    let legacy = input.legacy("machine.network.kubespan");
+    let config = if legacy.is_set() { legacy } else { input.document("KubeSpanConfig") };
+    if config.at("enabled").is_on() && !discovers(input) {
         report.error("KubeSpan requires cluster discovery to be enabled");
     }
 }
 
-fn encryption(case: Case<'_>, report: &mut Report) {
-    if case.config.machine_type() != Some(MachineType::ControlPlane) {
+fn encryption(input: Input<'_>, report: &mut Report) {
+    if input.config.machine_type() != Some(MachineType::ControlPlane) {
         return;
     }
-    let legacy = |key| case.legacy("cluster").at(key).is_set();
-    let authority = legacy("ca") || legacy("acceptedCAs") || case.document("KubeAPIServerCAConfig").is_set();
-    let secret = |key| !case.legacy("cluster").at(key).text().is_empty();
+    let legacy = |key| input.legacy("cluster").at(key).is_set();
+    let authority = legacy("ca") || legacy("acceptedCAs") || input.document("KubeAPIServerCAConfig").is_set();
+    let secret = |key| !input.legacy("cluster").at(key).text().is_empty();
     let encrypted = secret("secretboxEncryptionSecret") || secret("aescbcEncryptionSecret");
-    if authority && !encrypted && !case.document("KubeEtcdEncryptionConfig").is_set() {
+    if authority && !encrypted && !input.document("KubeEtcdEncryptionConfig").is_set() {
         report.error("etcd encryption config is required for control plane machines running kube-apiserver");
     }
 }
 
-fn control_plane_only(case: Case<'_>, report: &mut Report) {
-    let is_control_plane = case.config.find(machine_config::kinds::LEGACY.name).is_some()
-        && case.config.machine_type() == Some(MachineType::ControlPlane);
-    let closed = case.config.documents().iter().filter(|document| document.kind.control_plane);
+fn control_plane_only(input: Input<'_>, report: &mut Report) {
+    let is_control_plane = input.config.find(machine_config::kinds::LEGACY.name).is_some()
+        && input.config.machine_type() == Some(MachineType::ControlPlane);
+    let closed = input.config.documents().iter().filter(|document| document.kind.control_plane);
     let kinds: BTreeSet<&str> = closed.map(|document| document.kind.name).collect();
     if !kinds.is_empty() && !is_control_plane {
         let kinds = crate::checks::listed(kinds);
@@ -108,15 +108,15 @@ fn control_plane_only(case: Case<'_>, report: &mut Report) {
     }
 }
 
-/// Containers that wait for each other by name.
+/// Which containers wait for which, by name.
 type Waits<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
-fn containers(case: Case<'_>, report: &mut Report) {
+fn containers(input: Input<'_>, report: &mut Report) {
     let entry = |fields| {
         let fields = Lookup::Fields(fields);
         (fields.at("name").text(), fields.at("dependsOn.containers").texts().collect())
     };
-    let waits: Waits<'_> = case.config.all("ContainerConfig").map(entry).collect();
+    let waits: Waits<'_> = input.config.all("ContainerConfig").map(entry).collect();
     for (name, others) in &waits {
         for other in others.iter().filter(|other| !waits.contains_key(*other)) {
             report.error(format!("container {name:?} depends on container {other:?}, which is not configured"));
@@ -130,7 +130,7 @@ fn containers(case: Case<'_>, report: &mut Report) {
     }
 }
 
-/// How far a chain of waiting containers is followed: farther than any real one, and no danger to the stack.
+/// Maximum length of a followed chain of waiting containers: longer than any real one, and safe for the stack.
 const LONGEST: usize = 500;
 
 /// A search for cycles, depth first.

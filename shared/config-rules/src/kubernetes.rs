@@ -1,8 +1,8 @@
-//! What rules of both generations of documents know of Kubernetes.
+//! Facts about Kubernetes that the rules of both generations of documents use.
 
 use crate::lookup::Lookup;
 
-/// Settings of the kubelet that Talos keeps to itself.
+/// Kubelet settings that only Talos may set.
 pub(crate) const KUBELET_OWN: [&str; 13] = [
     "apiVersion",
     "authentication",
@@ -33,7 +33,7 @@ pub(crate) const ROLES: [&str; 7] = [
 /// Authorizers of the API server.
 pub(crate) const AUTHORIZERS: [&str; 3] = ["Node", "RBAC", "Webhook"];
 
-/// Pods ask for processors and memory only.
+/// Pods request processors and memory only.
 pub(crate) fn resources(section: Lookup<'_>) -> Option<String> {
     let unknown = |part: &str| section.at(part).pairs().into_iter().find(|(key, _)| !matches!(*key, "cpu" | "memory"));
     let (key, _) = unknown("requests").or_else(|| unknown("limits"))?;

@@ -1,8 +1,8 @@
-//! What Talos itself would refuse of a config that reads well: rules as tables, in Talos's own words.
+//! What Talos itself refuses in a config that decodes: rules as tables, with Talos's own messages.
 //!
-//! [`machine_config`] says what kinds and fields there are; the rules here stand on top of it, in tables by kind, by
-//! place in the legacy document and for the config as a whole. Selectors are expressions (CEL), which are checked as
-//! Talos does. The crate is pure: it reads no file, clock, environment or randomness.
+//! [`machine_config`] defines the kinds and fields; the rules here build on it, in tables by kind, by place in the
+//! legacy document and for the config as a whole. Selectors are expressions (CEL), which are checked as Talos does.
+//! The crate is pure: it reads no file, clock, environment or randomness.
 
 mod cel;
 mod checks;
@@ -25,33 +25,33 @@ use machine_config::{Config, Contract, Document, Gate};
 
 pub use checks::endpoint;
 pub use report::{Mode, Report};
-use rule::Case;
+use rule::Input;
 
 /// Validates a config by the rules of a Talos minor, in the order in which Talos does.
 ///
-/// The legacy document comes first, then each other document, then what stands in both, then the config as a whole.
+/// First the legacy document, then each other document, then conflicts between them, then the config as a whole.
 pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
-    let case = Case { config, mode, contract };
+    let input = Input { config, mode, contract };
     let mut report = Report::default();
     if config.find(LEGACY.name).is_some() {
-        legacy::check(case, &mut report);
+        legacy::check(input, &mut report);
     }
     report.legacy_warnings = report.warnings.len();
     report.errors.extend(machine_config::unknown_to(config, contract));
-    dates(case, &mut report);
+    dates(input, &mut report);
     let known = |document: &&Document| !document.kind.is_legacy() && document.kind.since <= contract.minor();
     config.documents().iter().filter(known).for_each(|document| {
-        document::check(case, document, &mut report);
+        document::check(input, document, &mut report);
     });
     report.errors.extend(superseded::found(config));
-    cross_document::check(case, &mut report);
+    cross_document::check(input, &mut report);
     report
 }
 
-/// Texts that a Talos takes for dates.
-fn dates(case: Case<'_>, report: &mut Report) {
-    let newer = case.contract.has(Gate::NewerYaml);
-    for document in case.config.documents().iter().filter(|_| newer) {
+/// Reports texts that Talos reads as dates.
+fn dates(input: Input<'_>, report: &mut Report) {
+    let newer = input.contract.has(Gate::NewerYaml);
+    for document in input.config.documents().iter().filter(|_| newer) {
         if let Some(date) = document.date() {
             report.error(format!("{}: {date}", document.identity()));
         }

@@ -1,8 +1,8 @@
-//! Looking at a config by path, with Go's eyes: what isn't there is the zero value.
+//! Lookup in a config by path, as Go sees it: a missing value is the zero value.
 
 use go_yaml::{Map, Value};
 
-/// A place in a config, where something may stand or not.
+/// A place in a config, with or without a value.
 #[derive(Clone, Copy)]
 pub(crate) enum Lookup<'a> {
     Nothing,
@@ -11,7 +11,7 @@ pub(crate) enum Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// What stands below, by keys with dots between them.
+    /// The place below, by keys separated by dots.
     pub(crate) fn at(self, path: &str) -> Self {
         path.split('.').fold(self, Self::key)
     }
@@ -31,7 +31,7 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// Whether something is set here, be it empty.
+    /// Whether a value is set here, even an empty one.
     pub(crate) fn is_set(self) -> bool {
         !matches!(self, Self::Nothing | Self::Value(Value::Null))
     }
@@ -44,7 +44,7 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// Whether there is nothing here but zero values; a boolean that is set is none.
+    /// Whether only zero values are here; a boolean that is set doesn't count as one.
     pub(crate) fn is_zero(self) -> bool {
         match self {
             Self::Nothing => true,
@@ -100,7 +100,7 @@ impl<'a> Lookup<'a> {
         self.items().map(Lookup::text)
     }
 
-    /// The pairs of a mapping, by key, as Talos walks through them.
+    /// The pairs of a mapping, by key, in the order in which Talos visits them.
     pub(crate) fn pairs(self) -> Vec<(&'a str, Lookup<'a>)> {
         let pairs = self.map().into_iter().flat_map(Map::iter);
         let mut pairs: Vec<_> = pairs.map(|(key, value)| (key, Lookup::Value(value))).collect();

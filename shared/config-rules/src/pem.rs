@@ -1,4 +1,4 @@
-//! PEM as Go reads it: blocks that are whole, and nothing of what stands around them.
+//! PEM as Go reads it: only complete blocks; the text around them is ignored.
 
 use crate::checks::base64;
 
@@ -38,7 +38,7 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     out
 }
 
-/// What is wrong with PEM that has to be there, of one label if one is named.
+/// What is wrong with required PEM, of a certain label if one is given.
 pub(crate) fn wrong(text: &str, label: Option<&str>) -> Option<String> {
     let blocks = blocks(text);
     if blocks.is_empty() {

@@ -1,8 +1,8 @@
 //! References of images.
 
-/// What a repository may be made of besides letters and digits.
+/// Characters that a repository may have besides letters and digits.
 const REPOSITORY: &str = "_-./";
-/// What a tag may be made of besides letters and digits.
+/// Characters that a tag may have besides letters and digits.
 const TAG: &str = "_-.";
 
 /// What is wrong with an image's reference: `[registry/]repository[:tag][@sha256:…]`.

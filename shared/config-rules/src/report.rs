@@ -1,4 +1,4 @@
-//! What a validation finds, and for which kind of machine.
+//! The result of a validation, and the kind of machine that it is for.
 
 /// How the machine boots, which decides what its config must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,11 @@ impl Mode {
 pub struct Report {
     /// What Talos refuses.
     pub errors: Vec<String>,
-    /// What it takes, but not gladly.
+    /// What it accepts with a warning.
     pub warnings: Vec<String>,
     /// How many of the warnings are about the legacy document: those that `--strict` turns into errors.
     pub(crate) legacy_warnings: usize,
-    /// The minor of Talos 1.x by whose rules it is made.
+    /// The minor of Talos 1.x whose rules apply.
     pub(crate) minor: u32,
 }
 
@@ -52,7 +52,7 @@ impl Report {
         self.warnings.push(text.into());
     }
 
-    /// Takes the legacy document's warnings for errors, as talosctl's `--strict` does.
+    /// Turns the legacy document's warnings into errors, as talosctl's `--strict` does.
     pub fn strict(mut self) -> Self {
         let warnings = self.warnings.drain(..self.legacy_warnings);
         self.errors.extend(warnings.map(|warning| format!("warning: {warning}")));

@@ -1,4 +1,4 @@
-//! Rules: what they look at, and which Talos minors have them.
+//! Rules: what they check, and which Talos minors have them.
 
 use machine_config::kinds::LEGACY;
 use machine_config::{Config, Contract, Gate, MachineType};
@@ -6,15 +6,15 @@ use machine_config::{Config, Contract, Gate, MachineType};
 use crate::lookup::Lookup;
 use crate::report::{Mode, Report};
 
-/// What a rule looks at.
+/// What a rule checks.
 #[derive(Clone, Copy)]
-pub(crate) struct Case<'a> {
+pub(crate) struct Input<'a> {
     pub(crate) config: &'a Config,
     pub(crate) mode: Mode,
     pub(crate) contract: Contract,
 }
 
-impl<'a> Case<'a> {
+impl<'a> Input<'a> {
     /// The legacy document, at a path.
     pub(crate) fn legacy(self, path: &str) -> Lookup<'a> {
         self.config.find(LEGACY.name).map_or(Lookup::Nothing, Lookup::Fields).at(path)
@@ -30,7 +30,7 @@ impl<'a> Case<'a> {
         self.config.machine_type() == Some(MachineType::ControlPlane)
     }
 
-    /// Whether the rules are those before Talos 1.14, which still took the legacy document for the whole.
+    /// Whether the rules are those before Talos 1.14, which treated the legacy document as the whole config.
     pub(crate) fn is_older(self) -> bool {
         !self.contract.has(Gate::Documents)
     }
@@ -39,7 +39,7 @@ impl<'a> Case<'a> {
 /// A rule, and the Talos minors that have it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule<Check = fn(Lookup<'_>, &mut Report)> {
-    /// Looks at a document or config, and says what is wrong.
+    /// Checks a document or config, and reports what is wrong.
     pub(crate) check: Check,
     /// The first minor that has it.
     since: u32,
@@ -48,7 +48,7 @@ pub(crate) struct Rule<Check = fn(Lookup<'_>, &mut Report)> {
 }
 
 /// A rule for a whole config.
-pub(crate) type CaseRule = Rule<fn(Case<'_>, &mut Report)>;
+pub(crate) type ConfigRule = Rule<fn(Input<'_>, &mut Report)>;
 
 impl Rule {
     /// A rule for documents that every Talos has.
@@ -57,9 +57,9 @@ impl Rule {
     }
 }
 
-impl CaseRule {
+impl ConfigRule {
     /// A rule for configs that every Talos has.
-    pub(crate) const fn of(check: fn(Case<'_>, &mut Report)) -> Self {
+    pub(crate) const fn of(check: fn(Input<'_>, &mut Report)) -> Self {
         Self { check, since: 0, before: u32::MAX }
     }
 }

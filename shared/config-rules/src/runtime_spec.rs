@@ -1,4 +1,4 @@
-//! Changes of the spec that every container starts from: Talos reads them as an OCI runtime spec.
+//! Overrides of the base runtime spec of all containers: Talos reads them as an OCI runtime spec.
 
 use go_yaml::Value;
 use machine_config::kinds::RUNTIME_SPEC;
@@ -7,18 +7,18 @@ use machine_config::schema::{Schema, Type};
 use crate::lookup::Lookup;
 use crate::report::Report;
 
-/// Reports the first value that has another type in the spec, as Go's JSON does.
+/// Reports the first value whose type differs from the spec's, as Go's JSON decoder does.
 pub(crate) fn check(overrides: Lookup<'_>, report: &mut Report) {
     if let Some(why) = structure(RUNTIME_SPEC, overrides, "") {
         report.error(format!("failed to unmarshal base runtime spec overrides: json: cannot unmarshal {why}"));
     }
 }
 
-fn structure(shape: &Schema, fields: Lookup<'_>, place: &str) -> Option<String> {
+fn structure(schema: &Schema, fields: Lookup<'_>, place: &str) -> Option<String> {
     fields.pairs().into_iter().find_map(|(key, value)| {
-        let field = shape.fields().find(|field| field.key.eq_ignore_ascii_case(key))?;
+        let field = schema.fields().find(|field| field.key.eq_ignore_ascii_case(key))?;
         let path = if place.is_empty() { field.key.to_owned() } else { format!("{place}.{}", field.key) };
-        unfit(&field.ty, value, shape, &path)
+        unfit(&field.ty, value, schema, &path)
     })
 }
 
@@ -32,7 +32,7 @@ fn unfit(ty: &Type, value: Lookup<'_>, owner: &Schema, path: &str) -> Option<Str
                 text.parse::<i128>().is_ok_and(|number| (i128::from(*low)..=i128::from(*high)).contains(&number));
             (!fits).then(|| format!("number {text} into Go struct field {}.{path} of type {}", owner.name, go(ty)))
         }
-        (Type::Struct(shape), Value::Map(_)) => structure(shape, value, path),
+        (Type::Struct(schema), Value::Map(_)) => structure(schema, value, path),
         (Type::List(item), Value::List(_)) => value.items().find_map(|value| unfit(item, value, owner, path)),
         (Type::Map(item), Value::Map(_)) => {
             value.pairs().into_iter().find_map(|(_, value)| unfit(item, value, owner, path))
@@ -49,14 +49,14 @@ fn go(ty: &Type) -> String {
         Type::Int(0, U32) => "uint32".to_owned(),
         Type::Int(0, _) => "uint64".to_owned(),
         Type::Int(..) => "int".to_owned(),
-        Type::Struct(shape) => format!("specs.{}", shape.name),
+        Type::Struct(schema) => format!("specs.{}", schema.name),
         Type::List(item) => format!("[]{}", go(item)),
         Type::Map(item) => format!("map[string]{}", go(item)),
         _ => "string".to_owned(),
     }
 }
 
-/// JSON's name of what a value is.
+/// JSON's name of a value's type.
 fn json(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

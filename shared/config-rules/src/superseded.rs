@@ -1,4 +1,4 @@
-//! What stands in a document must not stand in the legacy document as well.
+//! A setting in a document must not be in the legacy document as well.
 
 use machine_config::Config;
 use machine_config::kinds::LEGACY;
@@ -8,9 +8,9 @@ use crate::lookup::Lookup;
 /// When a place of the legacy document counts as used.
 #[derive(Clone, Copy)]
 enum When {
-    /// Something is set there, be it empty.
+    /// Something is set there, even if it is empty.
     Set,
-    /// Something other than nothing stands there.
+    /// A value that isn't empty is set there.
     NotEmpty,
     /// A switch is on.
     On,
@@ -18,7 +18,8 @@ enum When {
 
 use When::{NotEmpty, On, Set};
 
-/// Kind, place in the legacy document, when they exclude each other, and Talos's words. The first of a kind is reported.
+/// Kind, place in the legacy document, when they exclude each other, and Talos's message. A kind's first one is
+/// reported.
 const SUPERSEDED: &[(&str, &str, When, &str)] = &[
     ("HostnameConfig", "machine.network.hostname", NotEmpty, "static hostname is already set in v1alpha1 config"),
     ("HostnameConfig", "machine.features.stableHostname", On, "stable hostname is already set in v1alpha1 config"),
@@ -220,7 +221,7 @@ const SUPERSEDED: &[(&str, &str, When, &str)] = &[
     ("ImageCacheConfig", "machine.features.imageCache", Set, "image cache config is already set in v1alpha1 config"),
 ];
 
-/// Said with the place before it.
+/// The message that follows the place.
 const ALREADY: &str = "is already set in v1alpha1 config";
 
 /// Every conflict, by document.
@@ -243,7 +244,7 @@ fn table(kind: &str, fields: Lookup<'_>, legacy: Lookup<'_>) -> Option<String> {
             NotEmpty => !place.is_zero() && place.text() != "0s",
             On => place.is_on(),
         };
-        // A resolver document without host DNS leaves that to the legacy document.
+        // A resolver document without host DNS leaves host DNS to the legacy document.
         *of == kind && is_used && (*path != "machine.features.hostDNS" || fields.at("hostDNS").is_set())
     };
     let (_, path, _, text) = SUPERSEDED.iter().find(used)?;

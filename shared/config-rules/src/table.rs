@@ -1,9 +1,9 @@
-//! Which rules Talos has for which kind of document. The kinds themselves know of no rule.
+//! The rules that Talos has for each kind of document. The kinds themselves know nothing of rules.
 
 use crate::documents::{cluster, container, images, kubernetes, links, network, storage, system, volumes};
 use crate::rule::Rule;
 
-/// What Talos refuses of a kind's documents besides what their fields say.
+/// What Talos refuses in documents of a kind, beyond the constraints of their fields.
 #[derive(Debug)]
 pub(crate) struct Row {
     /// The kind's name.
@@ -30,7 +30,7 @@ pub(crate) fn of(kind: &str) -> Option<&'static Row> {
     ROWS.binary_search_by_key(&kind, |row| row.kind).ok().map(|index| &ROWS[index])
 }
 
-/// Every kind but the legacy document, by name; those without rules say so.
+/// Every kind except the legacy document, by name; kinds without rules are listed too.
 pub(crate) static ROWS: &[Row] = &[
     row("BGPInstanceConfig", &[Rule::new(network::bgp)]),
     row("BlackholeRouteConfig", &[Rule::new(network::blackhole)]),

@@ -1,4 +1,4 @@
-//! What configs are given for a node is valid.
+//! Configs that are made for a node are valid.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use config_rules::{Mode, validate};
@@ -40,7 +40,7 @@ fn wired() -> Node<'static> {
 #[test]
 fn what_is_made_of_a_node_is_valid_for_every_contract() {
     for contract in Contract::all().filter(|contract| contract.minor() >= 10) {
-        // Talos takes parts of a disk from 1.12 on.
+        // Talos accepts parts of a disk from 1.12 on.
         let most = if contract.minor() < 12 { "10GiB" } else { "50%" };
         let volumes = vec![Volume { name: "data", max_size: Some(most), ..Volume::default() }];
         let text = config(contract, &Node { volumes, ..wired() });

@@ -22,7 +22,7 @@ use crate::{Error, Extension, Refusal, reply::Registered};
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(15), call: Duration::from_secs(60) };
 /// How long a build may take: the factory itself gives up after 20 minutes.
 const BUILD: Duration = Duration::from_secs(22 * 60);
-/// How often a call is made when the factory is in trouble.
+/// Maximum number of attempts of a call while the factory fails.
 const TRIES: u32 = 4;
 
 /// A connection to an Image Factory.
@@ -32,7 +32,7 @@ pub struct Client {
     base: FactoryUrl,
 }
 
-/// What was read of an image.
+/// The digest and size of a downloaded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// Its SHA-256, hexadecimal.
@@ -41,7 +41,7 @@ pub struct Fetched {
     pub bytes: u64,
 }
 
-/// Trust in whom the system trusts.
+/// Trust in the system's certificate authorities.
 fn tls(base: &FactoryUrl) -> Result<ClientConfig, Error> {
     let builder = transport::builder();
     match transport::system() {
@@ -67,7 +67,7 @@ impl Client {
         Ok(Self { http, base })
     }
 
-    /// Whom it asks.
+    /// The factory's URL.
     pub fn base(&self) -> &FactoryUrl {
         &self.base
     }
@@ -123,8 +123,8 @@ impl Client {
         Ok(list.unwrap_or_default())
     }
 
-    /// Has an image built, if it isn't yet, and returns its size in bytes when the factory tells. This can take
-    /// minutes; a connection that is cut meanwhile doesn't stop the build.
+    /// Has an image built, if it isn't yet, and returns its size in bytes if the factory reports it. This can take
+    /// minutes; a connection that breaks meanwhile doesn't stop the build.
     ///
     /// # Errors
     /// No answer, or a refusal: an extension that doesn't exist for this version.
@@ -132,7 +132,7 @@ impl Client {
         let path = image.path();
         let head = || self.http.head(self.base.url(&path)).timeout(BUILD);
         match self.ask(&format!("HEAD {path}"), head).await {
-            // A HEAD that is refused has no words: a GET has, and is refused before anything is sent.
+            // A refused HEAD has no message; a GET has one, and is refused before any content is sent.
             Err(Error::Refused { source, .. }) if (400..500).contains(&source.status) => {
                 let get = || self.http.get(self.base.url(&path)).timeout(BUILD);
                 self.ask(&format!("GET {path}"), get).await.map(|reply| length(&reply))
@@ -141,8 +141,8 @@ impl Client {
         }
     }
 
-    /// Reads an image, taking its digest. A connection that breaks is taken up where it broke, if the server can do
-    /// that; this factory can't when it serves the image itself.
+    /// Downloads an image to compute its digest. A broken download continues where it broke, if the server supports
+    /// that; this factory doesn't when it serves the image itself.
     ///
     /// # Errors
     /// No answer, a refusal, or a download that was cut off (begin again).
@@ -167,7 +167,7 @@ impl Client {
         Ok(Fetched { sha256, bytes: received })
     }
 
-    /// Asks until the factory answers or is in trouble too often. Every call here may be made twice.
+    /// Retries until the factory answers or has failed too often. Every call here may be made twice.
     async fn ask(&self, call: &str, request: impl Fn() -> RequestBuilder) -> Result<Response, Error> {
         let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(5)).seeded(call);
         let mut tries = 1;
@@ -208,7 +208,7 @@ impl Client {
         let reply = self.ask(call, request).await?;
         let unreachable = |error| Error::Unreachable { base: self.base.clone(), source: Cause::innermost(&error) };
         let body = reply.bytes().await.map_err(unreachable)?;
-        // Lists come as text/plain, so only the body tells.
+        // Lists come as text/plain, so only the body shows whether it is one.
         serde_json::from_slice(&body).map_err(|error| self.foreign(format!("its reply to {call} is no list: {error}")))
     }
 
@@ -236,7 +236,7 @@ fn length(reply: &Response) -> Option<u64> {
     reply.headers().get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whether a reply brings the rest from `offset` on.
+/// Whether a reply continues at `offset`.
 fn continues(reply: &Response, offset: u64) -> bool {
     let range = reply.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let from = range.and_then(|range| range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok());

@@ -11,16 +11,16 @@ pub enum Error {
     /// The system has no certificate authorities to check the factory's certificate against.
     #[error("the certificate of {base} can't be checked on this system")]
     NoRoots {
-        /// Who was to be asked.
+        /// The factory's URL.
         base: FactoryUrl,
         /// Why.
         #[source]
         source: Cause,
     },
-    /// The factory could not be reached, or went silent.
+    /// The factory could not be reached, or stopped responding.
     #[error("no answer from the Image Factory at {base}")]
     Unreachable {
-        /// Who was asked.
+        /// The factory's URL.
         base: FactoryUrl,
         /// The innermost reason.
         #[source]
@@ -29,7 +29,7 @@ pub enum Error {
     /// The factory's certificate isn't trusted here.
     #[error("the certificate of {base} is not trusted")]
     Untrusted {
-        /// Who was asked.
+        /// The factory's URL.
         base: FactoryUrl,
         /// Why.
         #[source]
@@ -40,16 +40,16 @@ pub enum Error {
     Refused {
         /// Method and path.
         call: String,
-        /// Its words.
+        /// Its message.
         #[source]
         source: Refusal,
     },
-    /// Something answers there, but not an Image Factory.
+    /// Something responds there, but it isn't an Image Factory.
     #[error("{base} is not an Image Factory ({what})")]
     Foreign {
-        /// Who was asked.
+        /// The factory's URL.
         base: FactoryUrl,
-        /// What it answered.
+        /// What it returned.
         what: String,
     },
     /// A download ended before its end.
@@ -66,7 +66,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The factory's words.
+    /// The factory's refusal.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused { source, .. } => Some(source),

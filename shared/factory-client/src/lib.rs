@@ -1,7 +1,7 @@
 //! A client of the Image Factory, which makes Talos images and installers to order.
 //!
-//! [`Client`] registers schematics, lists versions and extensions, has an image built ahead of its use, and reads one
-//! while taking its digest. The names of what the factory serves are those of the crate [`schematic`].
+//! [`Client`] registers schematics, lists versions and extensions, has an image built ahead of its use, and downloads
+//! one to compute its digest. The names of what the factory serves come from the crate [`schematic`].
 //!
 //! It knows nothing of records, and computes no schematic IDs: the caller passes text and IDs in.
 

@@ -1,16 +1,16 @@
-//! What the factory answers, read without any I/O.
+//! The factory's replies, read without any I/O.
 
 use serde::Deserialize;
 
-/// A refusal in the factory's own words: plain text, never JSON.
+/// A refusal with the factory's own message: plain text, never JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", if message.is_empty() { format!("status {status}") } else { message.clone() })]
 pub struct Refusal {
     /// HTTP status.
     pub status: u16,
-    /// Its words; those of status 500 never tell the cause.
+    /// Its message; with status 500 it never contains the cause.
     pub message: String,
-    /// What the factory's operator can find the cause by.
+    /// The ID by which the factory's operator can find the cause.
     pub request_id: Option<String>,
 }
 
@@ -20,7 +20,7 @@ impl Refusal {
         matches!(self.status, 429 | 500 | 502..=504)
     }
 
-    /// Whether the factory doesn't know the schematic; it forgets for 30 s what it was asked for too early.
+    /// Whether the factory doesn't know the schematic; if it was asked too early, it repeats that answer for 30 s.
     pub fn is_unknown_schematic(&self) -> bool {
         self.status == 404 && self.message.contains("schematic")
     }
@@ -58,7 +58,7 @@ pub(crate) struct Registered {
     pub(crate) id: String,
 }
 
-/// Extensions that were renamed: the factory still takes the old name, the lists have the new one.
+/// Extensions that were renamed: the factory still accepts the old name, the lists have the new one.
 const RENAMED: [(&str, &str); 11] = [
     ("v4l-uvc", "v4l-uvc-drivers"),
     ("usb-modem", "usb-modem-drivers"),

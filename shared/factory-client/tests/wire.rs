@@ -1,4 +1,4 @@
-//! The client against a factory that answers as it is told to.
+//! The client against a factory with scripted replies.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
 
@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const VANILLA: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 
-/// What was asked, and what is yet to be answered.
+/// The requests, and the replies that are still to be sent.
 #[derive(Default)]
 struct Script {
     asked: Vec<String>,
@@ -124,7 +124,7 @@ async fn fetched(client: &Client) -> Result<Fetched, Error> {
     client.fetch(&client.base().image(&image())).await
 }
 
-/// A factory that says these bytes, one answer a connection, and hangs up.
+/// A factory that sends these bytes, one reply per connection, and closes it.
 async fn wire(answers: Vec<String>) -> (Client, Shared) {
     let script = Shared::default();
     let seen = Arc::clone(&script);

@@ -1,15 +1,15 @@
-//! Values of no type, as Go's `any` takes them.
+//! Untyped values, as Go's `any` reads them.
 
 use crate::node::{Data, Node, Origin, Scalar};
 use crate::resolve::{Resolved, date_time, float_text};
 use crate::value::{Map, Value};
 
-/// A node of no type as a value, as Go's `any` takes it and writes it again.
+/// An untyped node as a value, as Go's `any` reads it and writes it again.
 pub fn free_value(node: &Node) -> Value {
     rewritten(&anything(node))
 }
 
-/// A node of no type, numbers as they are told from each other: `1.0` isn't `1`.
+/// An untyped node, with whole numbers and floats kept distinct: `1.0` isn't `1`.
 pub fn anything(node: &Node) -> Value {
     match &node.data {
         Data::Scalar(scalar) => free(scalar),
@@ -22,7 +22,7 @@ pub fn anything(node: &Node) -> Value {
     }
 }
 
-/// A scalar of no type.
+/// An untyped scalar.
 pub fn free(scalar: &Scalar) -> Value {
     match scalar.resolve() {
         Resolved::Null => Value::Null,
@@ -37,13 +37,13 @@ pub fn free(scalar: &Scalar) -> Value {
     }
 }
 
-/// A float, told from a whole number by its `.0`.
+/// A float; its `.0` distinguishes it from a whole number.
 fn float(number: f64) -> String {
     let text = float_text(number);
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') { text + ".0" } else { text }
 }
 
-/// A value of no type as it is written again, keys in their order: Go writes `1.0` as `1`.
+/// An untyped value as it is written again, keys in their order: Go writes `1.0` as `1`.
 pub fn rewritten(value: &Value) -> Value {
     match value {
         Value::Map(map) => map.iter().map(|(key, value)| (key, rewritten(value))).collect::<Map>().into(),
@@ -53,7 +53,7 @@ pub fn rewritten(value: &Value) -> Value {
     }
 }
 
-/// A value of no type as it is written again, keys sorted at every level as Go sorts a map's.
+/// An untyped value as it is written again, keys sorted at every level as Go sorts a map's.
 pub fn sorted(value: &Value) -> Value {
     match value {
         Value::Map(map) => {

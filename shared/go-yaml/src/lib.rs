@@ -1,11 +1,11 @@
 //! YAML as Go reads and writes it, because Talos and the Image Factory are its readers.
 //!
-//! [`read()`] gives scalars as they are written, with their place in the file: only the field that takes a scalar knows
-//! whether `1.10` is a number or a version. [`scalar`] types them as Go's own types do, [`free_value`] as Go's `any`
-//! does. [`write()`] reproduces go-yaml's layout and quotes to the byte, in the [`Dialect`] of a Talos. [`Url`] is Go's
-//! `net/url`.
+//! [`read()`] returns scalars as written, with their place in the file: only the field that takes one knows whether
+//! `1.10` is a number or a version. [`scalar`] types them as Go's own types do, [`free_value`] as Go's `any` does.
+//! [`write()`] reproduces go-yaml's layout and quotes to the byte, in the [`Dialect`] of a Talos release. [`Url`] is
+//! Go's `net/url`.
 //!
-//! The crate knows no machine config. It is pure: it reads no file, clock, environment or randomness.
+//! The crate knows nothing of machine configs. It is pure: it reads no file, clock, environment or randomness.
 
 pub mod any;
 mod duration;

@@ -1,10 +1,10 @@
-//! How much is read of a text that may come from anywhere.
+//! Limits for texts from any source.
 
 /// The largest text that [`crate::read()`] takes: Talos itself refuses configs above a few MiB.
 pub const BYTES: usize = 8 << 20;
 
-/// Deeper than anything real is nested.
+/// Maximum depth: deeper than anything real.
 pub(crate) const DEPTH: usize = 100;
 
-/// More values than anything real has.
+/// Maximum number of values: more than anything real.
 pub(crate) const NODES: usize = 250_000;

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::resolve::{Resolved, resolve};
 
-/// Where something stands in a file.
+/// A position in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Line, from 1.
@@ -40,7 +40,7 @@ pub enum Data {
 /// A mapping's key.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// Where it stands.
+    /// Its position.
     pub place: Place,
     /// Its text.
     pub text: String,
@@ -48,16 +48,16 @@ pub struct Key {
     pub origin: Origin,
 }
 
-/// Where a key comes from, which Talos asks in some places.
+/// Where a key comes from; some places in Talos depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It stands in the mapping.
-    Own,
-    /// It stands there as a null, which no key of text is.
+    /// It is written in the mapping.
+    Direct,
+    /// It is written there as a null, which no text key equals.
     Null,
-    /// A merge key (`<<`) brings it, from a mapping that stands there.
+    /// A merge key (`<<`) adds it, from a mapping written there.
     Merge,
-    /// A merge key brings it, from an alias.
+    /// A merge key adds it, from an alias.
     Alias,
 }
 
@@ -66,17 +66,17 @@ pub enum Origin {
 pub struct Scalar {
     /// The text without quotes.
     pub text: String,
-    /// Whether it stood without quotes and without a `!!str` tag, and so may mean something else than text.
+    /// Whether it is written without quotes and without a `!!str` tag, and so may be something else than text.
     pub plain: bool,
 }
 
 impl Scalar {
-    /// What Go's YAML takes it for when the target doesn't say.
+    /// What Go's YAML resolves it to if the target has no type.
     pub fn resolve(&self) -> Resolved {
         if self.plain { resolve(&self.text) } else { Resolved::Text }
     }
 
-    /// The whole number that Go sees in it, which may be written as a fraction: `1.0`, `1e3`.
+    /// The whole number that Go reads from it, which may be written as a fraction: `1.0`, `1e3`.
     pub fn whole(&self) -> Option<i128> {
         match self.resolve() {
             Resolved::Int(number) => Some(number),

@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
             if scalar.plain && scalar.text == "<<" {
                 merged.push((value, brought));
             } else {
-                let origin = if scalar.resolve() == Resolved::Null { Origin::Null } else { Origin::Own };
+                let origin = if scalar.resolve() == Resolved::Null { Origin::Null } else { Origin::Direct };
                 pairs.push((Key { place: key.place, text: scalar.text, origin }, value));
             }
         }
@@ -246,7 +246,7 @@ fn unique(pairs: &[(Key, Node)]) -> Result<(), Error> {
     })
 }
 
-/// A scalar with its tag obeyed: which text is never anything else, and which is what it looks like even in quotes.
+/// A scalar with its tag applied: `!!str` and `!!binary` are always text, the other tags resolve even quoted text.
 fn scalar(text: String, style: ScalarStyle, tag: Option<&str>, place: Place) -> Result<Scalar, Error> {
     match tag {
         Some("str") => Ok(Scalar { text, plain: false }),
@@ -263,7 +263,7 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&str>, place: Place) -> 
     }
 }
 
-/// Adds what a merge key (`<<`) brings; keys that are there stay.
+/// Adds the pairs of a merge key (`<<`); existing keys stay.
 fn merge_in(
     pairs: &mut Vec<(Key, Node)>,
     known: &mut HashSet<String>,

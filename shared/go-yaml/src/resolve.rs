@@ -1,4 +1,4 @@
-/// What Go's YAML takes a plain scalar for when the target doesn't say.
+/// What Go's YAML resolves a plain scalar to if the target has no type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolved {
     /// `null`, `~` or nothing.
@@ -119,7 +119,7 @@ fn exponent_form(scientific: &str, exponent: i32) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
-/// A date, with or without time, in RFC 3339; `None` when the text is none that go-yaml knows.
+/// A date, with or without time, in RFC 3339; `None` for text that isn't a date to go-yaml.
 pub fn date_time(text: &str) -> Option<String> {
     let (year, rest) = text.split_at_checked(4)?;
     if !year.chars().all(|c| c.is_ascii_digit()) || !rest.starts_with('-') {

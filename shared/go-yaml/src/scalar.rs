@@ -1,6 +1,6 @@
 //! Scalars of the types that Go and go-yaml have themselves: what is accepted, and its canonical text.
 //!
-//! Where a text isn't of the type, the error says what was expected.
+//! If a text isn't of the type, the error is what was expected.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;

@@ -15,7 +15,7 @@ pub struct Url {
     omit_host: bool,
 }
 
-/// A part with its encoding, where Go's own would be another.
+/// A part with its encoding, if Go's own would differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Encoded {
     plain: Vec<u8>,
@@ -32,7 +32,7 @@ enum Part {
     Fragment,
 }
 
-/// A URL as Talos writes it, which parses and encodes it as Go's `net/url` does; `None` for what is no URL to it.
+/// A URL as Talos writes it, parsed and encoded as Go's `net/url` does; `None` for text that isn't a URL to it.
 pub fn url(text: &str) -> Option<String> {
     Url::parse(text).map(|url| url.to_string())
 }
@@ -124,7 +124,7 @@ impl Url {
         }
     }
 
-    /// The port's digits, which may be none.
+    /// The port's digits, possibly none.
     pub fn port(&self) -> &str {
         let digits = self.colon().map_or(&[][..], |at| &self.host[at + 1..]);
         std::str::from_utf8(digits).unwrap_or_default()
@@ -180,7 +180,7 @@ fn scheme(text: &str) -> Option<(&str, &str)> {
     Some(("", text))
 }
 
-/// The host with its port; only the web's schemes know but one colon.
+/// The host with its port; http and https allow only one colon.
 fn host_of(text: &str, strict: bool) -> Option<Vec<u8>> {
     let Some(open) = text.rfind('[') else {
         let colon = if strict { text.find(':') } else { text.rfind(':') };
@@ -232,7 +232,7 @@ impl Encoded {
     }
 }
 
-/// Whether an encoding may be kept as it is.
+/// Whether an encoding may be kept unchanged.
 fn is_valid(text: &str, part: Part) -> bool {
     text.bytes().all(|byte| match byte {
         b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' => true,

@@ -1,4 +1,4 @@
-//! A value tree as it stands in a document: what is read from a file, generated, patched and written.
+//! The value tree of a document: read from a file, generated, patched and written.
 
 use std::collections::HashMap;
 
@@ -107,8 +107,8 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
     }
 }
 
-/// A mapping with text keys that keeps its order. A large one is looked up by an index, so that what is done for each
-/// key takes the same time whatever the number of keys.
+/// A mapping with text keys that keeps its order. A large one has an index, so that the work for each key takes the
+/// same time whatever the number of keys.
 #[derive(Clone, Default)]
 pub struct Map {
     /// The pairs; of a large mapping, also holes where pairs were.
@@ -117,7 +117,7 @@ pub struct Map {
     index: Option<Box<Index>>,
 }
 
-/// Where each key stands.
+/// The position of each key.
 #[derive(Clone)]
 struct Index(HashMap<String, usize>);
 
@@ -178,7 +178,7 @@ impl Map {
         }
     }
 
-    /// Closes the holes and looks where each key is.
+    /// Closes the holes and rebuilds the index.
     fn reindex(&mut self) {
         self.pairs.retain(Option::is_some);
         let keys = self.pairs.iter().flatten().map(|(key, _)| key.clone());

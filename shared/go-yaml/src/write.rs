@@ -6,7 +6,7 @@ pub fn write(value: &Value, dialect: Dialect) -> String {
     written(value, dialect, Hint::True)
 }
 
-/// Writes one document as go-yaml does even where nobody could read it again: for texts of which only the digest counts.
+/// Writes one document as go-yaml does even where nobody can read it back: for texts of which only the digest matters.
 pub fn write_for_digest(value: &Value, dialect: Dialect) -> String {
     written(value, dialect, Hint::OfGo)
 }
@@ -36,33 +36,33 @@ struct Writer {
     hint: Hint,
 }
 
-/// What is said before a block whose text begins with a space.
+/// The indentation indicator of a block whose text begins with a space.
 ///
-/// go-yaml says four columns, also where it indents by two; then neither it nor anybody else can read the block.
+/// go-yaml writes four columns, even where it indents by two; then neither it nor anybody else can read the block.
 #[derive(Clone, Copy)]
 enum Hint {
     True,
     OfGo,
 }
 
-/// Where a value stands.
+/// The position of a value.
 #[derive(Clone, Copy)]
 struct Place {
     /// The column of what it holds.
     column: usize,
-    /// How many columns that is to the right of what holds the value.
+    /// The indentation relative to the parent, in columns.
     deeper: usize,
     /// Whether it is an item of a list.
     item: bool,
 }
 
-/// Whether the first line that isn't empty is indented by itself. v4 doesn't say so behind an empty line, and what it
-/// writes is then read as another text or not at all.
+/// Whether the first line that isn't empty is itself indented. v4 writes no indicator after an empty line, and its
+/// output then reads as another text or not at all.
 fn is_shifted(text: &str) -> bool {
     text.trim_start_matches('\n').starts_with([' ', '\t'])
 }
 
-/// Whether a key stands on one line with its value.
+/// Whether a key is on the same line as its value.
 fn is_simple(key: &str) -> bool {
     key.len() <= 128 && !key.contains('\n')
 }
@@ -120,7 +120,7 @@ impl Writer {
         }
     }
 
-    /// Writes what stands behind `key:` or `-`; only an item's collection begins on the same line.
+    /// Writes the value after `key:` or `-`; only an item's collection begins on the same line.
     fn child(&mut self, value: &Value, place: Place) {
         let gap = if place.item { " " } else { "\n" };
         match value {
@@ -164,7 +164,7 @@ impl Writer {
         }
     }
 
-    /// Whether go-yaml says how far a block is indented: v3 also when the text begins with a line break.
+    /// Whether go-yaml writes an indentation indicator: v3 also if the text begins with a line break.
     fn hinted(&self, text: &str) -> bool {
         text.starts_with(' ') || (self.dialect == Dialect::V3 && text.starts_with('\n'))
     }
@@ -256,7 +256,7 @@ mod tests {
         for (text, early, newer) in [
             ("\nr", "a: |4-\n\n    r\n", "a: |-\n\n    r\n"),
             ("\n\n", "a: |4+\n\n\n", "a: \"\\n\\n\"\n"),
-            // v4 itself would write what is read as another text.
+            // v4 itself would write something that reads as another text.
             ("\n r", "a: |4-\n\n     r\n", "a: |4-\n\n     r\n"),
         ] {
             let value = map! { "a" => text };

@@ -1,4 +1,4 @@
-//! Asks the Kubernetes API.
+//! Calls to the Kubernetes API.
 
 use std::time::Duration;
 

@@ -28,11 +28,11 @@ pub enum Error {
     Refused {
         /// URL of the API server.
         server: String,
-        /// What was asked.
+        /// The path of the call.
         path: &'static str,
         /// HTTP status.
         status: u16,
-        /// Its words.
+        /// Its message.
         #[source]
         source: Cause,
     },

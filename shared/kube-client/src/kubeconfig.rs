@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use serde_yaml::Value;
 
-/// Where an API server is, how to know it, and who asks.
+/// An API server's URL, the authority to trust, and client credentials.
 pub struct Kubeconfig {
     /// URL of the API server.
     pub server: String,
@@ -21,10 +21,10 @@ pub enum BadKubeconfig {
     /// Not YAML.
     #[error("the kubeconfig is not YAML: {0}")]
     Yaml(String),
-    /// Something is missing; its path is named.
+    /// Something is missing; the error names its path.
     #[error("the kubeconfig has no {0}")]
     Missing(String),
-    /// Something is there but can't be read; its contents are not repeated.
+    /// A value can't be read; the error doesn't repeat it.
     #[error("{0} of the kubeconfig can't be read: it is not {1}")]
     Unreadable(&'static str, &'static str),
 }
@@ -58,7 +58,7 @@ impl fmt::Debug for Kubeconfig {
     }
 }
 
-/// Where the YAML breaks; the text of the error could repeat a key's contents.
+/// Where the YAML is wrong; the text of the error could repeat a key's contents.
 fn place(error: &serde_yaml::Error) -> String {
     match error.location() {
         Some(location) => format!("line {} column {}", location.line(), location.column()),

@@ -1,6 +1,6 @@
-//! A client of the Kubernetes API: the few things that Ichor asks of it.
+//! A client of the Kubernetes API: the few calls that Ichor makes.
 //!
-//! [`Kubeconfig`] reads the credentials of one context; [`Client`] asks whether the API is ready.
+//! [`Kubeconfig`] reads the credentials of one context; [`Client`] checks whether the API is ready.
 
 mod classify;
 mod client;

@@ -1,4 +1,4 @@
-//! A machine config: its documents, and what others want to know of it.
+//! A machine config: its documents, and access to common values.
 
 use go_yaml::{Dialect, Map, Value, write_documents};
 
@@ -17,12 +17,12 @@ pub struct Document {
     pub(crate) date: Option<Box<DecodeError>>,
 }
 
-/// What tells documents apart: kind and, for named kinds, name.
+/// What identifies a document: its kind and, for named kinds, its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     /// The kind's name.
     pub kind: &'static str,
-    /// The document's name, empty for kinds without.
+    /// The document's name, empty for kinds without one.
     pub name: String,
 }
 
@@ -45,7 +45,7 @@ impl Document {
         Self { kind, fields, date: None }
     }
 
-    /// What tells it from others.
+    /// Its identity.
     pub fn identity(&self) -> Identity {
         let name = match self.fields.get("name") {
             Some(Value::Text(name)) if self.kind.named => name.clone(),
@@ -84,7 +84,7 @@ pub struct Config {
     pub(crate) documents: Vec<Document>,
 }
 
-/// What a machine is in its cluster.
+/// The role of a machine in its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MachineType {
     /// Runs etcd and the control plane of Kubernetes.

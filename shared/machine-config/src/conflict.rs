@@ -1,10 +1,10 @@
-//! Documents that can't stand in one config together.
+//! Documents that exclude each other.
 
 use std::collections::HashMap;
 
 use crate::config::{Document, Identity};
 
-/// Two documents that exclude each other, in Talos's words.
+/// Two documents that exclude each other, with Talos's message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// The same document twice.
@@ -55,7 +55,7 @@ pub(crate) fn find(documents: &[Document]) -> Result<(), Box<Conflict>> {
     Ok(())
 }
 
-/// What a document lays claim to: a name among its rivals, and for a pair of links also the other end's.
+/// The names that a document claims: its own among its rivals, and for a pair of links also the other end's.
 fn keys(document: &Document, identity: &Identity) -> Vec<(usize, String)> {
     let set = RIVALS.iter().position(|set| set.contains(&identity.kind));
     let Some(set) = set else {

@@ -1,4 +1,4 @@
-//! From what is written in a file to typed values, led by the table.
+//! From the nodes of a file to typed values, driven by the table.
 
 use std::cell::RefCell;
 
@@ -19,9 +19,9 @@ pub enum Error {
         place: Place,
         /// The key.
         key: String,
-        /// The path of the structure that it stands in; empty at the top.
+        /// The path of the structure that contains it; empty at the top.
         path: String,
-        /// The known key that is nearest.
+        /// The most similar known key.
         nearest: Option<&'static str>,
     },
     /// A value of the wrong type.
@@ -33,7 +33,7 @@ pub enum Error {
         path: String,
         /// What is expected there.
         wanted: String,
-        /// What is there, secrets and long texts left out.
+        /// What was found, without secrets and long texts.
         found: String,
     },
 }
@@ -42,7 +42,7 @@ fn within(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!(" in {path}") }
 }
 
-/// The way to a value, for messages.
+/// The path of a value, for messages.
 #[derive(Clone, Copy)]
 struct Path<'a> {
     parent: Option<&'a Path<'a>>,
@@ -71,7 +71,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// A scalar that isn't what its type wants; shown where it can't be a secret.
+    /// A scalar of the wrong type; shown if it can't be a secret.
     fn mismatch(&self, node: &Node, ty: &Type, wanted: String) -> Error {
         let hidden = self.secret || matches!(ty.behind(), Type::Struct(_) | Type::List(_) | Type::Map(_) | Type::Bytes);
         let found = match node.text() {
@@ -81,7 +81,7 @@ impl<'a> Path<'a> {
         Error::Type { place: node.place, path: self.text(), wanted, found }
     }
 
-    /// A node of the wrong form. What is there is not shown: where a structure belongs, a text may be its secret.
+    /// A node of the wrong form. Its content is not shown: a text in place of a structure may be its secret.
     fn misshapen(&self, node: &Node, wanted: &str) -> Error {
         let found = node.kind().to_owned();
         Error::Type { place: node.place, path: self.text(), wanted: wanted.to_owned(), found }
@@ -95,19 +95,19 @@ pub(crate) struct Decoded {
     pub(crate) date: Option<Error>,
 }
 
-/// Decodes the fields of a document; keys in `skip` are somebody else's.
-pub(crate) fn document(node: &Node, shape: &'static Schema, skip: &[&str]) -> Result<Decoded, Error> {
+/// Decodes the fields of a document; keys in `skip` are handled elsewhere.
+pub(crate) fn document(node: &Node, schema: &'static Schema, skip: &[&str]) -> Result<Decoded, Error> {
     let dates = RefCell::default();
-    let fields = structure(node, shape, &Path::root(&dates), skip)?;
+    let fields = structure(node, schema, &Path::root(&dates), skip)?;
     Ok(Decoded { fields, date: dates.into_inner() })
 }
 
-fn structure(node: &Node, shape: &'static Schema, path: &Path<'_>, skip: &[&str]) -> Result<Map, Error> {
+fn structure(node: &Node, schema: &'static Schema, path: &Path<'_>, skip: &[&str]) -> Result<Map, Error> {
     let pairs = node.pairs().ok_or_else(|| path.misshapen(node, "a mapping"))?;
     let mut map = Map::new();
     for (key, value) in pairs.iter().filter(|(key, _)| !skip.contains(&key.text.as_str())) {
-        let field = shape.field(&key.text).filter(|_| key.origin == Origin::Own);
-        let field = field.ok_or_else(|| unknown(key, shape, path))?;
+        let field = schema.field(&key.text).filter(|_| key.origin == Origin::Direct);
+        let field = field.ok_or_else(|| unknown(key, schema, path))?;
         let mut inner = path.child(field.key);
         inner.secret |= field.secret;
         match decode(value, &field.ty, &inner)? {
@@ -119,13 +119,13 @@ fn structure(node: &Node, shape: &'static Schema, path: &Path<'_>, skip: &[&str]
 }
 
 /// A key that the structure doesn't have; Talos has no merge keys in structures.
-fn unknown(key: &Key, shape: &'static Schema, path: &Path<'_>) -> Error {
+fn unknown(key: &Key, schema: &'static Schema, path: &Path<'_>) -> Error {
     let text = if matches!(key.origin, Origin::Merge | Origin::Alias) { "<<" } else { key.text.as_str() };
     Error::UnknownKey {
         place: key.place,
         key: text.to_owned(),
         path: path.text(),
-        nearest: suggest::nearest(text, shape.fields().map(|field| field.key).collect::<Vec<_>>()),
+        nearest: suggest::nearest(text, schema.fields().map(|field| field.key).collect::<Vec<_>>()),
     }
 }
 
@@ -139,7 +139,7 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
             Data::Map(_) => Ok(go_yaml::any::anything(node)),
             _ => Err(path.misshapen(node, "a mapping")),
         },
-        (Type::Struct(shape), _) => structure(node, shape, path, &[]).map(Value::Map),
+        (Type::Struct(schema), _) => structure(node, schema, path, &[]).map(Value::Map),
         (Type::List(item), Data::List(items)) => list(items, item, path),
         (Type::Map(item), Data::Map(_)) => map(node, item, path),
         (Type::Argument, Data::List(items)) => list(items, &Type::Text, path),
@@ -157,7 +157,7 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     }
 }
 
-/// Go leaves null items out, unless they are pointers.
+/// Go drops null items, unless they are pointers.
 fn list(items: &[Node], ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     let mut values = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
@@ -170,12 +170,12 @@ fn list(items: &[Node], ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     Ok(Value::List(values))
 }
 
-/// What Go reads into a string of its own.
+/// Whether Go reads the type into a string.
 fn is_text(ty: &Type) -> bool {
     matches!(ty.behind(), Type::Text | Type::Trimmed | Type::Argument | Type::Url | Type::DiskCondition)
 }
 
-/// Go keeps a key without value, as the zero value, but no key that is null itself.
+/// Go keeps a key without a value, with the zero value, but drops a key that is null.
 fn map(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     let mut map = Map::new();
     for (key, value) in node.pairs().unwrap_or_default().iter().filter(|(key, _)| key.origin != Origin::Null) {

@@ -8,7 +8,7 @@ use similar::TextDiff;
 use crate::config::{Config, Document, Identity};
 use crate::redact::{differing, redact};
 
-/// Whether two configs say the same; the order of documents doesn't matter.
+/// Whether two configs are equal; the order of documents doesn't matter.
 pub fn is_same(left: &Config, right: &Config) -> bool {
     sorted(left) == sorted(right)
 }

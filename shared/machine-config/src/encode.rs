@@ -1,4 +1,4 @@
-//! From typed values to what is written: fields in the table's order, maps sorted, empty fields left out as Go does.
+//! From typed values to their written form: fields in the table's order, maps sorted, empty fields omitted as Go does.
 
 use go_yaml::any::sorted;
 use go_yaml::{Dialect, Map, Value, is_plain_in_old_yaml};
@@ -6,9 +6,9 @@ use go_yaml::{Dialect, Map, Value, is_plain_in_old_yaml};
 use crate::schema::{Field, Print, Schema, Type};
 
 /// The fields of a structure as Talos of a dialect writes them.
-pub(crate) fn structure(map: &Map, shape: &Schema, dialect: Dialect) -> Map {
+pub(crate) fn structure(map: &Map, schema: &Schema, dialect: Dialect) -> Map {
     let mut out = Map::new();
-    for field in shape.fields() {
+    for field in schema.fields() {
         if let Some(value) = printed(field, map.get(field.key), dialect) {
             out.push(field.key.to_owned(), value);
         }
@@ -32,7 +32,7 @@ fn printed(field: &Field, value: Option<&Value>, dialect: Dialect) -> Option<Val
 fn encode(value: &Value, ty: &Type, dialect: Dialect) -> Value {
     match (ty, value) {
         (Type::Pointer(inner), value) => encode(value, inner, dialect),
-        (Type::Struct(shape), Value::Map(map)) => Value::Map(structure(map, shape, dialect)),
+        (Type::Struct(schema), Value::Map(map)) => Value::Map(structure(map, schema, dialect)),
         (Type::List(item), Value::List(items)) => {
             Value::List(items.iter().map(|value| encode(value, item, dialect)).collect())
         }
@@ -52,7 +52,7 @@ fn encode(value: &Value, ty: &Type, dialect: Dialect) -> Value {
     }
 }
 
-/// A part of an argument: Talos doesn't quote what only older YAML took for something else than text, and has its own
+/// A part of an argument: Talos doesn't quote what only older YAML reads as something else than text, and has its own
 /// quotes for a merge key.
 fn argument(text: &str) -> Value {
     match text {
@@ -62,12 +62,12 @@ fn argument(text: &str) -> Value {
     }
 }
 
-/// Whether Go sees nothing in it.
+/// Whether it is empty for Go.
 pub(crate) fn is_zero(value: &Value, ty: &Type) -> bool {
     match (ty, value) {
         (_, Value::Null) => true,
         (Type::Pointer(_), _) => false,
-        (Type::Struct(shape), Value::Map(map)) => shape.essential().all(|field| match map.get(field.key) {
+        (Type::Struct(schema), Value::Map(map)) => schema.essential().all(|field| match map.get(field.key) {
             None | Some(Value::Null) => true,
             Some(value) => !field.optional && is_zero(value, &field.ty),
         }),
@@ -95,7 +95,7 @@ fn zero(ty: &Type, dialect: Dialect) -> Value {
         Type::Enum(words) => words.first().copied().unwrap_or_default().into(),
         Type::List(_) => Value::List(Vec::new()),
         Type::Map(_) | Type::Free => Value::Map(Map::new()),
-        Type::Struct(shape) => Value::Map(structure(&Map::new(), shape, dialect)),
+        Type::Struct(schema) => Value::Map(structure(&Map::new(), schema, dialect)),
         Type::RoutingTable => UNSPEC.into(),
         _ => "".into(),
     }

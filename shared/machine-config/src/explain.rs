@@ -1,4 +1,4 @@
-//! What the table of kinds says about a kind or field, for people.
+//! Describes a kind or field from the table of kinds, for people.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ pub struct Unknown {
     pub name: String,
     /// Where it was looked for; empty for kinds.
     pub place: String,
-    /// The known name that is nearest.
+    /// The most similar known name.
     pub nearest: Option<&'static str>,
 }
 
@@ -38,12 +38,12 @@ pub fn explain(path: &str) -> Result<String, Unknown> {
     };
     rest.retain(|part| !part.is_empty());
     let mut out = head(kind);
-    let (mut shape, mut place, mut since) = (Some(kind.schema), kind.name.to_owned(), kind.since);
+    let (mut schema, mut place, mut since) = (Some(kind.schema), kind.name.to_owned(), kind.since);
     let mut last: Option<&Field> = None;
     for name in rest {
-        let field = shape.and_then(|shape| shape.field(name)).ok_or_else(|| unknown_field(name, &place, shape))?;
+        let field = schema.and_then(|schema| schema.field(name)).ok_or_else(|| unknown_field(name, &place, schema))?;
         place = format!("{place}.{name}");
-        shape = inner(&field.ty);
+        schema = inner(&field.ty);
         since = since.max(field.since);
         last = Some(field);
     }
@@ -54,8 +54,8 @@ pub fn explain(path: &str) -> Result<String, Unknown> {
             out.push_str("  on control planes only\n");
         }
     }
-    if let Some(shape) = shape {
-        fields(shape, &mut out);
+    if let Some(schema) = schema {
+        fields(schema, &mut out);
     }
     Ok(out)
 }
@@ -69,8 +69,8 @@ fn unknown_kind(name: &str) -> Unknown {
     Unknown { what: "kind", name: name.to_owned(), place: String::new(), nearest: suggest::nearest(name, known) }
 }
 
-fn unknown_field(name: &str, place: &str, shape: Option<&'static Schema>) -> Unknown {
-    let known = shape.into_iter().flat_map(|shape| shape.fields().map(|field| field.key));
+fn unknown_field(name: &str, place: &str, schema: Option<&'static Schema>) -> Unknown {
+    let known = schema.into_iter().flat_map(|schema| schema.fields().map(|field| field.key));
     Unknown { what: "field", name: name.to_owned(), place: place.to_owned(), nearest: suggest::nearest(name, known) }
 }
 
@@ -79,7 +79,7 @@ fn head(kind: &Kind) -> String {
         return "v1alpha1\n  the document without apiVersion and kind that every config has\n".to_owned();
     }
     let mut out = format!("{}\n  since Talos v1.{}", kind.name, kind.since);
-    out.push_str(if kind.named { "; several in a config, told apart by name" } else { "; once in a config" });
+    out.push_str(if kind.named { "; several per config, distinguished by name" } else { "; once per config" });
     if kind.control_plane {
         out.push_str("; on control planes only");
     }
@@ -90,13 +90,13 @@ fn head(kind: &Kind) -> String {
 /// The structure that a field holds, directly or in a list or map.
 fn inner(ty: &Type) -> Option<&'static Schema> {
     match ty {
-        Type::Struct(shape) => Some(shape),
+        Type::Struct(schema) => Some(schema),
         Type::List(item) | Type::Map(item) | Type::Pointer(item) => inner(item),
         _ => None,
     }
 }
 
-/// All that is known of a field, one thing a line.
+/// Everything known about a field, one fact per line.
 fn one(field: &Field, since: u32, out: &mut String) {
     let _ = writeln!(out, "  type: {}", type_name(&field.ty));
     if field.required.is_some() {
@@ -125,7 +125,7 @@ fn one(field: &Field, since: u32, out: &mut String) {
     }
 }
 
-/// How small and how large a value may be.
+/// The range of a value.
 fn span(bounds: Bounds, ty: Type) -> String {
     let shown = |value: i128| match ty {
         Type::Duration => format!("{}s", value / 1_000_000_000),
@@ -161,9 +161,9 @@ fn merge(field: &Field) -> String {
 }
 
 /// A line for each field of a structure.
-fn fields(shape: &Schema, out: &mut String) {
-    let width = shape.fields().map(|field| field.key.len()).max().unwrap_or(0);
-    for field in shape.fields() {
+fn fields(schema: &Schema, out: &mut String) {
+    let width = schema.fields().map(|field| field.key.len()).max().unwrap_or(0);
+    for field in schema.fields() {
         let _ = write!(out, "\n{:width$}  {}", field.key, type_name(&field.ty));
         let since = (field.since > 0).then(|| format!("since v1.{}", field.since));
         let required = field.required.map(|_| "required".to_owned());
@@ -216,7 +216,7 @@ mod tests {
         let text = explain("HostnameConfig").unwrap();
         assert_eq!(
             text,
-            "HostnameConfig\n  since Talos v1.12; once in a config\n\nauto      stable|off\nhostname  text\n"
+            "HostnameConfig\n  since Talos v1.12; once per config\n\nauto      stable|off\nhostname  text\n"
         );
         let text = explain("machine.network.interfaces[]").unwrap();
         assert!(text.starts_with("v1alpha1.machine.network.interfaces\n  type: list of: section\n"), "{text}");
@@ -230,13 +230,13 @@ mod tests {
         let text = explain("BondConfig").unwrap();
         assert!(text.contains("\nprimary          text  (since v1.15)\n"), "{text}");
         assert!(text.contains("\nname             text  (required)\n"), "{text}");
-        for (path, said) in [
+        for (path, message) in [
             ("VLANConfig.vlanID", "  from 1 to 4094\n"),
             ("WatchdogTimerConfig.timeout", "  at least 10s\n"),
             ("TimeSyncConfig.bootTimeout", "  not negative\n"),
             ("VLANConfig.parent", "  required\n"),
         ] {
-            assert!(explain(path).unwrap().contains(said), "{path}");
+            assert!(explain(path).unwrap().contains(message), "{path}");
         }
         let text = explain("UserVolumeConfig.encryption.keys.tpm.options").unwrap();
         assert!(text.contains("  since Talos v1.12\n"), "{text}");

@@ -1,4 +1,4 @@
-//! Labels, annotations and taints: what Kubernetes takes, and what it lets a worker say of itself.
+//! Labels, annotations and taints: what Kubernetes accepts, and what it lets a worker set on itself.
 
 use go_yaml::Map;
 
@@ -7,7 +7,7 @@ use crate::config::{Config, MachineType};
 /// Why a label, annotation or taint is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A key that Kubernetes doesn't take.
+    /// A key that Kubernetes doesn't accept.
     #[error("{what} key {key:?} is invalid: {why}")]
     Key {
         /// Label, annotation or taint.
@@ -17,7 +17,7 @@ pub enum Error {
         /// Why.
         why: &'static str,
     },
-    /// A value that Kubernetes doesn't take.
+    /// A value that Kubernetes doesn't accept.
     #[error("{what} {key:?} has the invalid value {value:?}: {why}")]
     Value {
         /// Label or taint.
@@ -35,7 +35,7 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// A taint, of which that plugin takes none once the node is registered.
+    /// A taint: that plugin refuses all of them once the node is registered.
     #[error("taint {key:?} can't be set by a worker: Kubernetes's NodeRestriction refuses it")]
     RestrictedTaint {
         /// The key.
@@ -68,7 +68,7 @@ pub fn label(key: &str, value: &str, machine: MachineType) -> Result<(), Error> 
     Ok(())
 }
 
-/// Checks a node's annotation; its value is free.
+/// Checks a node's annotation; any value is allowed.
 pub fn annotation(key: &str) -> Result<(), Error> {
     qualified("annotation", key)
 }
@@ -141,7 +141,7 @@ fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(part)
 }
 
-/// Whether Kubernetes keeps a label from kubelets: its own domains are closed but for what is listed here.
+/// Whether Kubernetes forbids kubelets to set a label: those of its own domains, except the ones listed here.
 fn is_restricted(key: &str) -> bool {
     const OPEN: [&str; 12] = [
         "kubernetes.io/hostname",

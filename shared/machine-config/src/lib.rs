@@ -2,7 +2,7 @@
 //! Talos's own tools do.
 //!
 //! One table ([`kinds`]) holds every document kind with its fields; reading, writing, merging and comparing are
-//! driven by it. One list of gates ([`Gate`]) says what changed with which Talos release. The crate is pure: it
+//! driven by it. One list of gates ([`Gate`]) records what changed with which Talos release. The crate is pure: it
 //! reads no file, clock, environment or randomness.
 
 mod config;

@@ -14,10 +14,10 @@ use crate::version_gates::contract_of;
 /// Why a text is no machine config.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No document at all.
+    /// No document.
     #[error("config not found")]
     Empty,
-    /// No YAML.
+    /// Not YAML.
     #[error("not usable as YAML")]
     Yaml(#[from] go_yaml::Error),
     /// A document that isn't a mapping.
@@ -31,7 +31,7 @@ pub enum Error {
     Missing {
         /// What is missing.
         key: &'static str,
-        /// The key of a machine config that the document's own keys are nearest to, or the section they belong to.
+        /// The key of a machine config that is most similar to the document's own keys, or the section they belong to.
         nearest: Option<&'static str>,
         /// Where the document begins.
         place: Place,
@@ -43,7 +43,7 @@ pub enum Error {
         kind: String,
         /// Its apiVersion.
         version: String,
-        /// The kind that is nearest.
+        /// The most similar kind.
         nearest: Option<&'static str>,
         /// Where the document begins.
         place: Place,
@@ -74,7 +74,7 @@ pub enum Error {
         /// Where the second one begins.
         place: Place,
     },
-    /// Documents that can't stand together.
+    /// Documents that exclude each other.
     #[error(transparent)]
     Conflict(#[from] Box<conflict::Conflict>),
 }
@@ -117,7 +117,7 @@ pub fn load(text: &str) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// Refuses what looks like a date in place of a text, as Talos does from 1.14 on, in a config that is made for one.
+/// Refuses dates in place of texts, as Talos does from 1.14 on, in a config made for such a release.
 pub(crate) fn dates(config: &Config) -> Result<(), Error> {
     if !contract_of(config).has(Gate::NewerYaml) {
         return Ok(());
@@ -141,7 +141,7 @@ pub(crate) fn decode(node: &Node, kind: &'static Kind) -> Result<Document, Error
     Ok(Document { kind, fields: decoded.fields, date: decoded.date.map(Box::new) })
 }
 
-/// What kind of document a mapping is.
+/// The kind of a document.
 pub(crate) fn kind_of(node: &Node) -> Result<&'static Kind, Error> {
     let place = node.place;
     if node.pairs().is_none() {
@@ -169,7 +169,9 @@ fn meant(node: &Node) -> Option<&'static str> {
     let keys = || node.pairs().unwrap_or_default().iter().map(|(key, _)| key.text.as_str());
     let slip = keys().find_map(|key| suggest::nearest(key.split('.').next().unwrap_or(key), LEGACY_KEYS));
     let sections = || LEGACY.schema.fields().filter_map(|field| Some((field.key, field.ty.schema()?)));
-    slip.or_else(|| keys().find_map(|key| sections().find(|(_, shape)| shape.field(key).is_some()).map(|(key, _)| key)))
+    slip.or_else(|| {
+        keys().find_map(|key| sections().find(|(_, schema)| schema.field(key).is_some()).map(|(key, _)| key))
+    })
 }
 
 /// The identity of a document that isn't decoded.

@@ -6,7 +6,7 @@ use crate::config::{Config, Document, Identity};
 use crate::schema::{Field, Schema, Type};
 use crate::secret_detection::{Carrier, names_a_secret};
 
-/// A secret that stands in a config.
+/// A secret in a config.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     /// The document.
@@ -31,7 +31,7 @@ pub fn secrets(document: &Document) -> Vec<Found> {
     found(document, |text, carrier| carrier.is_secret(text))
 }
 
-/// Every text of a document that isn't shown as it is.
+/// Every text of a document that isn't shown unchanged.
 fn hidden(document: &Document) -> Vec<Found> {
     found(document, |text, carrier| carrier.shown(text) != text)
 }
@@ -47,7 +47,7 @@ fn found(document: &Document, wanted: fn(&str, Carrier) -> bool) -> Vec<Found> {
     out
 }
 
-/// The secrets that are not the same in two configs.
+/// The secrets that differ between two configs.
 pub(crate) fn differing(left: &Config, right: &Config) -> Vec<String> {
     let all = |config: &Config| config.documents().iter().flat_map(hidden).collect::<Vec<_>>();
     let (left, right) = (all(left), all(right));
@@ -58,15 +58,15 @@ pub(crate) fn differing(left: &Config, right: &Config) -> Vec<String> {
     changed.map(|found| format!("{} {}", found.document, found.path)).collect()
 }
 
-/// Is told every text with its path and how it may carry a secret.
+/// Called with every text, its path, and how it may carry a secret.
 type Visitor<'a> = &'a mut dyn FnMut(&str, &mut String, Carrier);
 
 fn visit(document: &mut Document, visitor: Visitor<'_>) {
     in_struct(&mut document.fields, document.kind.schema, "", visitor);
 }
 
-fn in_struct(map: &mut Map, shape: &'static Schema, path: &str, visitor: Visitor<'_>) {
-    for field in shape.fields() {
+fn in_struct(map: &mut Map, schema: &'static Schema, path: &str, visitor: Visitor<'_>) {
+    for field in schema.fields() {
         let Some(value) = map.get_mut(field.key) else { continue };
         let path = if path.is_empty() { field.key.to_owned() } else { format!("{path}.{}", field.key) };
         match carrier(field) {
@@ -87,7 +87,7 @@ fn carrier(field: &Field) -> Option<Carrier> {
 fn in_value(value: &mut Value, ty: &Type, path: &str, visitor: Visitor<'_>) {
     match (ty, value) {
         (Type::Pointer(inner), value) => in_value(value, inner, path, visitor),
-        (Type::Struct(shape), Value::Map(map)) => in_struct(map, shape, path, visitor),
+        (Type::Struct(schema), Value::Map(map)) => in_struct(map, schema, path, visitor),
         (Type::List(item), Value::List(items)) => {
             items.iter_mut().enumerate().for_each(|(i, value)| in_value(value, item, &format!("{path}[{i}]"), visitor));
         }
@@ -101,7 +101,7 @@ fn in_value(value: &mut Value, ty: &Type, path: &str, visitor: Visitor<'_>) {
     }
 }
 
-/// What stands at a key that somebody chose.
+/// Visits the value of a key that the user chose.
 fn at_key(key: &str, value: &mut Value, ty: &Type, path: &str, visitor: Visitor<'_>) {
     let path = format!("{path}.{key}");
     match value {

@@ -9,10 +9,10 @@ use go_yaml::{Scalar, Url, Value};
 use crate::schema::Type;
 use crate::size;
 
-/// What stands in a config instead of a private key that was removed.
+/// The placeholder for a private key that was removed from a config.
 pub const REDACTED: &str = "******";
 
-/// Types a scalar; the error says what was expected.
+/// Types a scalar; the error is what was expected.
 pub(crate) fn typed(scalar: &Scalar, ty: &Type) -> Result<Value, String> {
     let text = scalar.text.as_str();
     match ty {
@@ -51,7 +51,7 @@ fn mode(scalar: &Scalar) -> Result<Value, String> {
     }
 }
 
-/// Talos looks for the word as it is, then in small letters.
+/// Talos looks for the word unchanged, then in lower case.
 fn word(text: &str, words: &[&str]) -> Result<Value, String> {
     let lower = text.to_lowercase();
     let found =
@@ -59,7 +59,7 @@ fn word(text: &str, words: &[&str]) -> Result<Value, String> {
     found.map(|word| (*word).into()).ok_or_else(|| format!("one of {}", words.join(", ")))
 }
 
-/// One of the words, nothing for the first, or the number of one.
+/// One of the words, the first for an empty text, or the word with this number.
 fn word_or_number(text: &str, words: &[&str]) -> Result<Value, String> {
     let number = text.parse::<i8>().ok().and_then(|number| words.get(usize::try_from(number).ok()?));
     let first = words.first().filter(|_| text.is_empty());

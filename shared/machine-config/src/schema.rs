@@ -1,4 +1,4 @@
-//! The words in which the table of kinds is written: what a field takes, when it is printed, how patches merge it.
+//! The schema of the table of kinds: what a field accepts, when it is printed, how patches merge it.
 
 /// What a field holds. Reading, canonical text and merging follow from it.
 #[derive(Clone, Copy, Debug)]
@@ -7,7 +7,7 @@ pub enum Type {
     Text,
     /// Text that loses line ends and tabs at its beginning when it is read.
     Trimmed,
-    /// A boolean; YAML 1.1 words are taken too.
+    /// A boolean; YAML 1.1 words are accepted too.
     Bool,
     /// A whole number between two bounds.
     Int(i64, u64),
@@ -37,9 +37,9 @@ pub enum Type {
     Mode,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// One of these words or its number; nothing is the first.
+    /// One of these words or its number; an empty text means the first.
     WordOrNumber(&'static [&'static str]),
-    /// One of these words; the first is what nothing means, and nothing is what it means.
+    /// One of these words; an empty text means the first, and the first is written as an empty text.
     Enum(&'static [&'static str]),
     /// A routing table: a name or number.
     RoutingTable,
@@ -65,7 +65,7 @@ impl Type {
     /// The structure that is held, if it is one.
     pub(crate) fn schema(&self) -> Option<&'static Schema> {
         match self.behind() {
-            Self::Struct(shape) => Some(shape),
+            Self::Struct(schema) => Some(schema),
             _ => None,
         }
     }
@@ -101,12 +101,12 @@ pub enum Print {
     NotZero,
 }
 
-/// How a patch meets what is there.
+/// How a patch changes an existing value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// As the type says.
+    /// By its type.
     Typed,
-    /// The patch's value takes the place of the whole.
+    /// The patch's value replaces the whole value.
     Replace,
     /// List items with the same value of the first of these keys that is set are merged; others are appended.
     By(&'static [&'static str]),
@@ -125,7 +125,7 @@ pub struct Field {
     pub print: Print,
     /// Whether "not set" differs from its zero value, so that a patch can set it to zero.
     pub optional: bool,
-    /// How patches meet it.
+    /// How patches change it.
     pub merge: Merge,
     /// Whether it is a secret that must not be shown.
     pub secret: bool,
@@ -137,27 +137,27 @@ pub struct Field {
     pub once_always: bool,
     /// What has taken its place, for fields that Talos still reads but no longer wants.
     pub deprecated: Option<Deprecated>,
-    /// What Talos says when it isn't set, for fields that its document needs.
+    /// Talos's message when it isn't set, for required fields.
     pub required: Option<&'static str>,
-    /// How small and how large its number or duration may be.
+    /// The range of its number or duration.
     pub bounds: Option<Bounds>,
 }
 
-/// How small and how large a number may be; durations are in nanoseconds, and zero is none.
+/// The range of a number; durations are in nanoseconds, and zero means not set.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// The smallest.
     pub low: i128,
     /// The largest.
     pub high: i128,
-    /// What Talos says of others; `{}` stands for the value.
-    pub said: &'static str,
+    /// Talos's message for other values; `{}` stands for the value.
+    pub message: &'static str,
 }
 
 /// What is known of a field that Talos still reads but no longer wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Deprecated {
-    /// The minor of the Talos 1.x release that said so first; 0 for those before 1.4.
+    /// The minor of the Talos 1.x release that deprecated it; 0 for those before 1.4.
     pub since: u32,
     /// What has taken its place.
     pub instead: &'static str,
@@ -166,13 +166,13 @@ pub struct Deprecated {
 /// A structure: its fields in the order in which they are written.
 #[derive(Debug)]
 pub struct Schema {
-    /// The name it has in Talos.
+    /// Its name in Talos.
     pub name: &'static str,
     /// Its own fields.
     pub fields: &'static [Field],
-    /// Fields that it shares with others, written behind its own.
+    /// Fields that it shares with others, written after its own.
     pub tail: &'static [Field],
-    /// The fields without which there is nothing in it, whatever the others say; none when all count.
+    /// The fields that decide whether it is empty, whatever the others are; none if all of them count.
     pub essence: &'static [&'static str],
 }
 
@@ -182,12 +182,12 @@ impl Schema {
         Self { name, fields, tail: &[], essence: &[] }
     }
 
-    /// A structure with shared fields behind its own.
+    /// A structure with shared fields after its own.
     pub(crate) const fn with(name: &'static str, fields: &'static [Field], tail: &'static [Field]) -> Self {
         Self { name, fields, tail, essence: &[] }
     }
 
-    /// A structure in which there is nothing without some of its fields.
+    /// A structure that is empty without some of its fields.
     pub(crate) const fn nothing_without(mut self, essence: &'static [&'static str]) -> Self {
         self.essence = essence;
         self
@@ -198,7 +198,7 @@ impl Schema {
         self.fields.iter().chain(self.tail)
     }
 
-    /// The fields that say whether there is something in it.
+    /// The fields that decide whether it is empty.
     pub(crate) fn essential(&self) -> impl Iterator<Item = &'static Field> {
         let all = self.essence.is_empty();
         self.fields().filter(move |field| all || self.essence.contains(&field.key))
@@ -252,7 +252,7 @@ impl Field {
         self
     }
 
-    /// A field that is younger than its structure.
+    /// A field that is newer than its structure.
     pub(crate) const fn since(mut self, minor: u32) -> Self {
         self.since = minor;
         self
@@ -264,26 +264,26 @@ impl Field {
         self
     }
 
-    /// A field that its document needs, with Talos's words when it is missing.
-    pub(crate) const fn required(mut self, said: &'static str) -> Self {
-        self.required = Some(said);
+    /// A required field, with Talos's message when it is missing.
+    pub(crate) const fn required(mut self, message: &'static str) -> Self {
+        self.required = Some(message);
         self
     }
 
-    /// A number between two others, with Talos's words for any else.
-    pub(crate) const fn within(mut self, low: i128, high: i128, said: &'static str) -> Self {
-        self.bounds = Some(Bounds { low, high, said });
+    /// A number within a range, with Talos's message for others.
+    pub(crate) const fn within(mut self, low: i128, high: i128, message: &'static str) -> Self {
+        self.bounds = Some(Bounds { low, high, message });
         self
     }
 
-    /// A number or duration that has a least value, with Talos's words for smaller ones.
-    pub(crate) const fn at_least(self, low: i128, said: &'static str) -> Self {
-        self.within(low, ENDLESS, said)
+    /// A number or duration with a minimum, with Talos's message for smaller ones.
+    pub(crate) const fn at_least(self, low: i128, message: &'static str) -> Self {
+        self.within(low, ENDLESS, message)
     }
 
-    /// A number or duration that isn't negative, with Talos's words for those that are.
-    pub(crate) const fn not_negative(self, said: &'static str) -> Self {
-        self.at_least(0, said)
+    /// A number or duration that isn't negative, with Talos's message for those that are.
+    pub(crate) const fn not_negative(self, message: &'static str) -> Self {
+        self.at_least(0, message)
     }
 
     /// A field that must not be shown.
@@ -298,7 +298,7 @@ impl Field {
         self
     }
 
-    /// A field whose place something else has taken, since a minor.
+    /// A deprecated field: since which minor, and what replaces it.
     pub(crate) const fn deprecated(mut self, since: u32, instead: &'static str) -> Self {
         self.deprecated = Some(Deprecated { since, instead });
         self

@@ -1,4 +1,4 @@
-//! Secret detection: secrets in texts that are no secrets by their field: passwords in URLs, tokens in variables, keys in files.
+//! Secret detection in texts whose field isn't a secret: passwords in URLs, tokens in variables, keys in files.
 
 use crate::scalar::REDACTED;
 
@@ -7,9 +7,9 @@ use crate::scalar::REDACTED;
 pub(crate) enum Carrier {
     /// It is one.
     Secret,
-    /// It stands at a key that names one.
+    /// Its key is the name of a secret.
     Named,
-    /// It is a file's: not shown, and a secret where it looks like one.
+    /// It is the content of a file: not shown, and a secret if it looks like one.
     File,
     /// It is a URL.
     Url,
@@ -54,7 +54,7 @@ fn is_document_of_secrets(text: &str) -> bool {
     text.contains("PRIVATE KEY-----") || text.lines().any(is_secret)
 }
 
-/// A line without the value that a name of a secret gets, as in `TOKEN=x`, `password: x` or `?token=x`.
+/// A line without the value that is assigned to the name of a secret, as in `TOKEN=x`, `password: x` or `?token=x`.
 fn without_assigned(line: &str) -> String {
     let Some((name, value)) = line.split_once(['=', ':']) else { return line.to_owned() };
     if names_a_secret(name) && is_value(value) {
@@ -79,7 +79,7 @@ fn is_value(text: &str) -> bool {
     !switch && !text.starts_with(['/', '$']) && text.parse::<f64>().is_err()
 }
 
-/// A text whose URLs have lost who logs in.
+/// A text without the credentials in its URLs.
 fn without_password(text: &str) -> String {
     let mut parts = text.split("://");
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -100,7 +100,7 @@ fn without_query(url: &str) -> String {
     url.split_once('?').map_or_else(|| url.to_owned(), |(before, _)| format!("{before}?{REDACTED}"))
 }
 
-/// A text whose URLs have lost the values of their queries that names of secrets have.
+/// A text without the values of secret query parameters in its URLs.
 fn without_secret_query(text: &str) -> String {
     let Some((before, query)) = text.split_once("://").and_then(|_| text.split_once('?')) else {
         return text.to_owned();

@@ -33,7 +33,7 @@ pub(crate) fn disk_size(text: &str) -> Result<Value, String> {
     bytes_of(text).map(written_size).ok_or("a size such as 100 MB".to_owned())
 }
 
-/// Talos writes a unit where that says the same number, and the number elsewhere.
+/// Talos writes a unit if that gives the same number, else the number.
 fn written_size(bytes: u64) -> Value {
     let short = (bytes > 0 && bytes.is_multiple_of(1000)).then(|| thousands(bytes));
     match short.filter(|text| bytes_of(text) == Some(bytes)) {
@@ -48,7 +48,7 @@ fn number(text: &str) -> Option<f64> {
     if text.chars().all(known) { text.parse().ok() } else { None }
 }
 
-/// The bytes that a number with a unit means; parts of a byte are dropped.
+/// The number of bytes that a number with a unit means; parts of a byte are dropped.
 fn bytes_of(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ',')).unwrap_or(text.len());
     let bytes = number(&text[..end].replace(',', ""))? * unit(text[end..].trim())?;

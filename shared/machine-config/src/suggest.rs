@@ -1,6 +1,6 @@
 //! Suggestions: the known word that a typing error most likely meant.
 
-/// The known word with the fewest changes from `word`, when they are few enough to be a slip.
+/// The known word with the fewest changes from `word`, if they are few enough to be a typing error.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = 1 + word.chars().count() / 4;
     let word = word.to_lowercase();

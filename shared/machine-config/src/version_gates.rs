@@ -1,4 +1,4 @@
-//! Version gates: what an older Talos doesn't know yet: kinds, fields and forms of values. It can't load a config that has them.
+//! Version gates: the kinds, fields and forms of values that an older Talos doesn't know yet, and so can't load.
 
 use go_yaml::{Map, Value};
 
@@ -6,7 +6,7 @@ use crate::config::{Config, Document};
 use crate::contract::Contract;
 use crate::schema::{Schema, Type};
 
-/// What a Talos would not know of a config, in words.
+/// What a Talos doesn't know in a config, as text.
 pub fn unknown_to(config: &Config, contract: Contract) -> impl Iterator<Item = String> {
     config.documents().iter().flat_map(move |document| {
         let mut young = Young { contract, found: Vec::new() };
@@ -19,13 +19,13 @@ pub fn unknown_to(config: &Config, contract: Contract) -> impl Iterator<Item = S
     })
 }
 
-/// The oldest Talos minor, from the newest stable one on, that knows all that stands in a config.
+/// The oldest Talos minor, from the newest stable one on, that knows everything in a config.
 pub fn contract_of(config: &Config) -> Contract {
     let knows = |contract: &Contract| unknown_to(config, *contract).next().is_none();
     Contract::all().filter(|contract| *contract >= Contract::STABLE).find(knows).unwrap_or(Contract::STABLE)
 }
 
-/// A search for what is younger than a contract.
+/// A search for what is newer than a contract.
 struct Young {
     contract: Contract,
     found: Vec<(String, u32)>,
@@ -38,7 +38,7 @@ impl Young {
         }
     }
 
-    /// Whether the contract is as old as something; what it is, is noted if not.
+    /// Whether the contract has what came with this minor; if not, notes what it is.
     fn knows(&mut self, since: u32, what: impl FnOnce() -> String) -> bool {
         let knows = since <= self.contract.minor();
         if !knows {
@@ -47,9 +47,9 @@ impl Young {
         knows
     }
 
-    fn fields(&mut self, shape: &Schema, fields: &Map, place: &str) {
+    fn fields(&mut self, schema: &Schema, fields: &Map, place: &str) {
         for (key, value) in fields.iter() {
-            let Some(field) = shape.field(key) else { continue };
+            let Some(field) = schema.field(key) else { continue };
             let path = if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") };
             if self.knows(field.since, || format!("`{path}`")) {
                 self.value(&field.ty, value, &path);
@@ -59,7 +59,7 @@ impl Young {
 
     fn value(&mut self, ty: &Type, value: &Value, path: &str) {
         match (ty.behind(), value) {
-            (Type::Struct(shape), Value::Map(fields)) => self.fields(shape, fields, path),
+            (Type::Struct(schema), Value::Map(fields)) => self.fields(schema, fields, path),
             (Type::List(item), Value::List(items)) => {
                 items
                     .iter()
@@ -78,7 +78,7 @@ impl Young {
     }
 }
 
-/// Forms of values that are younger than their fields, and since which minor Talos has them.
+/// Forms of values that are newer than their fields, and since which minor Talos has them.
 fn form(ty: &Type, value: &Value) -> Option<(&'static str, u32)> {
     match (ty, value) {
         (Type::Argument, Value::List(_)) => Some(("lists", 13)),

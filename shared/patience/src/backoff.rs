@@ -6,9 +6,9 @@ use std::time::Duration;
 /// quarter at random.
 ///
 /// With `first` = 20 ms and `most` = 3 s the pauses are at most 0.02, 0.03, 0.05, 0.07, 0.10, 0.15, 0.23, 0.34, 0.51,
-/// 0.77, 1.2, 1.7, 2.6, 3, 3, … seconds: what is nearly there is seen nearly at once, and what takes minutes is asked
-/// about twenty times a minute. The random part keeps many nodes that began to wait together from asking together; it comes from a seed, so
-/// that a test can repeat it.
+/// 0.77, 1.2, 1.7, 2.6, 3, 3, … seconds: a condition that is almost met is seen almost immediately, and one that takes
+/// minutes is checked about twenty times a minute. The random part keeps nodes that began to wait together from being
+/// asked together; it comes from a seed, so that a test can repeat it.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     next: Duration,

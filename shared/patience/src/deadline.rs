@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// The moment at which waiting ends, and how long it was when it began.
 ///
-/// A deadline starts when the need for what is waited for is there, not when the program started.
+/// A deadline starts when the wait becomes necessary, not when the program starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
     start: Instant,
@@ -19,7 +19,7 @@ impl Deadline {
         Self { start: now, limit: Some(limit) }
     }
 
-    /// Ends `limit` from the present on.
+    /// Ends `limit` from now.
     pub fn within(limit: Duration) -> Self {
         Self::after(Instant::now(), limit)
     }
@@ -34,7 +34,7 @@ impl Deadline {
         self.limit
     }
 
-    /// The moment of the end, or `None` when there is none that a clock can express.
+    /// The moment of the end, or `None` when there is none that a clock can represent.
     pub fn end(&self) -> Option<Instant> {
         self.limit.and_then(|limit| self.start.checked_add(limit))
     }

@@ -1,4 +1,4 @@
-//! Asking until a condition holds.
+//! Checking a condition until it holds.
 
 use std::{convert::Infallible, future::Future, pin::pin, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{Backoff, Deadline};
 pub enum Attempt<T, E = Infallible> {
     /// The condition holds.
     Ready(T),
-    /// Not yet; the text says what is missing.
+    /// Not yet; the text names what is missing.
     NotYet(String),
     /// It can't come true any more.
     Failed(E),
@@ -28,13 +28,13 @@ pub enum Ended<E: std::error::Error + 'static = Infallible> {
     Expired {
         /// How long it waited.
         waited: Duration,
-        /// What was missing when it was last asked, if an attempt ever ended.
+        /// What was missing at the last attempt, if one ever ended.
         last: Option<String>,
     },
     /// Somebody interrupted the waiting.
     #[error("interrupted while waiting: {}", last.as_deref().unwrap_or("no answer yet"))]
     Interrupted {
-        /// What was missing when it was last asked, if an attempt ever ended.
+        /// What was missing at the last attempt, if one ever ended.
         last: Option<String>,
     },
 }
@@ -80,15 +80,15 @@ pub async fn never() {
     std::future::pending::<()>().await;
 }
 
-/// Asks `attempt` until it is ready or fails, the deadline passes, or `interrupted` resolves.
+/// Repeats `attempt` until it is ready or fails, the deadline passes, or `interrupted` resolves.
 ///
-/// The first attempt is made at once, also when the deadline has passed already: then it gets no time to wait, but a
-/// condition that holds is still seen. An attempt that is under way when waiting ends is dropped, so it must only ask,
+/// The first attempt is made at once, even if the deadline has already passed: then it gets no time to wait, but a
+/// condition that holds is still seen. An attempt that is under way when waiting ends is dropped, so it must only read,
 /// not act.
 ///
 /// # Errors
 ///
-/// [`Ended`] says which of the three it was, with what was missing last.
+/// [`Ended`] is one of these three, with what was missing last.
 pub async fn until<T, E, Asking>(
     mut patience: Patience,
     interrupted: impl Future<Output = ()>,

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub enum Effect {
     /// It did something.
     Changed,
-    /// All was as it should be.
+    /// Everything was already as it should be.
     Unchanged,
     /// It would do something, were this not a dry run.
     Pending,
@@ -53,17 +53,17 @@ pub enum Impact {
     DataLoss,
 }
 
-/// What stands in for a value that is secret.
+/// The placeholder for a secret value.
 const REDACTED: &str = "(redacted)";
 
 impl Change {
-    /// Something that nobody notices, without values yet.
+    /// A change that nobody notices, without values yet.
     #[must_use]
     pub fn live(what: impl Into<String>) -> Self {
         Self::new(what, Impact::Live)
     }
 
-    /// Something with this impact, without values yet.
+    /// A change with this impact, without values yet.
     #[must_use]
     pub fn new(what: impl Into<String>, impact: Impact) -> Self {
         Self { what: what.into(), from: None, to: None, impact, needs: None }
@@ -90,7 +90,7 @@ impl Change {
         self
     }
 
-    /// The same with values that are not told, as they may be secret: whether there was one, and whether there will be.
+    /// The same with redacted values, as they may be secret: only whether there was one, and whether there will be one.
     #[must_use]
     pub fn redacted(mut self, was: bool, becomes: bool) -> Self {
         self.from = was.then(|| REDACTED.into());

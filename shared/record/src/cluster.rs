@@ -15,9 +15,9 @@ use crate::table::{Row, Scope};
 use crate::unusable::check_name;
 use crate::{API_VERSION, Change, Effect, Entry, Failure, Map, Roster, Unusable, fields};
 
-/// The cluster: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
+/// The cluster: `spec` as the user wrote it, `status` as steps found it, and everything else unchanged.
 ///
-/// `status.nodes` is held apart as a [`Roster`], because it may be long; so a clone is cheap.
+/// `status.nodes` is kept apart as a [`Roster`], because it may be long; so a clone is cheap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
     /// All fields but `end`; in `status` the place of `nodes` is kept by a null.
@@ -106,7 +106,7 @@ impl Cluster {
         self
     }
 
-    /// Which nodes the stream brings; `None` in a record that does not say.
+    /// The nodes of the stream; `None` in a record without a list.
     #[must_use]
     pub fn roster(&self) -> Option<&Arc<Roster>> {
         self.roster.as_ref()
@@ -118,7 +118,7 @@ impl Cluster {
         self.roster = Some(roster);
     }
 
-    /// What the user wrote, as it is.
+    /// What the user wrote, untyped.
     #[must_use]
     pub fn spec(&self) -> &Map {
         static EMPTY: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::new);
@@ -128,7 +128,7 @@ impl Cluster {
     /// What the user wrote, typed.
     ///
     /// # Errors
-    /// A field of another type than the contract says; the field is named.
+    /// A field whose type differs from the contract; the error names it.
     pub fn typed_spec(&self) -> Result<ClusterSpec, Unusable> {
         serde_json::from_value(Value::Object(self.spec().clone()))
             .map_err(|error| Unusable::new(format!("cluster {}: spec: {error}", self.name())))
@@ -144,15 +144,15 @@ impl Cluster {
         self.fields["status"].as_object_mut().expect("checked when the record was made")
     }
 
-    /// A field of `status`; `None` if it is not there.
+    /// A field of `status`; `None` if it is not set.
     ///
     /// # Errors
-    /// A field of another type than the contract says.
+    /// A field whose type differs from the contract.
     pub fn get<F: ClusterField>(&self) -> Result<Option<F>, Unusable> {
         fields::typed(self.status(), || format!("cluster {}", self.name()))
     }
 
-    /// Whether a field of `status` is there.
+    /// Whether a field of `status` is set.
     #[must_use]
     pub fn has<F: ClusterField>(&self) -> bool {
         self.status().contains_key(F::NAME)
@@ -164,7 +164,7 @@ impl Cluster {
         fields::is_planned(self.status(), F::NAME)
     }
 
-    /// Sets a field of `status` as it is.
+    /// Sets a field of `status`, without marks.
     pub fn set<F: ClusterField>(&mut self, field: &F) {
         self.set_status(F::NAME, fields::plain(field));
     }
@@ -189,7 +189,7 @@ impl Cluster {
         self.set(&Dir(dir.to_string_lossy().into_owned()));
     }
 
-    /// Whether the stream is a dry run: nothing may be touched by any step.
+    /// Whether the stream is a dry run: no step may change anything.
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
         self.status().get(DryRun::NAME) == Some(&Value::Bool(true))
@@ -208,8 +208,8 @@ impl Cluster {
         Some(serde_json::from_value(error.clone()).unwrap_or_else(|_| fields::foreign_failure(error)))
     }
 
-    /// Makes the record carry this failure, unless it carries one already: the first one explains the others. But one
-    /// after which running again is no help replaces one that asks for it.
+    /// Sets the record's failure, unless it has one already: the first one explains the others. But a failure for which
+    /// running again is no help replaces one that asks for it.
     pub fn set_error(&mut self, failure: &Failure) {
         if self.takes_error(failure) {
             let value = serde_json::to_value(failure).expect("a failure is a plain struct");
@@ -232,13 +232,13 @@ impl Cluster {
         fields::drop_stale(self.status_mut(), row, Scope::Cluster);
     }
 
-    /// Takes out what `--inline` put in: it is not for a terminal.
+    /// Removes what `--inline` added: it is not for a terminal.
     pub fn hide_inline(&mut self) {
         fields::hide_inline(self.status_mut());
     }
 
-    /// Takes over the fields of `status` that `newer` has and this one lacks or has otherwise; its error as
-    /// [`Self::set_error`] would.
+    /// Copies the fields of `status` from `newer` that are missing or differ here; its error as [`Self::set_error`]
+    /// does.
     pub fn absorb(&mut self, newer: &Self) {
         if let Some(roster) = &newer.roster {
             self.set_roster(Arc::clone(roster));
@@ -269,7 +269,7 @@ impl Serialize for Cluster {
     }
 }
 
-/// `status` with the roster put back in its place.
+/// `status` with the roster back in its place.
 struct Status<'a> {
     fields: &'a Map,
     roster: Option<&'a Roster>,

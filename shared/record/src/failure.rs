@@ -4,20 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Classify, Code, Exit};
 
-/// `status.error` of a record: why a step could not do its part.
+/// `status.error` of a record: why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Failure {
     /// The step that set it: program and verb.
     #[serde(default)]
     pub step: String,
-    /// A stable word for scripts: one of [`Code`], or of the script that set it.
+    /// A stable word for scripts: one of [`Code`], or one that a user's script chose.
     pub code: String,
     /// What went wrong, naming the thing and its value.
     pub message: String,
     /// What to do about it, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The exit status that it asks for.
+    /// Its exit status.
     #[serde(with = "status")]
     #[schemars(schema_with = "status::schema")]
     pub exit: Exit,
@@ -58,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// The failure of a node that was not touched because the step was asked to stop.
+    /// The failure of a node that was not changed because the step was asked to stop.
     #[must_use]
     pub fn interrupted() -> Self {
         Self::new(Exit::Unreachable, Code::Interrupted, "stopped before this was done")

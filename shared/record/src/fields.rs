@@ -1,4 +1,4 @@
-//! What all records do with the fields of their `status`.
+//! Fields of `status`, as all records handle them.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::status::{DryRun, Field, Only, Scope};
 use crate::table::Row;
 use crate::{Change, Code, Effect, Exit, Failure, Map, Unusable};
 
-/// Refuses fields that the engine reads and that are not of their type: with `dryRun: "yes"` a step would act.
+/// Refuses fields of the wrong type that the engine reads: with `dryRun: "yes"` a step would act.
 pub(crate) fn check_engine_fields(status: &Value) -> Result<(), Unusable> {
     if let Some(other) = status.get(DryRun::NAME).filter(|value| !value.is_boolean()) {
         return Err(Unusable::new(format!("status.dryRun is {other}, neither true nor false")));
@@ -18,7 +18,7 @@ pub(crate) fn check_engine_fields(status: &Value) -> Result<(), Unusable> {
     }
 }
 
-/// The failure in an error that is not of our making: it counts as final.
+/// The failure for an error that another program wrote: it counts as final.
 pub(crate) fn foreign_failure(error: &Value) -> Failure {
     let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
     Failure::new(Exit::Failed, Code::UnknownError, text)
@@ -30,7 +30,7 @@ pub(crate) fn typed<F: Field>(status: &Map, who: impl Fn() -> String) -> Result<
     F::deserialize(value).map(Some).map_err(|error| Unusable::new(format!("{}: status.{}: {error}", who(), F::NAME)))
 }
 
-/// A field as it stands in `status`.
+/// The value of a field in `status`.
 pub(crate) fn plain<F: Field>(field: &F) -> Value {
     serde_json::to_value(field).expect("a status is plain data")
 }
@@ -50,19 +50,19 @@ pub fn marked(mut value: Value, effect: Effect, changes: Vec<Change>) -> Value {
     value
 }
 
-/// Whether a field says `"pending": true`.
+/// Whether a field has `"pending": true`.
 pub(crate) fn is_planned(status: &Map, name: &str) -> bool {
     status.get(name).and_then(|value| value.get("pending")) == Some(&Value::Bool(true))
 }
 
-/// Takes what `--inline` put into fields of `status` out of them.
+/// Removes what `--inline` put into fields of `status`.
 pub(crate) fn hide_inline(status: &mut Map) {
     for inline in status.values_mut().filter_map(|field| field.get_mut("inline")) {
         *inline = "(not shown on a terminal)".into();
     }
 }
 
-/// Whether one of the fields says `"pending": true`.
+/// Whether one of the fields has `"pending": true`.
 pub(crate) fn any_pending(status: &Map) -> bool {
     status.keys().any(|name| is_planned(status, name))
 }

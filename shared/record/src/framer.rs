@@ -16,7 +16,7 @@ pub struct Frame {
 
 /// Cuts any sequence of JSON objects (one a line, pretty-printed, back to back) into [`Frame`]s.
 ///
-/// It looks no further than braces and strings; whether a frame is valid JSON is for the reader of records to say.
+/// It looks only at braces and strings; the reader of records checks whether a frame is valid JSON.
 #[derive(Debug)]
 pub struct Framer {
     buffer: Vec<u8>,
@@ -69,7 +69,7 @@ impl Framer {
         Ok(())
     }
 
-    /// Looks at a byte between two values; says where the next value begins.
+    /// Looks at a byte between two values; returns where the next value begins.
     fn between(&mut self, byte: u8, begin: usize) -> Result<usize, Unusable> {
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' => Ok(self.scanned),
@@ -87,7 +87,7 @@ impl Framer {
         }
     }
 
-    /// Looks at a byte inside a value; says whether the value ends with it.
+    /// Looks at a byte inside a value; returns whether the value ends with it.
     fn inside(&mut self, byte: u8) -> bool {
         if self.in_string {
             match byte {
@@ -107,10 +107,10 @@ impl Framer {
         self.depth == 0
     }
 
-    /// Says that no more bytes come.
+    /// Ends the input.
     ///
     /// # Errors
-    /// A value that was begun and not finished.
+    /// An incomplete value.
     pub fn finish(&self) -> Result<(), Unusable> {
         if self.depth == 0 {
             return Ok(());

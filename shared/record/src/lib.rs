@@ -1,11 +1,11 @@
 //! The contract between the steps: what flows through the pipe, and who may write what.
 //!
-//! Steps exchange JSON Lines. A [`Cluster`] record comes first and says which nodes follow; each [`Node`] comes once;
-//! the last line is the Cluster again with `"end":true`. This crate holds the records, the state machine that reads a
-//! stream of them ([`stream::Stream`]), the table of who needs and writes what ([`table`]), the cluster file that a
-//! person writes ([`document`]), and the JSON Schema of it all ([`schema`]).
+//! Steps exchange JSON Lines. A [`Cluster`] record comes first and lists the nodes that follow; each [`Node`] comes
+//! once; the last line is the Cluster again with `"end":true`. This crate holds the records, the state machine that
+//! reads a stream of them ([`stream::Stream`]), the table of who needs and writes what ([`table`]), the cluster file
+//! that a person writes ([`document`]), and the JSON Schema of it all ([`schema`]).
 //!
-//! It is pure: no I/O, no clock, no environment. What does that is `step`.
+//! It is pure: it has no I/O, no clock and no environment; `step` has them.
 
 mod change;
 mod cluster;

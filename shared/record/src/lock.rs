@@ -11,7 +11,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// A lock of a cluster about which nothing was decided yet.
+    /// A lock for a cluster about which nothing was decided yet.
     #[must_use]
     pub fn new(cluster: &str) -> Self {
         let value = json!({"apiVersion": API_VERSION, "kind": "Lock", "name": cluster});
@@ -22,7 +22,7 @@ impl Lock {
     /// Reads the text of `ichor.lock`.
     ///
     /// # Errors
-    /// Text that is not a lock, or one of another cluster than `cluster`.
+    /// Text that is not a lock, or the lock of a cluster other than `cluster`.
     pub fn parse(text: &str, cluster: &str) -> Result<Self, Unusable> {
         let broken = |what: String| {
             Unusable::new(format!("ichor.lock: {what}"))
@@ -50,13 +50,13 @@ impl Lock {
         self.fields.get(key)?.as_str()
     }
 
-    /// The cluster's identity, which names of VMs and clusters only hint at: 32 hexadecimal digits.
+    /// The cluster's identity: 32 hexadecimal digits. The names of VMs and clusters are only hints.
     #[must_use]
     pub fn uid(&self) -> Option<&str> {
         self.text("uid")
     }
 
-    /// Decides the identity, once.
+    /// Sets the identity, once.
     pub fn set_uid(&mut self, uid: &str) {
         self.fields.insert("uid".into(), uid.into());
     }
@@ -67,18 +67,18 @@ impl Lock {
         self.text("contract")
     }
 
-    /// Decides the version contract, once.
+    /// Sets the version contract, once.
     pub fn set_contract(&mut self, contract: &str) {
         self.fields.insert("contract".into(), contract.into());
     }
 
-    /// SHA-256 of the Talos certificate authority (DER), hexadecimal: whose secrets the cluster was made with.
+    /// SHA-256 of the Talos certificate authority (DER), hexadecimal: it identifies the secrets of the cluster.
     #[must_use]
     pub fn ca256(&self) -> Option<&str> {
         self.text("ca256")
     }
 
-    /// Decides whose secrets the cluster is made with, once.
+    /// Sets the digest of the certificate authority, once.
     pub fn set_ca256(&mut self, ca256: &str) {
         self.fields.insert("ca256".into(), ca256.into());
     }
@@ -89,7 +89,7 @@ impl Lock {
         self.fields.get("images")?.get(url)?.as_str()
     }
 
-    /// Decides what the image at this URL is.
+    /// Sets the digest of the image at this URL.
     pub fn set_image(&mut self, url: &str, sha256: &str) {
         let images = self.fields.entry("images").or_insert_with(|| Map::new().into());
         if let Value::Object(images) = images {

@@ -9,7 +9,7 @@ use crate::table::{Row, Scope};
 use crate::unusable::check_name;
 use crate::{API_VERSION, Change, Effect, Failure, Map, Unusable};
 
-/// One node: `spec` as the user wrote it, `status` as steps found it, and everything else as it came.
+/// One node: `spec` as the user wrote it, `status` as steps found it, and everything else unchanged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Node {
@@ -85,7 +85,7 @@ impl Node {
         self.role() == Some(Role::ControlPlane)
     }
 
-    /// What the user wrote, as it is.
+    /// What the user wrote, untyped.
     #[must_use]
     pub fn spec(&self) -> &Map {
         self.fields["spec"].as_object().expect("checked when the record was made")
@@ -94,13 +94,13 @@ impl Node {
     /// What the user wrote, typed.
     ///
     /// # Errors
-    /// A field of another type than the contract says; the field is named.
+    /// A field whose type differs from the contract; the error names it.
     pub fn typed_spec(&self) -> Result<NodeSpec, Unusable> {
         serde_json::from_value(Value::Object(self.spec().clone()))
             .map_err(|error| Unusable::new(format!("node {}: spec: {error}", self.name())))
     }
 
-    /// What steps have found, as it is.
+    /// What steps have found, untyped.
     #[must_use]
     pub fn status(&self) -> &Map {
         self.fields["status"].as_object().expect("checked when the record was made")
@@ -110,15 +110,15 @@ impl Node {
         self.fields["status"].as_object_mut().expect("checked when the record was made")
     }
 
-    /// A field of `status`; `None` if it is not there.
+    /// A field of `status`; `None` if it is not set.
     ///
     /// # Errors
-    /// A field of another type than the contract says.
+    /// A field whose type differs from the contract.
     pub fn get<F: NodeField>(&self) -> Result<Option<F>, Unusable> {
         crate::fields::typed(self.status(), || format!("node {}", self.name()))
     }
 
-    /// Whether a field of `status` is there.
+    /// Whether a field of `status` is set.
     #[must_use]
     pub fn has<F: NodeField>(&self) -> bool {
         self.status().contains_key(F::NAME)
@@ -130,7 +130,7 @@ impl Node {
         crate::fields::is_planned(self.status(), F::NAME)
     }
 
-    /// Sets a field of `status` as it is.
+    /// Sets a field of `status`, without marks.
     pub fn set<F: NodeField>(&mut self, field: &F) {
         self.set_status(F::NAME, crate::fields::plain(field));
     }
@@ -158,13 +158,13 @@ impl Node {
         self.status().contains_key("error")
     }
 
-    /// Makes the record carry this failure.
+    /// Sets the record's failure.
     pub fn set_error(&mut self, failure: &Failure) {
         let value = serde_json::to_value(failure).expect("a failure is a plain struct");
         self.set_status("error", value);
     }
 
-    /// The address to talk to: where it last answered, else where it was found, else where it was put.
+    /// The address to connect to: where the node last responded, else one that was found, else the one in the spec.
     ///
     /// That is `status.applied.address`, else `status.addresses[0]`, else `spec.address` without its prefix length.
     #[must_use]
@@ -176,7 +176,7 @@ impl Node {
         [applied, found, put].into_iter().flatten().find(|text| !text.is_empty())
     }
 
-    /// Takes out what `--inline` put in: it is not for a terminal.
+    /// Removes what `--inline` added: it is not for a terminal.
     pub fn hide_inline(&mut self) {
         crate::fields::hide_inline(self.status_mut());
     }

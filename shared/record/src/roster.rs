@@ -1,4 +1,4 @@
-//! Which nodes a stream will bring.
+//! The list of a stream's nodes.
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,7 +14,7 @@ pub struct Entry {
     pub name: Box<str>,
     /// The node's role.
     pub role: Role,
-    /// Fields that this version does not know, kept as they came.
+    /// Fields that this version does not know, kept unchanged.
     extra: Option<Box<Map>>,
 }
 
@@ -98,7 +98,7 @@ impl Roster {
         Ok(Self { entries, by_name })
     }
 
-    /// Where in file order the node of this name stands.
+    /// The position of this node in file order.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
         let at = self.by_name.binary_search_by(|&i| self.entries[i as usize].name.as_ref().cmp(name)).ok()?;

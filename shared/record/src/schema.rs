@@ -83,7 +83,7 @@ pub fn document() -> Value {
 /// Keys of a node that no layer above it can give.
 const NODE_ONLY: [&str; 3] = ["role", "address", "hostname"];
 
-/// What the cluster and its roles can say for all of their nodes: a node's keys, but for those that are its own.
+/// The keys that the cluster and its roles can set for all of their nodes: a node's keys, except its own.
 fn layer(node: &Value, own: &[&str]) -> serde_json::Map<String, Value> {
     let properties = node.get("properties").and_then(Value::as_object).into_iter().flatten();
     properties
@@ -114,7 +114,7 @@ fn status(generator: &mut SchemaGenerator, scope: Scope) -> Value {
     json!({"type": "object", "properties": properties})
 }
 
-/// Adds what the engine puts into every field that is an object.
+/// Adds what the engine adds to every field that is an object.
 fn with_marks(generator: &mut SchemaGenerator, field: &FieldRow) -> Value {
     let mut schema = Value::from((field.schema)(generator));
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
@@ -133,7 +133,7 @@ fn with_marks(generator: &mut SchemaGenerator, field: &FieldRow) -> Value {
 mod tests {
     use super::*;
 
-    /// The committed schema is what the types say. `ICHOR_REGENERATE=1` rewrites it.
+    /// The committed schema matches the types. `ICHOR_REGENERATE=1` rewrites it.
     fn assert_committed(name: &str, schema: &Value) {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
         let fresh = serde_json::to_string_pretty(schema).unwrap() + "\n";

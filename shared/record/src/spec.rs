@@ -41,25 +41,25 @@ impl std::fmt::Display for Role {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterSpec {
-    /// URL of the Kubernetes API. Left out: the VIP, else the first control plane's static address, port 6443.
+    /// URL of the Kubernetes API. Defaults to the VIP, else the first control plane's static address, port 6443.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// Which Talos.
     pub talos: TalosSpec,
     /// Which Kubernetes.
     pub kubernetes: KubernetesSpec,
-    /// Where the VMs run; left out for machines of another origin.
+    /// Where the VMs run; not set for other machines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxmox: Option<ProxmoxSpec>,
-    /// What the nodes' network has in common.
+    /// Network settings that all nodes share.
     pub network: NetworkSpec,
-    /// Whether nodes find each other through the discovery service. Left out: yes.
+    /// Whether nodes find each other through the discovery service. Defaults to yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovery: Option<bool>,
-    /// Whether workloads may run on control planes. Left out: no.
+    /// Whether workloads may run on control planes. Defaults to no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_scheduling_on_control_planes: Option<bool>,
-    /// Further names and addresses for the certificates of the Talos and Kubernetes APIs.
+    /// Additional names and addresses for the certificates of the Talos and Kubernetes APIs.
     #[serde(rename = "certSANs", skip_serializing_if = "Vec::is_empty")]
     pub cert_sans: Vec<String>,
     /// Mirrors of registries: host to URLs, tried in order.
@@ -82,10 +82,10 @@ pub struct ClusterSpec {
 pub struct TalosSpec {
     /// Full version with its `v`: `v1.13.9`.
     pub version: String,
-    /// An Image Factory schematic as it is, or `{id: <64 hexadecimal digits>}`. Left out: no extensions.
+    /// An Image Factory schematic, or `{id: <64 hexadecimal digits>}`. Defaults to one without extensions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schematic: Option<Value>,
-    /// Base URL of the Image Factory. Left out: `ICHOR_FACTORY`, else <https://factory.talos.dev>.
+    /// Base URL of the Image Factory. Defaults to `ICHOR_FACTORY`, else <https://factory.talos.dev>.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub factory: Option<String>,
 }
@@ -94,7 +94,7 @@ pub struct TalosSpec {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KubernetesSpec {
-    /// Full version with its `v`: `v1.36.3`. Left out: the last default of the Talos minor.
+    /// Full version with its `v`: `v1.36.3`. Defaults to the last default of the Talos minor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
@@ -103,10 +103,10 @@ pub struct KubernetesSpec {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProxmoxSpec {
-    /// URL of any host of the Proxmox VE cluster. Left out: `PROXMOX_VE_ENDPOINT`.
+    /// URL of any host of the Proxmox VE cluster. Defaults to `PROXMOX_VE_ENDPOINT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// File with the certificate authority to trust, absolute once exploded. Left out: the system's roots.
+    /// File with the certificate authority to trust, absolute in records. Defaults to the system's roots.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
     /// SHA-256 fingerprint of the server's certificate, instead of `ca`.
@@ -145,13 +145,13 @@ pub struct NetworkSpec {
     /// Address that the control planes share (Cluster only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vip: Option<String>,
-    /// Largest packet of the first link, in bytes.
+    /// MTU of the first link, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
-    /// Further routes of the first link.
+    /// Additional routes of the first link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteSpec>,
-    /// NICs that make the first link together.
+    /// NICs that form the first link.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bond: Option<BondSpec>,
     /// VLANs on the first link.
@@ -163,22 +163,22 @@ pub struct NetworkSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteSpec {
-    /// Where to: a network, or `0.0.0.0/0`.
+    /// Destination: a network, or `0.0.0.0/0`.
     pub to: String,
-    /// Through whom: an address.
+    /// Next hop: an address.
     pub via: String,
-    /// Its priority; lower is taken first.
+    /// Its priority; lower is preferred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<u32>,
 }
 
-/// NICs that make one link together.
+/// NICs that form one link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BondSpec {
     /// How: `active-backup`, `802.3ad` and so on.
     pub mode: String,
-    /// Which, by Proxmox VE's names. Left out: `net0` and `net1`.
+    /// Which NICs, by Proxmox VE's names. Defaults to `net0` and `net1`.
     #[serde(default = "first_two", skip_serializing_if = "Vec::is_empty")]
     pub nics: Vec<String>,
 }
@@ -193,10 +193,10 @@ fn first_two() -> Vec<String> {
 pub struct VlanSpec {
     /// Its number, 1 to 4094.
     pub id: u16,
-    /// Static address with its prefix length. Left out: DHCP.
+    /// Static address with its prefix length. Defaults to DHCP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Largest packet, in bytes.
+    /// MTU, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
     /// Routes through it.
@@ -210,13 +210,13 @@ pub struct VlanSpec {
 pub struct VolumeSpec {
     /// Its name: 1 to 34 letters, digits and dashes.
     pub name: String,
-    /// Which disk: an expression of Talos. Left out: any but the system's.
+    /// Which disk: a Talos expression. Defaults to any except the system's.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub disk: Option<String>,
-    /// Least size: `10GiB`.
+    /// Minimum size: `10GiB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_size: Option<String>,
-    /// Most size: `100GiB`, `50%`. Left out: what is there.
+    /// Maximum size: `100GiB`, `50%`. Defaults to all available space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_size: Option<String>,
     /// `xfs` (the default), `ext4` or `btrfs`.
@@ -230,10 +230,10 @@ pub struct VolumeSpec {
 pub struct NodeSpec {
     /// What the node is.
     pub role: Role,
-    /// Static address with its prefix length: `10.0.0.11/24`. Left out: DHCP.
+    /// Static address with its prefix length: `10.0.0.11/24`. Defaults to DHCP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Host name, which may be fully qualified. Left out: the node's name.
+    /// Host name, which may be fully qualified. Defaults to the node's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// The node's network, with the cluster's values merged in.

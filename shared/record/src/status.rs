@@ -1,8 +1,8 @@
 //! Typed fields of `status`: what steps found and did.
 //!
-//! Each type is one field of the table ([`crate::table`]) and knows its scope and its name ([`Field`]), so that no name
-//! of a field is written anywhere else. Every field that is an object also holds `changed` or `pending`, and `changes`;
-//! the engine adds these.
+//! Each type is one field of the table ([`crate::table`]) and defines its scope and its name ([`Field`]), so that no
+//! name of a field is written anywhere else. Every field that is an object also holds `changed` or `pending`, and
+//! `changes`; the engine adds these.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub trait NodeField: Field {}
 /// A field of the Cluster's `status`.
 pub trait ClusterField: Field {}
 
-/// Says which field of which record a type is.
+/// Defines which field of which record a type is.
 macro_rules! fields {
     ($($of:ident $type:ty: $scope:ident $name:literal;)+) => {
         $(impl Field for $type {
@@ -63,7 +63,7 @@ fields! {
     NodeField Waited: Node "waited";
 }
 
-/// `Cluster.status.dir`, by whoever reads the cluster file: the folder of the cluster's files, absolute.
+/// `Cluster.status.dir`, by the step that reads the cluster file: the folder of the cluster's files, absolute.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Dir(pub String);
@@ -78,12 +78,12 @@ pub struct DryRun(pub bool);
 #[serde(transparent)]
 pub struct Only(pub Vec<String>);
 
-/// `Cluster.status.run`, by whoever reads the cluster file: names this run of the pipe, 16 hexadecimal digits.
+/// `Cluster.status.run`, by the step that reads the cluster file: names this run of the pipe, 16 hexadecimal digits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RunId(pub String);
 
-/// `Node.status.addresses`, by `pve-vm`: the addresses that were found, the one to talk to first.
+/// `Node.status.addresses`, by `pve-vm`: the addresses that were found, the one to connect to first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Addresses(pub Vec<String>);
@@ -172,9 +172,9 @@ pub struct Config {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Applied {
-    /// The address at which the node answered.
+    /// The address at which the node responded.
     pub address: String,
-    /// Fingerprint of the certificate that was met at first contact, base64.
+    /// Fingerprint of the certificate that was seen at first contact, base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// What was done: `applied`, `unchanged`, `rebooted`, `staged`.

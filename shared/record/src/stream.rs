@@ -8,7 +8,7 @@ use crate::status::Only;
 use crate::table::Row;
 use crate::{API_VERSION, Cluster, Code, Map, Node, Role, Roster, Unusable};
 
-/// What a step gets to see of its input.
+/// What a step receives from its input.
 #[derive(Debug)]
 pub enum Item {
     /// The Cluster: the first line, or a later one whose status has grown.
@@ -23,15 +23,15 @@ pub enum Item {
 
 /// The state machine of one input: Cluster first, each listed node once, Cluster with `end` last.
 ///
-/// Before a record is handed out, what the reading step drops (see [`Row::stale`]) is gone from its `status`, so that
-/// nothing is taken for true that an earlier run left over. Nodes that the step doesn't act on keep theirs.
+/// Before a record is returned, the fields that the reading step drops (see [`Row::stale`]) are removed from its
+/// `status`, so that nothing left over from an earlier run counts. Nodes that the step doesn't act on keep theirs.
 ///
-/// `--only` travels: the first step that has it writes `Cluster.status.only`, and what a later step adds can only
+/// `--only` travels: the first step that has it writes `Cluster.status.only`, and a later step's `--only` can only
 /// narrow it.
 #[derive(Debug)]
 pub struct Stream {
     row: &'static Row,
-    /// The nodes that the step acts on; none named means all.
+    /// The nodes that the step acts on; empty means all.
     only: Vec<String>,
     name: Option<String>,
     roster: Arc<Roster>,
@@ -59,7 +59,7 @@ impl Stream {
         self.only.is_empty() || self.only.iter().any(|selected| selected == name)
     }
 
-    /// Whether the last line has come.
+    /// Whether the last line has arrived.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.ended
@@ -135,7 +135,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes over what an earlier step limits this pass to.
+    /// Applies the limit that an earlier step set for this pass.
     fn narrow(&mut self, earlier: Vec<String>) -> Result<(), Unusable> {
         if earlier.is_empty() {
             return Ok(());
@@ -150,7 +150,7 @@ impl Stream {
         Ok(())
     }
 
-    /// A later Cluster record may leave nodes out of the list, but bring no new ones.
+    /// A later Cluster record may remove nodes from the list, but not add any.
     fn go_on(&mut self, cluster: &Cluster) -> Result<(), Unusable> {
         let Some(roster) = cluster.roster().filter(|roster| **roster != self.roster) else {
             return Ok(());
@@ -199,7 +199,7 @@ impl Stream {
         Ok(Item::Node(Box::new(node)))
     }
 
-    /// Says that the input has ended; gives the names of listed nodes that never came.
+    /// Ends the input; returns the names of listed nodes that are missing from it.
     ///
     /// # Errors
     /// An empty input, or one without its last line.
@@ -217,7 +217,7 @@ impl Stream {
         Ok(self.missing())
     }
 
-    /// Names of listed nodes that have not come.
+    /// Names of listed nodes that have not arrived.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let entries = self.roster.iter().zip(&self.seen);

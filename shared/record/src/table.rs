@@ -1,9 +1,9 @@
 //! Who needs and who writes what: the table of the steps, as data.
 //!
-//! A row is a program, or a verb of one. The rows of [`PIPE`] are the pipe: on reading, each drops from `status` what it
-//! and the rows after it write, so that nothing is taken for true that an earlier run left over. The rows of [`BESIDE`]
-//! stand anywhere behind what they need, also twice; each drops only its own fields, and no error. `--help`, the README
-//! and the JSON Schema are made from this table.
+//! A row is a program, or a verb of one. The rows of [`PIPE`] are the pipe: on reading, each drops from `status` what
+//! it and the rows after it write, so that nothing left over from an earlier run counts. The rows of [`BESIDE`] can be
+//! anywhere after what they need, even twice; each drops only its own fields, and no error. `--help`, the README and
+//! the JSON Schema are made from this table.
 
 use schemars::{Schema, SchemaGenerator};
 
@@ -37,7 +37,7 @@ pub enum Source {
     Address,
 }
 
-/// Something that a step cannot do without, or that it uses if it is there.
+/// Something that a step needs, or uses if it is set.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
     /// What it reads.
@@ -46,14 +46,14 @@ pub struct Need {
     pub optional: bool,
 }
 
-/// Where a row stands.
+/// The place of a row.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
     /// It reads the cluster file.
     First,
     /// In the pipe.
     Pipe,
-    /// Beside the pipe, anywhere behind one of these; behind the cluster file itself, if none is named.
+    /// Beside the pipe, anywhere after one of these; after the cluster file itself, if none is named.
     After(&'static [&'static Row]),
 }
 
@@ -64,13 +64,13 @@ pub struct Row {
     pub name: &'static str,
     /// What it does, in a few words: the first line of its help.
     pub summary: &'static str,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
     /// What it needs.
     pub needs: &'static [Need],
     /// What it writes.
     pub writes: &'static [FieldRow],
-    /// Whether it destroys: behind a pipe it acts on nothing without `--only` or `--all`.
+    /// Whether it destroys: in a pipe it does nothing without `--only` or `--all`.
     pub destroys: bool,
 }
 
@@ -103,7 +103,7 @@ const ADDRESS: Need = Need { source: Source::Address, optional: false };
 /// Fields that the engine of any step writes, beside `error`.
 pub const ENGINE: [FieldRow; 2] = [field::<DryRun>(), field::<Only>()];
 
-/// Whoever reads the cluster file. `status.nodes`, which it writes as well, is a [`crate::Roster`].
+/// The reader of the cluster file. `status.nodes`, which it writes as well, is a [`crate::Roster`].
 pub static EXPLODE: Row = Row {
     name: "ichor explode",
     summary: "turn a cluster file into records",
@@ -217,15 +217,15 @@ pub static PVE_VM_DOCTOR: Row = Row {
 pub static PIPE: [&Row; 7] =
     [&TALOS_IMAGE, &PVE_VM, &TALOS_GEN, &TALOS_APPLY, &TALOS_BOOTSTRAP, &KUBECONFIG_EXPORT, &TALOS_WAIT];
 
-/// The rows that stand beside the pipe.
+/// The rows beside the pipe.
 pub static BESIDE: [&Row; 3] = [&PVE_VM_LIST, &PVE_VM_DESTROY, &PVE_VM_DOCTOR];
 
-/// Every row: the reader of the cluster file, the pipe, and what stands beside it.
+/// Every row: the reader of the cluster file, the pipe, and the rows beside it.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     std::iter::once(&EXPLODE).chain(PIPE).chain(BESIDE)
 }
 
-/// The table as Markdown: the pipe first, then what stands beside it.
+/// The table as Markdown: the pipe first, then the rows beside it.
 #[must_use]
 pub fn markdown() -> String {
     let head = |third: &str| format!("| step | does | {third} | writes |\n|---|---|---|---|\n");
@@ -247,7 +247,7 @@ pub fn writer(scope: Scope, name: &str) -> Option<&'static Row> {
     PIPE.into_iter().find(|row| row.writes.iter().any(|field| field.scope == scope && field.name == name))
 }
 
-/// Whether a failure of `step` as a whole may be why nobody wrote this field of `status`.
+/// Whether a failure of `step` as a whole may be the reason why this field of `status` is missing.
 #[must_use]
 pub fn is_behind(step: &str, scope: Scope, name: &str) -> bool {
     let position = |wanted: &str| PIPE.iter().position(|row| row.name == wanted);
@@ -295,21 +295,21 @@ impl Row {
         matches!(self.place, Place::Pipe)
     }
 
-    /// This row and those of the pipe behind it; only this row, if it stands beside the pipe.
+    /// This row and the later ones of the pipe; only this row, if it is beside the pipe.
     fn and_later(&self) -> impl Iterator<Item = &Row> {
         let later = PIPE.into_iter().skip_while(|row| row.name != self.name).skip(1);
         std::iter::once(self).chain(later.filter(|_| self.is_in_pipe()))
     }
 
-    /// The fields of `status` that this step drops on reading. What whoever reads the cluster file writes is never
+    /// The fields of `status` that this step drops on reading. What the reader of the cluster file writes is never
     /// stale: it comes with the records that are read.
     pub fn stale(&self, scope: Scope) -> impl Iterator<Item = &'static str> {
         let rows = self.and_later().filter(|_| !matches!(self.place, Place::First));
         rows.flat_map(|row| row.writes).filter(move |field| field.scope == scope).map(|field| field.name)
     }
 
-    /// Whether this step drops an error that `step` signed: a row of the pipe drops those of itself and of the rows of
-    /// the pipe behind it, a row beside the pipe none at all. What failed earlier in this pass is never tried again.
+    /// Whether this step drops an error that `step` signed: a row of the pipe drops those of itself and of the later
+    /// rows of the pipe, a row beside the pipe drops none. What failed earlier in this pass is never tried again.
     #[must_use]
     pub fn drops_error_of(&self, step: &str) -> bool {
         self.is_in_pipe() && self.and_later().any(|row| row.name == step)

@@ -1,4 +1,4 @@
-//! Which exit status a step ends with.
+//! The exit status of a step.
 
 use crate::{Cluster, Effect, Exit, Node};
 
@@ -7,7 +7,7 @@ use crate::{Cluster, Effect, Exit, Node};
 pub struct Tally {
     /// Nodes that it changed.
     pub changed: u64,
-    /// Nodes that were as they should be.
+    /// Nodes that were already as they should be.
     pub unchanged: u64,
     /// Nodes that it would change.
     pub pending: u64,
@@ -33,7 +33,7 @@ impl Tally {
         }
     }
 
-    /// Notes what was done to the Cluster. It is no node, so it is named and not counted.
+    /// Notes what was done to the Cluster. It is not a node, so it is named and not counted.
     pub fn did_to_cluster(&mut self, effect: Effect) {
         let rank = |effect| match effect {
             Effect::Unchanged => 0,
@@ -45,7 +45,7 @@ impl Tally {
         }
     }
 
-    /// Looks at a node as it leaves the step.
+    /// Counts a node that leaves the step.
     pub fn see_node(&mut self, node: &Node) {
         match node.error() {
             Some(failure) => self.see_error(failure.exit),
@@ -54,7 +54,7 @@ impl Tally {
         self.left_to_do |= node.is_pending();
     }
 
-    /// Looks at the Cluster record as it leaves the step.
+    /// Counts what the Cluster record carries when it leaves the step.
     pub fn see_cluster(&mut self, cluster: &Cluster) {
         if let Some(failure) = cluster.error() {
             self.cluster_failed = true;
@@ -63,7 +63,7 @@ impl Tally {
         self.left_to_do |= cluster.is_pending();
     }
 
-    /// Looks at a failure of the whole step, which the Cluster record need not carry.
+    /// Counts a failure of the whole step, which the Cluster record need not carry.
     pub fn see_failure(&mut self, exit: Exit) {
         self.cluster_failed = true;
         self.see_error(exit);

@@ -14,7 +14,7 @@ pub struct Unusable {
 }
 
 impl Unusable {
-    /// Input that is unusable for this reason.
+    /// Unusable input, for this reason.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, code: Code::UnusableInput }

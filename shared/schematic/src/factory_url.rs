@@ -1,4 +1,4 @@
-//! Where an Image Factory is, and what it serves under which name.
+//! The URL of an Image Factory, and the names of what it serves.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ pub struct FactoryUrl {
     host: String,
 }
 
-/// Text that is no base URL.
+/// Text that is not a base URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFactoryUrl {
-    /// Credentials stand in it; the text is not repeated.
+    /// It contains credentials; the text is not repeated.
     #[error("the Image Factory's URL contains credentials")]
     Credentials,
-    /// There is a path behind the host, or nothing before it.
+    /// It has a path after the host, or no host.
     #[error("{0:?} is not the URL of an Image Factory, which is a scheme and a host")]
     Shape(String),
 }

@@ -8,13 +8,13 @@ use talos_releases::Version;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format(String);
 
-/// Text that is no kind of image.
+/// Text that is not a kind of image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an image format: iso, or raw, qcow2, vhd, ova, each perhaps with .xz, .zst, .gz or .tar.gz")]
 pub struct BadFormat(pub String);
 
 impl Format {
-    /// What Proxmox VE imports.
+    /// The format that Proxmox VE imports.
     pub fn qcow2() -> Self {
         Self("qcow2".into())
     }

@@ -2,7 +2,7 @@
 
 use go_yaml::{Data, Dialect, Map, Node, Origin, Place, Value, any, scalar};
 
-/// Why a document is no schematic.
+/// Why a document is not a schematic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// A key that schematics don't have.
@@ -12,7 +12,7 @@ pub enum Unfit {
         place: Place,
         /// The key.
         key: String,
-        /// The path of what it stands in; empty at the top.
+        /// The path of its parent; empty at the top.
         path: String,
     },
     /// A value of the wrong type.
@@ -24,7 +24,7 @@ pub enum Unfit {
         path: String,
         /// What is expected there.
         wanted: String,
-        /// What is there, long texts left out.
+        /// What was found, without long texts.
         found: String,
     },
 }
@@ -39,7 +39,7 @@ pub(crate) enum Type {
     Bool,
     /// A whole number up to this one.
     Number(u64),
-    /// One of these, in any case; the first is what nothing means.
+    /// One of these, in any case; an empty text means the first.
     Word(&'static [&'static str]),
     List(&'static Type),
     Struct(&'static [Field]),
@@ -51,7 +51,7 @@ pub(crate) enum Type {
 pub(crate) struct Field {
     key: &'static str,
     ty: Type,
-    /// Whether it is written even when nothing is in it.
+    /// Whether it is written even when it is empty.
     always: bool,
 }
 
@@ -60,16 +60,16 @@ pub(crate) const fn must(key: &'static str, ty: Type) -> Field {
     Field { key, ty, always: true }
 }
 
-/// A field that is left out when nothing is in it.
+/// A field that is omitted when it is empty.
 pub(crate) const fn opt(key: &'static str, ty: Type) -> Field {
     Field { key, ty, always: false }
 }
 
-/// Reads a structure; nulls are as good as nothing.
+/// Reads a structure; nulls count as not set.
 pub(crate) fn read(node: &Node, fields: &'static [Field], path: &str) -> Result<Map, Unfit> {
     let mut map = Map::new();
     for (key, value) in node.pairs().ok_or_else(|| unfit(node, path, "a mapping".to_owned()))? {
-        let field = fields.iter().find(|field| field.key == key.text && key.origin == Origin::Own);
+        let field = fields.iter().find(|field| field.key == key.text && key.origin == Origin::Direct);
         let field = field.ok_or_else(|| Unfit::UnknownKey {
             place: key.place,
             key: if matches!(key.origin, Origin::Merge | Origin::Alias) { "<<".to_owned() } else { key.text.clone() },
@@ -139,7 +139,7 @@ fn structure(map: Option<&Map>, fields: &'static [Field]) -> Map {
     out
 }
 
-/// Whether Go sees nothing in it.
+/// Whether it is empty for Go.
 fn is_nothing(value: &Value, ty: &Type) -> bool {
     match (ty, value) {
         (Type::Struct(fields), Value::Map(map)) => {
@@ -154,7 +154,7 @@ fn is_nothing(value: &Value, ty: &Type) -> bool {
     }
 }
 
-/// A value as it is written; what is not there is Go's zero.
+/// A value as it is written; a missing one is Go's zero value.
 fn encoded(value: Option<&Value>, ty: &'static Type) -> Value {
     match (ty, value) {
         (Type::Struct(fields), value) => structure(value.and_then(Value::as_map), fields).into(),

@@ -12,13 +12,13 @@ use crate::read::{Field, Unfit, must, opt, read, written};
 /// Why a schematic is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No YAML.
+    /// Not YAML.
     #[error("the schematic isn't usable as YAML")]
     Yaml(#[from] go_yaml::Error),
-    /// No schematic.
+    /// Not a schematic.
     #[error("the schematic is invalid")]
     Unfit(#[from] Unfit),
-    /// Nothing at all.
+    /// An empty document.
     #[error("the schematic is empty")]
     Empty,
 }
@@ -38,7 +38,7 @@ static CUSTOMIZATION: &[Field] = &[
     opt("diskImage", Struct(DISK_IMAGE)),
 ];
 
-/// The factory takes them in any case; `none` is what nothing means.
+/// The factory accepts them in any case; an empty text means `none`.
 const BOOTLOADERS: [&str; 4] = ["none", "dual-boot", "sd-boot", "grub"];
 
 static META: &[Field] = &[must("key", Number(u8::MAX as u64)), must("value", Text)];
@@ -66,7 +66,7 @@ impl Schematic {
         Ok(Self { fields: read(&first, SCHEMATIC, "")? })
     }
 
-    /// Takes a JSON value, as it stands in a cluster file.
+    /// Reads a JSON value, as a cluster file has it.
     pub fn from_json(value: &serde_json::Value) -> Result<Self, Error> {
         // JSON is YAML, and this way the numbers stay as they were written.
         Self::parse(&value.to_string())

@@ -5,15 +5,15 @@ use talos_releases::{BadVersion, Version};
 
 use crate::{BadFactoryUrl, Error, FactoryUrl, Schematic, is_id};
 
-/// The variable in the environment that says where the Image Factory is, unless the spec does.
+/// The environment variable for the URL of the Image Factory, if the spec has none.
 pub const FACTORY_VARIABLE: &str = "ICHOR_FACTORY";
 
-/// `spec.talos` as it is written.
+/// `spec.talos` as written.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec<'a> {
     /// `version`.
     pub version: &'a str,
-    /// `schematic`: a schematic as it is, or `{id: …}`.
+    /// `schematic`: a whole schematic, or `{id: …}`.
     pub schematic: Option<&'a Value>,
     /// `factory`.
     pub factory: Option<&'a str>,
@@ -22,11 +22,11 @@ pub struct Spec<'a> {
 /// What `spec.talos` means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Where the Image Factory is.
+    /// The URL of the Image Factory.
     pub factory: FactoryUrl,
-    /// Which Talos.
+    /// The Talos version.
     pub version: Version,
-    /// With what in it.
+    /// The schematic.
     pub schematic: Source,
 }
 
@@ -42,26 +42,26 @@ pub enum Source {
         /// Its official extensions, in order.
         extensions: Vec<String>,
     },
-    /// It is named by its ID; what is in it isn't known.
+    /// Only its ID is known, not its content.
     Id(String),
 }
 
 /// Why `spec.talos` is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
-    /// There is no version.
+    /// The version is missing.
     #[error("spec.talos.version is missing")]
     NoVersion,
-    /// The version is none.
+    /// The version can't be used.
     #[error(transparent)]
     Version(#[from] BadVersion),
-    /// The factory's URL is none.
+    /// The factory's URL can't be used.
     #[error(transparent)]
     Factory(#[from] BadFactoryUrl),
-    /// The schematic is none.
+    /// The schematic can't be used.
     #[error("the schematic can't be used")]
     Schematic(#[from] Error),
-    /// The schematic's ID is none.
+    /// The schematic's ID can't be used.
     #[error("{0:?} is not a schematic ID of 64 hexadecimal digits")]
     Id(String),
 }
@@ -71,14 +71,14 @@ pub enum SpecError {
 pub enum Part {
     /// `version`.
     Version,
-    /// `factory`, or the variable in its place.
+    /// `factory`, or the environment variable.
     Factory,
     /// `schematic`.
     Schematic,
 }
 
 impl SpecError {
-    /// What is wrong.
+    /// The part that is wrong.
     pub fn part(&self) -> Part {
         match self {
             Self::NoVersion | Self::Version(_) => Part::Version,
@@ -89,7 +89,7 @@ impl SpecError {
 }
 
 impl Source {
-    /// Reads `schematic`; nothing means one without extensions.
+    /// Reads `schematic`; if not set, it is one without extensions.
     fn read(value: Option<&Value>) -> Result<Self, SpecError> {
         let empty = json!({});
         let value = value.unwrap_or(&empty);
@@ -102,14 +102,14 @@ impl Source {
         Ok(Self::Text { canonical: schematic.canonical(), id: schematic.id(), extensions })
     }
 
-    /// The ID as far as it is known without asking.
+    /// The ID, as far as it is known without asking the factory.
     pub fn id(&self) -> &str {
         match self {
             Self::Text { id, .. } | Self::Id(id) => id,
         }
     }
 
-    /// The official extensions, as far as they are known without asking.
+    /// The official extensions, as far as they are known without asking the factory.
     pub fn extensions(&self) -> &[String] {
         match self {
             Self::Text { extensions, .. } => extensions,
@@ -122,7 +122,7 @@ impl Wanted {
     /// Reads `spec.talos`; `variable` is the value of [`FACTORY_VARIABLE`].
     ///
     /// # Errors
-    /// What is wrong with which part.
+    /// The part that is wrong, and why.
     pub fn read(spec: Spec<'_>, variable: Option<&str>) -> Result<Self, SpecError> {
         if spec.version.is_empty() {
             return Err(SpecError::NoVersion);

@@ -11,17 +11,17 @@ use record::{Code, Exit, Failure, schema};
 use crate::Step;
 use crate::console::Console;
 
-/// What a command line comes to.
+/// The result of parsing a command line.
 pub(crate) enum Parsed<A> {
     /// Arguments of the program.
     Args(Box<A>),
-    /// Help, completions and the like: done already.
+    /// Help, completions and the like: already done.
     Done(Exit),
     /// Wrong usage.
     Wrong(Failure),
 }
 
-/// Parses `argv`, or does what one of the subcommands of every program asks.
+/// Parses `argv`, or runs one of the subcommands of every program.
 pub(crate) fn parse<S: Step>(argv: &[OsString]) -> Parsed<S::Args> {
     let command = command::<S>();
     let matches = match command.clone().try_get_matches_from(argv) {
@@ -87,14 +87,14 @@ pub(crate) fn command<S: Step>() -> clap::Command {
         )
 }
 
-/// The first letter as a sentence begins.
+/// The text with a capital first letter.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// The part of the help that is made from the table: what the step and its verbs need and write, its exit statuses, and
-/// where it stands.
+/// its place in the pipe.
 #[must_use]
 pub fn reference(rows: &[&Row]) -> String {
     let mut text = String::new();
@@ -164,7 +164,7 @@ fn print_schema(of: &clap::ArgMatches) -> Exit {
     print(&text)
 }
 
-/// The command to run next, after a status that says "run again".
+/// The command to run next, after a status that means "run again".
 pub(crate) fn again(argv: &[OsString], in_a_pipe: bool) -> String {
     if in_a_pipe {
         return "run the same pipe again".to_owned();
@@ -172,7 +172,7 @@ pub(crate) fn again(argv: &[OsString], in_a_pipe: bool) -> String {
     let mut patch = false;
     let words = argv.iter().map(|word| {
         let word = word.to_string_lossy();
-        // A patch that was typed may hold anything, also secrets.
+        // A patch on the command line may hold anything, even secrets.
         let hidden = std::mem::replace(&mut patch, is_patch(&word) && !word.contains('=')) && !word.starts_with('@');
         match word.split_once('=').filter(|(flag, _)| is_patch(flag)) {
             Some((flag, _)) => format!("{flag}=…"),

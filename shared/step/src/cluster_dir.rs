@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use record::{Code, Exit, Failure, Lock};
 use sha2::{Digest, Sha256};
 
-/// What the folder's `.gitignore` says: only the lock may be committed.
+/// The folder's `.gitignore`: only the lock may be committed.
 const GITIGNORE: &str = "*\n!ichor.lock\n";
 
 /// SHA-256 of some bytes, hexadecimal.
@@ -17,16 +17,16 @@ pub fn sha256(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
-/// What became of a file that is made only once.
+/// Whether a file that is created only once was created now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
-    /// It was made now.
+    /// It was created now.
     Now,
-    /// It was there, made by an earlier run or by one at the same time.
+    /// It existed already: an earlier run made it, or one at the same time.
     Before,
 }
 
-/// The right to be the only process of its step at work on a cluster.
+/// The right to be the only process of its step that works on a cluster.
 #[derive(Debug)]
 pub struct Claim {
     _file: File,
@@ -68,7 +68,7 @@ impl ClusterDir {
     /// The contents of a file that a record refers to by path and SHA-256.
     ///
     /// # Errors
-    /// A file that is gone, or that was changed since the record was written (exit status 8).
+    /// A file that doesn't exist, or that was changed since the record was written (exit status 8).
     pub fn read_exactly(&self, file: &str, sha256_hex: &str) -> Result<Vec<u8>, Failure> {
         let path = self.path(file);
         let unusable = |what: &str| {
@@ -82,10 +82,10 @@ impl ClusterDir {
         Ok(bytes)
     }
 
-    /// Writes a file (0600, atomically) unless it has these contents already; says whether it did.
+    /// Writes a file (0600, atomically) unless it has these contents already; returns whether it did.
     ///
     /// # Errors
-    /// A folder or file that cannot be written; the old file is then as it was.
+    /// A folder or file that cannot be written; the old file then stays unchanged.
     pub fn write(&self, file: &str, bytes: &[u8]) -> Result<bool, Failure> {
         let path = self.path(file);
         if self.read(file)?.as_deref() == Some(bytes) {
@@ -96,7 +96,8 @@ impl ClusterDir {
         Ok(true)
     }
 
-    /// Writes a file that must never be replaced: of two runs at the same time one makes it, the other one sees it.
+    /// Writes a file that must never be replaced: of two runs at the same time, one creates it and the other one reads
+    /// it.
     ///
     /// # Errors
     /// A folder or file that cannot be written.
@@ -135,9 +136,9 @@ impl ClusterDir {
         }
     }
 
-    /// Claims the folder for this step, as long as the claim lives: `None` while another process has it.
+    /// Claims the folder for this step, while the claim is held: `None` while another process has it.
     ///
-    /// The kernel lets go of the claim of a process that ends, however it ends.
+    /// The kernel releases the claim of a process that ends, however it ends.
     ///
     /// # Errors
     /// A folder that cannot be written.
@@ -160,10 +161,10 @@ impl ClusterDir {
         text.lines().map(str::trim).any(|line| line == "*" || line.trim_start_matches('/') == file)
     }
 
-    /// `ichor.lock` as it is; `None` if there is none yet.
+    /// The content of `ichor.lock`; `None` if there is none yet.
     ///
     /// # Errors
-    /// A lock that cannot be read, or that is another cluster's.
+    /// A lock that cannot be read, or that belongs to another cluster.
     pub fn lock(&self) -> Result<Option<Lock>, Failure> {
         let Some(bytes) = self.read("ichor.lock")? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
@@ -188,7 +189,7 @@ impl ClusterDir {
         Ok(result)
     }
 
-    /// The cluster's identity (32 hexadecimal digits); made by chance and locked, if there is none yet.
+    /// The cluster's identity (32 hexadecimal digits); generated and written to the lock, if there is none yet.
     ///
     /// # Errors
     /// A lock that cannot be read or written.
@@ -207,7 +208,7 @@ impl ClusterDir {
     }
 }
 
-/// So many random bytes, hexadecimal.
+/// This many random bytes, hexadecimal.
 ///
 /// # Errors
 /// The operating system returns no random numbers.

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use record::{Code, Exit, Failure};
 use tokio::time::Instant;
 
-/// The terminal, or what stands for it. Cheap to clone.
+/// The terminal, or a replacement for it. Cheap to clone.
 #[derive(Clone)]
 pub struct Console {
     program: &'static str,
@@ -54,7 +54,7 @@ impl Console {
         self.print(&[format!("{}: {text}", self.program)]);
     }
 
-    /// Says what happened, to a node or in general.
+    /// Prints what happened, to a node or in general.
     pub fn say(&self, node: Option<&str>, what: &str) {
         self.print(&[format!("{}{} {what}", self.program, who(node))]);
     }
@@ -77,7 +77,7 @@ impl Console {
         let write = || {
             let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
             stderr.printed = Some(Instant::now());
-            // Nobody can be told that stderr is gone.
+            // If stderr is closed, there is nowhere to report that.
             let _ = stderr.to.write_all(text.as_bytes());
         };
         match self.bar.get() {
@@ -100,7 +100,7 @@ impl Console {
         }
     }
 
-    /// Writes a product to stdout; says with which status the program ends if nothing else goes wrong.
+    /// Writes a result to stdout; returns the exit status of the program if nothing else goes wrong.
     #[must_use]
     pub fn out(&self, bytes: &[u8]) -> Exit {
         let mut stdout = std::io::stdout().lock();
@@ -137,7 +137,7 @@ fn who(node: Option<&str>) -> String {
     node.map(|node| format!(" {node}")).unwrap_or_default()
 }
 
-/// The text on one line, with its control characters made visible: what others sent must not move the cursor.
+/// The text on one line, with its control characters made visible: what others send must not move the cursor.
 pub(crate) fn one_line(text: &str) -> String {
     let text = text.trim_end().replace('\n', "; ");
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()

@@ -1,7 +1,7 @@
 //! The run of a step: input in, tasks, output out.
 
 mod end;
-mod ends;
+mod events;
 mod shared;
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use self::ends::{joined, listen, reader_gone, shown, signalled};
+use self::events::{joined, listen, reader_gone, shown, signalled};
 use self::shared::{Shared, ready};
 use crate::intake::Received;
 use crate::output::{Layout, Output};
@@ -42,19 +42,19 @@ pub(crate) struct Engine<S: Step> {
     held: Vec<Node>,
     /// A failure of this step as a whole.
     failure: Option<Failure>,
-    /// The stream of a step that failed before its first line: it is passed on, and nothing is said of it.
+    /// The stream of a step that failed before its first line: it is passed on without a message.
     failed_before: Option<Cluster>,
-    /// Whether its input is of no use any more, or it failed as a whole before a signal asked it to stop; a wait that
+    /// Whether its input is useless from here on, or it failed as a whole before a signal asked it to stop; a wait that
     /// the signal ended is no such failure.
     gave_up: bool,
     begun: bool,
-    /// Whether somebody writes the input now.
+    /// Whether another process is writing the input.
     piped: bool,
     heartbeat: Heartbeat,
 }
 
 impl<S: Step> Engine<S> {
-    /// Runs the step to its end and gives the exit status.
+    /// Runs the step to its end, and returns the exit status.
     pub(crate) async fn run(step: S, pipes: Pipes, stopping: Stopping, argv: &[OsString]) -> Exit {
         let Pipes { flags, input, output, layout, dir, console, place } = pipes;
         let (grown, growth) = mpsc::unbounded_channel();
@@ -105,22 +105,22 @@ impl<S: Step> Engine<S> {
         dir: Option<PathBuf>,
     ) {
         let mut listening = true;
-        let mut told = false;
+        let mut announced = false;
         let run = self.run.clone();
         let mut look = tokio::time::interval(LOOK);
         while listening || !self.tasks.is_empty() || self.whole.is_some() {
-            // A step that has failed and has nothing in hand ends on the first signal, also while its input never ends.
+            // A failed step without running tasks ends on the first signal, even if its input never ends.
             let idle = self.tasks.is_empty() && self.whole.is_none();
             let given_up = listening && idle && self.gave_up;
             tokio::select! {
-                // In this order: what is done leaves before more is begun, and the Cluster's growth leaves before the
-                // nodes that it explains.
+                // In this order: results are written before new work begins, and changes of the Cluster before the
+                // nodes that they explain.
                 biased;
                 Some(effect) = growth.recv() => self.grew(effect),
                 Some(done) = self.tasks.join_next() => self.done(done),
                 result = joined(&mut self.whole) => self.whole_done(result),
-                () = signalled(&run), if !told => {
-                    told = true;
+                () = signalled(&run), if !announced => {
+                    announced = true;
                     self.announce_stop();
                 }
                 () = signalled(&run), if given_up => listening = false,
@@ -137,7 +137,7 @@ impl<S: Step> Engine<S> {
         }
     }
 
-    /// Says for whom the step waits, when it is due.
+    /// Reports for whom the step waits, when that is due.
     fn beat(&mut self) {
         let (context, now) = (&self.run.context, Instant::now());
         if let Some(line) = self.heartbeat.due(&context.waits, context.console.printed(), now) {
@@ -145,7 +145,7 @@ impl<S: Step> Engine<S> {
         }
     }
 
-    /// Says why the step doesn't end at once, if it doesn't.
+    /// Reports why the step doesn't end at once, if it doesn't.
     fn announce_stop(&self) {
         let begun = self.tasks.len();
         if begun > 0 {
@@ -209,7 +209,7 @@ impl<S: Step> Engine<S> {
         }));
     }
 
-    /// A step that destroys acts on nothing behind a pipe in which nobody said on which nodes.
+    /// In a pipe, a step that destroys does nothing unless somebody selected its nodes.
     fn guard_unlimited(&mut self) {
         let (run, row) = (&self.run, self.run.context.row);
         let is_limited = run.is_first() || run.flags().all || !run.cluster().only().is_empty();
@@ -222,13 +222,13 @@ impl<S: Step> Engine<S> {
         }
     }
 
-    /// A later Cluster line: what has grown is taken over and passed on.
+    /// A later Cluster line: its new status is copied and passed on.
     fn absorb(&mut self, newer: &Cluster, pass_on: bool) {
         let grown = self.run.context.world.send_if_modified(|world| {
             let before = Arc::clone(&world.cluster);
             let cluster = Arc::make_mut(&mut world.cluster);
             cluster.absorb(newer);
-            // What `--dir` and `--dry-run` say here is not taken back by a line that was written before.
+            // An earlier step's line must not undo `--dir` and `--dry-run` of this step.
             before.dir().into_iter().for_each(|dir| cluster.set_dir(&dir));
             if before.is_dry_run() {
                 cluster.set(&DryRun(true));
@@ -279,7 +279,7 @@ impl<S: Step> Engine<S> {
         let (mut node, outcome) = match done {
             Ok(done) => done,
             Err(error) => {
-                // The node's record is lost with its task: the steps after this one will miss it.
+                // The node's record is lost with its task: later steps will miss it.
                 self.fail_whole(Failure::new(Exit::Failed, Code::Internal, format!("a task failed: {error}")));
                 return;
             }
@@ -357,7 +357,7 @@ impl<S: Step> Engine<S> {
         }
     }
 
-    /// The input has ended as it should; listed nodes that never came are an error unless one explains them.
+    /// The input has ended as it should; missing listed nodes are an error unless another error explains them.
     fn input_ended(&mut self, missing: &[String]) {
         if !missing.is_empty() && self.run.flags().allow_missing {
             self.run.context.world.send_modify(|world| {
@@ -374,7 +374,7 @@ impl<S: Step> Engine<S> {
         self.run.context.world.send_modify(|world| world.ended = true);
     }
 
-    /// The input cannot be used from here on. One that was cut while somebody wrote it may come whole the next time;
+    /// The input cannot be used from here on. One that was cut while somebody wrote it may be complete the next time;
     /// reading a file again gives the same.
     fn broken(&mut self, error: Unusable) {
         let mut failure = Failure::from(error);

@@ -4,38 +4,38 @@ use std::fs;
 use std::io::{Error, ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 
-/// What is at a path that is to be written.
+/// What exists at a path that is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum There {
+pub enum Existing {
     /// Nothing.
     Nothing,
-    /// A file of bytes, which would be replaced.
+    /// A file, which would be replaced.
     File,
     /// A device or a pipe, such as `/dev/null`: it is written into and never replaced.
     Stream,
 }
 
-/// What is at this path; links are followed.
+/// What exists at this path; links are followed.
 ///
 /// # Errors
-/// It can't be looked at, or it is a folder.
-pub fn there(path: &Path) -> Result<There> {
+/// It can't be read, or it is a folder.
+pub fn existing(path: &Path) -> Result<Existing> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err(Error::from(ErrorKind::IsADirectory)),
-        Ok(metadata) if metadata.is_file() && !path.starts_with("/dev") => Ok(There::File),
-        Ok(_) => Ok(There::Stream),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(There::Nothing),
+        Ok(metadata) if metadata.is_file() && !path.starts_with("/dev") => Ok(Existing::File),
+        Ok(_) => Ok(Existing::Stream),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Existing::Nothing),
         Err(error) => Err(error),
     }
 }
 
-/// Writes a file that only its owner may read, whole or not at all; its folder is made. A link stays a link. An existing
-/// file is replaced only if `replace` says so.
+/// Writes a file that only its owner may read, whole or not at all; its folder is created. A link stays a link. An
+/// existing file is replaced only if `replace` is set.
 ///
 /// # Errors
-/// [`ErrorKind::AlreadyExists`], or what keeps it from being written; the old file is then as it was.
+/// [`ErrorKind::AlreadyExists`], or the reason why it can't be written; the old file then stays unchanged.
 pub fn write_private(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
-    if there(path)? == There::Stream {
+    if existing(path)? == Existing::Stream {
         return stream(path, bytes);
     }
     let target = target(path);
@@ -57,7 +57,7 @@ fn stream(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::File::options().write(true).open(path)?.write_all(bytes)
 }
 
-/// What a link leads to, also if nothing is there yet.
+/// What a link leads to, even if nothing exists there yet.
 pub fn target(path: &Path) -> PathBuf {
     if let Ok(target) = fs::canonicalize(path) {
         return target;
@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn devices_are_streams_and_a_folder_is_refused() {
         for device in ["/dev/null", "/dev/full"] {
-            assert_eq!(there(Path::new(device)).unwrap(), There::Stream, "{device}");
+            assert_eq!(existing(Path::new(device)).unwrap(), Existing::Stream, "{device}");
         }
-        assert_eq!(there(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(existing(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
     }
 
     #[test]

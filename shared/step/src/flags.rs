@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How many nodes are worked on at once where no flag says it.
+/// The default of `--parallel`.
 const PARALLEL: usize = 16;
-/// How long one wait may take where no flag says it.
+/// The default of `--wait-timeout`.
 const WAIT: Duration = Duration::from_secs(600);
 
 /// Flags of every step. They are long, so that letters keep the meaning that talosctl gives them.
@@ -73,14 +73,14 @@ pub struct InlineFlag {
     pub inline: bool,
 }
 
-/// What a run of a step goes by.
+/// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct Flags {
     /// Cluster file or saved records.
     pub file: Option<String>,
     /// How records are printed.
     pub format: Option<Format>,
-    /// The nodes to act on; none named means all.
+    /// The nodes to act on; empty means all.
     pub only: Vec<String>,
     /// Whether a step that destroys may act on all nodes of a stream.
     pub all: bool,

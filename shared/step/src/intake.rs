@@ -8,16 +8,16 @@ use record::stream::{Item, Stream};
 use record::{Cluster, Code, Framer, Map, Node, Unusable};
 use tokio::sync::mpsc;
 
-/// What the engine gets of the input.
+/// What the engine receives from the input.
 #[derive(Debug)]
 pub(crate) enum Received {
     /// A record that keeps the contract.
     Item(Item),
-    /// The input is a cluster file: no step stands before this one.
+    /// The input is a cluster file: this is the first step.
     File,
-    /// Something to say aloud.
+    /// A warning to print.
     Warning(String),
-    /// The input has ended as it should; these listed nodes never came.
+    /// The input has ended as it should; these listed nodes are missing.
     End(Vec<String>),
     /// The input cannot be used from here on; the rest of it is read and dropped.
     Broken(Unusable),
@@ -26,7 +26,7 @@ pub(crate) enum Received {
 /// How many records may wait between reading and working. The engine never makes them wait for work or for the output.
 const AHEAD: usize = 1024;
 
-/// What there is to read.
+/// How to read the input.
 pub(crate) struct Intake {
     pub(crate) stream: Stream,
     /// Folder that files named in a cluster file are relative to.
@@ -43,7 +43,7 @@ impl Intake {
             let mut reading = Reader { intake: self, framer: Framer::default(), sender };
             if let Err(error) = reading.run(&mut reader) {
                 reading.send(Received::Broken(error));
-                // The step before must not be stopped by our not reading.
+                // The previous step must not be stopped because we don't read.
                 let _ = std::io::copy(&mut reader, &mut std::io::sink());
             }
         };
@@ -72,7 +72,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Tells the engine; if it is gone, nobody needs to know.
+    /// Sends something to the engine; if it has ended, nobody needs it.
     fn send(&self, received: Received) {
         let _ = self.sender.blocking_send(received);
     }
@@ -95,7 +95,7 @@ impl Reader {
         }
     }
 
-    /// Records as JSON, or a cluster file as JSON: the first value tells.
+    /// Records as JSON, or a cluster file as JSON: the first value decides.
     fn json_values(&mut self, head: Vec<u8>, reader: &mut dyn Read, chunk: &mut [u8]) -> Result<(), Unusable> {
         let mut first = true;
         let mut file = None;
@@ -125,7 +125,7 @@ impl Reader {
             pending.clear();
             pending.extend_from_slice(&chunk[..count]);
         }
-        // What is cut behind the end of a stream is a second one, and comes no better the next time.
+        // What is cut after the end of a stream is a second stream: running again doesn't help.
         let ended = self.intake.stream.is_ended();
         self.framer.finish().map_err(|error| if ended { error.code(Code::UnusableInput) } else { error })?;
         match file {
@@ -153,7 +153,7 @@ impl Reader {
             [first, ..] if first.get("end").is_some() || first.get("status").is_some() => self.yaml_records(&documents),
             [document] => self.explode(document),
             [first, second, ..] => {
-                // Somebody else's file is called by its name first.
+                // If the first document isn't a cluster file, that is the error to report.
                 document::explode(first, &self.intake.base)?;
                 let kind = second.get("kind").map(ToString::to_string).unwrap_or_default();
                 Err(Unusable::new(format!(

@@ -1,4 +1,4 @@
-//! From parsed arguments to a running step: the runtime, what the stream runs between, signals.
+//! From parsed arguments to a running step: the runtime, input and output, signals.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -45,8 +45,8 @@ pub(crate) fn start<S: Step>(args: S::Args, argv: &[OsString]) -> Exit {
     exit
 }
 
-/// Ends a program that can't begin: one message for people, and for the steps behind it a stream that carries the
-/// failure. Nothing is read, so that the steps before stop instead of building for nothing.
+/// Ends a program that can't begin: one message for people, and for later steps a stream that carries the failure.
+/// Nothing is read, so that earlier steps stop instead of working for nothing.
 pub(crate) fn refuse<S: Step>(mut failure: Failure, argv: &[OsString]) -> Exit {
     let row = S::ROWS[0];
     let console = Console::new(row.program());
@@ -96,7 +96,7 @@ fn layout(flags: &Flags, terminal: bool) -> Result<Layout, Failure> {
     Ok(if flags.raw { Layout::Raw } else { Layout::Records(format) })
 }
 
-/// Runs a stream, and obeys signals: the first one stops it gently, a second one at once.
+/// Runs a stream, and obeys signals: the first one stops it gracefully, a second one immediately.
 pub(crate) async fn stream<S: Step>(step: S, pipes: Pipes, argv: &[OsString]) -> Exit {
     let stopping = Stopping::default();
     let Ok(mut signals) = Signals::new() else { return Exit::Failed };

@@ -1,4 +1,4 @@
-//! What every step does around its own work.
+//! What every step does besides its own work.
 //!
 //! A program implements [`Step`] and calls [`main`]. This crate does the rest: arguments, the input (a stream of
 //! records, a cluster file, or nothing but flags), one task for each node, the output, progress, signals, and the exit
@@ -6,10 +6,10 @@
 //!
 //! The life of a step:
 //!
-//! 1. [`Step::prepare`] turns what was typed into a [`Job`].
+//! 1. [`Step::prepare`] turns the arguments into a [`Job`].
 //! 2. The first Cluster line is read, and written before anything is changed.
 //! 3. [`Step::cluster`] runs once; what it returns is shared by all nodes. [`Step::node`] runs for each node as soon as
-//!    both have come, and [`Step::settle`] beside them. All see the world through a [`Run`]. A node's record is written
+//!    both are there, and [`Step::settle`] beside them. All use a [`Run`] to see the rest. A node's record is written
 //!    as soon as its task is done.
 //! 4. When the input has ended and all is done, the Cluster is written for the last time.
 //!
@@ -57,9 +57,9 @@ pub use wait::{Expired, Hold, Wait};
 
 /// A program of the pipe.
 pub trait Step: Send + Sync + Sized + 'static {
-    /// What was typed.
+    /// The arguments.
     type Args: clap::Parser;
-    /// What the work on the whole cluster finds out for the work on each node; `()` if nothing.
+    /// What the work on the whole cluster hands to the work on each node; `()` if nothing.
     type Shared: Send + Sync + 'static;
 
     /// Its rows in the table of steps: first what the program does without a verb, then its verbs.
@@ -73,10 +73,10 @@ pub trait Step: Send + Sync + Sized + 'static {
         Self::ROWS[0]
     }
 
-    /// What the run goes by, from what was typed.
+    /// The settings of the run, from the arguments.
     fn flags(args: &Self::Args) -> Flags;
 
-    /// Decides what was meant.
+    /// Interprets the arguments.
     ///
     /// # Errors
     /// Wrong usage ([`Exit::Usage`]), or files that cannot be read.
@@ -86,13 +86,13 @@ pub trait Step: Send + Sync + Sized + 'static {
     /// untouched, as the failure explains them.
     fn cluster(&self, run: Run) -> impl Future<Output = Result<Self::Shared, Stop>> + Send;
 
-    /// Work on the cluster as a whole that goes on beside the nodes. The default does nothing.
+    /// Work on the cluster as a whole that continues beside the nodes. The default does nothing.
     fn settle(&self, run: Run, shared: &Self::Shared) -> impl Future<Output = Result<(), Stop>> + Send {
         let _ = (run, shared);
         async { Ok(()) }
     }
 
-    /// Whether the step does anything about this node; if not, it is passed on at once. The default says yes.
+    /// Whether the step does anything about this node; if not, it is passed on at once. The default is yes.
     fn acts_on(&self, node: &Node) -> bool {
         let _ = node;
         true
@@ -104,7 +104,7 @@ pub trait Step: Send + Sync + Sized + 'static {
         async { Ok(Written::nothing()) }
     }
 
-    /// What is worth knowing of a node once it is done, in a few words for people's table. The default says nothing.
+    /// What is worth knowing about a node once it is done, in a few words for people's table. The default is empty.
     fn detail(node: &Node) -> String {
         let _ = node;
         String::new()
@@ -120,9 +120,9 @@ pub trait Step: Send + Sync + Sized + 'static {
     }
 }
 
-/// What a call of a program comes to.
+/// What a call of a program does.
 pub enum Job<S> {
-    /// A step of the pipe, reading from here.
+    /// A step of the pipe, with its input.
     Stream(S, Source),
     /// Something else, which has the terminal to itself: a list, a file, a check.
     Command(Command),
@@ -139,7 +139,7 @@ impl<S> Job<S> {
     }
 }
 
-/// A job that is not a stream: gets the terminal, gives the exit status.
+/// A job that is not a stream: gets the terminal, returns the exit status.
 pub type Command = Box<dyn FnOnce(Console) -> CommandFuture + Send>;
 
 /// The running of a job that is not a stream.
@@ -154,14 +154,14 @@ pub struct Written {
 }
 
 impl Written {
-    /// Nothing at all: the node is passed on as it came.
+    /// Nothing: the node is passed on unchanged.
     #[must_use]
     pub fn nothing() -> Self {
         Self { fields: Vec::new(), effect: Effect::Unchanged, changes: Vec::new() }
     }
 
-    /// One field, and what was done for it. The engine adds `changed` or `pending`, and `changes`, to a value that is an
-    /// object.
+    /// One field, and what was done for it. The engine adds `changed` or `pending`, and `changes`, to a value that is
+    /// an object.
     #[must_use]
     pub fn field<F: NodeField>(field: &F, effect: Effect) -> Self {
         Self { fields: Vec::new(), effect, changes: Vec::new() }.and(field)
@@ -191,7 +191,7 @@ impl Written {
     }
 }
 
-/// Why a task ends without having done its part.
+/// Why a task ends without a result.
 #[derive(Debug)]
 pub enum Stop {
     /// It failed; the engine signs the failure, prints it and puts it into the record.

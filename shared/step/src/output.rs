@@ -23,14 +23,14 @@ enum Line {
 pub(crate) struct Output {
     lines: Sender<Line>,
     format: Layout,
-    /// Whether people see it: what an earlier step put in with `--inline` isn't for them.
+    /// Whether it is a terminal: what an earlier step put in with `--inline` isn't shown there.
     terminal: bool,
     stopping: Stopping,
     thread: JoinHandle<Result<(), Failure>>,
 }
 
 impl Output {
-    /// Writes to `target`; when its reader goes away, `stopping` is told.
+    /// Writes to `target`; when its reader goes away, `stopping` is cancelled.
     pub(crate) fn new(
         target: Box<dyn Write + Send>,
         format: Layout,
@@ -38,18 +38,18 @@ impl Output {
         stopping: Stopping,
     ) -> Self {
         let (lines, receiver) = channel();
-        let told = stopping.clone();
+        let stop = stopping.clone();
         let work = move || {
             let result = Writer { target: BufWriter::with_capacity(1 << 16, target), format, detail, rows: Vec::new() }
                 .run(&receiver);
             match result {
                 Ok(()) => Ok(()),
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    told.because(Exit::PipeClosed);
+                    stop.because(Exit::PipeClosed);
                     Ok(())
                 }
                 Err(error) => {
-                    told.token.cancel();
+                    stop.token.cancel();
                     Err(Failure::new(Exit::Failed, Code::Output, format!("the output cannot be written: {error}")))
                 }
             }
@@ -66,9 +66,9 @@ impl Output {
         self.send(Line::Cluster(cluster));
     }
 
-    /// Queues a Node line; `what` says in a word what became of it.
+    /// Queues a Node line; `what` is its outcome in a word.
     ///
-    /// A slow reader may make many nodes wait here. As text, each takes a fifth of the memory of its tree.
+    /// With a slow reader, many nodes may wait here. As text, each takes a fifth of the memory of its tree.
     pub(crate) fn node(&self, mut node: Box<Node>, what: &'static str) {
         if self.terminal {
             node.hide_inline();
@@ -93,7 +93,7 @@ impl Output {
         let (sender, receiver) = oneshot::channel();
         self.send(Line::Flushed(sender));
         if receiver.await.is_err() {
-            // The writer has given up, and is about to say so: nothing may be begun before it has.
+            // The writer has failed, and is about to cancel: nothing may begin before it has.
             self.stopping.token.cancelled().await;
         }
     }
@@ -106,7 +106,7 @@ impl Output {
     /// Ends the output.
     ///
     /// # Errors
-    /// What kept it from being written.
+    /// Why it could not be written.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         drop(self.lines);
         self.thread.join().unwrap_or_else(|_| Err(Failure::new(Exit::Failed, Code::Output, "the output thread failed")))
@@ -139,7 +139,7 @@ struct Writer {
 impl Writer {
     fn run(mut self, lines: &Receiver<Line>) -> std::io::Result<()> {
         loop {
-            // A line is flushed as soon as no other one waits: nobody downstream waits for our buffer.
+            // A line is flushed as soon as no other one waits, so that later steps never wait for our buffer.
             let line = match lines.try_recv() {
                 Ok(line) => line,
                 Err(TryRecvError::Disconnected) => break,
@@ -255,16 +255,16 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_a_flush_is_told_after_it_and_not_before() {
+    fn a_flush_is_reported_after_it_and_not_before() {
         let bytes = Bytes::default();
         let target = BufWriter::new(Box::new(bytes.clone()) as Box<dyn Write + Send>);
         let format = Layout::Records(Format::Jsonl);
         let mut writer = Writer { target, format, detail: |_| String::new(), rows: Vec::new() };
         let written = || bytes.0.lock().unwrap().len();
-        let (sender, mut told) = oneshot::channel();
+        let (sender, mut done) = oneshot::channel();
         writer.line(Line::Bytes(b"{}\n".to_vec())).unwrap();
-        assert_eq!((told.try_recv().is_ok(), written()), (false, 0));
+        assert_eq!((done.try_recv().is_ok(), written()), (false, 0));
         writer.line(Line::Flushed(sender)).unwrap();
-        assert_eq!((told.try_recv().is_ok(), written()), (true, 3));
+        assert_eq!((done.try_recv().is_ok(), written()), (true, 3));
     }
 }

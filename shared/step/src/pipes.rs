@@ -1,4 +1,4 @@
-//! What a stream runs between.
+//! The input and output of a stream.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::flags::Flags;
 use crate::output::Layout;
 use crate::source::Opened;
 
-/// What a stream runs between.
+/// The input and output of a stream.
 pub(crate) struct Pipes {
     pub(crate) flags: Flags,
     pub(crate) input: Opened,
@@ -19,10 +19,10 @@ pub(crate) struct Pipes {
     pub(crate) place: Place,
 }
 
-/// Where in a shell's pipe the program stands.
+/// The program's place in a shell's pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// No pipe leads to it or from it.
+    /// Neither its input nor its output is a pipe.
     Alone,
     /// It is the last one.
     Last,

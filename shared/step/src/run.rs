@@ -1,4 +1,4 @@
-//! What a task sees of the run that it is part of.
+//! What a task sees of its run.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::slots::{Slot, Slots};
 use crate::wait::{Expired, Hold, Wait, Waits};
 use crate::{Flags, Stop};
 
-/// The run that a task is part of. Cheap to clone.
+/// The run of a task. Cheap to clone.
 #[derive(Clone)]
 pub struct Run {
     pub(crate) context: Arc<Context>,
@@ -40,9 +40,9 @@ pub(crate) struct Context {
 /// What is known so far.
 pub(crate) struct World {
     pub(crate) cluster: Arc<Cluster>,
-    /// The control planes that have come, in the order in which they came.
+    /// The control planes that have arrived, in the order in which they arrived.
     pub(crate) control_planes: Vec<Arc<Node>>,
-    /// Which nodes the input listed at first: `--allow-missing` drops those that don't come from the Cluster's list.
+    /// Which nodes the input listed at first: `--allow-missing` drops missing ones from the Cluster's list.
     pub(crate) listed: Arc<Roster>,
     /// Whether this step has read the cluster file itself.
     pub(crate) is_first: bool,
@@ -53,9 +53,9 @@ pub(crate) struct World {
 /// A field that a step needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need<T> {
-    /// It is there.
+    /// It is set.
     Here(T),
-    /// A dry run planned it: its values may be incomplete. Only seen in a dry run.
+    /// A dry run planned it: its values may be incomplete. Only in a dry run.
     Planned(T),
 }
 
@@ -87,20 +87,20 @@ impl Run {
         Arc::clone(&self.context.world.borrow().cluster)
     }
 
-    /// Whether nothing may be touched.
+    /// Whether nothing may be changed.
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
         self.cluster().is_dry_run()
     }
 
-    /// Which nodes the input listed at first, also those that `--allow-missing` does without.
+    /// Which nodes the input listed at first, even those that `--allow-missing` drops.
     #[must_use]
     pub fn listed(&self) -> Arc<Roster> {
         Arc::clone(&self.context.world.borrow().listed)
     }
 
-    /// Whether this step has read the cluster file itself, so that no step stands before it. Then what the cluster's
-    /// folder holds may stand for what a step before would have written.
+    /// Whether this step has read the cluster file itself, so that it is the first one. Then files in the cluster's
+    /// folder may replace what an earlier step would have written.
     #[must_use]
     pub fn is_first(&self) -> bool {
         self.context.world.borrow().is_first
@@ -122,7 +122,7 @@ impl Run {
     /// The cluster's folder.
     ///
     /// # Errors
-    /// A stream that does not say where it is.
+    /// A stream without the folder.
     pub fn dir(&self) -> Result<ClusterDir, Failure> {
         let cluster = self.cluster();
         let dir = cluster.dir().ok_or_else(|| {
@@ -133,8 +133,8 @@ impl Run {
         Ok(ClusterDir::new(dir, cluster.name()))
     }
 
-    /// Waits until no other run of this step is at work on the cluster's folder, and claims it. Two runs at the same time
-    /// would each make what is missing.
+    /// Waits until no other run of this step works on the cluster's folder, and claims it. Two runs at the same time
+    /// would both create what is missing.
     ///
     /// # Errors
     /// The other run is still at work after `--wait-timeout` (exit 5), the step was asked to stop, or the folder cannot
@@ -165,22 +165,22 @@ impl Run {
         Wait::new(self, None)
     }
 
-    /// Says on stderr what happened to a node.
+    /// Prints on stderr what happened to a node.
     pub fn say(&self, node: &Node, what: &str) {
         self.context.console.say(Some(node.name()), what);
     }
 
-    /// Says on stderr what happened to the cluster.
+    /// Prints on stderr what happened to the cluster.
     pub fn announce(&self, what: &str) {
         self.context.console.say(None, what);
     }
 
-    /// Warns on stderr of something doubtful.
+    /// Warns on stderr about something doubtful.
     pub fn warn(&self, what: &str) {
         self.context.console.warn(what);
     }
 
-    /// Waits for a place to work at (`--parallel`); control planes are served first. Hold none while waiting.
+    /// Waits for a slot (`--parallel`); control planes are served first. Hold none while waiting.
     ///
     /// # Errors
     /// The step was asked to stop: the node was not touched.
@@ -196,7 +196,7 @@ impl Run {
         }
     }
 
-    /// A field of the node's `status` that the step cannot do without.
+    /// A field of the node's `status` that the step needs.
     ///
     /// # Errors
     /// It is missing: [`Stop::Explained`] if the cluster carries an error, else a failure that names the field and the
@@ -209,12 +209,12 @@ impl Run {
         }
     }
 
-    /// A field of the node's `status` that the step uses if it is there.
+    /// A field of the node's `status` that the step uses if it is set.
     ///
     /// # Errors
     /// [`Stop::Explained`] if the step that writes it failed as a whole, or one before it: then it is not known whether
-    /// there is anything to do. It was only planned, and this is not a dry run; or it is of another type than the
-    /// contract says.
+    /// there is anything to do. It was only planned, and this is not a dry run; or its type differs from the
+    /// contract.
     pub fn want<F: NodeField>(&self, node: &Node) -> Result<Option<F>, Stop> {
         let Some(value) = node.get::<F>()? else {
             let failed = self.cluster().error().is_some_and(|error| table::is_behind(&error.step, F::SCOPE, F::NAME));
@@ -223,7 +223,7 @@ impl Run {
         Ok(Some(self.planned(value, node.is_planned::<F>(), &format!("node {}", node.name()))?.value()))
     }
 
-    /// The address to talk to the node at ([`Node::address`]).
+    /// The address of the node ([`Node::address`]).
     ///
     /// # Errors
     /// There is none.
@@ -239,7 +239,7 @@ impl Run {
         }
     }
 
-    /// Waits for a field of the Cluster's `status` that the step cannot do without.
+    /// Waits for a field of the Cluster's `status` that the step needs.
     ///
     /// # Errors
     /// The input ends without it: [`Stop::Explained`] if the stream carries an error that explains it, else a failure
@@ -257,7 +257,7 @@ impl Run {
         }
     }
 
-    /// A field of the Cluster's `status` that the step uses if it is there. It waits until that is certain: for the
+    /// A field of the Cluster's `status` that the step uses if it is set. It waits until that is certain: for the
     /// field, or for the end of the input.
     ///
     /// # Errors
@@ -269,9 +269,10 @@ impl Run {
         Ok(Some(self.planned(value, cluster.is_planned::<F>(), "the cluster")?.value()))
     }
 
-    /// Waits until every listed control plane has come, or the input has ended; gives those that came, in file order.
+    /// Waits until every listed control plane has arrived, or the input has ended; returns those that arrived, in file
+    /// order.
     ///
-    /// They are as they came in: some may carry an error, and if the input was cut some may be absent.
+    /// They are unchanged: some may carry an error, and if the input was cut some may be missing.
     ///
     /// # Errors
     /// The step was asked to stop.
@@ -280,8 +281,8 @@ impl Run {
         Ok(self.control_planes_so_far())
     }
 
-    /// Waits until at least one control plane satisfies `wanted`, or all have come, or the input has ended; gives those
-    /// that came, in file order.
+    /// Waits until at least one control plane satisfies `wanted`, or all have arrived, or the input has ended; returns
+    /// those that arrived, in file order.
     ///
     /// # Errors
     /// The step was asked to stop.
@@ -292,7 +293,7 @@ impl Run {
         Ok(self.control_planes_so_far())
     }
 
-    /// The control planes that have come so far, in file order.
+    /// The control planes that have arrived so far, in file order.
     #[must_use]
     pub fn control_planes_so_far(&self) -> Vec<Arc<Node>> {
         let world = self.context.world.borrow();
@@ -303,15 +304,15 @@ impl Run {
         nodes
     }
 
-    /// Sets a field of the Cluster's `status`, marked with what was done for it, and writes the Cluster line.
+    /// Sets a field of the Cluster's `status`, marked with what was done, and writes the Cluster line.
     pub fn write_cluster<F: ClusterField>(&self, field: &F, effect: Effect, changes: Vec<Change>) {
         let _in_order = self.context.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.context.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_marked(field, effect, changes));
-        // The engine is there as long as tasks are.
+        // The engine exists as long as tasks do.
         let _ = self.context.grown.send(effect);
     }
 
-    /// Waits until the world is so.
+    /// Waits until a condition holds.
     async fn until(&self, mut so: impl FnMut(&World) -> bool) -> Result<(), Stop> {
         let mut world = self.context.world.subscribe();
         tokio::select! {
@@ -342,7 +343,7 @@ impl World {
         self.cluster.roster().map_or(0, |roster| roster.control_planes().count())
     }
 
-    /// Whether the stream carries an error that may be why something of the Cluster is missing.
+    /// Whether the stream carries an error that may be the reason why something of the Cluster is missing.
     fn explains_a_lack(&self) -> bool {
         self.cluster.error().is_some()
             || self.control_planes.iter().any(|node| node.has_error())

@@ -6,7 +6,7 @@ use record::Exit;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Tells when the program was asked to stop, and by what.
+/// Whether the program was asked to stop, and why.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stopping {
     /// Cancelled once nothing new may be started.
@@ -15,7 +15,7 @@ pub(crate) struct Stopping {
 }
 
 impl Stopping {
-    /// Asks to stop; the first reason stays.
+    /// Asks to stop; the first reason is kept.
     pub(crate) fn because(&self, exit: Exit) {
         let _ = self.reason.set(exit);
         self.token.cancel();
@@ -31,7 +31,7 @@ impl Stopping {
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// Held so that SIGXFSZ does not kill: the write that is too large fails with an error that can be told.
+    /// Held so that SIGXFSZ does not kill: the write that is too large fails with an error that can be reported.
     _file_size: Option<Signal>,
 }
 

@@ -1,11 +1,11 @@
-//! Places to work at: `--parallel`, or what else can take only so many at a time. Control planes are served first.
+//! Slots: `--parallel`, and other limits of what can be done at once. Control planes are served first.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// A number of places to work at.
+/// A number of slots.
 #[derive(Debug)]
 pub struct Slots {
     state: Mutex<State>,
@@ -18,21 +18,21 @@ struct State {
     workers: VecDeque<oneshot::Sender<Slot>>,
 }
 
-/// A place to work at, given back when dropped. Hold none while waiting for something.
+/// A slot, given back when dropped. Hold none while waiting for something.
 #[derive(Debug)]
 pub struct Slot {
     slots: Option<Arc<Slots>>,
 }
 
 impl Slots {
-    /// So many places.
+    /// This many slots.
     #[must_use]
     pub fn new(count: usize) -> Arc<Self> {
         let state = State { free: count, control_planes: VecDeque::new(), workers: VecDeque::new() };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
-    /// Waits for a place. Control planes overtake workers; among their like, first come, first served.
+    /// Waits for a slot. Control planes overtake workers; among their like, first come, first served.
     pub async fn take(self: &Arc<Self>, is_control_plane: bool) -> Slot {
         if !is_control_plane {
             // Control planes that become ready at the same moment get here first.
@@ -52,14 +52,14 @@ impl Slots {
         waiting.await.expect("a queue lives as long as its slots")
     }
 
-    /// Hands a place to the next in the queue, or puts it back.
+    /// Hands a slot to the next in the queue, or puts it back.
     fn give(self: Arc<Self>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut slot = Slot { slots: Some(Arc::clone(&self)) };
         while let Some(next) = state.control_planes.pop_front().or_else(|| state.workers.pop_front()) {
             match next.send(slot) {
                 Ok(()) => return,
-                Err(back) => slot = back, // it was waited for by a task that is gone
+                Err(back) => slot = back, // the task that waited is gone
             }
         }
         slot.slots = None;
@@ -104,7 +104,7 @@ mod tests {
         let held = slots.take(false).await;
         let gone = tokio::spawn({
             let slots = Arc::clone(&slots);
-            // A control plane gets in line at once.
+            // A control plane queues at once.
             async move { drop(slots.take(true).await) }
         });
         tokio::task::yield_now().await;

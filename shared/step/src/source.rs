@@ -25,7 +25,7 @@ pub(crate) enum Opened {
         reader: Box<dyn Read + Send>,
         /// The folder that files named in a cluster file are relative to.
         base: PathBuf,
-        /// Whether somebody writes it now: the same input may come whole the next time.
+        /// Whether another process is writing it: the same input may be complete the next time.
         piped: bool,
     },
     /// Records.
@@ -93,7 +93,7 @@ fn open_file(path: &Path) -> Result<Opened, Failure> {
     if metadata.is_file() && is_stdout(&metadata) {
         return Err(usage(format!("{shown} is both input and output")).hint("write to another file"));
     }
-    // A pipe, as `<(…)` makes one, is in no folder.
+    // A pipe, such as one that `<(…)` makes, is in no folder.
     let base = match metadata.is_file() {
         true => path.canonicalize().map_err(denied)?.parent().unwrap_or(Path::new("/")).to_owned(),
         false => std::env::current_dir().map_err(denied)?,
@@ -125,8 +125,8 @@ fn stdin_is_file() -> bool {
 
 /// How long a pipe beside `-f` may be silent until it counts as one that nobody writes to.
 ///
-/// A step before writes its first line at once. Some runners give a program a pipe that they never write to nor close,
-/// and some close it only a moment after the program has begun.
+/// An earlier step writes its first line immediately. Some runners give a program a pipe that they neither write to nor
+/// close, and some close it only a moment after the program has begun.
 const SILENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Whether stdin is a pipe that somebody writes to.

@@ -1,4 +1,4 @@
-//! Waiting for something, with a bound, saying what for.
+//! Waits with a timeout, and reports about them.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::{Run, Stop};
 
-/// Why one look did not find what is waited for.
+/// Why one look failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hold {
-    /// Not yet; the text says what is missing.
+    /// Not yet; the text names what is missing.
     NotYet(String),
     /// It can't come true any more.
     Failed(Failure),
@@ -25,13 +25,13 @@ impl Hold {
         Self::NotYet(reason.into())
     }
 
-    /// Not yet, because of an error that may pass whatever it says of itself; its causes are kept.
+    /// Not yet, because of an error that may be temporary, whatever its own class; its causes are kept.
     pub fn in_spite_of(error: &dyn std::error::Error) -> Self {
         Self::NotYet(chain(error))
     }
 }
 
-/// An error that asks to run again is worth another look; any other one ends the waiting. The causes are kept.
+/// An error that asks to run again is retried; any other one ends the wait. The causes are kept.
 impl<E: Into<Failure>> From<E> for Hold {
     fn from(error: E) -> Self {
         let failure = error.into();
@@ -44,7 +44,7 @@ impl<E: Into<Failure>> From<E> for Hold {
 pub struct Expired {
     /// How long it waited.
     pub waited: Duration,
-    /// What was missing when it last looked.
+    /// What was missing at the last look.
     pub last: String,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Wait<'a> {
         Self { run, node, deadline: Deadline::within(run.wait_timeout()), backoff }
     }
 
-    /// The same, ending then instead of `--wait-timeout` from now on.
+    /// The same with this deadline instead of `--wait-timeout` from now on.
     pub fn deadline(self, deadline: Deadline) -> Self {
         Self { deadline, ..self }
     }
@@ -79,7 +79,7 @@ impl<'a> Wait<'a> {
         Self { backoff, ..self }
     }
 
-    /// Looks until it is so.
+    /// Looks until the condition holds.
     ///
     /// # Errors
     /// A look failed for good, the time is up (exit 5), or the step was asked to stop.
@@ -94,7 +94,7 @@ impl<'a> Wait<'a> {
         .await
     }
 
-    /// Looks until it is so; `expired` makes the failure when the time is up.
+    /// Looks until the condition holds; `expired` makes the failure when the time is up.
     ///
     /// # Errors
     /// As [`Self::until`].
@@ -133,7 +133,7 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Everything that is waited for and worked on at the moment, so that one line can name it all.
+/// All current waits and work, so that one line can report them.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     entries: Mutex<Entries>,
@@ -152,11 +152,11 @@ struct Waiting {
     since: Instant,
     limit: Option<Duration>,
     reason: Option<String>,
-    /// Whether this is the work on a node, or on the cluster, as a whole: it is named while no wait of it is.
+    /// Whether this is the whole work on a node, or on the cluster: it is reported while it has no wait of its own.
     work: bool,
 }
 
-/// A wait, or work, that is under way; it is over when this is dropped.
+/// A current wait, or work; it is over when this is dropped.
 pub(crate) struct Entry<'a> {
     waits: &'a Waits,
     id: u64,
@@ -254,13 +254,13 @@ fn span(time: Duration) -> String {
     }
 }
 
-/// When the waits are told: nothing is silent for longer than 10 s, and what lasts is told again every 10 s.
+/// When waits are reported: nothing is silent for longer than 10 s, and a wait that lasts is reported every 10 s.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
-    told: Instant,
+    reported: Instant,
 }
 
-/// How often the heartbeat looks whether there is something to tell.
+/// How often the heartbeat looks whether there is something to report.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
 /// How long the program may print nothing while it waits; one look before the 10 s are over.
 const SILENCE: Duration = Duration::from_secs(9);
@@ -269,7 +269,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 
 impl Heartbeat {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { told: now }
+        Self { reported: now }
     }
 
     /// The line to print now, if one is due. `printed` is when the program last printed anything.
@@ -278,13 +278,13 @@ impl Heartbeat {
             return None;
         }
         let oldest = waits.oldest(now).unwrap_or_default();
-        let silent =
-            now.saturating_duration_since(printed.map_or(self.told, |printed| printed.max(self.told))) >= SILENCE;
-        let again = now.saturating_duration_since(self.told) >= AGAIN && oldest >= AGAIN;
+        let silent = now.saturating_duration_since(printed.map_or(self.reported, |printed| printed.max(self.reported)))
+            >= SILENCE;
+        let again = now.saturating_duration_since(self.reported) >= AGAIN && oldest >= AGAIN;
         if !silent && !again {
             return None;
         }
-        self.told = now;
+        self.reported = now;
         waits.line(now)
     }
 }
@@ -309,21 +309,21 @@ mod tests {
         let expected = "waiting: cp-2 kubelet not ready (40 s of 10 m), the API at 10.0.0.10 refuses connections (0 s of 1 m 30 s)";
         assert_eq!(line.as_deref(), Some(expected));
         drop((node, cluster));
-        assert_eq!(waits.line(now), None, "a wait that is over is not told");
+        assert_eq!(waits.line(now), None, "a wait that is over is not reported");
     }
 
     #[test]
-    fn nothing_is_silent_for_longer_than_ten_seconds_and_what_lasts_is_told_again() {
+    fn nothing_is_silent_for_longer_than_ten_seconds_and_what_lasts_is_reported_again() {
         let (waits, begun) = (Waits::default(), Instant::now());
         let mut heartbeat = Heartbeat::new(begun);
         let _entry = waits.begin(Some("w-1"), None, begun);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for second in 0..35 {
             if heartbeat.due(&waits, None, begun + second * SECOND).is_some() {
-                told.push(second);
+                reported.push(second);
             }
         }
-        assert_eq!(told, [9, 18, 27]);
+        assert_eq!(reported, [9, 18, 27]);
         let now = begun + 40 * SECOND;
         assert!(heartbeat.due(&waits, Some(now), now).is_some(), "others' lines don't hide a wait that lasts");
         assert!(heartbeat.due(&waits, Some(now), now + SECOND).is_none());
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_wait_is_not_told_of() {
+    fn who_does_not_wait_is_not_reported() {
         let (waits, begun) = (Waits::default(), Instant::now());
         assert_eq!(Heartbeat::new(begun).due(&waits, None, begun + 60 * SECOND), None);
     }

@@ -1,15 +1,15 @@
-//! Asking a node who it is: one probe, and what its answer means to a tool that waits.
+//! Asking a node who it is: one probe, and what the result means to a tool that waits.
 
 use record::{Code, Exit, Failure, Node};
 use step::{Hold, Run, Stop};
-use talos_client::{Address, Error, Identity, Limits, Maintenance, Ours, Probe, Stranger, probe};
+use talos_client::{Address, Error, Identity, Limits, Maintenance, NotOurs, Ours, Probe, probe};
 
-/// What a node answered.
+/// A node that was found.
 #[derive(Debug)]
 pub enum Answer {
     /// It has no configuration.
     Maintenance(Box<Maintenance>),
-    /// It is configured, and a node of our cluster.
+    /// It is configured, and belongs to our cluster.
     Ours(Box<Ours>),
 }
 
@@ -17,7 +17,7 @@ impl Answer {
     /// The node, if it is configured.
     ///
     /// # Errors
-    /// It is in maintenance: worth another look.
+    /// It is in maintenance mode: worth another look.
     pub fn configured(self) -> Result<Box<Ours>, Hold> {
         match self {
             Self::Ours(found) => Ok(found),
@@ -29,7 +29,7 @@ impl Answer {
 /// Where the node's API is, by its record.
 ///
 /// # Errors
-/// No address is known, or it is none.
+/// No address is known, or it can't be used.
 pub fn address(run: &Run, node: &Node) -> Result<Address, Stop> {
     let text = run.address(node)?;
     let address =
@@ -40,21 +40,21 @@ pub fn address(run: &Run, node: &Node) -> Result<Address, Stop> {
 /// Looks once who is at `address`.
 ///
 /// # Errors
-/// Nobody, or one who boots, is worth another look; another cluster's node isn't.
+/// If nothing responds, or a machine boots, another look is worth it; with another cluster's node it isn't.
 pub async fn ask(address: &Address, identity: Option<&Identity>) -> Result<Answer, Hold> {
     match probe(address, identity, Limits::default()).await? {
         Probe::Maintenance(node) => Ok(Answer::Maintenance(node)),
         Probe::Ours(node) => Ok(Answer::Ours(node)),
         Probe::Absent(error) | Probe::Booting(error) | Probe::Hanging(error) => Err(Hold::in_spite_of(&error)),
-        Probe::SomeoneElses(stranger) => Err(unknown(address, &stranger).into()),
+        Probe::NotOurs(found) => Err(unknown(address, &found).into()),
     }
 }
 
-/// The failure that it is to find somebody else's node.
-fn unknown(address: &Address, stranger: &Stranger) -> Failure {
-    match stranger {
-        Stranger::OtherCluster(seen) => Error::Foreign { address: address.clone(), seen: *seen }.into(),
-        Stranger::NoCredentials(_) => {
+/// The failure for a node that isn't known to be ours.
+fn unknown(address: &Address, found: &NotOurs) -> Failure {
+    match found {
+        NotOurs::OtherCluster(seen) => Error::Foreign { address: address.clone(), seen: *seen }.into(),
+        NotOurs::NoCredentials(_) => {
             let message = format!("{address} is configured, but there are no credentials for it");
             Failure::new(Exit::NotAllowed, Code::NotAllowed, message)
                 .hint("pass a file with credentials: --talosconfig")

@@ -20,7 +20,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Those of this context; else of the one that has the cluster's name, else of the current one.
+    /// Those of this context; else of the one with the cluster's name, else of the current one.
     pub fn of_context(context: Option<String>) -> Self {
         Self { context, identity: OnceCell::new() }
     }
@@ -28,7 +28,7 @@ impl Credentials {
     /// Waits for the credentials. `None` in a dry run that has only planned them.
     ///
     /// # Errors
-    /// They never come, can't be read, have expired, or belong to another cluster.
+    /// They are missing, can't be read, have expired, or belong to another cluster.
     pub async fn get(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
         let need = match self.beside(run)? {
             Some(access) => Need::Here(access),
@@ -44,10 +44,10 @@ impl Credentials {
         }
     }
 
-    /// The credentials if the stream has brought them already; a step that can do without doesn't wait.
+    /// The credentials, if they have already arrived: for a step that can do without, and so doesn't wait.
     ///
     /// # Errors
-    /// They are there but can't be read, have expired, or belong to another cluster.
+    /// They exist but can't be read, have expired, or belong to another cluster.
     pub async fn if_there(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
         if run.cluster().has::<Access>() { self.get(run).await } else { Ok(None) }
     }
@@ -84,7 +84,7 @@ impl Credentials {
     }
 }
 
-/// Refuses credentials of another cluster than the record names, and such as a node wouldn't accept any more.
+/// Refuses credentials of a cluster other than the record's, and those that a node no longer accepts.
 fn checked(context: &Context, access: &Access, now: OffsetDateTime) -> Result<(), Failure> {
     let other = context.ca256().is_ok_and(|ca256| !access.ca256.is_empty() && ca256 != access.ca256);
     if other {

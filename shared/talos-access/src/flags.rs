@@ -29,7 +29,7 @@ pub struct TalosFlags {
 }
 
 impl TalosFlags {
-    /// Whether they ask to work without a stream.
+    /// Whether they ask for working without a stream.
     pub fn is_alone(&self) -> bool {
         !self.nodes.is_empty() || !self.endpoints.is_empty()
     }

@@ -1,7 +1,7 @@
 //! From records, or from talosctl's flags, to a connected node: what the tools that talk to nodes share.
 //!
-//! Each of these tools finds credentials and an address in the stream ([`Credentials`], [`address`]) or makes a stream
-//! from flags that mean what they mean to talosctl ([`TalosFlags`], [`alone()`]), and asks what is there ([`ask`]).
+//! Each of these tools finds credentials and an address in the stream ([`Credentials`], [`address`]), or makes a stream
+//! from flags with talosctl's meaning ([`TalosFlags`], [`alone()`]), and asks what is at the address ([`ask`]).
 
 mod alone;
 mod answer;

@@ -9,15 +9,15 @@ pub const API_PORT: u16 = 50000;
 
 /// Where a node's API is: a host name or an IP address, and a port.
 ///
-/// It is read as talosctl reads an endpoint: without a port it gets 50000, or 443 behind `https://`; an IPv6 address may
-/// stand without brackets.
+/// It is read as talosctl reads an endpoint: without a port it gets 50000, or 443 behind `https://`; an IPv6 address
+/// may stand without brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     host: String,
     port: u16,
 }
 
-/// A text that is no address of a node.
+/// A text that is not an address of a node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address: expected a host name or an IP address, with or without a port")]
 pub struct AddressError(String);

@@ -1,4 +1,4 @@
-//! Telling one boot of a node from the next.
+//! Distinguishes one boot of a node from the next.
 
 use talos_proto::machine::ReadRequest;
 

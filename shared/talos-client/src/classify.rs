@@ -9,7 +9,7 @@ impl Classify for Error {
         let exit = match self.class() {
             Class::Retry => Exit::Unreachable,
             Class::Forbidden => Exit::NotAllowed,
-            Class::Stranger => Exit::Guard,
+            Class::WrongMachine => Exit::Guard,
             Class::Final => Exit::Failed,
         };
         let (code, hint) = self.code_and_hint();
@@ -52,7 +52,7 @@ impl Error {
             Self::Failed { .. } => match self.class() {
                 Class::Retry => (Code::Unreachable, None),
                 Class::Forbidden => (Code::NotAllowed, None),
-                Class::Stranger => (Code::UnknownNode, None),
+                Class::WrongMachine => (Code::UnknownNode, None),
                 Class::Final => (Code::Failed, None),
             },
             Self::NotTalos { .. } | Self::NotOffered { .. } | Self::Unreadable { .. } => (Code::Failed, None),

@@ -1,4 +1,4 @@
-//! The machine configuration: giving it and reading it.
+//! The machine configuration: applying it and reading it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const MACHINE_CONFIG: Kind =
 /// How a configuration takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// As the node sees fit: up to 1.13 it reboots for changes that need it.
+    /// The node decides: up to 1.13 it reboots for changes that need it.
     Auto,
     /// At once; a change that needs a reboot is refused (up to 1.13).
     NoReboot,
@@ -45,32 +45,32 @@ impl Mode {
     }
 }
 
-/// What is asked of the node.
+/// How a configuration is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delivery {
     /// How the configuration takes effect.
     pub mode: Mode,
-    /// Whether the node only tells what it would do.
+    /// Whether the node only reports what it would do.
     pub dry_run: bool,
 }
 
-/// What the node says about a configuration.
+/// The node's response to a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// What it doesn't like.
+    /// Its warnings.
     pub warnings: Vec<String>,
-    /// What it did, or would do; empty in maintenance up to 1.12.
+    /// What it did, or would do; empty in maintenance mode up to 1.12.
     pub details: String,
-    /// Whether it reboots, or would. In maintenance this says nothing: there an installation reboots the node.
+    /// Whether it reboots, or would. It means nothing in maintenance mode: there an installation reboots the node.
     pub reboots: bool,
 }
 
 impl Node {
-    /// Gives the node a configuration, or asks what it would do with it.
+    /// Applies a configuration to the node, or asks what it would do with it.
     ///
     /// # Errors
     ///
-    /// [`Error::Lost`] leaves open whether the configuration was taken; else any [`Error`] of a call.
+    /// After [`Error::Lost`] it is unknown whether the configuration was accepted; else any [`Error`] of a call.
     pub async fn apply_configuration(&self, config: &[u8], delivery: Delivery) -> Result<Applied, Error> {
         let call = "ApplyConfiguration";
         let timeout = prost_duration(delivery.mode.try_timeout());

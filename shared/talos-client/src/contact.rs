@@ -27,12 +27,12 @@ impl Default for Limits {
     }
 }
 
-/// As whom we talk to a node, and how it must prove itself.
+/// Our identity for a node, and how the node must prove its own.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// To a node in maintenance, without credentials. It must show one of these fingerprints, if any are given.
+    /// For a node in maintenance mode, without credentials. It must show one of these fingerprints, if any are given.
     Maintenance(Vec<Fingerprint>),
-    /// To a node of our cluster, with a client certificate. Its certificate must be of our authority.
+    /// For a node of our cluster, with a client certificate. Its certificate must be signed by our authority.
     Cluster(Identity),
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Contact {
 }
 
 impl Contact {
-    /// Connects for calls under `trust`, and refuses what doesn't fit it.
+    /// Connects for calls under `trust`, and refuses a server that doesn't match it.
     pub(crate) async fn trusted(address: &Address, trust: &Trust, limits: Limits) -> Result<Self, Error> {
         match trust {
             Trust::Maintenance(pins) => {
@@ -59,7 +59,7 @@ impl Contact {
         }
     }
 
-    /// Connects to whoever is there, only to see who it is. A client certificate is shown if one is wanted.
+    /// Connects to any server, only to identify it. A client certificate is shown if the server requests one.
     pub(crate) async fn any(address: &Address, identity: Option<&Identity>, limits: Limits) -> Result<Self, Error> {
         Self::make(address, identity, Demand::Nothing, limits).await
     }

@@ -1,4 +1,4 @@
-//! Resources: what a node tells of its state.
+//! Resources: what a node reports about its state.
 
 use prost::Message;
 use talos_proto::cosi::resource::{GetRequest, ListRequest, Resource};
@@ -24,7 +24,7 @@ impl Node {
         }
     }
 
-    /// One resource as it is, or `None`.
+    /// One resource, not decoded, or `None`.
     pub(crate) async fn found(&self, kind: &Kind, id: &str) -> Result<Option<Resource>, Error> {
         let request = GetRequest {
             namespace: kind.namespace.to_owned(),

@@ -1,4 +1,4 @@
-//! What can go wrong between us and a node, told apart as a reader would.
+//! Errors between us and a node, distinguished as a user would.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -13,42 +13,42 @@ pub enum Error {
     /// Nothing listens.
     #[error("{address} refuses connections")]
     Refused {
-        /// Where it was tried.
+        /// The address.
         address: Address,
     },
-    /// No way to it, or no such name.
+    /// No route to it, or no such name.
     #[error("{address} can't be reached")]
     Unreachable {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         source: Arc<io::Error>,
     },
     /// No answer to a connection attempt.
     #[error("{address} does not answer (waited {limit:?})")]
     Silent {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// How long it was given.
+        /// The time limit.
         limit: Duration,
     },
-    /// The connection is there, but no answer comes.
+    /// The connection is open, but no reply comes.
     #[error("{address} accepts connections but does not answer {call} within {limit:?}")]
     Hanging {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it was asked.
+        /// The call.
         call: &'static str,
-        /// How long it was given.
+        /// The time limit.
         limit: Duration,
     },
-    /// The connection ended before an answer came; whether the call was carried out is unknown.
+    /// The connection ended before a reply came; whether the call was carried out is unknown.
     #[error("{address} closed the connection during {call}")]
     Lost {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it was asked.
+        /// The call.
         call: &'static str,
         /// What ended it.
         #[source]
@@ -57,56 +57,56 @@ pub enum Error {
     /// The other side doesn't speak TLS, or not as a node does.
     #[error("{address} does not speak TLS as a Talos node does")]
     NotTalos {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What TLS says.
+        /// The TLS error.
         #[source]
         source: Arc<io::Error>,
     },
-    /// A node in maintenance shows another certificate than it was pinned to.
+    /// A node in maintenance mode shows another certificate than the pinned one.
     #[error("{address} has the certificate fingerprint {seen}, which differs from those given")]
     OtherFingerprint {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it showed.
+        /// Its fingerprint.
         seen: Fingerprint,
     },
-    /// A configured node, and we have nothing to show to it.
+    /// A configured node, and we have no client certificate.
     #[error("{address} is configured and requires a client certificate")]
     WantsCertificate {
-        /// Where it was tried.
+        /// The address.
         address: Address,
     },
-    /// A node in maintenance where a configured one was expected.
+    /// A node in maintenance mode where a configured one was expected.
     #[error("{address} is in maintenance mode: it has no machine config yet")]
     InMaintenance {
-        /// Where it was tried.
+        /// The address.
         address: Address,
     },
-    /// A certificate of another authority.
+    /// A certificate signed by another authority.
     #[error("{address} belongs to another cluster: its certificate is not signed by this cluster's authority")]
     Foreign {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it showed.
+        /// Its fingerprint.
         seen: Fingerprint,
     },
-    /// A certificate of our authority for other addresses.
+    /// A certificate signed by our authority, for other addresses.
     #[error("{address} belongs to this cluster, but its certificate is not valid for this address")]
     OtherName {
-        /// Where it was tried.
+        /// The address.
         address: Address,
     },
-    /// A certificate of our authority that isn't valid by our clock.
+    /// A certificate signed by our authority that isn't valid by our clock.
     #[error("{address} belongs to this cluster, but its certificate is not valid at this machine's time")]
     OtherTime {
-        /// Where it was tried.
+        /// The address.
         address: Address,
     },
     /// The node doesn't accept our certificate.
     #[error("{address} does not accept our client certificate ({alert:?})")]
     CertificateRefused {
-        /// Where it was tried.
+        /// The address.
         address: Address,
         /// The TLS alert that it sent.
         alert: AlertDescription,
@@ -117,59 +117,59 @@ pub enum Error {
     /// Our role doesn't allow the call.
     #[error("{address} does not allow {call} with these credentials")]
     NotAuthorized {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it was asked.
+        /// The call.
         call: &'static str,
     },
-    /// The node doesn't know the call, the service or the resource, or not in its present state.
+    /// The node doesn't have the call, the service or the resource, or not in its present state.
     #[error("{address} does not offer {call}: {message}")]
     NotOffered {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it was asked.
+        /// The call.
         call: &'static str,
-        /// Its own words.
+        /// Its message.
         message: String,
     },
     /// The node can't do it yet.
     #[error("{address} is not ready for {call}: {message}")]
     NotYet {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it was asked.
+        /// The call.
         call: &'static str,
-        /// Its own words.
+        /// Its message.
         message: String,
     },
     /// The node refuses what it was sent.
     #[error("{address} refuses {call}: {message}")]
     Invalid {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it was asked.
+        /// The call.
         call: &'static str,
-        /// Its own words.
+        /// Its message.
         message: String,
     },
     /// The node failed in any other way.
     #[error("{call} failed on {address} ({code:?}): {message}")]
     Failed {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it was asked.
+        /// The call.
         call: &'static str,
         /// The code of gRPC.
         code: Code,
-        /// Its own words.
+        /// Its message.
         message: String,
     },
     /// The answer can't be read.
     #[error("the response of {address} to {call} can't be read: {why}")]
     Unreadable {
-        /// Where it was tried.
+        /// The address.
         address: Address,
-        /// What it was asked.
+        /// The call.
         call: &'static str,
         /// What is wrong with it.
         why: String,
@@ -181,21 +181,21 @@ pub enum Error {
 #[error("{0}")]
 pub struct Cause(String);
 
-/// What a caller should make of an error.
+/// What an error means to a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Asking again later may help.
+    /// Trying again later may help.
     Retry,
     /// Other credentials are needed.
     Forbidden,
-    /// It isn't the machine that was meant; a person should look.
-    Stranger,
-    /// Asking again won't help.
+    /// It is the wrong machine; a person should look.
+    WrongMachine,
+    /// Trying again won't help.
     Final,
 }
 
 impl Error {
-    /// What a caller should make of it.
+    /// What it means to a caller.
     pub fn class(&self) -> Class {
         match self {
             Self::Refused { .. }
@@ -210,7 +210,7 @@ impl Error {
             | Self::CertificateRefused { .. }
             | Self::Identity(_)
             | Self::NotAuthorized { .. } => Class::Forbidden,
-            Self::OtherFingerprint { .. } | Self::Foreign { .. } => Class::Stranger,
+            Self::OtherFingerprint { .. } | Self::Foreign { .. } => Class::WrongMachine,
             Self::Failed { code, .. } => of_code(*code),
             Self::NotTalos { .. }
             | Self::OtherName { .. }
@@ -220,8 +220,8 @@ impl Error {
         }
     }
 
-    /// What the node's own words are, if it gave any.
-    pub fn words(&self) -> Option<&str> {
+    /// The node's own message, if it sent one.
+    pub fn message(&self) -> Option<&str> {
         match self {
             Self::NotOffered { message, .. }
             | Self::NotYet { message, .. }
@@ -243,7 +243,7 @@ impl Error {
         text
     }
 
-    /// What a failed dial means.
+    /// The error for a failed dial.
     pub(crate) fn of_dial(address: &Address, error: io::Error) -> Self {
         let address = address.clone();
         match error.kind() {
@@ -252,7 +252,7 @@ impl Error {
         }
     }
 
-    /// What a failed call means: the reply of the node, or the end of the connection.
+    /// The error for a failed call: the node's refusal, or the end of the connection.
     pub(crate) fn of_status(address: &Address, call: &'static str, status: &Status) -> Self {
         if let Some(source) = std::error::Error::source(status) {
             return Self::of_transport(address, call, source);
@@ -267,8 +267,8 @@ impl Error {
         }
     }
 
-    /// What the end of a connection means. Its top says only "transport error", so the causes are walked; an alert of
-    /// the node about our certificate comes here too, for with TLS 1.3 it arrives after the handshake.
+    /// The error for the end of a connection. Its outermost text is only "transport error", so the causes are searched;
+    /// an alert of the node about our certificate comes here too, because with TLS 1.3 it arrives after the handshake.
     fn of_transport(address: &Address, call: &'static str, source: &(dyn std::error::Error + 'static)) -> Self {
         let address = address.clone();
         match alert(source) {
@@ -322,7 +322,7 @@ fn alert_in(held: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Al
     alert(held as &(dyn std::error::Error + 'static))
 }
 
-/// The text of the last cause: the one that says what happened.
+/// The text of the innermost cause, which describes what happened.
 fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {

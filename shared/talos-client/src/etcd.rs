@@ -23,7 +23,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Where the Talos API of its machine is, as far as its peers know its IP address.
+    /// The address of its machine's Talos API, if its peers know its IP address.
     pub fn address(&self) -> Option<Address> {
         self.peer_urls.iter().find_map(|url| {
             let uri: http::Uri = url.parse().ok()?;
@@ -33,14 +33,14 @@ impl Member {
     }
 }
 
-/// What became of a request to bootstrap.
+/// The result of a bootstrap request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bootstrap {
     /// etcd was started for the first time.
     Done,
-    /// This node has etcd data already: it was bootstrapped, or joined.
+    /// This node already has etcd data: it was bootstrapped, or joined.
     Already,
-    /// The node can't do it yet; its own words.
+    /// The node can't do it yet; its own message.
     NotYet(String),
 }
 
@@ -54,7 +54,7 @@ impl Node {
         self.members(false).await
     }
 
-    /// The members of the etcd cluster as this node's own member knows them, also without a leader.
+    /// The members of the etcd cluster as this node's own member knows them, even without a leader.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Node {
             .map_err(|_| self.unreadable(ETCD_MEMBER.call, "its member_id is not hexadecimal".to_owned()))
     }
 
-    /// Whether etcd has ever kept data on this node. That is what a node itself looks at when it is to bootstrap.
+    /// Whether etcd has ever kept data on this node. A node checks the same before it bootstraps.
     ///
     /// # Errors
     ///
@@ -93,18 +93,18 @@ impl Node {
         let request = machine::ListRequest { root: DATA.to_owned(), ..Default::default() };
         match self.replies("List", 10_000, self.machine().list(request)).await {
             Ok(files) => Ok(files.iter().any(is_content)),
-            Err(error) if error.words().is_some_and(says_missing) => Ok(false),
+            Err(error) if error.message().is_some_and(says_missing) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     /// Asks the node to start etcd for the first time in this cluster.
     ///
-    /// A node can't know of data on another one: whoever calls this must have asked every control plane before.
+    /// A node doesn't know about data on other nodes: the caller must have asked every control plane before.
     ///
     /// # Errors
     ///
-    /// [`Error::Lost`] leaves open whether it was done; else any [`Error`] of a call.
+    /// After [`Error::Lost`] it is unknown whether it was done; else any [`Error`] of a call.
     pub async fn bootstrap(&self) -> Result<Bootstrap, Error> {
         let call = "Bootstrap";
         let answer = self.reply(call, self.machine().bootstrap(machine::BootstrapRequest::default())).await;

@@ -6,14 +6,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The fingerprint that a node in maintenance prints on its console: the SHA-256 of its certificate's public key (the
-/// whole SubjectPublicKeyInfo in DER), written in standard base64 with padding.
+/// The fingerprint that a node in maintenance mode prints on its console: the SHA-256 of its certificate's public key
+/// (the whole SubjectPublicKeyInfo in DER), written in standard base64 with padding.
 ///
-/// It changes whenever the node issues its certificate anew, as when an address or its hostname appears.
+/// It changes whenever the node reissues its certificate, as when an address or its hostname appears.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
-/// A text that is no fingerprint.
+/// A text that is not a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a certificate fingerprint: expected 44 characters of base64")]
 pub struct FingerprintError(String);

@@ -11,10 +11,10 @@ pub struct Identity {
     key: PrivateKeyDer<'static>,
 }
 
-/// Why PEM texts are no identity. No text of a key is ever part of it.
+/// Why PEM texts are not an identity. No text of a key is ever part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// A text is no PEM.
+    /// A text is not PEM.
     #[error("the {0} of the talosconfig is not PEM")]
     NotPem(&'static str),
     /// A text is PEM but holds nothing of the right kind.
@@ -28,7 +28,7 @@ pub enum IdentityError {
 impl Identity {
     /// Reads an identity from the PEM texts of a talosconfig.
     ///
-    /// Talos labels an Ed25519 key `ED25519 PRIVATE KEY`, which only Talos knows; what is in it is PKCS#8.
+    /// Talos labels an Ed25519 key `ED25519 PRIVATE KEY`, which only Talos knows; its content is PKCS#8.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The admin kubeconfig that a control plane node makes.
+//! The admin kubeconfig that a control plane node generates.
 
 use std::io::Read;
 
@@ -28,7 +28,8 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// Any [`Error`] of a call; [`Error::NotOffered`] on a worker, [`Error::NotYet`] before Kubernetes has an authority.
+    /// Any [`Error`] of a call; [`Error::NotOffered`] on a worker, [`Error::NotYet`] before Kubernetes has an
+    /// authority.
     pub async fn kubeconfig(&self) -> Result<String, Error> {
         let call = "Kubeconfig";
         let archive = self.bytes(call, self.machine().kubeconfig(())).await?;

@@ -1,14 +1,14 @@
 //! Talking to one Talos node.
 //!
-//! [`probe()`] makes one decision: what is at this address? Nothing, a node that boots, one in maintenance, one of this
-//! cluster, or somebody else's. With the answer comes a connected [`Node`], on which the calls are made that Ichor uses.
-//! Every dial and every call ends in bounded time, so that a node which accepts connections and then says nothing is
-//! only ever slow. Nodes are talked to directly: no request is forwarded by another node.
+//! [`probe()`] makes one decision: what is at this address? Nothing, a booting node, one in maintenance mode, one of
+//! this cluster, or one of another cluster. With the result comes a connected [`Node`], on which Ichor makes its calls.
+//! Every dial and every call ends in bounded time, so that a node that accepts connections and doesn't respond is only
+//! ever slow. Nodes are contacted directly: no request is forwarded by another node.
 //!
-//! Both generations of servers are covered: up to 1.12 the maintenance API is a small server of its own, from 1.13 on it
-//! is the whole API with a reader's rights.
+//! Both generations of servers are covered: up to 1.12 the maintenance API is a small server of its own, from 1.13 on
+//! it is the whole API with a reader's rights.
 //!
-//! This crate knows nothing of records; it gives facts and errors, and its callers decide what they mean.
+//! This crate knows nothing of records; it reports facts and errors, and its callers decide what they mean.
 
 mod address;
 mod boot;
@@ -35,5 +35,5 @@ pub use fingerprint::{Fingerprint, FingerprintError};
 pub use identity::{Identity, IdentityError};
 pub use kubeconfig::KubeconfigError;
 pub use node::Node;
-pub use probe::{Generation, Maintenance, Ours, Probe, Stranger, probe};
+pub use probe::{Generation, Maintenance, NotOurs, Ours, Probe, probe};
 pub use status::{Link, MachineStatus, NodeStatus, Stage, SystemInformation, Unmet, VersionInfo};

@@ -28,7 +28,7 @@ const CONNECTION_WINDOW: u32 = 65_535 * 16;
 
 /// One connection to one node.
 ///
-/// It isn't made anew when it ends: then every call fails with [`Error::Lost`], and whoever waits connects again.
+/// It doesn't reconnect when it ends: then every call fails with [`Error::Lost`], and the caller connects again.
 /// Cloning is cheap; clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -43,13 +43,13 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// Says what is there instead: nothing, a node in maintenance, one of another cluster, …
+    /// The error is what was found instead: nothing, a node in maintenance mode, one of another cluster, …
     pub async fn connect(address: &Address, trust: &Trust, limits: Limits) -> Result<Self, Error> {
         let contact = Contact::trusted(address, trust, limits).await?;
         Self::over(contact, address, limits).await
     }
 
-    /// Speaks gRPC over a connection that is there already.
+    /// Uses gRPC over an existing connection.
     pub(crate) async fn over(contact: Contact, address: &Address, limits: Limits) -> Result<Self, Error> {
         let fingerprint = contact.fingerprint;
         let channel = channel(contact, address, limits).await?;
@@ -131,11 +131,11 @@ impl Node {
     }
 }
 
-/// A channel over this one connection: what asks for a second one gets an error.
+/// A channel over this one connection: opening a second one fails.
 async fn channel(contact: Contact, address: &Address, limits: Limits) -> Result<Channel, Error> {
     let call = "the HTTP/2 handshake";
     let lost = || Error::Lost { address: address.clone(), call, source: None };
-    // The address goes into `:authority`; TLS is ours already, so the channel must not make it.
+    // The address goes into `:authority`; TLS is ours already, so the channel must not add it.
     let uri = |scheme: &str| http::Uri::try_from(format!("{scheme}://{}", address.authority())).map_err(|_| lost());
     let once = Arc::new(Mutex::new(Some(TokioIo::new(contact.stream))));
     let connector = tower::service_fn(move |_: http::Uri| {

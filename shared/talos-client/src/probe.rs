@@ -12,16 +12,16 @@ use crate::{
 pub enum Probe {
     /// Nothing: connections are refused, or there is no answer or no route.
     Absent(Error),
-    /// A machine whose API isn't up, or goes down or over to another state at this moment.
+    /// A machine whose API isn't up, or is stopping or changing its state at this moment.
     Booting(Error),
-    /// Something that accepts connections and then doesn't answer.
+    /// Something that accepts connections and then doesn't respond.
     Hanging(Error),
     /// A node that waits for a configuration.
     Maintenance(Box<Maintenance>),
     /// A configured node of the cluster that our credentials are for.
     Ours(Box<Ours>),
-    /// A configured node that isn't known to be of our cluster.
-    SomeoneElses(Stranger),
+    /// A configured node that isn't known to belong to our cluster.
+    NotOurs(NotOurs),
 }
 
 /// Which maintenance server a node has.
@@ -33,7 +33,7 @@ pub enum Generation {
     Unified(VersionInfo),
 }
 
-/// A node in maintenance.
+/// A node in maintenance mode.
 #[derive(Debug)]
 pub struct Maintenance {
     /// Connected without credentials.
@@ -57,7 +57,7 @@ pub struct Ours {
     pub fingerprint: Fingerprint,
     /// What it is doing.
     pub status: MachineStatus,
-    /// Which Talos it runs, if it told.
+    /// Which Talos it runs, if it reported that.
     pub version: Option<VersionInfo>,
     /// The SMBIOS UUID of the machine in lower case, if it is known yet.
     pub uuid: Option<String>,
@@ -65,8 +65,8 @@ pub struct Ours {
 
 /// A configured node that isn't known to be ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stranger {
-    /// Its certificate is of another authority.
+pub enum NotOurs {
+    /// Its certificate is signed by another authority.
     OtherCluster(Fingerprint),
     /// We have no credentials to compare with.
     NoCredentials(Fingerprint),
@@ -74,13 +74,13 @@ pub enum Stranger {
 
 /// Finds out what is at `address`, within the limits of a dial and a few calls.
 ///
-/// One handshake tells a node in maintenance, which asks for no client certificate, from a configured one, and whether
-/// that one is of the cluster of `identity`.
+/// One handshake distinguishes a node in maintenance mode, which asks for no client certificate, from a configured one,
+/// and shows whether that one belongs to the cluster of `identity`.
 ///
 /// # Errors
 ///
-/// What is none of the answers: a node of ours that doesn't accept our certificate or whose own isn't valid here or now,
-/// a server that isn't Talos, a refused call.
+/// Anything else: a node of ours that doesn't accept our certificate or whose own isn't valid here or now, a server
+/// that isn't Talos, a refused call.
 pub async fn probe(address: &Address, identity: Option<&Identity>, limits: Limits) -> Result<Probe, Error> {
     let found = match Contact::any(address, identity, limits).await {
         Ok(contact) => meet(contact, address, limits).await,
@@ -96,15 +96,15 @@ async fn meet(contact: Contact, address: &Address, limits: Limits) -> Result<Pro
         return maintenance(node).await;
     }
     match contact.verdict {
-        Verdict::NoAuthority => Ok(Probe::SomeoneElses(Stranger::NoCredentials(contact.fingerprint))),
-        Verdict::Foreign => Ok(Probe::SomeoneElses(Stranger::OtherCluster(contact.fingerprint))),
+        Verdict::NoAuthority => Ok(Probe::NotOurs(NotOurs::NoCredentials(contact.fingerprint))),
+        Verdict::Foreign => Ok(Probe::NotOurs(NotOurs::OtherCluster(contact.fingerprint))),
         Verdict::OtherName => address_error(|address| Error::OtherName { address }),
         Verdict::OtherTime => address_error(|address| Error::OtherTime { address }),
         Verdict::Ours => ours(Node::over(contact, address, limits).await?).await,
     }
 }
 
-/// What an error of the way to a node means as an answer.
+/// The result for an error on the way to a node.
 fn unanswered(error: Error) -> Result<Probe, Error> {
     match error {
         Error::Refused { .. } | Error::Unreachable { .. } | Error::Silent { .. } => Ok(Probe::Absent(error)),
@@ -116,7 +116,7 @@ fn unanswered(error: Error) -> Result<Probe, Error> {
 
 type Answers = (Result<MachineStatus, Error>, Result<Option<SystemInformation>, Error>, Result<VersionInfo, Error>);
 
-/// What every node is asked, at once. Boxed: three calls under way are large, and whoever probes holds them.
+/// The calls that are made on every node, at once. Boxed: three calls under way are large, and the caller holds them.
 async fn answers(node: &Node) -> Answers {
     Box::pin(async { join!(node.machine_status(), node.system_information(), node.version()) }).await
 }

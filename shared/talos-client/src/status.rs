@@ -1,4 +1,4 @@
-//! What a node says about itself.
+//! What a node reports about itself.
 
 use std::fmt;
 
@@ -76,7 +76,7 @@ impl fmt::Display for Stage {
 pub struct Unmet {
     /// `time`, `network`, `services`, `staticPods` or `nodeReady`.
     pub name: String,
-    /// The node's own words.
+    /// The node's own message.
     pub reason: String,
 }
 
@@ -94,7 +94,7 @@ pub struct MachineStatus {
 }
 
 impl MachineStatus {
-    /// Of a machine that doesn't say (yet).
+    /// The status of a machine that doesn't report one (yet).
     pub fn unknown() -> Self {
         Self { stage: Stage::Unknown, ready: false, unmet: Vec::new() }
     }
@@ -122,7 +122,7 @@ pub struct VersionInfo {
     pub tag: String,
     /// `amd64` or `arm64`.
     pub arch: String,
-    /// `nocloud`, `metal`, … as far as the node says.
+    /// `nocloud`, `metal`, … if the node reports it.
     pub platform: Option<String>,
 }
 
@@ -150,7 +150,7 @@ pub struct Link {
     pub up: bool,
 }
 
-/// A node as Kubernetes sees it, told by its kubelet.
+/// A node as Kubernetes sees it, as reported by its kubelet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeStatus {
     /// Its name in Kubernetes.
@@ -162,7 +162,7 @@ pub struct NodeStatus {
 }
 
 impl Node {
-    /// Which Talos the node runs. In maintenance up to 1.12 it doesn't tell ([`Error::NotOffered`]).
+    /// Which Talos the node runs. In maintenance mode up to 1.12 it doesn't report that ([`Error::NotOffered`]).
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl Node {
         Ok(VersionInfo { tag: version.tag, arch: version.arch, platform })
     }
 
-    /// What the machine is doing; unknown while it doesn't say.
+    /// What the machine is doing; unknown while it doesn't report it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The TLS side of a connection: what the node showed, and whether we go on.
+//! The TLS side of a connection: what the node showed, and whether we continue.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -16,7 +16,7 @@ use transport::Judge;
 
 use crate::{Fingerprint, Identity};
 
-/// What a certificate must be for the handshake to go on.
+/// What a certificate must be for the handshake to continue.
 #[derive(Debug, Clone)]
 pub(crate) enum Demand {
     /// Signed by the authority of our identity, for this address, valid now.
@@ -27,7 +27,7 @@ pub(crate) enum Demand {
     Nothing,
 }
 
-/// How the node's certificate stands to the authority of our identity.
+/// How the node's certificate relates to the authority of our identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// We have no authority to compare it with.
@@ -42,7 +42,7 @@ pub(crate) enum Verdict {
     Foreign,
 }
 
-/// Looks at the node's certificate, remembers it, and goes on if the demand is met.
+/// Checks the node's certificate, records it, and continues if the demand is met.
 #[derive(Debug)]
 pub(crate) struct RecordingVerifier {
     authority: Option<Arc<WebPkiServerVerifier>>,
@@ -74,7 +74,7 @@ impl RecordingVerifier {
     }
 }
 
-/// webpki checks the signature before the time and the name, so these two mean a certificate of our authority.
+/// webpki checks the signature before the time and the name, so these two mean a certificate signed by our authority.
 fn of_reason(reason: &CertificateError) -> Verdict {
     match reason {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Verdict::OtherName,
@@ -103,9 +103,9 @@ impl Judge for RecordingVerifier {
     }
 }
 
-/// Gives our certificate when the node asks for one, and remembers that it asked.
+/// Sends our certificate when the node asks for one, and records that it asked.
 ///
-/// A configured node asks and a node in maintenance doesn't, which is how the two are told apart in one handshake.
+/// A configured node asks and a node in maintenance mode doesn't, so one handshake distinguishes the two.
 #[derive(Debug)]
 pub(crate) struct ClientCertificate {
     key: Option<Arc<CertifiedKey>>,
@@ -131,7 +131,7 @@ impl ResolvesClientCert for ClientCertificate {
     }
 }
 
-/// The configuration of one handshake, with the two who watch it.
+/// The configuration of one handshake, with its two observers.
 pub(crate) struct Handshake {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) verifier: Arc<RecordingVerifier>,

@@ -1,4 +1,4 @@
-//! The client against a node of the lab: from maintenance to a running control plane.
+//! The client against a node of the lab: from maintenance mode to a running control plane.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use lab_core::machine::{Image, Machine, Machines, NicConfig};
 use lab_talos::{Settings, Talos};
 use machine_config::{Contract, MachineType, generate::Input};
 use talos_client::{
-    Address, Bootstrap, Delivery, Generation, Identity, Limits, Mode, Node, Probe, Stranger, Trust, probe,
+    Address, Bootstrap, Delivery, Generation, Identity, Limits, Mode, Node, NotOurs, Probe, Trust, probe,
 };
 use time::OffsetDateTime;
 
@@ -70,7 +70,7 @@ fn booted(subnet: &str, address: &str, version: &str) -> Arc<Talos> {
     talos
 }
 
-/// Probes until what is found is wanted.
+/// Probes until the result is the wanted one.
 async fn until(address: &Address, identity: Option<&Identity>, wanted: impl Fn(&Probe) -> bool) -> Probe {
     let asking = async {
         loop {
@@ -152,8 +152,8 @@ async fn a_configured_node_is_ours_or_another_clusters_or_wants_credentials() {
     let unknown = probe(&address, None, Limits::default()).await.expect("an answer");
     let insecure = Node::connect(&address, &Trust::Maintenance(Vec::new()), Limits::default()).await;
 
-    assert!(matches!(foreign, Probe::SomeoneElses(Stranger::OtherCluster(_))), "{foreign:?}");
-    assert!(matches!(unknown, Probe::SomeoneElses(Stranger::NoCredentials(_))), "{unknown:?}");
+    assert!(matches!(foreign, Probe::NotOurs(NotOurs::OtherCluster(_))), "{foreign:?}");
+    assert!(matches!(unknown, Probe::NotOurs(NotOurs::NoCredentials(_))), "{unknown:?}");
     assert!(matches!(insecure, Err(talos_client::Error::WantsCertificate { .. })), "{insecure:?}");
 }
 

@@ -2,7 +2,7 @@
 //!
 //! This crate holds generated code and nothing else: a module per protobuf package, clients always, servers with the
 //! feature `server`. The code in `src/gen` is committed, so that building needs neither `protoc` nor a build script;
-//! the test `generated_code_is_fresh` fails when it no longer follows from `proto/`, and writes it anew when it runs
+//! the test `generated_code_is_fresh` fails when it differs from what `proto/` generates, and rewrites it when it runs
 //! with `ICHOR_REGENERATE=1`.
 
 /// What the Talos services share.
@@ -20,7 +20,7 @@ pub mod storage {
     include!("gen/storage.rs");
 }
 
-/// What depends on what inside a node.
+/// The dependencies inside a node.
 pub mod inspect {
     include!("gen/inspect.rs");
 }

@@ -1,4 +1,4 @@
-//! The committed code in `src/gen` follows from the files in `proto/`.
+//! The committed code in `src/gen` matches the files in `proto/`.
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,7 @@
 //! Talos's releases and the Kubernetes that goes with each: a new release is a row here. What changed with a release is
 //! a [`Gate`]; [`Version`] is the one reader of `v1.13.9`.
 //!
-//! The pipe runs those that say so; configs alone are generated for all of them, to the newest that Talos is working on.
+//! The pipe runs the releases marked so; configs alone are generated for all, up to the one that Talos is developing.
 //!
 //! Sources: Talos's `pkg/machinery/constants` (`DefaultKubernetesVersion`) of the last tag of each release, and
 //! `pkg/machinery/compatibility`.
@@ -20,18 +20,18 @@ pub struct Release {
     /// The Kubernetes version that it defaults to, with `v`: of its last patch, or before 1.6, the last patch of that
     /// Kubernetes minor.
     pub kubernetes: &'static str,
-    /// Where it stands.
+    /// Its stage.
     pub stage: Stage,
 }
 
-/// Where a release stands, here and at Talos.
+/// The stage of a release, here and at Talos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its configs can be made; the pipe no longer runs it.
+    /// Configs can be generated for it; the pipe no longer runs it.
     Past,
     /// The pipe runs it.
     Piped,
-    /// It isn't out yet; its configs can be made.
+    /// It isn't released yet; configs can be generated for it.
     Coming,
 }
 

@@ -27,7 +27,7 @@ impl Stage {
     }
 }
 
-/// Text that is no full version.
+/// Text that is not a full version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a full version like v1.13.9")]
 pub struct BadVersion(pub String);
@@ -44,7 +44,7 @@ impl Version {
         Some((number(parts.next()?)?, number(parts.next()?)?))
     }
 
-    /// Whether two texts name the same version, with or without `v`; texts that are no versions must be equal.
+    /// Whether two texts name the same version, with or without `v`; texts that aren't versions must be equal.
     pub fn same(one: &str, other: &str) -> bool {
         match (one.parse::<Self>(), other.parse::<Self>()) {
             (Ok(one), Ok(other)) => one == other,

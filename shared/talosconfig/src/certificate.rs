@@ -1,4 +1,4 @@
-//! What certificates say.
+//! The contents of certificates.
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -18,7 +18,7 @@ pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PemError> {
     parsed.map(|(_, certificate)| certificate).map_err(|error| PemError::Certificate(error.to_string()))
 }
 
-/// When a certificate in PEM ends.
+/// When a certificate in PEM expires.
 pub fn not_after(text: &str) -> Result<OffsetDateTime, PemError> {
     Ok(parse(&der(text)?)?.validity().not_after.to_datetime())
 }

@@ -1,4 +1,4 @@
-//! The talosconfig: which clusters a person can reach, and as whom.
+//! The talosconfig: which clusters a person can reach, and with which credentials.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,16 +10,16 @@ use crate::{PemError, Secret, certificate, key};
 /// Why a talosconfig can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No YAML.
+    /// Not YAML.
     #[error("the talosconfig isn't usable as YAML")]
     Yaml(#[from] go_yaml::Error),
-    /// Nothing in it.
+    /// The file is empty.
     #[error("talos config file is empty")]
     Empty,
     /// No such context.
     #[error("context {0:?} not found in config")]
     NoContext(String),
-    /// A part of a context that isn't there or isn't base64.
+    /// A part of a context that is missing or isn't base64.
     #[error("{0} of the talosconfig's context isn't PEM in base64")]
     Part(&'static str),
     /// A certificate or key that can't be read.
@@ -53,7 +53,7 @@ pub struct Context {
     pub cluster: String,
     /// URL of a proxy; empty for none.
     pub proxy_url: String,
-    /// Other ways to authenticate, kept as they are.
+    /// Other ways to authenticate, kept unchanged.
     pub auth: Option<Value>,
 }
 
@@ -72,7 +72,7 @@ impl Talosconfig {
         Self { context: name.to_owned(), contexts: vec![(name.to_owned(), context)] }
     }
 
-    /// Reads a talosconfig; unknown keys don't matter.
+    /// Reads a talosconfig; unknown keys are ignored.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let documents = go_yaml::read(text)?;
         let root = documents.first().filter(|root| !root.is_null()).ok_or(Error::Empty)?;
@@ -162,15 +162,15 @@ impl Context {
     /// The client's certificate, PEM.
     ///
     /// # Errors
-    /// It isn't there, or not base64.
+    /// It is missing, or not base64.
     pub fn crt_pem(&self) -> Result<String, Error> {
         decode(&self.crt, "the certificate").map(|pem| pem.expose().to_owned())
     }
 
-    /// The client's key, PEM as it stands in the file.
+    /// The client's key, PEM as in the file.
     ///
     /// # Errors
-    /// It isn't there, or not base64.
+    /// It is missing, or not base64.
     pub fn key_pem(&self) -> Result<Secret, Error> {
         decode(self.key.expose(), "the key")
     }
@@ -185,7 +185,7 @@ impl Context {
         Ok(Identity { crt: self.crt_pem()?, key: key::relabelled(self.key_pem()?.expose())? })
     }
 
-    /// When the client's certificate ends.
+    /// When the client's certificate expires.
     pub fn not_after(&self) -> Result<OffsetDateTime, Error> {
         Ok(certificate::not_after(&self.crt_pem()?)?)
     }

@@ -14,7 +14,7 @@ pub const PKCS8: &str = "PRIVATE KEY";
 /// The PEM of a key under a label that TLS libraries know: they don't know Talos's own.
 ///
 /// # Errors
-/// No PEM, or a label that Talos never writes.
+/// Not PEM, or a label that Talos never writes.
 pub fn relabelled(text: &str) -> Result<Secret, PemError> {
     let block = pem::parse(text).map_err(|_| PemError::Pem("the private key"))?;
     let label = match block.tag() {

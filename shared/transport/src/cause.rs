@@ -18,13 +18,13 @@ impl Cause {
         Self(last.to_string())
     }
 
-    /// Whether it is about the certificate of the other side, in the words of rustls.
+    /// Whether it is about the certificate of the other side, by rustls's words.
     pub fn is_about_certificate(&self) -> bool {
         self.0.starts_with("invalid peer certificate")
     }
 }
 
-/// The first `E` in the chain of errors, also inside of I/O errors, which don't tell of it themselves.
+/// The first `E` in the chain of errors, also inside of I/O errors, whose `source` skips it.
 pub fn found<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,8 +1,8 @@
 //! What every client over TLS needs: the cryptography provider, whom to trust, why a call failed, how long it may take.
 //!
-//! A client says by a [`Judge`] which certificates it takes; the [`verifier`] around it always checks that the other
-//! side has the certificate's key. [`Cause`] is the innermost reason of a failure; [`Timeouts`] say how long to wait,
-//! and in which words a client gives up.
+//! A client decides with a [`Judge`] which certificates it accepts; the [`verifier`] around it always checks that the
+//! other side has the certificate's key. [`Cause`] is the innermost reason of a failure; [`Timeouts`] are the time
+//! limits, and the wording of their errors.
 
 mod cause;
 mod timeouts;

@@ -15,8 +15,8 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Why a call got no reply. An HTTP library's own error names no time, so what the caller knows of it is passed in:
-    /// whether a time ran out, and whether that was while it connected.
+    /// Why a call got no reply. An HTTP library's own error names no time, so the caller passes in what it knows:
+    /// whether the call timed out, and whether that was while it connected.
     pub fn unanswered(self, error: &(dyn Error + 'static), timed_out: bool, connecting: bool) -> Cause {
         match timed_out {
             true if connecting => Cause(format!("no connection within {}s", self.connect.as_secs())),

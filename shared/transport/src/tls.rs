@@ -48,7 +48,7 @@ pub fn system() -> Result<Arc<dyn ServerCertVerifier>, Error> {
 
 /// Who decides about the certificate that a server shows.
 pub trait Judge: Debug + Send + Sync {
-    /// Takes or refuses a certificate. Whether the server has its key is checked elsewhere.
+    /// Accepts or refuses a certificate. Whether the server has its key is checked elsewhere.
     ///
     /// # Errors
     /// Why it is refused.
@@ -62,7 +62,7 @@ pub trait Judge: Debug + Send + Sync {
     ) -> Result<(), Error>;
 }
 
-/// Verifies certificates as a judge says, and that the server has the key of what it shows.
+/// Verifies certificates with a judge, and that the server has the key of the certificate.
 pub fn verifier<J: Judge + 'static>(judge: Arc<J>) -> Arc<dyn ServerCertVerifier> {
     Arc::new(Judged { judge, provider: provider() })
 }

@@ -21,7 +21,7 @@ macro_rules! codes {
                 }
             }
 
-            /// What it says, in a sentence.
+            /// What it means, in a sentence.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self {

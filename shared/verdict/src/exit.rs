@@ -59,7 +59,7 @@ impl Exit {
         Self::ALL.into_iter().find(|exit| exit.code() == code)
     }
 
-    /// What the status says, in a few words.
+    /// What the status means, in a few words.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -101,10 +101,10 @@ impl Exit {
         format!("| exit | meaning | a script should |\n|---|---|---|\n{rows}")
     }
 
-    /// How much an error with this status weighs against others: of several errors the one with the highest decides.
+    /// The severity of an error with this status: of several errors the most severe one decides.
     ///
-    /// 0 for what may pass by itself. A status that no error has (0, 3) counts as [`Exit::Failed`]: a foreign script
-    /// wrote it, and it is still an error.
+    /// 0 for a temporary error. A status that no error has (0, 3) counts as [`Exit::Failed`]: a user's script wrote it,
+    /// and it is still an error.
     #[must_use]
     pub fn severity(self) -> u8 {
         match self {
@@ -117,7 +117,7 @@ impl Exit {
         }
     }
 
-    /// Whether the same command may succeed when run again without anybody doing anything.
+    /// Whether the same command may succeed when run again, without any other action.
     #[must_use]
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::Partial | Self::Unreachable | Self::Interrupted | Self::PipeClosed | Self::Terminated)

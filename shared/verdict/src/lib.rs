@@ -1,8 +1,8 @@
 //! What an error means to a script: an exit status, a stable code, and what to do about it.
 //!
-//! An error classifies itself where it is made ([`Classify`]), in one `match` without a wildcard, so that whoever passes
-//! it on with `?` adds nothing and loses nothing. Clients know this crate and nothing of records; `record` turns every
-//! classified error into the failure that a record carries.
+//! An error classifies itself where it is made ([`Classify`]), in one `match` without a wildcard, so that a caller that
+//! passes it on with `?` adds nothing and loses nothing. Clients know this crate and nothing of records; `record` turns
+//! every classified error into the failure that a record carries.
 
 mod code;
 mod exit;
@@ -15,7 +15,7 @@ pub use exit::Exit;
 /// What an error means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The exit status that it asks for.
+    /// Its exit status.
     pub exit: Exit,
     /// The word that scripts read.
     pub code: Code,
@@ -53,13 +53,13 @@ pub trait Classify: Error {
     fn facts(&self) -> Facts;
 }
 
-/// The error and its causes, outermost first, each only if the text does not say it already.
+/// The error and its causes, outermost first, each only if the text does not contain it already.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     chained(String::new(), error)
 }
 
-/// `message`, followed by the error and its causes, each only if the text does not say it already.
+/// `message`, followed by the error and its causes, each only if the text does not contain it already.
 #[must_use]
 pub fn chained(mut message: String, error: &dyn Error) -> String {
     let mut next = Some(error);

@@ -1,4 +1,4 @@
-//! The house is as ARCHITECTURE.md draws it.
+//! The workspace is as ARCHITECTURE.md describes it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,7 +165,7 @@ fn the_top_level_holds_what_the_shape_says_and_nothing_else() {
     assert!(strange.is_empty(), "{strange:?} at top level");
 }
 
-/// The limit that CONTRIBUTING.md promises.
+/// The limit in CONTRIBUTING.md.
 fn longest_file() -> usize {
     let page = std::fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
     let (_, rest) = page.split_once("Files: at most ").expect("CONTRIBUTING.md says how long a file may be");

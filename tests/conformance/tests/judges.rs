@@ -1,4 +1,4 @@
-//! Where a real client is at hand, it is the judge of the lab.
+//! Real clients, where they are installed, judge the lab.
 //!
 //! Talos's own client and config validator (Go), `proxmoxer` (Python) and `talosctl`. `scripts/judges` builds them, and
 //! a test without its judge is skipped.
@@ -19,7 +19,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Runs a program; fails with all that it said.
+/// Runs a program; a failure shows all of its output.
 async fn run(command: &mut Command) -> String {
     let output = tokio::time::timeout(BOUND, command.kill_on_drop(true).output()).await;
     let output = output.unwrap_or_else(|_| panic!("{command:?} does not end")).unwrap();
@@ -85,7 +85,7 @@ async fn the_compiler_of_talos_takes_and_refuses_what_the_table_of_expressions_s
         match (line.split_at_checked(2), environment) {
             (Some((sign @ ("+ " | "- "), text)), Some(name)) => wanted.push_str(&format!("{sign}{name} {text}\n")),
             (Some(("+ " | "- ", _)), None) => {}
-            // The judge is of this release.
+            // The judge has this release.
             _ => environment = line.strip_suffix(" 1.13"),
         }
     }
@@ -104,7 +104,7 @@ fn ichor() -> PathBuf {
         .get_or_init(|| {
             let mut command = std::process::Command::new(env!("CARGO"));
             command.args(["build", "-q", "--locked", "-p", "ichor", "--bin", "ichor", "--message-format", "json"]);
-            // Build scripts that watch what cargo says of the package under test would build everything anew.
+            // Build scripts that depend on cargo's variables for the package under test would rebuild everything.
             for (name, _) in std::env::vars_os() {
                 let own = ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own));
                 if own {

@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use scan::texts;
 
-/// The cluster file and the files in the cluster's folder, those that `talos-gen config` writes, and one that Talos puts
-/// into its images. `{}` stands for a name.
+/// The cluster file and the files in the cluster's folder, those that `talos-gen config` writes, and one that Talos
+/// puts into its images. `{}` stands for a name.
 const FILES: [&str; 7] = [
     "cluster.yaml",
     "ichor.lock",
@@ -106,7 +106,7 @@ impl Programs {
         ["--help", "--version"].contains(&flag) || self.0.values().any(|program| program.flags.contains(flag))
     }
 
-    /// What a text names that doesn't exist.
+    /// The names in a text that don't exist.
     fn unknown(&self, text: &str) -> Vec<String> {
         let mut unknown: Vec<String> = self.programs_in(text).chain(files_in(text)).collect();
         // Between backticks is a command line; the rest is prose.

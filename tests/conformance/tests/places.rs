@@ -1,5 +1,5 @@
-//! Each place that CONTRIBUTING.md names under "Adding a step" and "Adding a Talos release" is held here, or by a test
-//! beside the place itself; so whoever misses one hears of it.
+//! Each place that CONTRIBUTING.md names under "Adding a step" and "Adding a Talos release" is checked here, or by a
+//! test beside the place itself; so a missing one fails a test.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use judges::vectors;
 use machine_config::kinds::{KINDS, LEGACY};
 use machine_config::schema::{Field, Merge, Print, Schema, Type};
 
-/// A field as the table of upstream's types has it.
+/// A field in the table of upstream's types.
 #[derive(Debug, Clone)]
 struct Theirs {
     key: String,
@@ -37,23 +37,23 @@ fn structs(table: &str) -> Structs {
     structs
 }
 
-/// Every structure below a shape.
-fn shapes(shape: &'static Schema, found: &mut BTreeMap<*const Schema, &'static Schema>) {
-    if found.insert(shape, shape).is_some() {
+/// Every structure below a schema.
+fn schemas(schema: &'static Schema, found: &mut BTreeMap<*const Schema, &'static Schema>) {
+    if found.insert(schema, schema).is_some() {
         return;
     }
-    shape.fields().for_each(|field| below(&field.ty, found));
+    schema.fields().for_each(|field| below(&field.ty, found));
 }
 
 fn below(ty: &Type, found: &mut BTreeMap<*const Schema, &'static Schema>) {
     match ty {
-        Type::Struct(shape) => shapes(shape, found),
+        Type::Struct(schema) => schemas(schema, found),
         Type::List(inner) | Type::Map(inner) | Type::Pointer(inner) => below(inner, found),
         _ => {}
     }
 }
 
-/// What differs between a field of ours and one of theirs.
+/// The difference between a field of ours and one of theirs.
 fn difference(ours: &Field, theirs: &Theirs) -> Option<String> {
     let pointer = theirs.go.starts_with('*');
     let replace = matches!(ours.merge, Merge::Replace);
@@ -67,7 +67,7 @@ fn difference(ours: &Field, theirs: &Theirs) -> Option<String> {
     (!wrong.is_empty()).then(|| format!("{}: {}", ours.key, wrong.join(", ")))
 }
 
-/// What differs from one structure of theirs; `None` when its keys are others.
+/// The differences from one structure of theirs; `None` if the keys differ.
 fn compare(ours: &Schema, theirs: &[Theirs]) -> Option<Vec<String>> {
     let named = theirs.iter().filter(|field| !field.key.is_empty() && field.key != "-");
     let pairs: Vec<_> = named.collect();
@@ -91,25 +91,25 @@ fn every_field_of_every_structure_is_as_in_talos() {
     let Some(path) = vectors("talos-config/DERIVED-config-fields.tsv") else { return };
     let structs = structs(&text(&path));
     let (mut legacy, mut documents) = (BTreeMap::new(), BTreeMap::new());
-    shapes(LEGACY.schema, &mut legacy);
-    KINDS.iter().for_each(|kind| shapes(kind.schema, &mut documents));
+    schemas(LEGACY.schema, &mut legacy);
+    KINDS.iter().for_each(|kind| schemas(kind.schema, &mut documents));
     let mut wrong = BTreeSet::new();
     let mut compared = 0;
-    for (shape, is_legacy) in legacy.values().map(|s| (s, true)).chain(documents.values().map(|s| (s, false))) {
-        let named = |name: &str| name == shape.name || name.strip_suffix("V1Alpha1") == Some(shape.name);
+    for (schema, is_legacy) in legacy.values().map(|s| (s, true)).chain(documents.values().map(|s| (s, false))) {
+        let named = |name: &str| name == schema.name || name.strip_suffix("V1Alpha1") == Some(schema.name);
         let candidates = || structs.iter().filter(|((package, _), _)| (package == "v1alpha1") == is_legacy);
         let by_name = candidates().filter(|((_, name), _)| named(name));
-        let mut results: Vec<_> = by_name.filter_map(|(_, fields)| compare(shape, fields)).collect();
+        let mut results: Vec<_> = by_name.filter_map(|(_, fields)| compare(schema, fields)).collect();
         if results.is_empty() {
             // Some kinds have other names than their types.
-            results = candidates().filter_map(|(_, fields)| compare(shape, fields)).collect();
+            results = candidates().filter_map(|(_, fields)| compare(schema, fields)).collect();
         }
         compared += usize::from(!results.is_empty());
         match results.iter().min_by_key(|differences| differences.len()) {
             Some(differences) if differences.is_empty() => {}
-            Some(differences) => wrong.extend(differences.iter().map(|text| format!("{}.{text}", shape.name))),
-            None if NOT_IN_THE_TABLE.contains(&shape.name) => {}
-            None => drop(wrong.insert(format!("{}: no structure of theirs has these keys", shape.name))),
+            Some(differences) => wrong.extend(differences.iter().map(|text| format!("{}.{text}", schema.name))),
+            None if NOT_IN_THE_TABLE.contains(&schema.name) => {}
+            None => drop(wrong.insert(format!("{}: no structure of theirs has these keys", schema.name))),
         }
     }
     assert!(wrong.is_empty(), "{compared} compared: {wrong:#?}");

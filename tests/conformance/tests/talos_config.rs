@@ -1,4 +1,4 @@
-//! Machine configs against what Talos's own code reads and writes.
+//! Machine configs against Talos's own reading and writing.
 
 use std::path::{Path, PathBuf};
 
@@ -22,12 +22,12 @@ fn name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-/// The files of a kind each, 118 with the arguments of `meta`.
+/// The files with one kind each, 118 with the arguments of `meta`.
 fn cases(folder: &Path) -> Vec<PathBuf> {
     files(folder).into_iter().filter(|path| !path.to_string_lossy().contains("/v1alpha1/")).collect()
 }
 
-/// What stands in a file, as a config: arguments alone become those of a document.
+/// The content of a file as a config: arguments alone become those of a document.
 fn config_of(path: &Path) -> String {
     let original = text(path);
     if !path.to_string_lossy().contains("/meta/") {
@@ -87,7 +87,7 @@ const INVALID: [&str; 7] = [
     "kmsglog.yaml: KmsgLogConfig/apiSink: url scheme must be tcp:// or udp://",
 ];
 
-/// Samples have documents alone, and some with no more than the fields that are shown.
+/// Samples contain only documents, and some only the fields that they are about.
 fn is_about_a_sample(error: &str) -> bool {
     let missing = [
         "is required",

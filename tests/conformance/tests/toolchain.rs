@@ -1,7 +1,7 @@
-//! The Rust version that we promise is one that can build us, as far as a newer compiler can tell.
+//! The Rust version that we promise can build us, as far as a newer compiler can check that.
 //!
-//! What the standard library lacks there is found by clippy (`incompatible_msrv`, which reads `rust-version`). Here is the
-//! rest: what pages say, what dependencies ask for, and syntax that came later.
+//! What the standard library lacks there is found by clippy (`incompatible_msrv`, which reads `rust-version`). The rest
+//! is here: what pages promise, what dependencies require, and syntax that came later.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};

@@ -1,1 +1,1 @@
-//! Whole pipes, as processes: see `tests/e2e`. What is measured is in `benches`.
+//! Whole pipes, as processes: see `tests/e2e`. The measurements are in `benches`.

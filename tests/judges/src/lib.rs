@@ -1,11 +1,11 @@
-//! The judges: programs and data of others that tests hold our own against, where a machine has them.
+//! The judges: programs and data of others that tests compare ours with, where a machine has them.
 //!
-//! A test begins with `let Some(kubectl) = judges::require("kubectl") else { return };`. There is one rule for all:
-//! where a judge is missing the test is skipped, says so on stderr, and is counted as skipped by `scripts/test` and
+//! A test begins with `let Some(kubectl) = judges::require("kubectl") else { return };`. There is one rule for all: if
+//! a judge is missing, the test is skipped, prints that on stderr, and is counted as skipped by `scripts/test` and
 //! `.ci/run` (see [`tally`]). A judge that `ICHOR_REQUIRE` names (separated by spaces) must exist: without it the test
 //! fails.
 //!
-//! A judge is found where `ICHOR_<NAME>` says, on PATH, or in the folder that `scripts/judges` builds.
+//! A judge is at the path in `ICHOR_<NAME>`, on PATH, or in the folder that `scripts/judges` builds.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -46,7 +46,7 @@ pub fn vectors(below: &str) -> Option<PathBuf> {
     noted("vectors", path.exists().then_some(path))
 }
 
-/// A folder that a variable names, such as that of Terraform's providers; `name` is what the judge is called.
+/// A folder that a variable names, such as that of Terraform's providers; `name` is the name of the judge.
 ///
 /// # Panics
 ///

@@ -1,7 +1,8 @@
 //! How many tests ran, passed and were skipped, and which judges there were.
 //!
-//! The test harness knows no skipping at run time: a test that returns because its judge is missing passes there. So
-//! each question for a judge leaves a line in a log, and what the log has as missing is taken from those that passed.
+//! The test harness can't skip a test at run time: a test that returns because its judge is missing passes there. So
+//! each request for a judge leaves a line in a log, and tests whose judge was missing are subtracted from the passed
+//! ones.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +16,7 @@ pub(crate) fn line(found: bool, judge: &str, program: &str, test: &str) -> Strin
     format!("{word}\t{judge}\t{program}\t{test}\n")
 }
 
-/// What a run of `cargo test` came to.
+/// The result of a run of `cargo test`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     passed: usize,
@@ -39,7 +40,7 @@ impl Tally {
         }
     }
 
-    /// Takes the log of judges: a test that missed any of its judges was skipped.
+    /// Reads the log of judges: a test that missed any of its judges was skipped.
     pub fn judge(&mut self, log: &str) {
         let mut skipped = BTreeSet::new();
         for (number, line) in log.lines().enumerate() {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use step::file::{There, target, there, write_private};
+use step::file::{Existing, existing, target, write_private};
 
 use crate::error::Error;
 
@@ -35,7 +35,7 @@ fn usual() -> Result<PathBuf, Error> {
 
 /// The text of the file, if it exists.
 pub(crate) fn read(file: &Path) -> Result<Option<String>, Error> {
-    if there(file).is_ok_and(|there| there == There::Stream) {
+    if existing(file).is_ok_and(|found| found == Existing::Stream) {
         return Ok(None);
     }
     match fs::read_to_string(file) {
@@ -53,7 +53,7 @@ pub(crate) struct FolderLock {
 
 /// Locks the folder to read the file and to write it; `None` while another run has it.
 pub(crate) fn lock(file: &Path) -> Result<Option<FolderLock>, Error> {
-    if there(file).is_ok_and(|there| there == There::Stream) {
+    if existing(file).is_ok_and(|found| found == Existing::Stream) {
         return Ok(Some(FolderLock { _folder: None }));
     }
     let target = target(file);

@@ -58,8 +58,8 @@ impl Delivery<'_> {
         Written::field(&self.applied("unchanged", true), Effect::Unchanged)
     }
 
-    /// From the moment at which the config is sent until the node is healthy again, it counts as unhealthy, however that ends:
-    /// only what the node itself refused, or was never sent, leaves it as it was.
+    /// From the moment at which the config is sent until the node is healthy again, it counts as unhealthy, however
+    /// that ends: only what the node itself refused, or was never sent, leaves it as it was.
     async fn change_now(
         &self,
         node: &Node,
@@ -194,7 +194,7 @@ async fn is_member(node: &Node) -> Result<(), Hold> {
         Ok(true) => Ok(()),
         Ok(false) => Err(Hold::not_yet(NO_MEMBER)),
         Err(error) => Err(match error.class() {
-            Class::Forbidden | Class::Stranger => error.into(),
+            Class::Forbidden | Class::WrongMachine => error.into(),
             // Without a leader, etcd fails the call with unspecific codes.
             Class::Retry | Class::Final => Hold::NotYet(chain(&error)),
         }),

@@ -18,7 +18,7 @@ pub(crate) struct Delivery<'a> {
     pub(crate) run: &'a Run,
     pub(crate) node: &'a Node,
     pub(crate) address: Address,
-    /// `None`: only a node in maintenance can be reached.
+    /// `None`: only a node in maintenance mode can be reached.
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) pins: Vec<Fingerprint>,
     pub(crate) vm: Option<status::Vm>,

@@ -29,7 +29,7 @@ pub(crate) enum Error {
     NeedsReboot(String),
     #[error("{0} is not healthy after its change; the other control planes were not touched")]
     Halted(String),
-    #[error("the node is in maintenance, and --insecure is not set")]
+    #[error("the node is in maintenance mode, and --insecure is not set")]
     Maintenance,
     #[error("the config that the node runs can't be read")]
     Running(#[source] machine_config::LoadError),
@@ -66,7 +66,7 @@ impl Classify for Error {
             }
             Self::Halted(_) => Facts::new(Exit::Unreachable, Code::Halted).hint("look at that node, then run again"),
             Self::Maintenance => Facts::new(Exit::NotAllowed, Code::Maintenance)
-                .hint("-i connects to a node in maintenance, without credentials"),
+                .hint("-i connects to a node in maintenance mode, without credentials"),
             Self::Running(_) => Facts::new(Exit::Failed, Code::RunningConfig),
         }
     }

@@ -1,9 +1,9 @@
-//! The first config of a node in maintenance.
+//! The first config of a node in maintenance mode.
 
 use patience::Deadline;
 use record::{Change, Effect, Failure, Impact, Role};
 use step::{Hold, Stop, Written};
-use talos_client::{Class, Delivery as Asked, Error, Limits, Maintenance, Mode, Probe, Stage, Stranger, probe};
+use talos_client::{Class, Delivery as Asked, Error, Limits, Maintenance, Mode, NotOurs, Probe, Stage, probe};
 
 use crate::{delivery::Delivery, error};
 
@@ -19,14 +19,15 @@ enum Sent {
 enum After {
     /// Maintenance is over; `verified` if the node was seen to run the config.
     Over { verified: bool },
-    /// It is still, or again, in maintenance.
+    /// It is still, or again, in maintenance mode.
     Again(Box<Maintenance>),
 }
 
 impl Delivery<'_> {
     /// Sends the first config, and waits until the node runs it.
     ///
-    /// A lost reply doesn't fail: the node is probed again, and the config sent again if it is still in maintenance.
+    /// A lost reply doesn't fail: the node is probed again, and the config sent again if it is still in maintenance
+    /// mode.
     pub(crate) async fn first(&self, mut found: Box<Maintenance>) -> Result<Written, Stop> {
         let deadline = Deadline::within(self.run.wait_timeout());
         let fingerprint = found.fingerprint.to_string();
@@ -86,8 +87,8 @@ impl Delivery<'_> {
             }
             Probe::Maintenance(found) => Err(Hold::not_yet(format!("leaving maintenance ({})", found.status))),
             Probe::Ours(found) => self.verify(&found.node).await,
-            Probe::SomeoneElses(_) if self.identity.is_none() => Ok(After::Over { verified: false }),
-            Probe::SomeoneElses(Stranger::OtherCluster(seen) | Stranger::NoCredentials(seen)) => {
+            Probe::NotOurs(_) if self.identity.is_none() => Ok(After::Over { verified: false }),
+            Probe::NotOurs(NotOurs::OtherCluster(seen) | NotOurs::NoCredentials(seen)) => {
                 Err(Error::Foreign { address: self.address.clone(), seen }.into())
             }
             // A worker's API starts when a control plane signs its certificate, maybe long after this step.
@@ -111,7 +112,7 @@ pub(crate) fn first_config() -> Change {
 
 /// The node's own message about a config that it refuses: it names the document and the field.
 pub(crate) fn refused(error: Error) -> Failure {
-    match error.words() {
+    match error.message() {
         Some(words) if words.contains("failed to parse config") || matches!(error, Error::Invalid { .. }) => {
             error::refused_by_node(words)
         }

@@ -1,8 +1,8 @@
 //! `talos-apply` applies each machine config to its node.
 //!
-//! One probe shows the state of a node (absent, booting, in maintenance, ours, another cluster's) and so how to connect
-//! to it. A node that already runs its config is not changed. First configs are sent in parallel; control planes that
-//! run etcd are changed one at a time, and a running node is only rebooted with `--reboot`.
+//! One probe shows the state of a node (absent, booting, in maintenance mode, ours, another cluster's) and so how to
+//! connect to it. A node that already runs its config is not changed. First configs are sent in parallel; control
+//! planes that run etcd are changed one at a time, and a running node is only rebooted with `--reboot`.
 //!
 //! Exit status: as for every step; 7 for the wrong machine, role, cluster or version, and for a reboot without
 //! `--reboot`.

@@ -35,7 +35,7 @@ pub(crate) fn by_nics(vm: &Vm, uuid: &str, links: &[Link]) -> Result<(), Error> 
     Err(Error::OtherMachine { found: uuid.to_owned(), wanted: vm.uuid.clone() })
 }
 
-/// Compares the fingerprint of a node in maintenance with the known ones, if there are any.
+/// Compares the fingerprint of a node in maintenance mode with the known ones, if there are any.
 pub(crate) fn by_fingerprint(pins: &[Fingerprint], found: Fingerprint) -> Result<(), Error> {
     if pins.is_empty() || pins.contains(&found) {
         return Ok(());

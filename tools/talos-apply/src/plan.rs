@@ -54,7 +54,7 @@ fn is_same(a: &Config, b: &Config) -> bool {
     a.text(Dialect::V3) == b.text(Dialect::V3)
 }
 
-/// Refuses to change a running node into something else: another role, another cluster, another version.
+/// Refuses to turn a running node into something else: another role, another cluster, another version.
 pub(crate) fn may_change(
     wanted: &Wanted,
     running: &Config,
@@ -93,7 +93,7 @@ fn same_identity(wanted: &Wanted, running: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file's versions must be those that run: a config with another one would upgrade in passing, or lie.
+/// The file's versions must be those that run: a config with another one would upgrade by accident, or be wrong.
 fn same_versions(
     wanted: &Wanted,
     running: &Config,
@@ -114,7 +114,7 @@ fn same_versions(
     }
 }
 
-/// A place at which the wanted config differs from the running one. Values are never named, for many are secret.
+/// A place at which the wanted config differs from the running one. Values are never named, because many are secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Difference {
     /// Only the wanted config has it.

@@ -129,7 +129,7 @@ impl Apply {
         read.map_err(|error| Failure::new(Exit::Unusable, Code::UnusableInput, error.to_string()))
     }
 
-    /// Whether a node in maintenance is refused: as with talosctl, it needs `--insecure`.
+    /// Whether a node in maintenance mode is refused: as with talosctl, it needs `--insecure`.
     fn is_strict(&self) -> bool {
         self.alone.as_ref().is_some_and(|alone| !alone.insecure)
     }

@@ -86,7 +86,7 @@ fn thousand(bundle: &Bundle, contract: Contract) {
     assert!(total > 1_000_000, "the configs are whole");
 }
 
-/// A config as large as a well-used cluster's.
+/// A config as large as that of a well-used cluster.
 fn thirty_kilobytes(config: &str) -> String {
     let mut text = config.to_owned();
     for index in 0.. {
@@ -108,7 +108,7 @@ fn check(text: &str, contract: Contract) {
     assert!(validate(&config, Mode::Cloud, contract).errors.is_empty(), "the config is valid");
 }
 
-/// The program itself, with the memory that it took at most.
+/// The program itself, with its peak memory.
 fn programs(bundle: &Bundle) {
     let folder = tempfile::tempdir().expect("there is a place for temporary files");
     std::fs::create_dir(folder.path().join("lab")).expect("the folder is ours");
@@ -139,7 +139,7 @@ fn cluster(nodes: usize) -> String {
     text
 }
 
-/// Median time and the most memory of some runs.
+/// Median time and peak memory of some runs.
 fn measured(runs: usize, folder: &Path, args: &[&str]) -> (Duration, u64) {
     let mut most = 0;
     let time = median(runs, || {
@@ -151,7 +151,7 @@ fn measured(runs: usize, folder: &Path, args: &[&str]) -> (Duration, u64) {
     (time, most)
 }
 
-/// Waits for a program; the answer is the most memory that it was seen to have, in KiB.
+/// Waits for a program; returns the most memory that it was seen to have, in KiB.
 fn watch(mut child: Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let mut most = 0;

@@ -68,7 +68,7 @@ pub(crate) fn make(dir: &ClusterDir, contract: Contract) -> Result<(Bundle, Made
     }
 }
 
-/// The talosconfig as it is and as it should be.
+/// The current talosconfig, and the wanted one.
 pub(crate) struct Access {
     config: Talosconfig,
     name: String,

@@ -25,7 +25,7 @@ pub(crate) struct Plan {
     pub(crate) installer: String,
 }
 
-/// Plans; `locked` is the contract in `ichor.lock`, `factory` what the environment says.
+/// Plans; `locked` is the contract in `ichor.lock`, `factory` the value of the environment variable.
 pub(crate) fn plan(name: &str, spec: ClusterSpec, locked: Option<&str>, factory: Option<&str>) -> Result<Plan, Error> {
     let wanted = Spec {
         version: &spec.talos.version,
@@ -49,7 +49,7 @@ pub(crate) fn plan(name: &str, spec: ClusterSpec, locked: Option<&str>, factory:
     Ok(Plan { name: name.to_owned(), endpoint, contract, talos, kubernetes, installer, spec })
 }
 
-/// Configs with a mirror that is no URL would not load.
+/// Refuses mirrors that aren't URLs: their configs would not load.
 fn mirrors(spec: &ClusterSpec) -> Result<(), Error> {
     match spec.registry_mirrors.values().flatten().find(|text| go_yaml::url(text).is_none()) {
         None => Ok(()),

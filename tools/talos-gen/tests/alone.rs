@@ -1,4 +1,4 @@
-//! The commands that stand alone, as processes.
+//! The commands without a stream, as processes.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! `talos-gen config` writes the bytes that are kept, for every Talos release and both roles.
+//! `talos-gen config` writes the golden files, for every Talos release and both roles.
 //!
-//! The inputs and the files are our own (`tests/conformance/golden`), so a clone has all that is needed. They were
-//! compared with talosctl when they were made, and are again wherever one is found. `ICHOR_REGENERATE=1` rewrites them:
-//! read the difference, and run the judges.
+//! The inputs and the files are our own (`tests/conformance/golden`), so a clone has everything that is needed. They
+//! were compared with talosctl when they were made, and are compared again wherever one is found. `ICHOR_REGENERATE=1`
+//! rewrites them: read the difference, and run the judges.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ const RELEASES: RangeInclusive<u32> =
 /// Documents beside the legacy one are known from here on.
 const DOCUMENTS: u32 = 12;
 
-/// Arguments of `gen config`, apart from what all have, and the files that are kept of what they make.
+/// Arguments of `gen config`, apart from the common ones, and the golden files that they make.
 struct Case {
     folder: &'static str,
     files: &'static [&'static str],
     /// The same for talos-gen and talosctl.
     arguments: &'static [&'static str],
-    /// Further ones where Talos knows documents.
+    /// Additional ones where Talos has documents.
     documents: &'static [&'static str],
     /// Whether the bytes also depend on the YAML library, which talosctl takes from its own release: it can be compared
     /// for releases with the same library only.
@@ -65,7 +65,7 @@ const CASES: [Case; 3] = [
     },
 ];
 
-/// The folder of inputs and files; before the first look, the files are rewritten if that was asked for.
+/// The folder of inputs and files; if asked to, rewrites the files before the first use.
 fn golden() -> PathBuf {
     static REWRITTEN: Once = Once::new();
     REWRITTEN.call_once(|| {
@@ -104,7 +104,7 @@ fn difference(made: &str, kept: &str) -> String {
     format!("line {}: {:?}, kept is {:?}", at + 1, line(made), line(kept))
 }
 
-/// Makes the configs of a case and release with a program; where they differ from those that are kept.
+/// Makes the configs of a case and release with a program; returns where they differ from the golden ones.
 fn compare(program: &Path, command: &[&str], case: &Case, minor: u32) -> Vec<String> {
     let kept = golden().join(case.folder).join(format!("v1.{minor}"));
     let out = tempfile::tempdir().expect("there is a place for temporary files");
@@ -200,7 +200,7 @@ fn a_talosconfig_is_written_by_the_library_of_its_release() {
     }
 }
 
-/// The releases whose bytes a talosctl can be asked for: those up to its own, with its own YAML library where that shows.
+/// The releases that a talosctl can be compared for: those up to its own, with its own YAML library where that shows.
 fn comparable(case: &Case, talosctl: u32) -> RangeInclusive<u32> {
     let library = match talosctl {
         14.. => 14,

@@ -1,4 +1,4 @@
-//! talosctl, where one is on PATH or named by `ICHOR_TALOSCTL`, is the judge of what stands alone: the same command
+//! talosctl, if one is on PATH or named by `ICHOR_TALOSCTL`, judges the commands without a stream: the same command
 //! line gives the same files.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ fn run(program: &Path, folder: &Path, args: &[&str]) -> Output {
     command.current_dir(folder).args(args).output().expect("the program runs")
 }
 
-/// The minor of Talos 1.x that talosctl is of.
+/// The minor of talosctl's own release of Talos 1.x.
 fn newest(talosctl: &Path) -> u32 {
     let said = run(talosctl, Path::new("."), &["version", "--client"]);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
@@ -17,7 +17,7 @@ fn newest(talosctl: &Path) -> u32 {
     minor.unwrap_or_else(|| panic!("no version of talosctl in {said:?}"))
 }
 
-/// A folder with secrets of talosctl's own making.
+/// A folder with secrets that talosctl made.
 fn folder(talosctl: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("there is a place for temporary files");
     let made = run(talosctl, folder.path(), &["gen", "secrets", "--talos-version", "v1.6"]);
@@ -25,7 +25,7 @@ fn folder(talosctl: &Path) -> tempfile::TempDir {
     folder
 }
 
-/// What both say to the arguments of `gen config`: the files of each that succeeds.
+/// The results of both for the arguments of `gen config`: the files of each that succeeds.
 fn both(talosctl: &Path, folder: &Path, args: &[&str]) -> [Option<Vec<String>>; 2] {
     let files = |out: &str, output: &Output| {
         let read = |name| std::fs::read_to_string(folder.join(out).join(name)).expect("it was written");
@@ -68,7 +68,7 @@ fn the_same_command_line_gives_the_files_of_talosctl() {
     }
 }
 
-/// A talosconfig without what is new in each.
+/// A talosconfig without what is new each time.
 fn outline(text: &str) -> String {
     let shown = |line: &str| {
         line.split_once("crt: ").or(line.split_once("key: ")).map_or(line.to_owned(), |(name, _)| name.to_owned())

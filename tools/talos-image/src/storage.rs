@@ -63,7 +63,7 @@ impl Place {
         if found.volumes.is_empty() { Err(Error::NoStorage(self.storage.clone()).into()) } else { Ok(found) }
     }
 
-    /// Refuses a storage that can't take disk images, and says what is wrong with it.
+    /// Refuses a storage that can't take disk images; the error is what is wrong with it.
     async fn usable(&self, pve: &Client, host: &str, row: &Storage) -> Result<(), Failure> {
         let (storage, on) = (self.storage.clone(), host.to_owned());
         if !row.active {

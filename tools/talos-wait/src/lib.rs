@@ -1,8 +1,8 @@
 //! `talos-wait` waits until a condition holds, and reports what it is waiting for.
 //!
-//! It replaces the sleep loop of scripts: it waits for each node until it is reachable, in maintenance, configured, a
-//! member of etcd, registered with Kubernetes, or Ready. A wait has a timeout, which starts when the node's record
-//! arrives.
+//! It replaces the sleep loop of scripts: it waits for each node until it is reachable, in maintenance mode,
+//! configured, a member of etcd, registered with Kubernetes, or Ready. A wait has a timeout, which starts when the
+//! node's record arrives.
 //!
 //! Exit status: as for every step; 5 if the condition doesn't hold in time.
 

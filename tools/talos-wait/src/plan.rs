@@ -1,6 +1,6 @@
 //! Whether a condition holds, from the state of a node. Pure.
 
-/// What to wait for. Each one includes those before it, except maintenance, which ends.
+/// What to wait for. Each one includes those before it, except maintenance mode, which ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Condition {
     /// The Talos API responds.

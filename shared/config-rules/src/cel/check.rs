@@ -1,4 +1,4 @@
-//! Types of expressions: what they are, and where they don't fit.
+//! Type checking of expressions.
 
 use super::declared::Kind;
 use super::environment::Scope;
@@ -25,7 +25,7 @@ struct Checker<'a> {
     known: Known,
     /// Variables of folds, the innermost last.
     locals: Vec<(String, Type)>,
-    /// Whether a fold has been entered, from where on numbers of two kinds may be compared.
+    /// Whether a fold has been entered; from then on numbers of two kinds may be compared.
     looped: bool,
     faults: Vec<Fault>,
 }
@@ -58,7 +58,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A variable of a fold. What begins with a dot never is one.
+    /// A variable of a fold. A name that begins with a dot never is one.
     fn local(&self, name: &str) -> Option<&Type> {
         let name = if name.starts_with('.') { "" } else { name };
         self.locals.iter().rev().find(|(known, _)| known == name).map(|(_, kind)| kind)
@@ -80,7 +80,7 @@ impl Checker<'_> {
         if tested { Type::BOOL } else { self.known.resolve(&found) }
     }
 
-    /// What a name with dots in it stands for, unless it begins with a local one.
+    /// The type of a name with dots, unless it begins with a local variable.
     fn qualified(&self, expr: &Expr) -> Option<Type> {
         let path = expr.as_path()?;
         let first = path.split('.').next().unwrap_or_default();
@@ -117,7 +117,7 @@ impl Checker<'_> {
         let Some(target) = target else {
             return self.resolved(expr.place, function, &given, false);
         };
-        // What looks like a target may belong to the function's name.
+        // What looks like a target may be part of the function's name.
         if let Some(path) = target.as_path() {
             let qualified = format!("{path}.{function}");
             if !self.scope.overloads(&qualified).is_empty() {
@@ -128,7 +128,7 @@ impl Checker<'_> {
         self.resolved(expr.place, function, &given, true)
     }
 
-    /// The type of a call: that of the first way to call the function that fits, or dynamic if others differ.
+    /// The type of a call: that of the first overload that fits, or dynamic if the fitting ones have different types.
     fn resolved(&mut self, place: Place, function: &str, given: &[Type], is_method: bool) -> Type {
         let overloads = self.scope.overloads(function);
         if overloads.is_empty() {
@@ -176,7 +176,7 @@ impl Checker<'_> {
         out
     }
 
-    /// The type that several values have in common.
+    /// The common type of several values.
     fn joined(&mut self, before: Option<Type>, next: Type) -> Type {
         match before {
             None => next,
@@ -185,7 +185,7 @@ impl Checker<'_> {
         }
     }
 
-    /// The type of a value that may be left out.
+    /// The type of a value that may be optional.
     fn given(&mut self, place: Place, optional: bool, found: Type) -> Type {
         if !optional {
             return found;
@@ -235,7 +235,7 @@ impl Checker<'_> {
         kind
     }
 
-    /// A field of a message that is written out.
+    /// Checks a field of a message literal.
     fn written(&mut self, message: &str, of: &Type, field: &Field) {
         let found = self.check(&field.value);
         let wanted = match of {

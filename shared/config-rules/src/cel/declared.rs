@@ -13,11 +13,11 @@ pub(super) enum Kind {
     Timestamp,
     Duration,
     Dyn,
-    /// The type of a type, whatever it is of.
+    /// The type of any type.
     Type,
-    /// Some type, the same wherever it stands in a signature.
+    /// A type parameter: the same type everywhere in a signature.
     A,
-    /// Another type.
+    /// A second type parameter.
     B,
     List(&'static Kind),
     Map(&'static Kind, &'static Kind),
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) name: &'static str,
-    /// Since which minor of Talos 1.x there is a field, its name, and its type. Enumerations are integers.
+    /// For each field: the first minor of Talos 1.x that has it, its name, and its type. Enumerations are integers.
     pub(super) fields: &'static [(u32, &'static str, Kind)],
 }
 

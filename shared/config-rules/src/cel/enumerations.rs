@@ -1,4 +1,4 @@
-//! Enumerations of what links are, by their names in the protocol.
+//! Enumerations that describe links, by their names in the protocol.
 
 /// An enumeration and its values, with spaces between them.
 const ENUMERATIONS: &[(&str, &str)] = &[
@@ -49,7 +49,7 @@ const ENUMERATIONS: &[(&str, &str)] = &[
 /// Routing tables that have a name; the others have a number.
 const TABLES: &str = "TABLE_UNSPEC TABLE_DEFAULT TABLE_MAIN TABLE_LOCAL";
 
-/// Whether an enumeration has a value; `None` for one that no link is described with, and that isn't listed.
+/// Whether an enumeration has a value; `None` for one that isn't listed, because it describes no link.
 pub(super) fn has(enumeration: &str, value: &str) -> Option<bool> {
     let is_in = |values: &str| values.split(' ').any(|known| known == value);
     if enumeration == "NethelpersRoutingTable" {

@@ -1,4 +1,4 @@
-//! What an expression finds at the place where it stands: variables, functions, names of types.
+//! The environment of an expression, by its place in a config: variables, functions, names of types.
 
 use machine_config::Gate;
 
@@ -11,7 +11,7 @@ use super::messages::{DISCOVERED_VOLUME, DISK, LINK_STATUS, MESSAGES};
 use super::signature::{Overload, global};
 use super::types::Type;
 
-/// Where an expression stands.
+/// The place of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Environment {
     /// It selects disks.
@@ -20,20 +20,20 @@ pub(crate) enum Environment {
     Volume,
     /// It selects network links.
     Link,
-    /// It says when memory is short.
+    /// It decides whether memory is short.
     Shortage,
     /// It ranks what may be killed when memory is short.
     Ranking,
 }
 
-/// A variable: since which minor of Talos 1.x there is one, its name, and its type.
+/// A variable: the first minor of Talos 1.x that has it, its name, and its type.
 type Variable = (u32, &'static str, Kind);
 
 /// Units of sizes.
 const UNITS: [&str; 12] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "kB", "MB", "GB", "TB", "PB", "EB"];
 /// Classes of cgroups.
 const CLASSES: [&str; 5] = ["Besteffort", "Burstable", "Guaranteed", "Podruntime", "System"];
-/// What is measured about memory; each with `d_` before it is how much it changed.
+/// Measurements of memory; with the prefix `d_`, how much each changed.
 const PRESSURE: [&str; 8] = [
     "memory_some_avg10",
     "memory_some_avg60",
@@ -44,7 +44,7 @@ const PRESSURE: [&str; 8] = [
     "memory_full_avg300",
     "memory_full_total",
 ];
-/// What is measured for each class besides that.
+/// Further measurements of each class.
 const USAGE: [&str; 3] = ["memory_current", "memory_peak", "memory_max"];
 
 const BY_CLASS: Kind = Map(&Int, &Double);
@@ -81,7 +81,7 @@ const TYPES: [(&str, Kind); 10] = [
     ("uint", Uint),
 ];
 
-/// Messages that every protocol has, and the types that they are. Null may not stand for them here.
+/// Well-known messages, and their types. Null is not allowed for them here.
 const WELL_KNOWN: [(&str, Kind); 16] = [
     ("Any", Dyn),
     ("BoolValue", Bool),
@@ -102,7 +102,7 @@ const WELL_KNOWN: [(&str, Kind); 16] = [
 ];
 
 impl Environment {
-    /// What there is in Talos 1.`minor`.
+    /// The environment in Talos 1.`minor`.
     pub(super) fn scope(self, minor: u32) -> Scope {
         Scope { environment: self, minor }
     }
@@ -131,7 +131,7 @@ impl Environment {
         }
     }
 
-    /// Whether it knows of memory, and so of optional values.
+    /// Whether it has the variables about memory, and so optional values.
     fn is_about_memory(self) -> bool {
         matches!(self, Self::Shortage | Self::Ranking)
     }
@@ -150,22 +150,22 @@ impl Scope {
         self.minor >= Gate::QuotedNames.since()
     }
 
-    /// Whether there are optional values, and signs for them.
+    /// Whether there are optional values, and operators for them.
     pub(super) fn has_optionals(&self) -> bool {
         self.environment.is_about_memory()
     }
 
-    /// What a name without a dot before it stands for.
+    /// The type of a name without a leading dot.
     pub(super) fn global(&self, name: &str) -> Option<Type> {
         self.variable(name).map(Kind::fixed).or_else(|| self.named_type(name).map(Type::of_type)).or_else(|| {
             let (enumeration, value) = self.foreign(name)?.strip_prefix("enums.")?.split_once('.')?;
-            // A value of an enumeration that isn't listed is taken for one that there is.
+            // A value of an enumeration that isn't listed is assumed to exist.
             let there_is = enumerations::has(enumeration, value).unwrap_or(!value.contains('.'));
             there_is.then_some(Type::INT)
         })
     }
 
-    /// What follows the prefix of Talos's own declarations, where there are any.
+    /// The name after the prefix of Talos's own declarations, if the environment has them.
     fn foreign<'a>(&self, name: &'a str) -> Option<&'a str> {
         if self.environment.is_about_memory() { None } else { name.strip_prefix("talos.resource.definitions.") }
     }
@@ -176,7 +176,7 @@ impl Scope {
         found.map(|(_, _, kind)| *kind).next().or_else(|| self.common_variable(name))
     }
 
-    /// Variables that come in rows.
+    /// Variables from the lists of names above.
     fn common_variable(&self, name: &str) -> Option<Kind> {
         if self.environment != Environment::Link && UNITS.contains(&name) {
             return Some(Uint);
@@ -194,7 +194,7 @@ impl Scope {
         }
     }
 
-    /// The type that a name is of.
+    /// The type with this name.
     pub(super) fn named_type(&self, name: &str) -> Option<Type> {
         if name == "optional_type" && self.has_optionals() {
             return Some(Type::optional(Type::DYN));
@@ -205,7 +205,7 @@ impl Scope {
         row.map(|(_, kind)| kind.fixed()).or_else(|| self.message(name))
     }
 
-    /// A message; of those that no variable holds, nothing is known but that they may be there.
+    /// A message type. Of messages that no variable holds, only the name is known: they are dynamic.
     fn message(&self, name: &str) -> Option<Type> {
         let of_links = self.environment == Environment::Link;
         if self.environment.is_about_memory() {
@@ -221,7 +221,7 @@ impl Scope {
         }
     }
 
-    /// The type of a field of a message that every protocol has; dynamic where it isn't known.
+    /// The type of a field of a well-known message; dynamic where it isn't known.
     pub(super) fn well_known_field(message: &str, field: &str) -> Option<Type> {
         let name = message.strip_prefix("google.protobuf.").unwrap_or_default();
         let (_, kind) = WELL_KNOWN.iter().find(|(known, _)| *known == name)?;
@@ -234,7 +234,7 @@ impl Scope {
         }
     }
 
-    /// The ways to call a function, in the order in which they are tried.
+    /// The overloads of a function, in the order in which they are tried.
     pub(super) fn overloads(&self, name: &str) -> Vec<Overload> {
         let name = name.strip_prefix('.').unwrap_or(name);
         let optional = if self.has_optionals() { OPTIONAL } else { &[] };

@@ -5,14 +5,14 @@ use super::declared::Kind::{
 };
 use super::signature::{Overload, global, method, mixed};
 
-/// A function's name, and the ways to call it, of which the first that fits counts.
+/// A function's name and its overloads; the first that fits counts.
 pub(super) type Function = (&'static str, &'static [Overload]);
 
 const AS: Kind = List(&A);
 const PAIRS: Kind = Map(&A, &B);
 const MAYBE: Kind = Optional(&A);
 
-/// What compares.
+/// Overloads of comparisons.
 const COMPARED: &[Overload] = &[
     global(&[Bool, Bool], Bool),
     global(&[Int, Int], Bool),
@@ -30,7 +30,7 @@ const COMPARED: &[Overload] = &[
     global(&[Duration, Duration], Bool),
 ];
 
-/// What multiplies and divides.
+/// Overloads of multiplication and division.
 const MULTIPLIED: &[Overload] =
     &[global(&[Double, Double], Double), global(&[Int, Int], Int), global(&[Uint, Uint], Uint)];
 
@@ -39,10 +39,10 @@ const OF_TIME: &[Overload] = &[method(&[Timestamp], Int), method(&[Timestamp, Te
 /// Parts of a time or of a duration.
 const OF_TIME_OR_DURATION: &[Overload] =
     &[method(&[Timestamp], Int), method(&[Timestamp, Text], Int), method(&[Duration], Int)];
-/// What asks whether a text is in a text.
+/// Overloads of tests for one text within another.
 const OF_TEXTS: &[Overload] = &[method(&[Text, Text], Bool)];
 
-/// What every environment has.
+/// The functions of every environment.
 pub(super) const STANDARD: &[Function] = &[
     ("_?_:_", &[global(&[Bool, A, A], A)]),
     ("!_", &[global(&[Bool], Bool)]),
@@ -151,7 +151,7 @@ pub(super) const STANDARD: &[Function] = &[
     ("getMilliseconds", OF_TIME_OR_DURATION),
 ];
 
-/// What environments with optional values have besides.
+/// Additional functions of environments with optional values.
 pub(super) const OPTIONAL: &[Function] = &[
     ("optional.of", &[global(&[A], MAYBE)]),
     ("optional.ofNonZeroValue", &[global(&[A], MAYBE)]),

@@ -1,21 +1,21 @@
-//! What is found out about types that are not known at first.
+//! Type inference: what types that are unknown at first turn out to be.
 
 use super::types::{Composed, Head, Plain, Type};
 
-/// The largest type that is looked at.
+/// Maximum size of a type.
 const LARGEST: usize = 1000;
 
-/// How deep types may be looked into.
+/// Maximum depth of a type.
 const DEEPEST: usize = 400;
 
-/// How many steps an expression's types may take.
+/// Maximum number of inference steps for an expression.
 const STEPS: usize = 5_000_000;
 
-/// What the unknown types stand for.
+/// The types that unknown types are bound to.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     bound: Vec<Option<Type>>,
-    /// What was bound before, to take it back.
+    /// Earlier bindings, to restore them.
     before: Vec<(usize, Option<Type>)>,
     steps: usize,
     depth: usize,
@@ -23,18 +23,18 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// A type that nothing is known of.
+    /// A new unknown type.
     pub(super) fn fresh(&mut self) -> Type {
         self.bound.push(None);
         Type::Unknown(self.bound.len() - 1)
     }
 
-    /// Whether the types are too large or too many to be looked at.
+    /// Whether the types are too large or too many to check.
     pub(super) fn is_lost(&self) -> bool {
         self.too_large || self.steps > STEPS
     }
 
-    /// Goes one step deeper, unless it is too deep or was too far.
+    /// Goes one step deeper, unless it is too deep or took too many steps.
     fn step<T>(&mut self, otherwise: T, go: impl FnOnce(&mut Self) -> T) -> T {
         self.steps += 1;
         self.depth += 1;
@@ -69,7 +69,7 @@ impl Known {
         }
     }
 
-    /// Whether each of the types is assignable; what is found out is kept only if all are.
+    /// Whether each of the types is assignable; new bindings are kept only if all are.
     pub(super) fn assign_all(&mut self, from: &[Type], to: &[Type]) -> bool {
         self.before.clear();
         let fits = self.all(from, to);
@@ -117,7 +117,7 @@ impl Known {
         }
     }
 
-    /// Whether an unknown type can stand for another, and whether it stood for something before.
+    /// Whether an unknown type can be bound to another, and whether it was bound before.
     fn stands_for(&mut self, unknown: &Type, other: &Type) -> (bool, bool) {
         if unknown == other {
             return (true, true);
@@ -156,7 +156,7 @@ impl Known {
         }
     }
 
-    /// A type with what is known put into it.
+    /// The type with all known bindings substituted.
     pub(super) fn resolve(&mut self, of: &Type) -> Type {
         match of {
             Type::Unknown(_) => match self.binding(of) {
@@ -173,7 +173,7 @@ impl Known {
         }
     }
 
-    /// The same, and what is not known then is dynamic.
+    /// The same; what is still unknown becomes dynamic.
     pub(super) fn settle(&mut self, of: &Type) -> Type {
         let resolved = self.resolve(of);
         settled(&resolved)
@@ -188,7 +188,7 @@ fn settled(of: &Type) -> Type {
     }
 }
 
-/// Whether null may stand for a type.
+/// Whether a type accepts null.
 fn takes_null(of: &Type) -> bool {
     match of {
         Type::Plain(plain) => matches!(plain, Plain::Null | Plain::Duration | Plain::Timestamp),

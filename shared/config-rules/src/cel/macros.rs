@@ -1,17 +1,17 @@
-//! Calls that aren't calls: they are rewritten before types are looked at.
+//! Macros: calls that are rewritten before types are checked.
 
 use super::environment::Scope;
 use super::fault::{Fault, Place};
 use super::tree::{Expr, Fold, Node};
 use super::types::Type;
 
-/// What a fold's result is called; no expression can say it.
+/// The name of a fold's result; no expression can contain it.
 const GATHERED: &str = "@result";
-/// What `GATHERED` was once called; variables still must not be called so.
+/// The former name of `GATHERED`, still forbidden for variables.
 const FORMERLY: &str = "__result__";
-/// What is mapped when it has no name.
+/// The name of a mapped value that has none.
 const TARGET: &str = "@target";
-/// A variable that nothing looks at.
+/// The name of an unused variable.
 const UNUSED: &str = "#unused";
 
 /// A call without a target: `has`, or a function.
@@ -84,7 +84,7 @@ fn variable(name: &str, argument: &Expr) -> Result<String, Fault> {
     }
 }
 
-/// Makes what macros stand for, all of it at the place of the call.
+/// Makes the expansions of macros, all at the place of the call.
 struct Maker {
     place: Place,
 }
@@ -137,7 +137,7 @@ impl Maker {
         self.fold(Fold { range, variable, gathered, start, step, result })
     }
 
-    /// `optMap` and `optFlatMap`: what is in an optional, if something is, by a name.
+    /// `optMap` and `optFlatMap`: the value of an optional, if it has one, bound to a name.
     fn unwrapped(&self, name: &str, target: Expr, variable: &str, value: Expr) -> Expr {
         let named = target.as_name().unwrap_or(TARGET).to_owned();
         let inner = Expr::name(self.place, &named);

@@ -3,7 +3,7 @@
 use super::declared::Kind::{Bool, Bytes, Duration, Int, List, Message as Of, Text, Uint};
 use super::declared::Message;
 
-/// Every message of this table, with the minor since which it is there.
+/// Every message of this table, with the first minor that has it.
 pub(super) static MESSAGES: &[(u32, &Message)] = &[
     (0, &DISK),
     (0, &DISCOVERED_VOLUME),

@@ -24,18 +24,18 @@ pub(crate) use environment::Environment;
 
 use fault::Fault;
 
-/// How many faults of an expression are told.
-const TOLD: usize = 5;
+/// How many faults of an expression are reported.
+const REPORTED: usize = 5;
 
 /// How many characters Talos reads.
 const LONGEST: usize = 100_000;
 
-/// Checks an expression for a place in Talos 1.`minor`; what is wrong is told in one line.
+/// Checks an expression for a place in Talos 1.`minor`; the error is one line.
 pub(crate) fn check(text: &str, environment: Environment, minor: u32) -> Result<(), String> {
     let source: Vec<char> = text.chars().collect();
-    let told = |faults: Vec<Fault>| {
-        let more = faults.len().saturating_sub(TOLD);
-        let mut lines: Vec<String> = faults.iter().take(TOLD).map(|fault| fault.line(&source)).collect();
+    let reported = |faults: Vec<Fault>| {
+        let more = faults.len().saturating_sub(REPORTED);
+        let mut lines: Vec<String> = faults.iter().take(REPORTED).map(|fault| fault.line(&source)).collect();
         if more > 0 {
             lines.push(format!("and {more} more"));
         }
@@ -46,8 +46,8 @@ pub(crate) fn check(text: &str, environment: Environment, minor: u32) -> Result<
         return Err(format!("expression code point size exceeds limit: size: {size}, limit {LONGEST}"));
     }
     let scope = environment.scope(minor);
-    let tree = parse::parse(&source, &scope).map_err(|fault| told(vec![fault]))?;
-    let found = check::check(&tree, &scope).map_err(told)?;
+    let tree = parse::parse(&source, &scope).map_err(|fault| reported(vec![fault]))?;
+    let found = check::check(&tree, &scope).map_err(reported)?;
     let wanted = environment.result();
     if found == wanted {
         return Ok(());

@@ -1,15 +1,15 @@
-//! From tokens to a tree, by the grammar and the limits that Talos's reader has.
+//! From tokens to a tree, with the grammar and the limits of Talos's parser.
 
 use super::environment::Scope;
 use super::fault::{Fault, Place};
-use super::token::{Spot, Token, shown, tokens};
+use super::token::{SpannedToken, Token, shown, tokens};
 use super::tree::{Expr, Node};
 use super::types::Type;
 
 /// How deep rules of the grammar, and operators of the tree, may nest.
 const DEEPEST: usize = 250;
 
-/// Words that can't be names, because other languages keep them.
+/// Words that can't be names, because other languages reserve them.
 const RESERVED: [&str; 17] = [
     "as",
     "break",
@@ -30,7 +30,7 @@ const RESERVED: [&str; 17] = [
     "while",
 ];
 
-/// Parses an expression; the first thing that is wrong ends it.
+/// Parses an expression, up to the first error.
 pub(super) fn parse(source: &[char], scope: &Scope) -> Result<Expr, Fault> {
     let tokens = tokens(source)?;
     let mut parser = Parser { tokens: &tokens, source, scope, next: 0, rules: Rules::default() };
@@ -41,9 +41,9 @@ pub(super) fn parse(source: &[char], scope: &Scope) -> Result<Expr, Fault> {
     }
 }
 
-/// What is read so far.
+/// The parser and its position.
 pub(super) struct Parser<'a> {
-    tokens: &'a [Spot],
+    tokens: &'a [SpannedToken],
     source: &'a [char],
     pub(super) scope: &'a Scope,
     next: usize,
@@ -102,7 +102,7 @@ impl<'a> Parser<'a> {
         self.tokens.get(self.next).map_or(self.source.len(), |spot| spot.place)
     }
 
-    /// Passes the next token.
+    /// Consumes the next token.
     pub(super) fn pass(&mut self) -> Place {
         let place = self.place();
         self.next += 1;
@@ -114,22 +114,22 @@ impl<'a> Parser<'a> {
         matches!(self.token(), Token::Sign(found) if *found == sign)
     }
 
-    /// Passes a sign if it comes next.
+    /// Consumes a sign if it comes next.
     pub(super) fn passes(&mut self, sign: &str) -> bool {
         let found = self.is_at(sign);
         self.next += usize::from(found);
         found
     }
 
-    /// Passes a sign that must come next.
+    /// Consumes a sign that must come next.
     pub(super) fn expect(&mut self, sign: &str) -> Result<Place, Fault> {
         if self.is_at(sign) { Ok(self.pass()) } else { Err(self.unexpected(&format!("'{sign}'"))) }
     }
 
-    /// That what comes next is not what is wanted.
+    /// The fault for an unexpected token.
     pub(super) fn unexpected(&self, wanted: &str) -> Fault {
         let found = match self.tokens.get(self.next) {
-            Some(Spot { token: Token::End, .. }) | None => "<EOF>".to_owned(),
+            Some(SpannedToken { token: Token::End, .. }) | None => "<EOF>".to_owned(),
             Some(spot) => shown(&self.source[spot.place..spot.end]),
         };
         Fault::at(self.place(), format!("Syntax error: mismatched input '{found}' expecting {wanted}"))
@@ -190,7 +190,7 @@ impl<'a> Parser<'a> {
         Ok(left)
     }
 
-    /// A literal, a name or more, with what is put before and after it.
+    /// A literal, a name or more, with its prefix and postfix operators.
     fn operand(&mut self) -> Result<Expr, Fault> {
         let Token::Sign(sign @ ("!" | "-")) = self.token() else { return self.member() };
         let place = self.place();
@@ -207,7 +207,7 @@ impl<'a> Parser<'a> {
         Ok(if count % 2 == 0 { operand } else { Expr::call(place, function, vec![operand]) })
     }
 
-    /// A name that isn't kept for other things.
+    /// Refuses a reserved name.
     pub(super) fn unreserved(&self, name: &str) -> Result<(), Fault> {
         if RESERVED.contains(&name) {
             return Err(Fault::at(self.place(), format!("reserved identifier: {name}")));
@@ -263,7 +263,7 @@ fn unsigned(text: &str) -> Option<u64> {
     }
 }
 
-/// One more term to those before it. All terms must be truths, so it doesn't matter which sign is between them.
+/// Adds a term. All terms must be booleans, so it doesn't matter which operator joins them.
 fn joined(place: Place, mut left: Expr, right: Expr) -> Expr {
     match left.node.as_mut() {
         Node::Logic(terms) => {

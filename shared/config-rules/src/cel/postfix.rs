@@ -1,4 +1,4 @@
-//! What operators stand between: names, calls, lists, maps, messages, and what follows a dot or a bracket.
+//! The operands of operators: names, calls, lists, maps, messages, and what follows a dot or a bracket.
 
 use super::fault::{Fault, Place};
 use super::macros;
@@ -48,7 +48,7 @@ impl Parser<'_> {
         nested(Expr::call(place, function, vec![operand, index]))
     }
 
-    /// Passes a `?`, which not every environment knows.
+    /// Consumes a `?`, which not every environment supports.
     fn optional(&mut self, place: Place, unknown: &str) -> Result<bool, Fault> {
         let found = self.passes("?");
         if found && !self.scope.has_optionals() {
@@ -90,7 +90,7 @@ impl Parser<'_> {
         macros::function(place, &name, arguments)
     }
 
-    /// How many words with dots between them stand before a `{`.
+    /// How many words with dots between them come before a `{`.
     fn message_ahead(&self) -> Option<usize> {
         let mut at = usize::from(self.is_at("."));
         let mut words = 0;
@@ -152,7 +152,7 @@ impl Parser<'_> {
         Ok(Expr::new(place, Node::Map(entries)))
     }
 
-    /// Passes what stands between two elements, or ends them; a comma may stand before the end, even alone.
+    /// Consumes the separator or the end of elements; a comma may come before the end, even alone.
     fn closes(&mut self, end: &str, first: bool) -> Result<bool, Fault> {
         let comma = self.passes(",");
         if self.passes(end) {
@@ -164,7 +164,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands in a call's brackets, the first of which is passed.
+    /// The arguments of a call, after its opening bracket.
     fn arguments(&mut self) -> Result<Vec<Expr>, Fault> {
         let mut out = Vec::new();
         if self.passes(")") {

@@ -1,4 +1,4 @@
-//! The ways to call functions; types of tables as types of expressions.
+//! Overloads of functions; types of tables as types of expressions.
 
 use super::declared::Kind;
 use super::infer::Known;
@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// The type, where no `A` nor `B` stands in it.
+    /// The type, if it has no `A` or `B`.
     pub(super) fn fixed(self) -> Type {
         self.with(&Type::DYN, &Type::DYN)
     }
@@ -45,16 +45,16 @@ impl Kind {
     }
 }
 
-/// One way to call a function.
+/// One overload of a function.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overload {
-    /// Whether its first argument stands before the dot.
+    /// Whether its first argument comes before the dot.
     pub(super) is_method: bool,
     pub(super) arguments: &'static [Kind],
     pub(super) result: Kind,
-    /// The minors of Talos 1.x that know it, first and last.
+    /// The minors of Talos 1.x that have it, first and last.
     pub(super) minors: (u32, u32),
-    /// Whether it compares numbers of two kinds. Talos knows of that only from an expression's first loop on.
+    /// Whether it compares numbers of two kinds. Talos allows that only from an expression's first loop on.
     pub(super) is_mixed: bool,
 }
 

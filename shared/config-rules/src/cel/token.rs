@@ -7,7 +7,7 @@ use super::fault::{Fault, Place};
 pub(super) enum Token {
     /// An operator or a bracket.
     Sign(&'static str),
-    /// A word that isn't kept by the grammar.
+    /// A word that the grammar doesn't reserve.
     Word(String),
     /// A name in backquotes, without them.
     Quoted(String),
@@ -17,7 +17,7 @@ pub(super) enum Token {
     Uint(String),
     /// A number with a point or an exponent.
     Double(String),
-    /// A text; `Err` says what is wrong with its escapes.
+    /// A text; `Err` is what is wrong with its escapes.
     Text(Result<(), &'static str>),
     /// Bytes, likewise.
     Bytes(Result<(), &'static str>),
@@ -28,9 +28,9 @@ pub(super) enum Token {
     End,
 }
 
-/// A token, where it begins, and its text.
+/// A token with its position.
 #[derive(Clone, Debug)]
-pub(super) struct Spot {
+pub(super) struct SpannedToken {
     pub(super) token: Token,
     pub(super) place: Place,
     pub(super) end: Place,
@@ -43,7 +43,7 @@ const SIGNS: [&str; 24] = [
 ];
 
 /// Cuts an expression into tokens, the last of which is [`Token::End`].
-pub(super) fn tokens(source: &[char]) -> Result<Vec<Spot>, Fault> {
+pub(super) fn tokens(source: &[char]) -> Result<Vec<SpannedToken>, Fault> {
     let mut out = Vec::new();
     let mut place = 0;
     while let Some(c) = source.get(place) {
@@ -54,11 +54,11 @@ pub(super) fn tokens(source: &[char]) -> Result<Vec<Spot>, Fault> {
             place += rest.iter().take_while(|c| **c != '\n').count();
         } else {
             let (token, length) = one(rest).ok_or_else(|| unreadable(place, rest))?;
-            out.push(Spot { token, place, end: place + length });
+            out.push(SpannedToken { token, place, end: place + length });
             place += length;
         }
     }
-    out.push(Spot { token: Token::End, place, end: place });
+    out.push(SpannedToken { token: Token::End, place, end: place });
     Ok(out)
 }
 
@@ -67,7 +67,7 @@ fn unreadable(place: Place, rest: &[char]) -> Fault {
     Fault::at(place, format!("Syntax error: token recognition error at: '{}'", shown(&rest[..line])))
 }
 
-/// The first characters of a part of an expression, so that they may be told in a line.
+/// The first characters of a part of an expression, short enough for a message.
 pub(super) fn shown(part: &[char]) -> String {
     part.iter().take(20).map(|c| if c.is_control() { ' ' } else { *c }).collect()
 }
@@ -153,7 +153,7 @@ fn exponent(rest: &[char]) -> usize {
     }
 }
 
-/// A text or bytes, with what stands before the quote.
+/// A text or bytes, with the prefix before the quote.
 fn text(rest: &[char]) -> Option<(Token, usize)> {
     let is_bytes = matches!(rest.first(), Some('b' | 'B'));
     let before = usize::from(is_bytes);
@@ -208,7 +208,7 @@ fn character(rest: &[char], is_raw: bool) -> Option<usize> {
     }
 }
 
-/// Whether escapes that are well formed also mean a character.
+/// Whether well-formed escapes also encode valid characters.
 fn escapes(inner: &[char], is_bytes: bool) -> Result<(), &'static str> {
     let mut at = 0;
     while at < inner.len() {

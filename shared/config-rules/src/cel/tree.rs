@@ -1,9 +1,9 @@
-//! What an expression is made of.
+//! The syntax tree of an expression.
 
 use super::fault::Place;
 use super::types::Type;
 
-/// An expression and where it is, which is where its operator is if it has one.
+/// An expression and its place: that of its operator, if it has one.
 #[derive(Clone, Debug)]
 pub(super) struct Expr {
     pub(super) place: Place,
@@ -23,7 +23,7 @@ pub(super) enum Node {
     Select { operand: Expr, field: String, tested: bool },
     /// `operand.?field`
     SelectOptional { operand: Expr, field: String },
-    /// A function or an operator, with what stands before its dot.
+    /// A function or an operator, with its target before the dot.
     Call { function: String, target: Option<Expr>, arguments: Vec<Expr> },
     /// Terms with `&&` or `||` between them.
     Logic(Vec<Expr>),
@@ -33,11 +33,11 @@ pub(super) enum Node {
     Map(Vec<(bool, Expr, Expr)>),
     /// A message by its name.
     Message { name: String, fields: Vec<Field> },
-    /// What macros become.
+    /// The expansion of a macro.
     Fold(Fold),
 }
 
-/// A field of a message that is written out.
+/// A field of a message literal.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
     pub(super) place: Place,
@@ -78,7 +78,7 @@ impl Expr {
         Self::new(place, Node::Name(name.to_owned()))
     }
 
-    /// The name that this is, if it is nothing but a name.
+    /// The name, if this is only a name.
     pub(super) fn as_name(&self) -> Option<&str> {
         match self.node.as_ref() {
             Node::Name(name) => Some(name),
@@ -86,7 +86,7 @@ impl Expr {
         }
     }
 
-    /// Names with dots between them, if this is nothing else.
+    /// The name with dots, if this is nothing else.
     pub(super) fn as_path(&self) -> Option<String> {
         let mut parts = Vec::new();
         let mut at = self;

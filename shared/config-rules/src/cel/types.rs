@@ -32,13 +32,13 @@ pub(super) enum Plain {
     Duration,
     /// Known only when it is evaluated.
     Dyn,
-    /// Of an expression that is wrong, which has been told.
+    /// The type of a wrong expression, which has already been reported.
     Error,
     /// The type of a type.
     Type,
 }
 
-/// What a composed type is made by.
+/// The constructor of a composed type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Head {
     List,
@@ -67,7 +67,7 @@ impl Type {
     pub(super) const DYN: Self = Self::Plain(Plain::Dyn);
     pub(super) const ERROR: Self = Self::Plain(Plain::Error);
 
-    /// A composed type. It may be as large as is wanted; who composes looks at its size.
+    /// A composed type of any size; the caller limits it.
     pub(super) fn composed(head: Head, parts: Vec<Self>) -> Self {
         let size = parts.iter().map(Self::size).fold(1, usize::saturating_add);
         Self::Composed(Rc::new(Composed { head, parts, size }))
@@ -106,7 +106,7 @@ impl Type {
         matches!(self, Self::Plain(Plain::Dyn | Plain::Error))
     }
 
-    /// The parameters, if it is composed so.
+    /// The parameters, if the type has this constructor.
     pub(super) fn parts(&self, head: Head) -> Option<&[Self]> {
         match self {
             Self::Composed(composed) if composed.head == head => Some(&composed.parts),
@@ -114,7 +114,7 @@ impl Type {
         }
     }
 
-    /// What is in an optional, or the type itself, and which of both.
+    /// The type inside an optional, or the type itself; and whether it was an optional.
     pub(super) fn unwrapped(self) -> (Self, bool) {
         match self.parts(Head::Optional).and_then(<[Self]>::first) {
             Some(inner) => (inner.clone(), true),
@@ -122,7 +122,7 @@ impl Type {
         }
     }
 
-    /// The name that a result's type has when it is told.
+    /// The name of a result's type in messages.
     pub(super) fn runtime_name(&self) -> String {
         let plain = match self {
             Self::Plain(plain) => *plain,
@@ -145,7 +145,7 @@ impl Type {
 }
 
 impl Plain {
-    /// The name that a type has in what is said about an expression.
+    /// The name of a type in messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Null => "null",

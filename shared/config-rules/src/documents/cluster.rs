@@ -1,4 +1,4 @@
-//! What makes machines a cluster: identity, discovery, names, networks, the node's own face.
+//! Documents about the cluster: identity, discovery, names, networks, and how a node appears in it.
 
 use ipnet::IpNet;
 
@@ -54,11 +54,11 @@ pub(crate) fn node(fields: Lookup<'_>, report: &mut Report) {
     report.errors.extend(of("taints", taints(fields.at("taints"))));
 }
 
-/// A subnet's smallest share of host bits.
+/// Minimum number of host bits of a subnet.
 const HOST_BITS: u8 = 4;
-/// A subnet of services may have this many host bits at most.
+/// Maximum number of host bits of a subnet of services.
 const SERVICE_HOST_BITS: u8 = 20;
-/// Between a pod subnet and a node's share of it are this many bits at most.
+/// Maximum number of bits between a pod subnet and a node's share of it.
 const NODE_BITS: u8 = 16;
 
 pub(crate) fn network(fields: Lookup<'_>, report: &mut Report) {

@@ -51,7 +51,7 @@ pub(crate) fn tls(fields: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// What Talos says of a client's certificate and key from 1.14 on.
+/// Talos's check of a client's certificate and key from 1.14 on.
 pub(crate) fn client_identity(fields: Lookup<'_>, report: &mut Report) {
     let identity = fields.at("clientIdentity");
     if let Some(why) = identity.is_set().then(|| super::kubernetes::pair(identity)).flatten() {
@@ -59,7 +59,7 @@ pub(crate) fn client_identity(fields: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// What it says of them up to 1.13.
+/// The same up to 1.13.
 pub(crate) fn older_client_identity(fields: Lookup<'_>, report: &mut Report) {
     let identity = fields.at("clientIdentity");
     for (key, what) in [("cert", "certificate"), ("key", "key")] {

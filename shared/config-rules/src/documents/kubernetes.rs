@@ -7,7 +7,7 @@ use crate::lookup::Lookup;
 use crate::pem;
 use crate::report::Report;
 
-/// A component's image and what it asks for; nothing matters when it is switched off.
+/// A component's image and resources; nothing is checked when it is disabled.
 fn component(what: &str, fields: Lookup<'_>, report: &mut Report) {
     if fields.at("enabled").flag() != Some(false) {
         required(fields, "image", &format!("{what} image cannot be empty"), report);
@@ -15,7 +15,7 @@ fn component(what: &str, fields: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// Arguments that belong into documents of their own.
+/// Arguments that have documents of their own.
 const API_SERVER_OWN: [(&str, &str); 6] = [
     ("anonymous-auth", "use KubeAuthenticationConfig"),
     ("authentication-config", "use KubeAuthenticationConfig"),
@@ -82,7 +82,7 @@ pub(crate) fn pair(pair: Lookup<'_>) -> Option<String> {
     certificate.or_else(|| pem::wrong(key, None).map(|why| format!("key: {why}")))
 }
 
-/// What is wrong with an authority, whose certificate Talos reads at once.
+/// What is wrong with an authority, whose certificate Talos parses immediately.
 fn authority(section: Lookup<'_>) -> Option<String> {
     let certificate = pem::blocks(section.at("cert").text());
     let malformed = certificate.first().is_some_and(|block| !block.is_sequence());
@@ -110,7 +110,7 @@ pub(crate) fn service_account(fields: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// What is wrong with a private key as far as its label tells.
+/// What is wrong with a private key, as far as its PEM label shows it.
 fn not_a_key(text: &str) -> Option<String> {
     match pem::blocks(text).first() {
         None => Some("failed to parse PEM block".to_owned()),

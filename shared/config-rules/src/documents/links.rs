@@ -1,4 +1,4 @@
-//! Links: real ones, and those that are made of others.
+//! Links: physical ones, and those made of other links.
 
 use std::net::IpAddr;
 
@@ -85,7 +85,7 @@ pub(crate) fn veth(fields: Lookup<'_>, report: &mut Report) {
     common(peer, report);
 }
 
-/// What the kernel takes for a link's name.
+/// What is wrong with a link's name for the kernel.
 fn link_name(what: &str, name: &str) -> Option<String> {
     let odd = |c: char| c.is_whitespace() || c.is_control();
     match name {
@@ -98,7 +98,7 @@ fn link_name(what: &str, name: &str) -> Option<String> {
     }
 }
 
-/// What is said of a key that has not 32 bytes.
+/// The message for a key that isn't 32 bytes long.
 const KEY_LENGTH: fn(&str, usize) -> String = |_, _| "invalid wireguard key length".to_owned();
 
 pub(crate) fn wireguard(fields: Lookup<'_>, report: &mut Report) {

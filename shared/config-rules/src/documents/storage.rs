@@ -55,7 +55,7 @@ pub(crate) fn logical_volume(fields: Lookup<'_>, report: &mut Report) {
     if most.starts_with('-') {
         report.error("provisioning.maxSize must not be negative");
     }
-    // Talos takes both for what they are without their sign, and no greatest size for none at all.
+    // Talos ignores the sign of both, and reads no maximum as zero.
     let size = |text: &str| bytes(text.trim_start_matches('-')).unwrap_or(0);
     if !most.ends_with('%') && size(least) > size(most) {
         report.error("provisioning.minSize must not exceed provisioning.maxSize");

@@ -1,4 +1,4 @@
-//! Volumes: what they are called, where they lie, how they are encrypted and mounted.
+//! Volumes: names, places, encryption and mounts.
 
 use std::collections::HashSet;
 
@@ -33,7 +33,7 @@ fn of_system(known: &[&str], fields: Lookup<'_>, report: &mut Report) {
     encryption(fields, report);
 }
 
-/// The volume that holds the config itself, before anything can be said of it.
+/// The volume that holds the config itself, and so can't be configured as freely as others.
 fn state(fields: Lookup<'_>, report: &mut Report) {
     if !fields.at("provisioning").is_zero() {
         report.error("provisioning config is not allowed for the \"STATE\" volume");
@@ -182,7 +182,7 @@ pub(crate) fn unmounted_directory(fields: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// From 1.15 on only its access times aren't for it to say.
+/// From 1.15 on, just its access times can't be set.
 pub(crate) fn directory_access_time(fields: Lookup<'_>, report: &mut Report) {
     if is_directory(fields) && fields.at("mount.disableAccessTime").is_set() {
         report.error("mount.disableAccessTime is invalid for volumeType directory");

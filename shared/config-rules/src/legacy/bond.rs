@@ -3,7 +3,7 @@
 use crate::lookup::Lookup;
 use crate::report::Report;
 
-/// Option, its words (nothing means the first), and what is said about others.
+/// Option, its values (an empty one means the first), and the message for others.
 const WORDS: &[(&str, &[&str], &str)] = &[
     (
         "mode",
@@ -54,7 +54,7 @@ fn delays(bond: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// Options that only some modes know.
+/// Options that only some modes support.
 fn modes(bond: Lookup<'_>, report: &mut Report) {
     let mode = Some(bond.at("mode").text()).filter(|mode| !mode.is_empty()).unwrap_or("balance-rr");
     let (lacp, adaptive) = (mode == "802.3ad", matches!(mode, "balance-tlb" | "balance-alb"));

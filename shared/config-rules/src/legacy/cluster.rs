@@ -6,15 +6,15 @@ use crate::checks::{endpoint, is_dns_name, is_subnet, listed};
 use crate::kubernetes::{AUTHORIZERS, resources};
 use crate::lookup::Lookup;
 use crate::report::Report;
-use crate::rule::Case;
+use crate::rule::Input;
 
-pub(crate) fn cluster(case: Case<'_>, report: &mut Report) {
-    let cluster = case.legacy("cluster");
+pub(crate) fn cluster(input: Input<'_>, report: &mut Report) {
+    let cluster = input.legacy("cluster");
     if !cluster.is_set() {
         report.error("cluster instructions are required");
         return;
     }
-    if !control_plane(case, cluster, report) {
+    if !control_plane(input, cluster, report) {
         return;
     }
     let domain = cluster.at("network.dnsDomain").text();
@@ -22,8 +22,8 @@ pub(crate) fn cluster(case: Case<'_>, report: &mut Report) {
         report.error(format!("{domain:?} is not a valid DNS name"));
     }
     cloud_provider(cluster.at("externalCloudProvider"), report);
-    etcd(case, cluster.at("etcd"), report);
-    if !case.is_control_plane() && !cluster.at("ca.key").text().is_empty() {
+    etcd(input, cluster.at("etcd"), report);
+    if !input.is_control_plane() && !cluster.at("ca.key").text().is_empty() {
         report.error("cluster CA key is not allowed on non-controlplane nodes (.cluster.ca)");
     }
     inline_manifests(cluster, report);
@@ -40,10 +40,10 @@ pub(crate) fn cluster(case: Case<'_>, report: &mut Report) {
     }
 }
 
-/// Whether the rest is looked at: without an endpoint, Talos stops here.
-fn control_plane(case: Case<'_>, cluster: Lookup<'_>, report: &mut Report) -> bool {
+/// Returns whether the rest is checked: without an endpoint, Talos stops here.
+fn control_plane(input: Input<'_>, cluster: Lookup<'_>, report: &mut Report) -> bool {
     let section = cluster.at("controlPlane");
-    if !section.is_set() && !case.is_older() {
+    if !section.is_set() && !input.is_older() {
         return true;
     }
     let url = section.at("endpoint");
@@ -72,11 +72,11 @@ fn cloud_provider(section: Lookup<'_>, report: &mut Report) {
     }
 }
 
-fn etcd(case: Case<'_>, etcd: Lookup<'_>, report: &mut Report) {
+fn etcd(input: Input<'_>, etcd: Lookup<'_>, report: &mut Report) {
     if !etcd.is_set() {
         return;
     }
-    if !case.is_control_plane() {
+    if !input.is_control_plane() {
         report.error("etcd config is only allowed on control plane machines");
         return;
     }
@@ -89,7 +89,7 @@ fn etcd(case: Case<'_>, etcd: Lookup<'_>, report: &mut Report) {
         report.error("etcd subnet can't be set when advertised subnets are set");
     }
     let single = Some(subnet).filter(|subnet| !subnet.is_empty() && advertised.len() == 0);
-    // It listens where it is to be found, unless the config says otherwise.
+    // The listen subnets default to the advertised ones.
     let own = etcd.at("listenSubnets").texts();
     let listen = if own.len() > 0 { own } else { advertised.clone() }.map(|text| ("listen", text));
     let all = advertised.chain(single).map(|text| ("advertised", text)).chain(listen);
@@ -111,7 +111,7 @@ fn inline_manifests(cluster: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// Where members find each other, unless the config says otherwise.
+/// The default URL of the discovery service.
 const DISCOVERY: &str = "https://discovery.talos.dev/";
 
 fn discovery(cluster: Lookup<'_>, report: &mut Report) {
@@ -138,7 +138,7 @@ fn discovery(cluster: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// What is wrong with the API server's authorizers; Talos stops at the first thing.
+/// What is wrong with the API server's authorizers; Talos stops at the first error.
 fn authorization(server: Lookup<'_>) -> Option<String> {
     let authorizers = server.at("authorizationConfig");
     let used = |what: &str| format!("{what} cannot be used in conjunction with AuthorizationConfig");
@@ -162,11 +162,11 @@ fn authorization(server: Lookup<'_>) -> Option<String> {
     Some(format!("apiserver authorization config validation failed: {why}"))
 }
 
-pub(crate) fn cni(case: Case<'_>, report: &mut Report) {
-    if !case.is_older() && !case.legacy("cluster.network").is_set() {
+pub(crate) fn cni(input: Input<'_>, report: &mut Report) {
+    if !input.is_older() && !input.legacy("cluster.network").is_set() {
         return;
     }
-    let cni = case.legacy("cluster.network.cni");
+    let cni = input.legacy("cluster.network.cni");
     let name = if cni.is_set() { cni.at("name").text() } else { "flannel" };
     let urls = cni.at("urls").texts();
     match name {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::checks::{address_or_network, is_network, wireguard_key};
 use crate::lookup::Lookup;
 use crate::report::Report;
-use crate::rule::Case;
+use crate::rule::Input;
 
 const OPTIONS_REQUIRED: &str = "required either config section to be set";
 const EXCLUSIVE: &str = "config sections are mutually exclusive";
@@ -16,8 +16,8 @@ const BAD_ADDRESS: &str = "invalid network address";
 /// Links that are part of another one, with that one's name.
 type Parts<'a> = HashMap<&'a str, &'a str>;
 
-pub(crate) fn devices(case: Case<'_>, report: &mut Report) {
-    let list = case.legacy("machine.network.interfaces").items();
+pub(crate) fn devices(input: Input<'_>, report: &mut Report) {
+    let list = input.legacy("machine.network.interfaces").items();
     let parts = parts(list.clone(), report);
     for device in list {
         if !device.is_set() {
@@ -73,9 +73,9 @@ fn identity(device: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// What is said of a private key that has not 32 bytes: Talos shows it, which we don't.
+/// The message for a private key that isn't 32 bytes long: Talos prints the key, we don't.
 const PRIVATE_KEY: fn(&str, usize) -> String = |_, length| format!("wrong key length: {length}");
-/// What is said of a public key that has not 32 bytes.
+/// The message for a public key that isn't 32 bytes long.
 const PUBLIC_KEY: fn(&str, usize) -> String = |key, length| format!("wrong key {key:?} length: {length}");
 
 fn wireguard(section: Lookup<'_>, report: &mut Report) {
@@ -164,8 +164,8 @@ fn routes(device: Lookup<'_>, report: &mut Report) {
 /// The smallest MTU that WireGuard over IPv6 works with.
 const KUBESPAN_MTU: i64 = 1280;
 
-pub(crate) fn kubespan(case: Case<'_>, report: &mut Report) {
-    let kubespan = case.legacy("machine.network.kubespan");
+pub(crate) fn kubespan(input: Input<'_>, report: &mut Report) {
+    let kubespan = input.legacy("machine.network.kubespan");
     let mtu = kubespan.at("mtu").number();
     if kubespan.at("enabled").is_on() && mtu != 0 && mtu < KUBESPAN_MTU {
         report.error(format!("kubespan link MTU must be at least {KUBESPAN_MTU}"));

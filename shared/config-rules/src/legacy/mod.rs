@@ -1,4 +1,4 @@
-//! Rules for the legacy document, in the order in which Talos goes through them.
+//! Rules for the legacy document, in the order in which Talos checks them.
 
 mod bond;
 mod cluster;
@@ -7,40 +7,40 @@ mod machine;
 mod storage;
 
 use crate::report::Report;
-use crate::rule::{Case, CaseRule};
+use crate::rule::{ConfigRule, Input};
 
 /// Rules for a document that has a machine section.
-pub(crate) const RULES: &[CaseRule] = &[
-    CaseRule::of(machine::deprecated).since(14),
-    CaseRule::of(cluster::cluster),
-    CaseRule::of(storage::install_missing).before(14),
-    CaseRule::of(storage::install),
-    CaseRule::of(machine::container_mode).before(14),
-    CaseRule::of(machine::host_dns).since(13),
-    CaseRule::of(machine::spelling),
-    CaseRule::of(machine::authority),
-    CaseRule::of(machine::role),
-    CaseRule::of(devices::devices),
-    CaseRule::of(devices::kubespan),
-    CaseRule::of(storage::disks),
-    CaseRule::of(machine::kubelet),
-    CaseRule::of(storage::encryption),
-    CaseRule::of(machine::kubespan_needs).before(14),
-    CaseRule::of(machine::kubespan_filters),
-    CaseRule::of(machine::logging),
-    CaseRule::of(storage::extensions),
-    CaseRule::of(machine::node),
-    CaseRule::of(machine::api_access),
-    CaseRule::of(machine::address_sort),
-    CaseRule::of(machine::persist),
-    CaseRule::of(machine::base_runtime_spec),
-    CaseRule::of(machine::registries),
+pub(crate) const RULES: &[ConfigRule] = &[
+    ConfigRule::of(machine::deprecated).since(14),
+    ConfigRule::of(cluster::cluster),
+    ConfigRule::of(storage::install_missing).before(14),
+    ConfigRule::of(storage::install),
+    ConfigRule::of(machine::container_mode).before(14),
+    ConfigRule::of(machine::host_dns).since(13),
+    ConfigRule::of(machine::spelling),
+    ConfigRule::of(machine::authority),
+    ConfigRule::of(machine::role),
+    ConfigRule::of(devices::devices),
+    ConfigRule::of(devices::kubespan),
+    ConfigRule::of(storage::disks),
+    ConfigRule::of(machine::kubelet),
+    ConfigRule::of(storage::encryption),
+    ConfigRule::of(machine::kubespan_needs).before(14),
+    ConfigRule::of(machine::kubespan_filters),
+    ConfigRule::of(machine::logging),
+    ConfigRule::of(storage::extensions),
+    ConfigRule::of(machine::node),
+    ConfigRule::of(machine::api_access),
+    ConfigRule::of(machine::address_sort),
+    ConfigRule::of(machine::persist),
+    ConfigRule::of(machine::base_runtime_spec),
+    ConfigRule::of(machine::registries),
 ];
 
-pub(crate) fn check(case: Case<'_>, report: &mut Report) {
-    if !case.legacy("machine").is_set() {
+pub(crate) fn check(input: Input<'_>, report: &mut Report) {
+    if !input.legacy("machine").is_set() {
         report.error("machine instructions are required");
         return;
     }
-    RULES.iter().filter(|rule| rule.holds(case.contract)).for_each(|rule| (rule.check)(case, report));
+    RULES.iter().filter(|rule| rule.holds(input.contract)).for_each(|rule| (rule.check)(input, report));
 }

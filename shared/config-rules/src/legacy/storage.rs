@@ -4,17 +4,17 @@ use std::collections::HashSet;
 
 use crate::lookup::Lookup;
 use crate::report::{Mode, Report};
-use crate::rule::Case;
+use crate::rule::Input;
 
-pub(crate) fn install_missing(case: Case<'_>, report: &mut Report) {
-    if case.mode == Mode::Metal && !case.legacy("machine.install").is_set() {
-        report.error(format!("install instructions are required in {:?} mode", case.mode.as_str()));
+pub(crate) fn install_missing(input: Input<'_>, report: &mut Report) {
+    if input.mode == Mode::Metal && !input.legacy("machine.install").is_set() {
+        report.error(format!("install instructions are required in {:?} mode", input.mode.as_str()));
     }
 }
 
-pub(crate) fn install(case: Case<'_>, report: &mut Report) {
-    let install = case.legacy("machine.install");
-    if case.mode != Mode::Metal || !install.is_set() {
+pub(crate) fn install(input: Input<'_>, report: &mut Report) {
+    let install = input.legacy("machine.install");
+    if input.mode != Mode::Metal || !install.is_set() {
         return;
     }
     let selector = install.at("diskSelector");
@@ -38,8 +38,8 @@ fn disk_selector(selector: Lookup<'_>) -> Option<String> {
     (!matches!(kind, "" | "ssd" | "hdd" | "nvme" | "sd")).then(|| format!("unsupported disk type {kind:?}"))
 }
 
-pub(crate) fn disks(case: Case<'_>, report: &mut Report) {
-    for (index, disk) in case.legacy("machine.disks").items().enumerate() {
+pub(crate) fn disks(input: Input<'_>, report: &mut Report) {
+    for (index, disk) in input.legacy("machine.disks").items().enumerate() {
         if !disk.is_set() {
             report.error(format!("machine.disks[{index}] is null"));
             continue;
@@ -53,14 +53,14 @@ pub(crate) fn disks(case: Case<'_>, report: &mut Report) {
     }
 }
 
-/// Whether a partition takes what is left.
+/// Whether a partition takes the remaining space.
 fn is_rest(size: &str) -> bool {
     size.is_empty() || size == "0 B"
 }
 
-pub(crate) fn encryption(case: Case<'_>, report: &mut Report) {
+pub(crate) fn encryption(input: Input<'_>, report: &mut Report) {
     for (key, label) in [("ephemeral", "EPHEMERAL"), ("state", "STATE")] {
-        let config = case.legacy("machine.systemDiskEncryption").at(key);
+        let config = input.legacy("machine.systemDiskEncryption").at(key);
         if !config.is_set() {
             continue;
         }
@@ -82,8 +82,8 @@ pub(crate) fn encryption(case: Case<'_>, report: &mut Report) {
     }
 }
 
-pub(crate) fn extensions(case: Case<'_>, report: &mut Report) {
-    let images = case.legacy("machine.install.extensions").items().map(|extension| extension.at("image").text());
+pub(crate) fn extensions(input: Input<'_>, report: &mut Report) {
+    let images = input.legacy("machine.install.extensions").items().map(|extension| extension.at("image").text());
     let mut seen = HashSet::new();
     for image in images {
         if !seen.insert(image) {

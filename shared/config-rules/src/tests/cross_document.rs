@@ -3,7 +3,7 @@
 use machine_config::contract_of;
 
 use super::*;
-use crate::rule::Case;
+use crate::rule::Input;
 
 const WORKER: &str = "machine: {type: worker, ca: {crt: QUJD}}\ncluster: {}\n";
 const CONTROL_PLANE: &str = "machine: {type: controlplane, ca: {crt: QUJD, key: QUJD}}\ncluster: {}\n";
@@ -31,11 +31,11 @@ fn containers_need_host_dns() {
     worker(
         Mode::Container,
         &[
-            Row { broken: "", said: "hostDNS config is required in container mode", good: &good },
-            Row { broken: &dns("enabled: false"), said: "hostDNS must be enabled in container mode", good: &good },
+            Row { broken: "", message: "hostDNS config is required in container mode", good: &good },
+            Row { broken: &dns("enabled: false"), message: "hostDNS must be enabled in container mode", good: &good },
             Row {
                 broken: &dns("enabled: true"),
-                said: "forwardKubeDNSToHost must be enabled in container mode",
+                message: "forwardKubeDNSToHost must be enabled in container mode",
                 good: &good,
             },
         ],
@@ -53,20 +53,20 @@ fn encrypted_dns_discovery_and_kubespan_need_others() {
     worker(
         Mode::Cloud,
         &[
-            Row { broken: &tls, said: "hostDNS must be enabled when using non-default DNS protocols", good: &good },
+            Row { broken: &tls, message: "hostDNS must be enabled when using non-default DNS protocols", good: &good },
             Row {
                 broken: DISCOVERY,
-                said: &format!("cluster ID (.cluster.id or DiscoveryIdentityConfig) {needs}"),
+                message: &format!("cluster ID (.cluster.id or DiscoveryIdentityConfig) {needs}"),
                 good: &identity,
             },
             Row {
                 broken: DISCOVERY,
-                said: &format!("cluster secret (.cluster.secret or DiscoveryIdentityConfig) {needs}"),
+                message: &format!("cluster secret (.cluster.secret or DiscoveryIdentityConfig) {needs}"),
                 good: &identity,
             },
             Row {
                 broken: kubespan,
-                said: "KubeSpan requires cluster discovery to be enabled",
+                message: "KubeSpan requires cluster discovery to be enabled",
                 good: &format!("{identity}---\n{kubespan}"),
             },
         ],
@@ -76,18 +76,18 @@ fn encrypted_dns_discovery_and_kubespan_need_others() {
 #[test]
 fn what_only_control_planes_have() {
     let scheduler = "kind: KubeSchedulerConfig\nimage: a\n---\nkind: KubeProxyConfig\nimage: b\n";
-    let said = "the following document kinds are only allowed on control plane machines: [KubeProxyConfig KubeSchedulerConfig]";
+    let message = "the following document kinds are only allowed on control plane machines: [KubeProxyConfig KubeSchedulerConfig]";
     check(
-        &[Row { broken: &with(WORKER, scheduler), said, good: &with(CONTROL_PLANE, scheduler) }],
+        &[Row { broken: &with(WORKER, scheduler), message, good: &with(CONTROL_PLANE, scheduler) }],
         Mode::Cloud,
         "v1.15",
         &ToString::to_string,
     );
     let ca =
         |more: &str| CONTROL_PLANE.replace("cluster: {}", &format!("cluster: {{ca: {{crt: QUJD, key: QUJD}}{more}}}"));
-    let said = "etcd encryption config is required for control plane machines running kube-apiserver";
+    let message = "etcd encryption config is required for control plane machines running kube-apiserver";
     check(
-        &[Row { broken: &ca(""), said, good: &ca(", secretboxEncryptionSecret: a") }],
+        &[Row { broken: &ca(""), message, good: &ca(", secretboxEncryptionSecret: a") }],
         Mode::Cloud,
         "v1.15",
         &ToString::to_string,
@@ -105,19 +105,19 @@ fn containers_that_wait_for_each_other_or_for_nobody() {
         &[
             Row {
                 broken: &container("a", "b"),
-                said: "container \"a\" depends on container \"b\", which is not configured",
+                message: "container \"a\" depends on container \"b\", which is not configured",
                 good: &good,
             },
             Row {
                 broken: &format!("{}---\n{}", container("a", "b"), container("b", "a")),
-                said: "container dependsOn cycle detected: a -> b -> a",
+                message: "container dependsOn cycle detected: a -> b -> a",
                 good: &good,
             },
         ],
     );
 }
 
-/// A config that a contract doesn't know, the first that does, and what is said.
+/// A config that a contract doesn't support, the first one that does, and the message.
 const YOUNG: &[(&str, u32, &str)] = &[
     ("kind: ResolverConfig\nhostDNS: {enabled: true}\n", 14, "ResolverConfig: Talos knows `hostDNS`"),
     (
@@ -157,16 +157,16 @@ const YOUNG: &[(&str, u32, &str)] = &[
 
 #[test]
 fn what_an_older_talos_does_not_know_is_named_with_its_place_at_any_depth() {
-    for (text, since, said) in YOUNG {
+    for (text, since, message) in YOUNG {
         let text = if text.starts_with("kind") { format!("apiVersion: v1alpha1\n{text}") } else { (*text).to_owned() };
         let config = machine_config::load(&text).unwrap();
         for contract in Contract::all() {
-            let young = format!("{said} from v1.{since} on, not in {contract}");
+            let young = format!("{message} from v1.{since} on, not in {contract}");
             let known = config.documents()[0].kind.since <= contract.minor();
             let named = validate(&config, Mode::Cloud, contract).errors.contains(&young);
-            assert_eq!(named, known && contract.minor() < *since, "{contract}: {said}");
+            assert_eq!(named, known && contract.minor() < *since, "{contract}: {message}");
         }
-        assert_eq!(contract_of(&config).minor(), (*since).max(Contract::STABLE.minor()), "{said}");
+        assert_eq!(contract_of(&config).minor(), (*since).max(Contract::STABLE.minor()), "{message}");
     }
 }
 
@@ -186,7 +186,7 @@ fn kinds_that_an_older_talos_does_not_know_are_named() {
 #[test]
 fn what_stands_in_both_places_is_a_conflict() {
     let already = "is already set in v1alpha1 config";
-    for (machine, cluster, document, said) in [
+    for (machine, cluster, document, message) in [
         (
             "network: {hostname: a}",
             "",
@@ -266,16 +266,16 @@ fn what_stands_in_both_places_is_a_conflict() {
             format!("machine: {{type: worker, ca: {{crt: QUJD}}, {machine}}}\ncluster: {{{cluster}}}\n")
         };
         let (broken, good) = (with(&made(machine, cluster), document), with(&made("", ""), document));
-        check(&[Row { broken: &broken, said, good: &good }], Mode::Cloud, "v1.15", &ToString::to_string);
+        check(&[Row { broken: &broken, message, good: &good }], Mode::Cloud, "v1.15", &ToString::to_string);
     }
     let volume = "kind: VolumeConfig\nname: STATE\nencryption: {provider: luks2, keys: [{slot: 0, nodeID: {}}]}\n";
     let legacy = "machine: {type: worker, ca: {crt: QUJD}, systemDiskEncryption: {state: {provider: luks2, keys: [{slot: 0, nodeID: {}}]}}}\ncluster: {}\n";
-    let said = "system disk encryption for \"STATE\" is configured in both v1alpha1.Config and VolumeConfig";
-    let row = Row { broken: &with(legacy, volume), said, good: &with(WORKER, volume) };
+    let message = "system disk encryption for \"STATE\" is configured in both v1alpha1.Config and VolumeConfig";
+    let row = Row { broken: &with(legacy, volume), message, good: &with(WORKER, volume) };
     check(&[row], Mode::Cloud, "v1.15", &ToString::to_string);
 }
 
-/// Configs that break as much as they can, with the mode and the Talos that they are for.
+/// Configs that break as many rules as they can, with the mode and the Talos that they are for.
 const AWFUL: &[(Mode, &str, &str)] = &[
     (
         Mode::Metal,
@@ -321,7 +321,7 @@ fn every_rule_for_a_whole_config_is_broken_by_one() {
         let breaks = |(mode, contract, text): &(Mode, &str, &str)| {
             let (config, contract) = (machine_config::load(text).unwrap(), Contract::parse(contract).unwrap());
             let mut found = Report::default();
-            (rule.check)(Case { config: &config, mode: *mode, contract }, &mut found);
+            (rule.check)(Input { config: &config, mode: *mode, contract }, &mut found);
             rule.holds(contract) && found != Report::default()
         };
         assert!(AWFUL.iter().any(breaks), "rule {index}");
@@ -331,7 +331,7 @@ fn every_rule_for_a_whole_config_is_broken_by_one() {
 #[test]
 fn up_to_1_13_documents_are_not_looked_at_together() {
     let text = with(WORKER, "kind: KubeSpanConfig\nenabled: true\n");
-    let said = "KubeSpan requires cluster discovery to be enabled".to_owned();
-    assert!(!errors(&text, Mode::Cloud, "v1.13").contains(&said));
-    assert!(errors(&text, Mode::Cloud, "v1.14").contains(&said));
+    let message = "KubeSpan requires cluster discovery to be enabled".to_owned();
+    assert!(!errors(&text, Mode::Cloud, "v1.13").contains(&message));
+    assert!(errors(&text, Mode::Cloud, "v1.14").contains(&message));
 }

@@ -8,9 +8,9 @@ pub(crate) const NO_NAME: &str =
 
 /// Interfaces, in the short form of a YAML flow.
 fn interfaces(rows: &[(&str, &str, &str)]) {
-    for (broken, said, good) in rows {
+    for (broken, message, good) in rows {
         let line = |list: &str| format!("network: {{interfaces: [{list}]}}");
-        worker(&[Row { broken: &line(broken), said, good: &line(good) }]);
+        worker(&[Row { broken: &line(broken), message, good: &line(good) }]);
     }
 }
 
@@ -54,7 +54,7 @@ fn rules_26_and_27_interfaces_and_what_they_are_made_of() {
 
 #[test]
 fn rule_27_options_of_bonds() {
-    for (broken, said, good) in [
+    for (broken, message, good) in [
         ("mode: fast", "invalid bond type fast", "mode: balance-rr"),
         ("xmitHashPolicy: layer9", "invalid xmit hash policy layer9", "xmitHashPolicy: layer2+3"),
         ("mode: 802.3ad, lacpRate: odd", "invalid lacp rate odd", "mode: 802.3ad, lacpRate: fast"),
@@ -103,14 +103,14 @@ fn rule_27_options_of_bonds() {
         ("adUserPortKey: 1", "bond.adUserPortKey is only available in 802.3ad mode", "mode: 802.3ad, adUserPortKey: 1"),
     ] {
         let bond = |options: &str| format!("{{interface: a, bond: {{interfaces: [b], {options}}}}}");
-        interfaces(&[(&bond(broken), said, &bond(good))]);
+        interfaces(&[(&bond(broken), message, &bond(good))]);
     }
 }
 
 #[test]
 fn rule_28_addresses_and_routes() {
     let device = |rest: &str| format!("{{interface: a, {rest}}}");
-    for (broken, said, good) in [
+    for (broken, message, good) in [
         (
             "addresses: [x]",
             "[networking.os.device.addresses] \"a\": failed to parse IP address \"x\"",
@@ -168,11 +168,11 @@ fn rule_28_addresses_and_routes() {
             "vlans: [{vlanId: 7}]",
         ),
     ] {
-        interfaces(&[(&device(broken), said, &device(good))]);
+        interfaces(&[(&device(broken), message, &device(good))]);
     }
     control_plane(&[Row {
         broken: "network: {interfaces: [{interface: a, vip: {ip: x}}]}",
-        said: "[networking.os.device.vip] failed to parse \"x\" as IP address",
+        message: "[networking.os.device.vip] failed to parse \"x\" as IP address",
         good: "network: {interfaces: [{interface: a, vip: {ip: 10.0.0.1}}]}",
     }]);
 }

@@ -1,4 +1,4 @@
-//! Documents by themselves; the rows stand in `documents.txt`.
+//! Documents by themselves; the rows are in `documents.txt`.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ const CRT: &str = r"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----
 const KEY: &str = r"-----BEGIN EC PRIVATE KEY-----\nQUJD\n-----END EC PRIVATE KEY-----\n";
 const WIREGUARD: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// A config with one document of a label (`Kind` or `Kind/name`) and its fields, and what it needs beside it.
+/// A config with one document of a label (`Kind` or `Kind/name`) and its fields, and what it needs besides.
 fn document(label: &str, contract: &str, body: &str) -> String {
     let (kind, name) = label.split_once('/').unwrap_or((label, ""));
     let fields = body
@@ -41,12 +41,12 @@ fn document(label: &str, contract: &str, body: &str) -> String {
     format!("{legacy}---\napiVersion: v1alpha1\nkind: {kind}\n{name}{fields}{end}{beside}")
 }
 
-/// A row: of which kind and document, in which Talos, what breaks a rule, what is said, and what is good.
+/// A row: kind and document, Talos version, what breaks a rule, the message, and what is valid.
 struct Line {
     label: &'static str,
     contract: &'static str,
     broken: &'static str,
-    said: &'static str,
+    message: &'static str,
     good: &'static str,
 }
 
@@ -58,12 +58,12 @@ impl Line {
 
 fn lines() -> Vec<Line> {
     let rows = include_str!("documents.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let (mut out, mut label, mut contract, mut broken, mut said) = (Vec::new(), "", "", "", "");
+    let (mut out, mut label, mut contract, mut broken, mut message) = (Vec::new(), "", "", "", "");
     for line in rows {
         match line.split_at_checked(1) {
             Some(("!", rest)) => broken = rest.trim_start(),
-            Some((">", rest)) => said = rest.strip_prefix(' ').unwrap_or(rest),
-            Some(("=", good)) => out.push(Line { label, contract, broken, said, good: good.trim_start() }),
+            Some((">", rest)) => message = rest.strip_prefix(' ').unwrap_or(rest),
+            Some(("=", good)) => out.push(Line { label, contract, broken, message, good: good.trim_start() }),
             _ => (label, contract) = line.split_once(" @").unwrap_or((line, "v1.15")),
         }
     }
@@ -76,21 +76,21 @@ fn every_documents_rule_is_broken_and_kept() {
     for line in &lines {
         let nameless = format!("{}/", line.kind());
         let shown = if line.broken.starts_with("name: ''") { &nameless } else { line.label };
-        let said = format!("{shown}: {}", line.said);
+        let message = format!("{shown}: {}", line.message);
         let (broken, good) =
             (document(line.label, line.contract, line.broken), document(line.label, line.contract, line.good));
-        let row = Row { broken: &broken, said: &said, good: &good };
+        let row = Row { broken: &broken, message: &message, good: &good };
         check(&[row], Mode::Cloud, line.contract, &ToString::to_string);
     }
     assert!(lines.len() > 250, "only {} rows", lines.len());
 }
 
-/// What the fields of a structure may say, by place.
-fn facts(shape: &Schema, place: &str, out: &mut BTreeSet<(String, &'static str)>) {
-    for field in shape.fields() {
+/// The constraints of a structure's fields, by place.
+fn facts(schema: &Schema, place: &str, out: &mut BTreeSet<(String, &'static str)>) {
+    for field in schema.fields() {
         let path = format!("{place}.{}", field.key);
-        let said = field.required.into_iter().chain(field.bounds.map(|bounds| bounds.said));
-        out.extend(said.map(|said| (path.clone(), said)));
+        let message = field.required.into_iter().chain(field.bounds.map(|bounds| bounds.message));
+        out.extend(message.map(|message| (path.clone(), message)));
         if let Type::Struct(inner) = field.ty {
             facts(inner, &path, out);
         }
@@ -105,10 +105,10 @@ fn every_rule_of_the_table_has_a_row_that_breaks_it() {
         let rows = || lines.iter().filter(|line| line.kind() == kind.name);
         let mut all = BTreeSet::new();
         facts(kind.schema, kind.name, &mut all);
-        for (place, said) in all {
-            let (start, end) = said.split_once("{}").unwrap_or((said, ""));
-            if !rows().any(|row| row.said.starts_with(start) && row.said.ends_with(end)) {
-                missing.push(format!("{place}: {said}"));
+        for (place, message) in all {
+            let (start, end) = message.split_once("{}").unwrap_or((message, ""));
+            if !rows().any(|row| row.message.starts_with(start) && row.message.ends_with(end)) {
+                missing.push(format!("{place}: {message}"));
             }
         }
         let row = table::of(kind.name).unwrap();
@@ -118,7 +118,7 @@ fn every_rule_of_the_table_has_a_row_that_breaks_it() {
                 let found = config.documents().iter().find(|document| document.kind.name == kind.name).unwrap();
                 let mut own = Report::default();
                 (rule.check)(Lookup::Fields(&found.fields), &mut own);
-                let is_said = own.errors.iter().chain(&own.warnings).any(|text| text == row.said);
+                let is_said = own.errors.iter().chain(&own.warnings).any(|text| text == row.message);
                 is_said && rule.holds(Contract::parse(row.contract).unwrap())
             };
             if !rows().any(breaks) {

@@ -36,22 +36,22 @@ pub(crate) fn whole(rows: &[Row<'_>]) {
 #[test]
 fn rules_1_to_4_sections_and_what_is_deprecated() {
     whole(&[
-        Row { broken: "cluster: {}\n", said: "machine instructions are required", good: &config("", "worker") },
+        Row { broken: "cluster: {}\n", message: "machine instructions are required", good: &config("", "worker") },
         Row {
             broken: "machine: {type: worker, ca: {crt: QUJD}}\n",
-            said: "cluster instructions are required",
+            message: "cluster instructions are required",
             good: "machine: {type: worker, ca: {crt: QUJD}}\ncluster: {}\n",
         },
     ]);
     worker(&[
         Row {
             broken: "files: [{content: a, permissions: 0o644, path: /var/a, op: create}]",
-            said: ".machine.files is deprecated; use dedicated configuration documents instead",
+            message: ".machine.files is deprecated; use dedicated configuration documents instead",
             good: "files: []",
         },
         Row {
             broken: "baseRuntimeSpecOverrides: {process: {}}",
-            said: ".machine.baseRuntimeSpecOverrides is deprecated; use a CRIBaseRuntimeSpecConfig document instead",
+            message: ".machine.baseRuntimeSpecOverrides is deprecated; use a CRIBaseRuntimeSpecConfig document instead",
             good: "baseRuntimeSpecOverrides: {}",
         },
     ]);
@@ -62,32 +62,32 @@ fn rules_5_to_9_the_cluster_and_who_reaches_it() {
     worker(&[
         Row {
             broken: "cluster.controlPlane: {}",
-            said: "cluster controlplane endpoint is required",
+            message: "cluster controlplane endpoint is required",
             good: "cluster.controlPlane: {endpoint: https://a:6443}",
         },
         Row {
             broken: "cluster.controlPlane: {endpoint: 'https://a:70000'}",
-            said: "invalid controlplane endpoint: port number must be between 1 and 65535",
+            message: "invalid controlplane endpoint: port number must be between 1 and 65535",
             good: "cluster.controlPlane: {endpoint: 'https://[fd00::1]:443'}",
         },
         Row {
             broken: "cluster.network: {dnsDomain: 'a b'}",
-            said: "\"a b\" is not a valid DNS name",
+            message: "\"a b\" is not a valid DNS name",
             good: "cluster.network: {dnsDomain: cluster.local}",
         },
         Row {
             broken: "cluster.externalCloudProvider: {manifests: [https://a/b.yaml]}",
-            said: "external cloud provider is disabled, but manifests are provided",
+            message: "external cloud provider is disabled, but manifests are provided",
             good: "cluster.externalCloudProvider: {enabled: true, manifests: [https://a/b.yaml]}",
         },
         Row {
             broken: "cluster.externalCloudProvider: {enabled: true, manifests: [/b.yaml]}",
-            said: "invalid external cloud provider manifest url \"/b.yaml\": hostname must not be blank",
+            message: "invalid external cloud provider manifest url \"/b.yaml\": hostname must not be blank",
             good: "cluster.externalCloudProvider: {enabled: true}",
         },
         Row {
             broken: "cluster.etcd: {ca: {crt: QUJD, key: QUJD}}",
-            said: "etcd config is only allowed on control plane machines",
+            message: "etcd config is only allowed on control plane machines",
             good: "",
         },
     ]);
@@ -98,69 +98,69 @@ fn rules_10_to_14_etcd_keys_manifests_discovery_resources() {
     control_plane(&[
         Row {
             broken: "cluster.etcd: {}",
-            said: "key/cert combination should not be empty",
+            message: "key/cert combination should not be empty",
             good: "cluster.etcd: {ca: {crt: QUJD, key: QUJD}}",
         },
         Row {
             broken: "cluster.etcd: {ca: {crt: QUJD, key: QUJD}, subnet: 10.0.0.0/8, advertisedSubnets: [10.0.0.0/8]}",
-            said: "etcd subnet can't be set when advertised subnets are set",
+            message: "etcd subnet can't be set when advertised subnets are set",
             good: "cluster.etcd: {ca: {crt: QUJD, key: QUJD}, subnet: 10.0.0.0/8}",
         },
         Row {
             broken: "cluster.etcd: {ca: {crt: QUJD, key: QUJD}, advertisedSubnets: ['!ten']}",
-            said: "etcd advertised subnet is not valid: \"ten\"",
+            message: "etcd advertised subnet is not valid: \"ten\"",
             good: "cluster.etcd: {ca: {crt: QUJD, key: QUJD}, advertisedSubnets: ['!10.0.0.0/8']}",
         },
         Row {
             broken: "cluster.etcd: {ca: {crt: QUJD, key: QUJD}, listenSubnets: [ten]}",
-            said: "etcd listen subnet is not valid: \"ten\"",
+            message: "etcd listen subnet is not valid: \"ten\"",
             good: "cluster.etcd: {ca: {crt: QUJD, key: QUJD}, listenSubnets: [10.0.0.1]}",
         },
         Row {
             broken: "cluster.inlineManifests: [{name: ' ', contents: a}]",
-            said: "inline manifest name can't be empty",
+            message: "inline manifest name can't be empty",
             good: "cluster.inlineManifests: [{name: a, contents: a}]",
         },
         Row {
             broken: "cluster.inlineManifests: [{name: a, contents: a}, {name: a, contents: b}]",
-            said: "inline manifest name \"a\" is duplicate",
+            message: "inline manifest name \"a\" is duplicate",
             good: "cluster.inlineManifests: [{name: a, contents: a}, {name: b, contents: a}]",
         },
         Row {
             broken: "cluster.discovery: {enabled: true, registries: {service: {endpoint: 'https://a/x'}}}",
-            said: "cluster discovery service path should be empty",
+            message: "cluster discovery service path should be empty",
             good: "cluster.discovery: {enabled: true, registries: {service: {endpoint: 'https://a/'}}}",
         },
         Row {
             broken: "cluster.discovery: {enabled: true, registries: {service: {endpoint: a}}}",
-            said: "cluster discovery service registry endpoint is invalid: parse \"a\": invalid URI for request",
+            message: "cluster discovery service registry endpoint is invalid: parse \"a\": invalid URI for request",
             good: "cluster.discovery: {enabled: true}",
         },
         Row {
             broken: "cluster.apiServer: {resources: {requests: {disk: 1}}}",
-            said: "apiserver resource validation failed: unsupported pod resource \"disk\"",
+            message: "apiserver resource validation failed: unsupported pod resource \"disk\"",
             good: "cluster.apiServer: {resources: {requests: {cpu: 1}, limits: {memory: 1Gi}}}",
         },
         Row {
             broken: "cluster.controllerManager: {resources: {limits: {disk: 1}}}",
-            said: "controller-manager resource validation failed: unsupported pod resource \"disk\"",
+            message: "controller-manager resource validation failed: unsupported pod resource \"disk\"",
             good: "cluster.controllerManager: {resources: {}}",
         },
         Row {
             broken: "cluster.scheduler: {resources: {limits: {disk: 1}}}",
-            said: "scheduler resource validation failed: unsupported pod resource \"disk\"",
+            message: "scheduler resource validation failed: unsupported pod resource \"disk\"",
             good: "cluster.scheduler: {}",
         },
     ]);
     worker(&[
         Row {
             broken: "cluster.ca: {crt: QUJD, key: QUJD}",
-            said: "cluster CA key is not allowed on non-controlplane nodes (.cluster.ca)",
+            message: "cluster CA key is not allowed on non-controlplane nodes (.cluster.ca)",
             good: "cluster.ca: {crt: QUJD}",
         },
         Row {
             broken: "cluster.ca: {crt: QUJD, key: QUJD}",
-            said: "issuing Kubernetes API CA key is not allowed on non-controlplane nodes (.cluster.ca)",
+            message: "issuing Kubernetes API CA key is not allowed on non-controlplane nodes (.cluster.ca)",
             good: "cluster.ca: {crt: QUJD, key: ''}",
         },
     ]);
@@ -168,8 +168,8 @@ fn rules_10_to_14_etcd_keys_manifests_discovery_resources() {
     for (broken, good, part) in
         [("  secret: b\n", "  id: a\n  secret: b\n", "id"), ("  id: a\n", "  id: a\n  secret: b\n", "secret")]
     {
-        let said = format!("cluster discovery service requires .cluster.{part}");
-        whole(&[Row { broken: &format!("{machine}{broken}"), said: &said, good: &format!("{machine}{good}") }]);
+        let message = format!("cluster discovery service requires .cluster.{part}");
+        whole(&[Row { broken: &format!("{machine}{broken}"), message: &message, good: &format!("{machine}{good}") }]);
     }
 }
 
@@ -178,17 +178,17 @@ fn rules_15_to_18_install_host_dns_and_old_words() {
     worker(&[
         Row {
             broken: "install: {wipe: false}",
-            said: "either install disk or diskSelector should be defined",
+            message: "either install disk or diskSelector should be defined",
             good: "install: {diskSelector: {size: '> 10GB'}}",
         },
         Row {
             broken: "install: {disk: /dev/sda, extraKernelArgs: [a], grubUseUKICmdline: true}",
-            said: "install.extraKernelArgs and install.grubUseUKICmdline can't be used together",
+            message: "install.extraKernelArgs and install.grubUseUKICmdline can't be used together",
             good: "install: {disk: /dev/sda, extraKernelArgs: [a], grubUseUKICmdline: false}",
         },
         Row {
             broken: "features: {hostDNS: {forwardKubeDNSToHost: true}}",
-            said: "feature hostDNS.forwardKubeDNSToHost requires hostDNS.enabled to be true (.machine.features.hostDNS)",
+            message: "feature hostDNS.forwardKubeDNSToHost requires hostDNS.enabled to be true (.machine.features.hostDNS)",
             good: "features: {hostDNS: {enabled: true, forwardKubeDNSToHost: true}}",
         },
     ]);
@@ -196,10 +196,10 @@ fn rules_15_to_18_install_host_dns_and_old_words() {
     whole(&[
         Row {
             broken: &word("join"),
-            said: "use \"worker\" instead of \"join\" for machine type",
+            message: "use \"worker\" instead of \"join\" for machine type",
             good: &word("worker"),
         },
-        Row { broken: &word("''"), said: "use \"worker\" instead of \"\" for machine type", good: &word("worker") },
+        Row { broken: &word("''"), message: "use \"worker\" instead of \"\" for machine type", good: &word("worker") },
     ]);
 }
 
@@ -215,44 +215,44 @@ fn rules_19_to_24_authorities_and_roles() {
     whole(&[
         Row {
             broken: &made("", "worker"),
-            said: "issuing CA or some accepted CAs are required (.machine.ca, machine.acceptedCAs)",
+            message: "issuing CA or some accepted CAs are required (.machine.ca, machine.acceptedCAs)",
             good: &made(accepted, "worker"),
         },
         Row {
             broken: &made(accepted, "controlplane"),
-            said: "issuing CA is required (.machine.ca)",
+            message: "issuing CA is required (.machine.ca)",
             good: &config("", "controlplane"),
         },
         Row {
             broken: &made("  ca: {crt: QUJD}", "controlplane"),
-            said: "issuing CA key is required for controlplane nodes (.machine.ca.key)",
+            message: "issuing CA key is required for controlplane nodes (.machine.ca.key)",
             good: &made("  ca: {crt: QUJD, key: QUJD}", "controlplane"),
         },
         Row {
             broken: &made("  ca: {crt: QUJD, key: QUJD}", "worker"),
-            said: "issuing Talos API CA key is not allowed on non-controlplane nodes (.machine.ca)",
+            message: "issuing Talos API CA key is not allowed on non-controlplane nodes (.machine.ca)",
             good: &made("  ca: {crt: QUJD, key: ''}", "worker"),
         },
         Row {
             broken: &made("  ca: {crt: ''}", "worker"),
-            said: "trusted CA certificates are required on non-controlplane nodes (.machine.ca.crt, .machine.acceptedCAs)",
+            message: "trusted CA certificates are required on non-controlplane nodes (.machine.ca.crt, .machine.acceptedCAs)",
             good: &made(&format!("  ca: {{crt: ''}}\n{accepted}"), "worker"),
         },
         Row {
             broken: &config("", "worker").replace("type: worker", "type: boss"),
-            said: "unknown machine type \"boss\"",
+            message: "unknown machine type \"boss\"",
             good: &config("", "worker"),
         },
     ]);
     const VIP: &str = "virtual (shared) IP is not allowed on non-controlplane nodes";
     let vip = "network: {interfaces: [{interface: eth0, vip: {ip: 10.0.0.1}}]}";
     let vlan = "network: {interfaces: [{interface: eth0, vlans: [{vlanId: 1, vip: {ip: 10.0.0.1}}]}]}";
-    worker(&[Row { broken: vip, said: VIP, good: "" }, Row { broken: vlan, said: VIP, good: "" }]);
-    control_plane(&[Row { broken: "network: {interfaces: [{}]}", said: devices::NO_NAME, good: vip }]);
+    worker(&[Row { broken: vip, message: VIP, good: "" }, Row { broken: vlan, message: VIP, good: "" }]);
+    control_plane(&[Row { broken: "network: {interfaces: [{}]}", message: devices::NO_NAME, good: vip }]);
 }
 
-fn row<'a>(broken: &'a str, said: &'a str, good: &'a str) -> [Row<'a>; 1] {
-    [Row { broken, said, good }]
+fn row<'a>(broken: &'a str, message: &'a str, good: &'a str) -> [Row<'a>; 1] {
+    [Row { broken, message, good }]
 }
 
 #[test]
@@ -266,11 +266,11 @@ fn up_to_1_13_more_is_required_of_the_legacy_document() {
     let without = config("", "worker");
     check(&row(&without, "cluster controlplane endpoint is required", &plain), Mode::Cloud, "v1.13", &as_is);
     let dns = plain.replace("  ca:", "  features: {hostDNS: {enabled: true, forwardKubeDNSToHost: true}}\n  ca:");
-    for said in [
+    for message in [
         "feature HostDNS should be enabled in container mode (.machine.features.hostDNS.enabled)",
         "feature HostDNS should forward kube-dns to host in container mode (.machine.features.hostDNS.forwardKubeDNSToHost)",
     ] {
-        check(&row(&plain, said, &dns), Mode::Container, "v1.13", &as_is);
+        check(&row(&plain, message, &dns), Mode::Container, "v1.13", &as_is);
     }
     let kubespan = |cluster: &str| {
         let head = "machine: {type: worker, ca: {crt: QUJD}, network: {kubespan: {enabled: true}}}";
@@ -282,8 +282,8 @@ fn up_to_1_13_more_is_required_of_the_legacy_document() {
         (kubespan("secret: b, discovery: {enabled: true}"), ".cluster.id should be set"),
         (kubespan("id: a, discovery: {enabled: true}"), ".cluster.secret should be set"),
     ] {
-        let said = format!("{place} when .machine.network.kubespan is enabled");
-        check(&row(&broken, &said, &good), Mode::Cloud, "v1.13", &as_is);
+        let message = format!("{place} when .machine.network.kubespan is enabled");
+        check(&row(&broken, &message, &good), Mode::Cloud, "v1.13", &as_is);
     }
 }
 
@@ -304,7 +304,7 @@ fn authorizers_selectors_and_runtime_specs_are_looked_into() {
         |rest: &str| config("", "controlplane").replace("cluster:\n", &format!("cluster:\n  apiServer: {{{rest}}}\n"));
     let good = server("authorizationConfig: [{type: Node, name: a}]");
     let failed = "apiserver authorization config validation failed: authorizer";
-    for (broken, said) in [
+    for (broken, message) in [
         ("authorizationConfig: [{name: a}]", format!("{failed} type must be set")),
         ("authorizationConfig: [{type: Node}]", format!("{failed} name must be set")),
         (
@@ -322,9 +322,9 @@ fn authorizers_selectors_and_runtime_specs_are_looked_into() {
                 .to_owned(),
         ),
     ] {
-        check(&row(&server(broken), &said, &good), Mode::Cloud, "v1.14", &ToString::to_string);
+        check(&row(&server(broken), &message, &good), Mode::Cloud, "v1.14", &ToString::to_string);
     }
-    for (broken, said, good) in [
+    for (broken, message, good) in [
         (
             "install: {diskSelector: {name: a}}",
             "install disk selector is invalid: selector on name is not supported",
@@ -342,6 +342,6 @@ fn authorizers_selectors_and_runtime_specs_are_looked_into() {
         ),
     ] {
         let [broken, good] = [broken, good].map(|text| config(text, "worker"));
-        check(&row(&broken, said, &good), Mode::Metal, "v1.15", &ToString::to_string);
+        check(&row(&broken, message, &good), Mode::Metal, "v1.15", &ToString::to_string);
     }
 }

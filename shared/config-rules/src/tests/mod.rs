@@ -21,10 +21,10 @@ fn errors(text: &str, mode: Mode, contract: &str) -> Vec<String> {
     report(text, mode, contract).errors
 }
 
-/// A rule's line in a table: what breaks it, what is said then, and what differs by little and is taken.
+/// A rule's row in a table: what breaks it, the message, and what differs little and is accepted.
 struct Row<'a> {
     broken: &'a str,
-    said: &'a str,
+    message: &'a str,
     good: &'a str,
 }
 
@@ -34,10 +34,10 @@ fn check(rows: &[Row<'_>], mode: Mode, contract: &str, make: &dyn Fn(&str) -> St
         let (broken, good) = (make(row.broken), make(row.good));
         let found = report(&broken, mode, contract);
         let all: Vec<&String> = found.errors.iter().chain(&found.warnings).collect();
-        assert!(all.iter().any(|text| *text == row.said), "{broken}\nwanted: {}\nfound: {all:#?}", row.said);
+        assert!(all.iter().any(|text| *text == row.message), "{broken}\nwanted: {}\nfound: {all:#?}", row.message);
         let found = report(&good, mode, contract);
         let all: Vec<&String> = found.errors.iter().chain(&found.warnings).collect();
-        assert!(!all.iter().any(|text| *text == row.said), "{good}\nis said to break: {}", row.said);
+        assert!(!all.iter().any(|text| *text == row.message), "{good}\nis said to break: {}", row.message);
         assert!(found.errors.is_empty(), "{good}\nthe good one has errors: {:#?}", found.errors);
     }
 }

@@ -8,32 +8,32 @@ fn rule_25_network_plugins() {
     control_plane(&[
         Row {
             broken: "cluster.network: {cni: {name: calico}}",
-            said: "cni name should be one of [\"flannel\", \"custom\", \"none\"]",
+            message: "cni name should be one of [\"flannel\", \"custom\", \"none\"]",
             good: "cluster.network: {cni: {name: flannel}}",
         },
         Row {
             broken: "cluster.network: {cni: {name: flannel, urls: [https://a/b]}}",
-            said: "\"urls\" field should be empty for \"flannel\" CNI",
+            message: "\"urls\" field should be empty for \"flannel\" CNI",
             good: "cluster.network: {cni: {name: custom, urls: [https://a/b]}}",
         },
         Row {
             broken: "cluster.network: {cni: {name: none, flannel: {extraArgs: [--a]}}}",
-            said: "\"flanneldExtraArgs\" field should be empty for \"none\" CNI",
+            message: "\"flanneldExtraArgs\" field should be empty for \"none\" CNI",
             good: "cluster.network: {cni: {name: flannel, flannel: {extraArgs: [--a]}}}",
         },
         Row {
             broken: "cluster.network: {cni: {name: custom, urls: [https://a/b], flannel: {kubeNetworkPoliciesEnabled: true}}}",
-            said: "\"flannelKubeNetworkPoliciesEnabled\" should not be enabled for \"custom\" CNI",
+            message: "\"flannelKubeNetworkPoliciesEnabled\" should not be enabled for \"custom\" CNI",
             good: "cluster.network: {cni: {name: flannel, flannel: {kubeNetworkPoliciesEnabled: true}}}",
         },
         Row {
             broken: "cluster.network: {cni: {name: custom, urls: [b]}}",
-            said: "hostname must not be blank",
+            message: "hostname must not be blank",
             good: "cluster.network: {cni: {name: none}}",
         },
         Row {
             broken: "cluster.network: {cni: {name: custom}}",
-            said: "\"urls\" field should not be empty for \"custom\" CNI",
+            message: "\"urls\" field should not be empty for \"custom\" CNI",
             good: "cluster.network: {cni: {name: custom, urls: [https://a/b]}}",
         },
     ]);
@@ -44,7 +44,7 @@ fn rules_29_to_34_wireguard_kubespan_disks_kubelet_encryption_logging() {
     const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let wireguard = |rest: &str| format!("network: {{interfaces: [{{interface: a, wireguard: {{{rest}}}}}]}}");
     let peer = |rest: &str| wireguard(&format!("privateKey: {KEY}, peers: [{{{rest}}}]"));
-    for (broken, said, good) in [
+    for (broken, message, good) in [
         (
             wireguard("privateKey: QUJD"),
             "private key is invalid: wrong key length: 3",
@@ -71,12 +71,12 @@ fn rules_29_to_34_wireguard_kubespan_disks_kubelet_encryption_logging() {
             peer(&format!("publicKey: {KEY}, allowedIPs: [10.0.0.0/8]")),
         ),
     ] {
-        worker(&[Row { broken: &broken, said, good: &good }]);
+        worker(&[Row { broken: &broken, message, good: &good }]);
     }
     let kubespan =
         |rest: &str| format!("network: {{kubespan: {{enabled: true, {rest}}}}}\ncluster.discovery: {{enabled: true}}");
     let key = |rest: &str| format!("systemDiskEncryption: {{state: {{provider: luks2, keys: [{rest}]}}}}");
-    for (broken, said, good) in [
+    for (broken, message, good) in [
         (kubespan("mtu: 1200"), "kubespan link MTU must be at least 1280", kubespan("mtu: 1280")),
         (
             kubespan("filters: {endpoints: ['!x']}"),
@@ -117,16 +117,16 @@ fn rules_29_to_34_wireguard_kubespan_disks_kubelet_encryption_logging() {
             key("{slot: 1, static: {passphrase: a}}"),
         ),
     ] {
-        worker(&[Row { broken: &broken, said, good: &good }]);
+        worker(&[Row { broken: &broken, message, good: &good }]);
     }
-    for (broken, said) in [
+    for (broken, message) in [
         ("format: json_lines", "empty logging endpoint"),
         ("endpoint: 'tcp://', format: json_lines", "empty logging endpoint's host"),
         ("endpoint: 'http://a:1', format: json_lines", "unexpected logging endpoint scheme \"http\""),
         ("endpoint: 'tcp://a:1', format: text", "unknown logging format \"text\""),
     ] {
         let line = |rest: &str| format!("logging: {{destinations: [{{{rest}}}]}}");
-        worker(&[Row { broken: &line(broken), said, good: &line("endpoint: 'udp://a:1', format: json_lines") }]);
+        worker(&[Row { broken: &line(broken), message, good: &line("endpoint: 'udp://a:1', format: json_lines") }]);
     }
 }
 
@@ -137,80 +137,80 @@ fn rules_35_to_40_extensions_labels_access_and_the_rest() {
     worker(&[
         Row {
             broken: "install: {disk: /dev/sda, extensions: [{image: a}, {image: a}]}",
-            said: "duplicate system extension \"a\"",
+            message: "duplicate system extension \"a\"",
             good: "install: {disk: /dev/sda, extensions: [{image: a}, {image: b}]}",
         },
         Row {
             broken: "install: {disk: /dev/sda, extensions: [{image: a}]}",
-            said: deprecated,
+            message: deprecated,
             good: "install: {disk: /dev/sda}",
         },
         Row {
             broken: "nodeLabels: {'a b': c}",
-            said: "invalid machine node labels: name \"a b\" is invalid",
+            message: "invalid machine node labels: name \"a b\" is invalid",
             good: "nodeLabels: {a/b: c}",
         },
         Row {
             broken: "nodeLabels: {a: 'b c'}",
-            said: "invalid machine node labels: label value \"b c\" is invalid",
+            message: "invalid machine node labels: label value \"b c\" is invalid",
             good: "nodeLabels: {a: ''}",
         },
         Row {
             broken: "nodeLabels: {/a: b}",
-            said: "invalid machine node labels: prefix cannot be empty: \"/a\"",
+            message: "invalid machine node labels: prefix cannot be empty: \"/a\"",
             good: "nodeLabels: {a: b}",
         },
         Row {
             broken: "nodeLabels: {A/b: c}",
-            said: "invalid machine node labels: prefix \"A\" is invalid: domain doesn't match required format: \"A\"",
+            message: "invalid machine node labels: prefix \"A\" is invalid: domain doesn't match required format: \"A\"",
             good: "nodeLabels: {a.b/C: c}",
         },
         Row {
             broken: "nodeAnnotations: {a/b/c: d}",
-            said: "invalid machine node annotations: invalid format: too many slashes: \"a/b/c\"",
+            message: "invalid machine node annotations: invalid format: too many slashes: \"a/b/c\"",
             good: "nodeAnnotations: {a: 'what ever'}",
         },
         Row {
             broken: "nodeAnnotations: {talos.dev/owned-labels: a}",
-            said: "invalid machine node annotations: annotation \"talos.dev/owned-labels\" is reserved",
+            message: "invalid machine node annotations: annotation \"talos.dev/owned-labels\" is reserved",
             good: "nodeAnnotations: {talos.dev/a: a}",
         },
         Row {
             broken: &long,
-            said: "invalid machine node annotations: total annotation size exceeds limit of 262144 bytes",
+            message: "invalid machine node annotations: total annotation size exceeds limit of 262144 bytes",
             good: "nodeAnnotations: {a: b}",
         },
         Row {
             broken: "nodeTaints: {a: b:Never}",
-            said: "invalid machine node taints: invalid taint effect: \"Never\"",
+            message: "invalid machine node taints: invalid taint effect: \"Never\"",
             good: "nodeTaints: {a: b:NoExecute}",
         },
         Row {
             broken: "features: {kubernetesTalosAPIAccess: {enabled: true}}",
-            said: "feature Kubernetes Talos API Access can only be enabled on control plane machines",
+            message: "feature Kubernetes Talos API Access can only be enabled on control plane machines",
             good: "features: {kubernetesTalosAPIAccess: {enabled: false}}",
         },
         Row {
             broken: "features: {nodeAddressSortAlgorithm: v3}",
-            said: "invalid node address sort algorithm: v3 does not belong to AddressSortAlgorithm values",
+            message: "invalid node address sort algorithm: v3 does not belong to AddressSortAlgorithm values",
             good: "features: {nodeAddressSortAlgorithm: v2}",
         },
         Row {
             broken: "registries: {config: {a: null}}",
-            said: "registries.config[\"a\"] is null",
+            message: "registries.config[\"a\"] is null",
             good: "registries: {config: {a: {}}}",
         },
         Row {
             broken: "registries: {mirrors: {a: null}}",
-            said: "registries.mirrors[\"a\"] is null",
+            message: "registries.mirrors[\"a\"] is null",
             good: "registries: {mirrors: {a: {endpoints: [https://b]}}}",
         },
     ]);
     control_plane(&[Row {
         broken: "features: {kubernetesTalosAPIAccess: {enabled: true, allowedRoles: [boss]}}",
-        said: "invalid role \"boss\" in allowed roles for Kubernetes Talos API Access",
+        message: "invalid role \"boss\" in allowed roles for Kubernetes Talos API Access",
         good: "features: {kubernetesTalosAPIAccess: {enabled: true, allowedRoles: [os:reader]}}",
     }]);
     let persist = |word: &str| format!("persist: {word}\n{}", config("", "worker"));
-    whole(&[Row { broken: &persist("false"), said: ".persist should be enabled", good: &persist("true") }]);
+    whole(&[Row { broken: &persist("false"), message: ".persist should be enabled", good: &persist("true") }]);
 }

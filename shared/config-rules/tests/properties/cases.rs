@@ -1,11 +1,11 @@
-//! Documents by chance, led by the table: every kind, every field, every odd text.
+//! Random documents, driven by the table: every kind, every field, every odd text.
 
 use go_yaml::{Map, Value};
 use machine_config::kinds::{KINDS, Kind, LEGACY};
 use machine_config::schema::{Field, Print, Schema, Type};
 use machine_config::{Config, Document};
 
-/// A source of chance (splitmix64).
+/// A source of random numbers (splitmix64).
 pub(crate) struct Chance(u64);
 
 impl Chance {
@@ -36,7 +36,7 @@ impl Chance {
     }
 }
 
-/// Texts that YAML makes trouble with, and plain ones.
+/// Texts that are difficult in YAML, and plain ones.
 const TEXTS: [&str; 44] = [
     "",
     " ",
@@ -127,7 +127,7 @@ pub(crate) fn value(ty: &Type, depth: usize, chance: &mut Chance) -> Value {
         Type::Argument if chance.one_in(3) => list(&Type::Text, depth, chance),
         Type::Argument => text(chance).into(),
         Type::Free => Value::Map(free_map(depth, chance)),
-        Type::Struct(shape) => Value::Map(structure(shape, depth, chance)),
+        Type::Struct(schema) => Value::Map(structure(schema, depth, chance)),
         Type::Pointer(inner) => value(inner, depth, chance),
         Type::List(item) => list(item, depth, chance),
         Type::Map(item) => {
@@ -160,8 +160,8 @@ fn free_map(depth: usize, chance: &mut Chance) -> Map {
 }
 
 /// Some fields of a structure, fewer of them the deeper it lies.
-pub(crate) fn structure(shape: &Schema, depth: usize, chance: &mut Chance) -> Map {
-    let fields: Vec<&Field> = shape.fields().collect();
+pub(crate) fn structure(schema: &Schema, depth: usize, chance: &mut Chance) -> Map {
+    let fields: Vec<&Field> = schema.fields().collect();
     // A structure of very many fields gets a handful of them, so that cases stay small.
     let spread = (fields.len() / 8 + 1 + depth).min(12);
     // Nothing stands for some words, so Talos itself can't read again what it writes without them.
@@ -180,7 +180,7 @@ pub(crate) fn kind(turn: u64) -> &'static Kind {
 pub(crate) fn document(kind: &'static Kind, chance: &mut Chance) -> Document {
     let mut fields = structure(kind.schema, 0, chance);
     if kind.is_legacy() {
-        // Without a section, nothing tells that it is the legacy document.
+        // Without a section, nothing shows that it is the legacy document.
         fields.set("debug", chance.one_in(2));
     }
     if kind.named {

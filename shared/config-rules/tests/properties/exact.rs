@@ -1,5 +1,5 @@
-//! Texts that Talos takes for something else than meets the eye, one row each: what it writes of them, and which it
-//! refuses. The answers are those of Talos 1.13 and 1.14.
+//! Texts that Talos reads as something else than they look like, one row each: what it writes for them, and which it
+//! refuses. The results are those of Talos 1.13 and 1.14.
 
 use config_rules::{Mode, validate};
 use go_yaml::Dialect;
@@ -13,7 +13,7 @@ fn document(kind: &str, fields: &str) -> String {
     }
 }
 
-/// What is written of a field, without the lines before it.
+/// What is written for a field, without the lines before it.
 fn written(kind: &str, fields: &str, dialect: Dialect) -> String {
     let config = load(&document(kind, fields)).unwrap_or_else(|error| panic!("{kind} {fields}: {error:?}"));
     config.text(dialect)
@@ -33,10 +33,10 @@ fn values_are_written_as_talos_does() {
         ("machine", "kubelet: {extraArgs: {a: ''}}", "            a: null\n"),
         ("machine", "kubelet: {extraArgs: {a: ~}}", "            a: null\n"),
         ("machine", "kubelet: {extraArgs: {a: '<<'}}", "            a: \"<<\"\n"),
-        // Nothing in a list is nothing at all.
+        // An empty list is not written at all.
         ("machine", "seccompProfiles: []", "certSANs: []\ncluster: null\n"),
         ("RawVolumeConfig", "name: a, encryption: {cipher: b, keySize: 1}", "name: a\n"),
-        // Words and numbers in the forms that are taken.
+        // Words and numbers in the accepted forms.
         (
             "BondConfig",
             "name: a, bondMode: ACTIVE-backup, failOverMac: 1",

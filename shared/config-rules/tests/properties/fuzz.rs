@@ -1,5 +1,5 @@
-//! Broken texts: whatever comes in, the answer is a config or an error, and what was loaded is written so that it is
-//! read as the same. `just fuzz` goes on without end.
+//! Broken texts: every input gives a config or an error, and what was loaded is written so that it reads back the same.
+//! `just fuzz` runs without end.
 
 use config_rules::{Mode, validate};
 use go_yaml::Dialect;
@@ -35,7 +35,7 @@ const PIECES: [&str; 24] = [
     "apiVersion: v1alpha1\nkind: LinkConfig\nname: b\n",
 ];
 
-/// A text that was good, with some changes.
+/// A good text with some changes.
 fn broken(seed: u64, chance: &mut Chance) -> String {
     let mut text = config(document(kind(seed), chance)).text(Dialect::V4);
     for _ in 0..=chance.below(4) {
@@ -72,7 +72,7 @@ fn case(seed: u64) {
     }
 }
 
-/// What is written of a config is read as the same.
+/// What is written for a config reads back the same.
 fn stands(config: &Config, seed: u64) {
     let text = config.text(Dialect::V4);
     // A patch may delete the only document. No word stands for no protocol: Talos can't write such a rule either.

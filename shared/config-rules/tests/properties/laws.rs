@@ -61,20 +61,20 @@ fn a_patch_that_says_nothing_changes_nothing() {
     }
 }
 
-/// What an empty patch leaves: Go can't tell a plain boolean, size or expression that isn't set from none.
+/// The document after an empty patch: Go can't distinguish an unset plain boolean, size or expression from zero.
 fn kept(document: &Document) -> Document {
     let mut document = document.clone();
-    let shape = document.kind.schema;
-    lose(&mut document.fields, shape);
+    let schema = document.kind.schema;
+    lose(&mut document.fields, schema);
     document
 }
 
-fn lose(map: &mut Map, shape: &Schema) {
-    for field in shape.fields().filter(|field| !field.optional) {
+fn lose(map: &mut Map, schema: &Schema) {
+    for field in schema.fields().filter(|field| !field.optional) {
         match (&field.ty, map.get(field.key).cloned()) {
             (Type::Bool | Type::ByteSize | Type::Expression, _) => drop(map.remove(field.key)),
-            (Type::Struct(shape), Some(Value::Map(mut inner))) => {
-                lose(&mut inner, shape);
+            (Type::Struct(schema), Some(Value::Map(mut inner))) => {
+                lose(&mut inner, schema);
                 map.set(field.key, inner);
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! Laws that hold for every document, on cases made from seeds: the same in every run, and told when one fails.
+//! Laws that hold for every document, on cases made from seeds: the same in every run, and printed when one fails.
 
 mod cases;
 mod exact;

@@ -1,8 +1,8 @@
-//! Where lines may be moved: inside brackets and quotes the blanks before a line mean nothing to go-yaml, while the
-//! parser wants them deeper than the key before, and without tabs.
+//! Where lines may be moved: inside brackets and quotes go-yaml ignores the blanks before a line, while the parser
+//! wants them deeper than the key before, and without tabs.
 //!
-//! The scanner follows a text as go-yaml does, just closely enough to know what is bracket, quote, comment, block or
-//! plain text. It also meets what go-yaml refuses and the parser lets pass.
+//! The scanner follows a text as go-yaml does, just closely enough to recognize brackets, quotes, comments, blocks and
+//! plain text. It also detects what go-yaml refuses and the parser accepts.
 
 mod scan;
 #[cfg(test)]
@@ -13,7 +13,7 @@ use crate::node::Place;
 
 pub(crate) use scan::{Stop, scan};
 
-/// What a text looks like to go-yaml.
+/// The layout of a text as go-yaml sees it.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     edits: Vec<Edit>,
@@ -62,12 +62,12 @@ impl Layout {
         self.ends_in_block
     }
 
-    /// Whether the block whose sign is on a line holds nothing.
+    /// Whether the block whose sign is on a line is empty.
     pub(crate) fn is_empty_block(&self, line: usize) -> bool {
         self.empty.binary_search(&line).is_ok()
     }
 
-    /// Where a place of the moved text is in the text as it was.
+    /// The position in the original text of a position in the moved text.
     pub(crate) fn original(&self, place: Place) -> Place {
         let Ok(found) = self.lines.binary_search_by_key(&place.line, |moved| moved.line) else {
             return place;

@@ -5,13 +5,13 @@ use crate::node::Place;
 
 /// Why a scanner stops before the end.
 pub(crate) enum Stop {
-    /// The text is broken where only the parser can say how.
+    /// The text is broken in a way that only the parser can describe.
     Broken,
     /// go-yaml refuses it.
     Refused {
         /// Where.
         place: Place,
-        /// Its words.
+        /// Its message.
         text: String,
     },
 }
@@ -43,7 +43,7 @@ struct Scanner<'a> {
     line_start: usize,
     /// The columns of the open block collections.
     indents: Vec<usize>,
-    /// The column of what may turn out to be a key.
+    /// The column of a possible key.
     key: Option<usize>,
     key_allowed: bool,
     /// How many brackets are open.
@@ -58,7 +58,7 @@ impl Scanner<'_> {
         self.bytes.get(self.at + ahead).copied()
     }
 
-    /// Whether a blank, a line's end or the text's end is there.
+    /// Whether a blank, a line end or the end of the text comes next.
     fn gap(&self, ahead: usize) -> bool {
         matches!(self.peek(ahead), None | Some(b' ' | b'\t' | b'\n' | b'\r'))
     }
@@ -67,7 +67,7 @@ impl Scanner<'_> {
         self.at - self.line_start
     }
 
-    /// The least column of what belongs to the innermost block collection.
+    /// The minimum column of what belongs to the innermost block collection.
     fn inner(&self) -> usize {
         self.indents.last().map_or(0, |indent| indent + 1)
     }
@@ -82,7 +82,7 @@ impl Scanner<'_> {
         Stop::Refused { place: Place { line: self.line, column }, text: text.to_owned() }
     }
 
-    /// Passes a line's end, if one is there.
+    /// Skips a line end, if one comes next.
     fn line_break(&mut self) -> bool {
         let width = match (self.peek(0), self.peek(1)) {
             (Some(b'\r'), Some(b'\n')) => 2,
@@ -103,7 +103,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Passes a byte outside of quotes, where go-yaml takes some for a line's end that the parser doesn't.
+    /// Skips a byte outside of quotes; go-yaml reads some as line ends that the parser doesn't.
     fn character(&mut self) -> Result<(), Stop> {
         let rest = &self.bytes[self.at..];
         if rest.starts_with("\u{2028}".as_bytes()) || rest.starts_with("\u{2029}".as_bytes()) {
@@ -113,7 +113,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Blanks that mean nothing where they stand.
+    /// Skips insignificant blanks.
     fn blanks(&mut self, tabs: bool) {
         let start = self.at;
         let mut tab = false;

@@ -25,7 +25,7 @@ pub struct Kind {
     pub name: &'static str,
     /// The minor of the Talos 1.x release that knew it first.
     pub since: u32,
-    /// Whether several may stand in one config, told apart by `name:`.
+    /// Whether one config may have several, distinguished by `name:`.
     pub named: bool,
     /// Whether only control planes may have it.
     pub control_plane: bool,
@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// What documents change of the spec that containers start from; no kind of its own.
+/// The base runtime spec of containers, which documents override; not a kind of its own.
 pub static RUNTIME_SPEC: &Schema = &oci::SPEC;
 
 /// A kind by its name.
@@ -178,11 +178,11 @@ mod tests {
         }
     }
 
-    /// The fields below a structure that say since when they are there, with the minor that knows what holds them.
-    fn young(shape: &'static Schema, holder: u32, found: &mut Vec<(String, u32, u32)>) {
-        for field in shape.fields() {
+    /// The fields below a structure that have a `since`, with the minor of what holds them.
+    fn young(schema: &'static Schema, holder: u32, found: &mut Vec<(String, u32, u32)>) {
+        for field in schema.fields() {
             if field.since > 0 {
-                found.push((format!("{}.{}", shape.name, field.key), field.since, holder));
+                found.push((format!("{}.{}", schema.name, field.key), field.since, holder));
             }
             let mut ty = &field.ty;
             while let Type::List(item) | Type::Map(item) | Type::Pointer(item) = ty {

@@ -76,10 +76,10 @@ static MOUNT: Schema = Schema::new(
     ],
 );
 
-/// What a container may use; not looked into.
+/// What a container may use; not checked.
 static RESOURCES: Schema = Schema::new("LinuxResources", &[]);
 
-/// Which system calls it may make; not looked into.
+/// Which system calls it may make; not checked.
 static SECCOMP: Schema = Schema::new("LinuxSeccomp", &[]);
 
 static LINUX: Schema = Schema::new(

@@ -7,7 +7,7 @@ use go_yaml::{Map, Value, map};
 use super::{Bond, Node, Route, Vlan, texts};
 use crate::config::MachineType;
 
-/// The sections of the machine that tell of its network and time.
+/// The machine sections for its network and time.
 pub(super) fn sections(node: &Node<'_>, machine: MachineType) -> Map {
     let mut network = Map::new();
     network.set("hostname", node.hostname);
@@ -26,7 +26,7 @@ pub(super) fn sections(node: &Node<'_>, machine: MachineType) -> Map {
     out
 }
 
-/// The first link. Other NICs go on with DHCP by themselves.
+/// The first link. Other NICs use DHCP by default.
 fn interface(node: &Node<'_>, machine: MachineType) -> Map {
     let mut out = Map::new();
     match (&node.bond, node.mac(0)) {

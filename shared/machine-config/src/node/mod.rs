@@ -1,4 +1,4 @@
-//! What makes one node's config differ from the next: its name, its addresses, what it tells Kubernetes of itself.
+//! The part of a config that differs from node to node: name, addresses, labels for Kubernetes.
 
 mod interfaces;
 mod network;
@@ -28,9 +28,9 @@ pub struct Node<'a> {
     pub gateway: Option<IpAddr>,
     /// Further routes of the first link.
     pub routes: Vec<Route>,
-    /// The first link's largest packet, in bytes.
+    /// MTU of the first link, in bytes.
     pub mtu: Option<u32>,
-    /// NICs that make one link together; that is the first link then.
+    /// NICs that form one link, which is then the first link.
     pub bond: Option<Bond<'a>>,
     /// VLANs on the first link.
     pub vlans: Vec<Vlan>,
@@ -55,15 +55,15 @@ pub struct Node<'a> {
 /// A route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Where to.
+    /// Destination.
     pub to: IpNet,
-    /// Through whom.
+    /// Next hop.
     pub via: IpAddr,
-    /// Its priority; lower is taken first.
+    /// Its priority; lower is preferred.
     pub metric: Option<u32>,
 }
 
-/// NICs that make one link together.
+/// NICs that form one link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bond<'a> {
     /// How: `active-backup`, `802.3ad` and so on.
@@ -79,7 +79,7 @@ pub struct Vlan {
     pub id: u16,
     /// Static address in it; none for DHCP.
     pub address: Option<IpNet>,
-    /// Largest packet, in bytes.
+    /// MTU, in bytes.
     pub mtu: Option<u32>,
     /// Routes through it.
     pub routes: Vec<Route>,
@@ -90,11 +90,11 @@ pub struct Vlan {
 pub struct Volume<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Which disk: an expression of Talos; any disk but the system's when it is left out.
+    /// Which disk: a Talos expression; defaults to any disk except the system's.
     pub disk: Option<&'a str>,
-    /// Least size, such as `10GiB`.
+    /// Minimum size, such as `10GiB`.
     pub min_size: Option<&'a str>,
-    /// Most size; left out, the volume takes what is there.
+    /// Maximum size; defaults to all available space.
     pub max_size: Option<&'a str>,
     /// `xfs`, `ext4` or `btrfs`.
     pub filesystem: Option<&'a str>,
@@ -109,7 +109,7 @@ pub enum Error {
     /// A document that doesn't merge.
     #[error(transparent)]
     Patch(#[from] patch::Error),
-    /// Something that the Talos version can't be told.
+    /// Something that the Talos version can't configure.
     #[error("{what} are known from Talos v1.{since} on; this is {contract}")]
     TooOld {
         /// What.
@@ -119,7 +119,7 @@ pub enum Error {
         /// The contract.
         contract: Contract,
     },
-    /// A bond of a NIC that isn't there.
+    /// A bond with a NIC that doesn't exist.
     #[error("the bond has NIC net{nic}, and there are {count}")]
     NoSuchNic {
         /// Which, counted from 0.
@@ -129,7 +129,7 @@ pub enum Error {
     },
 }
 
-/// Writes what is known of a node into its config, as the documents of the contract.
+/// Adds what is known about a node to its config, in the documents of the contract.
 pub fn tailor(config: &Config, contract: Contract, machine: MachineType, node: &Node<'_>) -> Result<Config, Error> {
     check(node, machine)?;
     nics(node)?;
@@ -144,7 +144,7 @@ pub fn tailor(config: &Config, contract: Contract, machine: MachineType, node: &
     Ok(patch::merge(config, &documents)?)
 }
 
-/// Whether a bond's NICs exist; how many there are is only known where they are listed.
+/// Whether a bond's NICs exist; their number is only known if they are listed.
 fn nics(node: &Node<'_>) -> Result<(), Error> {
     let count = node.nics.len();
     let bonded = node.bond.iter().flat_map(|bond| &bond.nics);
@@ -192,13 +192,13 @@ impl Node<'_> {
         (0..self.nics.len()).filter(move |nic| !first(nic))
     }
 
-    /// The network that the node's address lies in.
+    /// The network of the node's address.
     fn network(&self) -> Option<String> {
         self.address.map(|address| address.trunc().to_string())
     }
 }
 
-/// What the node tells Kubernetes of itself; the kubelet's address is pinned to the node's own network.
+/// What the node reports to Kubernetes about itself; the kubelet's address is pinned to the node's own network.
 fn kubernetes(contract: Contract, node: &Node<'_>) -> Option<Document> {
     let subnets = node.network().map(|network| map! { "validSubnets" => vec![network] });
     let sets = [("labels", &node.labels), ("annotations", &node.annotations), ("taints", &node.taints)];
@@ -226,7 +226,7 @@ fn legacy_name(set: &str) -> &'static str {
     }
 }
 
-/// etcd announces itself in the node's own network, not in one that a pod or a second NIC brings.
+/// etcd advertises an address in the node's own network, not in one that a pod or a second NIC adds.
 fn etcd(node: &Node<'_>, machine: MachineType) -> Option<Document> {
     let network = node.network().filter(|_| machine == MachineType::ControlPlane)?;
     Some(legacy(map! { "cluster" => map! { "etcd" => map! { "advertisedSubnets" => vec![network] } } }))

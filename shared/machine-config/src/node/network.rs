@@ -1,6 +1,6 @@
 //! The network as documents, from contract 1.12 on.
 //!
-//! A document about any link switches DHCP off for all of them, so every link that goes on with it says so then.
+//! A document about any link disables DHCP on all of them, so every link that still uses it gets a document, too.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use super::{Node, Route, texts};
 use crate::config::{Document, MachineType};
 use crate::generate::document;
 
-/// The link that bonded NICs make.
+/// The link that the bonded NICs form.
 const BOND: &str = "bond0";
 
 pub(super) fn documents(node: &Node<'_>, machine: MachineType) -> Vec<Document> {
@@ -38,13 +38,13 @@ pub(super) fn documents(node: &Node<'_>, machine: MachineType) -> Vec<Document> 
     out
 }
 
-/// Whether there is anything to say about links.
+/// Whether any link needs configuration.
 fn is_configured(node: &Node<'_>) -> bool {
     let plain = node.address.is_none() && node.mtu.is_none() && node.bond.is_none();
     !(plain && node.vlans.is_empty() && node.routes.is_empty())
 }
 
-/// How a NIC is called: by its alias where its hardware address is known, else as nocloud images call it.
+/// The name of a NIC: its alias if its hardware address is known, else its name in nocloud images.
 fn nic_name(node: &Node<'_>, nic: usize) -> String {
     if node.mac(nic).is_some() { format!("net{nic}") } else { format!("eth{nic}") }
 }
@@ -87,7 +87,7 @@ fn bond_or_link(node: &Node<'_>, name: &str) -> Document {
             let nics: Vec<String> = bond.nics.iter().map(|nic| nic_name(node, *nic)).collect();
             fields.set("links", nics);
             fields.set("bondMode", bond.mode);
-            // How often a NIC's carrier is looked at, and for how long it must be so: Talos warns without.
+            // How often a NIC's carrier is checked, and how long it must be stable: Talos warns without these.
             for (key, milliseconds) in [("miimon", 100), ("updelay", 200), ("downdelay", 200)] {
                 fields.set(key, milliseconds);
             }
@@ -99,7 +99,7 @@ fn bond_or_link(node: &Node<'_>, name: &str) -> Document {
     filled(kind, fields)
 }
 
-/// What all links have in common.
+/// What all links share.
 fn common(
     fields: &mut Map,
     mtu: Option<u32>,

@@ -10,10 +10,10 @@ use crate::kinds;
 
 const KIND: &str = "UserVolumeConfig";
 
-/// Any disk but the one that Talos is on.
+/// Any disk except the one that Talos is on.
 const NOT_THE_SYSTEM: &str = "!system_disk";
 
-/// A volume that says no size takes the disk; Talos wants a least size all the same.
+/// A volume without a size takes the whole disk; Talos requires a minimum size all the same.
 const LEAST: &str = "1GiB";
 
 pub(super) fn documents(contract: Contract, node: &Node<'_>) -> Result<Vec<Document>, Error> {

@@ -1,4 +1,4 @@
-//! Lists whose items patches find by a key. Each list is looked through once, whatever the number of items.
+//! Lists whose items patches find by a key. Each list is searched once, whatever the number of items.
 
 use std::collections::HashMap;
 
@@ -20,13 +20,13 @@ pub(super) fn merge(
     merge_item: MergeItem,
 ) -> Result<(), Error> {
     let (Value::List(old), Value::List(new), Type::List(item_type)) = (left, right, ty) else { return Ok(()) };
-    let Type::Struct(shape) = item_type.behind() else { return Ok(()) };
+    let Type::Struct(schema) = item_type.behind() else { return Ok(()) };
     let mut index = Index::of(old, keys);
     for (number, item) in new.iter().enumerate() {
         let at = match index.find(old, item) {
             Some(at) => {
                 let (Value::Map(there), Value::Map(item)) = (&mut old[at], item) else { continue };
-                merge_item(there, item, shape, &format!("{path}[{number}]"))?;
+                merge_item(there, item, schema, &format!("{path}[{number}]"))?;
                 at
             }
             None => {
@@ -39,7 +39,7 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// Where the first item with each value of each key stands.
+/// The first item with each value of each key.
 struct Index<'a> {
     keys: &'a [&'a str],
     first: HashMap<(usize, String), usize>,
@@ -61,7 +61,7 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// The first item that shares the first key that the new one has. An item that was merged may have lost its key.
+    /// The first item that shares the first key that the new one has. A merged item may have lost its key.
     fn find(&self, items: &[Value], new: &Value) -> Option<usize> {
         let (number, value) = (0..self.keys.len()).find_map(|number| Some((number, self.value(new, number)?)))?;
         let holds = |at: &usize| self.value(&items[*at], number).as_ref() == Some(&value);
@@ -69,7 +69,7 @@ impl<'a> Index<'a> {
         if holds(&at) { Some(at) } else { (0..items.len()).find(holds) }
     }
 
-    /// What an item has at a key, in one text. Where there is another key, nothing is no key.
+    /// An item's value at a key, as text. If there is another key, an empty value is no key.
     fn value(&self, item: &Value, number: usize) -> Option<String> {
         #[cfg(test)]
         tests::LOOKS.set(tests::LOOKS.get() + 1);
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     thread_local! {
-        /// How often an item was looked at.
+        /// How often an item was compared.
         pub(super) static LOOKS: Cell<usize> = const { Cell::new(0) };
     }
 
@@ -161,7 +161,7 @@ mod tests {
         let patched = crate::patch::apply(&config, &[patch]).unwrap();
         let merged = patched.legacy(&["machine", "network", "interfaces"]).and_then(Value::as_list).unwrap();
         assert_eq!(merged.len(), 3 * COUNT);
-        // Each of the 8,000 is put into the index by two keys and asked for by two, and what is found is looked at again.
+        // Each of the 8,000 is indexed by two keys and searched by two, and what is found is compared again.
         assert!(LOOKS.get() <= 12 * COUNT * 2, "{}", LOOKS.get());
     }
 

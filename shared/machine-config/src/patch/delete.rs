@@ -1,4 +1,4 @@
-//! `$patch: delete`: taken out of a patch, and carried out on a document.
+//! `$patch: delete`: extracted from a patch, and applied to a document.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::schema::{Schema, Type};
 
 const DIRECTIVE: &str = "$patch";
 
-/// One step on the way to what is deleted.
+/// One step of the path to what is deleted.
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     Key(String),
@@ -47,13 +47,13 @@ impl fmt::Display for Step {
 /// What a patch's document asks to delete.
 pub(super) struct Extracted {
     pub(super) selectors: Vec<Selector>,
-    /// Whether the whole document goes.
+    /// Whether the whole document is deleted.
     pub(super) whole: bool,
-    /// The document with its directives, by which its kind is known.
+    /// The document with its directives, which shows its kind.
     pub(super) original: Node,
 }
 
-/// Takes the directives, and what is empty without them, out of a document.
+/// Removes the directives, and what is empty without them, from a document.
 pub(super) fn extract(node: &mut Node) -> Result<Extracted, Error> {
     let original = node.clone();
     let whole = directive(node)?;
@@ -64,7 +64,7 @@ pub(super) fn extract(node: &mut Node) -> Result<Extracted, Error> {
     Ok(Extracted { selectors, whole, original })
 }
 
-/// Whether a mapping says `$patch: delete`.
+/// Whether a mapping has `$patch: delete`.
 fn directive(node: &Node) -> Result<bool, Error> {
     match node.get(DIRECTIVE) {
         None => Ok(false),
@@ -73,7 +73,7 @@ fn directive(node: &Node) -> Result<bool, Error> {
     }
 }
 
-/// Collects below a node; the answer is whether the node is empty now and wasn't before.
+/// Collects below a node; returns whether the node is empty now and wasn't before.
 fn walk(node: &mut Node, path: &mut Vec<Step>, found: &mut Vec<Selector>) -> Result<bool, Error> {
     match &mut node.data {
         Data::Scalar(_) => Ok(false),
@@ -139,7 +139,7 @@ fn item_step(item: &Node, index: usize) -> Step {
 }
 
 impl Selector {
-    /// Whether both are items of one list that are found by the same field.
+    /// Whether both are items of one list, found by the same field.
     fn is_beside(&self, other: &Self) -> bool {
         match (self.0.split_last(), other.0.split_last()) {
             (Some((Step::Item { key: a, .. }, way)), Some((Step::Item { key: b, .. }, other))) => {
@@ -150,7 +150,7 @@ impl Selector {
     }
 }
 
-/// Deletes in a document; what isn't there is an error.
+/// Deletes from a document; fails if something doesn't exist.
 pub(super) fn apply_all(document: &mut Document, selectors: &[Selector]) -> Result<(), Error> {
     selectors.chunk_by(Selector::is_beside).try_for_each(|run| match run {
         [_, _, ..] if many(document, run).is_some() => Ok(()),
@@ -158,7 +158,7 @@ pub(super) fn apply_all(document: &mut Document, selectors: &[Selector]) -> Resu
     })
 }
 
-/// Deletes items of one list, looking through it once; `None`, and nothing is changed, where one of them isn't there.
+/// Deletes items of one list in one pass; `None`, without a change, if one of them doesn't exist.
 fn many(document: &mut Document, run: &[Selector]) -> Option<()> {
     let (Step::Item { key, .. }, way) = run.first()?.0.split_last()? else { return None };
     let items = list(&mut document.fields, document.kind.schema, key, way)?;
@@ -178,10 +178,10 @@ fn many(document: &mut Document, run: &[Selector]) -> Option<()> {
     Some(())
 }
 
-/// The list at the end of a way, if its items have such a field.
-fn list<'a>(map: &'a mut Map, shape: &'static Schema, key: &str, way: &[Step]) -> Option<&'a mut Vec<Value>> {
+/// The list at the end of a path, if its items have such a field.
+fn list<'a>(map: &'a mut Map, schema: &'static Schema, key: &str, way: &[Step]) -> Option<&'a mut Vec<Value>> {
     let (Step::Key(step), rest) = way.split_first()? else { return None };
-    match (&shape.field(step)?.ty, map.get_mut(step)?) {
+    match (&schema.field(step)?.ty, map.get_mut(step)?) {
         (Type::Struct(inner), Value::Map(there)) => list(there, inner, key, rest),
         (Type::List(item), Value::List(items)) if rest.is_empty() => {
             let Type::Struct(item) = item.behind() else { return None };
@@ -191,19 +191,19 @@ fn list<'a>(map: &'a mut Map, shape: &'static Schema, key: &str, way: &[Step]) -
     }
 }
 
-/// Deletes in a document; what isn't there is an error.
+/// Deletes from a document; fails if it doesn't exist.
 fn apply(document: &mut Document, selector: &Selector) -> Result<(), Error> {
     let identity = document.identity();
-    let shape = document.kind.schema;
-    in_struct(&mut document.fields, shape, &selector.0)
+    let schema = document.kind.schema;
+    in_struct(&mut document.fields, schema, &selector.0)
         .ok_or_else(|| Error::Lookup { document: identity, path: selector.to_string() })
 }
 
-fn in_struct(map: &mut Map, shape: &'static Schema, path: &[Step]) -> Option<()> {
+fn in_struct(map: &mut Map, schema: &'static Schema, path: &[Step]) -> Option<()> {
     let (Step::Key(key), rest) = path.split_first()? else { return None };
-    let field = shape.field(key).filter(|field| !is_of_pair(field))?;
+    let field = schema.field(key).filter(|field| !is_of_pair(field))?;
     if rest.is_empty() {
-        // A field is there even when it isn't set.
+        // A field exists even when it isn't set.
         map.remove(key);
         return Some(());
     }
@@ -214,10 +214,10 @@ fn in_struct(map: &mut Map, shape: &'static Schema, path: &[Step]) -> Option<()>
     }
 }
 
-/// A structure that isn't behind a pointer is there, with all its fields, even when none is set.
+/// A structure that isn't behind a pointer exists, with all its fields, even when none is set.
 fn in_unset(ty: &Type, path: &[Step]) -> Option<()> {
     match ty {
-        Type::Struct(shape) => in_struct(&mut Map::new(), shape, path),
+        Type::Struct(schema) => in_struct(&mut Map::new(), schema, path),
         _ => None,
     }
 }
@@ -225,14 +225,14 @@ fn in_unset(ty: &Type, path: &[Step]) -> Option<()> {
 fn in_value(value: &mut Value, ty: &Type, path: &[Step]) -> Option<()> {
     let (step, rest) = path.split_first()?;
     match (ty, value, step) {
-        (Type::Struct(shape), Value::Map(map), _) => in_struct(map, shape, path),
+        (Type::Struct(schema), Value::Map(map), _) => in_struct(map, schema, path),
         (Type::Map(_) | Type::Free, Value::Map(map), Step::Key(key)) if rest.is_empty() => map.remove(key).map(|_| ()),
         (Type::Map(item), Value::Map(map), Step::Key(key)) => in_value(map.get_mut(key)?, item, rest),
         (Type::Free, Value::Map(map), Step::Key(key)) => in_value(map.get_mut(key)?, &Type::Free, rest),
         (Type::List(item), Value::List(items), Step::Item { key, value, .. }) if rest.is_empty() => {
             // Free items have no fields that could be compared.
-            let Type::Struct(shape) = item.behind() else { return None };
-            shape.field(key).filter(|field| !is_of_pair(field))?;
+            let Type::Struct(schema) = item.behind() else { return None };
+            schema.field(key).filter(|field| !is_of_pair(field))?;
             remove_item(items, key, value)
         }
         _ => None,

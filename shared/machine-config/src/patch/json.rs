@@ -1,4 +1,4 @@
-//! RFC 6902, which Talos takes for configs of one document.
+//! RFC 6902, which Talos accepts for configs of one document.
 
 use std::str::FromStr;
 
@@ -45,18 +45,18 @@ impl JsonPatch {
         self.0.is_empty()
     }
 
-    /// Adds the operations of the patch that comes next; what is between them need not be a config.
+    /// Adds the operations of the next patch; the intermediate result need not be a config.
     pub fn join(&mut self, next: &Self) {
         self.0.extend(next.0.iter().cloned());
     }
 }
 
 impl JsonPatch {
-    /// The same as a patch of the legacy document's parts, in JSON, which is YAML too; `None` where it can't be said so
-    /// (items by number, moves, tests) or where it would show a secret.
+    /// The same as a strategic patch of the legacy document, in JSON, which is also YAML; `None` if that can't express
+    /// it (items by number, moves, tests) or would show a secret.
     pub fn as_strategic(&self) -> Option<String> {
         let by_number = |operation: &Operation| operation.path.keys().iter().any(|key| is_index(key));
-        // A patch adds to lists, and a null in it says nothing.
+        // A strategic patch appends to lists, and ignores a null.
         let replaces = |operation: &Operation| {
             operation.verb == Verb::Replace
                 && operation.value.as_ref().is_none_or(|value| value.is_array() || value.is_null())
@@ -68,7 +68,7 @@ impl JsonPatch {
         self.is_shown().then(|| tree.to_string())
     }
 
-    /// Whether all that it sets is read well, and nothing of it is hidden where configs are shown.
+    /// Whether everything that it sets can be decoded, and none of it is hidden where configs are shown.
     fn is_shown(&self) -> bool {
         let Some(tree) = self.tree(false) else { return false };
         tree.as_object().is_some_and(serde_json::Map::is_empty)
@@ -105,7 +105,7 @@ fn is_index(token: &str) -> bool {
     !token.is_empty() && token.chars().all(|c| c.is_ascii_digit())
 }
 
-/// Puts a value at a path, with mappings (and for numbers and `-` lists) on the way.
+/// Puts a value at a path, creating mappings (and for numbers and `-` lists) on the way.
 fn put(root: &mut Json, path: &Pointer, value: Json) {
     let mut place = root;
     for key in path.keys() {
@@ -187,13 +187,13 @@ mod tests {
 
     #[test]
     fn what_can_be_said_as_a_part_of_the_document_is() {
-        let said = |text| json(text).as_strategic();
+        let message = |text| json(text).as_strategic();
         let two = "[{op: add, path: /machine/sysctls, value: {a: '1'}}, {op: remove, path: /machine/env}]";
-        assert_eq!(said(two).unwrap(), r#"{"machine":{"sysctls":{"a":"1"},"env":{"$patch":"delete"}}}"#);
+        assert_eq!(message(two).unwrap(), r#"{"machine":{"sysctls":{"a":"1"},"env":{"$patch":"delete"}}}"#);
         let more = "[{op: add, path: /machine/certSANs/-, value: a}]";
-        assert_eq!(said(more).unwrap(), r#"{"machine":{"certSANs":["a"]}}"#);
-        assert_eq!(said("[{op: replace, path: /machine/certSANs/0, value: a}]"), None);
-        assert_eq!(said("[{op: test, path: /machine/type, value: a}]"), None);
+        assert_eq!(message(more).unwrap(), r#"{"machine":{"certSANs":["a"]}}"#);
+        assert_eq!(message("[{op: replace, path: /machine/certSANs/0, value: a}]"), None);
+        assert_eq!(message("[{op: test, path: /machine/type, value: a}]"), None);
         for hidden in [
             "[{op: add, path: /machine/token, value: a}]",
             "[{op: add, path: /machine/tokn, value: a}]",
@@ -201,9 +201,9 @@ mod tests {
             "[{op: add, path: /machine/files, value: [{content: a, path: /var/a, permissions: 384, op: create}]}]",
             "[{op: add, path: /cluster/extraManifests, value: ['https://a/b?token=hush']}]",
         ] {
-            assert_eq!(said(hidden), None, "a secret is not repeated: {hidden}");
+            assert_eq!(message(hidden), None, "a secret is not repeated: {hidden}");
         }
-        assert_eq!(said("[{op: replace, path: /machine/certSANs, value: [a]}]"), None, "a patch would add it");
+        assert_eq!(message("[{op: replace, path: /machine/certSANs, value: [a]}]"), None, "a patch would add it");
     }
 
     #[test]

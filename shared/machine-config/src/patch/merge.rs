@@ -16,8 +16,8 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-fn structure(left: &mut Map, right: &Map, shape: &'static Schema, path: &str) -> Result<(), Error> {
-    for field in shape.fields() {
+fn structure(left: &mut Map, right: &Map, schema: &'static Schema, path: &str) -> Result<(), Error> {
+    for field in schema.fields() {
         match right.get(field.key) {
             Some(value) => merge_field(left, value, field, &join(path, field.key))?,
             None => clear(left, field),
@@ -26,26 +26,26 @@ fn structure(left: &mut Map, right: &Map, shape: &'static Schema, path: &str) ->
     Ok(())
 }
 
-/// What a patch that doesn't name a field does to it: where "not set" can't be told from zero, it goes.
+/// Clears a field that a patch doesn't name, if "not set" can't be distinguished from zero.
 fn clear(left: &mut Map, field: &'static Field) {
     match &field.ty {
         _ if field.optional => {}
         ty if assigns(ty) || is_of_pair(field) => drop(left.remove(field.key)),
-        Type::Struct(shape) if field.merge == Merge::Typed => {
+        Type::Struct(schema) if field.merge == Merge::Typed => {
             if let Some(there) = left.get_mut(field.key).and_then(Value::as_map_mut) {
-                shape.fields().for_each(|field| clear(there, field));
+                schema.fields().for_each(|field| clear(there, field));
             }
         }
         _ => {}
     }
 }
 
-/// Whether it is a part of a certificate with its key, which Talos reads as a whole: what isn't named is nothing.
+/// Whether it is a part of a certificate with its key, which Talos reads as a whole: a part that isn't named is empty.
 pub(super) fn is_of_pair(field: &Field) -> bool {
     matches!(field.ty, Type::Bytes) && field.print == Print::Always
 }
 
-/// Whether Talos takes a patch's value of the type even when it is zero.
+/// Whether Talos takes a patch's value of the type even if it is zero.
 fn assigns(ty: &Type) -> bool {
     matches!(ty, Type::Bool | Type::ByteSize | Type::Expression)
 }
@@ -62,7 +62,7 @@ fn merge_field(left: &mut Map, right: &Value, field: &'static Field, path: &str)
     }
     let Some(there) = left.get_mut(field.key) else { return Ok(()) };
     match field.merge {
-        // An empty free value is none.
+        // An empty free value counts as none.
         Merge::Replace if matches!(field.ty, Type::Free) && is_zero(right, &field.ty) => Ok(()),
         Merge::Replace => {
             *there = right.clone();
@@ -78,7 +78,7 @@ fn merge_field(left: &mut Map, right: &Value, field: &'static Field, path: &str)
     }
 }
 
-/// What is there when a field isn't set, where a patch is merged even into that: its own items may have one key twice.
+/// The value of an unset field, if a patch is merged even into that: its own items may have one key twice.
 fn nothing(field: &Field) -> Option<Value> {
     match (field.merge, &field.ty) {
         (Merge::By(_) | Merge::ReplaceBy(_), Type::List(_)) => Some(Value::List(Vec::new())),
@@ -87,7 +87,7 @@ fn nothing(field: &Field) -> Option<Value> {
     }
 }
 
-/// Whether a scalar's zero leaves what is there.
+/// Whether a zero scalar keeps the existing value.
 fn keeps(right: &Value, ty: &Type) -> bool {
     let scalar = !matches!(ty, Type::Bytes | Type::Mac | Type::List(_) | Type::Map(_) | Type::Struct(_));
     scalar && !assigns(ty) && is_zero(right, ty)
@@ -95,7 +95,7 @@ fn keeps(right: &Value, ty: &Type) -> bool {
 
 fn value(left: &mut Value, right: &Value, ty: &Type, path: &str) -> Result<(), Error> {
     match (ty, &mut *left, right) {
-        (Type::Struct(shape), Value::Map(left), Value::Map(right)) => structure(left, right, shape, path),
+        (Type::Struct(schema), Value::Map(left), Value::Map(right)) => structure(left, right, schema, path),
         (Type::List(_), Value::List(left), Value::List(right)) => {
             left.extend(right.iter().cloned());
             Ok(())
@@ -177,7 +177,7 @@ fn is_beyond_i64(number: &str) -> bool {
     number.parse::<i64>().is_err()
 }
 
-/// The URL that comes of two; `None` where both name a user.
+/// The URL merged from two; `None` if both name a user.
 fn url(old: &str, new: &str) -> Option<String> {
     match (Url::parse(old), Url::parse(new)) {
         (Some(mut url), Some(new)) => {

@@ -1,4 +1,4 @@
-//! Patches: what they are, and how they change a config.
+//! Patches: their forms, and how they change a config.
 
 mod by_key;
 mod delete;
@@ -55,13 +55,13 @@ pub enum Error {
         /// The path.
         path: String,
     },
-    /// `$patch: delete` of an item of which nothing is said.
+    /// `$patch: delete` of an item without any field.
     #[error("no key:val found in sequence node for path {path}")]
     Nameless {
         /// The path.
         path: String,
     },
-    /// `$patch: delete` of what isn't there.
+    /// `$patch: delete` of something that doesn't exist.
     #[error(
         "patch delete: path '{path}' in document '{}': failed to delete path '{path}': lookup failed",
         upstream(document)
@@ -72,14 +72,14 @@ pub enum Error {
         /// The path.
         path: String,
     },
-    /// A free-form value of another type than what is there.
+    /// A free-form value whose type differs from the existing one's.
     #[error("merge type mismatch at {path}: left {left}, right {right}")]
     Mismatch {
         /// The path.
         path: String,
-        /// What is there.
+        /// The existing type.
         left: &'static str,
-        /// What the patch has.
+        /// The patch's type.
         right: &'static str,
     },
     /// Two values that Talos can't merge, such as URLs that both name a user.
@@ -88,7 +88,7 @@ pub enum Error {
         /// The path.
         path: String,
     },
-    /// Documents that can't stand together.
+    /// Documents that exclude each other.
     #[error(transparent)]
     Conflict(#[from] Box<Conflict>),
 }
@@ -149,13 +149,13 @@ impl Part {
         self.kind
     }
 
-    /// What it merges in.
+    /// The document that it merges in.
     pub fn document(&self) -> Option<&Document> {
         self.merge.as_ref()
     }
 }
 
-/// What `--config-patch` takes: `@file`, a file's name, or the patch itself. `read` reads a file.
+/// A value of `--config-patch`: `@file`, a file's name, or the patch itself. `read` reads a file.
 pub fn argument(text: &str, read: impl FnOnce(&str) -> Result<String, String>) -> Result<Patch, Error> {
     let path = match text.strip_prefix('@') {
         Some(path) => Some(path),
@@ -178,7 +178,7 @@ pub fn parse(text: &str) -> Result<Patch, Error> {
         Err(error) => error,
     };
     if strategic == Error::Load(load::Error::Empty) {
-        // Nothing at all is a list of no operations.
+        // An empty text is a list of no operations.
         return Ok(Patch::Json(JsonPatch::default()));
     }
     let operations = go_yaml::read(text).ok().and_then(|nodes| nodes.into_iter().next());
@@ -210,7 +210,7 @@ fn part(mut node: Node) -> Result<Part, Error> {
     Ok(Part { identity, kind, deletes: found.selectors, whole: found.whole, merge })
 }
 
-/// Whether nothing but the version is left of a legacy document.
+/// Whether only the version is left of a legacy document.
 fn is_bare(node: &Node) -> bool {
     node.pairs().is_none_or(|pairs| pairs.iter().all(|(key, _)| key.text == "version"))
 }
@@ -257,7 +257,7 @@ fn apply_parts(config: Config, parts: &[Part]) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// The documents of a config while it is patched, with holes where some were.
+/// The documents of a config while it is patched, with holes where documents were deleted.
 struct Documents {
     places: Vec<Option<Document>>,
     index: HashMap<Identity, usize>,
@@ -269,7 +269,7 @@ impl Documents {
         Self { places: documents.into_iter().map(Some).collect(), index }
     }
 
-    /// Carries out a part's deletes; in a document that isn't there they do nothing.
+    /// Applies a part's deletes; in a document that doesn't exist they do nothing.
     fn delete(&mut self, part: &Part) -> Result<(), Error> {
         let Some(at) = self.index.get(&part.identity).copied() else { return Ok(()) };
         if part.whole {
@@ -281,7 +281,7 @@ impl Documents {
         delete::apply_all(document, &part.deletes)
     }
 
-    /// Merges a part into its document, or makes it one.
+    /// Merges a part into its document, or adds it as one.
     fn merge(&mut self, part: &Part) -> Result<(), Error> {
         let Some(patch) = &part.merge else { return Ok(()) };
         match self.index.get(&part.identity).and_then(|at| self.places[*at].as_mut()) {

@@ -1,6 +1,6 @@
-//! Single operations of RFC 6902. The library applies them; before that, the liberties that Talos's own library takes
-//! are put into exact words: indexes with a sign or zeros before them, those from the end, keys that `replace` makes,
-//! values that aren't given, a `test` for nothing.
+//! Single operations of RFC 6902. The library applies them; before that, what Talos's own library tolerates is made
+//! exact: indexes with a sign or leading zeros, indexes from the end, keys that `replace` creates, missing values, a
+//! `test` for nothing.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl Verb {
         })
     }
 
-    /// Whether it takes what it puts from another place.
+    /// Whether it takes its value from another place.
     pub(super) fn has_source(self) -> bool {
         matches!(self, Self::Move | Self::Copy)
     }
@@ -46,7 +46,7 @@ pub(super) struct Pointer {
 }
 
 impl Pointer {
-    /// Whatever stands before the first slash doesn't count; without one there is no key at all.
+    /// Text before the first slash is ignored; without a slash there is no key.
     pub(super) fn parse(text: &str) -> Self {
         let keys = text.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"));
         Self { text: text.to_owned(), keys: keys.collect() }
@@ -81,7 +81,7 @@ const NO_INDEX: &str = "invalid index referenced";
 const TEST_FAILED: &str = "test failed";
 
 impl Operation {
-    /// Carries it out; the error says why not.
+    /// Applies it; the error is the reason why not.
     pub(super) fn carry_out(&self, json: &mut Json) -> Outcome {
         let value = || self.value.clone().unwrap_or_default();
         match self.verb {
@@ -90,7 +90,7 @@ impl Operation {
             Verb::Replace => self.replace(json, value()),
             Verb::Move => {
                 let from = self.source()?;
-                // What isn't there can't be moved, which removing it says.
+                // A missing value can't be moved; its removal reports that.
                 let moved = Place::find(json, from).and_then(|place| place.value().ok()).cloned();
                 remove(json, from)?;
                 add(json, &self.path, moved.unwrap_or_default())
@@ -121,7 +121,7 @@ impl Operation {
         apply(json, PatchOperation::Replace(ReplaceOperation { path, value }))
     }
 
-    /// The library knows no `test` for nothing.
+    /// The library has no `test` for nothing.
     fn test(&self, json: &Json) -> Outcome {
         let found = match self.path.text.as_str() {
             "" => json,
@@ -149,17 +149,17 @@ fn apply(json: &mut Json, operation: PatchOperation) -> Outcome {
     patch_unsafe(json, &[operation]).map_err(|error| error.kind.to_string())
 }
 
-/// Where the last key of a path belongs.
+/// The place of the last key of a path.
 struct Place<'a> {
     /// The mapping or list.
     parent: &'a Json,
-    /// Its path in exact words.
+    /// Its exact path.
     path: PointerBuf,
     key: &'a str,
 }
 
 impl<'a> Place<'a> {
-    /// The place of a path, whose way there must exist.
+    /// The place of a path, whose parent must exist.
     fn find(json: &'a Json, path: &'a Pointer) -> Option<Self> {
         let (key, way) = path.keys.split_last()?;
         let mut found = Self { parent: json, path: PointerBuf::root(), key };
@@ -178,7 +178,7 @@ impl<'a> Place<'a> {
         (found.parent.is_object() || found.parent.is_array()).then_some(found)
     }
 
-    /// What stands there; in a mapping that doesn't have the key, nothing.
+    /// The value there; in a mapping that doesn't have the key, nothing.
     fn value(&self) -> Outcome<&'a Json> {
         match self.parent {
             Json::Object(map) => Ok(map.get(self.key).unwrap_or(&Json::Null)),
@@ -187,7 +187,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The path of what is there already; `missing` is what is said of a key that a mapping doesn't have.
+    /// The path of an existing value; `missing` is the message for a key that a mapping doesn't have.
     fn existing(mut self, missing: &str) -> Outcome<PointerBuf> {
         let token = match self.parent {
             Json::Object(map) if map.contains_key(self.key) => Token::new(self.key),
@@ -200,7 +200,7 @@ impl<'a> Place<'a> {
         Ok(self.path)
     }
 
-    /// The path of what may be put there; behind the last item of a list there is one more place.
+    /// The path of a value to set; a list has one more place after its last item.
     fn open(mut self) -> Outcome<PointerBuf> {
         let token = match self.parent {
             Json::Array(items) if self.key != "-" => {

@@ -1,4 +1,4 @@
-//! What can be known to be wrong from the file alone.
+//! Checks that need nothing but the file.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -50,7 +50,7 @@ pub(super) fn role(node: &Map, name: &str, place: &str) -> Result<Role, Unusable
     }
 }
 
-/// Parts that are maps, and in some of them values that Kubernetes wants as text and YAML may have read otherwise.
+/// Checks parts that are maps, and in some of them values that Kubernetes wants as text but YAML may read otherwise.
 pub(super) fn maps(spec: &Map, place: &str) -> Result<(), Unusable> {
     for part in ["vm", "labels", "annotations", "taints", "network"] {
         if let Some(other) = spec.get(part).filter(|value| !value.is_object()) {
@@ -165,7 +165,7 @@ fn gateway(node: &Node, net: IpNet) -> Result<Option<IpAddr>, Unusable> {
     ))
 }
 
-/// The endpoint of the Kubernetes API, filled in where the file leaves it out.
+/// The endpoint of the Kubernetes API, filled in if the file doesn't set it.
 pub(super) fn endpoint(spec: &mut Map, nodes: &[Node]) -> Result<(), Unusable> {
     if let Some(given) = spec.get("endpoint").filter(|value| !value.is_null()) {
         return well_formed(given);

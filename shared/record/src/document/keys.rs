@@ -1,7 +1,7 @@
-//! Finds keys that are nearly right.
+//! Finds misspelled keys.
 //!
-//! Unknown keys are kept: users may put their own there. But a key that differs by a letter from a known one that is
-//! absent is a mistake that would otherwise be silent.
+//! Unknown keys are kept: users may put their own there. But a key that differs by a letter from a known one that isn't
+//! set is a mistake that would otherwise be silent.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ pub(super) fn check(document: &Map) -> Result<(), Unusable> {
     map(document, &SCHEMA, "")
 }
 
-/// Checks a map, and what is in it, by the keys that its schema names; one that names none takes any.
+/// Checks a map, and what is in it, by the keys of its schema; a schema without keys allows any.
 fn map(found: &Map, schema: &Value, place: &str) -> Result<(), Unusable> {
     let Some(properties) = resolved(schema).get("properties").and_then(Value::as_object) else { return Ok(()) };
     let prefix = if place.is_empty() { String::new() } else { format!("{place}.") };
@@ -39,7 +39,7 @@ fn value(found: &Value, schema: &Value, place: &str) -> Result<(), Unusable> {
     }
 }
 
-/// The schema itself where another one is referred to, also as one of two with `null`.
+/// The schema itself, or the one that it refers to, also as one of two with `null`.
 fn resolved(schema: &Value) -> &Value {
     let either = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
     let reference = std::iter::once(schema).chain(either).find_map(|schema| schema.get("$ref")?.as_str());
@@ -58,7 +58,7 @@ fn near_misses(found: &Map, known: &Map, place: &str) -> Result<(), Unusable> {
     Ok(())
 }
 
-/// Whether `key` is `name` but for case, separators or a typing error.
+/// Whether `key` is `name` except for case, separators or a typing error.
 fn is_near(key: &str, name: &str) -> bool {
     let allowed = match name.len() {
         0..=2 => 0,

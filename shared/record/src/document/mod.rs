@@ -1,8 +1,8 @@
 //! The cluster file that a person writes, and how it becomes records.
 //!
-//! A document with `nodes` at top level is exploded once, by whichever step reads it: defaults are merged in (node over
+//! A document with `nodes` at top level is exploded once, by the step that reads it: defaults are merged in (node over
 //! role over cluster: maps merge, scalars replace, patches add up in that order), files that it refers to get absolute
-//! paths, and everything that can be known to be wrong from the file alone is refused here, before anything is touched.
+//! paths, and everything that can be found wrong from the file alone is refused here, before anything is changed.
 
 mod check;
 mod keys;
@@ -22,14 +22,14 @@ use crate::{API_VERSION, Cluster, Entry, Map, Node, Role, Roster, Unusable};
 /// The largest cluster file that is read, in bytes.
 pub const MAX_DOCUMENT: usize = 64 << 20;
 
-/// A cluster file, taken apart.
+/// A cluster file as records.
 #[derive(Debug)]
 pub struct Exploded {
     /// The Cluster record, without `status.dir`.
     pub cluster: Cluster,
     /// The nodes in file order.
     pub nodes: Vec<Node>,
-    /// What should be said aloud: defaults that were chosen, and doubtful choices.
+    /// Warnings: defaults that were chosen, and doubtful choices.
     pub warnings: Vec<String>,
 }
 
@@ -39,10 +39,10 @@ pub fn is_document(value: &Map) -> bool {
     value.contains_key("nodes") && value.get("kind").is_none_or(|kind| kind == "Cluster")
 }
 
-/// Takes a cluster file apart; files that it refers to are relative to `base` (absolute).
+/// Turns a cluster file into records; files that it refers to are relative to `base` (absolute).
 ///
 /// # Errors
-/// Anything that can be known to be wrong from the file alone, naming the thing, its value and its place.
+/// Anything that can be found wrong from the file alone; the error names the thing, its value and its place.
 pub fn explode(document: &Map, base: &Path) -> Result<Exploded, Unusable> {
     head(document)?;
     keys::check(document)?;

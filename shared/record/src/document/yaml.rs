@@ -32,7 +32,7 @@ fn syntax(error: &serde_yaml::Error) -> Unusable {
     Unusable::new(format!("not YAML: {error}"))
 }
 
-/// A syntax error with its place, which the parser does not tell for keys at top level.
+/// A syntax error with its place, which the parser does not report for keys at top level.
 fn placed(text: &str, error: &serde_yaml::Error) -> Unusable {
     let mut unusable = syntax(error);
     let key = unusable.message.split_once("duplicate entry with key \"").and_then(|(_, rest)| rest.strip_suffix('"'));

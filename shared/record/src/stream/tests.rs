@@ -1,4 +1,4 @@
-//! What a stream may and may not be.
+//! The rules of a stream.
 
 use super::*;
 use crate::table::{PVE_VM_LIST, TALOS_GEN};

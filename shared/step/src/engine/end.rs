@@ -1,4 +1,4 @@
-//! How a run ends: the last line, the summary, the exit status.
+//! The end of a run: the last line, the summary, the exit status.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::output::Layout;
 use crate::pipes::Place;
 
 impl<S: Step> Engine<S> {
-    /// Writes the last line and says how it went.
+    /// Writes the last line, and reports the outcome.
     pub(super) async fn end(mut self, argv: &[OsString], place: Place) -> Exit {
         if let Some(cluster) = self.failed_before.take() {
             return self.pass_on(cluster).await;
@@ -47,7 +47,7 @@ impl<S: Step> Engine<S> {
         if self.begun && exit != Exit::PipeClosed {
             console.summary(&self.tally.to_string());
         }
-        // In a pipe, its last step says it for all.
+        // In a pipe, the last step reports it for all.
         if exit.is_retryable() && exit != Exit::PipeClosed && place != Place::Within {
             console.summary(&again(argv, place == Place::Last));
         }

@@ -7,15 +7,15 @@ use tokio::sync::watch;
 
 use crate::{Run, Stop};
 
-/// Where the work on the whole cluster stands, on which the nodes wait.
+/// The state of the work on the whole cluster, which the nodes wait for.
 pub(super) enum Shared<T> {
     NotYet,
     Ready(Arc<T>),
-    /// It failed, or was never begun: there is nothing that a node could be worked on with.
+    /// It failed, or was never begun: the nodes can't be processed.
     Never,
 }
 
-/// What the nodes are worked on with, once it is there.
+/// What the work on each node gets, once it is ready.
 pub(super) async fn ready<T>(mut shared: watch::Receiver<Shared<T>>, run: &Run) -> Result<Arc<T>, Stop> {
     let stopping = run.stopping();
     tokio::select! {

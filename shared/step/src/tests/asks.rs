@@ -1,4 +1,4 @@
-//! What a task asks of the run that it is part of, and when it gets it.
+//! What a task asks of its run, and when it gets it.
 
 use record::status::{Image, Kubeconfig};
 use record::{Effect, Node};
@@ -15,7 +15,7 @@ fn names(nodes: &[Arc<Node>]) -> String {
     nodes.iter().map(|node| node.name()).collect::<Vec<_>>().join(",")
 }
 
-/// A toy in a setting whose input comes piece by piece, and what tells how far it is.
+/// A toy whose input comes piece by piece, and how far it is.
 struct Running {
     input: std::sync::mpsc::Sender<String>,
     stdout: toy::Sink,
@@ -125,7 +125,7 @@ async fn what_the_cluster_may_have_is_waited_for_until_it_is_there_or_the_input_
 }
 
 #[tokio::test]
-async fn a_step_is_told_what_is_only_planned() {
+async fn a_step_learns_what_is_only_planned() {
     let toy = Toy::doing(|run, node| async move {
         found(match run.need::<Vm>(&node)? {
             Need::Here(_) => "here",

@@ -339,7 +339,7 @@ async fn an_error_for_good_that_the_step_before_found_later_goes_before_one_that
     let last = END.replace(r#""end""#, &format!(r#""status":{{"error":{error}}},"end""#));
     let outcome = run(failed_stream(&["a-1"], "talos-image", 5).replace(END, &last), &[]).await;
     assert_eq!((outcome.exit, &outcome.last()["status"]["error"]), (Exit::Unusable, &error));
-    // The other way round the first one stays: it explains the others.
+    // The other way round the first one is kept: it explains the others.
     let later = last.replace(r#""exit":8"#, r#""exit":5"#);
     let outcome = run(failed_stream(&["a-1"], "talos-image", 1).replace(END, &later), &[]).await;
     assert_eq!((outcome.exit, &outcome.last()["status"]["error"]["exit"]), (Exit::Failed, &json!(1)));

@@ -118,6 +118,6 @@ async fn of_several_fields_the_first_one_tells_the_changes() {
     });
     let outcome = Setting { toy, ..Setting::of(stream(&["a-1"])) }.run().await;
     let status = &outcome.node("a-1")["status"];
-    let told = |field: &str| status[field]["changes"].as_array().unwrap().len();
-    assert_eq!((told("config"), told("vm"), &status["vm"]["changed"]), (1, 0, &json!(false)));
+    let changes = |field: &str| status[field]["changes"].as_array().unwrap().len();
+    assert_eq!((changes("config"), changes("vm"), &status["vm"]["changed"]), (1, 0, &json!(false)));
 }

@@ -1,10 +1,10 @@
-//! Inputs that are not there as a whole.
+//! Inputs that come in pieces.
 
 use std::io::{Cursor, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-/// An input that goes on for ever after its text, and says how much of it was read.
+/// An endless input after its text; reports how much of it was read.
 pub(super) struct Endless {
     pub(super) text: Cursor<Vec<u8>>,
     pub(super) after: &'static [u8],

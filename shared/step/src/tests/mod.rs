@@ -1,4 +1,4 @@
-//! The contract, rule by rule, on a toy step. Each test fails without the rule that its name says.
+//! The contract, rule by rule, on a toy step. Each test fails without the rule in its name.
 
 mod asks;
 mod failing;
@@ -25,8 +25,8 @@ use crate::pipes::Place;
 use crate::signals::Stopping;
 use crate::{Format, Step};
 
-/// Does the work of the test of this name in a process of its own: who listens to signals keeps them from ending the
-/// process ever after, and a run of tests that hangs must be ended.
+/// Runs the test of this name in a process of its own: a process that has handled signals is never ended by them again,
+/// and a run of tests that hangs must be stoppable.
 pub(crate) fn alone(name: &str, work: impl Future<Output = ()>) {
     const ALONE: &str = "ICHOR_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {

@@ -77,7 +77,7 @@ async fn a_node_that_waits_for_what_the_cluster_finds_out_is_interrupted_althoug
         })
     });
     let toy = Toy { on_cluster: Some(slowly), ..Toy::default() };
-    // The line behind the node tells that the node has been taken.
+    // The line after the node shows that the node has been taken.
     let grown = head(&["a-1"]).replace(r#""status":{"#, r#""status":{"grown":1,"#);
     let (sender, setting) = open(toy, [head(&["a-1"]), node("a-1"), grown].join("\n") + "\n");
     let (stopping, stdout, stderr) = (setting.stopping.clone(), setting.toy.stdout.clone(), setting.stderr.clone());
@@ -134,16 +134,16 @@ async fn who_waits_says_so_every_ten_seconds() {
         (setting.stopping.clone(), setting.stderr.clone(), Arc::clone(&setting.toy.working));
     let running = tokio::spawn(setting.run());
     until(|| working.load(Ordering::SeqCst) == 1).await;
-    let told = || stderr.text().matches("waiting: waiting-1 it never comes (").count();
+    let reports = || stderr.text().matches("waiting: waiting-1 it never comes (").count();
     for count in 1..=2 {
-        // While this task is ready to run, the clock stands still but for what is said here.
+        // While this task is ready to run, the clock stands still except for what is done here.
         tokio::time::pause();
         tokio::time::advance(crate::wait::LOOK * 9).await;
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
         tokio::time::resume();
-        assert_eq!(told(), count, "{}", stderr.text());
+        assert_eq!(reports(), count, "{}", stderr.text());
     }
     stopping.because(Exit::Interrupted);
     drop(sender);

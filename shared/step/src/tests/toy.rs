@@ -31,32 +31,32 @@ pub(super) struct Args {
     #[command(flatten)]
     parallel: crate::ParallelFlag,
     #[command(subcommand)]
-    pub(super) command: Option<Own>,
+    pub(super) command: Option<ToyCommand>,
 }
 
 /// What the toy does without a stream.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Own {
-    /// Says something else than records.
+pub(super) enum ToyCommand {
+    /// Prints something other than records.
     Explain,
 }
 
-/// Does what the node's name says: `bad-…` fails for good, `mute-…` does not answer, `slow-…` waits until it is let go,
-/// `idle-…` has nothing to do because of the cluster's error, `needy-…` needs a VM, `wanting-…` uses one if it is there,
-/// `waiting-…` waits for what never comes; `left-…` is nothing that it acts on. What the cluster found out goes into the
-/// digest of each config.
+/// Does what the node's name asks for: `bad-…` fails for good, `mute-…` does not answer, `slow-…` waits until it is let go,
+/// `idle-…` has nothing to do because of the cluster's error, `needy-…` needs a VM, `wanting-…` uses one if it is
+/// there, `waiting-…` waits for what never comes; `left-…` is nothing that it acts on. What the cluster found out goes
+/// into the digest of each config.
 pub(super) struct Toy {
     pub(super) row: &'static Row,
     pub(super) let_go: tokio::sync::Semaphore,
     /// How often the work on the cluster and on a node was begun.
     pub(super) begun: Arc<AtomicUsize>,
-    /// How many nodes have got a place to work at.
+    /// How many nodes have got a slot.
     pub(super) working: Arc<AtomicUsize>,
-    /// What stdout had got when the work on the cluster began.
+    /// What stdout had received when the work on the cluster began.
     pub(super) seen: Arc<Mutex<Option<String>>>,
     pub(super) stdout: Sink,
     pub(super) raw: bool,
-    /// What it does in place of all that.
+    /// What it does instead of all that.
     pub(super) on_cluster: Option<OnCluster>,
     pub(super) on_node: Option<OnNode>,
 }
@@ -187,7 +187,7 @@ impl Step for Toy {
     }
 }
 
-/// Bytes in memory; what was flushed is told apart.
+/// Bytes in memory; those that were flushed are kept apart.
 #[derive(Clone, Default)]
 pub(super) struct Sink(Arc<Mutex<(Vec<u8>, usize)>>);
 
@@ -215,7 +215,7 @@ impl Write for Sink {
     }
 }
 
-/// What a run came to.
+/// The outcome of a run.
 pub(super) struct Outcome {
     pub(super) exit: Exit,
     pub(super) lines: Vec<Value>,
@@ -341,7 +341,7 @@ pub(super) async fn run(input: String, flags: &[&'static str]) -> Outcome {
     Setting { flags: flags.to_vec(), ..Setting::of(input) }.run().await
 }
 
-/// Lets others run until it is so.
+/// Lets others run until the condition holds.
 pub(super) async fn until(so: impl Fn() -> bool) {
     let waiting = async {
         while !so() {

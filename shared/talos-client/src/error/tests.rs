@@ -25,7 +25,7 @@ fn one_code_has_three_meanings_when_permission_is_denied() {
     assert_eq!(role.class(), Class::Forbidden);
     assert_eq!(role.to_string(), "10.0.0.11 does not allow Bootstrap with these credentials");
     assert_eq!(forwarding.class(), Class::Final);
-    assert_eq!(resource.words(), Some("resource type \"X\" is not supported"));
+    assert_eq!(resource.message(), Some("resource type \"X\" is not supported"));
 }
 
 #[test]
@@ -66,5 +66,5 @@ fn an_invalid_configuration_is_final_and_keeps_the_words_of_the_node() {
     let error = of(&Status::invalid_argument("unknown keys found during decoding"));
 
     assert_eq!(error.class(), Class::Final);
-    assert_eq!(error.words(), Some("unknown keys found during decoding"));
+    assert_eq!(error.message(), Some("unknown keys found during decoding"));
 }

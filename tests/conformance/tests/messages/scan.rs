@@ -113,7 +113,7 @@ fn closing_quote(rest: &str) -> usize {
     end.map_or(rest.len(), |(end, _)| end)
 }
 
-/// The text of a literal: `\"` is a quote, and a line that ends in `\` goes on without the next one's indentation.
+/// The text of a literal: `\"` is a quote, and a line that ends in `\` continues without the next one's indentation.
 fn unescaped(literal: &str) -> String {
     let mut text = String::new();
     let mut chars = literal.chars().peekable();

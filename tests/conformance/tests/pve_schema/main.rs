@@ -31,7 +31,7 @@ impl Machines for Nobody {
     }
 }
 
-/// How the refusal of a value begins that a named format does not allow.
+/// The beginning of the refusal of a value that a named format does not allow.
 const FORMAT: &str = "invalid format - ";
 
 /// A value that the schema forbids, and the text that it is refused with.
@@ -43,7 +43,7 @@ fn forbidden(schema: &Value) -> Option<(String, String)> {
         let text = format!("value 'zz' does not have a value in the enumeration '{}'", list.join(", "));
         return Some(("zz".to_owned(), text));
     }
-    // A named format speaks before a bound does.
+    // A named format is checked before a bound.
     let minimum = schema["minimum"].as_f64().filter(|_| schema["format"].is_null());
     match (schema["type"].as_str()?, minimum, schema["maxLength"].as_u64()) {
         (kind @ ("boolean" | "integer" | "number"), None, _) => {
@@ -73,7 +73,7 @@ fn methods<'a>(nodes: &'a Value, found: &mut Vec<(&'a str, &'a str, &'a Value)>)
     }
 }
 
-/// Parameters by name, indexed ones with the index 0; those of the path left out.
+/// Parameters by name, indexed ones with the index 0; without those of the path.
 fn parameters(info: &Value, path: &str) -> BTreeMap<String, Value> {
     let properties = info["parameters"]["properties"].as_object().cloned().unwrap_or_default();
     let own = properties.into_iter().filter(|(name, _)| !path.contains(&format!("{{{name}}}")));
@@ -140,7 +140,7 @@ fn placed(path: &str) -> String {
     names.fold(path.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value))
 }
 
-/// A task that there is not.
+/// A task that doesn't exist.
 const UPID: &str = "UPID:pve1:00000001:00000001:00000001:qmcreate:1:root@pam:";
 
 fn client(pve: &Pve) -> reqwest::Client {

@@ -130,7 +130,7 @@ fn allowed(schema: &Value) -> String {
         return known.map_or("x", |(_, value)| value).to_owned();
     }
     match schema["type"].as_str() {
-        // The published schema leaves out a list that is computed: of ways to compress.
+        // The published schema omits a list that is computed: the ways to compress.
         _ if schema.get("enum").is_some_and(Value::is_null) => "zst".to_owned(),
         Some("boolean") => "1".to_owned(),
         Some("integer" | "number") => schema["minimum"].as_f64().unwrap_or(1.0).to_string(),

@@ -19,7 +19,7 @@ pub(crate) fn artefact(record: &Value) -> bool {
     ARTEFACTS.iter().any(|artefact| text.contains(artefact))
 }
 
-/// What differs, if anything does.
+/// The difference, if there is any.
 pub(crate) fn difference(stage: &Stage, record: &Value, answer: &Answer) -> Option<String> {
     let recorded = &record["body"];
     if record["status"] != answer.status {
@@ -63,7 +63,7 @@ fn data(stage: &Stage, path: &str, recorded: &Value, own: &Value) -> Option<Stri
 }
 
 fn log(recorded: &Value, own: &Value) -> Option<String> {
-    // Whether a lock had to be waited for is a matter of luck.
+    // Whether a lock had to be waited for is random.
     let lines = |log: &Value| -> Vec<String> {
         let lines = log.as_array().into_iter().flatten().filter_map(|line| line["t"].as_str());
         let luck = |line: &&str| *line == "trying to acquire lock..." || *line == " OK";

@@ -31,7 +31,7 @@ const TALOS: &[&str] = &[
 ];
 const SECRET: &str = "11111111-1111-4111-8111-111111111111";
 
-/// Guests that run until they are switched off; their agents answer when a test says so.
+/// Guests that run until they are switched off; their agents respond when a test wants it.
 #[derive(Default)]
 pub(crate) struct Guests {
     on: Mutex<BTreeSet<String>>,
@@ -130,7 +130,7 @@ impl Stage {
         }
     }
 
-    /// Takes back what failed where the transcript was recorded, for reasons of that place.
+    /// Undoes what failed where the transcript was recorded, for reasons of that place.
     pub(crate) fn undo(&self, record: &Value) {
         let id = match record["note"].as_str() {
             Some("task:full clone") => Some(210),
@@ -209,7 +209,7 @@ fn authorization(record: &Value) -> Option<String> {
     }
 }
 
-/// Bodies that are no forms and that the records therefore don't hold.
+/// Bodies that aren't forms, and that the records therefore don't hold.
 fn raw_body(record: &Value) -> Option<(&'static str, &'static str)> {
     match (record["method"].as_str(), record["note"].as_str(), record["form"].is_null()) {
         (Some("DELETE"), Some("DELETE with body"), _) => Some(("application/x-www-form-urlencoded", "purge=1")),

@@ -1,4 +1,4 @@
-//! How long a lab of a thousand nodes takes to come up, and what it holds then.
+//! How long a lab of a thousand nodes takes to start, and its memory then.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ pub(crate) fn print() {
     println!();
 }
 
-/// Seconds until the lab says that it is ready, and the most memory it has held until then.
+/// Seconds until the lab reports that it is ready, and its peak memory until then.
 fn once() -> (f64, f64) {
     let start = Instant::now();
     let mut command = Command::new(crate::programs().join("ichor-lab"));
@@ -36,9 +36,9 @@ fn once() -> (f64, f64) {
     (seconds, memory)
 }
 
-/// The most memory that a process has held, in MB (`VmHWM` of `/proc/PID/status`, in KiB).
+/// The peak memory of a process, in MB (`VmHWM` of `/proc/PID/status`, in KiB).
 fn peak(process: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux tells");
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux has this file");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<f64>().map_or(0.0, |kib| kib * 1024.0 / 1e6)
 }

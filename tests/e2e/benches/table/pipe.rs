@@ -1,6 +1,6 @@
 //! The whole pipe on the lab, with zero delays and a secrets bundle that exists.
 //!
-//! The lab runs in this process and the programs are its children, so the operating system tells their shares apart.
+//! The lab runs in this process and the programs are its children, so the operating system counts them separately.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use tokio::process::Command;
 const PIPE: &str = "talos-image | pve-vm | talos-gen | talos-apply | talos-bootstrap \
                     | kubeconfig-export --to kubeconfig | talos-wait --for ready";
 
-/// What one run took, in seconds.
+/// The times of one run, in seconds.
 #[derive(Clone, Copy)]
 struct Took {
     wall: f64,
@@ -68,7 +68,7 @@ async fn run(lab: &Lab) -> Took {
     Took { wall, lab: own_after - own, steps: children_after - children }
 }
 
-/// A command that finds the release builds, and is silent.
+/// A command that finds the release builds, and prints nothing.
 fn shell(script: &str, folder: &Path) -> Command {
     let mut command = Command::new("sh");
     let path = format!("{}:{}", crate::programs().display(), std::env::var("PATH").unwrap_or_default());
@@ -86,7 +86,7 @@ async fn secrets() -> String {
 
 /// CPU seconds of this process, and of its children that have ended (`/proc/self/stat`, fields 14 to 17).
 fn cpu_times() -> (f64, f64) {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux tells");
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has this file");
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let ticks: Vec<f64> = after_name.split_whitespace().skip(11).take(4).filter_map(|text| text.parse().ok()).collect();
     const TICKS: f64 = 100.0;

@@ -83,7 +83,7 @@ fn drain(mut stdout: BufReader<ChildStdout>, nodes: usize) -> BufReader<ChildStd
     stdout
 }
 
-/// The most memory that a process has had, in MB (`VmHWM`).
+/// The peak memory of a process, in MB (`VmHWM`).
 fn peak_memory(id: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");

@@ -86,7 +86,7 @@ async fn a_step_that_reads_the_file_itself_takes_the_talosconfig_of_the_clusters
     let kubeconfig = world.sh("kubeconfig-export --raw").await.exits(0).stdout;
     assert!(kubeconfig.contains("client-certificate-data"));
     assert_eq!((world.touches(), world.scratch.files("")), (before, files));
-    // In a pipe, what a step before should have written is not made up.
+    // In a pipe, a step doesn't invent what an earlier step should have written.
     world.sh("talos-image | kubeconfig-export").await.exits(8).says("is missing");
 }
 

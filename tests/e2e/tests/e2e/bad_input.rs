@@ -13,11 +13,11 @@ nodes:
   - {name: w-1, role: worker, address: 127.9.9.21/24}
 ";
 
-/// A name that is longer by one than an RFC 1123 label may be.
+/// A name that is one character too long for an RFC 1123 label.
 const LONG_NAME: &str = "name: a234567890123456789012345678901234567890123456789012345678901234";
 
-/// Asserts that each step refuses this input with this status and message, and writes no file and no records but
-/// those that it had been given.
+/// Asserts that each step refuses this input with this status and message, and writes no file and no records except
+/// those that it received.
 async fn refused_by_all(contents: &[u8], status: i32, message: &str) {
     let scratch = Scratch::new();
     scratch.write("input", contents);
@@ -154,7 +154,7 @@ async fn files_that_cannot_be_input_are_named() {
     scratch.sh("talos-gen -f nowhere.yaml").await.exits(2).says("nowhere.yaml: no such file");
     scratch.sh("talos-gen -f lab.jsonl >> lab.jsonl").await.exits(2).says("both input and output");
     scratch.sh("talos-gen < lab.jsonl >> lab.jsonl").await.exits(2).says("the same file");
-    // Root reads everything, unless it gives up the right to.
+    // Root reads everything, unless it drops that right.
     let humbly = match rustix::process::geteuid().is_root() {
         true => "setpriv --bounding-set=-dac_override,-dac_read_search",
         false => "",

@@ -18,15 +18,15 @@ async fn a_worker_that_fails_keeps_nobody_else_from_going_all_the_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_bootstrapped_on_the_status_of_an_earlier_run() {
     let world = World::start(Shape::HA).await;
-    // A first run gets as far as the configured nodes, and is saved.
+    // A first run up to the configured nodes is saved.
     let part = "talos-image | pve-vm | talos-gen | talos-apply > lab.jsonl";
     world.sh(part).await.exits(0);
-    // From the saved stream, one control plane fails in pve-vm: what talos-apply wrote then must not count.
+    // From the saved stream, one control plane fails in pve-vm: what talos-apply wrote earlier must not count.
     world.lab.pve().refuse_reads_of(&world.vm_name("cp-2"));
     let rest = "pve-vm -f lab.jsonl --wait-timeout 2s | talos-gen | talos-apply | talos-bootstrap --wait-timeout 2s";
     let outcome = world.sh(rest).await;
     assert_ne!(outcome.status, 0, "{outcome}");
-    assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 0, "bootstrapped without having heard from cp-2");
+    assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 0, "bootstrapped without an answer from cp-2");
     world.lab.pve().heal();
     world.up().await.exits(0);
     world.assert_up(&world.names());
@@ -58,7 +58,7 @@ async fn a_control_plane_filtered_out_before_the_bootstrap_is_refused() {
     let world = World::start(Shape::HA).await;
     let pipe = World::pipe().replacen("| talos-bootstrap", "| jq -c 'select(.name!=\"cp-1\")' | talos-bootstrap", 1);
     world.sh(&pipe).await.exits(8).says("cp-1");
-    assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 0, "bootstrapped without having heard from cp-1");
+    assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 0, "bootstrapped without an answer from cp-1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,9 @@ use crate::support::{STEPS, Shape, World};
 
 /// Runs a step, and kills it at a point: after its first record, after its last node, or before its last line.
 ///
-/// A step writes its last line as soon as its input has ended, so its output comes too late to tell the last two points.
-/// Therefore the last line of its input is held back: until it is killed after its last node, or for good, as the moment
-/// to kill it. A step that reads a file has no such input: its last line is then not passed on.
+/// A step writes its last line as soon as its input has ended, so its output can't distinguish the last two points.
+/// Therefore the last line of its input is held back: until it is killed after its last node, or for good, as the
+/// moment to kill it. A step that reads a file has no such input: its last line is then not passed on.
 const KILLER: &str = r#"#!/bin/sh
 point=$1 nodes=$2
 shift 2

@@ -5,11 +5,11 @@
 mod alone;
 /// Input that cannot be used: one clear message, the status from the table, nothing half-written.
 mod bad_input;
-/// `--dry-run` travels, and touches nothing.
+/// `--dry-run` travels, and changes nothing.
 mod dry_run;
 /// The file was edited between two runs.
 mod edited;
-/// Something goes wrong on the way.
+/// Failures on the way.
 mod failure;
 /// From nothing to Ready nodes, in every shape of the pipe.
 mod first_run;
@@ -21,7 +21,7 @@ mod one_mistake;
 mod programs;
 /// The justfile, and `ichor-lab run`.
 mod recipes;
-/// Servers and nodes that are not what they should be.
+/// Servers and nodes that are wrong or broken.
 mod servers;
 /// Ctrl-C.
 mod signals;

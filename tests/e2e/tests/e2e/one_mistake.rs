@@ -15,7 +15,7 @@ nodes:
   - {name: cp-1, role: controlplane, address: 127.9.9.11/24}
 ";
 
-/// Runs the pipe with `first` in place of its first step, without `pipefail`, and holds it to one message.
+/// Runs the pipe with `first` in place of its first step, without `pipefail`, and checks that there is one message.
 async fn one_message(scratch: &Scratch, first: &str, status: i32, says: &str) -> Outcome {
     let pipe = World::pipe().replacen("talos-image", first, 1);
     let outcome = scratch.sh(&pipe).await.exits(status).says(says);
@@ -53,7 +53,7 @@ async fn a_file_that_is_not_there_or_cannot_be_read_is_told_once() {
 async fn a_missing_token_is_told_once() {
     let scratch = Scratch::new();
     scratch.write("cluster.yaml", FILE.replace("images: local, ", ""));
-    // talos-image needs no token here: pve-vm is the one that has something to say, and says it once.
+    // talos-image needs no token here: pve-vm is the one that fails, with one message.
     let pipe = "jq -c 'if .kind==\"Cluster\" then .status.image={volumes:{pve1:\"x\"}} else . end'";
     if judges::require("jq").is_none() {
         return;

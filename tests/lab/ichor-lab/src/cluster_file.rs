@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug)]
 pub(crate) struct ClusterFile<'a> {
     /// Name of the cluster.

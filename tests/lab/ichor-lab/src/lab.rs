@@ -61,7 +61,7 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// A recording whose fates come again.
     pub replay: Option<PathBuf>,
-    /// Where the cluster file goes; left out, a folder that is removed with the lab.
+    /// Where the cluster file goes; defaults to a folder that is removed with the lab.
     pub dir: Option<PathBuf>,
 }
 
@@ -140,7 +140,8 @@ impl Lab {
         })
     }
 
-    /// Brings up the cluster of the cluster file undisturbed, and writes `talosconfig`, `kubeconfig` and `secrets.yaml` beside it.
+    /// Brings up the cluster of the cluster file undisturbed, and writes `talosconfig`, `kubeconfig` and `secrets.yaml`
+    /// beside it.
     pub async fn bring_up(&self) -> anyhow::Result<()> {
         let nodes: Vec<_> = nodes(&self.options, &self.subnet);
         let first = nodes.iter().find_map(|(_, control_plane, address)| address.filter(|_| *control_plane));

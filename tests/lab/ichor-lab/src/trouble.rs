@@ -80,7 +80,7 @@ async fn bring(trouble: Trouble, systems: Systems, mut before: u32) {
 }
 
 impl Systems {
-    /// Makes a state wrong, or right again; says whether what it is a state of is there.
+    /// Makes a state wrong, or right again; returns whether its host, VM or node exists.
     fn set(&self, trouble: &Trouble, wrong: bool) -> bool {
         let done = match trouble.state {
             State::Proxmox(state) => self.pve.upgrade().map(|pve| pve.set_state(state, &trouble.target, wrong)),

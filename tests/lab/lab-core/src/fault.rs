@@ -21,7 +21,7 @@ pub enum Fault {
     LoseReply,
     /// It is done, and the answer takes longer.
     Slow {
-        /// By so much; twice as long as it would have, if it isn't said.
+        /// By so much; by default twice as long as it would have taken.
         #[serde(rename = "ms", with = "milliseconds")]
         by: Option<Duration>,
     },
@@ -62,7 +62,7 @@ pub enum NodeState {
     BootHeld,
     /// The port of the Talos API is closed.
     PortClosed,
-    /// The Talos API accepts connections and says nothing.
+    /// The Talos API accepts connections and doesn't respond.
     Silent,
     /// The clock isn't in sync.
     ClockWrong,
@@ -102,7 +102,7 @@ impl State {
     }
 }
 
-/// What a proxy in the way says where there should be an answer.
+/// What a proxy in the way returns in place of an answer.
 pub const GARBAGE: &str = "<html><body>Bad Gateway</body></html>";
 
 mod milliseconds {

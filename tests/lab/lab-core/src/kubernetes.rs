@@ -99,7 +99,7 @@ pub trait Objects: Any + Send {
     fn register(&mut self, report: &Report);
     /// A kubelet's facts have changed.
     fn refresh(&mut self, report: &Report);
-    /// A kubelet says that its node is ready, or nothing is heard from it any more.
+    /// A kubelet reports that its node is ready, or no longer reports anything.
     fn set_ready(&mut self, name: &str, ready: bool, at: &str);
     /// Whether a node is there and ready.
     fn is_ready(&self, name: &str) -> bool;
@@ -113,7 +113,7 @@ pub trait Objects: Any + Send {
     fn revision(&self) -> u64;
     /// Everything, as a snapshot keeps it.
     fn dump(&self) -> Value;
-    /// Becomes what a snapshot says; watchers have to start over.
+    /// Becomes what a snapshot holds; watchers have to start over.
     fn restore(&mut self, dump: &Value);
 }
 
@@ -134,7 +134,7 @@ pub trait Kubernetes: Send + Sync {
 
 /// The nodes, for the Kubernetes that runs on them; a node is named by its place.
 pub trait Nodes: Send + Sync {
-    /// What the scenario says of a request to the API server of a node.
+    /// The scenario's fault for a request to the API server of a node.
     fn chosen(&self, node: usize, call: &str) -> Option<Fault>;
     /// Acts on the objects that the API server of a node serves, if there are any; also given: the server's version.
     fn update(&self, node: usize, act: &mut dyn FnMut(&mut dyn Objects, &str));

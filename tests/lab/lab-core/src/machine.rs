@@ -22,7 +22,7 @@ pub struct Machine {
     pub image: Option<Image>,
     /// The Talos image of an attached ISO, if any.
     pub iso: Option<Image>,
-    /// What the cloud-init drive says of the network, one entry a NIC; empty without such a drive.
+    /// The network settings on the cloud-init drive, one entry for each NIC; empty without such a drive.
     pub network: Vec<NicConfig>,
     /// Name servers on the cloud-init drive.
     pub nameservers: Vec<IpAddr>,

@@ -12,7 +12,7 @@ use lab_core::disk_image::hex;
 
 /// What is asked for the first time without a name.
 const CHALLENGE: &str = "Basic realm=\"Image Factory Enterprise\", charset=\"UTF-8\"";
-/// How long a token for downloads may last, and lasts if nothing is said.
+/// Maximum lifetime of a token for downloads, and its default.
 const SHORTEST: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(8 * 3600);
 const USUAL: Duration = Duration::from_secs(300);
@@ -31,7 +31,7 @@ impl Users {
         self.passwords.insert(name.to_owned(), password.to_owned());
     }
 
-    /// Whether anybody has to say who asks.
+    /// Whether everybody has to authenticate.
     pub(crate) fn any(&self) -> bool {
         !self.passwords.is_empty()
     }
@@ -83,7 +83,7 @@ pub(crate) fn credentials(authorization: &str) -> Option<String> {
     Some(decoded.into_iter().map(written).collect())
 }
 
-/// The refusal of somebody who has not said a name that is known.
+/// The refusal of a caller without a known name.
 pub(crate) fn unauthorized() -> Answer {
     let mut answer = Answer::text(401, "authentication required to access this schematic");
     answer.headers.push(("www-authenticate", CHALLENGE.to_owned()));

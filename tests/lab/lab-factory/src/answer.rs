@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    /// What lies beside an image: only the Enterprise edition has it, and says so before it looks at anything else.
+    /// What lies beside an image: only the Enterprise edition has it, and checks that before anything else.
     fn beside(&mut self, id: &str, version: &str, file: &str, kind: Sidecar) -> Answer {
         if !self.mode.enterprise {
             let what = if kind == Sidecar::Signature { "signature" } else { "checksum" };
@@ -284,7 +284,7 @@ impl Part {
         (cpu(arch) && !platform.is_empty()).then(|| Self { kind, platform: platform.to_owned() })
     }
 
-    /// The command line as it is; of the others a text that says what they stand for.
+    /// The command line itself; for the others a text that names what they stand for.
     fn serve(&self, id: &str, version: &str, file: &str, canonical: &str) -> Answer {
         let (kind, body) = match self.kind {
             "cmdline" => ("application/octet-stream", extras::arguments(canonical, &self.platform)),

@@ -30,7 +30,7 @@ impl<'a> Ask<'a> {
         Self { base, query, ..self }
     }
 
-    /// With a header that says who asks.
+    /// With a header that authenticates the caller.
     pub(crate) fn by(self, authorization: Option<&'a str>) -> Self {
         Self { authorization, ..self }
     }

@@ -130,7 +130,7 @@ pub(super) fn answer(world: &mut World, ask: &Ask<'_>, parts: &[&str]) -> Option
     })
 }
 
-/// The public key as JSON: its point without the byte that says how it is written.
+/// The public key as JSON: its point without the byte for the encoding.
 fn public_key() -> Value {
     let point = keys().signing.verifying_key().to_sec1_point(false);
     let (x, y) = point.as_bytes()[1..].split_at(32);
@@ -140,7 +140,7 @@ fn public_key() -> Value {
     key
 }
 
-/// The signature of a file, as a Sigstore bundle with the key that `/oci/cosign/signing-key.pub` tells.
+/// The signature of a file, as a Sigstore bundle with the key that `/oci/cosign/signing-key.pub` returns.
 pub(super) fn signature(body: &[u8], name: &str) -> Answer {
     let signature: Signature = keys().signing.sign(body);
     let bundle = json!({
@@ -162,7 +162,7 @@ fn talosctl_list(base: &str, version: &str) -> Result<Answer, Answer> {
     Ok(Answer::new(200, "application/json", format!("{}\n", json!(urls))))
 }
 
-/// A program of the lab's own: it says what it stands for.
+/// A program of the lab's own: it prints what it stands for.
 fn talosctl(version: &str, name: &str) -> Result<Answer, Answer> {
     let version = listed(version)?;
     let known = name.strip_prefix("talosctl-").is_some_and(|platform| PLATFORMS.contains(&platform));

@@ -23,7 +23,7 @@ pub(crate) enum Answer {
         first: Vec<Value>,
         after: u64,
     },
-    /// A log that goes on as long as its pod is there.
+    /// A log that continues as long as its pod exists.
     Log {
         text: String,
         uid: String,
@@ -291,7 +291,7 @@ fn seen(selector: &Selector, change: &Change) -> Option<&'static str> {
     }
 }
 
-/// What a watcher is told of changes after a version, and up to which version that goes.
+/// The events that a watcher gets for changes after a version, and the version up to which they go.
 pub(crate) fn events(store: &Store, request: &Request, after: u64, now: OffsetDateTime) -> (Vec<Value>, u64) {
     let target = request.target();
     let resource = target.as_ref().and_then(|t| resources::find(store, t.group, t.version, t.plural));
@@ -302,11 +302,11 @@ pub(crate) fn events(store: &Store, request: &Request, after: u64, now: OffsetDa
         target.namespace.is_none_or(|wanted| namespace == Some(wanted))
     };
     let changes = store.changes(resource.key(), after).into_iter().flatten().filter(here);
-    let told = changes.filter_map(|c| {
+    let reported = changes.filter_map(|c| {
         let kind = seen(&selector, c)?;
         Some(event(store, request, (&resource, kind, &c.object, c.version), now))
     });
-    let events = told.collect();
+    let events = reported.collect();
     (events, store.version.max(after))
 }
 
@@ -341,8 +341,8 @@ mod tests {
         }
         let query = std::collections::HashMap::from([("labelSelector".to_owned(), "a=2".to_owned())]);
         let watch = Request { method: "GET".to_owned(), path: "/api/v1/nodes".to_owned(), query, ..Request::default() };
-        let (told, _) = events(&store, &watch, 1, now);
-        let kinds: Vec<&Value> = told.iter().map(|event| &event["type"]).collect();
+        let (reported, _) = events(&store, &watch, 1, now);
+        let kinds: Vec<&Value> = reported.iter().map(|event| &event["type"]).collect();
         assert_eq!(kinds, ["ADDED", "MODIFIED", "DELETED"]);
     }
 }

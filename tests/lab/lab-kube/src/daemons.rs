@@ -80,7 +80,7 @@ fn spread(store: &mut Store, set: &Value, hash: &str, at: &str) {
     }
 }
 
-/// Makes a daemon on a node; says whether it runs at once.
+/// Makes a daemon on a node; returns whether it runs at once.
 fn create(store: &mut Store, mut pod: Value, set: &Value, node: &str, at: &str) -> bool {
     let (namespace, name) = (text(set, "/metadata/namespace"), text(set, "/metadata/name"));
     let key = ("pods".to_owned(), namespace.to_owned(), format!("{name}-{}", store.suffix()));

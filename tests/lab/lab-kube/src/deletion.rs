@@ -139,7 +139,7 @@ impl Store {
         }
     }
 
-    /// Deletes those that block the deletion of their owner; says whether some are still there.
+    /// Deletes those that block the deletion of their owner; returns whether some are left.
     fn delete_before(&mut self, uid: &str, at: &str) -> bool {
         for dependent in self.owned_by(uid) {
             let Some(object) = self.at(&dependent) else { continue };
@@ -201,7 +201,7 @@ impl Store {
         self.get(kind.key(), namespace, text(owner, "/name")).is_some_and(|found| found["metadata"]["uid"] == uid)
     }
 
-    /// Deletes what is in a namespace that is to go, and says in its conditions what is left.
+    /// Deletes what is in a terminating namespace, and reports in its conditions what is left.
     fn empty(&mut self, namespace: &mut Value, at: &str) {
         let name = text(namespace, "/metadata/name").to_owned();
         for key in self.inside(&name) {
@@ -221,7 +221,7 @@ impl Store {
         }
     }
 
-    /// Deletes the objects of a kind that is to go; says whether some are still there.
+    /// Deletes the objects of a terminating kind; returns whether some are left.
     fn empty_kind(&mut self, definition: &str, at: &str) -> bool {
         for key in self.keys_of(definition) {
             if self.at(&key).is_some_and(|object| object["metadata"]["deletionTimestamp"].is_null()) {

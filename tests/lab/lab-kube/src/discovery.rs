@@ -1,4 +1,4 @@
-//! What the API says of itself: groups, versions, kinds.
+//! What the API reports about itself: groups, versions, kinds.
 
 use std::sync::Arc;
 

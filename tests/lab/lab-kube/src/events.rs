@@ -1,4 +1,4 @@
-//! Events: what the parts of Kubernetes tell of what they did.
+//! Events: what the parts of Kubernetes report about their actions.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub(super) struct Event<'a> {
     pub(super) kind: &'a str,
     pub(super) reason: &'a str,
     pub(super) message: String,
-    /// Who tells of it.
+    /// The reporting component.
     pub(super) source: &'a str,
 }
 

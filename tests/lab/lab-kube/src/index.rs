@@ -17,7 +17,7 @@ pub(super) struct Index {
     waiting: BTreeSet<Key>,
     /// Names of the nodes that take new pods: ready, and not cordoned.
     schedulable: BTreeSet<String>,
-    /// Names of the nodes of which nothing good is heard.
+    /// Names of the nodes that are reported as not healthy.
     silent: BTreeSet<String>,
     /// Pods by the node that they run on.
     placed: HashMap<String, BTreeSet<Key>>,

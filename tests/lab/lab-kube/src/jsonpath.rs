@@ -1,4 +1,5 @@
-//! The paths by which definitions say what their columns show: `.spec.host`, `.status.conditions[?(@.type=="Ready")].status`.
+//! The paths by which definitions select the content of columns: `.spec.host`,
+//! `.status.conditions[?(@.type=="Ready")].status`.
 
 use std::sync::LazyLock;
 

@@ -12,7 +12,7 @@ type Path = Vec<String>;
 /// Stands for an element that is there, whatever is in it.
 static THERE: Value = Value::Bool(true);
 
-/// Whether the elements of an object's lists are told apart by keys; those of kinds that users define are not.
+/// Whether the elements of an object's lists are distinguished by keys; those of kinds that users define are not.
 fn is_keyed(object: &Value) -> bool {
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let (group, version) = version.split_once('/').unwrap_or(("", version));

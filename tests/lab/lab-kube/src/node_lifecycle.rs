@@ -1,4 +1,4 @@
-//! What becomes of the pods of users on a node of which nothing is heard any more.
+//! The pods of users on a node that no longer reports.
 //!
 //! They are no longer ready, those that are deleted stay until their node comes back, and after a while all are
 //! deleted, so that others run elsewhere. What every cluster has in kube-system is left as it is.
@@ -12,7 +12,7 @@ use super::deletion::Propagation;
 use super::store::{Key, Store};
 use super::{node, pods, table};
 
-/// How long a pod bears a node that is not ready, unless it says otherwise.
+/// How long a pod tolerates a node that is not ready, by default.
 const BORNE: i64 = 300;
 
 const TAINT: &str = "node.kubernetes.io/not-ready";

@@ -143,7 +143,7 @@ pub(super) fn daemon_pod(report: &Report, set: &Value) -> Value {
     pod
 }
 
-/// Five characters that tell the pods of a node from others.
+/// Five characters that distinguish the pods of a node from others.
 fn suffix(report: &Report) -> String {
     report.uuid.chars().filter(char::is_ascii_alphanumeric).rev().take(5).collect::<String>().to_lowercase()
 }

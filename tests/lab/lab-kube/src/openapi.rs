@@ -1,4 +1,4 @@
-//! What the API says of its kinds in OpenAPI, for `kubectl explain` and for clients that check before they send.
+//! The API's kinds in OpenAPI, for `kubectl explain` and for clients that check before they send.
 
 use serde_json::{Map, Value, json};
 

@@ -28,7 +28,7 @@ pub(super) struct Target<'a> {
 }
 
 impl Request {
-    /// A parameter that says yes.
+    /// A parameter that is set to true.
     pub(super) fn flag(&self, name: &str) -> bool {
         self.query.get(name).is_some_and(|value| value == "true" || value == "1")
     }

@@ -21,7 +21,7 @@ pub(super) struct Resource {
     pub(super) review: bool,
     /// Whether its status is written apart from the rest.
     pub(super) status: bool,
-    /// Where it says how many pods there are to be, and how many there are: JSON pointers.
+    /// Where it has the wanted and the actual number of pods: JSON pointers.
     pub(super) scale: Option<(String, String)>,
     /// The name of the definition that it comes from, if somebody has defined it.
     pub(super) definition: Option<String>,

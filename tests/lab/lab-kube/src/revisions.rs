@@ -7,7 +7,7 @@ use super::deletion::Propagation;
 use super::pods;
 use super::store::Store;
 
-/// The label of pods that tells the template that they were made from.
+/// The label of pods that names the template that they were made from.
 pub(super) const LABEL: &str = "controller-revision-hash";
 
 const PLURAL: &str = "controllerrevisions";

@@ -60,7 +60,7 @@ fn set(resource: &Resource, object: &Value, found: &mut Vec<Fault>) {
     pod(&template["spec"], "spec.template.spec", &claims, found);
 }
 
-/// What a job says of its pods; `above` is where it is.
+/// The pods of a job; `above` is where the job is.
 fn work(job: &Value, above: &str, found: &mut Vec<Fault>) {
     let spec = &job["spec"]["template"]["spec"];
     if matches!(text(spec, "/restartPolicy"), "" | "Always") {

@@ -1,4 +1,4 @@
-//! The subresource by which anything that wants pods is told how many.
+//! The scale subresource: it sets the number of pods of anything that has pods.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;

@@ -17,7 +17,7 @@ fn bears(pod: &Value, taint: &Value) -> bool {
     })
 }
 
-/// Whether a node is one that a pod may run on by what both say of themselves, be it ready or not.
+/// Whether a pod may run on a node by its node selector, affinity and tolerations, whether the node is ready or not.
 pub(super) fn suits(node: &Value, pod: &Value) -> bool {
     let taints = node["spec"]["taints"].as_array();
     let hard = taints.into_iter().flatten().filter(|taint| taint["effect"] != "PreferNoSchedule");

@@ -98,7 +98,7 @@ const SCHEMAS: &[Schema] = &[
             ("kubeletVersion", "string", "Its kubelet."),
             ("machineID", "string", "The machine's identity."),
             ("osImage", "string", "Its operating system."),
-            ("systemUUID", "string", "The identity that its firmware tells."),
+            ("systemUUID", "string", "The identity that its firmware reports."),
         ],
     ),
     (
@@ -177,7 +177,10 @@ const SCHEMAS: &[Schema] = &[
     (
         "Service",
         "One address for many pods.",
-        &[("spec", "ServiceSpec", "Which pods, and on which ports."), ("status", "any", "What a load balancer says.")],
+        &[
+            ("spec", "ServiceSpec", "Which pods, and on which ports."),
+            ("status", "any", "What a load balancer reports."),
+        ],
     ),
     (
         "ServiceSpec",
@@ -269,7 +272,7 @@ const SCHEMAS: &[Schema] = &[
     ),
     (
         "Lease",
-        "What somebody renews as long as it is alive.",
+        "What a component renews as long as it is alive.",
         &[("spec", "LeaseSpec", "Who holds it, and since when.")],
     ),
     (

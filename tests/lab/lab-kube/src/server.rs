@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Request, Store, answer, events, status};
 
-/// The header by which clients tell their user's identity in the server's log; sent back on every answer.
+/// The header by which clients send their user's identity to the server's log; sent back on every answer.
 const AUDIT: &str = "audit-id";
 
 /// Answers a request that came to the API server of a node.
@@ -122,7 +122,7 @@ fn whole(code: u16, content_type: &str, body: Vec<u8>) -> http::Response<Body> {
     head(code, content_type, Full::new(Bytes::from(body)).boxed_unsync())
 }
 
-/// What a watcher has been told so far.
+/// What a watcher has received so far.
 struct Watcher {
     nodes: Weak<dyn Nodes>,
     node: usize,

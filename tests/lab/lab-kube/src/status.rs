@@ -1,4 +1,4 @@
-//! Status objects: how the API says no, and sometimes yes.
+//! Status objects: the API's refusals, and some of its successes.
 
 use serde_json::{Value, json};
 

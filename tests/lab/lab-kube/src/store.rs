@@ -54,7 +54,7 @@ pub(crate) struct Store {
     changes: VecDeque<Change>,
     /// Events in their order: namespace and name.
     events: VecDeque<(String, String)>,
-    /// Nodes that take no pods, as far as an event told of it.
+    /// Nodes that take no pods, as far as an event has reported it.
     cordoned: BTreeSet<String>,
 }
 
@@ -116,7 +116,7 @@ impl Store {
         json!({"version": self.version, "objects": self.objects.iter().map(object).collect::<Vec<_>>()})
     }
 
-    /// Becomes what a snapshot says; watchers have to begin anew.
+    /// Becomes what a snapshot holds; watchers have to start over.
     pub(crate) fn restore(&mut self, dump: &Value) {
         self.objects.clear();
         self.index = Index::default();
@@ -172,7 +172,7 @@ impl Store {
         self.put("nodes", object, &report.at);
     }
 
-    /// A kubelet says that its node is ready, or nothing is heard from it any more.
+    /// A kubelet reports that its node is ready, or no longer reports anything.
     pub(crate) fn set_ready(&mut self, name: &str, ready: bool, at: &str) {
         if let Some(current) = self.get("nodes", "", name) {
             let differs = node::is_ready(current) != ready;

@@ -68,7 +68,7 @@ impl<'a> Head<'a> {
 enum Layout<'a> {
     /// As it is built in.
     BuiltIn(&'static [Column]),
-    /// As its definition says.
+    /// By its definition.
     Defined(Vec<&'a Value>),
 }
 
@@ -101,7 +101,7 @@ impl Layout<'_> {
     }
 }
 
-/// A cell of a column that a definition describes; empty where the object says nothing.
+/// A cell of a column that a definition describes; empty where the object has no value.
 fn cell(column: &Value, object: &Value, now: OffsetDateTime) -> Value {
     let path = column["jsonPath"].as_str().unwrap_or_default();
     match (jsonpath::find(object, path), column["type"].as_str()) {

@@ -41,7 +41,7 @@ impl Store {
     }
 }
 
-/// Binds the claims of a pod, or says why it has to wait.
+/// Binds the claims of a pod, or returns why it has to wait.
 pub(super) fn bind(store: &mut Store, pod: &Value, at: &str) -> Result<(), String> {
     let namespace = text(pod, "/metadata/namespace");
     for name in claims(pod) {

@@ -89,7 +89,7 @@ fn check_open(store: &Store, object: &Value, resource: &Resource, namespace: &st
     }
 }
 
-/// Completes an object as its definition says, and refuses it if that or its kind does.
+/// Completes an object by its definition, and refuses it if the definition or its kind does.
 fn check_schema(
     store: &Store,
     request: &Request,

@@ -1,4 +1,4 @@
-//! The events that a node tells to those who listen.
+//! The events that a node reports to those who listen.
 
 use std::time::Duration;
 

@@ -126,7 +126,7 @@ impl NodeHandle {
         self.see(|node| node.console.clone())
     }
 
-    /// Waits until the node meets a condition; says whether it did within the bound.
+    /// Waits until the node meets a condition; returns whether it did within the bound.
     pub async fn until(&self, bound: Duration, condition: impl Fn(&Self) -> bool) -> bool {
         self.talos.until(bound, |_| condition(self)).await
     }
@@ -143,7 +143,7 @@ impl NodeHandle {
         self.disturb(|faults| faults.hold_boot = true);
     }
 
-    /// Lets a boot that was held back go on.
+    /// Lets a boot that was held back continue.
     pub fn release_boot(&self) {
         self.talos.update(|world| world.release_boot(self.id));
     }
@@ -153,7 +153,7 @@ impl NodeHandle {
         self.disturb(|faults| faults.refuse = refuse);
     }
 
-    /// Accepts connections and says nothing, or behaves again.
+    /// Accepts connections and doesn't respond, or behaves again.
     pub fn hang(&self, hang: bool) {
         self.disturb(|faults| faults.hang = hang);
     }
@@ -253,7 +253,7 @@ impl NodeHandle {
         });
     }
 
-    /// Makes a state of the node wrong, or right again; says whether that could be done already.
+    /// Makes a state of the node wrong, or right again; returns whether that could be done already.
     pub fn set_state(&self, state: NodeState, wrong: bool) -> bool {
         match state {
             NodeState::BootHeld if wrong => self.hold_boot(),

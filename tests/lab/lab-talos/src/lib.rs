@@ -93,7 +93,7 @@ impl Talos {
         self.chooser.get_or_init(|| Arc::clone(chooser));
     }
 
-    /// What the scenario says of a call to a node.
+    /// The scenario's fault for a call to a node.
     pub(crate) fn chosen(&self, side: Side, id: Id, call: &str) -> Option<Fault> {
         let chooser = self.chooser.get()?;
         let node = self.read(|world| world.nodes[id].machine.name.clone());
@@ -134,7 +134,7 @@ impl Talos {
         self.changes.subscribe()
     }
 
-    /// Waits until a condition on the lab holds; says whether it did within the bound.
+    /// Waits until a condition on the lab holds; returns whether it did within the bound.
     pub async fn until(self: &Arc<Self>, bound: Duration, condition: impl Fn(&Arc<Self>) -> bool) -> bool {
         let mut changes = self.changes();
         let wait = async {
@@ -148,7 +148,7 @@ impl Talos {
         tokio::time::timeout(bound, wait).await.unwrap_or(false)
     }
 
-    /// Asks the world as it is.
+    /// Asks the current world.
     pub(crate) fn read<R>(&self, ask: impl FnOnce(&World) -> R) -> R {
         ask(&self.lock())
     }

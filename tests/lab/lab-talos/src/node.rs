@@ -88,7 +88,7 @@ pub(crate) enum Progress {
 /// How often a test's subject has acted on a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Configurations that were accepted, dry runs left out.
+    /// Configurations that were accepted, without dry runs.
     pub applied: u32,
     /// Accepted configurations that differed from the one before.
     pub changed: u32,
@@ -130,7 +130,7 @@ pub(crate) struct Node {
     pub(crate) api_due: bool,
     /// Grows whenever connections of before must end.
     pub(crate) generation: u64,
-    /// Grows whenever the certificate must be made anew.
+    /// Grows whenever the certificate must be reissued.
     pub(crate) names: u64,
     pub(crate) image: Option<Image>,
     pub(crate) boot_id: String,
@@ -141,7 +141,7 @@ pub(crate) struct Node {
     pub(crate) shared: Vec<IpAddr>,
     pub(crate) maintenance: Arc<OnceLock<Identity>>,
     pub(crate) time_synced: bool,
-    /// Whether a controller installs Talos while the boot goes on.
+    /// Whether a controller installs Talos while the boot continues.
     pub(crate) installing: bool,
     pub(crate) etcd: EtcdService,
     pub(crate) apiserver: Progress,

@@ -64,7 +64,7 @@ pub(crate) struct Client<'a> {
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The certificate of a node in maintenance: signed by an authority that nobody keeps.
+/// The certificate of a node in maintenance mode: signed by an authority that nobody keeps.
 pub(crate) fn maintenance(names: &Names) -> Result<Identity, Error> {
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let mut params = CertificateParams::default();

@@ -33,7 +33,7 @@ fn endpoint(address: &str) -> Endpoint {
     Endpoint::from_shared(format!("https://{address}:50000")).unwrap().connect_timeout(BOUND)
 }
 
-/// Connects once the port is open: the lab opens it a moment after the node says that it is.
+/// Connects once the port is open: the lab opens it a moment after the node reports that it is.
 async fn connected(endpoint: &Endpoint) -> Channel {
     let connect = async {
         loop {

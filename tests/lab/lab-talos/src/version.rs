@@ -76,7 +76,7 @@ pub(crate) struct NotAVersion(String);
 impl FromStr for Version {
     type Err = NotAVersion;
 
-    /// Reads `v1.13.9`; what follows a `-` is left out.
+    /// Reads `v1.13.9`; what follows a `-` is ignored.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || NotAVersion(text.to_owned());
         let plain = text.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();

@@ -62,7 +62,7 @@ fn outputs(args: &Config) -> Vec<Output> {
     out
 }
 
-/// The endpoint as it is written: an https URL with a host, as talosctl has it.
+/// The endpoint as written: an https URL with a host, as talosctl requires it.
 fn endpoint(given: &str) -> Result<String, Failure> {
     let usage = |text: String| Err(Error::Usage(text).into());
     match given.split_once("://") {
@@ -138,7 +138,7 @@ fn mirrors<'a>(
         let Some((host, url)) = text.split_once('=') else {
             return Err(Error::Usage(format!("invalid registry mirror spec: {text:?}; write HOST=URL")).into());
         };
-        // Older configs hold the text as it is.
+        // Older configs hold the text unchanged.
         if contract.has(Gate::NetworkDocuments) && go_yaml::url(url).is_none() {
             return Err(Error::Usage(format!("failed to parse registry mirror endpoint {url:?} of {host:?}")).into());
         }

@@ -60,11 +60,11 @@ fn check_target(path: &str, force: bool, console: &Console) -> Result<(), Failur
         );
         return Err(failure.hint("name a file with -o, or send stdout to a file or a pipe"));
     }
-    let there = step::file::there(Path::new(path));
-    if let Err(error) = &there {
+    let found = step::file::existing(Path::new(path));
+    if let Err(error) = &found {
         return Err(files::failed(path, error));
     }
-    let is_stream = matches!(there, Ok(step::file::There::Stream));
+    let is_stream = matches!(found, Ok(step::file::Existing::Stream));
     if !is_stdout(path) && !is_stream && !force && Path::new(path).symlink_metadata().is_ok() {
         return Err(files::exists(path));
     }

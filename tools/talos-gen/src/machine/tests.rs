@@ -1,4 +1,4 @@
-//! From specs to configs, for contracts that the pipe takes and for those to come.
+//! From specs to configs, for contracts that the pipe runs and for future ones.
 
 use machine_config::Contract;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Expressions that Talos takes and those that it refuses, with its words.
+//! Expressions that Talos accepts and those that it refuses, with its messages.
 
 use machine_config::generate::quoted;
 
@@ -26,8 +26,8 @@ fn expressions_are_taken_and_refused_as_talos_does() {
                 rows.0 += 1;
             }
             Some(("- ", text)) => refused = judge(text, place).err().or_else(|| panic!("{text} is taken")),
-            Some(("> ", said)) => {
-                assert_eq!(refused.take().as_deref(), Some(said));
+            Some(("> ", message)) => {
+                assert_eq!(refused.take().as_deref(), Some(message));
                 rows.1 += 1;
             }
             _ => {
@@ -81,8 +81,8 @@ fn brackets_of_every_kind_fit_into_the_stack_as_deep_as_they_may_nest() {
 fn what_is_long_is_read_and_what_is_too_long_is_not() {
     assert_eq!(disk(&format!("{}true", "1 == 1 || ".repeat(5_000))), Ok(()));
     assert_eq!(disk(&format!("[{}[]] == []", "[], ".repeat(5_000))), Ok(()));
-    let said = "expression code point size exceeds limit: size: 100001, limit 100000";
-    assert_eq!(disk(&"é".repeat(100_001)), Err(said.to_owned()));
+    let message = "expression code point size exceeds limit: size: 100001, limit 100000";
+    assert_eq!(disk(&"é".repeat(100_001)), Err(message.to_owned()));
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn types_that_grow_without_bounds_are_refused() {
 #[test]
 fn many_faults_are_told_in_one_line() {
     let found = disk("a && b && c && d &&\ne && f && g").unwrap_err();
-    let said: Vec<&str> = found.split("; ").collect();
-    assert_eq!(said.len(), 6, "{found}");
-    assert_eq!(said[4], "2:1: undeclared reference to 'e'");
-    assert_eq!(said[5], "and 2 more");
+    let message: Vec<&str> = found.split("; ").collect();
+    assert_eq!(message.len(), 6, "{found}");
+    assert_eq!(message[4], "2:1: undeclared reference to 'e'");
+    assert_eq!(message[5], "and 2 more");
     let found = disk("true\u{1b}").unwrap_err();
     assert!(!found.contains(char::is_control), "{found:?}");
 }

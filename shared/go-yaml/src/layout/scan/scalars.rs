@@ -56,7 +56,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// The blanks and line ends within or after a plain scalar; whether there was a line's end.
+    /// The blanks and line ends within or after a plain scalar; returns whether there was a line end.
     fn fold(&mut self, inner: usize) -> Result<bool, Stop> {
         let mut broken = false;
         while self.peek(0).is_some() && self.gap(0) {
@@ -112,7 +112,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Passes empty lines and the spaces before a line of a block; the most spaces seen.
+    /// Skips empty lines and the spaces before a line of a block; returns the most spaces seen.
     fn block_margin(&mut self, indent: Option<usize>) -> Result<usize, Stop> {
         let mut most = 0;
         loop {

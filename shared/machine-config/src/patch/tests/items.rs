@@ -1,4 +1,4 @@
-//! Lists with keys, certificates, sizes, URLs: what is merged in its own way.
+//! Lists with keys, certificates, sizes, URLs: values with rules of their own for merging.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn items_of_one_patch_with_the_same_key_are_merged_where_the_list_has_a_place() 
     let one = machine!("network: {interfaces: [{interface: a, mtu: 2, addresses: [x]}]}");
     gives(&[
         (machine!("network: {}"), two, one),
-        // What isn't there at all is taken as it is.
+        // A missing value is set unchanged.
         (machine!("type: ''"), two, two),
         (
             document!("ExtensionServiceConfig", "name: a"),

@@ -12,7 +12,7 @@ fn patched(base: &str, text: &str) -> Result<Config, Error> {
     apply(&load(base).unwrap(), &[parse(text)?])
 }
 
-/// Base, patch, and what comes of them; both sides are written by us.
+/// Base, patch, and the result; both sides are written by us.
 fn gives(rows: &[(&str, &str, &str)]) {
     for (base, patch, expected) in rows {
         let ours = patched(base, patch).unwrap_or_else(|error| panic!("{base}\n{patch}: {error}")).text(Dialect::V4);
@@ -252,7 +252,7 @@ fn deletes_reach_documents_fields_keys_and_items() {
             document!("LinkConfig", "name: a\naddresses: [{address: 10.0.0.1/8, $patch: delete}]"),
             document!("LinkConfig", "name: a\naddresses: [{address: 10.0.0.2/8}]"),
         ),
-        // What is deleted goes first, so that a list can be made anew.
+        // Deletes are applied first, so that a list can be recreated.
         (
             machine!("certSANs: [a]"),
             "machine: {certSANs: {$patch: delete}}\n---\nmachine: {certSANs: [b]}\n",

@@ -71,7 +71,7 @@ fn json_patches_take_the_liberties_that_talos_takes() {
     for broken in [
         "{op: replace, path: /machine/env/a, value: x}",
         "{op: remove, path: /machine/certSANs/-3}",
-        // In YAML, a null is a value that nothing has.
+        // In YAML, a null is a value that nothing equals.
         "{op: test, path: /machine/env, value: null}",
         "{op: test, path: /machine/env, value: ~}",
         "{op: add, path: '', value: {}}",

@@ -1,4 +1,4 @@
-//! What a command came to.
+//! The outcome of a command.
 
 use serde_json::Value;
 
@@ -12,21 +12,21 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Asserts the exit status; shows everything if it is another one.
+    /// Asserts the exit status; shows everything if it differs.
     #[track_caller]
     pub(crate) fn exits(self, status: i32) -> Self {
         assert_eq!(self.status, status, "{self}");
         self
     }
 
-    /// Asserts that stderr says this.
+    /// Asserts that stderr contains this.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "stderr does not say {text:?}\n{self}");
         self
     }
 
-    /// Asserts that stderr does not say this.
+    /// Asserts that stderr does not contain this.
     #[track_caller]
     pub(crate) fn never_says(self, text: &str) -> Self {
         assert!(!self.stderr.contains(text), "stderr says {text:?}\n{self}");

@@ -87,7 +87,7 @@ impl Scratch {
         finish(self.command(script), script).await
     }
 
-    /// What is in a folder below the working directory, by relative path.
+    /// The files in a folder below the working directory, by relative path.
     pub(crate) fn files(&self, folder: &str) -> Vec<String> {
         let root = self.path(folder);
         let mut found = Vec::new();
@@ -97,7 +97,7 @@ impl Scratch {
     }
 }
 
-/// Runs a command to its end, and gives what it came to.
+/// Runs a command to its end, and returns its outcome.
 pub(crate) async fn finish(mut command: Command, script: &str) -> Outcome {
     let child = command.spawn().unwrap();
     let output = tokio::time::timeout(BOUND, child.wait_with_output()).await;

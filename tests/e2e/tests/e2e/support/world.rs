@@ -1,4 +1,4 @@
-//! A lab with a scratch folder, and what tests say about it.
+//! A lab with a scratch folder, and assertions about it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Outcome, Scratch};
 /// Bounds a wait for the lab; it measures nothing.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// What the lab is made of.
+/// The size and options of a lab.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) control_planes: usize,
@@ -57,8 +57,8 @@ impl World {
         world
     }
 
-    /// Puts a secrets bundle where the cluster's files will be: searching for RSA primes takes its time, and one test
-    /// lets talos-gen make a bundle of its own.
+    /// Puts a secrets bundle where the cluster's files will be: the search for RSA primes takes long, and one test lets
+    /// talos-gen make a bundle of its own.
     fn give_secrets(&self) {
         let folder = self.scratch.path(self.lab.name());
         std::fs::create_dir_all(&folder).unwrap();
@@ -144,7 +144,7 @@ impl World {
         node.to_owned()
     }
 
-    /// The address that the control planes share, as the cluster file says.
+    /// The address that the control planes share, from the cluster file.
     pub(crate) fn vip(&self) -> std::net::IpAddr {
         let text = self.file();
         let after = text.split_once("vip: ").expect("the cluster file has a VIP").1;
@@ -161,7 +161,7 @@ impl World {
     }
 }
 
-/// A field of `status` that says that a step changed it.
+/// A field of `status` that a step has marked as changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Changed {
     pub(crate) name: String,
@@ -169,7 +169,7 @@ pub(crate) struct Changed {
     pub(crate) field: String,
 }
 
-/// What the records on stdout say was changed.
+/// The changes that the records on stdout report.
 pub(crate) fn changes(outcome: &Outcome) -> Vec<Changed> {
     let mut found = Vec::new();
     for record in outcome.records() {

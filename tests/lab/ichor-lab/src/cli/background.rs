@@ -1,4 +1,4 @@
-//! A lab that goes on when the command is over, as `ssh-agent` does.
+//! A lab that continues when the command is over, as `ssh-agent` does.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use super::linux::{INTERRUPTED, PID, pass_on, status_of};
 /// The option that asks for it; the process in the background is started without.
 const OPTION: &str = "--background";
 
-/// Starts the same program in the background, prints what it says once it is up, and leaves it alone.
+/// Starts the same program in the background, prints its output once it is up, and leaves it alone.
 ///
 /// It is a group of its own, which Ctrl-C does not reach, and it holds none of the caller's files: whoever reads what
 /// this command prints sees the end of it.

@@ -24,7 +24,7 @@ use lab_talos::{NodeHandle, Talos};
 const PAGE: &str = include_str!("page.html");
 /// Changes that come closer together than this are shown together.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// How long a change that tells nobody may stay unseen.
+/// How long a change that nothing reports may stay unseen.
 const GLANCE: Duration = Duration::from_secs(1);
 /// Tasks that are shown.
 const TASKS: usize = 25;

@@ -80,7 +80,7 @@ faults:
     },
     Builtin {
         name: "silent-factory",
-        about: "the Image Factory takes the first two requests and says nothing: do you have a deadline?",
+        about: "the Image Factory accepts the first two requests and doesn't respond: do you have a deadline?",
         text: "apiVersion: ichor-lab/v1
 kind: Scenario
 name: silent-factory

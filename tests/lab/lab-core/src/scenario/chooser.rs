@@ -80,7 +80,7 @@ impl Chooser {
         self.state().record = Some(to);
     }
 
-    /// Lets happen what a recording says, to the same calls counted by their kind.
+    /// Repeats the faults of a recording, for the same calls counted by their kind.
     pub fn replay(&self, recording: &str) -> anyhow::Result<()> {
         let mut state = self.state();
         for text in recording.lines().filter(|text| !text.trim().is_empty()) {

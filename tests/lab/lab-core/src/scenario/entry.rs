@@ -55,7 +55,7 @@ const KEYS: [(&str, &str); 10] = [
     ("times", ""),
 ];
 
-/// Every word that says what goes wrong.
+/// Every word for what goes wrong.
 #[cfg(test)]
 pub(super) fn words() -> impl Iterator<Item = &'static str> {
     FAULTS.iter().map(|(word, _)| *word).chain(State::ALL.iter().map(|(word, ..)| *word))

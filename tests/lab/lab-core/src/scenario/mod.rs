@@ -1,4 +1,4 @@
-//! What goes wrong in a lab, as a file says: which calls get which fault, and which states are wrong when.
+//! What goes wrong in a lab, from a file: which calls get which fault, and which states are wrong when.
 //!
 //! Of the faults of calls, the first that matches a call, and whose turn it is, decides; chance is drawn from the
 //! file's seed and the number of the call, so the same calls get the same faults in every run. What happened can be

@@ -22,7 +22,7 @@ pub(super) const POD: &[Column] = &[
     wide("Readiness Gates", |_, _| json!("<none>")),
 ];
 
-/// What kubectl says of a pod in one word.
+/// kubectl's status of a pod, in one word.
 fn pod_status(pod: &Value) -> Value {
     let phase = &pod["status"]["phase"];
     match (pod["metadata"]["deletionTimestamp"].is_null(), phase.as_str()) {

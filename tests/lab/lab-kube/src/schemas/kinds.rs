@@ -151,7 +151,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
         "A kind of storage.",
         &[
             ("allowVolumeExpansion", "boolean", "Whether volumes can grow."),
-            ("parameters", "map", "What its provisioner is told."),
+            ("parameters", "map", "Settings for its provisioner."),
             ("provisioner", "string", "Who makes its volumes."),
             ("reclaimPolicy", "string", "What becomes of volumes after their claims."),
             ("volumeBindingMode", "string", "Immediate or WaitForFirstConsumer."),

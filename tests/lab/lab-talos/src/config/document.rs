@@ -1,4 +1,4 @@
-//! The documents of a machine config, as the node's loader tells them apart.
+//! The documents of a machine config, as the node's loader distinguishes them.
 
 use serde::Deserialize;
 use serde_yaml::Value;

@@ -4,14 +4,14 @@
 //! simulator does, and refuses what Talos refuses.
 
 mod document;
+mod fields;
 mod kinds;
 mod network;
 mod rules;
-mod view;
 
 pub(crate) use document::Document;
+pub(crate) use fields::{Authority, Config, Role};
 pub(crate) use network::{Hostname, Network};
-pub(crate) use view::{Authority, Config, Role};
 
 use super::version::Version;
 
@@ -35,7 +35,7 @@ impl Refusal {
 /// A config that was read, with what is worth a remark.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// The view of them; `None` without a v1alpha1 document, which a node needs to leave maintenance.
+    /// The fields of the config; `None` without a v1alpha1 document, which a node needs to leave maintenance mode.
     pub(crate) config: Option<Config>,
     /// Texts of the warnings.
     pub(crate) warnings: Vec<String>,
@@ -47,7 +47,7 @@ pub(crate) fn load(text: &str, version: Version) -> Result<Loaded, Refusal> {
     let mut warnings = Vec::new();
     rules::check(&documents, version, &mut warnings)?;
     let config = match documents.iter().any(Document::is_v1alpha1) {
-        true => Some(view::read(text, documents)?),
+        true => Some(fields::read(text, documents)?),
         false => None,
     };
     Ok(Loaded { config, warnings })

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_yaml::Value;
 
-use super::view::{Parts, at, list, text};
+use super::fields::{Parts, at, list, text};
 
 /// Where a node's name comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Hostname {
     Unset,
 }
 
-/// What a config says of the network.
+/// The network settings of a config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Network {
     pub(crate) hostname: Hostname,

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use serde_yaml::Value;
 
 use super::document::Document;
+use super::fields::{Parts, at, text};
 use super::network::{interfaces, legacy_shared};
-use super::view::{Parts, at, text};
 use super::{Refusal, kinds};
 use crate::version::Version;
 

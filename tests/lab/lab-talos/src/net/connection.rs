@@ -67,7 +67,7 @@ async fn answer(stream: TcpStream, id: Id, face: Face, talos: Weak<Talos>, sessi
         let (talos, leaf, cut) = (talos.upgrade(), Arc::clone(&leaf), cut.clone());
         async move {
             match talos {
-                // What began in maintenance, or before it, ends with it.
+                // What began in maintenance mode, or before it, ends with it.
                 Some(talos) if face == Face::Talos && talos.is_in_maintenance(id) != maintenance => {
                     cut.cancel();
                     std::future::pending().await

@@ -67,7 +67,7 @@ pub(super) async fn respond(
     }
 }
 
-/// What a proxy in the way might say.
+/// What a proxy in the way might return.
 fn garbage() -> http::Response<Body> {
     let body = http_body_util::Full::new(Bytes::from(GARBAGE));
     let mut response = http::Response::new(body.boxed_unsync());

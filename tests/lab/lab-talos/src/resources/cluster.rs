@@ -61,7 +61,7 @@ fn machine_type(node: &Node) -> (i32, &'static str) {
     }
 }
 
-/// The members as they told of themselves, by the identities of their machines.
+/// The members as they reported themselves, by the identities of their machines.
 fn affiliates(world: &World, id: Id) -> Vec<Item> {
     let item = |other: Id| {
         let node = &world.nodes[other];

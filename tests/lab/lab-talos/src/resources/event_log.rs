@@ -52,7 +52,7 @@ impl EventLog {
         }
     }
 
-    /// Notes what is different from when this was last asked; another boot begins anew.
+    /// Notes what differs from the last request; another boot starts over.
     fn follow(&mut self, world: &World, node: Id) {
         let Node { boot_id, revision, .. } = &world.nodes[node];
         if self.boot_id != *boot_id {
@@ -116,7 +116,7 @@ impl EventLog {
         (oldest..self.written).contains(&position).then_some(position + 1)
     }
 
-    /// What is said of events that were asked for too late.
+    /// The message for events that were asked for too late.
     pub(crate) fn overrun(&self, position: i64) -> String {
         let Selection { definition, namespace, .. } = &self.selection;
         let (kind, end, capacity) = (definition.kind, self.written, self.capacity());

@@ -28,7 +28,7 @@ pub(super) const SOURCES: &[Source] = &[
     ("PKIStatuses.etcd.talos.dev", |world, id| ready(world, id, "etcd")),
 ];
 
-/// The ranges that a config has unless it says otherwise.
+/// The default ranges of a config.
 const PODS: &str = "10.244.0.0/16";
 const SERVICES: &str = "10.96.0.0/12";
 

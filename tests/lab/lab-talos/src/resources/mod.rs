@@ -11,8 +11,8 @@ mod kubernetes;
 mod machine;
 mod network;
 mod query;
+mod release_specs;
 mod secrets;
-mod shape;
 mod spec;
 mod types;
 
@@ -79,7 +79,7 @@ impl Selection {
 
     fn resource(&self, world: &World, node: Id, item: Item) -> Option<Resource> {
         let minor = world.nodes[node].version().minor;
-        let yaml_spec = shape::of_release(self.definition.kind, minor, item.yaml);
+        let yaml_spec = release_specs::of_release(self.definition.kind, minor, item.yaml);
         let spec = Spec { proto_spec: item.proto, yaml_spec };
         let (version, updated) = world.resource_version(node, self.definition.kind, &item.id, &spec);
         let metadata = Metadata {

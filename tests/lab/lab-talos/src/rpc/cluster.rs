@@ -73,12 +73,12 @@ struct Progressing {
     scope: Scope,
     at: usize,
     lines: Vec<String>,
-    /// The line that was last said of what is waited for.
+    /// The last line that was sent about what is waited for.
     last: String,
 }
 
 impl Progressing {
-    /// Waits for the lab to change; says whether there was still time to.
+    /// Waits for the lab to change; returns whether there was still time to.
     async fn until_change(&mut self, deadline: tokio::time::Instant) -> bool {
         let now = tokio::time::Instant::now();
         if now < deadline {

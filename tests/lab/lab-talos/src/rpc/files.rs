@@ -155,7 +155,7 @@ pub(super) fn usage(call: &Call<'_>, request: &DiskUsageRequest) -> Result<Vec<D
     Ok(found)
 }
 
-/// A folder is done: it is told, and counts for the one that it is in.
+/// A folder is done: it is reported, and counts for the one that it is in.
 fn close(open: &mut Vec<(&str, i64)>, tell: &mut impl FnMut(&str, &Entry, i64)) {
     if let Some((path, size)) = open.pop() {
         tell(path, &Entry::Folder, size);

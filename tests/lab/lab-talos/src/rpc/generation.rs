@@ -149,7 +149,7 @@ const INIT: i32 = 1;
 const CONTROL_PLANE: i32 = 2;
 const WORKER: i32 = 3;
 
-/// A config of the cluster that the node is in, or of a new one in maintenance.
+/// A config of the cluster that the node is in, or of a new one in maintenance mode.
 pub(super) fn generate_configuration(call: &Call<'_>, request: &Request) -> Result<Reply, Status> {
     let current = call.see(|node| node.config.clone());
     let invalid = || Status::unknown("invalid generate request");

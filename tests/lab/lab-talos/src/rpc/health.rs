@@ -1,4 +1,4 @@
-//! What a health check asks of a cluster, in order, and what it says of that which does not hold.
+//! What a health check asks of a cluster, in order, and its message for what does not hold.
 //!
 //! The checks and their texts are those of pkg/cluster/check at v1.13.9.
 
@@ -16,7 +16,7 @@ pub(super) struct Scope {
     pub(super) strangers: Vec<String>,
 }
 
-/// What is said of something that this cluster has no part of; nobody waits for it.
+/// The message for something that this cluster has no part of; nobody waits for it.
 pub(super) const SKIP: &str = "SKIP";
 
 /// Why something does not hold yet.

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::{Call, Reply};
 
-/// The first message says where to, the others hold the archive.
+/// The first message names the destination, the others hold the archive.
 pub(super) fn import(call: &Call<'_>) -> Result<Reply, Status> {
     let read = |message: &bytes::Bytes| {
         let request = ImageServiceImportRequest::decode(message.clone());

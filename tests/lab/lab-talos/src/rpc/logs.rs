@@ -9,7 +9,7 @@ use tonic::Status;
 use super::{Call, Reply, files, watch};
 use crate::world::{Id, PodContainer, World};
 
-/// What the kernel has said since the boot, and says from then on to those who follow.
+/// The kernel's messages since the boot, and further ones for those who follow.
 pub(super) fn dmesg(call: &Call<'_>) -> Result<Reply, Status> {
     let request: DmesgRequest = call.request()?;
     let seen = if request.follow && request.tail { call.see(|node| node.console.len()) } else { 0 };

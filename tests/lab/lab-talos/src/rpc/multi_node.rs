@@ -1,4 +1,4 @@
-//! One call to several nodes, its replies merged: each message says where it comes from.
+//! One call to several nodes, its replies merged: each message names the node that it comes from.
 
 use std::sync::Arc;
 

@@ -123,7 +123,7 @@ fn denied() -> Status {
     Status::permission_denied("not authorized")
 }
 
-/// Checks the role of a caller; in maintenance everybody is a reader.
+/// Checks the role of a caller; in maintenance mode everybody is a reader.
 pub(super) fn check(caller: &Caller, path: &str, release: Version) -> Result<(), Status> {
     let reader = [READER.to_owned()];
     let roles = if caller.maintenance { &reader[..] } else { &caller.roles[..] };

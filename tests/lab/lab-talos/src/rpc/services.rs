@@ -48,8 +48,8 @@ fn start(world: &World, id: Id, service: &str, at: Timestamp) -> [ServiceEvent; 
     ]
 }
 
-/// What the node has told of a service since the boot.
-fn told(world: &World, id: Id, service: &str) -> Vec<ServiceEvent> {
+/// What the node has reported about a service since the boot.
+fn reported(world: &World, id: Id, service: &str) -> Vec<ServiceEvent> {
     let events = world.nodes[id].events.iter().filter(|event| event.type_url.ends_with(".ServiceStateEvent"));
     let own = events.filter_map(|event| {
         let content = ServiceStateEvent::decode(&event.value[..]).ok().filter(|content| content.service == service)?;
@@ -59,19 +59,19 @@ fn told(world: &World, id: Id, service: &str) -> Vec<ServiceEvent> {
     own.collect()
 }
 
-/// What has happened to a service since the boot: how it came up, and what the node told.
+/// What has happened to a service since the boot: its start, and what the node reported.
 fn history(world: &World, id: Id, service: &Service) -> Vec<ServiceEvent> {
-    let mut told = told(world, id, &service.id);
+    let mut reported = reported(world, id, &service.id);
     let mut at = world.booted_at(id);
-    if told.first().is_some_and(|first| first.state == "Starting") {
-        at = told.remove(0).ts.unwrap_or(at);
+    if reported.first().is_some_and(|first| first.state == "Starting") {
+        at = reported.remove(0).ts.unwrap_or(at);
     }
     let mut events = match service.state {
         "Running" | "Finished" => start(world, id, &service.id, at).into(),
         "Starting" => start(world, id, &service.id, at)[..3].to_vec(),
         _ => Vec::new(),
     };
-    events.extend(told);
+    events.extend(reported);
     let reported = |event: &ServiceEvent| event.state == service.state && event.msg == service.message;
     if !service.message.is_empty() && !events.iter().rev().take(1).any(reported) {
         let last = events.last().and_then(|event| event.ts);

@@ -55,7 +55,7 @@ pub(super) fn alarms(call: &Call<'_>, (): &()) -> Result<EtcdAlarmListResponse, 
     Ok(EtcdAlarmListResponse { messages: vec![EtcdAlarm { metadata: None, member_alarms }] })
 }
 
-/// Disarms every alarm, and says which there were.
+/// Disarms every alarm, and returns which there were.
 pub(super) fn disarm(call: &Call<'_>, (): &()) -> Result<EtcdAlarmDisarmResponse, Status> {
     let place = etcd::serving(call, "etcd alarm disarm")?;
     let member_alarms = alarms_of(call, place);
@@ -84,7 +84,7 @@ fn common(call: &Call<'_>) -> EtcdClusterDowngrade {
     EtcdClusterDowngrade { cluster_version: call.see(|node| node.version().etcd_minor(0)) }
 }
 
-/// What etcd itself says: it goes down by one minor release, and not twice at a time.
+/// etcd's own rule: a downgrade goes down by one minor release, and not twice at a time.
 fn downgrade(call: &Call<'_>, place: usize, version: &str) -> Result<EtcdClusterDowngrade, Status> {
     let refused = |text: &str| Err(Status::unknown(format!("failed to query etcd status: etcdserver: {text}")));
     let target = call.see(|node| node.version().etcd_minor(1));

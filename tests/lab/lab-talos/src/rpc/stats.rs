@@ -85,7 +85,7 @@ pub(super) fn cpus(call: &Call<'_>, (): &()) -> Result<CpuInfoResponse, Status> 
     Ok(CpuInfoResponse { messages: vec![CpUsInfo { metadata: None, cpu_info }] })
 }
 
-/// A virtual machine has no frequencies to tell.
+/// A virtual machine reports no frequencies.
 pub(super) fn frequencies(call: &Call<'_>, (): &()) -> Result<CpuFreqStatsResponse, Status> {
     let cpu_freq_stats = (0..cores(call)).map(|_| CpuFreqStats::default()).collect();
     Ok(CpuFreqStatsResponse { messages: vec![CpUsFreqStats { metadata: None, cpu_freq_stats }] })

@@ -1,4 +1,4 @@
-//! What a node says of itself: version, name, services, memory, time.
+//! What a node reports about itself: version, name, services, memory, time.
 
 use prost_types::Timestamp;
 use talos_proto::inspect::{

@@ -45,7 +45,7 @@ fn progress(response: Response) -> Option<LifecycleServiceInstallProgress> {
     Some(LifecycleServiceInstallProgress { response: Some(response) })
 }
 
-/// The upgrade of 1.13 and later: says how it goes, and leaves the reboot to the caller.
+/// The upgrade of 1.13 and later: reports its progress, and leaves the reboot to the caller.
 pub(super) fn lifecycle_upgrade(
     call: &Call<'_>,
     request: &LifecycleServiceUpgradeRequest,

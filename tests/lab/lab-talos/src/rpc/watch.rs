@@ -1,4 +1,4 @@
-//! Streams that go on: COSI watches and events.
+//! Streams that don't end by themselves: COSI watches and events.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -17,7 +17,7 @@ use crate::events;
 use crate::resources::{EventLog, Query, ResourceEvent, Selection};
 use crate::world::Id;
 
-/// Something to tell, then something that may follow when the node changes.
+/// Something to report, then something that may follow when the node changes.
 pub(super) struct Feed<S> {
     talos: Weak<Talos>,
     node: Id,
@@ -25,7 +25,7 @@ pub(super) struct Feed<S> {
     changes: Receiver<u64>,
     ready: Vec<Vec<u8>>,
     state: S,
-    /// What is said when the node goes away.
+    /// The message when the node goes away.
     farewell: Option<Farewell<S>>,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn ended(frames: Vec<Vec<u8>>) -> Reply {
     Reply::Many(stream::iter(frames.into_iter().map(Ok)).boxed())
 }
 
-/// Turns a feed into a stream: `more` says what has come since it was last asked.
+/// Turns a source of news into a stream: `more` returns what has come since it was last asked.
 pub(super) fn feed<S, F>(feed: Feed<S>, more: F) -> Reply
 where
     S: Send + 'static,
@@ -83,9 +83,9 @@ struct Watcher {
     selection: Selection,
     /// The one resource that is watched; none for all of a type.
     id: Option<String>,
-    /// The position of the next event to tell; after a loss, one that never comes.
+    /// The position of the next event to report; after a loss, one that never comes.
     position: i64,
-    /// Whether what happens at once is told at once, in one frame.
+    /// Whether what happens at once is reported at once, in one frame.
     aggregated: bool,
     /// Whether the watcher knows events about the watch itself.
     modern: bool,
@@ -100,14 +100,14 @@ impl Watcher {
         }
     }
 
-    /// What has happened since the watcher was last told.
+    /// What has happened since the last report to the watcher.
     fn news(&self, past: &EventLog, position: &mut i64) -> Vec<cosi_proto::Event> {
         if *position >= past.end() {
             return Vec::new();
         }
         let from = std::mem::replace(position, past.end());
         match past.since(from) {
-            Some(happened) => happened.filter_map(|(at, happening)| self.told(past, at, happening)).collect(),
+            Some(happened) => happened.filter_map(|(at, happening)| self.reported(past, at, happening)).collect(),
             None => {
                 *position = i64::MAX;
                 let error = past.overrun(from);
@@ -118,7 +118,7 @@ impl Watcher {
     }
 
     /// An event as it looks to the watcher: what no longer matches is destroyed to it.
-    fn told(&self, past: &EventLog, at: i64, happening: &ResourceEvent) -> Option<cosi_proto::Event> {
+    fn reported(&self, past: &EventLog, at: i64, happening: &ResourceEvent) -> Option<cosi_proto::Event> {
         let ResourceEvent { kind, resource, old } = happening;
         let is = self.selection.matches(resource);
         let was = old.as_ref().map_or(is, |old| self.selection.matches(old));
@@ -172,7 +172,7 @@ pub(super) fn watch(call: &Call<'_>) -> Result<Reply, Status> {
     }))
 }
 
-/// The position of the first event that a watcher hears.
+/// The position of the first event that a watcher gets.
 fn start(past: &EventLog, id: Option<&str>, options: &WatchOptions) -> Result<i64, Status> {
     let tail = options.tail_events > 0;
     if id.is_none() && options.bootstrap_contents && (tail || options.start_from_bookmark.is_some()) {
@@ -190,7 +190,7 @@ fn start(past: &EventLog, id: Option<&str>, options: &WatchOptions) -> Result<i6
     }
 }
 
-/// What a watcher is told first: how things are, and where it may go on from.
+/// What a watcher gets first: the current state, and where it may continue from.
 fn beginning(
     watcher: &Watcher,
     request: &WatchRequest,
@@ -262,7 +262,7 @@ pub(super) fn events(call: &Call<'_>) -> Result<Reply, Status> {
     Ok(feed(listening, |talos, node, heard| talos.read(|world| heard.frames(&world.nodes[node].events))))
 }
 
-/// What a listener has heard, and whose events it wants.
+/// What a listener has received, and whose events it wants.
 struct Heard {
     after: u64,
     boot_id: String,
@@ -270,7 +270,7 @@ struct Heard {
 }
 
 impl Heard {
-    /// The events that it hasn't heard.
+    /// The events that it hasn't received.
     fn frames(&mut self, events: &VecDeque<events::Event>) -> Vec<Vec<u8>> {
         let fresh = events.iter().filter(|event| event.number > self.after);
         let wanted = fresh.filter(|event| self.actor.is_empty() || event.actor == self.actor);

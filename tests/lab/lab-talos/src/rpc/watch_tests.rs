@@ -29,15 +29,15 @@ impl Watch {
 
     /// So many events, each as its kind and the name of its resource, and the bookmark of the last.
     async fn events(&mut self, count: usize) -> (Vec<String>, Vec<u8>) {
-        let (mut told, mut bookmark) = (Vec::new(), Vec::new());
-        while told.len() < count {
+        let (mut reported, mut bookmark) = (Vec::new(), Vec::new());
+        while reported.len() < count {
             for event in self.frame().await {
                 let id = event.resource.unwrap().metadata.unwrap().id;
-                told.push(format!("{:?} {id}", EventType::try_from(event.event_type).unwrap()));
+                reported.push(format!("{:?} {id}", EventType::try_from(event.event_type).unwrap()));
                 bookmark = event.bookmark.unwrap_or_default();
             }
         }
-        (told, bookmark)
+        (reported, bookmark)
     }
 }
 
@@ -87,15 +87,15 @@ async fn lived(talos: &Arc<Talos>) {
 async fn a_watch_begins_with_as_many_of_the_last_events_as_it_asks_for() {
     let talos = cluster("127.75.1.0/24").await;
     lived(&talos).await;
-    let told = async |id, count, events| {
+    let reported = async |id, count, events| {
         let mut watch = watch(&talos, id, tail(count)).unwrap();
         assert!(watch.frame().await.is_empty());
         watch.events(events).await.0
     };
-    assert_eq!(told(None, 2, 2).await, ["Created b", "Updated a"]);
-    assert_eq!(told(None, 99, 3).await, ["Created a", "Created b", "Updated a"]);
-    assert_eq!(told(Some("a"), 1, 1).await, ["Updated a"]);
-    assert_eq!(told(Some("a"), 2, 2).await, ["Created a", "Updated a"]);
+    assert_eq!(reported(None, 2, 2).await, ["Created b", "Updated a"]);
+    assert_eq!(reported(None, 99, 3).await, ["Created a", "Created b", "Updated a"]);
+    assert_eq!(reported(Some("a"), 1, 1).await, ["Updated a"]);
+    assert_eq!(reported(Some("a"), 2, 2).await, ["Created a", "Updated a"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,8 +121,8 @@ async fn the_bookmark_of_an_empty_list_stands_before_all_events() {
     let talos = cluster("127.75.3.0/24").await;
     let listed = WatchOptions { bootstrap_contents: true, bootstrap_bookmark: true, ..Default::default() };
     let mut list = watch(&talos, None, listed).unwrap();
-    let (told, bookmark) = list.events(2).await;
-    assert_eq!(told, ["Bootstrapped ", "Noop "]);
+    let (reported, bookmark) = list.events(2).await;
+    assert_eq!(reported, ["Bootstrapped ", "Noop "]);
     let refused = watch(&talos, Some("a"), from(&bookmark)).err().unwrap();
     assert_eq!((refused.code(), refused.message()), (Code::FailedPrecondition, "invalid watch bookmark"));
 

@@ -46,7 +46,7 @@ impl World {
         self.swap(id);
     }
 
-    /// Offers the API of maintenance mode, and says so on the console.
+    /// Offers the API of maintenance mode, and prints that on the console.
     fn enter_maintenance(&mut self, id: Id) {
         self.nodes[id].api = Api::Maintenance;
         self.nodes[id].generation += 1;
@@ -150,7 +150,7 @@ impl World {
         self.nodes[id].hostname().0.to_lowercase()
     }
 
-    /// Lifts a hold on booting; a boot that waited for it goes on.
+    /// Lifts a hold on booting; a boot that waited for it continues.
     pub(crate) fn release_boot(&mut self, id: Id) {
         self.nodes[id].faults.hold_boot = false;
         if std::mem::take(&mut self.nodes[id].faults.boot_held) {

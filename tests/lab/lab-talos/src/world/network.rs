@@ -11,7 +11,7 @@ use lab_core::machine::{Interface, NicConfig};
 const FIRST_LEASE: usize = 100;
 
 impl World {
-    /// Gives a node what its platform, DHCP and its config say, in this order.
+    /// Gives a node the settings of its platform, DHCP and its config, in this order.
     pub(super) fn assign_addresses(&mut self, id: Id) {
         let mut addresses = self.platform_addresses(id);
         let config = self.nodes[id].config.clone();

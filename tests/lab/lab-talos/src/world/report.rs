@@ -1,4 +1,4 @@
-//! What the nodes tell Kubernetes of themselves.
+//! What the nodes report to Kubernetes about themselves.
 
 use prost_types::Timestamp;
 use time::OffsetDateTime;
@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// What a node's kubelet says of it.
+    /// What a node's kubelet reports about it.
     pub(super) fn report(&self, id: Id) -> Report {
         let node = &self.nodes[id];
         let config = node.config.as_ref();

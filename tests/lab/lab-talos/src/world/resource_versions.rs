@@ -21,7 +21,7 @@ pub(super) struct ResourceVersion {
 pub(super) type ResourceVersions = RefCell<HashMap<(Id, &'static str, String), ResourceVersion>>;
 
 impl World {
-    /// The version of a resource and when it came; another boot begins anew.
+    /// The version of a resource and when it came; another boot starts over.
     pub(crate) fn resource_version(&self, node: Id, kind: &'static str, id: &str, spec: &Spec) -> (u64, Timestamp) {
         let mut hasher = DefaultHasher::new();
         (&spec.proto_spec, &spec.yaml_spec).hash(&mut hasher);

@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// Tells that the services stop, the last that is heard of a boot.
+    /// Reports that the services stop, the last event of a boot.
     pub(super) fn tell_stop(&mut self, id: Id, actor: &str) {
         self.tell(id, &Content::phase(SERVICES.0, 0), actor);
         self.tell(id, &Content::task(SERVICES.1, 0), actor);

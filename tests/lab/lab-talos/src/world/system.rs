@@ -48,7 +48,7 @@ impl World {
         true
     }
 
-    /// Whether etcd can do without a node for a while; says why not.
+    /// Whether etcd can do without a node for a while; returns why not.
     pub(crate) fn may_lose_member(&self, id: Id) -> Result<(), String> {
         let Some(etcd) = self.etcd_of(id).filter(|_| self.nodes[id].has_etcd()) else { return Ok(()) };
         match self.etcds[etcd].members.len() {

@@ -60,7 +60,7 @@ pub(crate) struct Config {
     pub(crate) proxy_image: String,
     pub(crate) install_image: String,
     pub(crate) install_disk: String,
-    /// Whether a controller installs while the boot goes on, instead of a sequence of its own (1.14).
+    /// Whether a controller installs while the boot continues, instead of a sequence of its own (1.14).
     pub(crate) unattended_install: bool,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
@@ -238,7 +238,7 @@ fn labels(parts: &Parts<'_>, role: Role) -> BTreeMap<String, String> {
     labels
 }
 
-/// Reads the view of documents that passed the checks.
+/// Reads the fields of documents that passed the checks.
 pub(super) fn read(text: &str, documents: Vec<Document>) -> Result<Config, Refusal> {
     let parts = Parts::of(&documents).ok_or_else(|| Refusal::parse("the config holds no v1alpha1 document"))?;
     let role = role(&parts);

@@ -1,4 +1,4 @@
-//! What the engine waits for at its two ends, and for its own work.
+//! What the engine waits for: at its input, at its output, and from its tasks.
 
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ pub(super) fn listen(input: Opened, stream: Stream, dir: Option<PathBuf>) -> mps
     }
 }
 
-/// A few of the names, and how many more there are.
+/// A few of the names, and the number of the others.
 pub(super) fn shown(names: &[String]) -> String {
     const FEW: usize = 5;
     let few = names[..names.len().min(FEW)].join(", ");

@@ -1,4 +1,4 @@
-//! Where a release writes a spec otherwise than 1.13 does, whose shapes the other files have.
+//! The differences between a release's specs and those of 1.13, which the other files have.
 //!
 //! Facts: the `yaml` tags in `pkg/machinery/resources` of Talos at v1.9.6, v1.10.9, v1.11.6, v1.12.11, v1.13.9 and
 //! v1.14.0-rc.1. Protobuf needs nothing of the kind: a field that a release does not know is passed over there.
@@ -77,7 +77,7 @@ const CHANGES: &[(&str, &[Change])] = &[
     ("UnattendedInstallStatuses.runtime.talos.dev", &[Omitted(14, "error")]),
 ];
 
-/// A spec in the shape that a release gives it.
+/// A spec as a release has it.
 pub(super) fn of_release(kind: &str, minor: u32, yaml: String) -> String {
     let Some((_, changes)) = CHANGES.iter().find(|(changed, _)| *changed == kind) else { return yaml };
     let Ok(Value::Mapping(mut fields)) = serde_yaml::from_str(&yaml) else { return yaml };
