@@ -30,9 +30,10 @@ pub(crate) struct Troubles {
 impl Troubles {
     /// Begins to count; hosts and storages must be there.
     pub(crate) fn start(all: Vec<Trouble>, pve: &Arc<Pve>, talos: &Arc<Talos>) -> anyhow::Result<Self> {
+        use ProxmoxState::{HostLate, HostOffline, HostRestarted, NoQuorum};
         let hosts = pve.hosts();
         for trouble in &all {
-            let of_host = matches!(trouble.state, State::Proxmox(ProxmoxState::HostOffline | ProxmoxState::HostLate));
+            let of_host = matches!(trouble.state, State::Proxmox(HostOffline | HostLate | HostRestarted | NoQuorum));
             let target = &trouble.target;
             ensure!(!of_host || hosts.contains(target), "scenario: no host {target}; hosts: {}", hosts.join(", "));
         }

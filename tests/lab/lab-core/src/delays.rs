@@ -21,6 +21,9 @@ pub struct Delays {
     /// How long a silent host is waited for before its VMs are marked to be fenced, and again until it is switched off
     /// (a minute each in reality).
     pub fence: Duration,
+    /// From a request to high availability until its manager acts on it (three to ten seconds in reality); with none,
+    /// the manager lets a few looks at the VM pass.
+    pub manage: Duration,
     /// How long each 401 is held back (three seconds in reality).
     pub tarpit: Duration,
     /// From power-on until the Talos API listens.
@@ -45,6 +48,7 @@ impl Delays {
         task: Duration::ZERO,
         lock: Duration::ZERO,
         fence: Duration::ZERO,
+        manage: Duration::ZERO,
         tarpit: Duration::ZERO,
         boot: Duration::ZERO,
         swap: Duration::ZERO,
@@ -62,6 +66,7 @@ impl Delays {
         task: Duration::from_millis(300),
         lock: Duration::from_secs(10),
         fence: Duration::from_secs(6),
+        manage: Duration::from_millis(500),
         tarpit: Duration::from_secs(3),
         boot: Duration::from_millis(2500),
         swap: Duration::from_millis(1000),

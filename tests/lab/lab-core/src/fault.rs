@@ -45,6 +45,10 @@ pub enum ProxmoxState {
     HostOffline,
     /// A host takes calls, acts on them and answers too late.
     HostLate,
+    /// A host has been restarted and doesn't know what hosts that are offline said of their VMs.
+    HostRestarted,
+    /// A host is cut off from the majority of the cluster and can write nothing.
+    NoQuorum,
     /// Somebody holds the lock of a VM's configuration.
     VmLocked,
     /// Somebody holds the lock of a storage, on every host.
@@ -78,9 +82,11 @@ pub enum NodeState {
 
 impl State {
     /// Every state: its word in a scenario, and the key that names what it is a state of.
-    pub const ALL: [(&str, &str, Self); 14] = [
+    pub const ALL: [(&str, &str, Self); 16] = [
         ("host-offline", "host", Self::Proxmox(ProxmoxState::HostOffline)),
         ("host-late", "host", Self::Proxmox(ProxmoxState::HostLate)),
+        ("host-restarted", "host", Self::Proxmox(ProxmoxState::HostRestarted)),
+        ("no-quorum", "host", Self::Proxmox(ProxmoxState::NoQuorum)),
         ("vm-locked", "vm", Self::Proxmox(ProxmoxState::VmLocked)),
         ("storage-locked", "storage", Self::Proxmox(ProxmoxState::StorageLocked)),
         ("tasks-held", "vm", Self::Proxmox(ProxmoxState::TasksHeld)),
@@ -98,7 +104,8 @@ impl State {
     /// Whether it happens and is over; what follows from it is not taken back.
     pub fn is_moment(self) -> bool {
         use NodeState::{EtcdCorrupt, EtcdFull, Reboot, RebootAgain};
-        matches!(self, Self::Node(EtcdFull | EtcdCorrupt | Reboot | RebootAgain))
+        let of_host = self == Self::Proxmox(ProxmoxState::HostRestarted);
+        of_host || matches!(self, Self::Node(EtcdFull | EtcdCorrupt | Reboot | RebootAgain))
     }
 }
 

@@ -13,11 +13,13 @@ use lab_core::machine::Interface;
 pub(crate) fn command(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vmid = call.vmid();
     let vm = state.vm(call)?;
-    if !vm.config.get("agent").is_some_and(|agent| guest::enabled(agent)) {
+    if !vm.config.contains_key("agent") {
         return Err(Refusal::failed("No QEMU guest agent configured"));
     }
-    if vm.running.is_none() {
-        return Err(Refusal::failed(format!("VM {vmid} is not running")));
+    let running = vm.running.as_ref().ok_or_else(|| Refusal::failed(format!("VM {vmid} is not running")))?;
+    if !running.config.get("agent").is_some_and(|agent| guest::enabled(agent)) {
+        // Without its device nobody is waited for.
+        return Err(Refusal::failed("QEMU guest agent is not running"));
     }
     let uuid = vm.uuid().unwrap_or_default();
     let interfaces = state.guests.agent(&uuid).ok_or(Refusal::AgentSilent)?;

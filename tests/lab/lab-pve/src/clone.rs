@@ -231,10 +231,10 @@ pub(crate) fn unlink(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     state.locked(&Lock::Vm(call.vmid()), 10, "")?;
     let list = call.param("idlist").unwrap_or_default().to_owned();
     for name in list.split([',', ';', ' ']).filter(|name| !name.is_empty()) {
-        super::config::drop_option(state, call.vmid(), name);
+        super::change::drop_option(state, call.vmid(), name, call.now);
         if call.param("force") == Some("1") {
             let unused = state.vm(call)?.config.keys().rfind(|key| key.starts_with("unused")).cloned();
-            unused.into_iter().for_each(|name| super::config::drop_option(state, call.vmid(), &name));
+            unused.into_iter().for_each(|name| super::change::drop_option(state, call.vmid(), &name, call.now));
         }
     }
     Ok(Value::Null.into())

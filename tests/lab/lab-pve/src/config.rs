@@ -3,23 +3,25 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::allowed::{self, Target};
+use super::change::{self, Change};
 use super::create;
-use super::disks::{self, Place};
+use super::disks;
 use super::locks::Lock;
 use super::options;
 use super::property;
 use super::reply::{Refusal, Reply};
 use super::schema::Kind;
-use super::state::{Call, Config, Effect, State};
+use super::state::{Call, Config, State};
 use super::task_kind::TaskKind;
 use lab_core::disk_image::hex;
 
 /// Parameters of a change that are no options.
-const NOT_OPTIONS: &[&str] =
+pub(crate) const NOT_OPTIONS: &[&str] =
     &["digest", "delete", "revert", "skiplock", "force", "background_delay", "bwlimit", "import-working-storage"];
 
 /// The option that nobody gets to see, and what stands for it.
-const PASSWORD: &str = "cipassword";
+pub(crate) const PASSWORD: &str = "cipassword";
 const HIDDEN: &str = "**********";
 
 /// Digest of a configuration: changes whenever an option does.
@@ -72,7 +74,8 @@ pub(crate) fn typed(key: &str, value: &str) -> Value {
         return HIDDEN.into();
     }
     match options::kind_of(key) {
-        Some(Kind::Integer(..) | Kind::Boolean | Kind::Number(..)) => match value.parse::<i64>() {
+        // Numbers that may have a fraction stay as they are written.
+        Some(Kind::Integer(..) | Kind::Boolean) => match value.parse::<i64>() {
             Ok(number) => number.into(),
             Err(_) => value.into(),
         },
@@ -82,23 +85,23 @@ pub(crate) fn typed(key: &str, value: &str) -> Value {
 
 /// `PUT config`: at once.
 pub(crate) fn put(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    check(state, call)?;
+    let change = check(state, call)?;
     if let Some(text) = state.faults.vm_lock(call.vmid()) {
         return Err(Refusal::Slow(text));
     }
     state.locked(&Lock::Vm(call.vmid()), 10, "")?;
-    let mut log = Vec::new();
-    apply(state, call.vmid(), &call.params, call.now, &mut log)?;
+    state.writable(call.node(), call.vmid()).map_err(Refusal::failed)?;
+    change::apply(state, call.vmid(), &change, call.now, &mut Vec::new())?;
     Ok(Value::Null.into())
 }
 
 /// `POST config`: in a task, unless it may take a while and is done in that while.
 pub(crate) fn post(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    check(state, call)?;
+    let change = check(state, call)?;
     if call.param("background_delay").is_some() && state.settings.delays.task.is_zero() {
         return put(state, call);
     }
-    state.begin(call, call.node(), TaskKind::Configure { vmid: call.vmid(), params: call.params.clone() })
+    state.begin(call, call.node(), TaskKind::Configure { vmid: call.vmid(), change })
 }
 
 /// Refuses an option that only root may use.
@@ -109,138 +112,46 @@ pub(crate) fn refuse_skiplock(call: &Call<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn check(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
+fn check(state: &State, call: &Call<'_>) -> Result<Change, Refusal> {
     refuse_skiplock(call)?;
-    let vmid = call.vmid();
     let vm = state.vm(call)?;
-    let set = || call.params.iter().filter(|(name, _)| !NOT_OPTIONS.contains(&name.as_str()));
+    let params = disks::named(&call.params);
+    let set = || params.iter().filter(|(name, _)| !NOT_OPTIONS.contains(&name.as_str()));
     if set().next().is_none() && call.param("delete").is_none() && call.param("revert").is_none() {
         return Err(Refusal::failed("no options specified"));
     }
-    for name in deleted(&call.params) {
-        if options::kind_of(&name).is_none() {
+    let existing = Target::existing(call.vmid());
+    let gone = deleted(&params);
+    for name in &gone {
+        if options::kind_of(name).is_none() {
             return Err(Refusal::parameter("delete", format!("unknown option '{name}'")));
         }
-        create::option_allowed(state, call, vmid, None, &name, "")?;
+        allowed::option(state, call, existing, name, "")?;
     }
+    change::check_script(state, vm, &params)?;
     for (name, value) in set() {
-        create::option_allowed(state, call, vmid, None, name, value)?;
+        allowed::option(state, call, existing, name, value)?;
         if options::is_drive(name) {
             disks::check(state, call, name, value)?;
         }
     }
+    change::check(vm, &params)?;
     match call.param("digest") {
         Some(known) if known != digest(&vm.config) => {
-            Err(Refusal::failed("checksum mismatch (file change by other user?)"))
+            return Err(Refusal::failed("checksum mismatch (file change by other user?)"));
         }
-        _ if call.param("skiplock") == Some("1") => Ok(()),
-        _ => vm.unlocked().map_err(Refusal::failed),
+        _ if call.param("skiplock") == Some("1") => {}
+        _ => vm.unlocked().map_err(Refusal::failed)?,
     }
+    let taken_out = gone.iter().filter_map(|name| Some((name.as_str(), vm.config.get(name)?.as_str())));
+    let devices = set().map(|(name, value)| (name.as_str(), value.as_str())).chain(taken_out);
+    Ok(Change { params: call.params.clone(), refusal: allowed::devices(state, call, devices).err() })
 }
 
-fn deleted(params: &Config) -> Vec<String> {
+/// The options that a change takes out.
+pub(crate) fn deleted(params: &Config) -> Vec<String> {
     let list = params.get("delete").map(String::as_str).unwrap_or_default();
     list.split([',', ';', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
-/// Changes options; those that a running VM cannot take wait for its next start.
-pub(crate) fn apply(
-    state: &mut State,
-    vmid: u32,
-    params: &Config,
-    now: u64,
-    log: &mut Vec<String>,
-) -> Result<(), Refusal> {
-    let vm = state.vms.get_mut(&vmid).ok_or_else(|| Refusal::failed(create::gone(vmid)))?;
-    for name in params.get("revert").into_iter().flat_map(|list| list.split(',')) {
-        vm.pending.remove(name);
-    }
-    let node = vm.node.clone();
-    for name in deleted(params) {
-        delete(state, vmid, &name);
-    }
-    let place = Place { node: &node, vmid, now };
-    for (name, value) in params.iter().filter(|(name, _)| !NOT_OPTIONS.contains(&name.as_str())) {
-        let shown = if name == PASSWORD { "<hidden>" } else { value };
-        log.push(format!("update VM {vmid}: -{name} {shown}"));
-        let kept = match options::is_drive(name) {
-            true => disks::realise(state, &place, name, value, log).map_err(Refusal::failed)?,
-            false => create::kept(state, name, value),
-        };
-        set(state, vmid, name, kept, now);
-    }
-    Ok(())
-}
-
-fn set(state: &mut State, vmid: u32, name: &str, value: String, now: u64) {
-    let Some(vm) = state.vms.get_mut(&vmid) else { return };
-    if name == "name" {
-        vm.changed = now;
-    }
-    if vm.running.is_some() && !options::is_live(name) {
-        match vm.config.get(name) == Some(&value) {
-            true => vm.pending.remove(name),
-            false => vm.pending.insert(name.to_owned(), Some(value)),
-        };
-    } else if value.is_empty() {
-        vm.config.remove(name);
-    } else {
-        vm.config.insert(name.to_owned(), value);
-    }
-}
-
-/// Takes an option out, now or at the next start.
-pub(crate) fn drop_option(state: &mut State, vmid: u32, name: &str) {
-    delete(state, vmid, name);
-}
-
-fn delete(state: &mut State, vmid: u32, name: &str) {
-    let Some(vm) = state.vms.get_mut(&vmid) else { return };
-    if vm.running.is_some() && !options::is_live(name) {
-        vm.pending.insert(name.to_owned(), None);
-        return;
-    }
-    let Some(value) = vm.config.remove(name) else { return };
-    leave_boot_order(&mut vm.config, name);
-    let node = vm.node.clone();
-    if name.starts_with("unused") {
-        free(state, &node, &value);
-    } else if options::is_drive(name) {
-        detach(state, vmid, &node, name, &value);
-    }
-}
-
-/// A device that is gone leaves the boot order; an empty one is written as a space.
-pub(crate) fn leave_boot_order(config: &mut Config, name: &str) {
-    let Some(order) = config.get("boot").and_then(|boot| boot.strip_prefix("order=")) else { return };
-    let left: Vec<&str> = order.split(';').filter(|device| *device != name).collect();
-    let boot = if left.is_empty() { " ".to_owned() } else { format!("order={}", left.join(";")) };
-    config.insert("boot".to_owned(), boot);
-}
-
-/// A disk that is taken out stays as `unusedN`; a cloud-init drive is made anew when needed.
-fn detach(state: &mut State, vmid: u32, node: &str, name: &str, value: &str) {
-    let Some(file) = disks::file(name, value) else { return };
-    if file.contains("cloudinit") {
-        free(state, node, &file);
-    } else if !value.contains("media=cdrom") {
-        keep_unused(state, vmid, file);
-    }
-}
-
-/// Keeps a volume as an unused disk; gives the name that it has then.
-pub(crate) fn keep_unused(state: &mut State, vmid: u32, file: String) -> Option<String> {
-    let vm = state.vms.get_mut(&vmid)?;
-    let name = (0..256).map(|index| format!("unused{index}")).find(|name| !vm.config.contains_key(name))?;
-    vm.config.insert(name.clone(), file);
-    Some(name)
-}
-
-/// Removes a volume for good.
-pub(crate) fn free(state: &mut State, node: &str, volume: &str) {
-    let storage = super::storage::split(volume).and_then(|(storage, _)| state.storage(storage).ok());
-    let removed = storage.and_then(|storage| state.volumes.remove(&storage, node, volume));
-    state.effects.extend(removed.map(|volume| Effect::DiskRemoved(volume.identity())));
 }
 
 /// `PUT resize`.
@@ -266,7 +177,7 @@ pub(crate) fn resize(
     let vm = state.vms.get(&vmid).ok_or_else(|| create::gone(vmid))?;
     let missing = || format!("disk '{disk}' does not exist");
     let mut pairs = disks::parse(disk, vm.config.get(disk).ok_or_else(missing)?);
-    let node = vm.node.clone();
+    let (node, running) = (vm.node.clone(), vm.running.is_some());
     let file = property::get(&pairs, "file").map(str::to_owned).ok_or_else(missing)?;
     let (storage, _) = super::storage::split(&file).ok_or_else(missing)?;
     let storage = state.storage(storage).map_err(|refusal| refusal.text())?;
@@ -277,7 +188,7 @@ pub(crate) fn resize(
     if wanted < volume.size {
         return Err("shrinking disks is not supported".to_owned());
     }
-    if wanted > volume.size {
+    if wanted > volume.size && !running {
         log.push("Image resized.".to_owned());
     }
     volume.size = wanted;

@@ -2,6 +2,7 @@
 
 use http::header;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use super::reads;
 use super::reply::{Refusal, Reply};
@@ -12,10 +13,25 @@ use lab_core::disk_image::{Format, Found};
 
 /// `GET /storage`.
 pub(crate) fn definitions(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let names = state.settings.storages.iter().map(|storage| (storage.name.clone(), storage.content.join(",")));
+    let digest = super::config::digest(&names.collect());
     let seen = state.settings.storages.iter().filter(|storage| reads::may_see(call, &storage.name));
     let rows = seen.map(|storage| {
-        let row = storage::row(storage, 0);
-        json!({"content": row["content"], "storage": storage.name, "type": row["type"], "shared": row["shared"]})
+        let mut row = json!({
+            "content": storage.content.join(","), "digest": digest, "storage": storage.name,
+            "type": storage.kind.name(),
+        });
+        match storage.kind {
+            StorageKind::Dir => row["path"] = Storage::path("").trim_end_matches('/').into(),
+            StorageKind::LvmThin => {
+                row["thinpool"] = "data".into();
+                row["vgname"] = "pve".into();
+            }
+        }
+        if storage.shared {
+            row["shared"] = 1.into();
+        }
+        row
     });
     Ok(Value::Array(rows.collect()).into())
 }
@@ -188,6 +204,7 @@ fn wanted(state: &State, call: &Call<'_>) -> Result<Download, Refusal> {
         storage: storage.name,
         content: content.to_owned(),
         file,
+        url: call.param("url").unwrap_or_default().to_owned(),
         checksum,
         verdict: None,
         found: None,
@@ -217,15 +234,21 @@ fn volume_id(download: &Download) -> String {
     format!("{}:{}/{}", download.storage, download.content, download.file)
 }
 
-/// What a file that is there already means for a download.
+/// Where a file goes on its host.
+fn place(state: &State, download: &Download) -> String {
+    let id = volume_id(download);
+    state.storage(&download.storage).map_or_else(|_| id.clone(), |storage| storage.place(&id))
+}
+
+/// What a file that is there already means for a download: it is looked at, and never replaced.
 fn present(state: &State, download: &Download) -> Option<Result<(), String>> {
     let storage = state.storage(&download.storage).ok()?;
     let there = state.volumes.get(&storage, &download.node, &volume_id(download))?;
-    let path = Storage::path(&format!("{}/{}", download.content, download.file));
+    let got = there.sha256.as_deref().unwrap_or_default();
     Some(match &download.checksum {
-        None => Err(format!("refusing to override existing file '{path}'")),
-        Some((_, digest)) if there.sha256.as_ref() == Some(digest) => Ok(()),
-        Some(_) => Err(format!("file '{path}' already exists and does not match the given checksum - aborting")),
+        None => Err(format!("refusing to override existing file '{}'", place(state, download))),
+        Some((_, digest)) if got == digest => Ok(()),
+        Some((_, digest)) => Err(format!("checksum mismatch: got '{got}' != expect '{digest}', aborting")),
     })
 }
 
@@ -236,21 +259,38 @@ pub(crate) fn downloaded(
     now: u64,
     log: &mut Vec<String>,
 ) -> Result<(), String> {
-    if let Some(verdict) = download.verdict {
-        if verdict.is_ok() {
-            log.push("OK, got correct file already, no need to download".to_owned());
+    const EXISTING: &str = "calculating checksum of existing file...";
+    match (download.verdict.take(), &download.checksum) {
+        (Some(Ok(())), _) => {
+            log.push(format!("{EXISTING}OK, got correct file already, no need to download"));
+            return Ok(());
         }
-        return verdict;
+        (Some(Err(text)), checksum) => {
+            log.extend(checksum.as_ref().map(|_| EXISTING.to_owned()));
+            return Err(text);
+        }
+        (None, _) => {}
     }
+    let (url, place) = (download.url.clone(), place(state, &download));
+    log.push(format!("downloading {url} to {place}"));
+    log.push(format!("--{}--  {url}", stamp(now)));
     let found = download.found.take().unwrap_or_else(|| Err("no answer".to_owned()));
     let found = found.map_err(|text| format!("download failed: {text}"))?;
-    log.push(format!("downloading to {}", Storage::path(&format!("{}/{}", download.content, download.file))));
     if download.checksum.is_some() {
         log.push("calculating checksum...OK, checksum verified".to_owned());
     }
     keep(state, &download, found, now)?;
-    log.push("download of file finished".to_owned());
+    log.push(format!("download of '{url}' to '{place}' finished"));
     Ok(())
+}
+
+/// `2026-11-27 14:05:09`.
+fn stamp(now: u64) -> String {
+    let time = i64::try_from(now).ok().and_then(|now| OffsetDateTime::from_unix_timestamp(now).ok());
+    let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    format!("{year:04}-{:02}-{day:02} {hour:02}:{minute:02}:{second:02}", u8::from(month))
 }
 
 /// Checks an upload and starts the task that puts it in its place.

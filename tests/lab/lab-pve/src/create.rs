@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use sha2::Digest;
 
+use super::allowed::{self, Target};
 use super::disks::{self, Place};
 use super::locks::Lock;
-use super::options::{self, Group};
+use super::options;
 use super::property;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, Effect, State, Vm};
@@ -32,23 +33,28 @@ const NOT_OPTIONS: &[&str] = &[
 pub(crate) fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vmid: u32 = call.param("vmid").and_then(|text| text.parse().ok()).unwrap_or_default();
     let pool = call.param("pool");
-    allowed(state, call, vmid, pool)?;
+    makeable(state, call, vmid, pool)?;
     if call.param("archive").is_some() {
         return Err(Refusal::failed("the lab restores no backups"));
     }
-    for (name, value) in options_of(&call.params) {
-        option_allowed(state, call, vmid, pool, name, value)?;
+    let params = disks::named(&call.params);
+    for (name, value) in options_of(&params) {
+        allowed::option(state, call, Target::new(vmid, pool), name, value)?;
     }
-    for (name, value) in options_of(&call.params).filter(|(name, _)| options::is_drive(name)) {
+    if let Some(keys) = params.get("sshkeys") {
+        super::ssh_keys::check(keys).map_err(Refusal::failed)?;
+    }
+    for (name, value) in options_of(&params).filter(|(name, _)| options::is_drive(name)) {
         disks::check(state, call, name, value)?;
     }
     if call.param("ha-managed") == Some("1") {
         call.token.require("/", &["Sys.Console"]).map_err(Refusal::forbidden)?;
     }
+    state.ready(call.node()).map_err(Refusal::failed)?;
     state.locked(&Lock::Vm(vmid), 5, &format!("unable to create VM {vmid} - "))?;
     claim(state, call, vmid)?;
     let may_tag = call.token.may(&format!("/vms/{vmid}"), "VM.Config.Options");
-    let begun = state.begin(call, call.node(), TaskKind::Create { vmid, params: call.params.clone(), may_tag });
+    let begun = state.begin(call, call.node(), TaskKind::Create { vmid, params, may_tag });
     if begun.is_err() {
         state.vms.remove(&vmid);
     }
@@ -59,7 +65,7 @@ fn options_of(params: &Config) -> impl Iterator<Item = (&str, &str)> {
     params.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| !NOT_OPTIONS.contains(name))
 }
 
-fn allowed(state: &State, call: &Call<'_>, vmid: u32, pool: Option<&str>) -> Result<(), Refusal> {
+fn makeable(state: &State, call: &Call<'_>, vmid: u32, pool: Option<&str>) -> Result<(), Refusal> {
     if let Some(pool) = pool
         && !state.pools.contains_key(pool)
     {
@@ -70,50 +76,6 @@ fn allowed(state: &State, call: &Call<'_>, vmid: u32, pool: Option<&str>) -> Res
     }
     let allowed = state.may(call.token, vmid, pool, &["VM.Allocate"]);
     allowed.map_err(|_| Refusal::forbidden("Permission check failed"))
-}
-
-/// Checks that the token may set an option.
-pub(crate) fn option_allowed(
-    state: &State,
-    call: &Call<'_>,
-    vmid: u32,
-    pool: Option<&str>,
-    name: &str,
-    value: &str,
-) -> Result<(), Refusal> {
-    let need = |any: &[&str]| state.may(call.token, vmid, pool, any);
-    match options::group_of(name) {
-        None => Ok(()),
-        Some(_) if call.token.is_root() => Ok(()),
-        Some(Group::Root) => Err(Refusal::failed(format!("only root can set '{name}' config"))),
-        Some(Group::Hardware) if name.starts_with("hostpci") || name.starts_with("usb") => {
-            Err(Refusal::failed(format!("only root can set '{name}' config for non-mapped devices")))
-        }
-        Some(Group::Cpu) => need(&["VM.Config.CPU"]),
-        Some(Group::Memory) => need(&["VM.Config.Memory"]),
-        Some(Group::Hardware) => need(&["VM.Config.HWType"]),
-        // Of a creation Proxmox VE checks tags in the worker.
-        Some(Group::Options) if name == "tags" && !state.vms.contains_key(&vmid) => Ok(()),
-        Some(Group::Options) => need(&["VM.Config.Options"]),
-        Some(Group::Disk) => need(&["VM.Config.Disk"]),
-        Some(Group::Network) => need(&["VM.Config.Network"]).and_then(|()| bridge_allowed(call, value)),
-        Some(Group::CloudInit) => need(&["VM.Config.Cloudinit", "VM.Config.Network"]),
-        Some(Group::Startup) => {
-            need(&["VM.Config.Options"])?;
-            call.token.require("/", &["Sys.Modify"]).map_err(Refusal::forbidden)
-        }
-    }
-}
-
-fn bridge_allowed(call: &Call<'_>, nic: &str) -> Result<(), Refusal> {
-    let pairs = property::parse(nic, &keys::NIC).unwrap_or_default();
-    match property::get(&pairs, "bridge") {
-        None => Ok(()),
-        Some(bridge) => {
-            let path = format!("/sdn/zones/localnetwork/{bridge}");
-            call.token.require(&path, &["SDN.Use"]).map_err(Refusal::forbidden)
-        }
-    }
 }
 
 /// The call itself claims the ID: the loser of a race is refused at once.
@@ -145,6 +107,7 @@ pub(crate) fn finish(
     now: u64,
     log: &mut Vec<String>,
 ) -> Result<(), String> {
+    let since = state.volumes.mark();
     let built = build(state, vmid, params, may_tag, now, log);
     match built {
         Ok(config) => {
@@ -163,8 +126,7 @@ pub(crate) fn finish(
             Ok(())
         }
         Err(text) => {
-            free(state, vmid);
-            state.vms.remove(&vmid);
+            unmake(state, vmid, since);
             Err(format!("unable to create VM {vmid} - {text}"))
         }
     }
@@ -190,9 +152,12 @@ fn build(
             false if name == "tags" && !state.settings.release.normalises_new_tags() => value.to_owned(),
             false => kept(state, name, value),
         };
-        if name != "description" || !kept.is_empty() {
-            config.insert(name.to_owned(), kept);
-        }
+        // The file has no empty description, and any other empty value is read again as a space.
+        match (name, kept.is_empty()) {
+            ("description", true) => None,
+            (_, true) => config.insert(name.to_owned(), " ".to_owned()),
+            (_, false) => config.insert(name.to_owned(), kept),
+        };
     }
     if let Some(text) = state.faults.create(config.get("name").map_or("", String::as_str)) {
         return Err(text);
@@ -238,7 +203,8 @@ fn complete(state: &mut State, config: &mut Config, now: u64) {
     }
     let generation = state.uuid();
     config.insert("vmgenid".to_owned(), generation);
-    config.insert("meta".to_owned(), format!("creation-qemu=10.1.2,ctime={now}"));
+    let qemu = state.settings.release.qemu();
+    config.insert("meta".to_owned(), format!("creation-qemu={qemu},ctime={now}"));
     if !config.contains_key("boot") {
         let order = power::default_boot(config).join(";");
         // An empty one is read again as a space.
@@ -246,48 +212,10 @@ fn complete(state: &mut State, config: &mut Config, now: u64) {
     }
 }
 
-fn refuse_managed(state: &State, call: &Call<'_>) -> Result<(), Refusal> {
-    match state.ha.resources.contains_key(&call.vmid()) && call.param("purge") != Some("1") {
-        true => {
-            let vmid = call.vmid();
-            let text = format!("unable to remove VM {vmid} - used in HA resources and purge parameter not set.");
-            Err(Refusal::failed(text))
-        }
-        false => Ok(()),
-    }
-}
-
-/// Starts the task that removes a VM.
-pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    super::config::refuse_skiplock(call)?;
-    let vmid = call.vmid();
-    let vm = state.vm(call)?;
-    if vm.is_set("protection") {
-        return Err(Refusal::failed(format!("can't remove VM {vmid} - protection mode enabled")));
-    }
-    if vm.running.is_some() {
-        return Err(Refusal::failed(format!("VM {vmid} is running - destroy failed")));
-    }
-    refuse_managed(state, call)?;
-    state.begin(call, call.node(), TaskKind::Destroy(vmid))
-}
-
-/// Removes a VM with its disks.
-pub(crate) fn destroy(state: &mut State, vmid: u32, log: &mut Vec<String>) -> Result<(), String> {
-    let vm = state.vms.get(&vmid).ok_or_else(|| gone(vmid))?;
-    if vm.running.is_some() {
-        return Err(format!("VM {vmid} is running - destroy failed"));
-    }
-    free(state, vmid);
+/// Takes back what was made of a VM since then.
+pub(crate) fn unmake(state: &mut State, vmid: u32, since: u64) {
+    free(state, vmid, since);
     state.vms.remove(&vmid);
-    state.firewalls.remove(&vmid);
-    log.push(format!("purging VM {vmid} from related configurations.."));
-    if state.ha.resources.contains_key(&vmid) {
-        state.ha.forget(vmid);
-        state.ha.rules.forget(vmid);
-        log.push(format!("NOTE: removed VM {vmid} from HA resource configuration."));
-    }
-    Ok(())
 }
 
 /// Takes a VM away with its disks, whatever its state.
@@ -295,8 +223,7 @@ pub(crate) fn vanish(state: &mut State, vmid: u32, now: u64) {
     if state.vms.contains_key(&vmid) {
         // A VM that is not there any more cannot fail to be switched off.
         let _off = power::off(state, vmid, now);
-        free(state, vmid);
-        state.vms.remove(&vmid);
+        unmake(state, vmid, 0);
     }
 }
 
@@ -305,8 +232,8 @@ pub(crate) fn gone(vmid: u32) -> String {
     format!("Configuration file 'nodes/pve1/qemu-server/{vmid}.conf' does not exist")
 }
 
-fn free(state: &mut State, vmid: u32) {
-    for volume in state.volumes.remove_of(vmid) {
+fn free(state: &mut State, vmid: u32, since: u64) {
+    for volume in state.volumes.remove_of(vmid, since) {
         state.effects.push_back(Effect::DiskRemoved(volume.identity()));
     }
 }

@@ -5,7 +5,7 @@ use super::keys;
 use super::property::{self, Pairs};
 use super::reply::Refusal;
 use super::schema::Properties;
-use super::state::{Call, State};
+use super::state::{Call, Config, State};
 use super::storage::{self, Storage, Wanted};
 
 /// Bytes of the UEFI variables with `efitype=4m`.
@@ -36,14 +36,23 @@ pub(crate) fn file(option: &str, text: &str) -> Option<String> {
     property::get(&parse(option, text), "file").map(str::to_owned)
 }
 
+/// Parameters under their proper names: `cdrom` is another name of `ide2`.
+pub(crate) fn named(params: &Config) -> Config {
+    let mut params = params.clone();
+    if let Some(drive) = params.remove("cdrom") {
+        let media = if drive.contains("media=") { "" } else { ",media=cdrom" };
+        params.insert("ide2".to_owned(), format!("{drive}{media}"));
+    }
+    params
+}
+
 /// Checks what Proxmox VE checks of a drive before it starts a task.
 pub(crate) fn check(state: &State, call: &Call<'_>, option: &str, text: &str) -> Result<(), Refusal> {
     let pairs = parse(option, text);
     let file = property::get(&pairs, "file").unwrap_or_default();
     let source = property::get(&pairs, "import-from");
     if file.starts_with('/') || source.is_some_and(|path| path.starts_with('/')) {
-        let text = "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.";
-        return Err(Refusal::failed(text));
+        return Err(Refusal::failed(state.settings.release.paths_are_for_root()));
     }
     let Some((storage, name)) = storage::split(file) else { return Ok(()) };
     check_target(state, call, option, storage, name, source.is_some())?;
@@ -96,7 +105,7 @@ fn check_source(state: &State, call: &Call<'_>, option: &str, source: &str) -> R
 }
 
 /// The storages of all volumes that a creation allocates, one entry a volume.
-pub(crate) fn allocations(params: &super::state::Config) -> Vec<String> {
+pub(crate) fn allocations(params: &Config) -> Vec<String> {
     let drives = params.iter().filter(|(name, _)| super::options::is_drive(name));
     let files = drives.filter_map(|(name, value)| file(name, value));
     let allocated = files.filter_map(|file| {
@@ -162,6 +171,7 @@ fn cloud_init(
     locked(state, place.node, storage, log)?;
     let wanted =
         Wanted { node: place.node, vmid: place.vmid, stem: Some("cloudinit"), format: None, size: SMALL, image: None };
+    state.volumes.check_free(storage, &wanted)?;
     let (volume, line) = state.volumes.allocate(storage, wanted, place.now);
     log.push(line);
     property::set(pairs, "file", volume.id);
@@ -191,7 +201,7 @@ fn allocate(
     log.push(line);
     if option == "efidisk0" {
         log.push("transferred 0.0 B of 528.0 KiB (0.00%)".to_owned());
-        log.push("transferred 528.0 KiB of 528.0 KiB (100.00%)".to_owned());
+        log.extend(["transferred 528.0 KiB of 528.0 KiB (100.00%)"; 2].map(str::to_owned));
     }
     became(pairs, volume.id, volume.size);
     Ok(())
@@ -209,21 +219,28 @@ fn import(
     let from = state.storage(from).map_err(|refusal| refusal.text())?;
     let missing = || format!("failed to stat '{}'", Storage::path(name));
     let found = state.volumes.get(&from, place.node, source).cloned().ok_or_else(missing)?;
+    if found.garbage {
+        let (file, format) = (from.place(source), found.format());
+        return Err(format!("qemu-img: Could not open '{file}': Image is not in {format} format"));
+    }
     locked(state, place.node, storage, log)?;
     log.push(format!("create full clone of drive ({source})"));
-    let format = property::get(pairs, "format").map(str::to_owned);
+    // A file stays of the format that it has.
+    let format = property::get(pairs, "format").unwrap_or_else(|| found.format()).to_owned();
     let wanted = Wanted {
         node: place.node,
         vmid: place.vmid,
         stem: None,
-        format: format.as_deref(),
+        format: Some(&format),
         size: found.virtual_size,
         image: found.image.clone(),
     };
     let (volume, line) = state.volumes.allocate(storage, wanted, place.now);
     log.push(line);
+    log.push(format!("allocated target volume '{}'", volume.id));
     log.push(format!("transferred 0.0 B of {} (0.00%)", gibibytes(volume.size)));
-    log.push(format!("transferred {0} of {0} (100.00%)", gibibytes(volume.size)));
+    let end = format!("transferred {0} of {0} (100.00%)", gibibytes(volume.size));
+    log.extend([end.clone(), end]);
     pairs.retain(|(key, _)| key != "import-from");
     became(pairs, volume.id, volume.size);
     Ok(())

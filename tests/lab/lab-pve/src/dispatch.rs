@@ -39,12 +39,11 @@ type Parts = BTreeMap<&'static str, String>;
 pub(crate) fn answer(state: &mut State, token: &Token, request: Request<'_>, now: u64) -> Result<Reply, Refusal> {
     let (route, path) = find(state.settings.release, request.method, request.path)?;
     let params = apart_from_path(request.params, &path)?;
-    let mut call = Call { token, path, params, now };
+    let call = Call { token, path, params, now };
     check_node(state, &call)?;
     check_parts(state, &call)?;
     check_needs(state, &call, &route.needs)?;
     check_params(&call.params, route, state.settings.release)?;
-    name_cdrom(&mut call.params);
     check_readable(state, &call, route.method)?;
     look_at_guests(state, &call, route.path);
     let reply = (route.run)(state, &call);
@@ -65,14 +64,6 @@ fn apart_from_path(mut params: Config, path: &Parts) -> Result<Config, Refusal> 
         }
     }
     Ok(params)
-}
-
-/// `cdrom` is another name of `ide2`.
-fn name_cdrom(params: &mut Config) {
-    if let Some(drive) = params.remove("cdrom") {
-        let media = if drive.contains("media=") { "" } else { ",media=cdrom" };
-        params.insert("ide2".to_owned(), format!("{drive}{media}"));
-    }
 }
 
 fn find(release: Release, method: &str, path: &str) -> Result<(&'static Route, Parts), Refusal> {
@@ -148,13 +139,16 @@ fn check_needs(state: &State, call: &Call<'_>, needs: &Needs) -> Result<(), Refu
     }
 }
 
-/// Guests may have switched themselves off: looks at those that the answer tells of.
+/// Guests may have switched themselves off, and the HA manager acts meanwhile: looks at those that the answer tells of.
 fn look_at_guests(state: &mut State, call: &Call<'_>, path: &str) {
-    if path.contains("{vmid}") {
-        state.look_at_guest(call.vmid(), call.now);
-    } else if path.ends_with("/qemu") || path == "/cluster/resources" {
-        let all: Vec<u32> = state.vms.keys().copied().collect();
-        all.into_iter().for_each(|vmid| state.look_at_guest(vmid, call.now));
+    let seen: Vec<u32> = match path {
+        path if path.contains("{vmid}") => vec![call.vmid()],
+        path if path.ends_with("/qemu") || path == "/cluster/resources" => state.vms.keys().copied().collect(),
+        _ => Vec::new(),
+    };
+    for vmid in seen {
+        state.look_at_guest(vmid, call.now);
+        state.look_at_order(vmid, call.now);
     }
 }
 

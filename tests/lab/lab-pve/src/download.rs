@@ -53,13 +53,21 @@ async fn one(method: &Method, uri: &Uri) -> anyhow::Result<Answer> {
     let address = tokio::net::lookup_host(&address).await?.next().context("the host has no address")?;
     ensure!(uri.scheme_str() == Some("http"), "the lab's hosts fetch over plain http only");
     ensure!(address.ip().is_loopback(), "the lab's hosts reach loopback only, not {address}");
-    let stream = TcpStream::connect(address).await?;
+    let stream =
+        TcpStream::connect(address).await.map_err(|error| refused(authority.host(), address.port(), &error))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::builder().method(method).uri(path).header(header::HOST, authority.as_str());
     let request = request.header(header::CONNECTION, "close").body(Empty::new())?;
     let (reply, _closed) = tokio::join!(async move { read(&mut sender, request).await }, connection);
     reply
+}
+
+/// The words of the program that downloads.
+fn refused(host: &str, port: u16, error: &std::io::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let reason = text.split(" (os error").next().unwrap_or_default();
+    anyhow::anyhow!("Connecting to {host}:{port}... failed: {reason}.")
 }
 
 type Sender = hyper::client::conn::http1::SendRequest<Empty<Bytes>>;

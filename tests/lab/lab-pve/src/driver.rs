@@ -107,6 +107,7 @@ impl Driver {
                 }
                 Effect::Fence { node, delay } if delay.is_zero() => state.fence(&node, now()),
                 Effect::Fence { node, delay } => self.after(delay, move |state| state.fence(&node, now())),
+                Effect::Manage { vmid, delay } => self.after(delay, move |state| state.manage(vmid, now())),
                 Effect::Fetch { upid, url } => fetches.push(Fetch { upid, url }),
             }
         }

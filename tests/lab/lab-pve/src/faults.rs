@@ -30,6 +30,8 @@ pub(crate) struct Faults {
     pub(crate) hanging: bool,
     /// Hosts that do not answer.
     pub(crate) offline: BTreeSet<String>,
+    /// Hosts that are cut off from the majority.
+    pub(crate) minority: BTreeSet<String>,
 }
 
 impl Faults {

@@ -63,8 +63,12 @@ pub(crate) fn cores(config: &Config) -> u32 {
 
 /// Memory in MiB.
 pub(crate) fn memory(config: &Config) -> u64 {
-    let text = config.get("memory").map_or("512", String::as_str);
-    text.trim_start_matches("current=").parse().unwrap_or(512)
+    mebibytes(config.get("memory").map(String::as_str))
+}
+
+/// What the `memory` option says, in MiB.
+pub(crate) fn mebibytes(option: Option<&str>) -> u64 {
+    option.unwrap_or("512").trim_start_matches("current=").parse().unwrap_or(512)
 }
 
 /// The first disk in the boot order.
@@ -118,7 +122,8 @@ fn network(config: &Config) -> Vec<NicConfig> {
     nics(config).into_iter().map(|(index, _)| nic(config.get(&format!("ipconfig{index}")))).collect()
 }
 
-fn has_cloud_init(config: &Config) -> bool {
+/// Whether there is a cloud-init drive.
+pub(crate) fn has_cloud_init(config: &Config) -> bool {
     config.iter().any(|(name, value)| options::is_bus_drive(name) && value.contains("-cloudinit"))
 }
 

@@ -24,7 +24,12 @@ pub(crate) struct Ha {
     trouble: BTreeMap<u32, &'static str>,
     /// Rules by name.
     pub(crate) rules: Rules,
+    /// VMs that are not yet as they are wanted, and how many looks at them are still to come before they are.
+    orders: BTreeMap<u32, u32>,
 }
+
+/// How many looks at a VM the manager lets pass before it acts, where nothing takes time.
+const LOOKS: u32 = 3;
 
 impl Ha {
     /// Whether the manager decides when a VM runs.
@@ -37,6 +42,7 @@ impl Ha {
         self.resources.remove(&vmid);
         self.said.remove(&vmid);
         self.trouble.remove(&vmid);
+        self.orders.remove(&vmid);
     }
 }
 
@@ -63,7 +69,8 @@ impl State {
     }
 
     /// Takes a host off the network; after a while the others give it up.
-    pub(crate) fn lose(&mut self, node: &str) {
+    pub(crate) fn lose(&mut self, node: &str, now: u64) {
+        self.publish_host(node, now);
         self.faults.offline.insert(node.to_owned());
         self.effects.push_back(Effect::Fence { node: node.to_owned(), delay: self.settings.delays.fence });
     }
@@ -197,7 +204,7 @@ pub(crate) fn add(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> 
     if state.ha.resources.contains_key(&vmid) {
         return Err(Refusal::failed(format!("resource ID 'vm:{vmid}' already defined")));
     }
-    want(state, vmid, call.param("state").unwrap_or("started"), call.now);
+    want(state, vmid, call.param("state").unwrap_or("started"));
     state.ha.said.insert(vmid, said(call));
     Ok(Value::Null.into())
 }
@@ -218,7 +225,7 @@ pub(crate) fn change(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     }
     if call.param("state").is_some() || told.get("state").is_none() {
         let wanted = told.get("state").map_or("started", String::as_str).to_owned();
-        want(state, vmid, &wanted, call.now);
+        want(state, vmid, &wanted);
     }
     Ok(Value::Null.into())
 }
@@ -240,24 +247,58 @@ pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     Ok(Value::Null.into())
 }
 
-/// Stores what is wanted of a VM, as a command about it does; the manager brings it about.
-pub(crate) fn set(state: &mut State, vmid: u32, wanted: &str, now: u64) {
+/// Stores what is wanted of a VM, as a command about it does; the manager brings it about after a while.
+pub(crate) fn set(state: &mut State, vmid: u32, wanted: &str) {
     state.ha.said.entry(vmid).or_default().insert("state".to_owned(), wanted.to_owned());
-    want(state, vmid, wanted, now);
+    want(state, vmid, wanted);
 }
 
-fn want(state: &mut State, vmid: u32, wanted: &str, now: u64) {
+fn want(state: &mut State, vmid: u32, wanted: &str) {
     let wanted = if wanted == "enabled" { "started" } else { wanted };
     if wanted == "disabled" {
         state.ha.trouble.remove(&vmid);
     }
     state.ha.resources.insert(vmid, wanted.to_owned());
-    // The manager tries again and again; one failure is no failure of the request.
-    let _tried = match wanted {
-        "started" if state.vms.get(&vmid).is_some_and(|vm| vm.running.is_none()) => power::on(state, vmid, now),
-        "stopped" | "disabled" => power::off(state, vmid, now),
-        _ => Ok(()),
+    let running = state.vms.get(&vmid).is_some_and(|vm| vm.running.is_some());
+    let differs = match wanted {
+        "started" => !running,
+        "stopped" | "disabled" => running,
+        _ => false,
     };
+    let delay = state.settings.delays.manage;
+    match (differs, delay.is_zero()) {
+        (false, _) => drop(state.ha.orders.remove(&vmid)),
+        (true, true) => drop(state.ha.orders.insert(vmid, LOOKS)),
+        (true, false) => {
+            state.ha.orders.insert(vmid, 0);
+            state.effects.push_back(Effect::Manage { vmid, delay });
+        }
+    }
+}
+
+impl State {
+    /// Somebody looks at a VM: where nothing takes time, looks are what the manager counts.
+    pub(crate) fn look_at_order(&mut self, vmid: u32, now: u64) {
+        let Some(looks) = self.ha.orders.get_mut(&vmid).filter(|looks| **looks > 0) else { return };
+        *looks -= 1;
+        if *looks == 0 {
+            self.manage(vmid, now);
+        }
+    }
+
+    /// The manager brings about what is wanted of a VM.
+    pub(crate) fn manage(&mut self, vmid: u32, now: u64) {
+        if self.ha.orders.remove(&vmid).is_none() {
+            return;
+        }
+        let running = self.vms.get(&vmid).is_some_and(|vm| vm.running.is_some());
+        // The manager tries again and again; one failure is no failure of the request.
+        let _tried = match self.ha.resources.get(&vmid).map(String::as_str) {
+            Some("started") if !running => power::on(self, vmid, now),
+            Some("stopped" | "disabled") => power::off(self, vmid, now),
+            _ => Ok(()),
+        };
+    }
 }
 
 /// `GET /cluster/ha/status/current`.

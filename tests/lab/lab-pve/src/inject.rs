@@ -73,12 +73,31 @@ impl Pve {
 
     /// Takes a host off the network; after a while the others fence it and recover its managed VMs.
     pub fn take_offline(&self, node: &str) {
-        let ((), _none) = self.driver.act(|state| state.lose(node));
+        let ((), _none) = self.driver.act(|state| state.lose(node, driver::now()));
     }
 
     /// Brings a host back.
     pub fn bring_online(&self, node: &str) {
         self.driver.with(|state| state.regain(node));
+    }
+
+    /// Cuts a host off from the majority of the cluster, so that it can write nothing, or brings it back to it.
+    pub fn cut_off(&self, node: &str, cut: bool) {
+        self.driver.with(|state| match cut {
+            true => state.faults.minority.insert(node.to_owned()),
+            false => state.faults.minority.remove(node),
+        });
+    }
+
+    /// Restarts the cluster's file system of the host that answers: names and figures of VMs are unknown until their
+    /// hosts say them again, which those that are offline don't.
+    pub fn forget_broadcasts(&self) {
+        self.driver.with(|state| state.forget_broadcasts(driver::now()));
+    }
+
+    /// The VM IDs of which the next free one is given out; the upper bound is not one of them.
+    pub fn set_next_ids(&self, lower: u32, upper: u32) {
+        self.driver.with(|state| state.next_ids = (lower, upper));
     }
 
     /// Adds a VM that somebody else made, switched off.
@@ -149,6 +168,9 @@ impl Pve {
         match state {
             ProxmoxState::HostOffline if wrong => self.take_offline(target),
             ProxmoxState::HostOffline => self.bring_online(target),
+            ProxmoxState::HostRestarted if wrong => self.forget_broadcasts(),
+            ProxmoxState::HostRestarted => {}
+            ProxmoxState::NoQuorum => self.cut_off(target, wrong),
             ProxmoxState::HostLate => self.answer_late(target, wrong),
             ProxmoxState::VmLocked => return vm().map(|vm| lock(&Lock::Vm(vm.id))).is_some(),
             ProxmoxState::StorageLocked => {
@@ -194,6 +216,14 @@ impl Pve {
             let Ok(storage) = state.storage(storage) else { return };
             state.volumes.store(&storage, node, content, file, found, driver::now());
         });
+    }
+
+    /// Replaces what an image (`local:import/talos.qcow2`) holds by so many bytes of garbage; says whether it is there.
+    pub fn spoil_image(&self, node: &str, volume: &str, size: u64) -> bool {
+        self.driver.with(|state| {
+            let storage = volume.split(':').next().and_then(|name| state.storage(name).ok());
+            storage.and_then(|storage| state.volumes.spoil(&storage, node, volume, size)).is_some()
+        })
     }
 
     /// Moves a VM to another host.

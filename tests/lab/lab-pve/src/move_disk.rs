@@ -1,5 +1,6 @@
 //! Moving a disk: to another storage, or to another VM.
 
+use super::change;
 use super::config;
 use super::create;
 use super::disks;
@@ -106,10 +107,10 @@ pub(crate) fn moved(
     match delete {
         true => {
             log.push(format!("removing source volume '{file}' after successful copy"));
-            config::free(state, &node, &file);
+            change::free(state, &node, &file);
         }
         false => {
-            let unused = config::keep_unused(state, vmid, file.clone()).unwrap_or_default();
+            let unused = change::keep_unused(state, vmid, file.clone()).unwrap_or_default();
             log.push(format!("adding source volume '{file}' as '{unused}' to config"));
         }
     }
@@ -182,7 +183,7 @@ pub(crate) fn reassigned(state: &mut State, wanted: &Reassignment, log: &mut Vec
     let new = state.volumes.reassign(&storage, &node, &file, *target).ok_or_else(|| create::gone(*vmid))?;
     let Some(source) = state.vms.get_mut(vmid) else { return Err(create::gone(*vmid)) };
     let value = source.config.remove(disk).unwrap_or_default();
-    config::leave_boot_order(&mut source.config, disk);
+    change::leave_boot_order(&mut source.config, disk);
     log.push(format!("removing disk '{disk}' from VM '{vmid}' config"));
     let mut pairs = disks::parse(if disk.starts_with("unused") { "scsi0" } else { disk }, &value);
     property::set(&mut pairs, "file", new.clone());

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::reads;
 use super::reply::{Refusal, Reply};
+use super::resources;
 use super::state::{Call, State};
 use super::storage;
 
@@ -53,7 +53,7 @@ fn described(state: &State, call: &Call<'_>) -> Result<Value, Refusal> {
     let pool = state.pools.get(&name).ok_or_else(|| Refusal::failed(missing(&name)))?;
     let wants = |kind: &str| call.param("type").is_none_or(|wanted| wanted == kind);
     let vms = state.vms.iter().filter(|(_, vm)| wants("qemu") && vm.pool.as_deref() == Some(&name));
-    let mut members: Vec<Value> = vms.map(|(vmid, vm)| reads::vm_row(state, *vmid, vm, call.now)).collect();
+    let mut members: Vec<Value> = vms.map(|(vmid, vm)| resources::vm_row(state, *vmid, vm, call.now)).collect();
     let node = state.settings.nodes.first().map_or("", String::as_str);
     let storages =
         state.settings.storages.iter().filter(|known| wants("storage") && pool.storages.contains(&known.name));

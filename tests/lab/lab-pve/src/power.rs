@@ -1,14 +1,8 @@
 //! Switching VMs on and off.
 
-use serde_json::{Value, json};
-
 use super::create;
-use super::disks;
 use super::guest;
-use super::keys;
 use super::options;
-use super::property;
-use super::release::Release;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, Effect, Running, State, Vm};
 use super::task_kind::TaskKind;
@@ -27,14 +21,17 @@ const FOR_ROOT: &[&str] = &[
     "with-conntrack-state",
 ];
 
+fn refuse_for_root(call: &Call<'_>) -> Result<(), Refusal> {
+    super::config::refuse_skiplock(call)?;
+    match FOR_ROOT.iter().find(|name| call.param(name).is_some_and(|value| value != "0")) {
+        Some(name) if !call.token.is_root() => Err(Refusal::parameter(name, "Only root may use this option.")),
+        _ => Ok(()),
+    }
+}
+
 /// What every command has to do with: the VM runs, somebody else decides that it does.
 fn look(state: &State, call: &Call<'_>) -> Result<(bool, bool), Refusal> {
-    super::config::refuse_skiplock(call)?;
-    for name in FOR_ROOT {
-        if call.param(name).is_some_and(|value| value != "0") && !call.token.is_root() {
-            return Err(Refusal::parameter(name, "Only root may use this option."));
-        }
-    }
+    refuse_for_root(call)?;
     Ok((state.vm(call)?.running.is_some(), state.ha.manages(call.vmid())))
 }
 
@@ -48,9 +45,11 @@ fn managed(state: &mut State, call: &Call<'_>, wanted: &'static str) -> Result<R
 
 /// `POST status/start`.
 pub(crate) fn start(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    match look(state, call)? {
-        (_, true) => managed(state, call, "started"),
-        _ => state.begin(call, call.node(), TaskKind::Start(call.vmid())),
+    refuse_for_root(call)?;
+    // Whether the VM is there at all, the task finds out.
+    match state.ha.manages(call.vmid()) {
+        true => managed(state, call, "started"),
+        false => state.begin(call, call.node(), TaskKind::Start(call.vmid())),
     }
 }
 
@@ -236,52 +235,25 @@ pub(crate) fn on(state: &mut State, vmid: u32, now: u64) -> Result<(), String> {
             false => Err(format!("VM {vmid} already running")),
         };
     }
-    let mut config = vm.wanted();
+    // What was wanted becomes so even if the VM then cannot be started.
+    super::change::settle_all(state, vmid, now);
+    let Some(vm) = state.vms.get(&vmid) else { return Err(create::gone(vmid)) };
+    let mut config = vm.config.clone();
     let memory = config.remove("vmstate");
     if config.get("lock").is_some_and(|lock| lock == "suspended") {
         config.remove("lock");
     }
-    check_bridges(state, &config)?;
-    check_disks(state, vm, &config)?;
+    super::start::check(state, vm, &config)?;
     let node = vm.node.clone();
-    memory.iter().for_each(|volume| super::config::free(state, &node, volume));
+    memory.iter().for_each(|volume| super::change::free(state, &node, volume));
     let Some(vm) = state.vms.get(&vmid) else { return Err(create::gone(vmid)) };
     let machine = guest::machine(state, vmid, vm, &config);
     let Some(vm) = state.vms.get_mut(&vmid) else { return Err(create::gone(vmid)) };
-    vm.pending.clear();
     vm.config = config.clone();
     vm.running = Some(Running { since: now, pid: 20_000 + vmid, config, paused: false });
     vm.changed = now;
     state.effects.push_back(Effect::On(Box::new(machine)));
     Ok(())
-}
-
-fn check_bridges(state: &State, config: &Config) -> Result<(), String> {
-    let nics = config.iter().filter(|(name, _)| options::index_of(name, "net").is_some());
-    for (_, nic) in nics {
-        let pairs = property::parse(nic, &keys::NIC).unwrap_or_default();
-        if let Some(bridge) = property::get(&pairs, "bridge")
-            && !state.settings.bridges.iter().any(|known| known == bridge)
-        {
-            return Err(format!("bridge '{bridge}' does not exist"));
-        }
-    }
-    Ok(())
-}
-
-/// A disk that is on a storage of another host keeps a VM from being started.
-fn check_disks(state: &State, vm: &Vm, config: &Config) -> Result<(), String> {
-    let files = config.iter().filter(|(name, _)| options::is_drive(name)).filter_map(|(name, value)| {
-        let file = disks::file(name, value)?;
-        let storage = state.storage(super::storage::split(&file)?.0).ok()?;
-        state.volumes.get(&storage, &vm.node, &file).is_none().then_some(file)
-    });
-    match files.into_iter().next() {
-        Some(file) if state.volumes.is_elsewhere(&vm.node, &file) => {
-            Err(format!("no such logical volume {}", file.replacen(':', "/", 1)))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Switches a VM off; one that is off stays off.
@@ -339,55 +311,4 @@ pub(crate) fn default_boot(config: &Config) -> Vec<String> {
     let nic = config.keys().find(|name| options::index_of(name, "net").is_some());
     let drives = disk.into_iter().chain(cd).map(|(name, _)| (*name).clone());
     drives.chain(nic.cloned()).collect()
-}
-
-/// `GET status/current`.
-pub(crate) fn current(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let vmid = call.vmid();
-    let vm = state.vm(call)?;
-    let mut data = row(state, vmid, vm, call.now);
-    data["ha"] = match state.ha.resources.get(&vmid) {
-        Some(_) => json!({"managed": 1, "state": state.service_state(vmid)}),
-        None => json!({"managed": 0}),
-    };
-    let paused = vm.running.as_ref().is_some_and(|running| running.paused);
-    data["qmpstatus"] = if paused { "paused".into() } else { data["status"].clone() };
-    if vm.config.get("agent").is_some_and(|agent| guest::enabled(agent)) {
-        data["agent"] = 1.into();
-    }
-    if vm.config.contains_key("serial0") {
-        data["serial"] = 1.into();
-    }
-    if let Some(running) = &vm.running {
-        data["running-machine"] = "pc-q35-10.1+pve0".into();
-        data["running-qemu"] = "10.1.2".into();
-        data["pid"] = running.pid.into();
-    }
-    Ok(data.into())
-}
-
-/// The row of a VM in its host's list.
-pub(crate) fn row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
-    let config = vm.running.as_ref().map_or(&vm.config, |running| &running.config);
-    let memory = guest::memory(config) << 20;
-    let uptime = vm.running.as_ref().map_or(0, |running| now.saturating_sub(running.since));
-    let used = if vm.running.is_some() { memory / 2 } else { 0 };
-    let status = if vm.running.is_some() { "running" } else { "stopped" };
-    let mut row = json!({
-        "cpu": 0, "cpus": guest::cores(config), "disk": 0, "diskread": 0, "diskwrite": 0,
-        "maxdisk": disks::boot_size(state, vm), "maxmem": memory, "mem": used,
-        "name": vm.name(vmid), "netin": 0, "netout": 0, "status": status, "uptime": uptime, "vmid": vmid,
-    });
-    if state.settings.release >= Release::V9_2 {
-        row["memhost"] = used.into();
-    }
-    for (key, option) in [("tags", "tags"), ("lock", "lock")] {
-        if let Some(value) = vm.config.get(option) {
-            row[key] = value.as_str().into();
-        }
-    }
-    if vm.is_set("template") {
-        row["template"] = 1.into();
-    }
-    row
 }

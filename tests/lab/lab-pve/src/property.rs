@@ -68,10 +68,10 @@ pub(crate) fn print(pairs: &Pairs, default: &str) -> String {
     parts.join(",")
 }
 
-/// Puts `netN` together: model and address first, the others sorted.
+/// Puts `netN` together: model and address first, in the case that it was given in, the others sorted.
 pub(crate) fn print_nic(pairs: &Pairs) -> String {
     let model = get(pairs, "model").unwrap_or("virtio");
-    let mac = get(pairs, "macaddr").unwrap_or_default().to_uppercase();
+    let mac = get(pairs, "macaddr").unwrap_or_default();
     let mut parts = vec![format!("{model}={mac}")];
     let mut rest: Vec<String> = pairs
         .iter()

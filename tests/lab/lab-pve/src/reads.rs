@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::power;
 use super::reply::{Refusal, Reply};
-use super::state::{Call, Published, State, Vm};
-use super::storage;
+use super::state::{Call, State};
+use super::status;
 use super::task::{self, Task};
 
 /// `GET /version`.
@@ -16,14 +15,17 @@ pub(crate) fn version(state: &mut State, _: &Call<'_>) -> Result<Reply, Refusal>
 
 /// `GET /cluster/nextid`.
 pub(crate) fn next_id(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (lower, upper) = state.next_ids;
     match call.param("vmid") {
         Some(text) if text.parse().is_ok_and(|vmid: u32| state.vms.contains_key(&vmid)) => {
             Err(Refusal::parameter("vmid", format!("VM {text} already exists")))
         }
         Some(text) => Ok(Value::from(text).into()),
         None => {
-            let free = (100..).find(|vmid| !state.vms.contains_key(vmid));
-            Ok(json!(free).into())
+            // The upper bound is none of the IDs that are given out.
+            let free = (lower..upper).find(|vmid| !state.vms.contains_key(vmid));
+            let none = || Refusal::failed(format!("unable to get any free VMID in range [{lower}, {upper}]"));
+            Ok(Value::from(free.ok_or_else(none)?.to_string()).into())
         }
     }
 }
@@ -34,8 +36,10 @@ pub(crate) fn cluster_status(state: &mut State, _: &Call<'_>) -> Result<Reply, R
     let count = state.settings.nodes.len();
     if count > 1 {
         let name = &state.settings.cluster;
+        // The first host is the one that answers.
+        let quorate = u8::from(state.settings.nodes.first().is_none_or(|node| state.is_quorate(node)));
         rows.push(
-            json!({"id": "cluster", "name": name, "nodes": count, "quorate": 1, "type": "cluster", "version": 3}),
+            json!({"id": "cluster", "name": name, "nodes": count, "quorate": quorate, "type": "cluster", "version": 3}),
         );
     }
     for (index, name) in state.settings.nodes.iter().enumerate() {
@@ -47,122 +51,16 @@ pub(crate) fn cluster_status(state: &mut State, _: &Call<'_>) -> Result<Reply, R
     Ok(Value::Array(rows).into())
 }
 
-/// `GET /cluster/resources`: silently leaves out what the token may not see.
-pub(crate) fn resources(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let wants = |kind: &str| call.param("type").is_none_or(|wanted| wanted == kind);
-    let mut rows = Vec::new();
-    if wants("vm") {
-        rows.extend(vm_rows(state, call));
-    }
-    if call.param("type").is_none() {
-        let seen = state.pools.keys().filter(|pool| call.token.may(&format!("/pool/{pool}"), "Pool.Audit"));
-        rows.extend(seen.map(|pool| json!({"id": format!("/pool/{pool}"), "pool": pool, "type": "pool"})));
-    }
-    if wants("node") {
-        rows.extend(node_rows(state, call));
-    }
-    if wants("storage") {
-        rows.extend(storage_rows(state, call));
-    }
-    Ok(Value::Array(rows).into())
-}
-
-fn vm_rows(state: &mut State, call: &Call<'_>) -> Vec<Value> {
-    let seen: Vec<u32> =
-        state.vms.keys().copied().filter(|vmid| state.may(call.token, *vmid, None, &["VM.Audit"]).is_ok()).collect();
-    let lag = state.settings.resources_lag.as_secs();
-    for vmid in &seen {
-        publish(state, *vmid, call.now, lag);
-    }
-    seen.iter().filter_map(|vmid| Some(vm_row(state, *vmid, state.vms.get(vmid)?, call.now))).collect()
-}
-
-/// Name and status come with the next broadcast; until then the old ones are shown.
-fn publish(state: &mut State, vmid: u32, now: u64, lag: u64) {
-    if let Some(vm) = state.vms.get_mut(&vmid)
-        && vm.changed + lag <= now
-        && !vm.config.contains_key("lock")
-    {
-        vm.published = Some(Published { name: vm.name(vmid), running: vm.running.is_some() });
-    }
-}
-
-pub(crate) fn vm_row(state: &State, vmid: u32, vm: &Vm, now: u64) -> Value {
-    let id = format!("qemu/{vmid}");
-    let mut row = match &vm.published {
-        None => json!({"id": id, "node": vm.node, "status": "unknown", "type": "qemu", "vmid": vmid}),
-        Some(published) => {
-            let live = power::row(state, vmid, vm, now);
-            let status = if published.running { "running" } else { "stopped" };
-            json!({
-                "cpu": 0, "disk": 0, "id": id, "maxcpu": live["cpus"], "maxdisk": live["maxdisk"],
-                "maxmem": live["maxmem"], "mem": live["mem"], "name": published.name, "node": vm.node,
-                "status": status, "template": u8::from(vm.is_set("template")), "type": "qemu",
-                "uptime": live["uptime"], "vmid": vmid,
-            })
-        }
-    };
-    for key in ["tags", "lock"] {
-        if let Some(value) = vm.config.get(key) {
-            row[key] = value.as_str().into();
-        }
-    }
-    if state.ha.resources.contains_key(&vmid) {
-        row["hastate"] = state.service_state(vmid).into();
-    }
-    if let Some(pool) = &vm.pool {
-        row["pool"] = pool.as_str().into();
-    }
-    row
-}
-
-fn node_rows(state: &State, call: &Call<'_>) -> Vec<Value> {
-    state.settings.nodes.iter().map(|node| node_row(state, call, node)).collect()
-}
-
-fn node_row(state: &State, call: &Call<'_>, node: &str) -> Value {
-    let status = if state.faults.offline.contains(node) { "offline" } else { "online" };
-    let mut row = json!({"id": format!("node/{node}"), "node": node, "status": status, "type": "node"});
-    if call.token.may(&format!("/nodes/{node}"), "Sys.Audit") {
-        let settings = &state.settings;
-        row["cpu"] = 0.into();
-        row["level"] = "".into();
-        row["maxcpu"] = settings.cores.into();
-        row["maxmem"] = settings.memory.into();
-        row["mem"] = used_memory(state, node).into();
-        row["disk"] = 0.into();
-        row["maxdisk"] = (100_u64 << 30).into();
-        row["uptime"] = 86_400.into();
-        row["cgroup-mode"] = 2.into();
-    }
-    row
-}
-
-fn used_memory(state: &State, node: &str) -> u64 {
+pub(crate) fn used_memory(state: &State, node: &str) -> u64 {
     const HOST: u64 = 2 << 30;
     let running = state.vms.values().filter(|vm| vm.node == node).filter_map(|vm| vm.running.as_ref());
     HOST + running.map(|running| super::guest::memory(&running.config) << 19).sum::<u64>()
-}
-
-fn storage_rows(state: &State, call: &Call<'_>) -> Vec<Value> {
-    let seen = state.settings.storages.iter().filter(|storage| may_see(call, &storage.name));
-    let place = |node: &String, storage| storage::resource(storage, node, state.volumes.used(storage, node));
-    seen.flat_map(|storage| state.settings.nodes.iter().map(move |node| place(node, storage))).collect()
 }
 
 /// Whether a storage shows up for the token.
 pub(crate) fn may_see(call: &Call<'_>, storage: &str) -> bool {
     let path = format!("/storage/{storage}");
     call.token.may(&path, "Datastore.Audit") || call.token.may(&path, "Datastore.AllocateSpace")
-}
-
-/// `GET /nodes`.
-pub(crate) fn nodes(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let mut rows = node_rows(state, call);
-    for row in &mut rows {
-        row["ssl_fingerprint"] = state.fingerprint.as_str().into();
-    }
-    Ok(Value::Array(rows).into())
 }
 
 /// `GET /nodes/{node}/status`.
@@ -210,12 +108,19 @@ pub(crate) fn network(state: &mut State, call: &Call<'_>) -> Result<Reply, Refus
 pub(crate) fn qemu(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let here = state.vms.iter().filter(|(_, vm)| vm.node == call.node());
     let seen = here.filter(|(vmid, _)| state.may(call.token, **vmid, None, &["VM.Audit"]).is_ok());
-    Ok(Value::Array(seen.map(|(vmid, vm)| power::row(state, *vmid, vm, call.now)).collect()).into())
+    let rows = seen.map(|(vmid, vm)| {
+        let mut row = status::row(state, *vmid, vm, call.now);
+        if call.param("full") == Some("1") {
+            status::detail(state, &mut row, *vmid, vm);
+        }
+        row
+    });
+    Ok(Value::Array(rows.collect()).into())
 }
 
 /// `GET /cluster/tasks`: the latest of all hosts.
 pub(crate) fn cluster_tasks(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    let rows = state.tasks.newest_first().filter(|task| may_read(call, task)).take(25).map(Task::row);
+    let rows = state.tasks.newest_first().filter(|task| may_read(call, task)).take(25).map(Task::cluster_row);
     Ok(Value::Array(rows.collect()).into())
 }
 

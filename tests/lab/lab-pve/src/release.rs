@@ -51,6 +51,20 @@ impl Release {
         }
     }
 
+    /// Version of the emulator.
+    pub(crate) fn qemu(self) -> &'static str {
+        match self {
+            Self::V8_4 => "9.2.0",
+            Self::V9_2 => "10.1.2",
+        }
+    }
+
+    /// The refusal of a path that is no volume.
+    pub(crate) fn paths_are_for_root(self) -> String {
+        let line = if self >= Self::V9_2 { 651 } else { 581 };
+        format!("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line {line}.")
+    }
+
     /// Whether the release knows a call.
     pub(crate) fn serves(self, path: &str) -> bool {
         self >= Self::V9_2 || !CALLS_SINCE_9.iter().any(|start| path.starts_with(start))

@@ -92,7 +92,8 @@ impl Refusal {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Parameters(errors) => {
-                errors.iter().map(|(name, text)| format!("{name}: {}", text.trim_end())).collect::<Vec<_>>().join(", ")
+                let lines: String = errors.iter().map(|(name, text)| format!("{name}: {text}\n")).collect();
+                format!("400 Parameter verification failed.\n{}", lines.strip_suffix('\n').unwrap_or_default())
             }
             Self::Forbidden(text) => format!("403 {text}"),
             other => other.status().1.to_owned(),

@@ -5,7 +5,10 @@ use super::option_formats;
 use super::reply::{Refusal, Reply};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::state::{Call, State};
-use super::{access_routes, agent, cluster_routes, config, content, create, firewall, power, reads, vm_routes};
+use super::{
+    access_routes, agent, cluster_routes, config, content, create, destroy, firewall, reads, resources, status,
+    vm_routes,
+};
 
 /// What a call takes.
 pub(crate) enum Takes {
@@ -85,7 +88,7 @@ const ROUTES: &[Route] = &[
         "/cluster/resources",
         Needs::Login,
         &[Param::optional("type", Kind::OneOf(&["vm", "storage", "node", "sdn"]))],
-        reads::resources,
+        resources::list,
     ),
     get(
         "/cluster/sdn/vnets",
@@ -94,7 +97,7 @@ const ROUTES: &[Route] = &[
         reads::nothing,
     ),
     get("/storage", Needs::Login, &[Param::optional("type", STORAGE_TYPES)], content::definitions),
-    get("/nodes", Needs::Login, &[], reads::nodes),
+    get("/nodes", Needs::Login, &[], resources::nodes),
     get("/nodes/{node}/version", Needs::Login, &[], reads::version),
     get("/nodes/{node}/status", Needs::Any("/nodes/{node}", &["Sys.Audit"]), &[], reads::node_status),
     get("/nodes/{node}/network", Needs::Login, &[Param::optional("type", NETWORK_TYPES)], reads::network),
@@ -206,7 +209,7 @@ const ROUTES: &[Route] = &[
             Param::optional("purge", Kind::Boolean),
             Param::optional("destroy-unreferenced-disks", Kind::Boolean),
         ]),
-        create::remove,
+        destroy::remove,
     ),
     get(
         "/nodes/{node}/qemu/{vmid}/config",
@@ -232,7 +235,7 @@ const ROUTES: &[Route] = &[
         ]),
         config::put_size,
     ),
-    get("/nodes/{node}/qemu/{vmid}/status/current", AUDIT_VM, &[], power::current),
+    get("/nodes/{node}/qemu/{vmid}/status/current", AUDIT_VM, &[], status::current),
     get("/nodes/{node}/qemu/{vmid}/agent/{command}", AGENT, &[], agent::command),
     change("POST", "/nodes/{node}/qemu/{vmid}/agent/{command}", AGENT, Takes::Only(&[]), agent::command),
 ];

@@ -23,7 +23,7 @@ use super::driver::{Driver, now};
 use super::form;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config};
-use super::upload;
+use super::upload::{self, Unread};
 use lab_core::fault::{Fault, GARBAGE};
 use lab_core::scenario::{Call as Asked, Side};
 
@@ -100,6 +100,8 @@ async fn answer(driver: &Arc<Driver>, request: Request<Incoming>) -> Result<Resp
     match fault {
         Some(Fault::Hang) => pending().await,
         Some(Fault::Garbage) => return Ok(page(GARBAGE)),
+        // What the connection between two hosts says has no body.
+        Some(Fault::Fail { status: status @ 595..=599, message }) => return Ok(status_line(status, &message)),
         Some(Fault::Fail { status, message }) => return Ok(refused(status, &message, None)),
         Some(Fault::LoseReply | Fault::Slow { .. }) | None => {}
     }
@@ -236,7 +238,8 @@ async fn uploaded(driver: &Arc<Driver>, request: Request<Incoming>, token: &Toke
     };
     let (params, found) = match upload::read(request).await {
         Ok(read) => read,
-        Err(error) => return Err(status_line(501, &format!("{error:#}"))),
+        Err(error @ Unread::Order) => return Err(status_line(400, &error.to_string())),
+        Err(error) => return Err(status_line(501, &error.to_string())),
     };
     let path = [("node", node.to_owned()), ("storage", storage.to_owned())].into();
     let call = Call { token, path, params, now: now() };

@@ -13,7 +13,7 @@ use super::reply::{Refusal, Reply};
 use super::state::{Call, Config, State, Vm};
 use super::storage;
 use super::task_kind::TaskKind;
-use super::{config, create};
+use super::{change, config, create};
 
 /// A snapshot.
 #[derive(Debug, Clone, Default)]
@@ -224,6 +224,11 @@ pub(crate) fn possible(state: &State, vm: &Vm) -> bool {
     volumes.all(|keeps| keeps)
 }
 
+/// The volumes that hold the memory of a VM at its snapshots.
+pub(crate) fn memories(vm: &Vm) -> Vec<String> {
+    vm.snapshots.values().filter_map(|snapshot| snapshot.memory.clone()).collect()
+}
+
 /// A snapshot is complete.
 pub(crate) fn taken(state: &mut State, wanted: &Wanted) {
     let Some(vm) = state.vms.get_mut(&wanted.vmid) else { return };
@@ -263,5 +268,5 @@ pub(crate) fn forgotten(state: &mut State, vmid: u32, name: &str) {
         };
     }
     let node = vm.node.clone();
-    gone.memory.iter().for_each(|volume| config::free(state, &node, volume));
+    gone.memory.iter().for_each(|volume| change::free(state, &node, volume));
 }

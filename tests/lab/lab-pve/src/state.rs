@@ -136,6 +136,13 @@ pub(crate) enum Effect {
         /// How long the others wait for it.
         delay: Duration,
     },
+    /// The HA manager acts on what is wanted of a VM after a while.
+    Manage {
+        /// The VM.
+        vmid: u32,
+        /// How long it takes to see it.
+        delay: Duration,
+    },
     /// A task needs a file from the network.
     Fetch {
         /// The task.
@@ -211,6 +218,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     /// What is to be done outside, in order.
     pub(crate) effects: VecDeque<Effect>,
+    /// The VM IDs of which the next free one is given out, and the one after the last of them.
+    pub(crate) next_ids: (u32, u32),
     random: u64,
 }
 
@@ -235,6 +244,7 @@ impl State {
             locks: Locks::default(),
             faults: Faults::default(),
             effects: VecDeque::new(),
+            next_ids: (100, 1_000_000),
             random: 0x9e37_79b9_7f4a_7c15,
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Volume {
     notes: Option<String>,
     /// Whether it is kept from being removed.
     pub(crate) protected: bool,
+    /// Whether what it holds is not of its format.
+    pub(crate) garbage: bool,
 }
 
 impl Volume {
@@ -201,6 +203,7 @@ impl Volumes {
             stands_for: None,
             notes: None,
             protected: false,
+            garbage: false,
         };
         self.all.insert(Self::key(storage, node, &id), volume);
         id
@@ -213,9 +216,15 @@ impl Volumes {
         }
     }
 
-    /// Takes away all disks of a VM.
-    pub(crate) fn remove_of(&mut self, vmid: u32) -> Vec<Volume> {
-        let own = |volume: &Volume| volume.vmid == Some(vmid) && volume.content == "images";
+    /// How many volumes there have been, by which later ones are told from earlier ones.
+    pub(crate) fn mark(&self) -> u64 {
+        self.count
+    }
+
+    /// Takes away all disks of a VM that were made since then.
+    pub(crate) fn remove_of(&mut self, vmid: u32, since: u64) -> Vec<Volume> {
+        let of = |volume: &Volume| volume.vmid == Some(vmid) && volume.content == "images";
+        let own = |volume: &Volume| of(volume) && volume.serial > since;
         let keys: Vec<_> = self.all.iter().filter(|(_, volume)| own(volume)).map(|(key, _)| key.clone()).collect();
         keys.iter().filter_map(|key| self.all.remove(key)).collect()
     }
@@ -238,17 +247,22 @@ impl Volumes {
             stands_for: None,
             notes: None,
             protected: false,
+            garbage: false,
         };
         self.all.insert(Self::key(storage, node, &id), volume);
     }
 
+    /// Replaces what an image holds by something that is none.
+    pub(crate) fn spoil(&mut self, storage: &Storage, node: &str, id: &str, size: u64) -> Option<()> {
+        let volume = self.all.get_mut(&Self::key(storage, node, id))?;
+        (volume.size, volume.garbage, volume.image) = (size, true, None);
+        volume.sha256 = volume.sha256.as_ref().map(|digest| digest.chars().rev().collect());
+        Some(())
+    }
+
     /// Makes a disk; its log lines say what Proxmox VE would print.
     pub(crate) fn allocate(&mut self, storage: &Storage, wanted: Wanted<'_>, now: u64) -> (Volume, String) {
-        let default = if wanted.stem == Some("cloudinit") { "qcow2" } else { "raw" };
-        let format = match storage.kind {
-            StorageKind::Dir => wanted.format.unwrap_or(default),
-            StorageKind::LvmThin => "raw",
-        };
+        let format = Self::format_of(storage, &wanted);
         let name = self.free_name(storage, &wanted, format);
         let size = storage.kind.rounded(wanted.size);
         self.count += 1;
@@ -266,6 +280,7 @@ impl Volumes {
             stands_for: None,
             notes: None,
             protected: false,
+            garbage: false,
         };
         let line = match storage.kind {
             StorageKind::Dir => {
@@ -281,6 +296,27 @@ impl Volumes {
         };
         self.all.insert(Self::key(storage, wanted.node, &volume.id), volume.clone());
         (volume, line)
+    }
+
+    /// Refuses a disk whose name is taken.
+    pub(crate) fn check_free(&self, storage: &Storage, wanted: &Wanted<'_>) -> Result<(), String> {
+        let name = self.free_name(storage, wanted, Self::format_of(storage, wanted));
+        let id = format!("{}:{name}", storage.name);
+        match (self.get(storage, wanted.node, &id), storage.kind) {
+            (None, _) => Ok(()),
+            (Some(_), StorageKind::Dir) => Err(format!("disk image '{}' already exists", storage.place(&id))),
+            (Some(_), StorageKind::LvmThin) => Err(format!(
+                "lvcreate 'pve/{name}' error:   Logical Volume \"{name}\" already exists in volume group \"pve\""
+            )),
+        }
+    }
+
+    fn format_of<'a>(storage: &Storage, wanted: &Wanted<'a>) -> &'a str {
+        let default = if wanted.stem == Some("cloudinit") { "qcow2" } else { "raw" };
+        match storage.kind {
+            StorageKind::Dir => wanted.format.unwrap_or(default),
+            StorageKind::LvmThin => "raw",
+        }
     }
 
     fn free_name(&self, storage: &Storage, wanted: &Wanted<'_>, format: &str) -> String {

@@ -24,12 +24,19 @@ pub(crate) struct Task {
     end: Option<u64>,
     exit: Option<String>,
     log: Vec<String>,
+    warnings: usize,
 }
 
 impl Task {
     /// Adds a line to the log.
     pub(crate) fn note(&mut self, line: impl Into<String>) {
         self.log.push(line.into());
+    }
+
+    /// Adds a warning to the log; a task with warnings does not end with `OK`.
+    pub(crate) fn warn(&mut self, text: &str) {
+        self.warnings += 1;
+        self.note(format!("WARN: {text}"));
     }
 
     /// Whether it is still working.
@@ -55,16 +62,16 @@ impl Task {
     /// Ends it.
     pub(crate) fn end(&mut self, outcome: Result<(), String>, now: u64) {
         self.end = Some(now);
-        match outcome {
-            Ok(()) => {
-                self.log.push("TASK OK".to_owned());
-                self.exit = Some("OK".to_owned());
+        let (line, exit) = match (outcome, self.warnings) {
+            (Ok(()), 0) => ("TASK OK".to_owned(), "OK".to_owned()),
+            (Ok(()), count) => (format!("TASK WARNINGS: {count}"), format!("WARNINGS: {count}")),
+            (Err(text), _) => {
+                let text = text.replace('\n', " ");
+                (format!("TASK ERROR: {text}"), text)
             }
-            Err(text) => {
-                self.log.push(format!("TASK ERROR: {text}"));
-                self.exit = Some(text.lines().next().unwrap_or_default().to_owned());
-            }
-        }
+        };
+        self.log.push(line);
+        self.exit = Some(exit);
     }
 
     /// The reply to a question for its status.
@@ -76,6 +83,17 @@ impl Task {
         };
         if let Some(exit) = &self.exit {
             row["exitstatus"] = exit.as_str().into();
+        }
+        row
+    }
+
+    /// Its row in the list of the cluster: once it has ended, its process is of no interest.
+    pub(crate) fn cluster_row(&self) -> Value {
+        let mut row = self.row();
+        if let Some(row) = row.as_object_mut().filter(|_| !self.is_running()) {
+            row.remove("pid");
+            row.remove("pstart");
+            row.insert("saved".to_owned(), "1".into());
         }
         row
     }
@@ -124,8 +142,14 @@ impl Tasks {
             end: None,
             exit: None,
             log: Vec::new(),
+            warnings: 0,
         });
         self.list.last_mut().expect("a task was just added")
+    }
+
+    /// How many there have been.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
     }
 
     /// The task with this identifier.

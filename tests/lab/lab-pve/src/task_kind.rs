@@ -1,7 +1,9 @@
 //! What tasks do when their time has come.
 
+use super::change::{self, Change};
+use super::destroy::{self, Removal};
 use super::state::{Config, State};
-use super::{backup, clone, config, content, create, ha, migrate, move_disk, power, snapshots};
+use super::{backup, clone, config, content, create, ha, migrate, move_disk, power, snapshots, start};
 use lab_core::disk_image::Found;
 
 /// The work behind a task.
@@ -20,8 +22,8 @@ pub(crate) enum TaskKind {
     Configure {
         /// The VM.
         vmid: u32,
-        /// The parameters of the call.
-        params: Config,
+        /// What is to become of them.
+        change: Change,
     },
     /// Grows a disk.
     Resize {
@@ -94,7 +96,7 @@ pub(crate) enum TaskKind {
     /// Backs VMs up.
     Backup(backup::Backup),
     /// Removes a VM with its disks.
-    Destroy(u32),
+    Destroy(Removal),
     /// Makes a VM a template.
     Template(u32),
     /// Copies a VM.
@@ -152,6 +154,8 @@ pub(crate) struct Download {
     pub(crate) content: String,
     /// The file name.
     pub(crate) file: String,
+    /// Where it comes from; nowhere if it was sent here.
+    pub(crate) url: String,
     /// Algorithm and digest to compare with.
     pub(crate) checksum: Option<(String, String)>,
     /// How it ends without asking the network, because the file is there already.
@@ -213,7 +217,7 @@ impl TaskKind {
             Self::Reset(vmid) | Self::Suspend { vmid, .. } | Self::Resume(vmid) | Self::Wake(vmid) => Some(*vmid),
             Self::Snapshot(snapshots::Wanted { vmid, .. }) | Self::Rollback { vmid, .. } => Some(*vmid),
             Self::Forget { vmid, .. } | Self::Move { vmid, .. } => Some(*vmid),
-            Self::Destroy(vmid) | Self::Template(vmid) | Self::Migrate { vmid, .. } => Some(*vmid),
+            Self::Destroy(Removal { vmid, .. }) | Self::Template(vmid) | Self::Migrate { vmid, .. } => Some(*vmid),
             Self::Manage { vmid, .. } | Self::Clone { newid: vmid, .. } => Some(*vmid),
             Self::Reassign(wanted) => Some(wanted.vmid),
             Self::Backup(wanted) => wanted.only(),
@@ -238,6 +242,20 @@ impl TaskKind {
         !matches!(self, Self::Manage { .. } | Self::Migrate { managed: true, .. })
     }
 
+    /// Whether it works on the configuration of a VM of the host where it runs.
+    pub(crate) fn needs_vm(&self) -> bool {
+        let makes = matches!(self, Self::Create { .. } | Self::Clone { .. });
+        !makes && self.takes_vm() && !matches!(self, Self::Migrate { .. } | Self::Backup(_))
+    }
+
+    /// Whether it writes the configuration of its VM.
+    pub(crate) fn writes(&self) -> bool {
+        use TaskKind::{Create, Reboot, Reset, Resume, Shutdown, Start, Stop, Wake};
+        let power = matches!(self, Start(_) | Stop(_) | Shutdown { .. } | Reboot(_) | Reset(_) | Resume(_) | Wake(_));
+        let pauses = matches!(self, Self::Suspend { to: None, .. });
+        !power && !pauses && !matches!(self, Create { .. } | Self::Backup(_)) && self.takes_vm()
+    }
+
     /// Whether a `lock` in the configuration of its VM forbids it.
     pub(crate) fn minds(&self, lock: &str, running: bool) -> bool {
         match self {
@@ -257,14 +275,14 @@ impl State {
     pub(super) fn run(&mut self, work: TaskKind, now: u64, log: &mut Vec<String>) -> Result<(), String> {
         match work {
             TaskKind::Create { vmid, params, may_tag } => create::finish(self, vmid, &params, may_tag, now, log),
-            TaskKind::Configure { vmid, params } => {
-                config::apply(self, vmid, &params, now, log).map_err(|error| error.text())
+            TaskKind::Configure { vmid, change } => {
+                change::apply(self, vmid, &change, now, log).map_err(|error| error.text())
             }
             TaskKind::Resize { vmid, disk, size } => config::resize(self, vmid, &disk, &size, log),
-            TaskKind::Start(vmid) | TaskKind::Wake(vmid) => power::on(self, vmid, now),
+            TaskKind::Start(vmid) | TaskKind::Wake(vmid) => start::run(self, vmid, now, log),
             TaskKind::Stop(vmid) => power::off(self, vmid, now),
             TaskKind::Shutdown { vmid, force } => power::shutdown(self, vmid, force, now, log),
-            TaskKind::Reboot(vmid) => power::off(self, vmid, now).and_then(|()| power::on(self, vmid, now)),
+            TaskKind::Reboot(vmid) => power::off(self, vmid, now).and_then(|()| start::run(self, vmid, now, log)),
             TaskKind::Reset(vmid) => power::reset(self, vmid, now),
             TaskKind::Suspend { vmid, to } => power::suspend(self, vmid, to.as_deref(), now, log),
             TaskKind::Resume(vmid) => power::resume(self, vmid),
@@ -282,19 +300,22 @@ impl State {
             }
             TaskKind::Reassign(wanted) => move_disk::reassigned(self, &wanted, log),
             TaskKind::Backup(wanted) => backup::made(self, &wanted, now, log),
-            TaskKind::Destroy(vmid) => create::destroy(self, vmid, log),
+            TaskKind::Destroy(removal) => destroy::done(self, &removal, log),
             TaskKind::Template(vmid) => clone::make_template(self, vmid),
             TaskKind::Clone { vmid, newid, storage, description, full } => {
                 let (storage, description) = (storage.as_deref(), description.as_deref());
+                let since = self.volumes.mark();
                 let made = clone::finish(self, clone::Copy { vmid, newid, storage, description, full }, now, log);
                 if made.is_err() {
-                    create::vanish(self, newid, now);
+                    create::unmake(self, newid, since);
                 }
                 made.map_err(|text| format!("clone failed: {text}"))
             }
             TaskKind::Migrate { vmid, target, disks, .. } => migrate::finish(self, vmid, &target, disks, log),
             TaskKind::Manage { vmid, wanted } => {
-                ha::set(self, vmid, wanted, now);
+                let order = if wanted == "started" { "start" } else { "stop" };
+                log.push(format!("Requesting HA {order} for VM {vmid}"));
+                ha::set(self, vmid, wanted);
                 Ok(())
             }
             TaskKind::Download(download) => content::downloaded(self, download, now, log),

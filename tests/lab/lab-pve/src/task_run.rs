@@ -9,7 +9,7 @@ use super::locks::Lock;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Effect, State};
 use super::task_kind::{Download, TaskKind};
-use super::{backup, create, disks, snapshots, storage};
+use super::{backup, destroy, disks, snapshots, storage};
 use lab_core::disk_image::Found;
 
 /// A step of a task.
@@ -23,6 +23,13 @@ pub(crate) enum Step {
         seconds: u32,
         /// Whether others may hold it as well.
         shared: bool,
+    },
+    /// Takes the lock of a storage to free a volume, or leaves the volume behind.
+    Free {
+        /// The volume.
+        volume: String,
+        /// The lock.
+        lock: Lock,
     },
     /// Gives a lock back.
     Give(Lock),
@@ -40,6 +47,8 @@ pub(crate) struct TaskRun {
     /// Whether it overrides the `lock` of a VM.
     skips_lock: bool,
     steps: VecDeque<Step>,
+    /// The volume that is to be freed once a lock is to be had.
+    freeing: Option<String>,
     /// Counts the waits, so that the end of an earlier one does not end a later one.
     waits: u32,
 }
@@ -60,7 +69,7 @@ impl State {
         let fetch = url.map(|url| Effect::Fetch { upid: upid.clone(), url: url.to_owned() });
         let steps = if fetch.is_some() { VecDeque::new() } else { self.steps(node, &work) };
         let skips_lock = call.param("skiplock") == Some("1");
-        self.jobs.insert(upid.clone(), TaskRun { work, skips_lock, steps, waits: 0 });
+        self.jobs.insert(upid.clone(), TaskRun { work, skips_lock, steps, freeing: None, waits: 0 });
         self.effects.push_back(fetch.unwrap_or_else(|| Effect::Run { upid: upid.clone(), delay: Duration::ZERO }));
         Ok(Value::String(upid).into())
     }
@@ -80,6 +89,12 @@ impl State {
         if work.marks() {
             steps.push_back(Step::Prepare);
             steps.extend(vm.map(|vmid| Step::Give(Lock::Vm(vmid))));
+        }
+        if let TaskKind::Destroy(removal) = work {
+            for (volume, lock) in destroy::volumes(self, removal.vmid) {
+                let free = Step::Free { volume, lock: lock.clone() };
+                steps.extend([free, Step::Pass(self.settings.delays.allocate), Step::Give(lock)]);
+            }
         }
         for lock in self.storages_of(node, work) {
             steps.extend([take(lock.clone(), 10), Step::Pass(self.settings.delays.allocate), Step::Give(lock)]);
@@ -107,8 +122,8 @@ impl State {
     /// The locks of the storages on which a task allocates or frees, one entry a volume.
     fn storages_of(&self, node: &str, work: &TaskKind) -> Vec<Lock> {
         let names: Vec<String> = match work {
-            TaskKind::Create { params, .. } | TaskKind::Configure { params, .. } => disks::allocations(params),
-            TaskKind::Destroy(vmid) => self.disks_of(*vmid),
+            TaskKind::Create { params, .. } => disks::allocations(params),
+            TaskKind::Configure { change, .. } => disks::allocations(&change.params),
             TaskKind::Clone { vmid, storage, .. } => {
                 self.disks_of(*vmid).into_iter().map(|own| storage.clone().unwrap_or(own)).collect()
             }
@@ -158,12 +173,15 @@ impl State {
                     return self.effects.push_back(Effect::Run { upid: upid.to_owned(), delay });
                 }
                 Some(Step::Take { lock, seconds, shared }) => {
-                    job.waits += 1;
-                    let wait = job.waits;
-                    if !self.locks.take(&lock, upid, shared) {
-                        self.note(upid, &lock.waiting());
-                        let delay = self.patience(seconds);
-                        return self.effects.push_back(Effect::GiveUp { upid: upid.to_owned(), wait, delay });
+                    job.freeing = None;
+                    if !self.enters(upid, &lock, seconds, shared) {
+                        return;
+                    }
+                }
+                Some(Step::Free { volume, lock }) => {
+                    job.freeing = Some(volume);
+                    if !self.enters(upid, &lock, 10, false) {
+                        return;
                     }
                 }
                 Some(Step::Give(lock)) => self.give(&lock, upid),
@@ -180,6 +198,20 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Takes a lock, or lets the task wait for it.
+    fn enters(&mut self, upid: &str, lock: &Lock, seconds: u32, shared: bool) -> bool {
+        let Some(job) = self.jobs.get_mut(upid) else { return false };
+        job.waits += 1;
+        let wait = job.waits;
+        let free = self.locks.take(lock, upid, shared);
+        if !free {
+            self.note(upid, &lock.waiting());
+            let delay = self.patience(seconds);
+            self.effects.push_back(Effect::GiveUp { upid: upid.to_owned(), wait, delay });
+        }
+        free
     }
 
     /// Gives a lock back to who stands in line for it.
@@ -206,7 +238,10 @@ impl State {
     /// A task has waited for a lock as long as it may.
     pub(crate) fn give_up(&mut self, upid: &str, wait: u32, now: u64) {
         let Some(lock) = self.locks.awaited(upid).cloned() else { return };
-        let Some(job) = self.jobs.get(upid).filter(|job| job.waits == wait) else { return };
+        let Some(job) = self.jobs.get_mut(upid).filter(|job| job.waits == wait) else { return };
+        if let Some(volume) = job.freeing.take() {
+            return self.leave_behind(upid, volume, &lock);
+        }
         let work = job.work.clone();
         self.jobs.remove(upid);
         let text = match (&work, &lock) {
@@ -221,14 +256,29 @@ impl State {
             }
             _ => lock.timed_out(),
         };
-        self.undo(&work, now);
+        self.undo(&work);
         self.end(upid, Err(text), now);
     }
 
-    /// Takes back what a task has begun.
-    fn undo(&mut self, work: &TaskKind, now: u64) {
+    /// A volume stays, as the lock of its storage was not to be had; the task goes on with the next one.
+    fn leave_behind(&mut self, upid: &str, volume: String, lock: &Lock) {
+        self.locks.give(lock, upid);
+        if let Some(task) = self.tasks.get_mut(upid) {
+            task.warn(&destroy::left_behind(&volume, lock));
+        }
+        let Some(job) = self.jobs.get_mut(upid) else { return };
+        // Neither the time that freeing takes nor the lock is needed now.
+        job.steps.drain(..2);
+        if let TaskKind::Destroy(removal) = &mut job.work {
+            removal.kept.push(volume);
+        }
+        self.effects.push_back(Effect::Run { upid: upid.to_owned(), delay: Duration::ZERO });
+    }
+
+    /// Takes back what a task has begun; it has no volumes yet.
+    fn undo(&mut self, work: &TaskKind) {
         match work {
-            TaskKind::Create { vmid, .. } | TaskKind::Clone { newid: vmid, .. } => create::vanish(self, *vmid, now),
+            TaskKind::Create { vmid, .. } | TaskKind::Clone { newid: vmid, .. } => drop(self.vms.remove(vmid)),
             TaskKind::Backup(wanted) => backup::unmark(self, wanted),
             _ => {}
         }
@@ -248,7 +298,9 @@ impl State {
     fn finish(&mut self, upid: &str, now: u64) {
         let Some(job) = self.jobs.remove(upid) else { return };
         let mut log = Vec::new();
+        let node = self.tasks.get(upid).map(|task| task.node.clone()).unwrap_or_default();
         let guarded = if job.work.marks() { Ok(()) } else { self.guarded(&job.work, job.skips_lock) };
+        let guarded = self.placed(&job.work, &node).and(guarded).and_then(|()| self.unhindered(&job.work, &node));
         let outcome = guarded.and_then(|()| self.run(job.work, now, &mut log));
         log.iter().for_each(|line| self.note(upid, line));
         self.end(upid, outcome, now);
@@ -257,8 +309,28 @@ impl State {
     /// Ends a task without its work; what it had begun is taken back.
     pub(crate) fn abort(&mut self, upid: &str, now: u64) {
         let Some(job) = self.jobs.remove(upid) else { return };
-        self.undo(&job.work, now);
+        self.undo(&job.work);
         self.end(upid, Err("received interrupt".to_owned()), now);
+    }
+
+    /// Refuses work on a VM that is not on the host where the task runs, any more or at all.
+    fn placed(&self, work: &TaskKind, node: &str) -> Result<(), String> {
+        let Some(vmid) = work.vm().filter(|_| work.needs_vm()) else { return Ok(()) };
+        match self.vms.get(&vmid).is_some_and(|vm| vm.node == node) {
+            true => Ok(()),
+            false => Err(format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")),
+        }
+    }
+
+    /// Refuses work that a host without quorum cannot do.
+    fn unhindered(&self, work: &TaskKind, node: &str) -> Result<(), String> {
+        let Some(vmid) = work.vm() else { return Ok(()) };
+        let settles =
+            matches!(work, TaskKind::Start(_)) && self.vms.get(&vmid).is_some_and(|vm| !vm.pending.is_empty());
+        match work.writes() || settles {
+            true => self.writable(node, vmid),
+            false => Ok(()),
+        }
     }
 
     /// Refuses work on a VM whose `lock` forbids it.

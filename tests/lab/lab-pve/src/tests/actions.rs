@@ -122,6 +122,7 @@ async fn managed(world: &World, vmid: &str, storage: &str) {
     let form = [("vmid", vmid), ("scsi0", disk.as_str()), ("smbios1", smbios.as_str())];
     done(world, "/nodes/pve2/qemu", &form).await;
     world.post("/cluster/ha/resources", &[("sid", &format!("vm:{vmid}"))]).await;
+    world.until_on(vmid.parse().unwrap(), true).await;
 }
 
 fn state_of(rows: &Value, sid: &str) -> (String, String) {

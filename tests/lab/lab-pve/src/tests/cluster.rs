@@ -38,8 +38,9 @@ async fn starting_a_managed_vm_is_a_request_and_removing_it_takes_purge() {
     assert_eq!(world.post("/cluster/ha/resources", &[("sid", "vm:100"), ("state", "stopped")]).await.0, StatusCode::OK);
     let upid = world.post("/nodes/pve1/qemu/100/status/start", &[]).await.1["data"].to_string();
     assert!(upid.contains(":hastart:100:"), "{upid}");
-    assert!(world.pve.vm(100).unwrap().running);
+    world.until_on(100, true).await;
     world.post("/nodes/pve1/qemu/100/status/stop", &[]).await;
+    world.until_on(100, false).await;
     let (_, body) = world.send(Method::DELETE, "/nodes/pve1/qemu/100", &[]).await;
     let text = "unable to remove VM 100 - used in HA resources and purge parameter not set.\n";
     assert_eq!(body["message"], text);

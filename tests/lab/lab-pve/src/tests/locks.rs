@@ -54,7 +54,7 @@ impl Sim {
     fn settle(&mut self) {
         while let Some(effect) = self.state.effects.pop_front() {
             let delay = match &effect {
-                Effect::Run { delay, .. } | Effect::GiveUp { delay, .. } => *delay,
+                Effect::Run { delay, .. } | Effect::GiveUp { delay, .. } | Effect::Manage { delay, .. } => *delay,
                 _ => Duration::ZERO,
             };
             self.count += 1;
@@ -76,6 +76,9 @@ impl Sim {
             match effect {
                 Effect::Run { upid, .. } => self.state.advance(&upid, now),
                 Effect::GiveUp { upid, wait, .. } => self.state.give_up(&upid, wait, now),
+                Effect::Manage { vmid, .. } => self.state.manage(vmid, now),
+                Effect::On(machine) => self.state.guests.power_on(*machine),
+                Effect::Off(uuid) => self.state.guests.power_off(&uuid),
                 _ => {}
             }
             self.settle();
@@ -214,6 +217,31 @@ fn a_vm_that_goes_into_a_pool_needs_the_lock_of_the_users() {
     sim.state.give(&Lock::users(), "somebody");
     let upid = sim.call("POST", "/nodes/pve1/qemu", &create).expect("the claim is granted");
     assert_eq!(sim.outcome(&upid).1, "OK");
+}
+
+#[test]
+fn the_manager_of_high_availability_acts_after_a_while_and_not_on_what_was_taken_back() {
+    let mut sim = Sim::new();
+    sim.state.settings.delays.manage = 5 * SECOND;
+    let runs = |sim: &Sim| sim.state.vms[&100].running.is_some();
+    let order = |sim: &mut Sim, command: &str| {
+        let upid = sim.call("POST", &format!("/nodes/pve1/qemu/100/status/{command}"), &[]).expect("it is taken");
+        sim.until(sim.clock + SECOND);
+        assert_eq!(sim.state.tasks.get(&upid).and_then(|task| task.exit()), Some("OK"), "{command}");
+    };
+    sim.call("POST", "/cluster/ha/resources", &[("sid", "vm:100")]).expect("it may");
+    sim.until(4 * SECOND);
+    assert!(!runs(&sim), "the manager hasn't looked yet");
+    sim.until(5 * SECOND);
+    assert!(runs(&sim));
+    order(&mut sim, "stop");
+    order(&mut sim, "start");
+    sim.until(20 * SECOND);
+    assert!(runs(&sim), "nothing was left to do");
+    order(&mut sim, "shutdown");
+    assert!(runs(&sim), "the task has ended and the VM runs on");
+    sim.until(26 * SECOND);
+    assert!(!runs(&sim));
 }
 
 #[test]

@@ -14,9 +14,12 @@ use lab_core::machine::{Image, Interface, Machine, Machines, NicConfig};
 
 mod access;
 mod actions;
+mod answers;
+mod changes;
 mod cluster;
 mod locks;
 mod provider;
+mod running;
 mod states;
 
 /// Machines that only note what happens to them.
@@ -83,6 +86,19 @@ impl World {
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.send(Method::POST, path, form).await
+    }
+
+    /// Looks at a VM until it is on or off.
+    async fn until_on(&self, vmid: u32, on: bool) {
+        let node = self.pve.vm(vmid).unwrap().node;
+        let (path, wanted) =
+            (format!("/nodes/{node}/qemu/{vmid}/status/current"), if on { "running" } else { "stopped" });
+        for _ in 0..100 {
+            if self.get(&path).await.1["data"]["status"] == wanted {
+                return;
+            }
+        }
+        panic!("VM {vmid} is never {wanted}");
     }
 
     /// How the last task ended.
@@ -263,7 +279,7 @@ async fn an_existing_file_is_taken_only_with_its_own_checksum() {
     let mut form = form.to_vec();
     form.extend([("checksum", wrong.as_str()), ("checksum-algorithm", "sha256")]);
     world.post(path, &form).await;
-    assert!(world.exit().contains("aborting"), "{}", world.exit());
+    assert!(world.exit().ends_with(", aborting"), "{}", world.exit());
 }
 
 #[tokio::test]

@@ -42,6 +42,20 @@ async fn hosts_are_off_the_network_or_late() {
 }
 
 #[tokio::test]
+async fn hosts_have_no_quorum_or_know_nothing_of_those_that_are_offline() {
+    let (world, cut) = (world().await, "{state: no-quorum, host: pve1}");
+    world.set(cut, true);
+    assert_eq!(world.change().await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    world.set(cut, false);
+    assert_eq!(world.change().await.0, StatusCode::OK);
+    let name = async || world.get("/cluster/resources?type=vm").await.1["data"][0]["name"].clone();
+    assert_eq!(name().await, "cp-1");
+    world.set("{state: host-offline, host: pve1}", true);
+    world.set("{state: host-restarted, host: pve2}", true);
+    assert_eq!(name().await, Value::Null);
+}
+
+#[tokio::test]
 async fn locks_of_vms_and_storages_are_held() {
     let (world, of_vm) = (world().await, "{state: vm-locked, vm: cp-1}");
     world.set(of_vm, true);

@@ -1,0 +1,128 @@
+//! Which options of a VM somebody may set.
+
+use super::keys;
+use super::options::{self, Group};
+use super::property;
+use super::reply::Refusal;
+use super::state::{Call, State};
+
+/// A VM whose options somebody sets.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// Its ID.
+    pub(crate) vmid: u32,
+    /// The pool that it will be in, if it is about to be made.
+    pub(crate) pool: Option<&'a str>,
+    /// Whether it is about to be made.
+    pub(crate) is_new: bool,
+}
+
+impl<'a> Target<'a> {
+    /// A VM that is about to be made.
+    pub(crate) fn new(vmid: u32, pool: Option<&'a str>) -> Self {
+        Self { vmid, pool, is_new: true }
+    }
+
+    /// A VM that is there.
+    pub(crate) fn existing(vmid: u32) -> Self {
+        Self { vmid, pool: None, is_new: false }
+    }
+}
+
+/// Checks that the token may set an option, before a task is started.
+pub(crate) fn option(
+    state: &State,
+    call: &Call<'_>,
+    target: Target<'_>,
+    name: &str,
+    value: &str,
+) -> Result<(), Refusal> {
+    let need = |any: &[&str]| state.may(call.token, target.vmid, target.pool, any);
+    match options::group_of(name) {
+        None => Ok(()),
+        Some(_) if call.token.is_root() => Ok(()),
+        Some(Group::Root) => Err(Refusal::failed(format!("only root can set '{name}' config"))),
+        // Of a VM that is there, devices are checked where the change is made.
+        Some(Group::Device) if !target.is_new => Ok(()),
+        Some(Group::Device) => device(state, call, target, name, value),
+        Some(Group::Cpu) => need(&["VM.Config.CPU"]),
+        Some(Group::Memory) => need(&["VM.Config.Memory"]),
+        Some(Group::Hardware) => need(&["VM.Config.HWType"]),
+        // Of a creation Proxmox VE checks tags in the worker.
+        Some(Group::Options) if name == "tags" && target.is_new => Ok(()),
+        Some(Group::Options) => need(&["VM.Config.Options"]),
+        Some(Group::Disk) => need(&["VM.Config.Disk"]),
+        Some(Group::Network) => need(&["VM.Config.Network"]).and_then(|()| bridge(call, value)),
+        Some(Group::CloudInit) => need(&["VM.Config.Cloudinit", "VM.Config.Network"]),
+        Some(Group::Startup) => {
+            need(&["VM.Config.Options"])?;
+            call.token.require("/", &["Sys.Modify"]).map_err(Refusal::forbidden)
+        }
+    }
+}
+
+fn bridge(call: &Call<'_>, nic: &str) -> Result<(), Refusal> {
+    let pairs = property::parse(nic, &keys::NIC).unwrap_or_default();
+    match property::get(&pairs, "bridge") {
+        None => Ok(()),
+        Some(bridge) => {
+            let path = format!("/sdn/zones/localnetwork/{bridge}");
+            call.token.require(&path, &["SDN.Use"]).map_err(Refusal::forbidden)
+        }
+    }
+}
+
+/// What a device option asks for.
+enum Device {
+    /// Nothing of the host.
+    Virtual,
+    /// Something that is mapped: the kind of the mapping, and its name.
+    Mapped(&'static str, String),
+    /// The device itself; the rest of the refusal.
+    Raw(&'static str),
+}
+
+fn wanted(name: &str, value: &str) -> Device {
+    let is = |stem: &str| options::index_of(name, stem).is_some();
+    let mapping = || value.split(',').find_map(|part| part.strip_prefix("mapping=")).map(str::to_owned);
+    if is("virtiofs") {
+        let pairs = property::parse(value, &keys::VIRTIO_FS).unwrap_or_default();
+        return Device::Mapped("dir", property::get(&pairs, "dirid").unwrap_or_default().to_owned());
+    }
+    match mapping() {
+        Some(mapping) if is("hostpci") => Device::Mapped("pci", mapping),
+        Some(mapping) if is("usb") => Device::Mapped("usb", mapping),
+        _ if is("hostpci") => Device::Raw("for non-mapped devices"),
+        _ if is("usb") && !value.to_lowercase().contains("spice") => Device::Raw("for real devices"),
+        _ if is("serial") && value != "socket" => Device::Raw("for real devices"),
+        _ => Device::Virtual,
+    }
+}
+
+/// Whether somebody may give a VM a device: mapped ones take a right on their mapping, those of the host are for root.
+fn device(state: &State, call: &Call<'_>, target: Target<'_>, name: &str, value: &str) -> Result<(), Refusal> {
+    state.may(call.token, target.vmid, target.pool, &["VM.Config.HWType"])?;
+    // A change words the refusal of a serial port in its own way.
+    let verb = if name.starts_with("serial") && !target.is_new { "modify" } else { "set" };
+    match wanted(name, value) {
+        Device::Virtual => Ok(()),
+        Device::Mapped(kind, mapping) => {
+            call.token.require(&format!("/mapping/{kind}/{mapping}"), &["Mapping.Use"]).map_err(Refusal::forbidden)
+        }
+        Device::Raw(rest) => Err(Refusal::failed(format!("only root can {verb} '{name}' config {rest}"))),
+    }
+}
+
+/// The refusal that the worker of a change ends with, if somebody may not set or take out one of the devices.
+pub(crate) fn devices<'a>(
+    state: &State,
+    call: &Call<'_>,
+    devices: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<(), Refusal> {
+    let target = Target::existing(call.vmid());
+    let mut devices = devices.filter(|(name, _)| options::group_of(name) == Some(Group::Device));
+    match call.token.is_root() {
+        true => Ok(()),
+        false => devices.try_for_each(|(name, value)| device(state, call, target, name, value)),
+    }
+}
