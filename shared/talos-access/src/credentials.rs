@@ -1,10 +1,10 @@
 //! The client credentials that a stream refers to.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use record::{Code, Exit, Failure, status::Access};
 use step::{Need, Run, Stop};
-use talos_client::Identity;
+use talos_client::{Address, Identity};
 use talosconfig::{Context, Talosconfig};
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
@@ -17,6 +17,17 @@ const TALOSCONFIG: &str = "talosconfig";
 pub struct Credentials {
     context: Option<String>,
     identity: OnceCell<Arc<Identity>>,
+}
+
+/// Credentials that a step found without waiting for them.
+#[derive(Debug)]
+pub struct AtHand {
+    /// Who we are to the nodes.
+    pub identity: Identity,
+    /// Where the talosconfig says that the cluster answers.
+    pub endpoints: Vec<Address>,
+    /// The file, absolute.
+    pub talosconfig: PathBuf,
 }
 
 impl Credentials {
@@ -52,6 +63,26 @@ impl Credentials {
         if run.cluster().has::<Access>() { self.get(run).await } else { Ok(None) }
     }
 
+    /// The credentials of the stream, else those of the cluster's folder, whoever read the cluster file; `None` if neither
+    /// has any. It doesn't wait, and is for a guard that asks if it can.
+    ///
+    /// # Errors
+    /// They are there but can't be read, have expired, or belong to another cluster.
+    pub fn at_hand(run: &Run) -> Result<Option<AtHand>, Failure> {
+        let (cluster, dir) = (run.cluster(), run.dir()?);
+        let access = match cluster.get::<Access>()?.filter(|_| !cluster.is_planned::<Access>()) {
+            Some(access) => access,
+            None if dir.read(TALOSCONFIG)?.is_none() => return Ok(None),
+            None => {
+                let ca256 = dir.lock()?.and_then(|lock| lock.ca256().map(str::to_owned)).unwrap_or_default();
+                Access { talosconfig: TALOSCONFIG.to_owned(), ca256, ..Access::default() }
+            }
+        };
+        let (identity, endpoints) = Self::default().open(run, &access)?;
+        let endpoints = endpoints.iter().filter_map(|endpoint| endpoint.parse().ok()).collect();
+        Ok(Some(AtHand { identity, endpoints, talosconfig: dir.path(&access.talosconfig) }))
+    }
+
     /// The talosconfig of an earlier run, for a step that reads the cluster file itself: `talos-wait -f cluster.yaml`.
     fn beside(&self, run: &Run) -> Result<Option<Access>, Failure> {
         if !run.is_first() || run.dir()?.read(TALOSCONFIG)?.is_none() {
@@ -61,6 +92,11 @@ impl Credentials {
     }
 
     fn load(&self, run: &Run, access: &Access) -> Result<Identity, Failure> {
+        self.open(run, access).map(|(identity, _)| identity)
+    }
+
+    /// The identity, and the endpoints of its context.
+    fn open(&self, run: &Run, access: &Access) -> Result<(Identity, Vec<String>), Failure> {
         let dir = run.dir()?;
         let file = dir.path(&access.talosconfig);
         let unusable = |why: &dyn std::error::Error| {
@@ -73,7 +109,8 @@ impl Credentials {
         checked(context, access, OffsetDateTime::now_utc())?;
         let ca = context.ca_pem().map_err(|error| unusable(&error))?;
         let ours = context.identity().map_err(|error| unusable(&error))?;
-        Identity::from_pem(&ca, &ours.crt, ours.key.expose()).map_err(|error| unusable(&error))
+        let identity = Identity::from_pem(&ca, &ours.crt, ours.key.expose()).map_err(|error| unusable(&error))?;
+        Ok((identity, context.endpoints.clone()))
     }
 
     fn choose<'a>(&self, config: &'a Talosconfig, cluster: &str) -> Result<&'a Context, talosconfig::Error> {

@@ -10,5 +10,5 @@ mod flags;
 
 pub use alone::{Alone, alone};
 pub use answer::{Answer, address, ask};
-pub use credentials::Credentials;
+pub use credentials::{AtHand, Credentials};
 pub use flags::{ALONE, InsecureFlags, TalosFlags};

@@ -1,9 +1,9 @@
 //! Changing the config of a running node.
 
-use futures_util::future::join_all;
-use record::{Change, Effect, Impact, chain};
+use record::{Change, Effect, Impact};
+use rolling::{Permit, Queue, can_be_spared, is_member};
 use step::{Hold, Stop, Written};
-use talos_access::{Answer, ask};
+use talos_access::ask;
 use talos_client::{Class, Delivery as Asked, Mode, Node, Ours};
 
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
     error::Error,
     first::refused,
     plan::Difference,
-    queue::{Permit, Queue},
 };
 
 /// How many differences are shown.
@@ -133,33 +132,9 @@ impl Delivery<'_> {
         let has_data = node.has_etcd_data().await?;
         if has_data {
             self.run.wait(self.node).until(|| is_member(node)).await?;
-            self.run.wait(self.node).until(|| self.can_be_spared(node)).await?;
+            self.run.wait(self.node).until(|| can_be_spared(node, self.identity.as_deref())).await?;
         }
         Ok(has_data)
-    }
-
-    /// Whether etcd keeps its quorum without this member: all others are healthy, or enough of them to decide.
-    async fn can_be_spared(&self, node: &Node) -> Result<(), Hold> {
-        let own = node.etcd_member_id().await.map_err(|_| Hold::not_yet(NO_MEMBER))?;
-        let members = node.etcd_members().await.map_err(|error| Hold::in_spite_of(&error))?;
-        let members: Vec<_> = members.into_iter().filter(|member| !member.learner).collect();
-        let others: Vec<_> = members.iter().filter(|member| Some(member.id) != own).collect();
-        let healthy = join_all(others.iter().map(|member| self.is_healthy(member))).await;
-        let unhealthy: Vec<_> =
-            others.iter().zip(&healthy).filter(|(_, healthy)| !**healthy).map(|(it, _)| &*it.hostname).collect();
-        if unhealthy.is_empty() || others.len() - unhealthy.len() > members.len() / 2 {
-            return Ok(());
-        }
-        let names = unhealthy.join(", ");
-        Err(Hold::not_yet(format!("etcd would lose quorum without this node (unhealthy: {names})")))
-    }
-
-    async fn is_healthy(&self, member: &talos_client::Member) -> bool {
-        let Some(address) = member.address() else { return false };
-        match ask(&address, self.identity.as_deref()).await {
-            Ok(Answer::Ours(found)) => is_member(&found.node).await.is_ok(),
-            _ => false,
-        }
     }
 
     /// Waits until the node runs the config (after a reboot, if the change needs one) and is a member of etcd again.
@@ -178,26 +153,6 @@ impl Delivery<'_> {
             return Err(Hold::not_yet("it doesn't run the new config yet"));
         }
         if before.member { is_member(&node).await } else { Ok(()) }
-    }
-}
-
-const NO_MEMBER: &str = "it is not a healthy member of etcd";
-
-/// Whether the node is a voting member of an etcd cluster that has a leader.
-async fn is_member(node: &Node) -> Result<(), Hold> {
-    let asked = async {
-        let Some(id) = node.etcd_member_id().await? else { return Ok(false) };
-        let members = node.etcd_members().await?;
-        Ok::<bool, talos_client::Error>(members.iter().any(|member| member.id == id && !member.learner))
-    };
-    match asked.await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Hold::not_yet(NO_MEMBER)),
-        Err(error) => Err(match error.class() {
-            Class::Forbidden | Class::WrongMachine => error.into(),
-            // Without a leader, etcd fails the call with unspecific codes.
-            Class::Retry | Class::Final => Hold::NotYet(chain(&error)),
-        }),
     }
 }
 

@@ -27,8 +27,6 @@ pub(crate) enum Error {
     KubernetesVersion { running: String, wanted: String },
     #[error("the change would reboot the node: {0}")]
     NeedsReboot(String),
-    #[error("{0} is not healthy after its change; the other control planes were not touched")]
-    Halted(String),
     #[error("the node is in maintenance mode, and --insecure is not set")]
     Maintenance,
     #[error("the config that the node runs can't be read")]
@@ -64,7 +62,6 @@ impl Classify for Error {
             Self::NeedsReboot(_) => {
                 guard(Code::NeedsReboot).hint("--reboot allows it, one control plane after the other")
             }
-            Self::Halted(_) => Facts::new(Exit::Unreachable, Code::Halted).hint("look at that node, then run again"),
             Self::Maintenance => Facts::new(Exit::NotAllowed, Code::Maintenance)
                 .hint("-i connects to a node in maintenance mode, without credentials"),
             Self::Running(_) => Facts::new(Exit::Failed, Code::RunningConfig),

@@ -15,7 +15,6 @@ mod error;
 mod first;
 mod machine;
 mod plan;
-mod queue;
 mod run;
 
 use std::{ffi::OsString, process::ExitCode};

@@ -6,6 +6,7 @@ use record::{
     status::{self, Applied},
     table::{self, Row},
 };
+use rolling::Queue;
 use step::{Flags, Hold, Job, Need, Run, Source, Step, Stop, Written};
 use talos_access::Credentials;
 use talos_client::Fingerprint;
@@ -18,7 +19,6 @@ use crate::{
     error::Error,
     first::first_config,
     plan::{Versions, Wanted},
-    queue::Queue,
 };
 
 /// Applies machine configs.

@@ -123,6 +123,17 @@ impl Talos {
         self.read(|world| world.etcds.iter().filter(|etcd| etcd.name == cluster).count())
     }
 
+    /// The UID of the namespace kube-system in the etcd of a Kubernetes cluster: another one means another etcd, or one
+    /// that was emptied.
+    pub fn kubernetes_uid(&self, cluster: &str) -> Option<String> {
+        self.read(|world| {
+            let etcd = world.etcds.iter().find(|etcd| etcd.name == cluster)?;
+            let mut namespaces = etcd.store.list("namespaces", None);
+            let found = namespaces.find(|namespace| namespace["metadata"]["name"] == "kube-system")?;
+            found["metadata"]["uid"].as_str().map(str::to_owned)
+        })
+    }
+
     /// The node that holds a shared address at the moment.
     pub fn holder(self: &Arc<Self>, shared: IpAddr) -> Option<NodeHandle> {
         let id = self.read(|world| world.shared.get(&shared).copied())?;

@@ -177,7 +177,8 @@ impl World {
         }
     }
 
-    /// A control plane without data joins the etcd of its cluster, one after the other.
+    /// A control plane without data joins the etcd of its cluster, one after the other. A member of its host name, dead or
+    /// alive, is removed first.
     pub(super) fn try_join(&mut self, id: Id) -> bool {
         let Some(key) = self.nodes[id].config.as_ref().map(|config| config.etcd_key()) else { return false };
         let joinable = |etcd: &usize| {
@@ -186,6 +187,16 @@ impl World {
             self.etcds[*etcd].key == key && !busy && self.has_quorum(*etcd)
         };
         let Some(etcd) = (0..self.etcds.len()).find(joinable) else { return false };
+        let hostname = self.nodes[id].hostname().0;
+        let namesakes: Vec<u64> = self.etcds[etcd]
+            .members
+            .iter()
+            .filter(|member| member.hostname == hostname)
+            .map(|member| member.id)
+            .collect();
+        for member in namesakes {
+            self.remove_member(etcd, member);
+        }
         self.join(id, etcd, true);
         true
     }

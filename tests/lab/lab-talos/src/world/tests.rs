@@ -234,6 +234,27 @@ fn what_a_guest_wrote_survives_a_power_cycle_but_not_its_disk() {
 }
 
 #[test]
+fn a_control_plane_that_was_recreated_replaces_the_dead_member_of_its_name() {
+    let secrets = Secrets::new();
+    let mut world = three(&secrets);
+    world.bootstrap(0).unwrap();
+    pass(&mut world, 9);
+    let vm = world.nodes[2].machine.clone();
+    let dead = world.etcds[0].members.iter().find(|member| member.node == 2).unwrap().id;
+
+    world.power_off(&vm.uuid);
+    world.disk_removed(&vm.disk);
+    world.power_on(vm);
+    pass(&mut world, 1);
+    assert!(world.etcds[0].members.iter().any(|member| member.id == dead), "it stays until another one joins");
+    apply(&mut world, 2, &secrets.control_plane("cp-3", ENDPOINT));
+    pass(&mut world, 9);
+
+    let ids: Vec<_> = world.etcds[0].members.iter().map(|member| member.id).collect();
+    assert!(ids.len() == 3 && !ids.contains(&dead), "{ids:?} {dead}");
+}
+
+#[test]
 fn a_config_that_cannot_be_read_changes_nothing() {
     for (version, code, start) in [
         ("v1.13.9", Code::InvalidArgument, "missing kind"),
