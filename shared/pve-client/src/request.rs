@@ -14,6 +14,10 @@ use crate::{
     },
 };
 
+mod survey;
+
+pub use survey::{bridges, clock, creations, disks, free, is_free, resources};
+
 /// The parameters of a call, in order.
 pub type Parameters = Vec<(String, String)>;
 
@@ -225,6 +229,11 @@ pub fn vms(node: &str) -> Request<Vec<VmRow>> {
 /// `GET /nodes/{node}/qemu/{vmid}/config`: what will be after the next start.
 pub fn config(node: &str, vmid: u32) -> Request<Config> {
     vm(Method::Get, node, vmid, &["config"])
+}
+
+/// `GET /nodes/{node}/qemu/{vmid}/pending`: the config, with what runs now where that differs.
+pub fn pending(node: &str, vmid: u32) -> Request<Config> {
+    vm(Method::Get, node, vmid, &["pending"])
 }
 
 /// `POST /nodes/{node}/qemu`: claims the VM ID at once, creates in a task.

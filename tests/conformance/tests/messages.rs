@@ -25,9 +25,11 @@ const FILES: [&str; 7] = [
 ];
 
 /// Programs of others, with the flags of theirs that our texts name.
-const OTHERS: [(&str, &[&str]); 6] = [
+const OTHERS: [(&str, &[&str]); 8] = [
     ("pveum", &["--tokens", "--users", "--roles"]),
     ("pvesm", &["--content"]),
+    ("pvecm", &[]),
+    ("ha-manager", &["--state"]),
     ("qm", &[]),
     ("talosctl", &["--to", "--insecure"]),
     ("kubectl", &[]),

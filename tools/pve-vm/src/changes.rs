@@ -11,7 +11,7 @@ use crate::{
     addresses,
     difference::Difference,
     error::Error,
-    fleet::{Fleet, Gate},
+    fleet::Fleet,
     location::{Location, settled},
     machine::Machine,
 };
@@ -68,6 +68,7 @@ impl VmOperation<'_> {
             self.run.say(self.node, &format!("shutting down VM {} for its changes", self.location.vmid));
             let request = request::shutdown(&self.location.host, self.location.vmid, SHUTDOWN);
             self.persist(|| self.fleet.pve.run(&request, self.run.wait_timeout())).await?;
+            self.until_off().await?;
         }
         let texts = difference.texts();
         if !texts.is_empty() {
@@ -146,7 +147,7 @@ impl VmOperation<'_> {
     /// The addresses that the VM got from DHCP, as its guest agent reports them.
     pub(crate) async fn addresses(&self) -> Result<Vec<String>, Stop> {
         let look = || async {
-            let _place = self.fleet.pass(Gate::Agent, &self.location.host, self.machine).await;
+            let _place = self.fleet.agent_slot(&self.location.host, self.machine).await;
             match self.fleet.pve.ask(&request::nics(&self.location.host, self.location.vmid)).await {
                 Ok(nics) => match addresses::of(&nics, &self.machine.macs) {
                     none if none.is_empty() => Err(Hold::not_yet("its guest agent reports no address")),

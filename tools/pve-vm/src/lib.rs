@@ -10,19 +10,24 @@
 mod addresses;
 mod args;
 mod changes;
+mod checks;
 mod creation;
 mod destruction;
 mod difference;
 mod doctor;
 mod error;
 mod fleet;
+mod gates;
 mod identity;
 mod inventory;
 mod location;
 mod machine;
+mod occupied;
 mod placement;
+mod preflight;
 mod reconcile;
 mod run;
+mod survey;
 
 use std::{ffi::OsString, process::ExitCode};
 

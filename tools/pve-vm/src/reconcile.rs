@@ -1,6 +1,6 @@
 //! One node and its VM: the current state, the wanted state, and the steps between them.
 
-use pve_client::request;
+use pve_client::{answer::Config, request};
 use record::{
     Change, Effect, Failure, Impact, Node,
     spec::NodeSpec,
@@ -10,7 +10,7 @@ use step::{Run, Stop, Written};
 
 use crate::{
     addresses, changes::VmOperation, creation::create, difference::Difference, fleet::Fleet, inventory::Known,
-    location::Location, machine::Machine,
+    location::Location, machine::Machine, preflight::Intent,
 };
 
 /// Everything about one node.
@@ -58,13 +58,16 @@ impl<'a> Reconcile<'a> {
         let mut difference = Difference::between(self.machine, &config);
         if allowed.recreate && !difference.recreate.is_empty() {
             changes.extend(difference.costs(true));
-            operation = self.recreate(operation, &difference).await?;
+            operation = self.recreate(operation, &difference, &config).await?;
             changes.push(created(&operation.location));
             config = operation.config().await?;
             difference = Difference::between(self.machine, &config);
         }
         let running = changes.is_empty() && self.runs(&operation.location).await?;
         operation.guard(&difference, running, allowed.reboot)?;
+        if changes.is_empty() {
+            self.check(&operation, &config, &difference, running).await?;
+        }
         if running && !difference.reboot.is_empty() {
             self.fleet.disrupt(self.machine)?;
         }
@@ -85,21 +88,43 @@ impl<'a> Reconcile<'a> {
     }
 
     async fn create(&self) -> Result<Location, Stop> {
-        self.free_address()?;
-        create(self.fleet, self.run, self.node, self.machine).await
+        self.fleet.free_address(self.run, self.node, None).await?;
+        let host = self.fleet.place(self.machine).await?;
+        self.fleet.check_creation(self.machine, &host).await?;
+        create(self.fleet, self.run, self.node, self.machine, &host).await
     }
 
-    async fn recreate(&self, operation: VmOperation<'a>, difference: &Difference) -> Result<VmOperation<'a>, Stop> {
+    /// Whatever could refuse the new VM is asked before the old one is destroyed.
+    async fn recreate(
+        &self,
+        operation: VmOperation<'a>,
+        difference: &Difference,
+        config: &Config,
+    ) -> Result<VmOperation<'a>, Stop> {
+        operation.checked(config, &Intent::destruction()).await?;
+        self.fleet.release(&operation.location.host, config, self.machine);
+        let host = self.fleet.place(self.machine).await?;
+        self.fleet.check_creation(self.machine, &host).await?;
         self.fleet.disrupt(self.machine)?;
         self.run
             .say(self.node, &format!("recreating VM {}: {}", operation.location.vmid, difference.recreate.join(", ")));
         operation.destroy().await?;
-        Ok(self.operation(self.create().await?))
+        Ok(self.operation(create(self.fleet, self.run, self.node, self.machine, &host).await?))
     }
 
-    fn free_address(&self) -> Result<(), Failure> {
-        let roster = self.run.cluster().roster().cloned().unwrap_or_default();
-        Ok(self.fleet.free_address(&roster, self.spec.address.as_deref())?)
+    /// Asks everything that can refuse these changes, or the start of a VM that is off, before any of it is done.
+    async fn check(
+        &self,
+        operation: &VmOperation<'a>,
+        config: &Config,
+        difference: &Difference,
+        running: bool,
+    ) -> Result<(), Stop> {
+        operation.checked(config, &Intent::change(self.machine, difference, running)).await?;
+        if !running {
+            self.fleet.free_address(self.run, self.node, Some(operation.location.vmid)).await?;
+        }
+        Ok(())
     }
 
     async fn runs(&self, location: &Location) -> Result<bool, Failure> {
@@ -110,15 +135,25 @@ impl<'a> Reconcile<'a> {
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
     pub(crate) async fn plan(&self, allowed: Allowed) -> Result<Written, Stop> {
         let Some(known) = self.found else {
-            self.free_address()?;
-            let host = self.fleet.place(self.machine)?;
+            self.fleet.free_address(self.run, self.node, None).await?;
+            let host = self.fleet.place(self.machine).await?;
+            self.fleet.check_creation(self.machine, &host).await?;
             self.run.say(self.node, &format!("would create a VM on {host}"));
             let changes = vec![Change::live("VM").to(format!("on {host}")), switched_on()];
             return Ok(self.known(None, Effect::Pending).changes(changes));
         };
         let operation = self.operation(Location { vmid: known.vmid, host: known.host.clone() });
-        let difference = Difference::between(self.machine, &known.config.clone()?);
-        let running = self.runs(&operation.location).await?;
+        let config = known.config.clone()?;
+        let difference = Difference::between(self.machine, &config);
+        let running = known.running;
+        if difference.recreate.is_empty() {
+            operation.checked_plan(&config, &Intent::change(self.machine, &difference, running)).await?;
+        } else if allowed.recreate {
+            operation.checked_plan(&config, &Intent::destruction()).await?;
+        }
+        if !running {
+            self.fleet.free_address(self.run, self.node, Some(known.vmid)).await?;
+        }
         operation.warn_of_storage(&difference);
         let mut changes = difference.costs(running);
         if !running {

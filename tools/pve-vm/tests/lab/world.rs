@@ -86,7 +86,10 @@ impl World {
         let records = self.lab.dir().join("records.jsonl");
         std::fs::write(&records, text).unwrap();
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pve-vm"));
-        command.args(["-f", &records.to_string_lossy(), "--format", "jsonl", "--wait-timeout", "60s"]).args(arguments);
+        command.args(["-f", &records.to_string_lossy(), "--format", "jsonl"]).args(arguments);
+        if !arguments.contains(&"--wait-timeout") {
+            command.args(["--wait-timeout", "60s"]);
+        }
         command.env_clear().envs(self.lab.env()).envs(variables.iter().copied()).stdin(Stdio::null());
         let output = command.output().await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
