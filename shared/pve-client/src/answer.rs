@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{property::Property, scalar};
+use crate::scalar;
+
+mod config;
+
+pub use config::Config;
 
 /// A release of Proxmox VE.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -82,6 +86,8 @@ pub struct Resource {
     /// Its tags, joined by semicolons.
     #[serde(deserialize_with = "scalar::text_or_none")]
     pub tags: Option<String>,
+    /// The pool that it is in, if the token sees pools.
+    pub pool: Option<String>,
     /// The lock that is on it.
     pub lock: Option<String>,
     /// Whether it is a template.
@@ -116,53 +122,6 @@ pub struct VmRow {
     /// Memory in bytes.
     #[serde(deserialize_with = "scalar::number_or_none")]
     pub maxmem: Option<u64>,
-}
-
-/// A VM's config: parameter names and values as text.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Config {
-    values: BTreeMap<String, String>,
-}
-
-impl Config {
-    /// The value of a parameter, as text whatever it came as.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
-    }
-
-    /// The value of a parameter that is a property string.
-    pub fn property(&self, name: &str) -> Option<Property> {
-        self.get(name).map(Property::parse)
-    }
-
-    /// What guards a change against changes in between.
-    pub fn digest(&self) -> Option<&str> {
-        self.get("digest")
-    }
-
-    /// The SMBIOS UUID, lower case.
-    pub fn uuid(&self) -> Option<String> {
-        self.property("smbios1")?.get("uuid").map(str::to_ascii_lowercase)
-    }
-
-    /// All parameters, by name.
-    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-}
-
-impl<'a> FromIterator<(&'a str, &'a str)> for Config {
-    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(values: I) -> Self {
-        Self { values: values.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
-    }
-}
-
-impl<'de> Deserialize<'de> for Config {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let values = Map::deserialize(deserializer)?;
-        let text = |(name, value): (String, Value)| scalar::written(&value).map(|value| (name, value));
-        Ok(Self { values: values.into_iter().filter_map(text).collect() })
-    }
 }
 
 /// Whether a VM runs.
@@ -298,6 +257,18 @@ impl TaskState {
     }
 }
 
+/// A task of a VM; it is at work as long as it has no end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AtWork {
+    /// What it does: `qmconfig`, `resize`, `vzdump`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it ended, in seconds since 1970.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub endtime: Option<u64>,
+}
+
 /// A line of a task's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -309,15 +280,6 @@ pub struct LogLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_config_gives_every_scalar_as_text() {
-        let json = r#"{"cores":2,"memory":"2048","onboot":1,"digest":"d","smbios1":"uuid=AB-12,serial=eA==,base64=1"}"#;
-        let config: Config = serde_json::from_str(json).unwrap();
-
-        assert_eq!((config.get("cores"), config.get("memory"), config.digest()), (Some("2"), Some("2048"), Some("d")));
-        assert_eq!(config.uuid().as_deref(), Some("ab-12"));
-    }
 
     #[test]
     fn an_agents_error_reads_as_no_nics() {
