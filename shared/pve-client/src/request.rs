@@ -251,11 +251,6 @@ pub fn set_config(node: &str, vmid: u32, digest: Option<&str>, parameters: Param
     }
 }
 
-/// `PUT /nodes/{node}/qemu/{vmid}/resize`: grows `disk` to `gib` GiB. Shrinking is refused by the server.
-pub fn resize(node: &str, vmid: u32, disk: &str, gib: u64) -> Request<Option<Upid>> {
-    vm(Method::Put, node, vmid, &["resize"]).with("disk", disk).with("size", format_args!("{gib}G"))
-}
-
 /// `PUT /nodes/{node}/qemu/{vmid}/resize`: grows `disk` to `size` (`20G`, `4608M`). The same size again is fine, shrinking is
 /// refused by the server.
 pub fn grow(node: &str, vmid: u32, disk: &str, size: &str) -> Request<Option<Upid>> {

@@ -25,10 +25,11 @@ const FILES: [&str; 7] = [
 ];
 
 /// Programs of others, with the flags of theirs that our texts name.
-const OTHERS: [(&str, &[&str]); 6] = [
+const OTHERS: [(&str, &[&str]); 7] = [
     ("pveum", &["--tokens", "--users", "--roles"]),
     ("pvesm", &["--content"]),
-    ("qm", &[]),
+    ("qm", &["--delete"]),
+    ("pvesh", &["--vms", "--allow-move"]),
     ("talosctl", &["--to", "--insecure"]),
     ("kubectl", &[]),
     ("git", &[]),

@@ -58,7 +58,7 @@ pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Mach
 }
 
 async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host: &str) -> Result<Outcome, Stop> {
-    let parameters = machine.creation(fleet.volume(host)?);
+    let parameters = machine.creation(host, fleet.volume(host)?);
     let slot = run.slot(node).await?;
     let claim = fleet.claim.lock().await;
     let vmid = fleet.free_id(machine).await?;

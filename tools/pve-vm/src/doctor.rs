@@ -83,7 +83,8 @@ fn missing(permissions: &Permissions, release: (u32, u32)) -> Vec<&'static str> 
 }
 
 fn storage_findings(spec: &ProxmoxSpec, host: &str, storages: &[pve_client::answer::Storage]) -> Vec<String> {
-    let wanted = [(spec.storage.as_deref(), "images"), (spec.images.as_deref(), "import")];
+    let wanted =
+        [(spec.storage.as_ref().and_then(|storage| storage.on(host)), "images"), (spec.images.as_deref(), "import")];
     let finding = |(name, content): (Option<&str>, &str)| {
         let name = name?;
         match storages.iter().find(|row| row.storage == name) {

@@ -86,7 +86,10 @@ impl Fleet {
         let storage = self.spec.proxmox.as_ref().and_then(|it| it.storage.clone()).ok_or(Error::Unset("storage"))?;
         let hosts: Vec<Host> = self.ledger().hosts.clone();
         for host in hosts.iter().filter(|host| host.obstacle.is_none()) {
-            let obstacle = self.obstacle(&host.name, &storage).await?;
+            let obstacle = match storage.on(&host.name) {
+                Some(storage) => self.obstacle(&host.name, storage).await?,
+                None => Some("spec.proxmox.storage names no storage for it".to_owned()),
+            };
             let mut ledger = self.ledger();
             ledger.hosts.iter_mut().filter(|it| it.name == host.name).for_each(|it| it.obstacle.clone_from(&obstacle));
         }

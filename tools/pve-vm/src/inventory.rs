@@ -1,6 +1,6 @@
 //! The inventory of Proxmox VE: hosts, and the VMs that may be ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pve_client::{
     Client, Kind,
@@ -38,6 +38,8 @@ pub(crate) struct Inventory {
     pub(crate) known: Vec<Known>,
     /// All VM IDs that are taken, also those of other guests.
     pub(crate) taken: BTreeSet<u32>,
+    /// The pools of VMs, as far as the token sees pools.
+    pools: BTreeMap<u32, String>,
     /// VMs on hosts that are offline, with their last known names.
     offline: Vec<Resource>,
 }
@@ -54,6 +56,7 @@ impl Inventory {
         };
         let mut inventory = Self { region, ..Self::default() };
         inventory.taken = guests.iter().map(|guest| guest.vmid).collect();
+        inventory.pools = guests.iter().filter_map(|guest| Some((guest.vmid, guest.pool.clone()?))).collect();
         let mut rows = Vec::new();
         for host in &hosts {
             inventory.hosts.push(described(host, &guests));
@@ -106,6 +109,11 @@ impl Inventory {
             Some(row) => Err(Error::Offline { vmid: row.vmid, host: row.node.clone(), node: node.into() }.into()),
             None => Ok(None),
         }
+    }
+
+    /// The pool of a VM, as far as the token sees pools.
+    pub(crate) fn pool(&self, vmid: u32) -> Option<&str> {
+        self.pools.get(&vmid).map(String::as_str)
     }
 
     /// The cluster's VMs that the file doesn't list.
@@ -161,7 +169,7 @@ async fn configs(pve: &Client, rows: Vec<(String, VmRow)>) -> Vec<Known> {
             let Some((host, row)) = rows.next() else { break };
             let pve = pve.clone();
             work.spawn(async move {
-                let config = pve.ask(&request::config(&host, row.vmid)).await.map_err(Failure::from);
+                let config = pve.ask(&request::pending(&host, row.vmid)).await.map_err(Failure::from);
                 Known { vmid: row.vmid, host, name: row.name.unwrap_or_default(), config }
             });
         }

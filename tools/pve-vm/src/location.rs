@@ -29,7 +29,7 @@ impl Location {
 /// The config of a VM, once it is unlocked.
 pub(crate) async fn settled(fleet: &Fleet, run: &Run, node: &Node, location: &Location) -> Result<Config, Stop> {
     let look = || async {
-        let config = fleet.pve.ask(&request::config(&location.host, location.vmid)).await?;
+        let config = fleet.pve.ask(&request::pending(&location.host, location.vmid)).await?;
         match config.get("lock") {
             Some(lock) => Err(Hold::not_yet(format!("VM is locked ({lock})"))),
             None => Ok(config),

@@ -9,8 +9,8 @@ use record::{
 use step::{Run, Stop, Written};
 
 use crate::{
-    addresses, changes::VmOperation, creation::create, difference::Difference, fleet::Fleet, inventory::Known,
-    location::Location, machine::Machine,
+    addresses, apply::Progress, args::Disk, changes::VmOperation, creation::create, difference::Difference,
+    error::Error, fleet::Fleet, inventory::Known, location::Location, machine::Machine,
 };
 
 /// Everything about one node.
@@ -25,10 +25,19 @@ pub(crate) struct Reconcile<'a> {
 }
 
 /// What the user allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Allowed {
     pub(crate) reboot: bool,
     pub(crate) recreate: bool,
+    /// Disks that may be given up.
+    pub(crate) disks: Vec<Disk>,
+}
+
+impl Allowed {
+    /// Whether the user named this disk.
+    pub(crate) fn names(&self, node: &str, slot: &str) -> bool {
+        self.disks.iter().any(|disk| disk.node == node && disk.slot == slot)
+    }
 }
 
 impl<'a> Reconcile<'a> {
@@ -43,58 +52,107 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Creates the VM or changes it to match the spec, and starts it.
-    pub(crate) async fn ensure(&self, allowed: Allowed) -> Result<Written, Stop> {
-        let mut changes = Vec::new();
-        let location = match self.location() {
-            Some(location) => location,
-            None => {
-                let location = self.create().await?;
-                changes.push(created(&location));
-                location
+    pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
+        let mut progress = Progress::default();
+        // A VM that was just created is not recreated: it would only be the same again.
+        let new = Allowed { recreate: false, ..allowed.clone() };
+        let operation = match self.location() {
+            Some(location) => {
+                let operation = self.operation(location);
+                let is_as_wanted = self.is_as_wanted(&operation).await?;
+                match if is_as_wanted { None } else { operation.apply(allowed, &mut progress).await? } {
+                    Some(difference) => self.recreate(operation, &difference, allowed, &mut progress).await?,
+                    None => operation,
+                }
             }
+            None => self.created(&mut progress).await?,
         };
-        let mut operation = self.operation(location);
-        let mut config = operation.config().await?;
-        let mut difference = Difference::between(self.machine, &config);
-        if allowed.recreate && !difference.recreate.is_empty() {
-            changes.extend(difference.costs(true));
-            operation = self.recreate(operation, &difference).await?;
-            changes.push(created(&operation.location));
-            config = operation.config().await?;
-            difference = Difference::between(self.machine, &config);
+        if progress.is_new {
+            operation.apply(&new, &mut progress).await?;
         }
-        let running = changes.is_empty() && self.runs(&operation.location).await?;
-        operation.guard(&difference, running, allowed.reboot)?;
-        if running && !difference.reboot.is_empty() {
-            self.fleet.disrupt(self.machine)?;
-        }
-        changes.extend(difference.costs(running));
-        let is_changed = !changes.is_empty();
-        operation.apply(config, difference, running).await?;
-        let started = operation.start().await?;
+        let started = operation.start(progress.slot.take()).await?;
         let addresses = match self.spec.static_address() {
             Some(address) => vec![address.to_string()],
             None => operation.addresses().await?,
         };
+        let mut changes = progress.changes;
         if started {
             changes.push(switched_on());
         }
-        let effect = if is_changed || started { Effect::Changed } else { Effect::Unchanged };
+        let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Changed };
         let written = Written::field(&self.vm(Some(&operation.location)), effect).changes(changes);
         Ok(written.and(&Addresses(addresses)))
     }
 
+    /// Whether nothing differs, by what the inventory saw. A VM that somebody locks needs no wait then.
+    async fn is_as_wanted(&self, operation: &VmOperation<'_>) -> Result<bool, Failure> {
+        let Some(Ok(config)) = self.found.map(|known| &known.config) else { return Ok(false) };
+        if config.lock() == Some("create") {
+            return Ok(false);
+        }
+        let difference = operation.difference(config, operation.is_running().await?, &Progress::default());
+        if difference.is_none() {
+            operation.tell(&difference);
+        }
+        Ok(difference.is_none())
+    }
+
+    async fn created(&self, progress: &mut Progress) -> Result<VmOperation<'a>, Stop> {
+        let location = self.create().await?;
+        progress.changes.push(created(&location));
+        progress.is_new = true;
+        Ok(self.operation(location))
+    }
+
     async fn create(&self) -> Result<Location, Stop> {
-        self.free_address()?;
+        self.check_creation().await?;
         create(self.fleet, self.run, self.node, self.machine).await
     }
 
-    async fn recreate(&self, operation: VmOperation<'a>, difference: &Difference) -> Result<VmOperation<'a>, Stop> {
+    /// Refuses what the creation would refuse, or what would only be noticed after it.
+    async fn check_creation(&self) -> Result<(), Failure> {
+        if let Some(key) = &self.machine.root_only {
+            return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.clone() }.into());
+        }
+        self.free_address()?;
+        let Some(host) = &self.machine.host else { return Ok(()) };
+        let own = self.machine.own_storages();
+        if own.is_empty() {
+            return Ok(());
+        }
+        let storages = self.fleet.pve.ask(&request::storages(host)).await?;
+        let holds = |name: &str| storages.iter().any(|row| row.storage == name && row.active && row.holds("images"));
+        match own.into_iter().find(|name| !holds(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let reason = match storages.iter().find(|row| row.storage == name) {
+                    None => format!("it has no storage {name}"),
+                    Some(row) if !row.active => format!("storage {name} is not active"),
+                    Some(_) => format!("storage {name} doesn't allow content `images`"),
+                };
+                Err(Error::Host { node: self.machine.name.clone(), host: host.clone(), reason }.into())
+            }
+        }
+    }
+
+    /// Destroys the VM and makes it again.
+    async fn recreate(
+        &self,
+        operation: VmOperation<'a>,
+        difference: &Difference,
+        allowed: &Allowed,
+        progress: &mut Progress,
+    ) -> Result<VmOperation<'a>, Stop> {
+        let why = difference.recreate().join(", ");
+        operation.guard_disks(&operation.config().await?, why.clone(), allowed)?;
+        self.check_creation().await?;
         self.fleet.disrupt(self.machine)?;
-        self.run
-            .say(self.node, &format!("recreating VM {}: {}", operation.location.vmid, difference.recreate.join(", ")));
+        self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
+        progress.slot = None;
         operation.destroy().await?;
-        Ok(self.operation(self.create().await?))
+        let changes = std::mem::take(&mut progress.changes).into_iter().chain(difference.costs(true)).collect();
+        *progress = Progress::of_new(changes);
+        self.created(progress).await
     }
 
     fn free_address(&self) -> Result<(), Failure> {
@@ -102,24 +160,23 @@ impl<'a> Reconcile<'a> {
         Ok(self.fleet.free_address(&roster, self.spec.address.as_deref())?)
     }
 
-    async fn runs(&self, location: &Location) -> Result<bool, Failure> {
-        let power = self.fleet.pve.ask(&request::power(&location.host, location.vmid)).await;
-        Ok(power?.is_running())
-    }
-
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
-    pub(crate) async fn plan(&self, allowed: Allowed) -> Result<Written, Stop> {
+    pub(crate) async fn plan(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let Some(known) = self.found else {
-            self.free_address()?;
+            self.check_creation().await?;
             let host = self.fleet.place(self.machine)?;
             self.run.say(self.node, &format!("would create a VM on {host}"));
             let changes = vec![Change::live("VM").to(format!("on {host}")), switched_on()];
             return Ok(self.known(None, Effect::Pending).changes(changes));
         };
         let operation = self.operation(Location { vmid: known.vmid, host: known.host.clone() });
-        let difference = Difference::between(self.machine, &known.config.clone()?);
-        let running = self.runs(&operation.location).await?;
-        operation.warn_of_storage(&difference);
+        let config = known.config.clone()?;
+        let running = operation.is_running().await?;
+        let difference = operation.difference(&config, running, &Progress::default());
+        operation.tell(&difference);
+        if let Some(key) = difference.refused() {
+            return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.to_owned() }.into());
+        }
         let mut changes = difference.costs(running);
         if !running {
             changes.push(switched_on());
@@ -135,15 +192,21 @@ impl<'a> Reconcile<'a> {
         Ok(if addresses.is_empty() { written } else { written.and(&Addresses(addresses)) })
     }
 
-    fn say_plan(&self, vmid: u32, difference: &Difference, running: bool, allowed: Allowed) {
-        if !difference.recreate.is_empty() {
+    fn say_plan(&self, vmid: u32, difference: &Difference, running: bool, allowed: &Allowed) {
+        let recreate = difference.recreate();
+        if !recreate.is_empty() {
             let needs = if allowed.recreate { "" } else { " (needs --recreate)" };
-            let why = difference.recreate.join(", ");
-            self.run.say(self.node, &format!("would recreate VM {vmid}: {why}{needs}"));
+            self.run.say(self.node, &format!("would recreate VM {vmid}: {}{needs}", recreate.join(", ")));
+        }
+        for (slot, why) in difference.replaced() {
+            let node = &self.machine.name;
+            let is_named = allowed.names(node, slot);
+            let needs = if is_named { String::new() } else { format!(" (needs --replace-disk {node}:{slot})") };
+            self.run.say(self.node, &format!("would give up disk {slot} of VM {vmid}: {why}{needs}"));
         }
         let texts = difference.texts();
         if !texts.is_empty() {
-            let is_allowed = !running || difference.reboot.is_empty() || allowed.reboot;
+            let is_allowed = !running || !difference.needs_power_cycle() || allowed.reboot;
             let needs = if is_allowed { "" } else { " (needs --reboot)" };
             self.run.say(self.node, &format!("would change VM {vmid}: {}{needs}", texts.join(", ")));
         }

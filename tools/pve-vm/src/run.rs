@@ -68,7 +68,7 @@ impl Step for PveVm {
         let step = Self {
             verb: args.verb,
             token_file: args.token_file,
-            allowed: Allowed { reboot: args.reboot, recreate: args.recreate },
+            allowed: Allowed { reboot: args.reboot, recreate: args.recreate, disks: args.replace_disk },
             yes: args.yes,
             confirmed: OnceCell::new(),
         };
@@ -117,8 +117,8 @@ impl Step for PveVm {
         match self.verb {
             Verb::Destroy => self.destroy(&reconcile).await,
             Verb::List => Ok(reconcile.listed()),
-            _ if run.is_dry_run() => reconcile.plan(self.allowed).await,
-            _ => reconcile.ensure(self.allowed).await,
+            _ if run.is_dry_run() => reconcile.plan(&self.allowed).await,
+            _ => reconcile.ensure(&self.allowed).await,
         }
     }
 }
