@@ -91,6 +91,8 @@ pub struct Resource {
     /// Its tags, joined by semicolons.
     #[serde(deserialize_with = "scalar::text_or_none")]
     pub tags: Option<String>,
+    /// The pool that it is in, if the token sees pools.
+    pub pool: Option<String>,
     /// The lock that is on it.
     pub lock: Option<String>,
     /// Whether it is a template.
@@ -285,6 +287,18 @@ impl TaskState {
             None => Some(Err("unexpected status")),
         }
     }
+}
+
+/// A task of a VM; it is at work as long as it has no end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AtWork {
+    /// What it does: `qmconfig`, `resize`, `vzdump`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it ended, in seconds since 1970.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub endtime: Option<u64>,
 }
 
 /// A line of a task's log.

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::{
     Refusal, Upid,
     answer::{
-        ClusterPart, Config, Content, Host, LogLine, Nics, Permissions, Power, Release, Resource, Storage, TaskState,
-        VmRow,
+        AtWork, ClusterPart, Config, Content, Host, LogLine, Nics, Permissions, Power, Release, Resource, Storage,
+        TaskState, VmRow,
     },
 };
 
@@ -236,6 +236,11 @@ pub fn pending(node: &str, vmid: u32) -> Request<Config> {
     vm(Method::Get, node, vmid, &["pending"])
 }
 
+/// `GET /nodes/{node}/tasks?vmid={vmid}&source=active`: what is at work on a VM, as far as the token may see it.
+pub fn at_work(node: &str, vmid: u32) -> Request<Vec<AtWork>> {
+    Request::new(Method::Get, &["nodes", node, "tasks"]).with("vmid", vmid).with("source", "active")
+}
+
 /// `POST /nodes/{node}/qemu`: claims the VM ID at once, creates in a task.
 pub fn create(node: &str, vmid: u32, parameters: Parameters) -> Request<Upid> {
     Request::new(Method::Post, &["nodes", node, "qemu"]).with("vmid", vmid).with_all(parameters)
@@ -250,9 +255,10 @@ pub fn set_config(node: &str, vmid: u32, digest: Option<&str>, parameters: Param
     }
 }
 
-/// `PUT /nodes/{node}/qemu/{vmid}/resize`: grows `disk` to `gib` GiB. Shrinking is refused by the server.
-pub fn resize(node: &str, vmid: u32, disk: &str, gib: u64) -> Request<Option<Upid>> {
-    vm(Method::Put, node, vmid, &["resize"]).with("disk", disk).with("size", format_args!("{gib}G"))
+/// `PUT /nodes/{node}/qemu/{vmid}/resize`: grows `disk` to `size` (`20G`, `4608M`). The same size again is fine, shrinking is
+/// refused by the server.
+pub fn grow(node: &str, vmid: u32, disk: &str, size: &str) -> Request<Option<Upid>> {
+    vm(Method::Put, node, vmid, &["resize"]).with("disk", disk).with("size", size)
 }
 
 /// `POST /nodes/{node}/qemu/{vmid}/status/start`.

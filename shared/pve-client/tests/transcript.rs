@@ -75,7 +75,7 @@ fn read(exchange: &Value) -> Option<Result<usize, Fault>> {
             request::set_config("n", 1, None, Vec::new()).read(&reply).map(|_| 1)
         }
         ("POST", ["nodes", _, "qemu", _, "status", "start"]) => request::start("n", 1).read(&reply).map(|_| 1),
-        ("PUT", ["nodes", _, "qemu", _, "resize"]) => request::resize("n", 1, "scsi0", 1).read(&reply).map(|_| 1),
+        ("PUT", ["nodes", _, "qemu", _, "resize"]) => request::grow("n", 1, "scsi0", "1G").read(&reply).map(|_| 1),
         ("DELETE", ["nodes", _, "qemu", _]) => request::destroy("n", 1).read(&reply).map(|_| 1),
         _ => return None,
     })

@@ -2,7 +2,7 @@
 //!
 //! A view reads the fields that it knows and ignores the rest; the record keeps them all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,9 +112,9 @@ pub struct ProxmoxSpec {
     /// SHA-256 fingerprint of the server's certificate, instead of `ca`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// Storage for VM disks, the EFI disk and the cloud-init drive.
+    /// Storage for VM disks, the EFI disk and the cloud-init drive; or one for each host: `{pve1: local-zfs, pve2: local-lvm}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub storage: Option<String>,
+    pub storage: Option<StorageSpec>,
     /// Storage for images; must allow content `import`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<String>,
@@ -127,6 +127,36 @@ pub struct ProxmoxSpec {
     /// Range of VM IDs to take from: `900-999`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vmids: Option<String>,
+}
+
+/// A storage: the same on all hosts, or one for each host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum StorageSpec {
+    /// The same name on all hosts.
+    Everywhere(String),
+    /// Host to storage; other hosts have none.
+    ByHost(BTreeMap<String, String>),
+}
+
+impl StorageSpec {
+    /// The storage on a host.
+    #[must_use]
+    pub fn on(&self, host: &str) -> Option<&str> {
+        match self {
+            Self::Everywhere(storage) => Some(storage),
+            Self::ByHost(storages) => storages.get(host).map(String::as_str),
+        }
+    }
+
+    /// The names of all storages, each once.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&str> {
+        match self {
+            Self::Everywhere(storage) => BTreeSet::from([storage.as_str()]),
+            Self::ByHost(storages) => storages.values().map(String::as_str).collect(),
+        }
+    }
 }
 
 /// `spec.network` of the Cluster and of a Node.
@@ -239,7 +269,7 @@ pub struct NodeSpec {
     /// The node's network, with the cluster's values merged in.
     #[serde(default)]
     pub network: NetworkSpec,
-    /// The VM: Proxmox VE's own parameter names, and ours: `node`, `disk` (GiB of scsi0), `boot`.
+    /// The VM: Proxmox VE's own parameter names, and ours: `node`, `disk` (GiB of scsi0), `disks`, `storage`, `boot`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub vm: Map,
     /// Kubernetes labels.

@@ -139,6 +139,8 @@ codes! {
     NeedsReboot = "needs-reboot",
     /// The change destroys and recreates a VM: --recreate allows it.
     NeedsRecreate = "needs-recreate",
+    /// The change gives up a disk with its data: --replace-disk allows it.
+    NeedsDisk = "needs-disk",
     /// Another control plane was restarted in this run.
     OneAtATime = "one-at-a-time",
     /// The address belongs to another VM of the cluster.
@@ -221,7 +223,7 @@ mod tests {
         not-ours ambiguous host-offline needs-reboot needs-recreate one-at-a-time address-taken \
         no-address unconfirmed unfit talosconfig kubeconfig other-cluster other-machine other-role \
         other-version unknown-node refused-by-node maintenance configured running-config halted \
-        split not-selected locked no-quorum leftover";
+        split not-selected locked no-quorum leftover needs-disk";
         let known: std::collections::HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         let gone: Vec<_> = FROZEN.split_whitespace().filter(|word| !known.contains(word)).collect();
         assert_eq!(gone, [""; 0]);

@@ -25,12 +25,13 @@ const FILES: [&str; 7] = [
 ];
 
 /// Programs of others, with the flags of theirs that our texts name.
-const OTHERS: [(&str, &[&str]); 8] = [
+const OTHERS: [(&str, &[&str]); 9] = [
     ("pveum", &["--tokens", "--users", "--roles"]),
     ("pvesm", &["--content"]),
     ("pvecm", &[]),
     ("ha-manager", &["--state"]),
-    ("qm", &[]),
+    ("qm", &["--delete"]),
+    ("pvesh", &["--vms", "--allow-move"]),
     ("talosctl", &["--to", "--insecure"]),
     ("kubectl", &[]),
     ("git", &[]),

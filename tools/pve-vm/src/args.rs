@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use record::{Code, Exit, Failure};
 
+use crate::parameters;
+
 /// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Args {
@@ -32,6 +34,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) recreate: bool,
 
+    /// Allow giving up these disks: one that shrinks is detached and kept, and an empty one takes its place; with
+    /// `--recreate` their data is lost.
+    #[arg(long, value_name = "NODE:SLOT", value_delimiter = ',')]
+    pub(crate) replace_disk: Vec<Disk>,
+
     /// With `destroy`: don't ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
@@ -39,6 +46,25 @@ pub(crate) struct Args {
     /// With `destroy` in a pipe: act on every node of the cluster.
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// A disk of a node: `w-1:scsi1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Disk {
+    pub(crate) node: String,
+    pub(crate) slot: String,
+}
+
+impl std::str::FromStr for Disk {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_disk = |slot: &str| parameters::find(slot).is_some_and(|known| known.kind == parameters::Kind::Drive);
+        match text.split_once(':').filter(|(node, slot)| !node.is_empty() && is_disk(slot)) {
+            Some((node, slot)) => Ok(Self { node: node.to_owned(), slot: slot.to_owned() }),
+            None => Err("a node and one of its disks, as in w-1:scsi1".to_owned()),
+        }
+    }
 }
 
 /// What to do.
@@ -64,6 +90,7 @@ impl Args {
         let stray = [
             ("--reboot", self.reboot && !makes),
             ("--recreate", self.recreate && !makes),
+            ("--replace-disk", !self.replace_disk.is_empty() && !makes),
             ("--yes", self.yes && !destroys),
             ("--all", self.all && !destroys),
             ("--dry-run", self.stream.dry_run && matches!(self.verb, Verb::List | Verb::Doctor)),
@@ -104,10 +131,21 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_is_named_by_its_node_and_slot() {
+        let args = Args::parse_from(["pve-vm", "--replace-disk", "w-1:scsi1,w-2:unused0"]);
+        let named: Vec<_> = args.replace_disk.iter().map(|disk| (disk.node.as_str(), disk.slot.as_str())).collect();
+        assert_eq!(named, [("w-1", "scsi1"), ("w-2", "unused0")]);
+        for wrong in ["scsi1", "w-1", "w-1:disk", "w-1:scsi99", ":scsi1"] {
+            assert!(Args::try_parse_from(["pve-vm", "--replace-disk", wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn flags_that_the_verb_does_not_use_are_refused() {
         let check = |words: &[&str]| Args::parse_from([&["pve-vm"], words].concat()).check();
         for words in [
             &["list", "--recreate"][..],
+            &["destroy", "--replace-disk", "w-1:scsi1"],
             &["destroy", "--reboot"],
             &["--yes"],
             &["--all"],

@@ -19,8 +19,8 @@ use crate::{
 
 impl Intent {
     /// What it takes to make this machine and to start it.
-    pub(crate) fn creation(machine: &Machine) -> Self {
-        let parameters = machine.creation("-");
+    pub(crate) fn creation(machine: &Machine, host: &str) -> Self {
+        let parameters = machine.creation(host, "-");
         let pairs = || parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Self {
             creates: true,
@@ -40,15 +40,17 @@ impl Intent {
 
     /// What it takes to make these changes, and to start the VM if it is off then.
     pub(crate) fn change(machine: &Machine, difference: &Difference, running: bool) -> Self {
-        let stops = running && !difference.reboot.is_empty();
-        let settings = machine.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let stops = running && difference.needs_power_cycle();
+        let parameters = difference.parameters();
+        let made = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Self {
             stops,
             starts: stops || !running,
-            grows: difference.grow.is_some(),
-            parameters: difference.live.iter().chain(&difference.reboot).cloned().collect(),
+            grows: difference.grows(),
+            storages: storages(made).into_iter().collect(),
+            parameters,
             cores: machine.cores,
-            bridges: bridges(settings),
+            bridges: bridges(machine.pairs()),
             ..Self::default()
         }
     }
@@ -91,7 +93,7 @@ impl Fleet {
 
     /// Refuses what a creation of this machine on this host would run into.
     pub(crate) async fn check_creation(&self, machine: &Machine, host: &str) -> Result<(), Failure> {
-        let found = self.refusals(host, &Intent::creation(machine), None).await?;
+        let found = self.refusals(host, &Intent::creation(machine, host), None).await?;
         failure(found).map_or(Ok(()), Err)
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn create(
     machine: &Machine,
     host: &str,
 ) -> Result<Location, Stop> {
-    let parameters = machine.creation(fleet.volume(host)?);
+    let parameters = machine.creation(host, fleet.volume(host)?);
     let deadline = Deadline::within(run.wait_timeout());
     let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).seeded(&machine.name);
     let stopping = run.stopping();

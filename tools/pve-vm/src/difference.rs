@@ -1,246 +1,376 @@
-//! The differences between a VM and its spec.
+//! The differences between a VM and its spec, and what follows from each.
+//!
+//! A value is looked at twice: what the VM has now, and what it will have after its next start. So a change that still
+//! waits for a power cycle is never taken for done, and one that somebody else left pending is noticed.
 
-use pve_client::{answer::Config, property::Property, request::Parameters};
+use std::collections::BTreeSet;
+
+use pve_client::answer::Config;
 use record::{Change, Impact};
 
-use crate::{identity::has_tag, machine::Machine};
+use crate::{
+    identity::has_tag,
+    location::Location,
+    machine::{Machine, Setting, is_roots},
+    nic::Nic,
+    parameters::{Kind, Parameter, When, find},
+    values::{flag, pairs, same, words},
+};
 
-/// The changes that a VM needs, by their impact.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Difference {
-    /// Changes without downtime.
-    pub(crate) live: Parameters,
-    /// Changes that a running VM only takes after it was switched off and on.
-    pub(crate) reboot: Parameters,
-    /// New size of the first disk in GiB, if it grows.
-    pub(crate) grow: Option<u64>,
-    /// Why the VM must be recreated.
-    pub(crate) recreate: Vec<String>,
-    /// The storage of the first disk, if the file names another one; the disk is not moved.
-    pub(crate) elsewhere: Option<String>,
-    /// Each difference: what, from, to, and its impact.
-    pub(crate) changes: Vec<Change>,
+mod drives;
+
+pub(crate) use drives::data;
+
+/// What the VM is compared with besides its config.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    pub(crate) location: &'a Location,
+    pub(crate) config: &'a Config,
+    pub(crate) is_running: bool,
+    /// The pool that it is in, as far as the token sees pools.
+    pub(crate) pool: Option<&'a str>,
+    /// Parameters that were sent in this run and taken without an error: they are not sent again.
+    pub(crate) sent: &'a BTreeSet<String>,
 }
 
-/// Parameters that a running VM takes immediately, or never sees.
-const LIVE: [&str; 7] = ["name", "description", "onboot", "boot", "startup", "protection", "ostype"];
+/// One difference.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Item {
+    /// The parameter.
+    pub(crate) key: String,
+    /// What is told of it, with its impact on a running VM.
+    pub(crate) change: Change,
+    pub(crate) act: Act,
+}
 
-/// The names that values without a key have.
-const DEFAULT_KEYS: [(&str, &str); 5] =
-    [("agent", "enabled"), ("cpu", "cputype"), ("machine", "type"), ("memory", "current"), ("vga", "type")];
+/// What is done about a difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// The value is sent; a running VM takes it, or keeps it for its next start.
+    Set(String),
+    /// The same, and it makes a volume: sent alone, and never again without a look.
+    Allocate(String),
+    /// The value is sent while the VM is off.
+    SetOff(String),
+    /// It was sent, and waits until the VM was off.
+    Cycle,
+    /// Somebody else's change that waits for the next start is taken back.
+    Revert,
+    /// The disk grows to this many bytes.
+    Grow(u64),
+    /// The disk is detached and kept, and another one made in its place while the VM is off; why.
+    Replace(String, String),
+    /// The VM is destroyed and made again; why.
+    Recreate(String),
+    /// Only root@pam could.
+    Refuse,
+}
+
+/// The changes that a VM needs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Difference {
+    pub(crate) items: Vec<Item>,
+    /// What differs and stays so.
+    pub(crate) told: Vec<String>,
+}
+
+/// What becomes of a value, by whether it is the wanted one now and after the next start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Fine,
+    /// It waits for the next start.
+    Waits,
+    /// Another value waits for the next start.
+    Undone,
+    Differs,
+}
+
+impl Standing {
+    fn of(is_now: bool, is_next: bool) -> Self {
+        match (is_now, is_next) {
+            (true, true) => Self::Fine,
+            (false, true) => Self::Waits,
+            (true, false) => Self::Undone,
+            (false, false) => Self::Differs,
+        }
+    }
+}
+
+impl Item {
+    /// What is noted when it was sent and taken.
+    pub(crate) fn mark(&self) -> Option<String> {
+        match &self.act {
+            Act::Set(_) | Act::Allocate(_) | Act::SetOff(_) | Act::Replace(..) => Some(self.key.clone()),
+            Act::Grow(_) => Some(format!("{}: size", self.key)),
+            Act::Revert => Some(format!("{}: pending", self.key)),
+            Act::Cycle | Act::Recreate(_) | Act::Refuse => None,
+        }
+    }
+}
 
 impl Difference {
-    /// Compares; parameters that the file doesn't set are ignored.
-    pub(crate) fn between(wanted: &Machine, found: &Config) -> Self {
+    /// Compares; parameters that neither the file nor a default sets are ignored.
+    pub(crate) fn between(wanted: &Machine, sight: Sight<'_>) -> Self {
         let mut difference = Self::default();
-        for (key, value) in &wanted.settings {
-            let now = found.get(key);
-            if now.is_some_and(|now| same(key, value, now)) {
-                continue;
+        for setting in &wanted.settings {
+            if let Some(parameter) = find(&setting.key) {
+                match parameter.kind {
+                    Kind::Nic => difference.nic(setting, parameter, sight),
+                    _ => difference.setting(setting, parameter, sight),
+                }
             }
-            difference.note(key, value, now);
         }
-        let tags = found.get("tags").unwrap_or_default();
-        if !wanted.tags.iter().all(|tag| has_tag(tags, tag)) {
-            let mut all = wanted.tags.clone();
-            all.extend(
-                tags.split(';')
-                    .filter(|tag| !tag.is_empty() && !has_tag(&wanted.tags.join(";"), tag))
-                    .map(str::to_owned),
-            );
-            difference.live.push(("tags".into(), all.join(";")));
-            difference.changes.push(Change::live("tags").from(tags).to(all.join(";")));
-        }
-        difference.disk(wanted, found);
+        difference.tags(wanted, sight);
+        difference.address(wanted, sight);
+        difference.drives(wanted, sight);
+        difference.host(wanted, sight);
+        difference.settle(sight);
         difference
     }
 
-    fn note(&mut self, key: &str, value: &str, now: Option<&str>) {
-        let parameter = (key.to_owned(), value.to_owned());
-        let impact = match key {
-            "bios" => {
-                self.recreate.push(format!("its bios is {}, not {value}", now.unwrap_or("seabios")));
-                Impact::DataLoss
-            }
-            _ if LIVE.contains(&key) || key.starts_with("net") => {
-                self.live.push(parameter);
-                Impact::Live
-            }
-            _ => {
-                self.reboot.push(parameter);
-                Impact::PowerCycle
-            }
-        };
-        let mut change = Change::new(key, impact).to(value);
+    fn setting(&mut self, setting: &Setting, parameter: &'static Parameter, sight: Sight<'_>) {
+        let Setting { key, value, extent } = setting;
+        let is = |found: Option<&str>| same(parameter, *extent, value, found);
+        let (now, next) = (sight.config.running(key), sight.config.get(key));
+        let mut change = Change::live(key.as_str()).to(value.as_str());
         change.from = now.map(Into::into);
-        self.changes.push(allowed(change));
+        match Standing::of(is(now), is(next)) {
+            Standing::Fine => {}
+            Standing::Undone => self.revert(key, parameter, sight),
+            Standing::Waits => self.waits(key, parameter, change, value, sight),
+            Standing::Differs => self.differs(key, parameter, change, value, sight),
+        }
     }
 
-    fn disk(&mut self, wanted: &Machine, found: &Config) {
-        let Some(disk) = found.property("scsi0") else {
-            self.recreate.push("it has no disk scsi0".into());
-            return self.changes.push(allowed(Change::new("scsi0", Impact::DataLoss).to(format!("{}G", wanted.disk))));
-        };
-        let storage = disk.bare().and_then(|volume| volume.split_once(':')).map(|(storage, _)| storage);
-        self.elsewhere = storage.filter(|storage| *storage != wanted.storage).map(str::to_owned);
-        let size = disk.get("size").unwrap_or_default();
-        let Some(bytes) = bytes(size) else { return };
-        let (target, now) = (format!("{}G", wanted.disk), size.to_owned());
-        if bytes < wanted.disk << 30 {
-            self.changes.push(Change::live("disk").from(now).to(target));
-            self.grow = Some(wanted.disk);
-        } else if bytes > wanted.disk << 30 {
-            self.recreate.push(format!("its disk has {size}, not {target}"));
-            self.changes.push(allowed(Change::new("disk", Impact::DataLoss).from(now).to(target)));
+    fn differs(&mut self, key: &str, parameter: &'static Parameter, mut change: Change, value: &str, sight: Sight<'_>) {
+        if parameter.kind == Kind::Secret {
+            let was = change.from.is_some();
+            change = change.redacted(was, true);
         }
+        let value = value.to_owned();
+        let act = match parameter.when {
+            _ if is_roots(key, &value) => Act::Refuse,
+            When::Recreate => {
+                let now = sight.config.running(key).or(parameter.default).unwrap_or("(none)");
+                Act::Recreate(format!("its {key} is {now}, not {value}"))
+            }
+            When::NextStart => Act::SetOff(value),
+            _ => Act::Set(value),
+        };
+        change.impact = if act == Act::Refuse { Impact::Live } else { impact(parameter.when, sight.config) };
+        self.add(key, change, act);
+    }
+
+    /// A value that waits for the next start. Where a running VM could have taken it, that failed: it is tried again.
+    fn waits(&mut self, key: &str, parameter: &'static Parameter, mut change: Change, value: &str, sight: Sight<'_>) {
+        if !sight.is_running {
+            return;
+        }
+        let is_live = impact(parameter.when, sight.config) == Impact::Live;
+        if is_live && !sight.sent.contains(key) {
+            return self.add(key, change, Act::Set(value.to_owned()));
+        }
+        change.impact = Impact::PowerCycle;
+        self.add(key, change, Act::Cycle);
+    }
+
+    fn revert(&mut self, key: &str, parameter: &'static Parameter, sight: Sight<'_>) {
+        let (now, next) = (sight.config.running(key), sight.config.get(key));
+        let mut change = Change::live(key);
+        (change.from, change.to) = (next.map(Into::into), now.map(Into::into));
+        if parameter.kind == Kind::Secret {
+            change = change.redacted(next.is_some(), now.is_some());
+        }
+        self.add(key, change, Act::Revert);
+    }
+
+    fn nic(&mut self, setting: &Setting, parameter: &'static Parameter, sight: Sight<'_>) {
+        let Setting { key, value, extent } = setting;
+        let wanted = Nic::parse(value);
+        let is = |found: Option<&str>| found.is_some_and(|found| wanted.is(&Nic::parse(found), *extent));
+        let (now, next) = (sight.config.running(key), sight.config.get(key));
+        let found = now.map(Nic::parse);
+        let value = found.as_ref().map_or(wanted.clone(), |found| wanted.over(found, *extent)).to_string();
+        let mut change = Change::live(key.as_str()).to(value.as_str());
+        change.from = now.map(Into::into);
+        // Another card would be pulled out of the running VM at once.
+        let stays = found.is_none_or(|found| wanted.stays(&found));
+        match Standing::of(is(now), is(next)) {
+            Standing::Fine => {}
+            Standing::Undone => self.revert(key, parameter, sight),
+            Standing::Waits if stays => self.waits(key, parameter, change, &value, sight),
+            Standing::Waits if !sight.is_running => {}
+            Standing::Waits => self.add(key, Change { impact: Impact::PowerCycle, ..change }, Act::Cycle),
+            Standing::Differs => {
+                change.impact = if stays { impact(parameter.when, sight.config) } else { Impact::PowerCycle };
+                let act = if stays { Act::Set(value) } else { Act::SetOff(value) };
+                self.add(key, change, act);
+            }
+        }
+    }
+
+    fn tags(&mut self, wanted: &Machine, sight: Sight<'_>) {
+        let tags = sight.config.get("tags").unwrap_or_default();
+        if sight.sent.contains("tags") || wanted.tags.iter().all(|tag| has_tag(tags, tag)) {
+            return;
+        }
+        let ours = wanted.tags.join(";");
+        let mut all = wanted.tags.clone();
+        all.extend(words(tags).filter(|tag| !has_tag(&ours, tag)).map(str::to_owned));
+        let change = Change::live("tags").from(tags.trim()).to(all.join(";"));
+        self.add("tags", change, Act::Set(all.join(";")));
+    }
+
+    /// A node that no longer has a static address asks for one: the old one would stay in the cloud-init drive.
+    fn address(&mut self, wanted: &Machine, sight: Sight<'_>) {
+        const KEY: &str = "ipconfig0";
+        let Some(found) = sight.config.get(KEY) else { return };
+        let keys = pairs(found, "", &[]);
+        let is_static = |key: &str| keys.get(key).is_some_and(|value| value.contains(['.', ':']));
+        if wanted.setting(KEY).is_none() && (is_static("ip") || is_static("ip6")) {
+            let change = Change::new(KEY, Impact::PowerCycle).from(found).to("ip=dhcp");
+            self.add(KEY, change, Act::SetOff("ip=dhcp".to_owned()));
+        }
+    }
+
+    fn host(&mut self, wanted: &Machine, sight: Sight<'_>) {
+        let Location { vmid, host } = sight.location;
+        if let Some(other) = wanted.host.as_ref().filter(|other| *other != host) {
+            self.told.push(format!(
+                "VM {vmid} is on {host}, the file says {other}: it is not moved (to move it, run `qm migrate {vmid} {other}` on {host})"
+            ));
+        }
+        // Without the right to see pools a VM seems to be in none.
+        if let (Some(pool), Some(now)) = (&wanted.pool, sight.pool)
+            && pool != now
+        {
+            self.told.push(format!(
+                "VM {vmid} is in the pool {now}, the file says {pool}: it is not moved (to move it, run `pvesh set /pools/{pool} --vms {vmid} --allow-move 1`)"
+            ));
+        }
+    }
+
+    /// What was sent and taken is not sent again: the server keeps it in its own way.
+    fn settle(&mut self, sight: Sight<'_>) {
+        let (kept, items) = std::mem::take(&mut self.items)
+            .into_iter()
+            .partition(|item: &Item| item.mark().is_some_and(|mark| sight.sent.contains(&mark)));
+        self.items = items;
+        for Item { key, .. } in kept {
+            let is_secret = find(&key).is_some_and(|parameter| parameter.kind == Kind::Secret);
+            let value = if is_secret { None } else { sight.config.get(&key) };
+            self.told.push(format!("Proxmox VE keeps {key} as {}", value.unwrap_or("(none)")));
+        }
+    }
+
+    fn add(&mut self, key: &str, change: Change, act: Act) {
+        let change = match change.impact {
+            Impact::Live | Impact::Restart | Impact::Upgrade => change,
+            Impact::Reboot | Impact::PowerCycle => change.needs("--reboot"),
+            Impact::Recreate => change.needs("--recreate"),
+            Impact::DataLoss if change.needs.is_none() => change.needs("--recreate"),
+            Impact::DataLoss => change,
+        };
+        self.items.push(Item { key: key.to_owned(), change, act });
+    }
+
+    /// Whether nothing is to be done.
+    pub(crate) fn is_none(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Whether something takes effect only after the VM was off.
+    pub(crate) fn needs_power_cycle(&self) -> bool {
+        self.items.iter().any(|item| item.change.impact == Impact::PowerCycle || matches!(item.act, Act::Replace(..)))
+    }
+
+    /// The parameters that are sent, with their values.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        let sent = |item: &Item| match &item.act {
+            Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) | Act::Replace(value, _) => {
+                Some((item.key.clone(), value.clone()))
+            }
+            Act::Revert => Some((item.key.clone(), String::new())),
+            Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Refuse => None,
+        };
+        self.items.iter().filter_map(sent).collect()
+    }
+
+    /// Whether a disk grows.
+    pub(crate) fn grows(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.act, Act::Grow(_)))
+    }
+
+    /// Why the VM must be recreated.
+    pub(crate) fn recreate(&self) -> Vec<String> {
+        let why = |item: &'_ Item| match &item.act {
+            Act::Recreate(why) => Some(why.clone()),
+            _ => None,
+        };
+        self.items.iter().filter_map(why).collect()
+    }
+
+    /// The disks that are given up, with why.
+    pub(crate) fn replaced(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.items.iter().filter_map(|item| match &item.act {
+            Act::Replace(_, why) => Some((item.key.as_str(), why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The parameter that only root@pam could set.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.items.iter().find(|item| item.act == Act::Refuse).map(|item| item.key.as_str())
     }
 
     /// The differences as changes: a VM that is off takes everything but a new disk immediately.
     pub(crate) fn costs(&self, running: bool) -> Vec<Change> {
-        let cost = |change: &Change| match change.impact {
-            Impact::PowerCycle if !running => Change { impact: Impact::Live, needs: None, ..change.clone() },
-            _ => change.clone(),
+        let cost = |item: &Item| match item.change.impact {
+            Impact::PowerCycle if !running => Change { impact: Impact::Live, needs: None, ..item.change.clone() },
+            _ => item.change.clone(),
         };
-        self.changes.iter().map(cost).collect()
+        self.items.iter().map(cost).collect()
     }
 
     /// The differences as text: `memory 2048 -> 4096`, without the long description.
     pub(crate) fn texts(&self) -> Vec<String> {
-        let text = |change: &Change| {
-            let shown = |value: &Option<serde_json::Value>| match value.as_ref().and_then(serde_json::Value::as_str) {
-                None | Some("") => "(none)".to_owned(),
-                Some(text) => text.to_owned(),
-            };
-            format!("{} {} -> {}", change.what, shown(&change.from), shown(&change.to))
+        let shown = |value: &Option<serde_json::Value>| match value.as_ref().and_then(serde_json::Value::as_str) {
+            None | Some("") => "(none)".to_owned(),
+            Some(text) => text.to_owned(),
         };
-        self.changes.iter().filter(|change| change.what != "description").map(text).collect()
-    }
-
-    /// Whether nothing differs.
-    pub(crate) fn is_none(&self) -> bool {
-        self.live.is_empty() && self.reboot.is_empty() && self.grow.is_none() && self.recreate.is_empty()
-    }
-}
-
-/// The change with the flag that allows it, where its impact needs one.
-fn allowed(change: Change) -> Change {
-    match change.impact {
-        Impact::Live | Impact::Restart | Impact::Upgrade => change,
-        Impact::Reboot | Impact::PowerCycle => change.needs("--reboot"),
-        Impact::Recreate | Impact::DataLoss => change.needs("--recreate"),
+        let text = |item: &Item| {
+            let change = &item.change;
+            if change.what == "description" {
+                return change.what.clone();
+            }
+            let text = format!("{} {} -> {}", change.what, shown(&change.from), shown(&change.to));
+            match item.act {
+                Act::Cycle => format!("{text} (set, takes effect when the VM was off)"),
+                Act::Revert => format!("{text} (somebody's pending change is taken back)"),
+                _ => text,
+            }
+        };
+        self.items.iter().map(text).collect()
     }
 }
 
-/// Whether a parameter already has the wanted value. The server sorts and adds; case and booleans vary.
-fn same(key: &str, wanted: &str, found: &str) -> bool {
-    match key {
-        "description" => wanted.trim() == found.trim(),
-        "name" | "nameserver" | "searchdomain" | "boot" | "startup" => wanted == found,
-        _ => {
-            let (wanted, found) = (pairs(key, wanted), pairs(key, found));
-            wanted.iter().all(|(key, value)| found.iter().any(|(other, it)| other == key && alike(value, it)))
-        }
+/// What a change of a parameter costs a running VM.
+fn impact(when: When, config: &Config) -> Impact {
+    match when {
+        When::Live | When::Ours | When::Creation => Impact::Live,
+        When::Plugged(feature) if plugs(config, feature) => Impact::Live,
+        When::Plugged(_) | When::PowerCycle | When::NextStart | When::Root | When::Refused(_) => Impact::PowerCycle,
+        When::Recreate => Impact::DataLoss,
     }
 }
 
-/// The pairs of a property string, each with its key.
-fn pairs(key: &str, text: &str) -> Vec<(String, String)> {
-    let default = DEFAULT_KEYS.iter().find(|(known, _)| *known == key).map_or("", |(_, default)| default);
-    let property = Property::parse(text);
-    property.pairs().map(|(key, value)| (key.unwrap_or(default).to_owned(), value.to_owned())).collect()
-}
-
-fn alike(wanted: &str, found: &str) -> bool {
-    let plain = |text: &str| match text.to_ascii_lowercase().as_str() {
-        "on" | "yes" | "true" => "1".to_owned(),
-        "off" | "no" | "false" => "0".to_owned(),
-        other => other.to_owned(),
-    };
-    plain(wanted) == plain(found)
-}
-
-/// Bytes of a size as a config has it: `4G`, `528K`, `4560M`.
-pub(crate) fn bytes(size: &str) -> Option<u64> {
-    let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match &size[digits.len()..] {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return None,
-    };
-    let number: f64 = digits.parse().ok()?;
-    let bytes = number * f64::from(1_u32 << (shift % 30)) * if shift >= 30 { f64::from(1_u32 << 30) } else { 1.0 };
-    (0.0..9e18).contains(&bytes).then(|| whole(bytes))
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the caller checked the range")]
-fn whole(bytes: f64) -> u64 {
-    bytes as u64
+/// Whether devices of a kind can be plugged into the running VM.
+fn plugs(config: &Config, feature: &str) -> bool {
+    match config.running("hotplug") {
+        None => true,
+        Some(list) => flag(list).unwrap_or_else(|| words(list).any(|word| word == feature)),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use record::spec::{ClusterSpec, NodeSpec};
-    use serde_json::json;
-
-    use super::*;
-    use crate::{identity::Identity, machine::Site};
-
-    fn wanted() -> Machine {
-        let spec: ClusterSpec =
-            serde_json::from_value(json!({"proxmox": {"storage": "local-lvm", "bridge": "vmbr0"}})).unwrap();
-        let identity = Identity::new("00112233445566778899aabbccddeeff");
-        let node: NodeSpec =
-            serde_json::from_value(json!({"role": "worker", "vm": {"memory": 2048, "disk": 20}})).unwrap();
-        Machine::read(&Site { cluster: "lab", spec: &spec, identity: &identity }, "w-1", &node).unwrap()
-    }
-
-    /// The VM as the server would give it back, with these parameters otherwise.
-    fn found(otherwise: &[(&str, &str)]) -> Config {
-        let wanted = wanted();
-        let mut pairs: Vec<(&str, &str)> =
-            wanted.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let tags = wanted.tags.join(";");
-        pairs.push(("tags", &tags));
-        pairs.push(("scsi0", "local-lvm:vm-100-disk-1,discard=on,size=20G,ssd=1"));
-        pairs.extend(otherwise);
-        pairs.into_iter().collect()
-    }
-
-    fn difference(otherwise: &[(&str, &str)]) -> Difference {
-        Difference::between(&wanted(), &found(otherwise))
-    }
-
-    #[test]
-    fn values_that_the_server_writes_differently_are_equal() {
-        let mac = wanted().macs[0].clone();
-        let net = format!("bridge=vmbr0,firewall=0,virtio={}", mac.to_lowercase());
-        let same =
-            [("agent", "enabled=1,type=virtio"), ("cpu", "cputype=x86-64-v2-AES"), ("net0", &net), ("onboot", "1")];
-
-        assert_eq!(difference(&same), Difference::default());
-    }
-
-    #[test]
-    fn memory_needs_a_reboot_and_tags_do_not() {
-        let difference = difference(&[("memory", "1024"), ("tags", "own;ichor")]);
-
-        assert_eq!(difference.reboot, [("memory".to_owned(), "2048".to_owned())]);
-        assert_eq!(difference.live, [("tags".to_owned(), "ichor;ichor-00112233;own".to_owned())]);
-        assert_eq!(difference.texts()[0], "memory 1024 -> 2048");
-    }
-
-    #[test]
-    fn a_disk_grows_and_never_shrinks() {
-        assert_eq!(difference(&[("scsi0", "x:y,size=4560M")]).grow, Some(20));
-        assert_eq!(difference(&[("scsi0", "x:y,size=30G")]).recreate, ["its disk has 30G, not 20G"]);
-        assert_eq!((bytes("528K"), bytes("4.5G"), bytes("1X")), (Some(540_672), Some(4_831_838_208), None));
-    }
-
-    #[test]
-    fn another_firmware_needs_another_vm() {
-        assert_eq!(difference(&[("bios", "seabios")]).recreate, ["its bios is seabios, not ovmf"]);
-    }
-}
+mod tests;

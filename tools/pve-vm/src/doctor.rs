@@ -91,7 +91,7 @@ impl Checks<'_> {
             let volume = image.as_ref().and_then(|image| image.volumes.get(host)).map(String::as_str);
             found.push(findings::image(host, &self.spec.talos.version, volume, &contents));
         }
-        if let Some(disks) = spec.storage.as_deref().filter(|name| usable(name)) {
+        if let Some(disks) = spec.storage.as_ref().and_then(|it| it.on(host)).filter(|name| usable(name)) {
             let is_shared = storages.iter().any(|storage| storage.storage == disks && storage.shared);
             if !is_shared || seen.insert(disks.to_owned()) {
                 found.extend(self.leftovers(host, disks).await?);
@@ -134,7 +134,7 @@ pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
         let wanted = fleet.spec.proxmox.as_ref().and_then(|proxmox| proxmox.storage.clone());
         // A host that can't be asked is a finding already.
         let rows = fleet.storages(&host.name).await.unwrap_or_default();
-        let storage = rows.iter().find(|row| Some(&row.storage) == wanted.as_ref());
+        let storage = rows.iter().find(|row| wanted.as_ref().and_then(|it| it.on(&host.name)) == Some(&row.storage));
         found.push(findings::room(host, storage));
     }
     let roster = run.cluster().roster().cloned().unwrap_or_default();
@@ -201,12 +201,11 @@ async fn check_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) ->
 
 /// A node without a VM needs one host that can take it.
 async fn check_new(fleet: &Fleet, machine: &Machine) -> Result<(), Failure> {
-    let intent = Intent::creation(machine);
     let is_wanted = |name: &str| machine.host.as_ref().is_none_or(|wanted| wanted == name);
     let hosts = fleet.inventory.hosts.iter().filter(|host| host.obstacle.is_none() && is_wanted(&host.name));
     let mut last = None;
     for host in hosts {
-        match failure(fleet.refusals(&host.name, &intent, None).await?) {
+        match failure(fleet.refusals(&host.name, &Intent::creation(machine, &host.name), None).await?) {
             None => return Ok(()),
             refused => last = refused,
         }

@@ -12,8 +12,12 @@ pub(crate) enum Error {
     Unset(&'static str),
     #[error("node {node}: spec.vm.{key} must be {wanted}, got {found}")]
     Value { node: String, key: String, wanted: &'static str, found: String },
-    #[error("node {0}: spec.vm.boot {1} is not supported: VMs always boot from the image")]
-    Boot(String, String),
+    #[error("node {node}: spec.vm.{key} is not supported: {why}")]
+    Refused { node: String, key: String, why: &'static str },
+    #[error("node {node}: spec.vm.{key} is no parameter of a VM{}", guess(*.meant))]
+    Unknown { node: String, key: String, meant: Option<&'static str> },
+    #[error("node {node}: spec.vm.{key} can be set by root@pam only, never by a token")]
+    RootOnly { node: String, key: String },
     #[error("spec.proxmox.vmids is {0:?}, not a range like 900-999")]
     Range(String),
     #[error("no VM ID between {0} and {1} is free")]
@@ -52,6 +56,10 @@ pub(crate) enum Error {
     NeedsReboot { vmid: u32, host: String, what: String },
     #[error("VM {vmid} on {host} must be recreated: {why}")]
     NeedsRecreate { vmid: u32, host: String, why: String },
+    #[error("VM {vmid} on {host}: {slot} would be given up for an empty disk: {why}")]
+    NeedsDisk { vmid: u32, host: String, node: String, slot: String, why: String },
+    #[error("VM {vmid} on {host} must be recreated: {why}; its disks {} would be lost with it", .disks.join(", "))]
+    NeedsDisks { vmid: u32, host: String, node: String, why: String, disks: Vec<String> },
     #[error("{first} was already restarted in this run; {node} waits until etcd is healthy")]
     OneAtATime { first: String, node: String },
     #[error(
@@ -72,6 +80,10 @@ pub(crate) enum Error {
     OtherName,
     #[error("{reasons}")]
     Unfit { exit: Exit, reasons: String, fixes: String },
+}
+
+fn guess(meant: Option<&str>) -> String {
+    meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
 
 fn listed(reasons: &BTreeMap<String, String>) -> String {
@@ -96,7 +108,11 @@ impl Classify for Error {
         let unusable = |code| Facts::new(Exit::Unusable, code);
         match self {
             Self::Unset(_) | Self::Value { .. } | Self::Range(_) => unusable(Code::Spec),
-            Self::Boot(..) => unusable(Code::Spec).hint("remove `boot`"),
+            Self::Refused { key, .. } => unusable(Code::Spec).hint(format!("remove `{key}`")),
+            Self::Unknown { .. } => unusable(Code::Spec),
+            Self::RootOnly { key, .. } => unusable(Code::Spec).hint(format!(
+                "remove `{key}`; root sets it with `qm set` on the host, and the file may have it then. Devices of a host need a mapping (`mapping=NAME`) and the privilege Mapping.Use"
+            )),
             Self::RangeFull(..) => Facts::new(Exit::Failed, Code::Vmid),
             Self::Taken { .. } => guard(Code::Vmid).hint("choose another `vmid`, or leave it out"),
             Self::InTheWay { host, .. } => guard(Code::Leftover)
@@ -132,6 +148,15 @@ impl Classify for Error {
             Self::NeedsReboot { .. } => guard(Code::NeedsReboot).hint("--reboot allows it"),
             Self::NeedsRecreate { .. } => {
                 guard(Code::NeedsRecreate).hint("--recreate allows it; the data on its disks is lost")
+            }
+            Self::NeedsDisk { node, slot, .. } => guard(Code::NeedsDisk).hint(format!(
+                "--replace-disk {node}:{slot} allows it; the old disk is detached and kept. Or correct the file"
+            )),
+            Self::NeedsDisks { node, disks, .. } => {
+                let named: Vec<String> = disks.iter().map(|disk| format!("{node}:{disk}")).collect();
+                let named = named.join(",");
+                guard(Code::NeedsDisk)
+                    .hint(format!("--replace-disk {named} allows it; the data on these disks is lost"))
             }
             Self::OneAtATime { .. } => {
                 guard(Code::OneAtATime).hint("wait with `talos-wait --for etcd`, then run again")

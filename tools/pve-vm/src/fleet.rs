@@ -105,7 +105,10 @@ impl Fleet {
                 self.spec.proxmox.as_ref().and_then(|it| it.storage.clone()).ok_or(Error::Unset("storage"))?;
             let hosts: Vec<Host> = self.ledger().hosts.clone();
             for host in hosts.iter().filter(|host| host.obstacle.is_none()) {
-                let obstacle = self.obstacle(&host.name, &storage).await?;
+                let obstacle = match storage.on(&host.name) {
+                    Some(storage) => self.obstacle(&host.name, storage).await?,
+                    None => Some("spec.proxmox.storage names no storage for it".to_owned()),
+                };
                 let bridges = self.bridges(&host.name).await?;
                 let mut ledger = self.ledger();
                 for it in ledger.hosts.iter_mut().filter(|it| it.name == host.name) {
@@ -140,7 +143,7 @@ impl Fleet {
     /// The host that a new VM goes to; it is counted there from now on.
     pub(crate) async fn place(&self, machine: &Machine) -> Result<String, Failure> {
         self.surveyed().await?;
-        let bridges = bridges(machine.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let bridges = bridges(machine.pairs());
         let request = Request {
             memory: machine.memory,
             cores: machine.cores,

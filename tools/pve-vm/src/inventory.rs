@@ -3,7 +3,7 @@
 //! What can't be seen is never taken for absent: a VM that may be a node's, and that can't be looked at, is the node's
 //! error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pve_client::{
     Rights,
@@ -57,6 +57,8 @@ pub(crate) struct Inventory {
     pub(crate) others: Vec<Resource>,
     /// All VM IDs that are taken, also those of other guests.
     pub(crate) taken: BTreeSet<u32>,
+    /// The pools of VMs, as far as the token sees pools.
+    pools: BTreeMap<u32, String>,
     /// VMs on hosts that can't be asked, with their last known names.
     pub(crate) hidden: Vec<Hidden>,
     /// Whether the cluster got its identity in this run, so that no VM can be its own yet.
@@ -143,6 +145,11 @@ impl Inventory {
     /// Whether our tag is on a VM of ours: where policy reserves tags, our VMs have none.
     fn has_tags(&self, identity: &Identity) -> bool {
         self.known.iter().any(|known| known.is_tagged && known.config.as_ref().is_ok_and(|it| identity.marks(it)))
+    }
+
+    /// The pool of a VM, as far as the token sees pools.
+    pub(crate) fn pool(&self, vmid: u32) -> Option<&str> {
+        self.pools.get(&vmid).map(String::as_str)
     }
 
     /// The cluster's VMs that the file doesn't list.

@@ -2,18 +2,22 @@
 //!
 //! A VM is ours if its SMBIOS UUID is the one derived from the cluster's identity in `ichor.lock` and the node's name,
 //! and it has our mark. Other VMs are never touched. A change that a running VM takes is made immediately; one that needs
-//! a reboot or a new VM needs `--reboot` or `--recreate`. VMs of the cluster that the file doesn't list are reported and
+//! a reboot or a new VM needs `--reboot` or `--recreate`.
+//! A disk is made once; what it is made from is a wish for its creation, and nothing takes its place unless
+//! `--replace-disk` names it. VMs of the cluster that the file doesn't list are reported and
 //! kept.
 //!
 //! Exit status: as for every step; 7 for a VM that isn't ours, and for a reboot or a new VM without its flag.
 
 mod addresses;
+mod apply;
 mod args;
 mod changes;
 mod checks;
 mod creation;
 mod destruction;
 mod difference;
+mod disks;
 mod doctor;
 mod error;
 mod fleet;
@@ -22,12 +26,16 @@ mod identity;
 mod inventory;
 mod location;
 mod machine;
+mod nic;
 mod occupied;
+mod parameters;
 mod placement;
 mod preflight;
 mod reconcile;
 mod run;
+mod sizes;
 mod survey;
+mod values;
 
 use std::{ffi::OsString, process::ExitCode};
 

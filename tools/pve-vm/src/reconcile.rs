@@ -1,6 +1,6 @@
 //! One node and its VM: the current state, the wanted state, and the steps between them.
 
-use pve_client::{answer::Config, request};
+use pve_client::request;
 use record::{
     Change, Effect, Failure, Impact, Node,
     spec::NodeSpec,
@@ -9,8 +9,8 @@ use record::{
 use step::{Run, Stop, Written};
 
 use crate::{
-    addresses, changes::VmOperation, creation::create, difference::Difference, fleet::Fleet, inventory::Known,
-    location::Location, machine::Machine, preflight::Intent,
+    addresses, apply::Progress, args::Disk, changes::VmOperation, creation::create, difference::Difference,
+    error::Error, fleet::Fleet, inventory::Known, location::Location, machine::Machine, preflight::Intent,
 };
 
 /// Everything about one node.
@@ -25,10 +25,19 @@ pub(crate) struct Reconcile<'a> {
 }
 
 /// What the user allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Allowed {
     pub(crate) reboot: bool,
     pub(crate) recreate: bool,
+    /// Disks that may be given up.
+    pub(crate) disks: Vec<Disk>,
+}
+
+impl Allowed {
+    /// Whether the user named this disk.
+    pub(crate) fn names(&self, node: &str, slot: &str) -> bool {
+        self.disks.iter().any(|disk| disk.node == node && disk.slot == slot)
+    }
 }
 
 impl<'a> Reconcile<'a> {
@@ -43,110 +52,128 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Creates the VM or changes it to match the spec, and starts it.
-    pub(crate) async fn ensure(&self, allowed: Allowed) -> Result<Written, Stop> {
-        let mut changes = Vec::new();
-        let location = match self.location() {
-            Some(location) => location,
-            None => {
-                let location = self.create().await?;
-                changes.push(created(&location));
-                location
+    pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
+        let mut progress = Progress::default();
+        // A VM that was just created is not recreated: it would only be the same again.
+        let new = Allowed { recreate: false, ..allowed.clone() };
+        let operation = match self.location() {
+            Some(location) => {
+                let operation = self.operation(location);
+                self.check_start(&operation).await?;
+                let is_as_wanted = self.is_as_wanted(&operation);
+                match if is_as_wanted { None } else { operation.apply(allowed, &mut progress).await? } {
+                    Some(difference) => self.recreate(operation, &difference, allowed, &mut progress).await?,
+                    None => operation,
+                }
             }
+            None => self.created(&mut progress).await?,
         };
-        let mut operation = self.operation(location);
-        let mut config = operation.config().await?;
-        let mut difference = Difference::between(self.machine, &config);
-        if allowed.recreate && !difference.recreate.is_empty() {
-            changes.extend(difference.costs(true));
-            operation = self.recreate(operation, &difference, &config).await?;
-            changes.push(created(&operation.location));
-            config = operation.config().await?;
-            difference = Difference::between(self.machine, &config);
+        if progress.is_new {
+            operation.apply(&new, &mut progress).await?;
         }
-        let running = changes.is_empty() && self.runs(&operation.location).await?;
-        operation.guard(&difference, running, allowed.reboot)?;
-        if changes.is_empty() {
-            self.check(&operation, &config, &difference, running).await?;
-        }
-        if running && !difference.reboot.is_empty() {
-            self.fleet.disrupt(self.machine)?;
-        }
-        changes.extend(difference.costs(running));
-        let is_changed = !changes.is_empty();
-        operation.apply(config, difference, running).await?;
-        let started = operation.start().await?;
+        let started = operation.start(progress.slot.take()).await?;
         let addresses = match self.spec.static_address() {
             Some(address) => vec![address.to_string()],
             None => operation.addresses().await?,
         };
+        let mut changes = progress.changes;
         if started {
             changes.push(switched_on());
         }
-        let effect = if is_changed || started { Effect::Changed } else { Effect::Unchanged };
+        let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Changed };
         let written = Written::field(&self.vm(Some(&operation.location)), effect).changes(changes);
         Ok(written.and(&Addresses(addresses)))
     }
 
+    /// Whether nothing differs, by what the inventory saw. A VM that somebody locks needs no wait then.
+    fn is_as_wanted(&self, operation: &VmOperation<'_>) -> bool {
+        let Some(known) = self.found else { return false };
+        let Some(config) = known.config.as_ref().ok().filter(|config| config.lock() != Some("create")) else {
+            return false;
+        };
+        let difference = operation.difference(config, known.running, &Progress::default());
+        if difference.is_none() {
+            operation.tell(&difference);
+        }
+        difference.is_none()
+    }
+
+    /// Asks what can refuse the start of a VM that is off.
+    async fn check_start(&self, operation: &VmOperation<'a>) -> Result<(), Stop> {
+        let Some(known) = self.found.filter(|known| !known.running) else { return Ok(()) };
+        let config = known.config.as_ref().map_err(Clone::clone)?;
+        operation.checked(config, &Intent::change(self.machine, &Difference::default(), false)).await?;
+        Ok(self.fleet.free_address(self.run, self.node, Some(known.vmid)).await?)
+    }
+
+    async fn created(&self, progress: &mut Progress) -> Result<VmOperation<'a>, Stop> {
+        let location = self.create().await?;
+        progress.changes.push(created(&location));
+        progress.is_new = true;
+        Ok(self.operation(location))
+    }
+
     async fn create(&self) -> Result<Location, Stop> {
-        self.fleet.free_address(self.run, self.node, None).await?;
-        let host = self.fleet.place(self.machine).await?;
-        self.fleet.check_creation(self.machine, &host).await?;
+        let host = self.placed().await?;
         create(self.fleet, self.run, self.node, self.machine, &host).await
     }
 
-    /// Whatever could refuse the new VM is asked before the old one is destroyed.
+    /// The host for a new VM, once everything that the creation would refuse, or that would only be noticed after it, was
+    /// asked.
+    async fn placed(&self) -> Result<String, Failure> {
+        if let Some(key) = &self.machine.root_only {
+            return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.clone() }.into());
+        }
+        self.fleet.free_address(self.run, self.node, None).await?;
+        let host = self.fleet.place(self.machine).await?;
+        self.fleet.check_creation(self.machine, &host).await?;
+        Ok(host)
+    }
+
+    /// Destroys the VM and makes it again. Whatever could refuse the new one is asked before the old one is destroyed.
     async fn recreate(
         &self,
         operation: VmOperation<'a>,
         difference: &Difference,
-        config: &Config,
+        allowed: &Allowed,
+        progress: &mut Progress,
     ) -> Result<VmOperation<'a>, Stop> {
-        operation.checked(config, &Intent::destruction()).await?;
-        self.fleet.release(&operation.location.host, config, self.machine);
+        let why = difference.recreate().join(", ");
+        let config = operation.config().await?;
+        operation.guard_disks(&config, why.clone(), allowed)?;
+        operation.checked(&config, &Intent::destruction()).await?;
+        self.fleet.release(&operation.location.host, &config, self.machine);
         let host = self.fleet.place(self.machine).await?;
         self.fleet.check_creation(self.machine, &host).await?;
         self.fleet.disrupt(self.machine)?;
-        self.run
-            .say(self.node, &format!("recreating VM {}: {}", operation.location.vmid, difference.recreate.join(", ")));
+        self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
+        progress.slot = None;
         operation.destroy().await?;
-        Ok(self.operation(create(self.fleet, self.run, self.node, self.machine, &host).await?))
-    }
-
-    /// Asks everything that can refuse these changes, or the start of a VM that is off, before any of it is done.
-    async fn check(
-        &self,
-        operation: &VmOperation<'a>,
-        config: &Config,
-        difference: &Difference,
-        running: bool,
-    ) -> Result<(), Stop> {
-        operation.checked(config, &Intent::change(self.machine, difference, running)).await?;
-        if !running {
-            self.fleet.free_address(self.run, self.node, Some(operation.location.vmid)).await?;
-        }
-        Ok(())
-    }
-
-    async fn runs(&self, location: &Location) -> Result<bool, Failure> {
-        let power = self.fleet.pve.ask(&request::power(&location.host, location.vmid)).await;
-        Ok(power?.is_running())
+        let changes = std::mem::take(&mut progress.changes).into_iter().chain(difference.costs(true)).collect();
+        *progress = Progress::of_new(changes);
+        let location = create(self.fleet, self.run, self.node, self.machine, &host).await?;
+        progress.changes.push(created(&location));
+        progress.is_new = true;
+        Ok(self.operation(location))
     }
 
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
-    pub(crate) async fn plan(&self, allowed: Allowed) -> Result<Written, Stop> {
+    pub(crate) async fn plan(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let Some(known) = self.found else {
-            self.fleet.free_address(self.run, self.node, None).await?;
-            let host = self.fleet.place(self.machine).await?;
-            self.fleet.check_creation(self.machine, &host).await?;
+            let host = self.placed().await?;
             self.run.say(self.node, &format!("would create a VM on {host}"));
             let changes = vec![Change::live("VM").to(format!("on {host}")), switched_on()];
             return Ok(self.known(None, Effect::Pending).changes(changes));
         };
         let operation = self.operation(Location { vmid: known.vmid, host: known.host.clone() });
         let config = known.config.clone()?;
-        let difference = Difference::between(self.machine, &config);
         let running = known.running;
-        if difference.recreate.is_empty() {
+        let difference = operation.difference(&config, running, &Progress::default());
+        operation.tell(&difference);
+        if let Some(key) = difference.refused() {
+            return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.to_owned() }.into());
+        }
+        if difference.recreate().is_empty() {
             operation.checked_plan(&config, &Intent::change(self.machine, &difference, running)).await?;
         } else if allowed.recreate {
             operation.checked_plan(&config, &Intent::destruction()).await?;
@@ -154,7 +181,6 @@ impl<'a> Reconcile<'a> {
         if !running {
             self.fleet.free_address(self.run, self.node, Some(known.vmid)).await?;
         }
-        operation.warn_of_storage(&difference);
         let mut changes = difference.costs(running);
         if !running {
             changes.push(switched_on());
@@ -170,15 +196,21 @@ impl<'a> Reconcile<'a> {
         Ok(if addresses.is_empty() { written } else { written.and(&Addresses(addresses)) })
     }
 
-    fn say_plan(&self, vmid: u32, difference: &Difference, running: bool, allowed: Allowed) {
-        if !difference.recreate.is_empty() {
+    fn say_plan(&self, vmid: u32, difference: &Difference, running: bool, allowed: &Allowed) {
+        let recreate = difference.recreate();
+        if !recreate.is_empty() {
             let needs = if allowed.recreate { "" } else { " (needs --recreate)" };
-            let why = difference.recreate.join(", ");
-            self.run.say(self.node, &format!("would recreate VM {vmid}: {why}{needs}"));
+            self.run.say(self.node, &format!("would recreate VM {vmid}: {}{needs}", recreate.join(", ")));
+        }
+        for (slot, why) in difference.replaced() {
+            let node = &self.machine.name;
+            let is_named = allowed.names(node, slot);
+            let needs = if is_named { String::new() } else { format!(" (needs --replace-disk {node}:{slot})") };
+            self.run.say(self.node, &format!("would give up disk {slot} of VM {vmid}: {why}{needs}"));
         }
         let texts = difference.texts();
         if !texts.is_empty() {
-            let is_allowed = !running || difference.reboot.is_empty() || allowed.reboot;
+            let is_allowed = !running || !difference.needs_power_cycle() || allowed.reboot;
             let needs = if is_allowed { "" } else { " (needs --reboot)" };
             self.run.say(self.node, &format!("would change VM {vmid}: {}{needs}", texts.join(", ")));
         }

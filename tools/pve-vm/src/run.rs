@@ -78,7 +78,7 @@ impl Step for PveVm {
         let step = Self {
             verb: args.verb,
             token_file: args.token_file,
-            allowed: Allowed { reboot: args.reboot, recreate: args.recreate },
+            allowed: Allowed { reboot: args.reboot, recreate: args.recreate, disks: args.replace_disk },
             yes: args.yes,
             confirmed: OnceCell::new(),
         };
@@ -134,8 +134,8 @@ impl Step for PveVm {
         let written = match self.verb {
             Verb::Destroy => self.destroy(&reconcile).await,
             Verb::List => reconcile.found.map_or(Ok(()), readable).map(|()| reconcile.listed()),
-            _ if run.is_dry_run() => reconcile.plan(self.allowed).await,
-            _ => reconcile.ensure(self.allowed).await,
+            _ if run.is_dry_run() => reconcile.plan(&self.allowed).await,
+            _ => reconcile.ensure(&self.allowed).await,
         };
         let vms = fleet.made_for(node.name()).into_iter().chain(found.map(|known| known.vmid));
         vms.for_each(|vmid| tell_warnings(fleet, &run, node, vmid));

@@ -28,15 +28,8 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::ReplyLost,
-        Self::Busy,
-        Self::Broken,
-        Self::Forbidden,
-        Self::Late,
-        Self::KilledBefore,
-        Self::KilledAfter,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::ReplyLost, Self::Busy, Self::Broken, Self::Forbidden, Self::Late, Self::KilledBefore, Self::KilledAfter];
 }
 
 /// One run of an operation in which one call goes wrong.

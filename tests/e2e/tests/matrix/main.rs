@@ -3,7 +3,11 @@
 //! A cell is an operation, the number of one of its calls, and what happens to that call. Without `ICHOR_SOAK` a seeded
 //! sample runs, bounded in time; `just soak [SEED]` runs all cells, in an order that the seed decides, and goes on where
 //! it was stopped.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and a soak shows how far it is")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and a soak shows how far it is"
+)]
 
 /// What a cell is, and which of them run.
 mod cells;

@@ -9,7 +9,7 @@ use pve_client::{
 };
 use record::{
     Exit,
-    spec::ProxmoxSpec,
+    spec::{ProxmoxSpec, StorageSpec},
     status::{Finding, FindingState},
 };
 
@@ -114,9 +114,13 @@ fn place(rights: &Rights, privilege: &str, spec: &ProxmoxSpec) -> (String, bool)
     };
     match privilege {
         "Datastore.AllocateSpace" => {
-            let path = storage(&spec.storage);
-            let held = rights.holds(&path, privilege);
-            (path, held)
+            let names = spec.storage.as_ref().map(StorageSpec::names).unwrap_or_default();
+            let mut paths: Vec<String> = names.into_iter().map(|name| storage(&Some(name.to_owned()))).collect();
+            if paths.is_empty() {
+                paths.push(storage(&None));
+            }
+            let missing = paths.iter().position(|path| !rights.holds(path, privilege));
+            (paths.swap_remove(missing.unwrap_or_default()), missing.is_none())
         }
         "Datastore.AllocateTemplate" => {
             let path = storage(&spec.images);
@@ -164,7 +168,7 @@ pub(super) fn host(row: &Resource) -> Finding {
 
 /// Whether the storages of the file are there and may hold what they have to.
 pub(super) fn storages(spec: &ProxmoxSpec, host: &str, rows: &[Storage]) -> Vec<Finding> {
-    let wanted = [(spec.storage.as_deref(), "images"), (spec.images.as_deref(), "import")];
+    let wanted = [(spec.storage.as_ref().and_then(|it| it.on(host)), "images"), (spec.images.as_deref(), "import")];
     let one = |(name, content): (Option<&str>, &str)| {
         let name = name?;
         Some(match storage_finding(rows, name, content) {
@@ -313,7 +317,7 @@ mod tests {
     fn spec() -> ProxmoxSpec {
         let name = |text: &str| Some(text.to_owned());
         ProxmoxSpec {
-            storage: name("local-lvm"),
+            storage: name("local-lvm").map(StorageSpec::Everywhere),
             images: name("local"),
             bridge: name("vmbr0"),
             ..ProxmoxSpec::default()

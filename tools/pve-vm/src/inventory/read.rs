@@ -58,6 +58,7 @@ impl Inventory {
             rights,
             hosts: hosts.iter().map(|host| described(host, &guests)).collect(),
             taken: guests.iter().map(|guest| guest.vmid).collect(),
+            pools: guests.iter().filter_map(|guest| Some((guest.vmid, guest.pool.clone()?))).collect(),
             is_new: wanted.is_new,
             ..Self::default()
         };

@@ -82,7 +82,26 @@ impl World {
         self.start_on(records, arguments, &[]).await
     }
 
-    async fn start_on(&self, text: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
+    /// Runs the program, and kills it once the lab has got such a call after those that it has got already.
+    pub(crate) async fn killed_at(&self, call: (&str, &str), arguments: &[&str]) {
+        let is_it = |request: &(String, String)| request.0 == call.0 && request.1.ends_with(call.1);
+        let count = || self.lab.pve().requests().iter().filter(|request| is_it(request)).count();
+        let before = count();
+        let mut command = self.command(&self.records(), arguments, &[]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(5));
+        let came = async {
+            while count() == before {
+                ticks.tick().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), came)
+            .await
+            .unwrap_or_else(|_| panic!("no call {call:?}"));
+        child.kill().await.unwrap();
+    }
+
+    fn command(&self, text: &str, arguments: &[&str], variables: &[(&str, &str)]) -> tokio::process::Command {
         let records = self.lab.dir().join("records.jsonl");
         std::fs::write(&records, text).unwrap();
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pve-vm"));
@@ -91,6 +110,11 @@ impl World {
             command.args(["--wait-timeout", "60s"]);
         }
         command.env_clear().envs(self.lab.env()).envs(variables.iter().copied()).stdin(Stdio::null());
+        command
+    }
+
+    async fn start_on(&self, text: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
+        let mut command = self.command(text, arguments, variables);
         let output = command.output().await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         Outcome {

@@ -1,0 +1,307 @@
+//! Making a VM what the spec says: one step at a time, each after a fresh look.
+//!
+//! Every call may have been carried out although its reply was lost, and every value that was sent may still wait for a
+//! power cycle. So nothing is repeated from memory: after each step the VM is looked at again, and what differs then is
+//! what is left to do. What the VM takes only while it is off is sent while it is off; if that fails, the VM is switched
+//! on again before the failure is told.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use patience::{Backoff, Deadline};
+use pve_client::{Kind, answer::Config, request, request::Parameters};
+use record::{Change, Failure};
+use step::{Slot, Stop};
+use tokio::time::Instant;
+
+use crate::{
+    changes::VmOperation,
+    difference::{Act, Difference, Item, Sight, data},
+    error::Error,
+    location::Location,
+    preflight::Intent,
+    reconcile::Allowed,
+};
+
+/// How far the work on a VM has come.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// What was sent and taken, by [`Item::mark`].
+    sent: BTreeSet<String>,
+    /// What was changed.
+    pub(crate) changes: Vec<Change>,
+    /// Whether the VM was created in this run.
+    pub(crate) is_new: bool,
+    /// Whether the VM was switched off for its changes.
+    is_stopped: bool,
+    /// The place to work at: kept from the first change until the VM runs again.
+    pub(crate) slot: Option<Slot>,
+}
+
+impl Progress {
+    /// That on a VM that takes the place of one that was destroyed, after these changes.
+    pub(crate) fn of_new(changes: Vec<Change>) -> Self {
+        Self { changes, ..Self::default() }
+    }
+}
+
+/// What came of one step.
+enum Step {
+    /// There may be more to do.
+    More,
+    Done,
+}
+
+impl VmOperation<'_> {
+    /// What differs, by the config and the power that were just seen.
+    pub(crate) fn difference(&self, config: &Config, is_running: bool, progress: &Progress) -> Difference {
+        let pool = self.fleet.inventory.pool(self.location.vmid);
+        let sight = Sight { location: &self.location, config, is_running, pool, sent: &progress.sent };
+        Difference::between(self.machine, sight)
+    }
+
+    /// Refuses changes that the user didn't allow, and those that nobody can make.
+    pub(crate) fn guard(&self, difference: &Difference, running: bool, allowed: &Allowed) -> Result<(), Failure> {
+        let (vmid, host, node) = (self.location.vmid, self.location.host.clone(), self.machine.name.clone());
+        if let Some(key) = difference.refused() {
+            return Err(Error::RootOnly { node, key: key.to_owned() }.into());
+        }
+        let recreate = difference.recreate();
+        if !recreate.is_empty() {
+            let why = recreate.join(", ");
+            return if allowed.recreate { Ok(()) } else { Err(Error::NeedsRecreate { vmid, host, why }.into()) };
+        }
+        if let Some((slot, why)) = difference.replaced().find(|(slot, _)| !allowed.names(&node, slot)) {
+            let (slot, why) = (slot.to_owned(), why.to_owned());
+            return Err(Error::NeedsDisk { vmid, host, node, slot, why }.into());
+        }
+        if running && !allowed.reboot && difference.needs_power_cycle() {
+            return Err(Error::NeedsReboot { vmid, host, what: difference.texts().join(", ") }.into());
+        }
+        Ok(())
+    }
+
+    /// Refuses to recreate a VM whose other disks the user didn't name: they are destroyed with it.
+    pub(crate) fn guard_disks(&self, config: &Config, why: String, allowed: &Allowed) -> Result<(), Failure> {
+        let node = self.machine.name.clone();
+        let disks: Vec<String> = data(config).into_iter().filter(|slot| !allowed.names(&node, slot)).collect();
+        if disks.is_empty() {
+            return Ok(());
+        }
+        let Location { vmid, host } = self.location.clone();
+        Err(Error::NeedsDisks { vmid, host, node, why, disks }.into())
+    }
+
+    /// Warns of what differs and stays so.
+    pub(crate) fn tell(&self, difference: &Difference) {
+        difference.told.iter().for_each(|told| self.run.warn(told));
+    }
+
+    /// Makes the changes, until nothing differs or something must be recreated. If they needed a power cycle, the VM is
+    /// off afterwards.
+    pub(crate) async fn apply(&self, allowed: &Allowed, progress: &mut Progress) -> Result<Option<Difference>, Stop> {
+        let deadline = Deadline::within(self.run.wait_timeout());
+        let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).seeded(&self.machine.name);
+        loop {
+            let step = self.look_and_act(allowed, progress).await;
+            let failure = match step {
+                Ok((Step::More, _)) => continue,
+                Ok((Step::Done, difference)) => return Ok(difference),
+                Err(Failed::Later(failure)) => failure,
+                Err(Failed::Now(stop)) => return Err(self.switched_on_again(progress, stop).await),
+            };
+            let now = Instant::now();
+            if deadline.passed(now) || self.run.stopping().is_cancelled() {
+                return Err(self.switched_on_again(progress, failure.into()).await);
+            }
+            tokio::time::sleep(deadline.at_most(now, pauses.pause())).await;
+        }
+    }
+
+    /// A VM that was switched off for changes that fail then is not left off.
+    async fn switched_on_again(&self, progress: &mut Progress, stop: Stop) -> Stop {
+        if progress.is_stopped
+            && let Err(Stop::Failed(failure)) = self.start(progress.slot.take()).await
+        {
+            let (vmid, host) = (self.location.vmid, &self.location.host);
+            self.run.warn(&format!(
+                "VM {vmid} on {host} was switched off for its changes and can't be started again: {failure}"
+            ));
+        }
+        stop
+    }
+
+    async fn look_and_act(
+        &self,
+        allowed: &Allowed,
+        progress: &mut Progress,
+    ) -> Result<(Step, Option<Difference>), Failed> {
+        // Between switching it off and on there is no safe point to stop at, so nothing waits there.
+        let config = match progress.is_stopped {
+            true => self.fleet.pve.ask(&request::pending(&self.location.host, self.location.vmid)).await?,
+            false => self.config().await.map_err(Failed::Now)?,
+        };
+        let is_running = !progress.is_new && self.is_running().await?;
+        let difference = self.difference(&config, is_running, progress);
+        if difference.is_none() {
+            self.tell(&difference);
+            return Ok((Step::Done, None));
+        }
+        self.guard(&difference, is_running, allowed).map_err(|failure| Failed::Now(failure.into()))?;
+        if !difference.recreate().is_empty() {
+            return Ok((Step::Done, Some(difference)));
+        }
+        if progress.slot.is_none() && !progress.is_new {
+            let intent = Intent::change(self.machine, &difference, is_running);
+            self.checked(&config, &intent).await.map_err(Failed::Now)?;
+        }
+        if is_running && difference.needs_power_cycle() {
+            self.fleet.disrupt(self.machine).map_err(|error| Failed::Now(error.into()))?;
+        }
+        if progress.slot.is_none() {
+            progress.slot = Some(self.run.slot(self.node).await.map_err(Failed::Now)?);
+        }
+        let step = self.act(&config, &difference, is_running, progress).await?;
+        if matches!(step, Step::Done) {
+            self.tell(&difference);
+        }
+        Ok((step, None))
+    }
+
+    /// Sends what can be sent now: an allocation alone, else everything that the VM takes or keeps for its next start, and
+    /// then switches it off if something waits for that. A VM that is off takes everything.
+    async fn act(
+        &self,
+        config: &Config,
+        difference: &Difference,
+        is_running: bool,
+        progress: &mut Progress,
+    ) -> Result<Step, Failed> {
+        let allocation = difference.items.iter().find(|item| match item.act {
+            Act::Allocate(_) => true,
+            Act::Replace(..) => !is_running,
+            _ => false,
+        });
+        if let Some(item) = allocation {
+            self.allocate(config, item, is_running, progress).await?;
+            return Ok(Step::More);
+        }
+        let is_due = |item: &&Item| match item.act {
+            Act::Set(_) | Act::Revert => item.key != "tags",
+            Act::SetOff(_) => !is_running,
+            _ => false,
+        };
+        let due: Vec<&Item> = difference.items.iter().filter(is_due).collect();
+        let mut digest = config.digest();
+        if !due.is_empty() {
+            self.send(digest.take(), &due).await?;
+            self.note(&due, is_running, progress);
+        }
+        if let Some(tags) = difference.items.iter().find(|item| item.key == "tags") {
+            self.send_tags(digest, tags, is_running, progress).await?;
+        }
+        for item in &difference.items {
+            if let Act::Grow(size) = item.act {
+                let size = crate::sizes::written(size);
+                let request = request::grow(&self.location.host, self.location.vmid, &item.key, &size);
+                self.fleet.pve.settle(&request, self.run.wait_timeout()).await?;
+                self.note(&[item], is_running, progress);
+            }
+        }
+        if is_running && difference.needs_power_cycle() {
+            let cycled: Vec<&Item> = difference.items.iter().filter(|item| item.act == Act::Cycle).collect();
+            self.note(&cycled, is_running, progress);
+            self.shut_down().await.map_err(Failed::Now)?;
+            progress.is_stopped = true;
+        }
+        Ok(if is_running { Step::More } else { Step::Done })
+    }
+
+    /// Makes a disk. A call whose reply was lost may still be at work on it, so its end is waited for first.
+    async fn allocate(
+        &self,
+        config: &Config,
+        item: &Item,
+        is_running: bool,
+        progress: &mut Progress,
+    ) -> Result<(), Failed> {
+        let (host, vmid) = (&self.location.host, self.location.vmid);
+        let tasks = self.fleet.pve.ask(&request::at_work(host, vmid)).await?;
+        if let Some(task) = tasks.iter().find(|task| task.endtime.is_none()) {
+            let last = format!("a task ({}) is at work on it", task.kind);
+            return Err(Failed::Later(self.location.still_busy(last).into()));
+        }
+        self.send(config.digest(), &[item]).await?;
+        self.note(&[item], is_running, progress);
+        Ok(())
+    }
+
+    /// Sends values; the digest protects changes that somebody else makes meanwhile.
+    async fn send(&self, digest: Option<&str>, items: &[&Item]) -> Result<(), pve_client::Error> {
+        let mut parameters = Parameters::new();
+        let mut reverted = Vec::new();
+        for item in items {
+            match &item.act {
+                Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) | Act::Replace(value, _) => {
+                    parameters.push((item.key.clone(), value.clone()));
+                }
+                Act::Revert => reverted.push(item.key.as_str()),
+                Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Refuse => {}
+            }
+        }
+        if !reverted.is_empty() {
+            parameters.push(("revert".to_owned(), reverted.join(",")));
+        }
+        let request = request::set_config(&self.location.host, self.location.vmid, digest, parameters);
+        self.fleet.pve.settle(&request, self.run.wait_timeout()).await
+    }
+
+    /// The mark in the description is enough; tags may be reserved for others.
+    async fn send_tags(
+        &self,
+        digest: Option<&str>,
+        tags: &Item,
+        is_running: bool,
+        progress: &mut Progress,
+    ) -> Result<(), Failed> {
+        match self.send(digest, &[tags]).await {
+            Err(error) if error.kind() == Some(Kind::Forbidden) => {
+                let why = error.refusal().map(ToString::to_string).unwrap_or_default();
+                self.run.warn(&format!("VM {}: its tags can't be set: {why}", self.location.vmid));
+                progress.sent.extend(tags.mark());
+            }
+            sent => {
+                sent?;
+                self.note(&[tags], is_running, progress);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes and says what was changed.
+    fn note(&self, items: &[&Item], is_running: bool, progress: &mut Progress) {
+        let done = Difference { items: items.iter().map(|item| (*item).clone()).collect(), told: Vec::new() };
+        progress.sent.extend(done.items.iter().filter_map(Item::mark));
+        let texts: Vec<String> = done.texts();
+        if !texts.is_empty() {
+            self.run.say(self.node, &format!("changed VM {}: {}", self.location.vmid, texts.join(", ")));
+        }
+        for change in done.costs(is_running) {
+            if !progress.changes.iter().any(|known| known.what == change.what && known.to == change.to) {
+                progress.changes.push(change);
+            }
+        }
+    }
+}
+
+/// Why a step didn't succeed.
+enum Failed {
+    /// It may succeed after another look.
+    Later(Failure),
+    Now(Stop),
+}
+
+impl From<pve_client::Error> for Failed {
+    fn from(error: pve_client::Error) -> Self {
+        if error.is_transient() { Self::Later(error.into()) } else { Self::Now(error.into()) }
+    }
+}

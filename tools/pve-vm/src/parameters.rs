@@ -1,0 +1,290 @@
+//! The table of `spec.vm`: every parameter that Proxmox VE has for a VM, and those that are Ichor's own.
+//!
+//! Which of them a running VM takes was seen on Proxmox VE 9.2 and 8.4; what is not plain from there stands beside it.
+
+/// A parameter of `spec.vm`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parameter {
+    /// Its name; that of an indexed one (`net0`) without the number.
+    pub(crate) name: &'static str,
+    /// How many there are of an indexed one; 0 for one without a number.
+    pub(crate) count: u16,
+    /// What its values are, and so how they are compared.
+    pub(crate) kind: Kind,
+    /// When a change of it takes effect.
+    pub(crate) when: When,
+    /// What holds where it isn't set.
+    pub(crate) default: Option<&'static str>,
+}
+
+/// What the values of a parameter are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Text, compared as it is.
+    Text,
+    /// Text of several lines.
+    Lines,
+    /// On or off.
+    Flag,
+    /// A number.
+    Number,
+    /// Words in any order.
+    Words,
+    /// Addresses, in this order.
+    Addresses,
+    /// `key=value,…` in any order, with the name of the key that may be left out and the values of keys that aren't set.
+    Property(&'static str, &'static [(&'static str, &'static str)]),
+    /// A drive: what it is made from is a wish for its creation.
+    Drive,
+    /// A network card.
+    Nic,
+    /// What to boot from, in this order; the server appends to it.
+    BootOrder,
+    /// Never shown by the server again, and never by Ichor.
+    Secret,
+}
+
+/// When a change takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Not a parameter of Proxmox VE: Ichor itself reads it.
+    Ours,
+    /// At once.
+    Live,
+    /// At once if `hotplug` lists this, else after the VM was off.
+    Plugged(&'static str),
+    /// After the VM was off; until then the value is pending.
+    PowerCycle,
+    /// The server takes it at once, and the guest sees it when it starts again: it is sent while the VM is off.
+    NextStart,
+    /// Never: only another VM has it.
+    Recreate,
+    /// At the creation only.
+    Creation,
+    /// Only root@pam sets it, never a token.
+    Root,
+    /// It is refused; why.
+    Refused(&'static str),
+}
+
+const fn one(name: &'static str, kind: Kind, when: When) -> Parameter {
+    Parameter { name, count: 0, kind, when, default: None }
+}
+
+const fn defaulted(name: &'static str, kind: Kind, when: When, default: &'static str) -> Parameter {
+    Parameter { name, count: 0, kind, when, default: Some(default) }
+}
+
+const fn many(name: &'static str, count: u16, kind: Kind, when: When) -> Parameter {
+    Parameter { name, count, kind, when, default: None }
+}
+
+/// The name of a key that may be left out; no key has a value of its own otherwise.
+const fn keys(default: &'static str) -> Kind {
+    Property(default, &[])
+}
+
+use Kind::{Addresses, BootOrder, Drive, Flag, Lines, Nic, Number, Property, Secret, Text, Words};
+use When::{Creation, Live, NextStart, Ours, Plugged, PowerCycle, Recreate, Refused, Root};
+
+const RESTORES: When = Refused("it restores or replaces another VM");
+
+/// Every parameter.
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    one("node", Text, Ours),
+    one("disk", Number, Ours),
+    one("disks", Text, Ours),
+    one("vmid", Number, Ours),
+    one("storage", Text, Ours),
+    one("boot", BootOrder, PowerCycle),
+    one("name", Text, Live),
+    one("description", Lines, Live),
+    one("tags", Words, Live),
+    defaulted("onboot", Flag, Live, "0"),
+    one("startup", keys("order"), Live),
+    defaulted("protection", Flag, Live, "0"),
+    defaulted("hotplug", Words, Live, "network,disk,usb"),
+    defaulted("cpulimit", Number, Live, "0"),
+    one("cpuunits", Number, Live),
+    defaulted("shares", Number, Live, "1000"),
+    defaulted("migrate_downtime", Number, Live, "0.1"),
+    defaulted("migrate_speed", Number, Live, "0"),
+    one("vmstatestorage", Text, Live),
+    defaulted("cores", Number, PowerCycle, "1"),
+    defaulted("sockets", Number, PowerCycle, "1"),
+    defaulted("vcpus", Number, PowerCycle, "0"),
+    defaulted("smp", Number, PowerCycle, "1"),
+    defaulted("cpu", keys("cputype"), PowerCycle, "kvm64"),
+    defaulted("memory", keys("current"), PowerCycle, "512"),
+    one("balloon", Number, PowerCycle),
+    defaulted("allow-ksm", Flag, PowerCycle, "1"),
+    defaulted("numa", Flag, PowerCycle, "0"),
+    many("numa", 8, keys(""), PowerCycle),
+    one("machine", keys("type"), PowerCycle),
+    defaulted("bios", Text, Recreate, "seabios"),
+    defaulted("scsihw", Text, PowerCycle, "lsi"),
+    defaulted("ostype", Text, PowerCycle, "other"),
+    one("smbios1", keys(""), PowerCycle),
+    defaulted(
+        "agent",
+        Property("enabled", &[("type", "virtio"), ("fstrim_cloned_disks", "0"), ("freeze-fs", "1")]),
+        PowerCycle,
+        "0",
+    ),
+    one("vga", Property("type", &[("type", "std")]), PowerCycle),
+    many("serial", 4, Text, PowerCycle),
+    one("rng0", keys("source"), PowerCycle),
+    one("watchdog", Property("model", &[("model", "i6300esb")]), PowerCycle),
+    one("audio0", Property("", &[("driver", "spice")]), PowerCycle),
+    many("hostpci", 16, Property("host", &[("rombar", "1")]), PowerCycle),
+    many("usb", 14, Property("host", &[("usb3", "0")]), Plugged("usb")),
+    many("virtiofs", 10, Property("dirid", &[("cache", "auto")]), PowerCycle),
+    one("amd-sev", keys("type"), PowerCycle),
+    one("intel-tdx", keys("type"), PowerCycle),
+    one("arch", Text, PowerCycle),
+    one("keyboard", Text, PowerCycle),
+    defaulted("acpi", Flag, PowerCycle, "1"),
+    defaulted("kvm", Flag, PowerCycle, "1"),
+    defaulted("tablet", Flag, PowerCycle, "1"),
+    one("localtime", Flag, PowerCycle),
+    defaulted("startdate", Text, PowerCycle, "now"),
+    defaulted("tdf", Flag, PowerCycle, "0"),
+    defaulted("autostart", Flag, PowerCycle, "0"),
+    defaulted("freeze", Flag, PowerCycle, "0"),
+    defaulted("reboot", Flag, PowerCycle, "1"),
+    one("bootdisk", Text, PowerCycle),
+    many("net", 32, Nic, Plugged("network")),
+    many("scsi", 31, Drive, Plugged("disk")),
+    many("virtio", 16, Drive, Plugged("disk")),
+    // Of these buses nothing can be plugged in or out.
+    many("sata", 6, Drive, PowerCycle),
+    many("ide", 4, Drive, PowerCycle),
+    one("cdrom", Drive, PowerCycle),
+    one("efidisk0", Drive, PowerCycle),
+    one("tpmstate0", Drive, PowerCycle),
+    many("unused", 256, Drive, Refused("Proxmox VE itself keeps detached disks there")),
+    many("ipconfig", 32, keys(""), NextStart),
+    one("nameserver", Addresses, NextStart),
+    one("searchdomain", Text, NextStart),
+    one("citype", Text, NextStart),
+    one("ciuser", Text, NextStart),
+    one("cipassword", Secret, NextStart),
+    defaulted("ciupgrade", Flag, NextStart, "1"),
+    one("cicustom", keys(""), NextStart),
+    one("sshkeys", Text, NextStart),
+    one("pool", Text, Creation),
+    one("ha-managed", Flag, Creation),
+    one("bwlimit", Number, Creation),
+    one("import-working-storage", Text, Creation),
+    one("start", Flag, Ours),
+    one("affinity", Text, Root),
+    one("args", Text, Root),
+    one("hookscript", Text, Root),
+    one("hugepages", Text, Root),
+    defaulted("keephugepages", Flag, Root, "0"),
+    one("ivshmem", keys(""), Root),
+    many("parallel", 3, Text, Root),
+    one("spice_enhancements", Property("", &[("foldersharing", "0"), ("videostreaming", "off")]), Root),
+    one("vmgenid", Text, Root),
+    one("lock", Text, Refused("Proxmox VE itself locks a VM while it works on it")),
+    one("template", Flag, Refused("a template can't be started")),
+    one("archive", Text, RESTORES),
+    one("force", Flag, RESTORES),
+    one("unique", Flag, RESTORES),
+    one("live-restore", Flag, RESTORES),
+];
+
+/// The parameter of this name; `None` for a name that is none.
+pub(crate) fn find(name: &str) -> Option<&'static Parameter> {
+    let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let index = &name[stem.len()..];
+    let canonical = index == "0" || !index.starts_with('0');
+    let indexed = |known: &&Parameter| {
+        known.name == stem && canonical && index.parse::<u16>().is_ok_and(|index| index < known.count)
+    };
+    let exact = |known: &&Parameter| known.count == 0 && known.name == name;
+    PARAMETERS.iter().find(exact).or_else(|| PARAMETERS.iter().find(indexed))
+}
+
+/// The number of an indexed parameter such as `net0`.
+pub(crate) fn index(name: &str, stem: &str) -> Option<usize> {
+    name.strip_prefix(stem)?.parse().ok()
+}
+
+/// The name that was probably meant: the one that differs in case, separators, or one or two letters.
+pub(crate) fn meant(name: &str) -> Option<&'static str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
+    let known = PARAMETERS.iter().map(|known| known.name);
+    known
+        .filter(|known| distance(&plain(known), &plain(name)) <= known.len() / 4)
+        .min_by_key(|known| distance(&plain(known), &plain(name)))
+}
+
+/// How many letters must be inserted, removed or replaced to get from one to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, letter) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
+        for (column, other) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_with_its_number_and_never_with_a_wrong_one() {
+        for name in ["cores", "net0", "net31", "scsi30", "efidisk0", "numa", "numa7", "rng0"] {
+            assert!(find(name).is_some(), "{name}");
+        }
+        for name in ["net", "net32", "net00", "scsi", "ide4", "efidisk1", "colour", "rng1", "node0"] {
+            assert!(find(name).is_none(), "{name}");
+        }
+        assert!(find("numa0").is_some_and(|known| known.count == 8));
+    }
+
+    #[test]
+    fn a_name_that_is_misspelled_is_guessed() {
+        assert_eq!(meant("Memory"), Some("memory"));
+        assert_eq!(meant("socket"), Some("sockets"));
+        assert_eq!(meant("ha_managed"), Some("ha-managed"));
+        assert_eq!(meant("colour"), None);
+    }
+
+    /// The published schemas of both releases that are supported.
+    #[test]
+    fn every_parameter_of_the_api_is_in_the_table_and_nothing_else_but_ours() {
+        let mut published: BTreeSet<String> = BTreeSet::new();
+        for release in ["8.4", "9.1"] {
+            let Some(path) = judges::vectors(&format!("pve/apidata-{release}.json")) else { return };
+            let text = std::fs::read_to_string(path).unwrap();
+            let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let parameters = creation(&schema).unwrap();
+            published.extend(parameters.keys().map(|name| name.replace("[n]", "")));
+        }
+        let known: BTreeSet<String> = PARAMETERS.iter().map(|known| known.name.to_owned()).collect();
+        let missing: Vec<_> = published.difference(&known).collect();
+        assert_eq!(missing, [""; 0], "parameters that the table lacks");
+        let ours: Vec<_> = known.difference(&published).collect();
+        assert_eq!(ours, ["disk", "disks"], "parameters that the API lacks");
+    }
+
+    fn creation(node: &serde_json::Value) -> Option<&serde_json::Map<String, serde_json::Value>> {
+        if let Some(nodes) = node.as_array() {
+            return nodes.iter().find_map(creation);
+        }
+        match node["path"].as_str() {
+            Some("/nodes/{node}/qemu") => node["info"]["POST"]["parameters"]["properties"].as_object(),
+            _ => node.get("children").and_then(creation),
+        }
+    }
+}
