@@ -62,7 +62,7 @@ impl<'a> Reconcile<'a> {
                 self.check_start(&operation).await?;
                 let is_as_wanted = self.is_as_wanted(&operation);
                 match if is_as_wanted { None } else { operation.apply(allowed, &mut progress).await? } {
-                    Some(difference) => self.recreate(operation, &difference, allowed, &mut progress).await?,
+                    Some(difference) => self.recreate(operation, &difference, &mut progress).await?,
                     None => operation,
                 }
             }
@@ -135,12 +135,10 @@ impl<'a> Reconcile<'a> {
         &self,
         operation: VmOperation<'a>,
         difference: &Difference,
-        allowed: &Allowed,
         progress: &mut Progress,
     ) -> Result<VmOperation<'a>, Stop> {
         let why = difference.recreate().join(", ");
         let config = operation.config().await?;
-        operation.guard_disks(&config, why.clone(), allowed)?;
         operation.checked(&config, &Intent::destruction()).await?;
         self.fleet.release(&operation.location.host, &config, self.machine);
         let host = self.fleet.place(self.machine).await?;
@@ -201,6 +199,12 @@ impl<'a> Reconcile<'a> {
         if !recreate.is_empty() {
             let needs = if allowed.recreate { "" } else { " (needs --recreate)" };
             self.run.say(self.node, &format!("would recreate VM {vmid}: {}{needs}", recreate.join(", ")));
+            let named = |slot: &&str| allowed.names(&self.machine.name, slot);
+            for slot in difference.lost().filter(|slot| !named(slot)) {
+                let node = &self.machine.name;
+                self.run
+                    .say(self.node, &format!("would lose disk {slot} with it (needs --replace-disk {node}:{slot})"));
+            }
         }
         for (slot, why) in difference.replaced() {
             let node = &self.machine.name;

@@ -147,6 +147,9 @@ async fn a_vm_is_not_recreated_while_it_has_disks_that_nobody_named() {
     let before = (world.vm("w-1").id, volumes(&world));
     world.edit("disk: 20, scsi1", "disk: 10, scsi1");
 
+    let planned = world.run(&["plan"]).await.exits(3).says("would lose disk scsi1");
+    let needs = |change: &serde_json::Value| change["needs"] == "--replace-disk w-1:scsi1";
+    assert!(planned.status("w-1")["vm"]["changes"].as_array().unwrap().iter().any(needs));
     world.run(&["--recreate"]).await.exits(7).says("scsi1 would be lost").says("--replace-disk w-1:scsi1");
     assert_eq!((world.vm("w-1").id, volumes(&world)), before);
     assert!(world.vm("w-1").running);
@@ -214,7 +217,7 @@ async fn a_card_that_can_not_be_plugged_is_an_error_until_it_can() {
 
     world.edit("bridge=vmbr0,model", "bridge=vmbr9,model");
     for _ in 0..2 {
-        let failed = world.run(&[]).await.exits(1).says("vmbr9 does not exist");
+        let failed = world.run(&[]).await.exits(1).says("has no bridge vmbr9");
         assert!(failed.status("w-1")["error"].is_object());
     }
     assert!(world.vm("w-1").running);
@@ -372,7 +375,7 @@ async fn what_proxmox_would_refuse_is_refused_before_anything_is_created() {
         ("start: false", 8, "pve-vm starts its VMs"),
         ("args: -x", 8, "can be set by root@pam only"),
         (r#"net0: "virtio=vmbr0""#, 8, "must be a network card"),
-        ("node: pve1, storage: local-zfs", 1, "it has no storage local-zfs"),
+        ("node: pve1, storage: local-zfs", 1, "there is no storage local-zfs"),
     ] {
         let next = format!("{PLAIN}, {vm}");
         world.edit(&last, &next);
