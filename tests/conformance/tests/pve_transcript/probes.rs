@@ -25,7 +25,7 @@ pub(crate) async fn replay(text: &str, release: Release, skipped: Skipped) -> (u
         if skipped.contains(&(line + 1)) {
             continue;
         }
-        let own = observed(&stage, answer, before);
+        let own = observed(&stage, &answer, before);
         match difference(&record["real"], &own) {
             None => equal += 1,
             Some(text) => wrong.push(format!("line {} {label}: {text}", line + 1)),
@@ -55,7 +55,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// What the lab answered and did, in the form of the records.
-fn observed(stage: &Stage, answer: Answer, before: usize) -> Value {
+fn observed(stage: &Stage, answer: &Answer, before: usize) -> Value {
     let mut own = json!({"status": answer.status, "reason": answer.reason, "errors": answer.body["errors"]});
     let task = stage.pve.tasks().into_iter().nth(before);
     match task {
@@ -119,7 +119,7 @@ fn difference(real: &Value, own: &Value) -> Option<String> {
     }
     let (real, own) = (&real["data"], &own["data"]);
     match real {
-        Value::Object(fields) if is_shape(real) => names(fields.keys(), &[own.clone()]),
+        Value::Object(fields) if is_shape(real) => names(fields.keys(), std::slice::from_ref(own)),
         Value::Object(fields) => values(fields, own),
         Value::Array(rows) if rows.len() == 1 && is_shape(&rows[0]) => {
             names(rows[0].as_object()?.keys(), own.as_array().map_or(&[], Vec::as_slice))
