@@ -29,7 +29,7 @@ const OTHERS: [(&str, &[&str]); 6] = [
     ("pveum", &["--tokens", "--users", "--roles"]),
     ("pvesm", &["--content"]),
     ("qm", &[]),
-    ("talosctl", &["--to", "--insecure"]),
+    ("talosctl", &["--to", "--insecure", "--recover-from", "--talosconfig"]),
     ("kubectl", &[]),
     ("git", &[]),
 ];
