@@ -32,6 +32,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) recreate: bool,
 
+    /// Switch off or destroy a control plane even though etcd may not do without it, or nobody can be asked. If it does
+    /// not, etcd stands still; if too many members are destroyed, all Kubernetes objects are lost.
+    #[arg(long)]
+    pub(crate) ignore_etcd: bool,
+
     /// With `destroy`: don't ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
@@ -64,6 +69,7 @@ impl Args {
         let stray = [
             ("--reboot", self.reboot && !makes),
             ("--recreate", self.recreate && !makes),
+            ("--ignore-etcd", self.ignore_etcd && !makes && !destroys),
             ("--yes", self.yes && !destroys),
             ("--all", self.all && !destroys),
             ("--dry-run", self.stream.dry_run && matches!(self.verb, Verb::List | Verb::Doctor)),
@@ -108,6 +114,7 @@ mod tests {
         let check = |words: &[&str]| Args::parse_from([&["pve-vm"], words].concat()).check();
         for words in [
             &["list", "--recreate"][..],
+            &["list", "--ignore-etcd"],
             &["destroy", "--reboot"],
             &["--yes"],
             &["--all"],
@@ -120,7 +127,7 @@ mod tests {
         for words in [
             &["--reboot", "--recreate"][..],
             &["plan", "--reboot"],
-            &["destroy", "--yes", "--all"],
+            &["destroy", "--yes", "--all", "--ignore-etcd"],
             &["list", "--only", "a"],
         ] {
             assert_eq!(check(words), Ok(()), "{words:?}");

@@ -43,8 +43,6 @@ pub(crate) enum Error {
     NeedsReboot { vmid: u32, host: String, what: String },
     #[error("VM {vmid} on {host} must be recreated: {why}")]
     NeedsRecreate { vmid: u32, host: String, why: String },
-    #[error("{first} was already restarted in this run; {node} waits until etcd is healthy")]
-    OneAtATime { first: String, node: String },
     #[error(
         "VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file, and has the address {address}"
     )]
@@ -97,9 +95,6 @@ impl Classify for Error {
             Self::NeedsReboot { .. } => guard(Code::NeedsReboot).hint("--reboot allows it"),
             Self::NeedsRecreate { .. } => {
                 guard(Code::NeedsRecreate).hint("--recreate allows it; the data on its disks is lost")
-            }
-            Self::OneAtATime { .. } => {
-                guard(Code::OneAtATime).hint("wait with `talos-wait --for etcd`, then run again")
             }
             Self::AddressTaken { .. } => guard(Code::AddressTaken).hint(
                 "if the node was renamed, restore its old name (it identifies the VM), or remove that VM first",

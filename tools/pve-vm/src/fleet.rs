@@ -11,6 +11,7 @@ use step::{Claim, Slot, Slots};
 
 use crate::{
     error::Error,
+    etcd::EtcdGate,
     identity::Identity,
     inventory::{Inventory, Known},
     machine::Machine,
@@ -35,9 +36,8 @@ pub(crate) struct Fleet {
     /// Held from choosing a VM ID until the server has claimed it.
     pub(crate) claim: tokio::sync::Mutex<()>,
     gates: Mutex<BTreeMap<(Gate, String), Arc<Slots>>>,
-    /// The one control plane that may be switched off or recreated in this run: this program can't see when its etcd is
-    /// healthy again.
-    disrupted: Mutex<Option<String>>,
+    /// Passed before a control plane is switched off or destroyed.
+    pub(crate) etcd: EtcdGate,
     /// Held by a run that changes anything: two at the same time would both create what is missing.
     _claim: Option<Claim>,
 }
@@ -76,7 +76,7 @@ impl Fleet {
             ledger: Mutex::new(ledger),
             claim: tokio::sync::Mutex::default(),
             gates: Mutex::default(),
-            disrupted: Mutex::default(),
+            etcd: EtcdGate::default(),
             _claim: claim,
         }
     }
@@ -164,23 +164,6 @@ impl Fleet {
         let Some(text) = self.spec.proxmox.as_ref().and_then(|proxmox| proxmox.vmids.as_ref()) else { return Ok(None) };
         let parts = text.split_once('-').and_then(|(first, last)| Some((id(first)?, id(last)?)));
         parts.filter(|(first, last)| first <= last).map(Some).ok_or_else(|| Error::Range(text.clone()))
-    }
-
-    /// Allows a running machine to be switched off or recreated: workers always, of the control planes one.
-    pub(crate) fn disrupt(&self, machine: &Machine) -> Result<(), Error> {
-        if !machine.control_plane {
-            return Ok(());
-        }
-        let mut disrupted = self.disrupted.lock().unwrap_or_else(PoisonError::into_inner);
-        match disrupted.as_ref() {
-            Some(first) if *first != machine.name => {
-                Err(Error::OneAtATime { first: first.clone(), node: machine.name.clone() })
-            }
-            _ => {
-                *disrupted = Some(machine.name.clone());
-                Ok(())
-            }
-        }
     }
 
     /// Refuses an address of a VM of ours that the file doesn't list: two machines would have it.

@@ -6,10 +6,11 @@ use record::{
     spec::NodeSpec,
     status::{self, Addresses, Destroyed},
 };
+use rolling::quorum::Away;
 use step::{Run, Stop, Written};
 
 use crate::{
-    addresses, changes::VmOperation, creation::create, difference::Difference, fleet::Fleet, inventory::Known,
+    addresses, changes::VmOperation, creation::create, difference::Difference, etcd, fleet::Fleet, inventory::Known,
     location::Location, machine::Machine,
 };
 
@@ -58,20 +59,24 @@ impl<'a> Reconcile<'a> {
         let mut difference = Difference::between(self.machine, &config);
         if allowed.recreate && !difference.recreate.is_empty() {
             changes.extend(difference.costs(true));
-            operation = self.recreate(operation, &difference).await?;
+            let left;
+            (operation, left) = self.recreate(operation, &difference).await?;
             changes.push(created(&operation.location));
+            changes.extend(left);
             config = operation.config().await?;
             difference = Difference::between(self.machine, &config);
         }
         let running = changes.is_empty() && self.runs(&operation.location).await?;
         operation.guard(&difference, running, allowed.reboot)?;
-        if running && !difference.reboot.is_empty() {
-            self.fleet.disrupt(self.machine)?;
-        }
+        let permit = match etcd::away(&difference, running) {
+            Some(away) => Some(self.fleet.etcd.pass(self, away).await?),
+            None => None,
+        };
         changes.extend(difference.costs(running));
         let is_changed = !changes.is_empty();
         operation.apply(config, difference, running).await?;
         let started = operation.start().await?;
+        drop(permit);
         let addresses = match self.spec.static_address() {
             Some(address) => vec![address.to_string()],
             None => operation.addresses().await?,
@@ -89,12 +94,18 @@ impl<'a> Reconcile<'a> {
         create(self.fleet, self.run, self.node, self.machine).await
     }
 
-    async fn recreate(&self, operation: VmOperation<'a>, difference: &Difference) -> Result<VmOperation<'a>, Stop> {
-        self.fleet.disrupt(self.machine)?;
+    /// Destroys the VM and creates it again; also gives what it left behind in etcd.
+    async fn recreate(
+        &self,
+        operation: VmOperation<'a>,
+        difference: &Difference,
+    ) -> Result<(VmOperation<'a>, Vec<Change>), Stop> {
+        let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
         self.run
             .say(self.node, &format!("recreating VM {}: {}", operation.location.vmid, difference.recreate.join(", ")));
         operation.destroy().await?;
-        Ok(self.operation(self.create().await?))
+        let left = permit.destroyed(self, true);
+        Ok((self.operation(self.create().await?), left))
     }
 
     fn free_address(&self) -> Result<(), Failure> {
@@ -124,6 +135,7 @@ impl<'a> Reconcile<'a> {
         if !running {
             changes.push(switched_on());
         }
+        changes.extend(self.fleet.etcd.foresee(self, etcd::away(&difference, running)).await?);
         self.say_plan(known.vmid, &difference, running, allowed);
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Pending };
         let written = self.known(Some(&operation.location), effect).changes(changes);
@@ -157,11 +169,11 @@ impl<'a> Reconcile<'a> {
         }
     }
 
-    /// The record of a VM that was destroyed, or would be.
-    pub(crate) fn destroyed(&self, location: &Location, effect: Effect) -> Written {
+    /// The record of a VM that was destroyed, or would be, with what it leaves behind in etcd.
+    pub(crate) fn destroyed(&self, location: &Location, effect: Effect, left: Vec<Change>) -> Written {
         let destroyed = Destroyed { id: location.vmid, node: location.host.clone() };
         let change = Change::new("VM", Impact::DataLoss).from(location.to_string());
-        Written::field(&destroyed, effect).changes(vec![change])
+        Written::field(&destroyed, effect).changes([vec![change], left].concat())
     }
 
     /// The node's fields as far as they are known without waiting.
