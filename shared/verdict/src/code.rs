@@ -141,7 +141,7 @@ codes! {
     NeedsRecreate = "needs-recreate",
     /// The change gives up a disk with its data: --replace-disk allows it.
     NeedsDisk = "needs-disk",
-    /// Another control plane was restarted in this run.
+    /// etcd can't do without this control plane: others are not healthy, or too few.
     OneAtATime = "one-at-a-time",
     /// The address belongs to another VM of the cluster.
     AddressTaken = "address-taken",
@@ -177,6 +177,10 @@ codes! {
     Halted = "halted",
     /// Two etcd clusters exist where there should be one.
     Split = "split",
+    /// etcd was bootstrapped before and has no member left: restore a snapshot, or --fresh starts an empty one.
+    EtcdLost = "etcd-lost",
+    /// The etcd that runs is not the one that ichor.lock remembers.
+    OtherEtcd = "other-etcd",
     /// The step would act on a node that --only excludes.
     NotSelected = "not-selected",
 }
@@ -223,7 +227,8 @@ mod tests {
         not-ours ambiguous host-offline needs-reboot needs-recreate one-at-a-time address-taken \
         no-address unconfirmed unfit talosconfig kubeconfig other-cluster other-machine other-role \
         other-version unknown-node refused-by-node maintenance configured running-config halted \
-        split not-selected locked no-quorum leftover needs-disk";
+        split not-selected locked no-quorum leftover needs-disk \
+        etcd-lost other-etcd";
         let known: std::collections::HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         let gone: Vec<_> = FROZEN.split_whitespace().filter(|word| !known.contains(word)).collect();
         assert_eq!(gone, [""; 0]);

@@ -32,7 +32,7 @@ const OTHERS: [(&str, &[&str]); 9] = [
     ("ha-manager", &["--state"]),
     ("qm", &["--delete"]),
     ("pvesh", &["--vms", "--allow-move"]),
-    ("talosctl", &["--to", "--insecure"]),
+    ("talosctl", &["--to", "--insecure", "--recover-from", "--talosconfig"]),
     ("kubectl", &[]),
     ("git", &[]),
 ];

@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 use patience::{Backoff, Deadline};
 use pve_client::{Kind, answer::Config, request, request::Parameters};
 use record::{Change, Failure};
+use rolling::quorum::Away;
 use step::{Slot, Stop};
 use tokio::time::Instant;
 
@@ -17,13 +18,14 @@ use crate::{
     changes::VmOperation,
     difference::{Act, Difference, Item, Sight},
     error::Error,
+    etcd::Permit,
     preflight::Intent,
-    reconcile::Allowed,
+    reconcile::{Allowed, Reconcile},
 };
 
 /// How far the work on a VM has come.
 #[derive(Default)]
-pub(crate) struct Progress {
+pub(crate) struct Progress<'a> {
     /// What was sent and taken, by [`Item::mark`].
     sent: BTreeSet<String>,
     /// What was changed.
@@ -34,9 +36,11 @@ pub(crate) struct Progress {
     is_stopped: bool,
     /// The place to work at: kept from the first change until the VM runs again.
     pub(crate) slot: Option<Slot>,
+    /// The right to switch off a control plane: kept until it runs again.
+    pub(crate) permit: Option<Permit<'a>>,
 }
 
-impl Progress {
+impl Progress<'_> {
     /// That on a VM that takes the place of one that was destroyed, after these changes.
     pub(crate) fn of_new(changes: Vec<Change>) -> Self {
         Self { changes, ..Self::default() }
@@ -50,9 +54,9 @@ enum Step {
     Done,
 }
 
-impl VmOperation<'_> {
+impl<'a> VmOperation<'a> {
     /// What differs, by the config and the power that were just seen.
-    pub(crate) fn difference(&self, config: &Config, is_running: bool, progress: &Progress) -> Difference {
+    pub(crate) fn difference(&self, config: &Config, is_running: bool, progress: &Progress<'_>) -> Difference {
         let pool = self.fleet.inventory.pool(self.location.vmid);
         let sight = Sight { location: &self.location, config, is_running, pool, sent: &progress.sent };
         Difference::between(self.machine, sight)
@@ -95,11 +99,16 @@ impl VmOperation<'_> {
 
     /// Makes the changes, until nothing differs or something must be recreated. If they needed a power cycle, the VM is
     /// off afterwards.
-    pub(crate) async fn apply(&self, allowed: &Allowed, progress: &mut Progress) -> Result<Option<Difference>, Stop> {
+    pub(crate) async fn apply(
+        &self,
+        reconcile: &Reconcile<'a>,
+        allowed: &Allowed,
+        progress: &mut Progress<'a>,
+    ) -> Result<Option<Difference>, Stop> {
         let deadline = Deadline::within(self.run.wait_timeout());
         let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).seeded(&self.machine.name);
         loop {
-            let step = self.look_and_act(allowed, progress).await;
+            let step = self.look_and_act(reconcile, allowed, progress).await;
             let failure = match step {
                 Ok((Step::More, _)) => continue,
                 Ok((Step::Done, difference)) => return Ok(difference),
@@ -115,7 +124,7 @@ impl VmOperation<'_> {
     }
 
     /// A VM that was switched off for changes that fail then is not left off.
-    async fn switched_on_again(&self, progress: &mut Progress, stop: Stop) -> Stop {
+    async fn switched_on_again(&self, progress: &mut Progress<'a>, stop: Stop) -> Stop {
         if progress.is_stopped
             && let Err(Stop::Failed(failure)) = self.start(progress.slot.take()).await
         {
@@ -129,8 +138,9 @@ impl VmOperation<'_> {
 
     async fn look_and_act(
         &self,
+        reconcile: &Reconcile<'a>,
         allowed: &Allowed,
-        progress: &mut Progress,
+        progress: &mut Progress<'a>,
     ) -> Result<(Step, Option<Difference>), Failed> {
         // Between switching it off and on there is no safe point to stop at, so nothing waits there.
         let config = match progress.is_stopped {
@@ -151,8 +161,10 @@ impl VmOperation<'_> {
             let intent = Intent::change(self.machine, &difference, is_running);
             self.checked(&config, &intent).await.map_err(Failed::Now)?;
         }
-        if is_running && difference.needs_power_cycle() {
-            self.fleet.disrupt(self.machine).map_err(|error| Failed::Now(error.into()))?;
+        if is_running && difference.needs_power_cycle() && progress.permit.is_none() {
+            // Who waits for the permit holds no slot, which its holder may need.
+            progress.slot = None;
+            progress.permit = Some(self.fleet.etcd.pass(reconcile, Away::ForAWhile).await.map_err(Failed::Now)?);
         }
         if progress.slot.is_none() {
             progress.slot = Some(self.run.slot(self.node).await.map_err(Failed::Now)?);
@@ -171,7 +183,7 @@ impl VmOperation<'_> {
         config: &Config,
         difference: &Difference,
         is_running: bool,
-        progress: &mut Progress,
+        progress: &mut Progress<'a>,
     ) -> Result<Step, Failed> {
         let allocation = difference.items.iter().find(|item| match item.act {
             Act::Allocate(_) => true,
@@ -219,7 +231,7 @@ impl VmOperation<'_> {
         config: &Config,
         item: &Item,
         is_running: bool,
-        progress: &mut Progress,
+        progress: &mut Progress<'a>,
     ) -> Result<(), Failed> {
         let (host, vmid) = (&self.location.host, self.location.vmid);
         let tasks = self.fleet.pve.ask(&request::at_work(host, vmid)).await?;
@@ -258,7 +270,7 @@ impl VmOperation<'_> {
         digest: Option<&str>,
         tags: &Item,
         is_running: bool,
-        progress: &mut Progress,
+        progress: &mut Progress<'a>,
     ) -> Result<(), Failed> {
         match self.send(digest, &[tags]).await {
             Err(error) if error.kind() == Some(Kind::Forbidden) => {
@@ -275,7 +287,7 @@ impl VmOperation<'_> {
     }
 
     /// Notes and says what was changed.
-    fn note(&self, items: &[&Item], is_running: bool, progress: &mut Progress) {
+    fn note(&self, items: &[&Item], is_running: bool, progress: &mut Progress<'a>) {
         let done = Difference { items: items.iter().map(|item| (*item).clone()).collect(), told: Vec::new() };
         progress.sent.extend(done.items.iter().filter_map(Item::mark));
         let texts: Vec<String> = done.texts();

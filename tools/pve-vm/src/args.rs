@@ -39,6 +39,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NODE:SLOT", value_delimiter = ',')]
     pub(crate) replace_disk: Vec<Disk>,
 
+    /// Switch off or destroy a control plane even though etcd may not do without it, or nobody can be asked. If it does
+    /// not, etcd stands still; if too many members are destroyed, all Kubernetes objects are lost.
+    #[arg(long)]
+    pub(crate) ignore_etcd: bool,
+
     /// With `destroy`: don't ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
@@ -91,6 +96,7 @@ impl Args {
             ("--reboot", self.reboot && !makes),
             ("--recreate", self.recreate && !makes),
             ("--replace-disk", !self.replace_disk.is_empty() && !makes),
+            ("--ignore-etcd", self.ignore_etcd && !makes && !destroys),
             ("--yes", self.yes && !destroys),
             ("--all", self.all && !destroys),
             ("--dry-run", self.stream.dry_run && matches!(self.verb, Verb::List | Verb::Doctor)),
@@ -146,6 +152,7 @@ mod tests {
         for words in [
             &["list", "--recreate"][..],
             &["destroy", "--replace-disk", "w-1:scsi1"],
+            &["list", "--ignore-etcd"],
             &["destroy", "--reboot"],
             &["--yes"],
             &["--all"],
@@ -158,7 +165,7 @@ mod tests {
         for words in [
             &["--reboot", "--recreate"][..],
             &["plan", "--reboot"],
-            &["destroy", "--yes", "--all"],
+            &["destroy", "--yes", "--all", "--ignore-etcd"],
             &["list", "--only", "a"],
         ] {
             assert_eq!(check(words), Ok(()), "{words:?}");

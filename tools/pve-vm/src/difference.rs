@@ -292,7 +292,7 @@ impl Difference {
                 Some((item.key.clone(), value.clone()))
             }
             Act::Revert => Some((item.key.clone(), String::new())),
-            Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Refuse => None,
+            Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Lose | Act::Refuse => None,
         };
         self.items.iter().filter_map(sent).collect()
     }

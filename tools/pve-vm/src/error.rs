@@ -60,8 +60,6 @@ pub(crate) enum Error {
     NeedsDisk { vmid: u32, host: String, node: String, slot: String, why: String },
     #[error("VM {vmid} on {host} must be recreated: {why}; its disks {} would be lost with it", .disks.join(", "))]
     NeedsDisks { vmid: u32, host: String, node: String, why: String, disks: Vec<String> },
-    #[error("{first} was already restarted in this run; {node} waits until etcd is healthy")]
-    OneAtATime { first: String, node: String },
     #[error(
         "VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file, and has the address {address}"
     )]
@@ -157,9 +155,6 @@ impl Classify for Error {
                 let named = named.join(",");
                 guard(Code::NeedsDisk)
                     .hint(format!("--replace-disk {named} allows it; the data on these disks is lost"))
-            }
-            Self::OneAtATime { .. } => {
-                guard(Code::OneAtATime).hint("wait with `talos-wait --for etcd`, then run again")
             }
             Self::AddressTaken { .. } => guard(Code::AddressTaken).hint(
                 "if the node was renamed, restore its old name (it identifies the VM), or remove that VM first",

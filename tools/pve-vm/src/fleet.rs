@@ -16,6 +16,7 @@ use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
     error::Error,
+    etcd::EtcdGate,
     gates::Gates,
     identity::Identity,
     inventory::{Inventory, Namesakes},
@@ -53,9 +54,8 @@ pub(crate) struct Fleet {
     looked: tokio::sync::Mutex<Option<(Instant, Arc<Vec<Resource>>)>>,
     /// The static addresses of all VMs.
     pub(crate) addresses: OnceCell<Vec<Holder>>,
-    /// The one control plane that may be switched off or recreated in this run: this program can't see when its etcd is
-    /// healthy again.
-    disrupted: Mutex<Option<String>>,
+    /// Passed before a control plane is switched off or destroyed.
+    pub(crate) etcd: EtcdGate,
     /// Held by a run that changes anything: two at the same time would both create what is missing.
     _claim: Option<Claim>,
 }
@@ -93,7 +93,7 @@ impl Fleet {
             reserved: OnceCell::new(),
             looked: tokio::sync::Mutex::default(),
             addresses: OnceCell::new(),
-            disrupted: Mutex::default(),
+            etcd: EtcdGate::default(),
             _claim: claim,
         }
     }
@@ -242,23 +242,6 @@ impl Fleet {
         let Some(text) = self.spec.proxmox.as_ref().and_then(|proxmox| proxmox.vmids.as_ref()) else { return Ok(None) };
         let parts = text.split_once('-').and_then(|(first, last)| Some((id(first)?, id(last)?)));
         parts.filter(|(first, last)| first <= last).map(Some).ok_or_else(|| Error::Range(text.clone()))
-    }
-
-    /// Allows a running machine to be switched off or recreated: workers always, of the control planes one.
-    pub(crate) fn disrupt(&self, machine: &Machine) -> Result<(), Error> {
-        if !machine.control_plane {
-            return Ok(());
-        }
-        let mut disrupted = self.disrupted.lock().unwrap_or_else(PoisonError::into_inner);
-        match disrupted.as_ref() {
-            Some(first) if *first != machine.name => {
-                Err(Error::OneAtATime { first: first.clone(), node: machine.name.clone() })
-            }
-            _ => {
-                *disrupted = Some(machine.name.clone());
-                Ok(())
-            }
-        }
     }
 
     /// Takes this VM ID for the rest of the run.

@@ -2,12 +2,12 @@
 //!
 //! A VM is ours if its SMBIOS UUID is the one derived from the cluster's identity in `ichor.lock` and the node's name,
 //! and it has our mark. Other VMs are never touched. A change that a running VM takes is made immediately; one that needs
-//! a reboot or a new VM needs `--reboot` or `--recreate`.
-//! A disk is made once; what it is made from is a wish for its creation, and nothing takes its place unless
-//! `--replace-disk` names it. VMs of the cluster that the file doesn't list are reported and
-//! kept.
+//! a reboot or a new VM needs `--reboot` or `--recreate`. A disk is made once; what it is made from is a wish for its
+//! creation, and nothing takes its place unless `--replace-disk` names it. VMs of the cluster that the file doesn't list
+//! are reported and kept. A control plane is switched off or destroyed only while etcd keeps its quorum without it.
 //!
-//! Exit status: as for every step; 7 for a VM that isn't ours, and for a reboot or a new VM without its flag.
+//! Exit status: as for every step; 7 for a VM that isn't ours, for a reboot or a new VM without its flag, and
+//! for a control plane that etcd can't do without.
 
 mod addresses;
 mod apply;
@@ -20,6 +20,7 @@ mod difference;
 mod disks;
 mod doctor;
 mod error;
+mod etcd;
 mod fleet;
 mod gates;
 mod identity;

@@ -6,11 +6,12 @@ use record::{
     spec::NodeSpec,
     status::{self, Addresses, Destroyed},
 };
+use rolling::quorum::Away;
 use step::{Run, Stop, Written};
 
 use crate::{
     addresses, apply::Progress, args::Disk, changes::VmOperation, creation::create, difference::Difference,
-    error::Error, fleet::Fleet, inventory::Known, location::Location, machine::Machine, preflight::Intent,
+    error::Error, etcd, fleet::Fleet, inventory::Known, location::Location, machine::Machine, preflight::Intent,
 };
 
 /// Everything about one node.
@@ -61,7 +62,7 @@ impl<'a> Reconcile<'a> {
                 let operation = self.operation(location);
                 self.check_start(&operation).await?;
                 let is_as_wanted = self.is_as_wanted(&operation);
-                match if is_as_wanted { None } else { operation.apply(allowed, &mut progress).await? } {
+                match if is_as_wanted { None } else { operation.apply(self, allowed, &mut progress).await? } {
                     Some(difference) => self.recreate(operation, &difference, &mut progress).await?,
                     None => operation,
                 }
@@ -69,9 +70,11 @@ impl<'a> Reconcile<'a> {
             None => self.created(&mut progress).await?,
         };
         if progress.is_new {
-            operation.apply(&new, &mut progress).await?;
+            operation.apply(self, &new, &mut progress).await?;
         }
         let started = operation.start(progress.slot.take()).await?;
+        // Only now another control plane may be taken down.
+        progress.permit = None;
         let addresses = match self.spec.static_address() {
             Some(address) => vec![address.to_string()],
             None => operation.addresses().await?,
@@ -106,7 +109,7 @@ impl<'a> Reconcile<'a> {
         Ok(self.fleet.free_address(self.run, self.node, Some(known.vmid)).await?)
     }
 
-    async fn created(&self, progress: &mut Progress) -> Result<VmOperation<'a>, Stop> {
+    async fn created(&self, progress: &mut Progress<'a>) -> Result<VmOperation<'a>, Stop> {
         let location = self.create().await?;
         progress.changes.push(created(&location));
         progress.is_new = true;
@@ -135,7 +138,7 @@ impl<'a> Reconcile<'a> {
         &self,
         operation: VmOperation<'a>,
         difference: &Difference,
-        progress: &mut Progress,
+        progress: &mut Progress<'a>,
     ) -> Result<VmOperation<'a>, Stop> {
         let why = difference.recreate().join(", ");
         let config = operation.config().await?;
@@ -143,14 +146,16 @@ impl<'a> Reconcile<'a> {
         self.fleet.release(&operation.location.host, &config, self.machine);
         let host = self.fleet.place(self.machine).await?;
         self.fleet.check_creation(self.machine, &host).await?;
-        self.fleet.disrupt(self.machine)?;
+        let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
         operation.destroy().await?;
+        let left = permit.destroyed(self, true);
         let changes = std::mem::take(&mut progress.changes).into_iter().chain(difference.costs(true)).collect();
         *progress = Progress::of_new(changes);
         let location = create(self.fleet, self.run, self.node, self.machine, &host).await?;
         progress.changes.push(created(&location));
+        progress.changes.extend(left);
         progress.is_new = true;
         Ok(self.operation(location))
     }
@@ -183,6 +188,7 @@ impl<'a> Reconcile<'a> {
         if !running {
             changes.push(switched_on());
         }
+        changes.extend(self.fleet.etcd.foresee(self, etcd::away(&difference, running)).await?);
         self.say_plan(known.vmid, &difference, running, allowed);
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Pending };
         let written = self.known(Some(&operation.location), effect).changes(changes);
@@ -228,11 +234,11 @@ impl<'a> Reconcile<'a> {
         }
     }
 
-    /// The record of a VM that was destroyed, or would be.
-    pub(crate) fn destroyed(&self, location: &Location, effect: Effect) -> Written {
+    /// The record of a VM that was destroyed, or would be, with what it leaves behind in etcd.
+    pub(crate) fn destroyed(&self, location: &Location, effect: Effect, left: Vec<Change>) -> Written {
         let destroyed = Destroyed { id: location.vmid, node: location.host.clone() };
         let change = Change::new("VM", Impact::DataLoss).from(location.to_string());
-        Written::field(&destroyed, effect).changes(vec![change])
+        Written::field(&destroyed, effect).changes([vec![change], left].concat())
     }
 
     /// The node's fields as far as they are known without waiting.

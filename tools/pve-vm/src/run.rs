@@ -17,6 +17,7 @@ use crate::{
     checks::tell_warnings,
     doctor,
     error::Error,
+    etcd::EtcdGate,
     fleet::{Fleet, distinct},
     identity::Identity,
     inventory::{Inventory, Known, Namesakes, Wanted},
@@ -37,6 +38,7 @@ pub(crate) struct PveVm {
     verb: Verb,
     token_file: Option<PathBuf>,
     allowed: Allowed,
+    ignore_etcd: bool,
     yes: bool,
     confirmed: OnceCell<Result<(), Failure>>,
 }
@@ -79,6 +81,7 @@ impl Step for PveVm {
             verb: args.verb,
             token_file: args.token_file,
             allowed: Allowed { reboot: args.reboot, recreate: args.recreate, disks: args.replace_disk },
+            ignore_etcd: args.ignore_etcd,
             yes: args.yes,
             confirmed: OnceCell::new(),
         };
@@ -103,7 +106,8 @@ impl Step for PveVm {
             let (vmid, host, name) = (known.vmid, &known.host, &known.name);
             run.announce(&format!("VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file: kept"));
         }
-        let fleet = Fleet::new(pve, identity, run.cluster().name(), spec, inventory, image, claim);
+        let mut fleet = Fleet::new(pve, identity, run.cluster().name(), spec, inventory, image, claim);
+        fleet.etcd = EtcdGate::new(self.ignore_etcd);
         Ok(Shared { fleet: Some(fleet), unfit: None })
     }
 
@@ -213,18 +217,33 @@ impl PveVm {
     }
 
     async fn destroy(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
+        let (fleet, written) = (reconcile.fleet, self.destroy_vm(reconcile).await?);
+        if fleet.etcd.completes(reconcile)? {
+            self.confirmed(reconcile).await?;
+            EtcdGate::forget(reconcile.run)?;
+        }
+        Ok(written)
+    }
+
+    async fn destroy_vm(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
         let Some(location) = reconcile.location() else { return Ok(Written::nothing()) };
         if reconcile.run.is_dry_run() {
             reconcile.run.say(reconcile.node, &format!("would destroy {location}"));
-            return Ok(reconcile.destroyed(&location, Effect::Pending));
+            let left = reconcile.fleet.etcd.foresee_destroy(reconcile).await?;
+            return Ok(reconcile.destroyed(&location, Effect::Pending, left));
         }
+        self.confirmed(reconcile).await?;
+        let permit = reconcile.fleet.etcd.pass_destroy(reconcile).await?;
+        reconcile.operation(location.clone()).destroy().await?;
+        Ok(reconcile.destroyed(&location, Effect::Changed, permit.destroyed(reconcile, false)))
+    }
+
+    async fn confirmed(&self, reconcile: &Reconcile<'_>) -> Result<(), Stop> {
         let stopping = reconcile.run.stopping();
         tokio::select! {
-            confirmed = self.confirmed.get_or_init(|| self.confirm(reconcile.fleet)) => confirmed.clone()?,
-            () = stopping.cancelled() => return Err(Failure::interrupted().into()),
+            confirmed = self.confirmed.get_or_init(|| self.confirm(reconcile.fleet)) => Ok(confirmed.clone()?),
+            () = stopping.cancelled() => Err(Failure::interrupted().into()),
         }
-        reconcile.operation(location.clone()).destroy().await?;
-        Ok(reconcile.destroyed(&location, Effect::Changed))
     }
 
     /// Asks once for all nodes.

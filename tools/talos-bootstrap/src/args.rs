@@ -19,4 +19,9 @@ pub(crate) struct Args {
     /// would be lost.
     #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
+
+    /// Give up the etcd that ichor.lock remembers: start a new, empty one if no control plane has etcd data (all
+    /// Kubernetes objects are lost), or accept another one that runs.
+    #[arg(long)]
+    pub(crate) fresh: bool,
 }

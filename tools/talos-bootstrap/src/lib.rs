@@ -2,11 +2,14 @@
 //!
 //! It acts once every control plane has responded. If one of them reports members, etcd runs and nothing is done. If no
 //! control plane has etcd data, it bootstraps the first one in file order. If anything is unknown, it doesn't bootstrap:
-//! a second bootstrap would split the cluster. It retries on "not yet"; "already" is success.
+//! a second bootstrap would split the cluster. It retries on "not yet"; "already" is success. Once it has seen an etcd,
+//! `ichor.lock` remembers it, and no empty one is started in its place without `--fresh`.
 //!
-//! Exit status: as for every step; 5 if a control plane was never reached, 7 if etcd is already split.
+//! Exit status: as for every step; 5 if a control plane was never reached, 7 if etcd is already split, was lost, or is
+//! another one than `ichor.lock` remembers.
 
 mod args;
+mod error;
 mod observe;
 mod plan;
 mod run;

@@ -19,6 +19,8 @@ pub(crate) struct ControlPlane {
     pub(crate) address: Option<Address>,
     /// Why it can't be asked, unless an error in the stream explains that.
     pub(crate) unexplained: Option<Failure>,
+    /// Whether its config was only planned, so that it can't be asked yet.
+    pub(crate) planned: bool,
 }
 
 impl ControlPlane {
@@ -27,7 +29,8 @@ impl ControlPlane {
     pub(crate) fn of(node: &Node) -> Self {
         let can_be_asked = !node.has_error() && node.has::<Applied>() && !node.is_planned::<Applied>();
         let address = node.address().filter(|_| can_be_asked).and_then(|address| address.parse().ok());
-        Self { name: node.name().to_owned(), address, unexplained: None }
+        let planned = !node.has_error() && node.is_planned::<Applied>();
+        Self { name: node.name().to_owned(), address, unexplained: None, planned }
     }
 
     /// A control plane that is listed but missing from the input. `explained` if an error in the stream is about that.
@@ -35,7 +38,12 @@ impl ControlPlane {
         let message = format!("{name} is listed but missing from the input: it may have etcd data");
         let failure = Failure::new(Exit::Guard, Code::NoAnswer, message)
             .hint(format!("if this control plane is gone for good, --without {name} continues without it"));
-        Self { name: name.to_owned(), address: None, unexplained: (!explained).then_some(failure) }
+        Self { name: name.to_owned(), address: None, unexplained: (!explained).then_some(failure), planned: false }
+    }
+
+    /// Whether an error that is already in the stream is why it can't be asked.
+    pub(crate) fn failed(&self) -> bool {
+        self.address.is_none() && self.unexplained.is_none() && !self.planned
     }
 }
 

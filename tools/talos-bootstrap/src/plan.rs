@@ -1,6 +1,8 @@
 //! The decision, from the state of etcd on each control plane. Pure.
 
-use record::Failure;
+use std::collections::BTreeSet;
+
+use record::{Failure, LockedEtcd};
 
 /// The state of etcd on one control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +37,22 @@ pub(crate) enum Decision {
         node: String,
         /// The hostnames of the members.
         members: Vec<String>,
+        /// The IDs of all members that anyone reported.
+        ids: BTreeSet<u64>,
     },
     /// etcd is to be started on this node.
     Start(String),
+    /// It was bootstrapped before and none of it is left: an empty one could be started on this node.
+    Lost(String),
+    /// It runs, but has no member in common with the one that is remembered.
+    Other {
+        /// Who reported it.
+        node: String,
+        /// The IDs of its members.
+        ids: BTreeSet<u64>,
+        /// The IDs of those that are remembered.
+        remembered: BTreeSet<u64>,
+    },
     /// Wait: something is still unknown.
     Wait(String),
     /// Do nothing, because a control plane refuses us.
@@ -48,8 +63,44 @@ pub(crate) enum Decision {
     Split(String, String),
 }
 
+/// What is known of the cluster's etcd from before, and what the user allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Before {
+    /// What `ichor.lock` remembers.
+    pub(crate) locked: LockedEtcd,
+    /// Whether the remembered etcd is given up.
+    pub(crate) fresh: bool,
+}
+
+impl Before {
+    /// Whether an empty etcd may not be started.
+    pub(crate) fn forbids_an_empty_one(&self) -> bool {
+        self.locked.is_bootstrapped() && !self.fresh
+    }
+
+    /// The remembered members, if these are of another etcd. A member is never seen again under another ID, so one in
+    /// common is enough.
+    fn contradicts(&self, ids: &BTreeSet<u64>) -> Option<&BTreeSet<u64>> {
+        match &self.locked {
+            LockedEtcd::Bootstrapped { members } if !members.is_empty() && members.is_disjoint(ids) => Some(members),
+            LockedEtcd::Bootstrapped { .. } | LockedEtcd::Never | LockedEtcd::Unknown => None,
+        }
+    }
+}
+
 /// Decides. `seen` is in file order and holds every control plane that must be asked.
-pub(crate) fn decide(seen: &[Observation]) -> Decision {
+pub(crate) fn decide(seen: &[Observation], before: &Before) -> Decision {
+    match from_what_is_seen(seen) {
+        Decision::Start(name) if before.forbids_an_empty_one() => Decision::Lost(name),
+        Decision::Runs { node, members, ids } => match before.contradicts(&ids).filter(|_| !before.fresh) {
+            Some(remembered) => Decision::Other { node, ids, remembered: remembered.clone() },
+            None => Decision::Runs { node, members, ids },
+        },
+        decision => decision,
+    }
+}
+
+fn from_what_is_seen(seen: &[Observation]) -> Decision {
     let mut reported = seen.iter().filter_map(|seen| match &seen.etcd {
         Etcd::Members(members) => Some((seen, members)),
         _ => None,
@@ -60,7 +111,7 @@ pub(crate) fn decide(seen: &[Observation]) -> Decision {
             return Decision::Split(first.name.clone(), other.name.clone());
         }
         let members = members.iter().map(|(_, hostname)| hostname.clone()).collect();
-        return Decision::Runs { node: first.name.clone(), members };
+        return Decision::Runs { node: first.name.clone(), members, ids: reported_ids(seen) };
     }
     let refused = seen.iter().find_map(|seen| match &seen.etcd {
         Etcd::Refused(failure) => Some(failure),
@@ -79,6 +130,24 @@ pub(crate) fn decide(seen: &[Observation]) -> Decision {
         Some(reason) => Decision::Wait(reason),
         None => seen.first().map_or(Decision::Explained, |first| Decision::Start(first.name.clone())),
     }
+}
+
+fn reported_ids(seen: &[Observation]) -> BTreeSet<u64> {
+    let ids = seen.iter().filter_map(|seen| match &seen.etcd {
+        Etcd::Members(members) => Some(members.iter().map(|(id, _)| *id)),
+        _ => None,
+    });
+    ids.flatten().collect()
+}
+
+/// IDs as etcd prints them.
+pub(crate) fn shown(ids: &BTreeSet<u64>) -> String {
+    ids.iter().map(|id| format!("{id:016x}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What is still unknown about a control plane that should have been asked, for a plan.
+pub(crate) fn doubt(seen: &[Observation]) -> Option<String> {
+    seen.iter().find_map(silent).or_else(|| seen.iter().find_map(unknown))
 }
 
 fn silent(seen: &Observation) -> Option<String> {
@@ -107,6 +176,19 @@ mod tests {
         Etcd::Members(ids.iter().map(|id| (*id, format!("cp-{id}"))).collect())
     }
 
+    /// Decides for a cluster that the lock knows nothing of.
+    fn decide(seen: &[Observation]) -> Decision {
+        super::decide(seen, &before(LockedEtcd::Unknown, false))
+    }
+
+    fn before(locked: LockedEtcd, fresh: bool) -> Before {
+        Before { locked, fresh }
+    }
+
+    fn remembered(ids: &[u64]) -> LockedEtcd {
+        LockedEtcd::Bootstrapped { members: ids.iter().copied().collect() }
+    }
+
     fn unknown() -> Etcd {
         Etcd::Unknown("refuses connections".to_owned())
     }
@@ -122,7 +204,7 @@ mod tests {
     fn members_on_any_control_plane_are_the_answer_even_if_others_are_unknown() {
         let all = [seen("cp-1", Etcd::Never), seen("cp-2", members(&[2])), seen("cp-3", unknown())];
 
-        let runs = Decision::Runs { node: "cp-2".to_owned(), members: vec!["cp-2".to_owned()] };
+        let runs = Decision::Runs { node: "cp-2".to_owned(), members: vec!["cp-2".to_owned()], ids: [2].into() };
         assert_eq!(decide(&all), runs);
     }
 
@@ -163,6 +245,43 @@ mod tests {
         assert_eq!(decide(&all), Decision::Split("cp-1".to_owned(), "cp-2".to_owned()));
         let joined = [seen("cp-1", members(&[1, 2])), seen("cp-2", members(&[2]))];
         assert!(matches!(decide(&joined), Decision::Runs { .. }));
+    }
+
+    #[test]
+    fn no_empty_etcd_is_started_in_the_place_of_one_that_is_remembered_unless_it_is_given_up() {
+        let empty = [seen("cp-1", Etcd::Empty), seen("cp-2", Etcd::Empty)];
+        let (start, lost) = (Decision::Start("cp-1".to_owned()), Decision::Lost("cp-1".to_owned()));
+        let table = [
+            (LockedEtcd::Unknown, false, &start),
+            (LockedEtcd::Never, false, &start),
+            (remembered(&[7]), false, &lost),
+            (remembered(&[]), false, &lost),
+            (remembered(&[7]), true, &start),
+        ];
+        for (locked, fresh, wanted) in table {
+            assert_eq!(super::decide(&empty, &before(locked.clone(), fresh)), *wanted, "{locked:?} {fresh}");
+        }
+        let doubtful = [seen("cp-1", Etcd::Empty), seen("cp-2", unknown())];
+        let decision = super::decide(&doubtful, &before(remembered(&[7]), true));
+        assert!(matches!(decision, Decision::Wait(_)), "what can't be seen is never taken for absent: {decision:?}");
+    }
+
+    #[test]
+    fn an_etcd_without_a_member_in_common_with_the_remembered_one_is_another_one() {
+        let running = [seen("cp-1", members(&[1, 2])), seen("cp-2", members(&[1, 2, 3]))];
+        let other = Decision::Other { node: "cp-1".to_owned(), ids: [1, 2, 3].into(), remembered: [8, 9].into() };
+        assert_eq!(super::decide(&running, &before(remembered(&[8, 9]), false)), other);
+        for (locked, fresh) in [
+            (remembered(&[8, 9]), true),
+            (remembered(&[3, 9]), false),
+            (remembered(&[]), false),
+            (LockedEtcd::Never, false),
+            (LockedEtcd::Unknown, false),
+        ] {
+            let decision = super::decide(&running, &before(locked.clone(), fresh));
+            assert!(matches!(decision, Decision::Runs { .. }), "{locked:?} {fresh}: {decision:?}");
+        }
+        assert_eq!(shown(&[0x8e9e_05c5_2164_694d, 7].into()), "0000000000000007, 8e9e05c52164694d");
     }
 
     #[test]

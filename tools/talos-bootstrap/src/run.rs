@@ -1,12 +1,13 @@
 //! The step.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use record::{
-    Change, Code, Effect, Exit, Failure, Node, Role, chain, status,
+    Change, Code, Effect, Exit, Failure, Impact, LockedEtcd, Node, Role, chain, status,
     table::{self, Row},
 };
 use step::{Expired, Flags, Hold, Job, Run, Source, Step, Stop, Written};
@@ -16,8 +17,9 @@ use tokio::time::Instant;
 
 use crate::{
     args::Args,
+    error::Error,
     observe::{ControlPlane, observe},
-    plan::{Decision, Etcd, Observation, decide},
+    plan::{Before, Decision, Etcd, Observation, decide, doubt, shown},
 };
 
 /// How long a node that was asked to bootstrap may show no etcd data before it is asked again.
@@ -27,6 +29,9 @@ const STARTING: Duration = Duration::from_secs(30);
 pub(crate) struct Bootstrap {
     credentials: Credentials,
     without: Vec<String>,
+    fresh: bool,
+    /// Whether it works without a stream, and so without an `ichor.lock`.
+    alone: bool,
 }
 
 /// The result.
@@ -34,6 +39,7 @@ pub(crate) struct Bootstrap {
 pub(crate) struct Outcome {
     bootstrap: status::Bootstrap,
     effect: Effect,
+    changes: Vec<Change>,
     /// The nodes that reported to be members.
     members: Vec<String>,
 }
@@ -50,14 +56,18 @@ impl Step for Bootstrap {
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
-        let source = if args.talos.is_alone() { alone(&args)? } else { Source::Input };
+        let is_alone = args.talos.is_alone();
+        if is_alone && args.fresh {
+            return Err(Error::FreshAlone.into());
+        }
+        let source = if is_alone { alone(&args)? } else { Source::Input };
         let credentials = Credentials::of_context(args.talos.context);
-        Ok(Job::Stream(Self { credentials, without: args.without }, source))
+        Ok(Job::Stream(Self { credentials, without: args.without, fresh: args.fresh, alone: is_alone }, source))
     }
 
     async fn cluster(&self, run: Run) -> Result<Outcome, Stop> {
         let outcome = self.ensure(&run).await?;
-        run.write_cluster(&outcome.bootstrap, outcome.effect, outcome.changes());
+        run.write_cluster(&outcome.bootstrap, outcome.effect, outcome.changes.clone());
         Ok(outcome)
     }
 
@@ -70,19 +80,8 @@ impl Step for Bootstrap {
         let member = outcome.members.iter().any(|name| name == node.name());
         let is_first = outcome.bootstrap.node == node.name();
         let effect = if is_first { outcome.effect } else { Effect::Unchanged };
-        let changes = if is_first { outcome.changes() } else { Vec::new() };
+        let changes = if is_first { outcome.changes.clone() } else { Vec::new() };
         Ok(Written::field(&status::Etcd { member }, effect).changes(changes))
-    }
-}
-
-impl Outcome {
-    fn changes(&self) -> Vec<Change> {
-        match self.effect {
-            Effect::Unchanged => Vec::new(),
-            Effect::Changed | Effect::Pending => {
-                vec![Change::live("etcd").to(format!("bootstrapped on {}", self.bootstrap.node))]
-            }
-        }
     }
 }
 
@@ -100,12 +99,13 @@ impl Bootstrap {
         let identity = self.credentials.get(run).await?;
         self.check_names(run)?;
         let control_planes = self.control_planes(run).await?;
+        let before = Before { locked: self.locked(run)?, fresh: self.fresh };
         if run.is_dry_run() {
-            return self.plan(&control_planes, identity.as_ref()).await;
+            return plan(&control_planes, identity.as_ref(), &before).await;
         }
         let Some(identity) = identity else { return Err(Stop::Explained) };
         let started = Mutex::new(None);
-        let step = || self.advance(run, &control_planes, &identity, &started);
+        let step = || self.advance(run, &control_planes, &identity, &before, &started);
         let expired = |expired: Expired| {
             Failure::new(Exit::Unreachable, Code::Timeout, expired.to_string())
                 .hint("if a control plane is gone for good, --without NODE continues without it")
@@ -118,12 +118,27 @@ impl Bootstrap {
         let listed = run.listed();
         let is_listed = |name: &String| listed.control_planes().any(|entry| *entry.name == **name);
         match self.without.iter().find(|name| !is_listed(name)) {
-            Some(name) => {
-                let message = format!("--without {name}: the cluster has no such control plane");
-                Err(Failure::new(Exit::Usage, Code::Usage, message))
-            }
+            Some(name) => Err(Error::Without(name.clone()).into()),
             None => Ok(()),
         }
+    }
+
+    /// What `ichor.lock` says about the cluster's etcd.
+    fn locked(&self, run: &Run) -> Result<LockedEtcd, Failure> {
+        let lock = if self.alone { None } else { run.dir()?.lock()? };
+        Ok(lock.map_or(LockedEtcd::Unknown, |lock| lock.etcd()))
+    }
+
+    /// Remembers in `ichor.lock` that this etcd was seen running.
+    fn remember(&self, run: &Run, before: &Before, ids: &BTreeSet<u64>) -> Result<(), Failure> {
+        if self.alone || before.locked == (LockedEtcd::Bootstrapped { members: ids.clone() }) {
+            return Ok(());
+        }
+        run.dir()?.update_lock(|lock| lock.set_etcd(ids))?;
+        if before.fresh && before.locked.is_bootstrapped() {
+            run.announce("ichor.lock remembers this etcd in the place of the old one (--fresh)");
+        }
+        Ok(())
     }
 
     /// Every listed control plane in file order, except those of `--without`.
@@ -146,21 +161,29 @@ impl Bootstrap {
         run: &Run,
         control_planes: &[ControlPlane],
         identity: &Arc<Identity>,
+        before: &Before,
         started: &Mutex<Option<Instant>>,
     ) -> Result<Option<Outcome>, Hold> {
         let seen = observe(control_planes, identity).await;
         let since = *started.lock().unwrap_or_else(PoisonError::into_inner);
-        match decide(&seen) {
-            Decision::Runs { node, members } => {
+        match decide(&seen, before) {
+            Decision::Runs { node, members, ids } => {
+                self.remember(run, before, &ids)?;
+                let changes = if since.is_some() { vec![bootstrapped(&node)] } else { Vec::new() };
                 let effect = if since.is_some() { Effect::Changed } else { Effect::Unchanged };
-                Ok(Some(outcome(&seen, node, members, effect)))
+                Ok(Some(Outcome { changes, ..outcome(&seen, node, members, effect) }))
             }
+            Decision::Lost(name) => Err(lost(control_planes, &name).into()),
+            Decision::Other { node, ids, remembered } => Err(other(node, &ids, &remembered).into()),
             Decision::Start(node) if since.is_some_and(|since| since.elapsed() < STARTING) => {
                 Err(Hold::not_yet(format!("etcd is starting on {node}")))
             }
-            Decision::Start(name) if !run.is_selected(&name) => Err(Hold::Failed(not_selected(&name))),
+            Decision::Start(name) if !run.is_selected(&name) => Err(Error::NotSelected(name).into()),
             Decision::Start(name) => {
                 let found = control_planes.iter().find(|control_plane| control_plane.name == name);
+                if before.locked.is_bootstrapped() {
+                    run.warn(&format!("starting a new, empty etcd on {name}: the objects of the old one are lost"));
+                }
                 match found.and_then(|control_plane| control_plane.address.as_ref()) {
                     Some(address) => self.start(run, &name, address, identity, started).await,
                     None => Ok(None),
@@ -168,7 +191,7 @@ impl Bootstrap {
             }
             Decision::Wait(reason) => Err(Hold::NotYet(reason)),
             Decision::Explained => Ok(None),
-            Decision::Split(one, other) => Err(Hold::Failed(split(&one, &other))),
+            Decision::Split(one, other) => Err(Error::Split(one, other).into()),
             Decision::Refused(failure) => Err(Hold::Failed(failure)),
         }
     }
@@ -204,24 +227,59 @@ impl Bootstrap {
         };
         Err(Hold::NotYet(reason))
     }
+}
 
-    /// Reports what would be done, from one look.
-    async fn plan(&self, control_planes: &[ControlPlane], identity: Option<&Arc<Identity>>) -> Result<Outcome, Stop> {
-        let seen = match identity {
-            Some(identity) => observe(control_planes, identity).await,
-            None => Vec::new(),
-        };
-        match decide(&seen) {
-            Decision::Runs { node, members } => Ok(outcome(&seen, node, members, Effect::Unchanged)),
-            Decision::Split(one, other) => Err(split(&one, &other).into()),
-            Decision::Refused(failure) => Err(failure.into()),
-            Decision::Explained if identity.is_some() => Err(Stop::Explained),
-            Decision::Start(_) | Decision::Wait(_) | Decision::Explained => {
-                let first = control_planes.first().ok_or(Stop::Explained)?.name.clone();
-                Ok(outcome(&seen, first, Vec::new(), Effect::Pending))
-            }
+/// Reports what would be done, from one look. What needs `--fresh` is a change that says so.
+async fn plan(
+    control_planes: &[ControlPlane],
+    identity: Option<&Arc<Identity>>,
+    before: &Before,
+) -> Result<Outcome, Stop> {
+    let seen = match identity {
+        Some(identity) => observe(control_planes, identity).await,
+        None => Vec::new(),
+    };
+    match decide(&seen, before) {
+        Decision::Runs { node, members, .. } => Ok(outcome(&seen, node, members, Effect::Unchanged)),
+        Decision::Other { node, ids, remembered } => {
+            let change = Change::live("etcd").from(shown(&remembered)).to(shown(&ids)).needs("--fresh");
+            Ok(Outcome { changes: vec![change], ..outcome(&seen, node, Vec::new(), Effect::Pending) })
+        }
+        Decision::Split(one, other) => Err(Error::Split(one, other).into()),
+        Decision::Refused(failure) => Err(failure.into()),
+        Decision::Explained if identity.is_some() && control_planes.iter().any(ControlPlane::failed) => {
+            Err(Stop::Explained)
+        }
+        Decision::Start(_) | Decision::Lost(_) | Decision::Wait(_) | Decision::Explained => {
+            let first = control_planes.first().ok_or(Stop::Explained)?.name.clone();
+            let changes = vec![would_bootstrap(&first, &seen, before)];
+            Ok(Outcome { changes, ..outcome(&seen, first, Vec::new(), Effect::Pending) })
         }
     }
+}
+
+/// What a run would do once it reaches all control planes and finds no etcd.
+fn would_bootstrap(first: &str, seen: &[Observation], before: &Before) -> Change {
+    match doubt(seen) {
+        _ if !before.locked.is_bootstrapped() => bootstrapped(first),
+        // It may well run: nothing is said that isn't known.
+        Some(doubt) => Change::live("etcd").to(format!("not known yet: {doubt}")),
+        None => Change { impact: Impact::DataLoss, ..bootstrapped(first) }.from("lost").needs("--fresh"),
+    }
+}
+
+fn bootstrapped(node: &str) -> Change {
+    Change::live("etcd").to(format!("bootstrapped on {node}"))
+}
+
+fn lost(control_planes: &[ControlPlane], name: &str) -> Error {
+    let found = control_planes.iter().find(|control_plane| control_plane.name == name);
+    let address = found.and_then(|control_plane| control_plane.address.as_ref());
+    Error::Lost { address: address.map_or_else(|| name.to_owned(), |address| address.host().to_owned()) }
+}
+
+fn other(node: String, ids: &BTreeSet<u64>, remembered: &BTreeSet<u64>) -> Error {
+    Error::Other { node, seen: shown(ids), remembered: shown(remembered) }
 }
 
 fn outcome(seen: &[Observation], node: String, members: Vec<String>, effect: Effect) -> Outcome {
@@ -230,16 +288,6 @@ fn outcome(seen: &[Observation], node: String, members: Vec<String>, effect: Eff
         members: reported.map(|seen| seen.name.clone()).collect(),
         bootstrap: status::Bootstrap { node, members },
         effect,
+        changes: Vec::new(),
     }
-}
-
-fn not_selected(name: &str) -> Failure {
-    let message = format!("etcd would be bootstrapped on {name}, which --only excludes");
-    Failure::new(Exit::Guard, Code::NotSelected, message)
-        .hint("run without --only: etcd is bootstrapped once for the whole cluster")
-}
-
-fn split(one: &str, other: &str) -> Failure {
-    let message = format!("{one} and {other} are members of two etcd clusters that have no member in common");
-    Failure::new(Exit::Guard, Code::Split, message).hint("reset one of the two; its etcd data will be lost")
 }

@@ -9,6 +9,8 @@ mod bad_input;
 mod dry_run;
 /// The file was edited between two runs.
 mod edited;
+/// etcd keeps its quorum and its objects.
+mod etcd;
 /// Failures on the way.
 mod failure;
 /// From nothing to Ready nodes, in every shape of the pipe.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
 
 mod disks;
+mod etcd;
 mod guards;
 mod leftovers;
 mod rights;
@@ -86,27 +87,6 @@ async fn a_change_that_needs_a_reboot_waits_for_its_flag() {
 
     world.run(&["--reboot"]).await.exits(0);
     assert_eq!((world.vm("w-1").config["memory"].as_str(), world.vm("w-1").running), ("3072", true));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_the_control_planes_one_is_switched_off_in_a_run() {
-    let world = World::start(lab::Options { control_planes: 3, ..options() }).await;
-    world.run(&[]).await.exits(0);
-    world.edit("controlplane: {vm: {cores: 2, memory: 4096", "controlplane: {vm: {cores: 2, memory: 5120");
-    let larger = || (1..=3).filter(|n| world.vm(&format!("cp-{n}")).config["memory"] == "5120").count();
-
-    for done in 1..=3 {
-        let outcome = world.run(&["--reboot"]).await;
-        assert_eq!(larger(), done, "{}", outcome.stderr);
-        if done < 3 {
-            outcome.exits(7).says("was already restarted in this run");
-        }
-    }
-    let ids: Vec<u32> = world.lab.pve().vms().iter().map(|vm| vm.id).collect();
-    world.edit("memory: 5120, disk: 20", "memory: 5120, disk: 10");
-    world.run(&["--recreate"]).await.exits(7).says("was already restarted in this run");
-    let left = world.lab.pve().vms().iter().filter(|vm| vm.config["scsi0"].contains("size=20G")).count();
-    assert_eq!((left, ids.len()), (3, 4), "two control planes and the worker are as they were");
 }
 
 #[tokio::test(flavor = "multi_thread")]

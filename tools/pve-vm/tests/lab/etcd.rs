@@ -1,0 +1,199 @@
+//! The guard of etcd, as far as it shows without an etcd: what the lock says, and what happens when nobody can be asked.
+//! With one, it is in the whole pipes.
+
+use record::{Lock, LockedEtcd};
+use serde_json::json;
+
+use crate::world::{Outcome, World, options};
+
+/// Three control planes and a worker, which run and have no config.
+async fn three() -> World {
+    let world = World::start(lab::Options { control_planes: 3, ..options() }).await;
+    world.run(&[]).await.exits(0);
+    world
+}
+
+fn lock(world: &World) -> Lock {
+    let file = world.lab.dir().join(world.lab.name()).join("ichor.lock");
+    Lock::parse(&std::fs::read_to_string(file).unwrap(), world.lab.name()).unwrap()
+}
+
+fn write(world: &World, lock: &Lock) {
+    std::fs::write(world.lab.dir().join(world.lab.name()).join("ichor.lock"), lock.emit()).unwrap();
+}
+
+/// The cluster was bootstrapped, and no control plane answers any more.
+fn bootstrapped_and_silent(world: &World) {
+    let mut lock = lock(world);
+    lock.set_etcd(&[7].into());
+    write(world, &lock);
+    silence(world);
+}
+
+fn silence(world: &World) {
+    for name in ["cp-1", "cp-2", "cp-3"] {
+        world.lab.talos().node(name).unwrap().refuse(true);
+    }
+}
+
+fn names(world: &World) -> Vec<String> {
+    let mut names: Vec<String> = world.lab.pve().vms().into_iter().map(|vm| vm.name).collect();
+    names.sort();
+    names
+}
+
+fn with_another_memory(world: &World) {
+    world.edit("controlplane: {vm: {cores: 2, memory: 4096", "controlplane: {vm: {cores: 2, memory: 5120");
+}
+
+fn with_a_smaller_disk(world: &World) {
+    world.edit("memory: 4096, disk: 20", "memory: 4096, disk: 10");
+}
+
+/// The code of the error of a node.
+fn code(outcome: &Outcome, node: &str) -> String {
+    outcome.status(node)["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_was_never_bootstrapped_has_no_etcd_to_ask() {
+    let world = three().await;
+    assert_eq!(lock(&world).etcd(), LockedEtcd::Never);
+    silence(&world);
+    with_another_memory(&world);
+
+    world.run(&["--reboot"]).await.exits(0).says("was never bootstrapped");
+    let larger = |n: &u32| world.vm(&format!("cp-{n}")).config["memory"] == "5120";
+    assert_eq!((1..=3).filter(larger).count(), 3);
+    world.run(&["destroy", "--only", "cp-1", "--yes"]).await.exits(0);
+    assert_eq!(names(&world), ["cp-2", "cp-3", "w-1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_answer_no_control_plane_is_switched_off_recreated_or_destroyed() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+    let (before, writes) = (world.lab.pve().vms(), world.lab.pve().writes());
+
+    with_another_memory(&world);
+    let rebooted = world.run(&["--reboot"]).await.exits(7).says("there is no talosconfig to ask with");
+    assert_eq!(code(&rebooted, "cp-2"), "no-answer");
+    world.edit("memory: 5120, disk: 20", "memory: 4096, disk: 10");
+    world.run(&["--recreate"]).await.exits(7).says("nobody reports whether etcd can do without this node");
+    let destroyed = world.run(&["destroy", "--only", "cp-3", "--yes"]).await.exits(7).says("--ignore-etcd");
+    assert_eq!(code(&destroyed, "cp-3"), "no-answer");
+
+    assert_eq!((world.lab.pve().vms(), world.lab.pve().writes()), (before, writes), "something was touched");
+    world.run(&["destroy", "--only", "w-1", "--yes"]).await.exits(0);
+    assert_eq!(names(&world), ["cp-1", "cp-2", "cp-3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_says_that_nobody_can_be_asked() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+    with_a_smaller_disk(&world);
+
+    let plan = world.run(&["plan", "--recreate"]).await.exits(3).says("needs --ignore-etcd");
+    let needs = |node: &str| plan.status(node)["vm"]["changes"].to_string().contains("--ignore-etcd");
+    assert_eq!(["cp-1", "cp-2", "cp-3"].map(needs), [true; 3]);
+    let plan = world.run(&["destroy", "--only", "cp-2", "--dry-run"]).await.exits(3);
+    let change = &plan.status("cp-2")["destroyed"]["changes"][1];
+    assert_eq!(
+        (&change["what"], &change["impact"], &change["needs"]),
+        (&json!("etcd"), &json!("data-loss"), &json!("--ignore-etcd"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ignores_etcd_says_so_and_is_told_what_is_not_known() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+
+    let outcome = world.run(&["destroy", "--only", "cp-3", "--yes", "--ignore-etcd"]).await.exits(0);
+    let outcome = outcome.says("continuing because of --ignore-etcd").says("its member (if it has one) stays in etcd");
+    let change = outcome.status("cp-3")["destroyed"]["changes"][1]["to"].as_str().unwrap().to_owned();
+    assert!(change.contains("`talosctl etcd remove-member ID -n 127."), "{change}");
+    assert_eq!(names(&world), ["cp-1", "cp-2", "w-1"]);
+    assert!(lock(&world).etcd().is_bootstrapped());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_of_an_older_program_knows_nothing_so_the_node_itself_must_say_that_it_has_no_etcd() {
+    let world = three().await;
+    let text = lock(&world).emit().replace("\"etcd\"", "\"x-etcd\"");
+    let old = Lock::parse(&text, world.lab.name()).unwrap();
+    assert_eq!(old.etcd(), LockedEtcd::Unknown);
+    write(&world, &old);
+
+    world.run(&["destroy", "--only", "cp-1", "--yes"]).await.exits(0);
+    assert_eq!(names(&world), ["cp-2", "cp-3", "w-1"], "it is in maintenance");
+    silence(&world);
+    world.run(&["destroy", "--only", "cp-2", "--yes"]).await.exits(7);
+    assert_eq!(names(&world), ["cp-2", "cp-3", "w-1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_complete_destruction_of_the_whole_cluster_takes_its_etcd_out_of_the_lock() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+
+    let only = "cp-1,cp-2,cp-3";
+    world.run(&["destroy", "--only", only, "--yes", "--ignore-etcd"]).await.exits(0);
+    assert!(lock(&world).etcd().is_bootstrapped(), "--only is never the whole cluster");
+    world.run(&["destroy", "--all", "--dry-run"]).await.exits(3);
+    assert!(lock(&world).etcd().is_bootstrapped(), "a dry run changes nothing");
+    let worker = world.vm("w-1");
+    world.lab.pve().set_option(worker.id, "tags", None);
+    world.lab.pve().set_option(worker.id, "description", Some("mine now"));
+    world.run(&["destroy", "--all", "--yes"]).await.exits(7);
+    assert!(lock(&world).etcd().is_bootstrapped(), "a node failed");
+    world.lab.pve().set_option(worker.id, "tags", Some(&worker.config["tags"]));
+    world.lab.pve().set_option(worker.id, "description", Some(&worker.config["description"]));
+
+    world.run(&["destroy", "--all", "--yes"]).await.exits(0).says("its etcd is taken out of ichor.lock");
+    assert_eq!((lock(&world).etcd(), names(&world).len()), (LockedEtcd::Never, 0));
+    let again = world.run(&["destroy", "--all", "--yes"]).await.exits(0);
+    assert!(!again.stderr.contains("taken out"), "{}", again.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_cluster_is_destroyed_without_asking_its_etcd() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+
+    world.run(&["destroy", "--all", "--yes"]).await.exits(0).says("its etcd is taken out of ichor.lock");
+    assert_eq!(names(&world).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_of_which_the_file_lists_only_a_part_is_not_destroyed_as_a_whole() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+    let text = std::fs::read_to_string(world.lab.cluster_file()).unwrap();
+    let without: String =
+        text.lines().filter(|line| !line.contains("name: cp-3")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(world.lab.cluster_file(), without).unwrap();
+
+    world.run(&["destroy", "--all", "--yes"]).await.exits(7).says("(cp-3) on pve1 belongs to this cluster");
+    assert_eq!(names(&world), ["cp-1", "cp-2", "cp-3"], "only the worker may go");
+    world.run(&["destroy", "--all", "--yes", "--ignore-etcd"]).await.exits(0).says("ichor.lock still remembers");
+    assert!(lock(&world).etcd().is_bootstrapped());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_stream_is_not_the_whole_cluster() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+    let listed = world.run(&["list"]).await.exits(0).text();
+    let part: String = listed
+        .lines()
+        .filter(|line| !line.contains("\"name\":\"cp-1\",\"cluster\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_ne!(part, listed);
+
+    world.run_on(&part, &["destroy", "--all", "--yes", "--allow-missing"]).await.exits(7);
+    assert_eq!(names(&world), ["cp-1", "cp-2", "cp-3"]);
+    assert!(lock(&world).etcd().is_bootstrapped());
+}
