@@ -15,9 +15,8 @@ use tokio::time::Instant;
 
 use crate::{
     changes::VmOperation,
-    difference::{Act, Difference, Item, Sight, data},
+    difference::{Act, Difference, Item, Sight},
     error::Error,
-    location::Location,
     reconcile::Allowed,
 };
 
@@ -67,7 +66,16 @@ impl VmOperation<'_> {
         let recreate = difference.recreate();
         if !recreate.is_empty() {
             let why = recreate.join(", ");
-            return if allowed.recreate { Ok(()) } else { Err(Error::NeedsRecreate { vmid, host, why }.into()) };
+            if !allowed.recreate {
+                return Err(Error::NeedsRecreate { vmid, host, why }.into());
+            }
+            let lost = difference.lost().filter(|slot| !allowed.names(&node, slot));
+            let disks: Vec<String> = lost.map(str::to_owned).collect();
+            return if disks.is_empty() {
+                Ok(())
+            } else {
+                Err(Error::NeedsDisks { vmid, host, node, why, disks }.into())
+            };
         }
         if let Some((slot, why)) = difference.replaced().find(|(slot, _)| !allowed.names(&node, slot)) {
             let (slot, why) = (slot.to_owned(), why.to_owned());
@@ -77,17 +85,6 @@ impl VmOperation<'_> {
             return Err(Error::NeedsReboot { vmid, host, what: difference.texts().join(", ") }.into());
         }
         Ok(())
-    }
-
-    /// Refuses to recreate a VM whose other disks the user didn't name: they are destroyed with it.
-    pub(crate) fn guard_disks(&self, config: &Config, why: String, allowed: &Allowed) -> Result<(), Failure> {
-        let node = self.machine.name.clone();
-        let disks: Vec<String> = data(config).into_iter().filter(|slot| !allowed.names(&node, slot)).collect();
-        if disks.is_empty() {
-            return Ok(());
-        }
-        let Location { vmid, host } = self.location.clone();
-        Err(Error::NeedsDisks { vmid, host, node, why, disks }.into())
     }
 
     /// Warns of what differs and stays so.
@@ -240,7 +237,7 @@ impl VmOperation<'_> {
                     parameters.push((item.key.clone(), value.clone()));
                 }
                 Act::Revert => reverted.push(item.key.as_str()),
-                Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Refuse => {}
+                Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Lose | Act::Refuse => {}
             }
         }
         if !reverted.is_empty() {

@@ -19,8 +19,6 @@ use crate::{
 
 mod drives;
 
-pub(crate) use drives::data;
-
 /// What the VM is compared with besides its config.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sight<'a> {
@@ -62,6 +60,8 @@ pub(crate) enum Act {
     Replace(String, String),
     /// The VM is destroyed and made again; why.
     Recreate(String),
+    /// The disk is lost with the VM that is recreated.
+    Lose,
     /// Only root@pam could.
     Refuse,
 }
@@ -103,7 +103,7 @@ impl Item {
             Act::Set(_) | Act::Allocate(_) | Act::SetOff(_) | Act::Replace(..) => Some(self.key.clone()),
             Act::Grow(_) => Some(format!("{}: size", self.key)),
             Act::Revert => Some(format!("{}: pending", self.key)),
-            Act::Cycle | Act::Recreate(_) | Act::Refuse => None,
+            Act::Cycle | Act::Recreate(_) | Act::Lose | Act::Refuse => None,
         }
     }
 }
@@ -125,6 +125,7 @@ impl Difference {
         difference.drives(wanted, sight);
         difference.host(wanted, sight);
         difference.settle(sight);
+        difference.losses(wanted, sight);
         difference
     }
 
@@ -291,6 +292,11 @@ impl Difference {
             _ => None,
         };
         self.items.iter().filter_map(why).collect()
+    }
+
+    /// The disks that are lost with a VM that is recreated.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().filter(|item| item.act == Act::Lose).map(|item| item.key.as_str())
     }
 
     /// The disks that are given up, with why.

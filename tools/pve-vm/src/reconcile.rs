@@ -61,7 +61,7 @@ impl<'a> Reconcile<'a> {
                 let operation = self.operation(location);
                 let is_as_wanted = self.is_as_wanted(&operation).await?;
                 match if is_as_wanted { None } else { operation.apply(allowed, &mut progress).await? } {
-                    Some(difference) => self.recreate(operation, &difference, allowed, &mut progress).await?,
+                    Some(difference) => self.recreate(operation, &difference, &mut progress).await?,
                     None => operation,
                 }
             }
@@ -140,11 +140,9 @@ impl<'a> Reconcile<'a> {
         &self,
         operation: VmOperation<'a>,
         difference: &Difference,
-        allowed: &Allowed,
         progress: &mut Progress,
     ) -> Result<VmOperation<'a>, Stop> {
         let why = difference.recreate().join(", ");
-        operation.guard_disks(&operation.config().await?, why.clone(), allowed)?;
         self.check_creation().await?;
         self.fleet.disrupt(self.machine)?;
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
@@ -197,6 +195,12 @@ impl<'a> Reconcile<'a> {
         if !recreate.is_empty() {
             let needs = if allowed.recreate { "" } else { " (needs --recreate)" };
             self.run.say(self.node, &format!("would recreate VM {vmid}: {}{needs}", recreate.join(", ")));
+            let named = |slot: &&str| allowed.names(&self.machine.name, slot);
+            for slot in difference.lost().filter(|slot| !named(slot)) {
+                let node = &self.machine.name;
+                self.run
+                    .say(self.node, &format!("would lose disk {slot} with it (needs --replace-disk {node}:{slot})"));
+            }
         }
         for (slot, why) in difference.replaced() {
             let node = &self.machine.name;

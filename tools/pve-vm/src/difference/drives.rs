@@ -3,6 +3,8 @@
 //! A drive of the file is made once. From then on its slot has it, whatever it was made from: only its options and its
 //! size are compared, and nothing is ever made in place of a volume unless the user names the disk.
 
+use std::collections::BTreeMap;
+
 use pve_client::answer::Config;
 use record::{Change, Impact};
 
@@ -176,6 +178,18 @@ impl Difference {
         }
     }
 
+    /// Recreating a VM destroys its other disks, attached or not: each needs to be named.
+    pub(super) fn losses(&mut self, wanted: &Machine, sight: Sight<'_>) {
+        if self.recreate().is_empty() {
+            return;
+        }
+        for (slot, text) in data(sight.config) {
+            let told = Found::parse(&text).told();
+            let change = Change::new(slot.as_str(), Impact::DataLoss).from(told).needs(&consent(wanted, &slot));
+            self.add(&slot, change, Act::Lose);
+        }
+    }
+
     /// Disks that the file doesn't have are kept, aloud.
     fn left(&mut self, wanted: &Machine, sight: Sight<'_>) {
         let (vmid, host) = (sight.location.vmid, &sight.location.host);
@@ -200,15 +214,12 @@ fn other(slot: &str, found: &Found) -> String {
     format!("its {slot} is {}", found.volume)
 }
 
-/// The disks of a VM that hold data besides the system's, attached or not: they are lost with the VM.
-pub(crate) fn data(config: &Config) -> Vec<String> {
+/// The disks of a VM that hold data besides the system's, attached or not.
+fn data(config: &Config) -> BTreeMap<String, String> {
     let holds = |(slot, text): &(&str, &str)| is_on_a_bus(slot) && *slot != SYSTEM && Found::parse(text).holds_data();
     let now = config.as_running();
-    let attached = config.values().chain(now.values()).filter(holds).map(|(slot, _)| slot.to_owned());
-    let mut disks: Vec<String> = attached.chain(unused(config).map(|(name, _)| name.to_owned())).collect();
-    disks.sort_unstable();
-    disks.dedup();
-    disks
+    let attached = config.values().chain(now.values()).filter(holds);
+    attached.chain(unused(config)).map(|(slot, text)| (slot.to_owned(), text.to_owned())).collect()
 }
 
 /// Disks that were detached and kept.

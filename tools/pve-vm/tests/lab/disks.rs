@@ -147,6 +147,9 @@ async fn a_vm_is_not_recreated_while_it_has_disks_that_nobody_named() {
     let before = (world.vm("w-1").id, volumes(&world));
     world.edit("disk: 20, scsi1", "disk: 10, scsi1");
 
+    let planned = world.run(&["plan"]).await.exits(3).says("would lose disk scsi1");
+    let needs = |change: &serde_json::Value| change["needs"] == "--replace-disk w-1:scsi1";
+    assert!(planned.status("w-1")["vm"]["changes"].as_array().unwrap().iter().any(needs));
     world.run(&["--recreate"]).await.exits(7).says("scsi1 would be lost").says("--replace-disk w-1:scsi1");
     assert_eq!((world.vm("w-1").id, volumes(&world)), before);
     assert!(world.vm("w-1").running);

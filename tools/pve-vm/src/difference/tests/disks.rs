@@ -199,14 +199,16 @@ fn another_kind_of_drive_in_the_slot_is_never_overwritten_unasked() {
 
 #[test]
 fn the_disks_that_are_lost_with_a_vm_are_those_that_hold_data() {
-    let config = with(
-        &worker(json!({})),
-        &[
-            slot("scsi1", DISK),
-            slot("unused0", "local-lvm:vm-100-disk-9"),
-            slot("ide2", "local:iso/x.iso,media=cdrom"),
-            json!({"key": "virtio0", "value": "local-lvm:vm-100-disk-4,size=1G", "delete": 1}),
-        ],
-    );
-    assert_eq!(data(&config), ["scsi1", "unused0", "virtio0"]);
+    let rows = [
+        slot("bios", "seabios"),
+        slot("scsi1", DISK),
+        slot("unused0", "local-lvm:vm-100-disk-9"),
+        slot("ide2", "local:iso/x.iso,media=cdrom"),
+        json!({"key": "virtio0", "value": "local-lvm:vm-100-disk-4,size=1G", "delete": 1}),
+    ];
+    let recreated = difference(&worker(json!({})), &rows);
+    assert_eq!(recreated.lost().collect::<Vec<_>>(), ["scsi1", "unused0", "virtio0"]);
+    let needs: Vec<_> = recreated.costs(true).into_iter().filter_map(|change| change.needs).collect();
+    assert_eq!(needs[1..], ["scsi1", "unused0", "virtio0"].map(|slot| format!("--replace-disk w-1:{slot}")));
+    assert_eq!(difference(&worker(json!({})), &rows[1..]).lost().count(), 0);
 }
