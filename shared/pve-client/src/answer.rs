@@ -8,8 +8,10 @@ use serde_json::Value;
 use crate::scalar;
 
 mod config;
+mod survey;
 
 pub use config::Config;
+pub use survey::{Bridge, Clock, Task};
 
 /// A release of Proxmox VE.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -64,24 +66,27 @@ pub struct ClusterPart {
     pub kind: String,
     /// Its name.
     pub name: String,
+    /// Of the cluster: whether enough hosts are connected to change anything.
+    #[serde(deserialize_with = "scalar::flag_or_none")]
+    pub quorate: Option<bool>,
 }
 
-/// A guest as the whole cluster knows it.
+/// A host, a guest or something else as the whole cluster knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Resource {
     /// VM ID; 0 for rows that are no guest.
     #[serde(deserialize_with = "scalar::number")]
     pub vmid: u32,
-    /// The host that holds it.
+    /// The host that holds it, or the host itself.
     pub node: String,
-    /// `qemu` or `lxc`.
+    /// `qemu`, `lxc`, `node`, or another kind that isn't read.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its name; missing right after its creation.
     #[serde(deserialize_with = "scalar::text_or_none")]
     pub name: Option<String>,
-    /// `running`, `stopped`, or `unknown` right after its creation.
+    /// Of a guest `running`, `stopped`, or `unknown` while no host reports it; of a host `online` or `offline`.
     pub status: String,
     /// Its tags, joined by semicolons.
     #[serde(deserialize_with = "scalar::text_or_none")]
@@ -113,6 +118,8 @@ pub struct VmRow {
     pub name: Option<String>,
     /// `running` or `stopped`.
     pub status: String,
+    /// The lock that is on it.
+    pub lock: Option<String>,
     /// Its tags, joined by semicolons.
     #[serde(deserialize_with = "scalar::text_or_none")]
     pub tags: Option<String>,
@@ -150,6 +157,8 @@ pub struct Ha {
     /// Whether it starts and stops the VM by its own will.
     #[serde(deserialize_with = "scalar::flag")]
     pub managed: bool,
+    /// What it has in hand: `started`, `stopped`, `error`, `fence`, …
+    pub state: Option<String>,
 }
 
 /// The guest agent's answer about NICs.
@@ -219,6 +228,18 @@ impl Storage {
     pub fn holds(&self, content: &str) -> bool {
         self.content.split(',').any(|kind| kind.trim() == content)
     }
+
+    /// What to do so that it may hold this content. Only storages of files can hold images to import.
+    pub fn advice(&self, content: &str) -> String {
+        const BLOCK: [&str; 6] = ["lvm", "lvmthin", "zfspool", "rbd", "iscsi", "iscsidirect"];
+        let (storage, kind, held) = (&self.storage, &self.kind, &self.content);
+        match content == "import" && BLOCK.contains(&kind.as_str()) {
+            true => format!(
+                "a storage of type {kind} can't hold `import`: name a directory, NFS or CIFS storage in `images`, as `local`"
+            ),
+            false => format!("on a host: `pvesm set {storage} --content {held},{content}`"),
+        }
+    }
 }
 
 /// A volume on a storage.
@@ -230,6 +251,12 @@ pub struct Content {
     /// Bytes.
     #[serde(deserialize_with = "scalar::number_or_none")]
     pub size: Option<u64>,
+    /// When its file was last changed, in seconds since 1970.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub ctime: Option<u64>,
+    /// The VM ID that it was allocated for.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub vmid: Option<u32>,
 }
 
 /// Where a task is.
@@ -243,7 +270,12 @@ pub struct TaskState {
 }
 
 impl TaskState {
-    /// Whether it has ended well; `None` while it runs. Warnings are success.
+    /// Whether it has ended with warnings, which are in its log.
+    pub fn has_warnings(&self) -> bool {
+        self.status == "stopped" && self.exitstatus.as_deref().is_some_and(|text| text.starts_with("WARNINGS:"))
+    }
+
+    /// Whether it has ended well; `None` while it runs. One with warnings has done its work.
     pub fn outcome(&self) -> Option<Result<(), &str>> {
         if self.status != "stopped" {
             return None;
@@ -302,6 +334,18 @@ mod tests {
         assert_eq!(task(Some("WARNINGS: 2")).outcome(), Some(Ok(())));
         assert_eq!(task(None).outcome(), Some(Err("unexpected status")));
         assert_eq!(TaskState { status: "running".into(), exitstatus: None }.outcome(), None);
+    }
+
+    #[test]
+    fn a_storage_of_volumes_is_never_told_to_hold_files() {
+        let storage = |kind: &str| Storage {
+            storage: "s".into(),
+            kind: kind.into(),
+            content: "images".into(),
+            ..Storage::default()
+        };
+        assert_eq!(storage("dir").advice("import"), "on a host: `pvesm set s --content images,import`");
+        assert!(storage("lvmthin").advice("import").contains("can't hold `import`"));
     }
 
     #[test]

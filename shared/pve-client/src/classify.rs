@@ -21,10 +21,14 @@ fn of_refusal(kind: Kind) -> (Exit, Code) {
     match kind {
         Kind::Unauthorized | Kind::Forbidden => (Exit::NotAllowed, Code::NotAllowed),
         Kind::Protected => (Exit::Guard, Code::Protected),
-        Kind::Busy | Kind::Locked | Kind::Changed => (Exit::Unreachable, Code::Unreachable),
+        Kind::Busy | Kind::Changed => (Exit::Unreachable, Code::Unreachable),
+        Kind::NoQuorum => (Exit::Unreachable, Code::NoQuorum),
+        Kind::Locked => (Exit::Unreachable, Code::Locked),
         Kind::Invalid
         | Kind::NotFound
         | Kind::Exists
+        | Kind::VolumeExists
+        | Kind::Unfit
         | Kind::Running
         | Kind::Stopped
         | Kind::NoAgent
@@ -54,6 +58,11 @@ mod tests {
             assert_eq!(error.facts().exit, Exit::Unreachable, "{message}");
             assert!(error.is_transient(), "{message}");
         }
+        let error = refused("cluster not ready - no quorum?");
+        assert_eq!(
+            (error.facts().exit, error.facts().code, error.is_transient()),
+            (Exit::Unreachable, Code::NoQuorum, true)
+        );
         let error = refused("can't remove VM 100 - protection mode enabled");
         assert_eq!((error.facts().exit, error.is_transient()), (Exit::Guard, false));
     }

@@ -1,6 +1,9 @@
 //! Sends calls, and waits for what they began.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{
     HeaderMap, HeaderValue,
@@ -20,6 +23,8 @@ use crate::{
 /// A host that doesn't answer another is given up by the server after 30 s, and a wrong token is answered after 3 s, so
 /// less for a call would hide what is wrong.
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(10), call: Duration::from_secs(45) };
+/// How often a read is tried that the server, or the host behind it, is too busy to answer.
+const TRIES: u32 = 4;
 /// How many of the last lines of a failed task's log are kept.
 const TAIL: usize = 5;
 
@@ -28,6 +33,17 @@ const TAIL: usize = 5;
 pub struct Client {
     http: reqwest::Client,
     endpoint: Endpoint,
+    token: Arc<str>,
+    warnings: Arc<Mutex<Vec<Warning>>>,
+}
+
+/// The warnings of a task that did its work all the same: a volume that was left, for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Which task.
+    pub upid: Upid,
+    /// The lines of its log that warn.
+    pub lines: Vec<String>,
 }
 
 impl Client {
@@ -49,7 +65,21 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(3))
             .build()
             .expect("a client with TLS already set up");
-        Ok(Self { http, endpoint })
+        Ok(Self { http, endpoint, token: token.id().into(), warnings: Arc::default() })
+    }
+
+    /// Whom the token speaks for: `USER@REALM!TOKENID`.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Takes the warnings of the tasks about this VM ID that have ended. None is lost to who only asks for success.
+    pub fn warnings(&self, vmid: u32) -> Vec<Warning> {
+        let id = vmid.to_string();
+        let mut kept = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, left) = kept.drain(..).partition(|warning| warning.upid.id() == id);
+        *kept = left;
+        taken
     }
 
     /// Whom it asks.
@@ -57,17 +87,24 @@ impl Client {
         &self.endpoint
     }
 
-    /// Sends a call and reads its reply. A read that the server dropped the connection on is sent once more.
+    /// Sends a call and reads its reply. A read is sent again a few times if the connection was dropped, or if the server
+    /// or the host behind it was too busy.
     ///
     /// # Errors
     /// No answer, a certificate that isn't trusted, something that isn't Proxmox VE, or a refusal.
     pub async fn ask<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
-        let reply = match self.send(request).await {
-            Err(error) if request.method() == Method::Get && was_dropped(&error) => self.send(request).await,
-            sent => sent,
-        };
-        let reply = reply.map_err(|error| self.failure(&error))?;
-        self.read(request, &reply)
+        let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(3)).seeded(&request.target());
+        let mut tries = if request.method() == Method::Get { TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            match self.send(request).await {
+                Err(error) if tries > 0 && was_dropped(&error) => {}
+                Ok(reply) if tries > 0 && matches!(reply.status, 502..=504 | 595..=599) => {}
+                Err(error) => return Err(self.failure(&error)),
+                Ok(reply) => return self.read(request, &reply),
+            }
+            tokio::time::sleep(pauses.pause()).await;
+        }
     }
 
     /// Sends a call that begins a task, and waits for the task to end.
@@ -113,16 +150,37 @@ impl Client {
         };
         match state.outcome() {
             None => Attempt::NotYet("it runs".into()),
-            Some(Ok(())) => Attempt::Ready(()),
+            Some(Ok(())) => {
+                if state.has_warnings() {
+                    self.keep_warnings(upid).await;
+                }
+                Attempt::Ready(())
+            }
             Some(Err(exit)) => Attempt::Failed(self.failed(upid, exit).await),
         }
     }
 
     async fn failed(&self, upid: &Upid, exit: &str) -> Error {
-        let log = self.ask(&request::task_log(upid)).await.unwrap_or_default();
-        let lines: Vec<String> = log.into_iter().map(|line| line.t).filter(|line| !line.trim().is_empty()).collect();
+        let lines = self.log(upid).await;
         let tail = lines[lines.len().saturating_sub(TAIL)..].to_vec();
-        Error::Task(Box::new(FailedTask { upid: upid.clone(), refusal: Refusal::of_task(exit), log: tail }))
+        let refusal = Refusal { token: upid.user().into(), ..Refusal::of_task(exit) };
+        Error::Task(Box::new(FailedTask { upid: upid.clone(), refusal, log: tail }))
+    }
+
+    async fn keep_warnings(&self, upid: &Upid) {
+        let warns = |line: &String| line.to_ascii_uppercase().starts_with("WARN");
+        let mut lines: Vec<String> = self.log(upid).await.into_iter().filter(warns).collect();
+        if lines.is_empty() {
+            lines.push("it ended with warnings, and its log can't be read".into());
+        }
+        let warning = Warning { upid: upid.clone(), lines };
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+    }
+
+    /// The lines of a task's log, as far as they can be had.
+    async fn log(&self, upid: &Upid) -> Vec<String> {
+        let log = self.ask(&request::task_log(upid)).await.unwrap_or_default();
+        log.into_iter().map(|line| line.t).filter(|line| !line.trim().is_empty()).collect()
     }
 
     fn url<T>(&self, request: &Request<T>) -> String {
@@ -146,7 +204,9 @@ impl Client {
     fn read<T: DeserializeOwned>(&self, request: &Request<T>, reply: &Reply) -> Result<T, Error> {
         let call = request.call();
         request.read(reply).map_err(|fault| match fault {
-            Fault::Refused(source) => Error::Refused { call, source },
+            Fault::Refused(source) => {
+                Error::Refused { call, source: Refusal { token: self.token.to_string(), ..source } }
+            }
             Fault::Foreign(what) => Error::Foreign { endpoint: self.endpoint.clone(), what },
             Fault::Misread(error) => Error::Misread { call, source: Cause(error.to_string()) },
         })

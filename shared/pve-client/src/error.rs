@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use transport::Cause;
 
-use crate::{Endpoint, Kind, Refusal, Untrusted, Upid};
+use crate::{Endpoint, Kind, Refusal, Untrusted, Upid, advice};
 
 /// Why a call gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -93,11 +93,16 @@ impl Error {
         }
     }
 
+    /// Whether the VM that was asked about isn't there: it was destroyed, or is on another host.
+    pub fn is_no_vm(&self) -> bool {
+        self.refusal().is_some_and(Refusal::is_no_vm)
+    }
+
     /// Whether the same call may succeed later. After it, read what is there before trying again.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TaskRuns { .. } => true,
-            _ => matches!(self.kind(), Some(Kind::Busy | Kind::Locked | Kind::Changed)),
+            _ => matches!(self.kind(), Some(Kind::Busy | Kind::NoQuorum | Kind::Locked | Kind::Changed)),
         }
     }
 
@@ -109,29 +114,9 @@ impl Error {
                 Some(format!("a URL without a port means 443; Proxmox VE itself listens on {}:8006", endpoint.host()))
             }
             Self::Foreign { .. } => Some("the endpoint is the host that shows the web interface, port 8006".into()),
-            Self::Task(task) if !task.log.is_empty() => {
-                Some(format!("the task's log ends with: {}", task.log.join(" | ")))
-            }
-            _ => self.refusal().and_then(advice),
+            Self::Refused { call, source } => advice::of(source, call),
+            Self::Task(task) => advice::of_task(task),
+            _ => None,
         }
-    }
-}
-
-/// What to do about a refusal.
-fn advice(refusal: &Refusal) -> Option<String> {
-    match (refusal.kind, refusal.privilege()) {
-        (Kind::Unauthorized, _) => {
-            Some("the token may be mistyped, expired or removed; `pveum user token list USER@REALM` shows them".into())
-        }
-        (Kind::Forbidden, Some((path, privileges))) => Some(format!(
-            "give a role with {} on {path} to the token (with privilege separation, to the token and its user): \
-             `pveum acl modify {path} --tokens TOKEN --users USER --roles ROLE`",
-            privileges.replace('|', " or ")
-        )),
-        (Kind::Locked, _) if refusal.message.contains("(create)") => {
-            Some("a creation is under way, or was cut off; `qm unlock VMID` on the host lifts a lock left over".into())
-        }
-        (Kind::Protected, _) => Some("switch the VM's protection off first".into()),
-        _ => None,
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! It knows nothing of records, clusters or Talos.
 
+mod advice;
 pub mod answer;
 mod classify;
 mod client;
@@ -15,17 +16,19 @@ mod error;
 pub mod property;
 mod refusal;
 pub mod request;
+pub mod rights;
 mod scalar;
 mod settings;
 mod tls;
 mod token;
 mod upid;
 
-pub use client::Client;
+pub use client::{Client, Warning};
 pub use endpoint::{BadEndpoint, Endpoint};
 pub use error::{Error, FailedTask};
-pub use refusal::{Kind, Refusal};
+pub use refusal::{Holder, Kind, Refusal};
 pub use request::Request;
+pub use rights::Rights;
 pub use settings::{Settings, Unset};
 pub use tls::{BadTrust, Fingerprint, Trust, Untrusted};
 pub use token::{BadToken, Token};

@@ -13,8 +13,10 @@ pub enum Kind {
     Invalid,
     /// What was named isn't there; rights that are missing can look the same.
     NotFound,
-    /// It is there already.
+    /// The VM ID, or the file, is there already.
     Exists,
+    /// A volume that a task wanted to allocate is there already: somebody's leftover.
+    VolumeExists,
     /// The VM runs, and must not.
     Running,
     /// The VM doesn't run, and must.
@@ -27,6 +29,10 @@ pub enum Kind {
     Changed,
     /// The guest agent doesn't answer, or the VM has none.
     NoAgent,
+    /// The VM can't be started on this host as it is: too many cores, a bridge that is missing.
+    Unfit,
+    /// Too few hosts are connected to change anything.
+    NoQuorum,
     /// Nothing is wrong but the moment: a lock or a host didn't answer in time. The call may have had effect.
     Busy,
     /// This server knows no such call.
@@ -46,6 +52,26 @@ pub struct Refusal {
     pub message: String,
     /// What is wrong with which parameter.
     pub parameters: Vec<(String, String)>,
+    /// The token that was refused: `USER@REALM!TOKENID`; empty where it isn't known.
+    pub token: String,
+}
+
+/// The guest that has a VM ID, in the server's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// `VM` or `container`.
+    pub kind: &'static str,
+    /// Its ID.
+    pub vmid: u32,
+    /// The host that it is on, if the server says so.
+    pub host: Option<String>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.vmid)?;
+        self.host.iter().try_for_each(|host| write!(f, " on {host}"))
+    }
 }
 
 impl Refusal {
@@ -53,7 +79,7 @@ impl Refusal {
     pub fn new(status: u16, message: &str, parameters: Vec<(String, String)>) -> Self {
         let message = message.trim().to_owned();
         let kind = kind(status, &message, &parameters);
-        Self { status, kind, message, parameters }
+        Self { status, kind, message, parameters, token: String::new() }
     }
 
     /// Classifies the last words of a task.
@@ -67,6 +93,40 @@ impl Refusal {
         let (path, privileges) = rest.split_once(')')?.0.split_once(',')?;
         Some((path.trim(), privileges.trim())).filter(|(path, _)| path.starts_with('/'))
     }
+
+    /// Who has the VM ID that was asked for. The host in it is where that guest is, not where the VM was to be made.
+    pub fn holder(&self) -> Option<Holder> {
+        holder(&self.message)
+    }
+
+    /// The lock that is on the VM: `backup`, `create`, …
+    pub fn lock(&self) -> Option<&str> {
+        self.message.split_once("VM is locked (")?.1.split(')').next()
+    }
+
+    /// Whether the VM itself isn't there: it was destroyed, or is on another host.
+    pub fn is_no_vm(&self) -> bool {
+        self.message.contains(".conf' does not exist") || self.message.contains("no such VM")
+    }
+
+    /// The volume that is in the way, as the server names it: a path, or the name of a volume.
+    pub fn volume(&self) -> Option<&str> {
+        let name = |quote: char| self.message.split(quote).find(|part| part.contains("vm-") && !part.contains(' '));
+        name('\'').or_else(|| name('"'))
+    }
+}
+
+fn holder(message: &str) -> Option<Holder> {
+    let (before, after) = message.split_once(" already exists")?;
+    let mut words = before.rsplit(' ');
+    let vmid = words.next()?.parse().ok()?;
+    let kind = match words.next()? {
+        "VM" => "VM",
+        "CT" => "container",
+        _ => return None,
+    };
+    let host = after.split_once("on node '").and_then(|(_, rest)| rest.split('\'').next()).map(str::to_owned);
+    Some(Holder { kind, vmid, host })
 }
 
 impl fmt::Display for Refusal {
@@ -89,11 +149,12 @@ impl std::error::Error for Refusal {}
 
 /// Texts of status 500 and of tasks, and what they mean. They are the same from 8.4 to 9.2; the first that is found
 /// counts, so a lock that wasn't got in time comes before the VM that it was for.
-const TEXTS: [(&str, Kind); 27] = [
+const TEXTS: [(&str, Kind); 29] = [
     ("- got timeout", Kind::Busy),
     ("got lock request timeout", Kind::Busy),
     ("got no worker upid", Kind::Busy),
-    ("cluster not ready - no quorum", Kind::Busy),
+    ("cluster not ready - no quorum", Kind::NoQuorum),
+    ("vcpus allowed per VM on this node", Kind::Unfit),
     ("Permission check failed", Kind::Forbidden),
     ("only root can set", Kind::Forbidden),
     ("checksum mismatch (file change by other user?)", Kind::Changed),
@@ -108,6 +169,7 @@ const TEXTS: [(&str, Kind); 27] = [
     ("is not running", Kind::Stopped),
     (" not running", Kind::Stopped),
     (".conf' does not exist", Kind::NotFound),
+    ("is too old to run machine type", Kind::Unfit),
     ("does not exist", Kind::NotFound),
     ("no such cluster node", Kind::NotFound),
     ("hostname lookup '", Kind::NotFound),
@@ -121,6 +183,16 @@ const TEXTS: [(&str, Kind); 27] = [
 
 fn kind(status: u16, message: &str, parameters: &[(String, String)]) -> Kind {
     let by_text = || TEXTS.iter().find(|(text, _)| message.contains(text)).map_or(Kind::Other, |(_, kind)| *kind);
+    // Without quorum the cluster's files can't be written, which reads like a lack of rights.
+    if message.contains("/etc/pve/") && message.contains("Permission denied") {
+        return Kind::NoQuorum;
+    }
+    if message.contains("bridge '") && message.contains("' does not exist") {
+        return Kind::Unfit;
+    }
+    if status == 0 && message.contains("already exists") && holder(message).is_none() {
+        return Kind::VolumeExists;
+    }
     match status {
         401 => Kind::Unauthorized,
         403 => Kind::Forbidden,
@@ -156,6 +228,9 @@ mod tests {
             ("storage 'x' does not exist", Kind::NotFound),
             ("only root can set 'args' config", Kind::Forbidden),
             ("QEMU guest agent is not running", Kind::NoAgent),
+            ("MAX 2 vcpus allowed per VM on this node", Kind::Unfit),
+            ("bridge 'vmbr9' does not exist", Kind::Unfit),
+            ("cluster not ready - no quorum?", Kind::NoQuorum),
             ("something new", Kind::Other),
         ] {
             assert_eq!(kind_of(500, text), kind, "{text}");
@@ -168,6 +243,24 @@ mod tests {
         assert_eq!(Refusal::of_task(lock).kind, Kind::Busy);
         let denied = "unable to create VM 700 - 403 Permission check failed (/vms/700, VM.Config.Options)\n";
         assert_eq!(Refusal::of_task(denied).kind, Kind::Forbidden);
+    }
+
+    #[test]
+    fn without_quorum_nothing_is_written_and_that_is_no_lack_of_rights() {
+        let text = "unable to open file '/etc/pve/nodes/pve1/qemu-server/103.conf.tmp.22497' - Permission denied";
+        assert_eq!(Refusal::of_task(text).kind, Kind::NoQuorum);
+    }
+
+    #[test]
+    fn a_leftover_volume_is_no_vm_id_that_is_taken() {
+        let file =
+            "unable to create VM 158 - disk image '/var/lib/vz/images/158/vm-158-cloudinit.qcow2' already exists";
+        let refusal = Refusal::of_task(file);
+        assert_eq!((refusal.kind, refusal.holder()), (Kind::VolumeExists, None));
+        assert_eq!(refusal.volume(), Some("/var/lib/vz/images/158/vm-158-cloudinit.qcow2"));
+        let taken = Refusal::new(500, "unable to create VM 150 - CT 150 already exists on node 'pve1'", Vec::new());
+        let holder = taken.holder().unwrap();
+        assert_eq!((taken.kind, holder.to_string().as_str()), (Kind::Exists, "container 150 on pve1"));
     }
 
     #[test]

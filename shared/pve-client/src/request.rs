@@ -14,6 +14,10 @@ use crate::{
     },
 };
 
+mod survey;
+
+pub use survey::{bridges, clock, creations, disks, free, is_free, resources};
+
 /// The parameters of a call, in order.
 pub type Parameters = Vec<(String, String)>;
 

@@ -61,6 +61,12 @@ pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D
     Ok(matches!(written.as_deref(), Some("1" | "true" | "yes" | "on")))
 }
 
+/// A flag that may be missing.
+pub(crate) fn flag_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    let written = written(&Value::deserialize(deserializer)?);
+    Ok(written.map(|text| matches!(text.as_str(), "1" | "true" | "yes" | "on")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

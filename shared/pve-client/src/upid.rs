@@ -44,6 +44,11 @@ impl Upid {
     pub fn id(&self) -> &str {
         &self.id
     }
+
+    /// Who began it: `USER@REALM!TOKENID`.
+    pub fn user(&self) -> &str {
+        self.text.trim_end_matches(':').rsplit(':').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Upid {
@@ -69,6 +74,7 @@ mod tests {
         let upid = Upid::parse(text).unwrap();
 
         assert_eq!((upid.node(), upid.kind(), upid.id()), ("pve1", "qmcreate", "100"));
+        assert_eq!(upid.user(), "talos@pve!cli");
         assert_eq!(upid.to_string(), text);
     }
 

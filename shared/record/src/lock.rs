@@ -96,6 +96,20 @@ impl Lock {
             images.insert(url.into(), sha256.into());
         }
     }
+
+    /// What was found when the file at this place (`host/volume`) was last compared with its digest.
+    #[must_use]
+    pub fn copy(&self, place: &str) -> Option<&str> {
+        self.fields.get("copies")?.get(place)?.as_str()
+    }
+
+    /// Notes what the file at this place is.
+    pub fn set_copy(&mut self, place: &str, mark: &str) {
+        let copies = self.fields.entry("copies").or_insert_with(|| Map::new().into());
+        if let Value::Object(copies) = copies {
+            copies.insert(place.into(), mark.into());
+        }
+    }
 }
 
 #[cfg(test)]

@@ -148,6 +148,15 @@ impl StorageSpec {
             Self::ByHost(storages) => storages.get(host).map(String::as_str),
         }
     }
+
+    /// All storages.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Everywhere(storage) => vec![storage],
+            Self::ByHost(storages) => storages.values().map(String::as_str).collect(),
+        }
+    }
 }
 
 /// `spec.network` of the Cluster and of a Node.

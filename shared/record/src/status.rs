@@ -54,6 +54,7 @@ fields! {
     ClusterField Bootstrap: Cluster "bootstrap";
     ClusterField Kubeconfig: Cluster "kubeconfig";
     ClusterField ClusterWaited: Cluster "waited";
+    ClusterField Doctor: Cluster "doctor";
     NodeField Vm: Node "vm";
     NodeField Addresses: Node "addresses";
     NodeField Destroyed: Node "destroyed";
@@ -96,6 +97,45 @@ pub struct Destroyed {
     pub id: u32,
     /// Host that held the VM.
     pub node: String,
+}
+
+/// `Cluster.status.doctor`, by `pve-vm doctor`: what was checked on Proxmox VE.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Doctor {
+    /// One entry a check, in the order of the table that people see.
+    pub findings: Vec<Finding>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// What was checked: `privileges`, `storage`, `bridge`, …
+    pub check: String,
+    /// The host that it is about; absent for what concerns all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// How it is.
+    pub state: FindingState,
+    /// What was found.
+    pub reason: String,
+    /// What to do about it, where something is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+/// How something that was checked is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FindingState {
+    /// As it has to be.
+    Ok,
+    /// It works, but somebody should look at it.
+    Warn,
+    /// Something that is needed is missing.
+    Fail,
+    /// It could not be checked.
+    Unknown,
 }
 
 /// `Cluster.status.image`, by `talos-image`.

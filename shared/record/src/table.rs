@@ -8,7 +8,7 @@
 use schemars::{Schema, SchemaGenerator};
 
 use crate::status::{
-    Access, Addresses, Applied, Bootstrap, ClusterWaited, Config, Destroyed, Dir, DryRun, Etcd, Field, Image,
+    Access, Addresses, Applied, Bootstrap, ClusterWaited, Config, Destroyed, Dir, Doctor, DryRun, Etcd, Field, Image,
     Kubeconfig, Only, RunId, Vm, Waited,
 };
 
@@ -208,8 +208,8 @@ pub static PVE_VM_DOCTOR: Row = Row {
     name: "pve-vm doctor",
     summary: "check that Proxmox VE has everything that the VMs need",
     place: Place::After(&[]),
-    needs: &[spec(Scope::Cluster, ".proxmox")],
-    writes: &[],
+    needs: &[spec(Scope::Cluster, ".proxmox"), spec(Scope::Node, ""), uses::<Image>()],
+    writes: &[field::<Doctor>()],
     destroys: false,
 };
 

@@ -111,6 +111,12 @@ codes! {
     ProxmoxSettings = "proxmox-settings",
     /// A VM is protected from being destroyed.
     Protected = "protected",
+    /// Another operation holds a lock on the VM: a backup, a migration, a creation.
+    Locked = "locked",
+    /// Too few hosts of Proxmox VE are connected to change anything.
+    NoQuorum = "no-quorum",
+    /// A volume of a VM that was destroyed could not be removed.
+    Leftover = "leftover",
     /// A VM ID is taken, or none is free.
     Vmid = "vmid",
     /// The image is not on the storage that the VM needs.
@@ -217,7 +223,7 @@ mod tests {
         not-ours ambiguous host-offline needs-reboot needs-recreate one-at-a-time address-taken \
         no-address unconfirmed unfit talosconfig kubeconfig other-cluster other-machine other-role \
         other-version unknown-node refused-by-node maintenance configured running-config halted \
-        split not-selected needs-disk";
+        split not-selected locked no-quorum leftover needs-disk";
         let known: std::collections::HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         let gone: Vec<_> = FROZEN.split_whitespace().filter(|word| !known.contains(word)).collect();
         assert_eq!(gone, [""; 0]);

@@ -25,11 +25,13 @@ const FILES: [&str; 7] = [
 ];
 
 /// Programs of others, with the flags of theirs that our texts name.
-const OTHERS: [(&str, &[&str]); 7] = [
+const OTHERS: [(&str, &[&str]); 9] = [
     ("pveum", &["--tokens", "--users", "--roles"]),
     ("pvesm", &["--content"]),
-    ("qm", &["--delete"]),
+    ("pvecm", &[]),
     ("pvesh", &["--vms", "--allow-move"]),
+    ("ha-manager", &["--state"]),
+    ("qm", &["--delete"]),
     ("talosctl", &["--to", "--insecure"]),
     ("kubectl", &[]),
     ("git", &[]),

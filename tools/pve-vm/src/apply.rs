@@ -17,6 +17,7 @@ use crate::{
     changes::VmOperation,
     difference::{Act, Difference, Item, Sight},
     error::Error,
+    preflight::Intent,
     reconcile::Allowed,
 };
 
@@ -87,6 +88,15 @@ impl VmOperation<'_> {
         Ok(())
     }
 
+    /// Asks everything that can refuse these changes, or the start of a VM that is off, before any of it is done.
+    pub(crate) async fn check(&self, config: &Config, difference: &Difference, is_running: bool) -> Result<(), Stop> {
+        self.checked(config, &Intent::change(self.machine, difference, is_running)).await?;
+        if !is_running {
+            self.fleet.free_address(self.run, self.node, Some(self.location.vmid)).await?;
+        }
+        Ok(())
+    }
+
     /// Warns of what differs and stays so.
     pub(crate) fn tell(&self, difference: &Difference) {
         difference.told.iter().for_each(|told| self.run.warn(told));
@@ -145,6 +155,9 @@ impl VmOperation<'_> {
         self.guard(&difference, is_running, allowed).map_err(|failure| Failed::Now(failure.into()))?;
         if !difference.recreate().is_empty() {
             return Ok((Step::Done, Some(difference)));
+        }
+        if !progress.is_new && !progress.is_stopped {
+            self.check(&config, &difference, is_running).await.map_err(Failed::Now)?;
         }
         if is_running && difference.needs_power_cycle() {
             self.fleet.disrupt(self.machine).map_err(|error| Failed::Now(error.into()))?;

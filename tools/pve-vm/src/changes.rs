@@ -10,7 +10,7 @@ use step::{Hold, Run, Slot, Stop};
 use crate::{
     addresses,
     error::Error,
-    fleet::{Fleet, Gate},
+    fleet::Fleet,
     location::{Location, settled},
     machine::Machine,
 };
@@ -88,7 +88,7 @@ impl VmOperation<'_> {
     /// The addresses that the VM got from DHCP, as its guest agent reports them.
     pub(crate) async fn addresses(&self) -> Result<Vec<String>, Stop> {
         let look = || async {
-            let _place = self.fleet.pass(Gate::Agent, &self.location.host, self.machine).await;
+            let _place = self.fleet.agent_slot(&self.location.host, self.machine).await;
             match self.fleet.pve.ask(&request::nics(&self.location.host, self.location.vmid)).await {
                 Ok(nics) => match addresses::of(&nics, &self.machine.macs) {
                     none if none.is_empty() => Err(Hold::not_yet("its guest agent reports no address")),

@@ -1,17 +1,22 @@
 //! Creating a VM, and trying again after a transient failure.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use patience::{Backoff, Deadline};
-use pve_client::{Kind, request};
+use pve_client::{
+    Kind,
+    answer::Resource,
+    property::Property,
+    request::{self, Parameters},
+};
 use record::{Failure, Node};
-use step::{Run, Stop};
+use step::{Hold, Run, Stop};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     changes::VmOperation,
     error::Error,
-    fleet::{Fleet, Gate},
+    fleet::Fleet,
     identity::Owner,
     location::{Location, settled},
     machine::Machine,
@@ -26,18 +31,25 @@ enum Outcome {
     Later(Failure),
 }
 
-/// Creates a node's VM.
-pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) -> Result<Location, Stop> {
-    let host = fleet.place(machine)?;
+/// Creates a node's VM on this host.
+pub(crate) async fn create(
+    fleet: &Fleet,
+    run: &Run,
+    node: &Node,
+    machine: &Machine,
+    host: &str,
+) -> Result<Location, Stop> {
+    let parameters = machine.creation(host, fleet.volume(host)?);
     let deadline = Deadline::within(run.wait_timeout());
     let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).seeded(&machine.name);
     let stopping = run.stopping();
-    let _place = tokio::select! {
-        place = fleet.pass(Gate::Create, &host, machine) => place,
+    let storages = storages(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let _places = tokio::select! {
+        places = fleet.storage_slots(host, &storages, machine) => places?,
         () = stopping.cancelled() => return Err(Failure::interrupted().into()),
     };
     loop {
-        let failure = match attempt(fleet, run, node, machine, &host).await? {
+        let failure = match attempt(fleet, run, node, machine, host, &parameters).await? {
             Outcome::Made(location) => {
                 let location = sole(fleet, run, node, machine, location).await?;
                 run.say(node, &format!("created VM {} on {}", location.vmid, location.host));
@@ -57,14 +69,20 @@ pub(crate) async fn create(fleet: &Fleet, run: &Run, node: &Node, machine: &Mach
     }
 }
 
-async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host: &str) -> Result<Outcome, Stop> {
-    let parameters = machine.creation(host, fleet.volume(host)?);
+async fn attempt(
+    fleet: &Fleet,
+    run: &Run,
+    node: &Node,
+    machine: &Machine,
+    host: &str,
+    parameters: &Parameters,
+) -> Result<Outcome, Stop> {
     let slot = run.slot(node).await?;
     let claim = fleet.claim.lock().await;
-    let vmid = fleet.free_id(machine).await?;
-    let asked = fleet.pve.ask(&request::create(host, vmid, parameters)).await;
+    let vmid = fleet.free_id(run, machine).await?;
+    let asked = fleet.pve.ask(&request::create(host, vmid, parameters.clone())).await;
     if asked.is_ok() {
-        fleet.take(vmid);
+        fleet.make(vmid, &machine.name);
     }
     drop(claim);
     drop(slot);
@@ -76,42 +94,88 @@ async fn attempt(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, host:
         },
         Err(error) => error,
     };
-    // The reply may be wrong (a lost success): look at the VM itself.
-    if may_exist(&error) && is_ours(fleet, &location, &machine.name).await {
-        settled(fleet, run, node, &location).await?;
-        fleet.take(vmid);
+    // The reply may be wrong (a lost success): look at the VM itself. If it can't be seen, that is the node's error: a
+    // second VM would be worse than none.
+    if may_exist(&error) && is_ours(fleet, run, node, &location).await? {
+        fleet.make(vmid, &machine.name);
         return Ok(Outcome::Made(location));
     }
     match error.kind() {
         Some(Kind::Exists) if machine.vmid.is_some() => {
-            Err(Error::Taken { vmid, host: host.into(), node: machine.name.clone() }.into())
+            let holder = error.refusal().and_then(pve_client::Refusal::holder);
+            let holder = holder.map_or_else(|| format!("a guest {vmid}"), |holder| holder.to_string());
+            Err(Error::Taken { vmid, holder, node: machine.name.clone() }.into())
         }
         Some(Kind::Exists) => {
             fleet.take(vmid);
             Ok(Outcome::Again)
         }
+        Some(Kind::VolumeExists) => left_over(fleet, run, machine, &error, location),
         _ if error.is_transient() => Ok(Outcome::Later(error.into())),
         _ => Err(error.into()),
     }
 }
 
-/// Another run, or an earlier request of ours whose reply was lost, may have created the same VM. The one with the lowest
-/// VM ID is kept; one with a higher ID is removed before it is ever started.
+/// A volume of an earlier VM of this ID is in the way: the VM ID itself is free.
+fn left_over(
+    fleet: &Fleet,
+    run: &Run,
+    machine: &Machine,
+    error: &pve_client::Error,
+    location: Location,
+) -> Result<Outcome, Stop> {
+    let volume =
+        error.refusal().and_then(pve_client::Refusal::volume).unwrap_or("its name is in the task's log").to_owned();
+    let left = Error::InTheWay { vmid: location.vmid, host: location.host, volume };
+    if machine.vmid.is_some() {
+        return Err(left.into());
+    }
+    run.warn(&format!("VM ID {} is left out: {left}", location.vmid));
+    fleet.take(location.vmid);
+    Ok(Outcome::Again)
+}
+
+/// The storages of the drives among these parameters.
+pub(crate) fn storages<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeSet<String> {
+    const DRIVES: [&str; 7] = ["scsi", "virtio", "sata", "ide", "efidisk", "tpmstate", "unused"];
+    let is_drive =
+        |name: &str| DRIVES.iter().any(|bus| name.strip_prefix(bus).is_some_and(|index| index.parse::<u32>().is_ok()));
+    let storage = |value: &str| {
+        let drive = Property::parse(value);
+        let file = drive.get("file").or(drive.bare())?;
+        Some(file.split_once(':')?.0.to_owned())
+    };
+    parameters.filter(|(name, _)| is_drive(name)).filter_map(|(_, value)| storage(value)).collect()
+}
+
+/// Another run, or an earlier request of ours whose reply was lost, may have created the same VM. Of two that were made at
+/// the same time, the one with the lowest VM ID is kept; one that runs or was there before is kept in any case. The other
+/// one is removed before it is ever started.
 async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Location) -> Result<Location, Stop> {
-    for host in fleet.inventory.hosts.iter().map(|host| &host.name) {
-        // A host that doesn't respond hasn't just created a VM.
-        for row in fleet.pve.ask(&request::vms(host)).await.unwrap_or_default() {
-            let twin = Location { vmid: row.vmid, host: host.clone() };
-            let same_name = row.name.as_deref() == Some(&machine.name) && twin.vmid < made.vmid;
-            if same_name && is_ours(fleet, &twin, &machine.name).await {
-                settled(fleet, run, node, &twin).await?;
-                run.say(node, &format!("VM {} already exists: removing the duplicate {}", twin.vmid, made.vmid));
-                VmOperation { fleet, run, node, machine, location: made }.destroy().await?;
-                return Ok(twin);
-            }
+    let guests = fleet.guests(Instant::now()).await?;
+    for row in guests.iter().filter(|row| may_be_twin(fleet, row, &machine.name)) {
+        let twin = Location { vmid: row.vmid, host: row.node.clone() };
+        let was_before = fleet.inventory.taken.contains(&twin.vmid);
+        if twin.vmid == made.vmid || !is_ours(fleet, run, node, &twin).await? {
+            continue;
+        }
+        if twin.vmid < made.vmid || was_before || runs(fleet, &twin).await? {
+            run.say(node, &format!("VM {} already exists: removing the duplicate {}", twin.vmid, made.vmid));
+            VmOperation { fleet, run, node, machine, location: made }.destroy().await?;
+            return Ok(twin);
         }
     }
     Ok(made)
+}
+
+/// Whether a VM may be this node's: it has its name, or none yet because it is new.
+fn may_be_twin(fleet: &Fleet, row: &Resource, node: &str) -> bool {
+    let is_new = || !fleet.inventory.taken.contains(&row.vmid);
+    row.kind == "qemu" && !fleet.has_made(row.vmid) && row.name.as_deref().map_or_else(is_new, |name| name == node)
+}
+
+async fn runs(fleet: &Fleet, location: &Location) -> Result<bool, Failure> {
+    Ok(fleet.pve.ask(&request::power(&location.host, location.vmid)).await?.is_running())
 }
 
 /// Whether the VM may exist in spite of the error.
@@ -119,7 +183,64 @@ fn may_exist(error: &pve_client::Error) -> bool {
     error.is_transient() || error.kind() == Some(Kind::Exists)
 }
 
-async fn is_ours(fleet: &Fleet, location: &Location, node: &str) -> bool {
-    let config = fleet.pve.ask(&request::config(&location.host, location.vmid)).await;
-    config.is_ok_and(|config| fleet.identity.owner(&config, node) == Owner::Ours)
+/// Whether the VM there is this node's. One that is being created is waited for: until then its config says nothing.
+async fn is_ours(fleet: &Fleet, run: &Run, node: &Node, location: &Location) -> Result<bool, Stop> {
+    let (host, vmid) = (&location.host, location.vmid);
+    let gone = |error: &pve_client::Error| error.is_no_vm();
+    match fleet.pve.ask(&request::pending(host, vmid)).await {
+        Err(error) if gone(&error) => return Ok(false),
+        Err(error) => return Err(error.into()),
+        Ok(config) if config.lock() != Some("create") || config.uuid().is_some() => {
+            return finished(fleet, run, node, location, &config).await;
+        }
+        Ok(_) => {}
+    }
+    // A creation that was cut off stays so for ever; one of somebody else's token is not ours.
+    let look = || async {
+        let tasks = fleet.pve.ask(&request::creations(host, vmid)).await?;
+        if tasks.is_empty() { Ok(()) } else { Err(Hold::not_yet(format!("VM {vmid} is being created"))) }
+    };
+    run.wait(node).until_or(look, |expired| location.still_busy(expired.last).into()).await?;
+    match fleet.pve.ask(&request::pending(host, vmid)).await {
+        Err(error) if gone(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(config) => finished(fleet, run, node, location, &config).await,
+    }
+}
+
+/// Whether the VM with this config is the node's, once nothing is at work on it.
+async fn finished(
+    fleet: &Fleet,
+    run: &Run,
+    node: &Node,
+    location: &Location,
+    config: &pve_client::answer::Config,
+) -> Result<bool, Stop> {
+    let ours = fleet.identity.owner(config, node.name()) == Owner::Ours;
+    if ours {
+        settled(fleet, run, node, location).await?;
+    }
+    Ok(ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_storages_of_all_drives_are_known() {
+        let found = storages(
+            [
+                ("scsi0", "fast:0,import-from=local:import/x.qcow2,discard=on"),
+                ("scsi1", "file=slow:10,ssd=1"),
+                ("efidisk0", "fast:1,efitype=4m"),
+                ("ide0", "ci:cloudinit,media=cdrom"),
+                ("ide2", "none,media=cdrom"),
+                ("net0", "virtio,bridge=vmbr0"),
+                ("scsihw", "virtio-scsi-pci"),
+            ]
+            .into_iter(),
+        );
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["ci", "fast", "slow"]);
+    }
 }

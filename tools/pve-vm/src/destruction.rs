@@ -1,35 +1,185 @@
 //! Destroying a VM of ours.
 
-use pve_client::{Kind, request};
-use step::Stop;
+use pve_client::{Kind, answer::Config, request};
+use record::Failure;
+use step::{Hold, Stop};
 
-use crate::{changes::VmOperation, error::Error, identity::Owner};
+use crate::{
+    changes::VmOperation,
+    creation::storages,
+    error::Error,
+    identity::Owner,
+    inventory::whereabouts,
+    location::{Location, until_unlocked},
+    preflight::Intent,
+};
+
+/// How often the removal of a volume that a destroyed VM left is tried.
+const REMOVALS: usize = 3;
 
 impl VmOperation<'_> {
-    /// Stops the VM and destroys it with its disks. Right before, it checks once more that the VM is ours.
+    /// Stops the VM and destroys it with its disks. Everything that can refuse that is asked first: a VM that stays is not
+    /// switched off.
     pub(crate) async fn destroy(&self) -> Result<(), Stop> {
-        let (host, vmid) = (&self.location.host, self.location.vmid);
-        let config = match self.fleet.pve.ask(&request::config(host, vmid)).await {
-            Err(error) if error.kind() == Some(Kind::NotFound) => return Ok(()),
-            config => config?,
+        let Some((location, config)) = self.found().await? else { return Ok(()) };
+        let operation = VmOperation { location, ..*self };
+        operation.destroy_here(&config).await
+    }
+
+    /// Where the VM is now, and its config: it may have been moved, or destroyed. Once more it is checked to be ours.
+    async fn found(&self) -> Result<Option<(Location, Config)>, Stop> {
+        let mut location = self.location.clone();
+        let config = loop {
+            match self.fleet.pve.ask(&request::pending(&location.host, location.vmid)).await {
+                Err(error) if error.is_no_vm() => match whereabouts(&self.fleet.pve, location.vmid).await? {
+                    None => return Ok(None),
+                    Some(host) if host == location.host => return Err(error.into()),
+                    Some(host) => location.host = host,
+                },
+                config => break config?,
+            }
         };
         if self.fleet.identity.owner(&config, &self.machine.name) != Owner::Ours {
-            let node = self.machine.name.clone();
-            return Err(Error::Unmarked { vmid, host: host.clone(), node }.into());
+            let Location { vmid, host } = location;
+            return Err(Error::Unmarked { vmid, host, node: self.machine.name.clone() }.into());
         }
-        let _slot = self.run.slot(self.node).await?;
-        let stop = request::stop(host, vmid);
-        self.persist(|| self.fleet.pve.run(&stop, self.run.wait_timeout())).await?;
+        Ok(Some((location, config)))
+    }
+
+    async fn destroy_here(&self, config: &Config) -> Result<(), Stop> {
+        let (host, vmid) = (&self.location.host, self.location.vmid);
+        self.checked(config, &Intent::destruction()).await?;
+        let drives = storages(config.values());
+        let stopping = self.run.stopping();
+        let _places = tokio::select! {
+            places = self.fleet.storage_slots(host, &drives, self.machine) => places?,
+            () = stopping.cancelled() => return Err(Failure::interrupted().into()),
+        };
+        let slot = self.run.slot(self.node).await?;
+        self.switch_off().await?;
         let destroy = request::destroy(host, vmid);
         let removed = self.persist(|| async {
             match self.fleet.pve.run(&destroy, self.run.wait_timeout()).await {
                 // The reply of a success may have been lost.
-                Err(error) if error.kind() == Some(Kind::NotFound) => Ok(()),
+                Err(error) if error.is_no_vm() => Ok(()),
                 ended => ended,
             }
         });
         removed.await?;
+        drop(slot);
         self.run.say(self.node, &format!("destroyed VM {vmid} on {host}"));
-        Ok(())
+        self.clean_up().await
+    }
+
+    /// Cuts the power, and waits until it is off: with high availability, the task only requests that.
+    async fn switch_off(&self) -> Result<(), Stop> {
+        let (host, vmid) = (&self.location.host, self.location.vmid);
+        let stop = request::stop(host, vmid);
+        loop {
+            match self.fleet.pve.run(&stop, self.run.wait_timeout()).await {
+                Ok(()) => break,
+                Err(error) if error.is_no_vm() => return Ok(()),
+                // One failed task is enough to know that.
+                Err(error) if error.kind() == Some(Kind::Locked) => {
+                    until_unlocked(self.fleet, self.run, self.node, &self.location, |_| false).await?;
+                }
+                Err(error) if error.is_transient() => {
+                    self.persist(|| self.fleet.pve.run(&stop, self.run.wait_timeout())).await?;
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.until_off().await
+    }
+
+    /// Waits until the VM doesn't run any more.
+    pub(crate) async fn until_off(&self) -> Result<(), Stop> {
+        let look = || async {
+            let power = self.fleet.pve.ask(&request::power(&self.location.host, self.location.vmid)).await?;
+            let state = power.ha.state.as_deref().filter(|_| power.ha.managed);
+            match (power.is_running(), state) {
+                (false, _) => Ok(()),
+                (true, Some(state)) => Err(Hold::not_yet(format!("VM is still on (HA state {state})"))),
+                (true, None) => Err(Hold::not_yet("VM is still on")),
+            }
+        };
+        self.run.wait(self.node).until_or(look, |expired| self.location.still_busy(expired.last).into()).await
+    }
+
+    /// Removes the volumes that the destruction left, and reports those that it can't remove. They are ours: this run
+    /// destroyed the VM, and their names carry its ID.
+    async fn clean_up(&self) -> Result<(), Stop> {
+        let (host, vmid) = (self.location.host.clone(), self.location.vmid);
+        let (mut left, mut why) = (Vec::new(), String::new());
+        for line in self.fleet.pve.warnings(vmid).into_iter().flat_map(|warning| warning.lines) {
+            let Some(volume) = left_volume(&line, vmid) else {
+                self.run.warn(&format!("VM {vmid} on {host}: {line}"));
+                continue;
+            };
+            match self.remove(volume).await {
+                Ok(()) => self.run.say(self.node, &format!("removed {volume}, which the destruction left")),
+                Err(reason) => {
+                    left.push(volume.to_owned());
+                    why = reason;
+                }
+            }
+        }
+        if left.is_empty() { Ok(()) } else { Err(Error::Leftover { vmid, host, volumes: left, why }.into()) }
+    }
+
+    /// Removes a volume; says why it can't.
+    async fn remove(&self, volume: &str) -> Result<(), String> {
+        let storage = volume.split(':').next().unwrap_or_default();
+        let free = request::free(&self.location.host, storage, volume);
+        let mut last = String::new();
+        for _ in 0..REMOVALS {
+            match self.fleet.pve.settle(&free, self.run.wait_timeout()).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == Some(Kind::NotFound) => return Ok(()),
+                Err(error) => {
+                    last = error.refusal().map_or_else(|| error.to_string(), ToString::to_string);
+                    if !error.is_transient() {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+}
+
+/// The volume that a warning of a destruction names, if its name carries the VM's ID.
+fn left_volume(line: &str, vmid: u32) -> Option<&str> {
+    let carries = |name: &str| {
+        let (_, name) = name.split_once(':')?;
+        let file = name.rsplit('/').next()?;
+        let rest = file.strip_prefix(&format!("vm-{vmid}-"))?;
+        (!rest.is_empty()).then_some(())
+    };
+    if !line.contains("Could not remove disk") {
+        return None;
+    }
+    line.split('\'').nth(1).filter(|name| carries(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_that_was_left_is_ours_by_the_id_in_its_name() {
+        let line = |volume: &str| {
+            format!(
+                "WARN: Could not remove disk '{volume}', check manually: can't lock file '/var/lock/x' - got timeout"
+            )
+        };
+        assert_eq!(left_volume(&line("local-lvm:vm-107-disk-1"), 107), Some("local-lvm:vm-107-disk-1"));
+        assert_eq!(
+            left_volume(&line("local:107/vm-107-cloudinit.qcow2"), 107),
+            Some("local:107/vm-107-cloudinit.qcow2")
+        );
+        assert_eq!(left_volume(&line("local-lvm:vm-1071-disk-1"), 107), None);
+        assert_eq!(left_volume("WARN: something else 'local-lvm:vm-107-disk-1'", 107), None);
     }
 }

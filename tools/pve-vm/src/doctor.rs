@@ -1,115 +1,228 @@
 //! `pve-vm doctor`: checks that Proxmox VE has everything that is needed; changes nothing.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use pve_client::{Client, answer::Permissions, request};
-use record::{Failure, spec::ProxmoxSpec};
-use step::Run;
+use pve_client::{Client, Rights, answer::Resource, request, rights};
+use record::{
+    Classify, Effect, Exit, Failure, Node,
+    spec::ClusterSpec,
+    status::{Doctor, Finding, FindingState, Image},
+};
+use step::{Run, Stop, Written};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    fleet::Fleet,
+    inventory::{Inventory, Known, Namesakes},
+    machine::Machine,
+    preflight::{Found, Intent, failure},
+};
 
-/// Privileges that talos-image and pve-vm need on every release. `startup` of a VM also needs Sys.Modify on `/`; as few
-/// clusters set it and the privilege is wide, it isn't among them.
-const PRIVILEGES: [&str; 16] = [
-    "VM.Allocate",
-    "VM.Audit",
-    "VM.Config.CPU",
-    "VM.Config.Disk",
-    "VM.Config.HWType",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.Options",
-    "VM.Config.Cloudinit",
-    "VM.PowerMgmt",
-    "Datastore.AllocateSpace",
-    "Datastore.AllocateTemplate",
-    "Datastore.Audit",
-    "SDN.Use",
-    "Sys.Audit",
-    "Sys.AccessNetwork",
-];
+mod findings;
 
 /// The release for which [`privileges`] lists them.
 const PROXMOX_VE_9: (u32, u32) = (9, 0);
 
 /// The privileges that an API token needs on Proxmox VE 9.
 pub fn privileges() -> Vec<&'static str> {
-    needed(PROXMOX_VE_9)
+    rights::role(PROXMOX_VE_9)
 }
 
-/// The privileges that an API token needs on this release: the one for the guest agent has another name since 9.
-fn needed(release: (u32, u32)) -> Vec<&'static str> {
-    let agent = if release >= PROXMOX_VE_9 { "VM.GuestAgent.Audit" } else { "VM.Monitor" };
-    PRIVILEGES.into_iter().chain([agent]).collect()
+/// What can be checked without knowing the cluster's VMs.
+pub(crate) struct Checks<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) pve: &'a Client,
+    pub(crate) spec: &'a ClusterSpec,
 }
 
-/// Checks everything, reports what is fine, and fails with what isn't.
-pub(crate) async fn check(run: &Run, pve: &Client, spec: &ProxmoxSpec) -> Result<(), Failure> {
-    let release = pve.ask(&request::version()).await?;
-    run.announce(&format!("ok: Proxmox VE {} at {}", release.version, pve.endpoint()));
-    let permissions = pve.ask(&request::permissions()).await?;
-    let missing = missing(&permissions, release.minor());
-    if !missing.is_empty() {
-        return Err(Error::Privileges(missing).into());
-    }
-    run.announce("ok: the token has every privilege");
-    let mut unfit = Vec::new();
-    for host in pve.ask(&request::nodes()).await? {
-        let found = if host.status == "offline" {
-            vec![format!("{} is offline", host.node)]
-        } else {
-            let release = pve.ask(&request::node_version(&host.node)).await?;
-            let storages = pve.ask(&request::storages(&host.node)).await?;
-            let mut found = storage_findings(spec, &host.node, &storages);
-            if release.minor() < (8, 4) {
-                found
-                    .push(format!("{} runs Proxmox VE {}, which can't import disk images", host.node, release.version));
-            }
-            found
+impl Checks<'_> {
+    /// Checks the server, the token, and each host.
+    pub(crate) async fn all(&self) -> Result<Vec<Finding>, Failure> {
+        let spec = self.spec.proxmox.clone().unwrap_or_default();
+        let release = self.pve.ask(&request::version()).await?;
+        let insecure = step::variable("PROXMOX_VE_INSECURE").is_some();
+        let mut found = vec![
+            findings::tls(&self.pve.endpoint().to_string(), &spec, insecure),
+            findings::version(None, &release.version, release.minor()),
+        ];
+        let rights = Rights::from(self.pve.ask(&request::permissions()).await?);
+        found.extend(findings::privileges(&rights, self.pve.token(), &spec, release.minor()));
+        let parts = match rights.holds("/", rights::USEFUL) {
+            true => Some(self.pve.ask(&request::cluster_status()).await?),
+            false => None,
         };
-        if found.is_empty() {
-            run.announce(&format!("ok: {}", host.node));
-        }
-        unfit.extend(found);
-    }
-    if unfit.is_empty() { Ok(()) } else { Err(Error::Unfit(unfit).into()) }
-}
-
-/// The privileges that the token has on no path.
-fn missing(permissions: &Permissions, release: (u32, u32)) -> Vec<&'static str> {
-    let held: BTreeSet<&str> =
-        permissions.values().flat_map(|privileges| privileges.keys().map(String::as_str)).collect();
-    needed(release).into_iter().filter(|privilege| !held.contains(privilege)).collect()
-}
-
-fn storage_findings(spec: &ProxmoxSpec, host: &str, storages: &[pve_client::answer::Storage]) -> Vec<String> {
-    let wanted =
-        [(spec.storage.as_ref().and_then(|storage| storage.on(host)), "images"), (spec.images.as_deref(), "import")];
-    let finding = |(name, content): (Option<&str>, &str)| {
-        let name = name?;
-        match storages.iter().find(|row| row.storage == name) {
-            None => Some(format!("{host} has no storage {name}")),
-            Some(row) if !row.active => Some(format!("storage {name} on {host} is not active")),
-            Some(row) if !row.holds(content) => {
-                Some(format!("storage {name} on {host} doesn't allow content `{content}`"))
+        found.push(findings::quorum(parts.as_deref()));
+        let rows = self.pve.ask(&request::resources()).await?;
+        let mut seen = BTreeSet::new();
+        for row in rows.iter().filter(|row| row.kind == "node") {
+            found.push(findings::host(row));
+            if row.status != "offline" {
+                match self.host(row, &rights, &mut seen).await {
+                    Ok(of_host) => found.extend(of_host),
+                    Err(error) => found.push(unanswered(&row.node, &error)),
+                }
             }
-            Some(_) => None,
         }
-    };
-    wanted.into_iter().filter_map(finding).collect()
+        Ok(found)
+    }
+
+    /// Checks a host; `seen` are the shared storages whose volumes were looked at already.
+    async fn host(
+        &self,
+        row: &Resource,
+        rights: &Rights,
+        seen: &mut BTreeSet<String>,
+    ) -> Result<Vec<Finding>, pve_client::Error> {
+        let (host, spec) = (row.node.as_str(), self.spec.proxmox.clone().unwrap_or_default());
+        let release = self.pve.ask(&request::node_version(host)).await?;
+        let mut found = vec![findings::version(Some(host), &release.version, release.minor())];
+        let storages = self.pve.ask(&request::storages(host)).await?;
+        found.extend(findings::storages(&spec, host, &storages));
+        let bridges = self.pve.ask(&request::bridges(host)).await?;
+        let sees_all = rights.holds_below("/sdn/zones/localnetwork", "SDN.Use");
+        found.extend(findings::bridge(&spec, host, &bridges, sees_all));
+        let usable = |name: &str| storages.iter().any(|storage| storage.storage == name && storage.active);
+        if let Some(images) = spec.images.as_deref().filter(|name| usable(name)) {
+            let contents = self.pve.ask(&request::contents(host, images, "import")).await?;
+            let image: Option<Image> = self.run.cluster().get().ok().flatten();
+            let volume = image.as_ref().and_then(|image| image.volumes.get(host)).map(String::as_str);
+            found.push(findings::image(host, &self.spec.talos.version, volume, &contents));
+        }
+        let disks = spec.storage.as_ref().and_then(|storage| storage.on(host));
+        if let Some(disks) = disks.filter(|name| usable(name)) {
+            let is_shared = storages.iter().any(|storage| storage.storage == disks && storage.shared);
+            if !is_shared || seen.insert(disks.to_owned()) {
+                found.extend(self.leftovers(host, disks).await?);
+            }
+        }
+        if rights.holds(&format!("/nodes/{host}"), rights::USEFUL) {
+            let theirs = self.pve.ask(&request::clock(host)).await?.time;
+            let ours = SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs()).unwrap_or_default();
+            found.push(findings::clock(host, theirs, ours));
+        }
+        Ok(found)
+    }
+
+    /// Disks that no VM has. The server knows also of guests that the token may not see.
+    async fn leftovers(&self, host: &str, storage: &str) -> Result<Vec<Finding>, pve_client::Error> {
+        let volumes = self.pve.ask(&request::disks(host, storage)).await?;
+        let mut taken = BTreeSet::new();
+        for vmid in volumes.iter().filter_map(|volume| volume.vmid).collect::<BTreeSet<u32>>() {
+            if self.pve.ask(&request::is_free(vmid)).await.is_err() {
+                taken.insert(vmid);
+            }
+        }
+        Ok(findings::leftovers(host, &volumes, &taken))
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A host that didn't answer a question.
+fn unanswered(host: &str, error: &pve_client::Error) -> Finding {
+    let why = record::chain(error);
+    match error.facts().exit {
+        Exit::NotAllowed => findings::fail("privileges", Some(host), why, error.hint().unwrap_or_default()),
+        _ => findings::fail("host", Some(host), why, format!("see whether {host} is overloaded, and run again")),
+    }
+}
 
-    #[test]
-    fn a_privilege_that_is_held_nowhere_is_missing_and_the_agents_depends_on_the_release() {
-        let held: Vec<String> = PRIVILEGES[1..].iter().map(|privilege| format!("\"{privilege}\":1")).collect();
-        let text = format!(r#"{{"/":{{{}}}}}"#, held.join(","));
-        let permissions: Permissions = serde_json::from_str(&text).unwrap();
+/// What the cluster's VMs show, and how much room the hosts have.
+pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for host in fleet.inventory.hosts.iter().filter(|host| host.obstacle.is_none()) {
+        let wanted = fleet.spec.proxmox.as_ref().and_then(|proxmox| proxmox.storage.as_ref()?.on(&host.name));
+        // A host that can't be asked is a finding already.
+        let rows = fleet.storages(&host.name).await.unwrap_or_default();
+        let storage = rows.iter().find(|row| Some(row.storage.as_str()) == wanted);
+        found.push(findings::room(host, storage));
+    }
+    let roster = run.cluster().roster().cloned().unwrap_or_default();
+    for Known { vmid, host, name, .. } in fleet.inventory.unlisted(&fleet.identity, &roster) {
+        found.push(findings::unlisted(*vmid, host, name));
+    }
+    for known in &fleet.inventory.known {
+        if let Some(config) = known.config.as_ref().ok().filter(|config| fleet.identity.marks(config)) {
+            found.extend(findings::unused(known.vmid, &known.host, config));
+        }
+    }
+    found
+}
 
-        assert_eq!(missing(&permissions, (9, 2)), ["VM.Allocate", "VM.GuestAgent.Audit"]);
-        assert_eq!(missing(&permissions, (8, 4)), ["VM.Allocate", "VM.Monitor"]);
+/// Shows the findings as a table, and writes them.
+pub(crate) fn report(run: &Run, found: Vec<Finding>) -> Option<Failure> {
+    for it in &found {
+        let state = match it.state {
+            FindingState::Ok => "ok",
+            FindingState::Warn => "warn",
+            FindingState::Fail => "FAIL",
+            FindingState::Unknown => "?",
+        };
+        let host = it.host.as_deref().unwrap_or("-");
+        let fix = it.fix.as_ref().map(|fix| format!("; {fix}")).unwrap_or_default();
+        run.announce(&format!("{state:<4}  {:<10}  {host:<8}  {}{fix}", it.check, it.reason));
+    }
+    let count = |state| found.iter().filter(|it| it.state == state).count();
+    let (failed, warned) = (count(FindingState::Fail), count(FindingState::Warn) + count(FindingState::Unknown));
+    run.announce(&format!("{} checks: {failed} failed, {warned} to look at", found.len()));
+    let verdict = findings::verdict(&found);
+    run.write_cluster(&Doctor { findings: found }, Effect::Unchanged, Vec::new());
+    verdict.map(|(exit, reasons, fixes)| Error::Unfit { exit, reasons, fixes }.into())
+}
+
+/// Asks for a node what `ensure` and `destroy` would be refused.
+pub(crate) async fn of_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) -> Result<Written, Stop> {
+    let checked = check_node(fleet, run, node, machine).await;
+    checked.map_err(|mut failure| {
+        if failure.exit != Exit::NotAllowed {
+            failure.exit = Exit::Failed;
+        }
+        failure
+    })?;
+    Ok(Written::nothing())
+}
+
+async fn check_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) -> Result<(), Failure> {
+    let Some(known) = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name(), Namesakes::Refused)? else {
+        return check_new(fleet, machine).await;
+    };
+    let config = known.config.as_ref().map_err(Clone::clone)?;
+    let power = fleet.pve.ask(&request::power(&known.host, known.vmid)).await?;
+    let vm = Some(Found { vmid: known.vmid, config, power: Some(&power) });
+    let starts = Intent::change(machine, &crate::difference::Difference::default(), known.running);
+    if let Some(failure) = failure(fleet.refusals(&known.host, &starts, vm).await?) {
+        return Err(failure);
+    }
+    for refusal in fleet.refusals(&known.host, &Intent::destruction(), vm).await? {
+        run.say(node, &format!("destroying would be refused: {}", refusal.message));
+    }
+    Ok(())
+}
+
+/// A node without a VM needs one host that can take it.
+async fn check_new(fleet: &Fleet, machine: &Machine) -> Result<(), Failure> {
+    let is_wanted = |name: &str| machine.host.as_ref().is_none_or(|wanted| wanted == name);
+    let hosts = fleet.inventory.hosts.iter().filter(|host| host.obstacle.is_none() && is_wanted(&host.name));
+    let mut last = None;
+    for host in hosts {
+        let intent = Intent::creation(machine, &host.name);
+        match failure(fleet.refusals(&host.name, &intent, None).await?) {
+            None => return Ok(()),
+            refused => last = refused,
+        }
+    }
+    let node = machine.name.clone();
+    let nowhere = || Error::NoRoom { node, reasons: std::collections::BTreeMap::new() };
+    Err(last.unwrap_or_else(|| nowhere().into()))
+}
+
+/// The inventory for the checks of nodes, if it can be had.
+pub(crate) fn usable(read: Result<Inventory, Failure>) -> Result<Option<Inventory>, Failure> {
+    match read {
+        Ok(inventory) => Ok(Some(inventory)),
+        // The token's rights are a finding already.
+        Err(failure) if failure.exit == Exit::NotAllowed => Ok(None),
+        Err(failure) => Err(failure),
     }
 }

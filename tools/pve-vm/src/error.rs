@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pve_client::rights;
 use record::{Classify, Code, Exit, Facts};
 
 /// One variant for each problem that users solve differently.
@@ -21,8 +22,16 @@ pub(crate) enum Error {
     Range(String),
     #[error("no VM ID between {0} and {1} is free")]
     RangeFull(u32, u32),
-    #[error("the VM ID {vmid} of node {node} is taken by another VM, on {host}")]
-    Taken { vmid: u32, host: String, node: String },
+    #[error("VM ID {vmid}, which node {node} wants, is taken: {holder}")]
+    Taken { vmid: u32, holder: String, node: String },
+    #[error("a volume of an earlier VM {vmid} is in the way on {host}: {volume}")]
+    InTheWay { vmid: u32, host: String, volume: String },
+    #[error("VM {vmid} on {host} is destroyed, but these volumes are left: {}", volumes.join(", "))]
+    Leftover { vmid: u32, host: String, volumes: Vec<String>, why: String },
+    #[error("the token {token} has no rights at all")]
+    NoRights { token: String },
+    #[error("the token {token} lacks {} on {path}: it can't see the cluster's VMs", missing.join(" and "))]
+    Privileges { token: String, missing: Vec<&'static str>, path: String },
     #[error("no host has the image: status.image.volumes is empty")]
     NoImage,
     #[error("the image is not on {0}")]
@@ -39,8 +48,8 @@ pub(crate) enum Error {
     Unmarked { vmid: u32, host: String, node: String },
     #[error("VMs {first} and {second} both have the UUID of node {node}")]
     Twice { first: u32, second: u32, node: String },
-    #[error("VM {vmid} of node {node} is on {host}, which is offline")]
-    Offline { vmid: u32, host: String, node: String },
+    #[error("{}", offline(*vmid, host, name.as_deref(), node, why.as_deref()))]
+    Offline { vmid: u32, host: String, name: Option<String>, node: String, why: Option<String> },
     #[error("nodes {0} and {1} get the same MAC address")]
     SameMac(String, String),
     #[error("VM {vmid} on {host} must be switched off and on: {what}")]
@@ -57,6 +66,10 @@ pub(crate) enum Error {
         "VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file, and has the address {address}"
     )]
     AddressTaken { vmid: u32, host: String, name: String, address: String },
+    #[error("{address} is the address of VM {vmid} ({name}) on {host}, which isn't this cluster's")]
+    AddressInUse { vmid: u32, host: String, name: String, address: String },
+    #[error("something responds at {address} already, while the VM that is to have this address is off")]
+    AddressAnswers { address: String },
     #[error("VM {vmid} on {host} has no address yet: {last}")]
     NoAddress { vmid: u32, host: String, last: String },
     #[error("VM {vmid} on {host} is still busy: {last}")]
@@ -65,10 +78,8 @@ pub(crate) enum Error {
     Unconfirmed,
     #[error("this is not the cluster's name: nothing was destroyed")]
     OtherName,
-    #[error("{}", .0.join("; "))]
-    Unfit(Vec<String>),
-    #[error("the token lacks the privileges {}", .0.join(", "))]
-    Privileges(Vec<&'static str>),
+    #[error("{reasons}")]
+    Unfit { exit: Exit, reasons: String, fixes: String },
 }
 
 fn guess(meant: Option<&str>) -> String {
@@ -77,6 +88,18 @@ fn guess(meant: Option<&str>) -> String {
 
 fn listed(reasons: &BTreeMap<String, String>) -> String {
     reasons.iter().map(|(host, reason)| format!("{host}: {reason}")).collect::<Vec<_>>().join("; ")
+}
+
+/// A VM that can't be looked at, and why: after the host that answers was restarted, its name isn't known either.
+fn offline(vmid: u32, host: &str, name: Option<&str>, node: &str, why: Option<&str>) -> String {
+    let who = match name {
+        Some(name) => format!("VM {vmid} ({name})"),
+        None => format!("VM {vmid}, which may be node {node},"),
+    };
+    match why {
+        None => format!("{who} is on {host}, which is offline"),
+        Some(why) => format!("{who} is on {host}, which doesn't answer: {why}"),
+    }
 }
 
 impl Classify for Error {
@@ -91,7 +114,18 @@ impl Classify for Error {
                 "remove `{key}`; root sets it with `qm set` on the host, and the file may have it then. Devices of a host need a mapping (`mapping=NAME`) and the privilege Mapping.Use"
             )),
             Self::RangeFull(..) => Facts::new(Exit::Failed, Code::Vmid),
-            Self::Taken { .. } => guard(Code::Vmid),
+            Self::Taken { .. } => guard(Code::Vmid).hint("choose another `vmid`, or leave it out"),
+            Self::InTheWay { host, .. } => guard(Code::Leftover)
+                .hint(format!("if nothing needs it: `pvesm free VOLUME` on {host}; or choose another `vmid`")),
+            Self::Leftover { host, volumes, why, .. } => Facts::new(Exit::Partial, Code::Leftover)
+                .hint(format!("on {host}: `pvesm free {}` ({why})", volumes.join("`, `pvesm free "))),
+            Self::NoRights { token } => Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(format!(
+                "a token with privilege separation has only the rights that are given to itself, within its user's; {}",
+                rights::commands(token, "/", &least())
+            )),
+            Self::Privileges { token, path, .. } => {
+                Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(rights::commands(token, path, &least()))
+            }
             Self::NoImage => {
                 unusable(Code::Image).hint("set `spec.proxmox.images` to the storage for images, and run talos-image before pve-vm")
             }
@@ -108,7 +142,8 @@ impl Classify for Error {
             Self::Twice { .. } => {
                 guard(Code::Ambiguous).hint("one is a copy of the other: give the copy another UUID, or remove it")
             }
-            Self::Offline { .. } => Facts::new(Exit::Unreachable, Code::HostOffline),
+            Self::Offline { host, .. } => Facts::new(Exit::Unreachable, Code::HostOffline)
+                .hint(format!("switch {host} on and run again; a VM that can't be seen is not made a second time")),
             Self::SameMac(..) => Facts::new(Exit::Failed, Code::Ambiguous).hint("rename one of the two"),
             Self::NeedsReboot { .. } => guard(Code::NeedsReboot).hint("--reboot allows it"),
             Self::NeedsRecreate { .. } => {
@@ -129,16 +164,23 @@ impl Classify for Error {
             Self::AddressTaken { .. } => guard(Code::AddressTaken).hint(
                 "if the node was renamed, restore its old name (it identifies the VM), or remove that VM first",
             ),
+            Self::AddressInUse { .. } => {
+                guard(Code::AddressTaken).hint("give the node another `address`, or change that VM's")
+            }
+            Self::AddressAnswers { .. } => guard(Code::AddressTaken)
+                .hint("give the node another `address`, or find the machine that has it and switch it off"),
             Self::NoAddress { .. } => Facts::new(Exit::Unreachable, Code::NoAddress).hint(
                 "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node",
             ),
             Self::StillBusy { .. } => Facts::new(Exit::Unreachable, Code::Timeout),
             Self::Unconfirmed => Facts::new(Exit::Usage, Code::Unconfirmed),
             Self::OtherName => guard(Code::Unconfirmed),
-            Self::Unfit(_) => Facts::new(Exit::Failed, Code::Unfit),
-            Self::Privileges(_) => Facts::new(Exit::NotAllowed, Code::Unfit).hint(
-                "create a role with them: `pveum role add Ichor -privs \"…\"`, then `pveum acl modify / --tokens TOKEN --users USER --roles Ichor`",
-            ),
+            Self::Unfit { exit, fixes, .. } => Facts::new(*exit, Code::Unfit).hint(fixes.clone()),
         }
     }
+}
+
+/// The privileges of the role, but that for guest agents, whose name depends on the release.
+fn least() -> Vec<&'static str> {
+    rights::NEEDED.into_iter().chain([rights::USEFUL]).collect()
 }

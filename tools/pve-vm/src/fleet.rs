@@ -5,21 +5,32 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use pve_client::{Client, request};
+use pve_client::{
+    Client,
+    answer::{Config, Resource},
+    request,
+};
 use record::{Failure, Roster, spec::ClusterSpec, status};
-use step::{Claim, Slot, Slots};
+use step::{Claim, Run, Slot};
+use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
     error::Error,
+    gates::Gates,
     identity::Identity,
-    inventory::{Inventory, Known},
+    inventory::{Inventory, Namesakes},
     machine::Machine,
+    occupied::Holder,
     placement::{Host, Request, place},
+    preflight::{bridges, storage_finding},
+    survey::Survey,
 };
 
-/// Maximum number of VMs created at once on one host: each allocation holds the storage's lock, and a task that waits
-/// for it longer than 10 s fails.
-const CREATIONS: usize = 2;
+/// Maximum number of VMs created or destroyed at once on one storage of a host: each allocation and each removal holds the
+/// storage's lock, and a task that waits for it longer than 10 s fails, or leaves a volume.
+const VOLUMES: usize = 2;
+/// The same on a storage that all hosts share, whose lock is the whole cluster's.
+const SHARED: usize = 1;
 /// Maximum number of guest agents asked at once on one host: a silent one occupies one of three workers for 3 s.
 const AGENTS: usize = 2;
 
@@ -34,7 +45,14 @@ pub(crate) struct Fleet {
     ledger: Mutex<Ledger>,
     /// Held from choosing a VM ID until the server has claimed it.
     pub(crate) claim: tokio::sync::Mutex<()>,
-    gates: Mutex<BTreeMap<(Gate, String), Arc<Slots>>>,
+    gates: Gates,
+    pub(crate) survey: Survey,
+    /// VM IDs for nodes without a VM, in the file's order.
+    reserved: OnceCell<BTreeMap<String, u32>>,
+    /// The last look at all guests, and when it began.
+    looked: tokio::sync::Mutex<Option<(Instant, Arc<Vec<Resource>>)>>,
+    /// The static addresses of all VMs.
+    pub(crate) addresses: OnceCell<Vec<Holder>>,
     /// The one control plane that may be switched off or recreated in this run: this program can't see when its etcd is
     /// healthy again.
     disrupted: Mutex<Option<String>>,
@@ -42,17 +60,12 @@ pub(crate) struct Fleet {
     _claim: Option<Claim>,
 }
 
-/// What is limited on each host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Gate {
-    Create,
-    Agent,
-}
-
 /// What is in use, by others or by this run.
 struct Ledger {
     hosts: Vec<Host>,
     taken: BTreeSet<u32>,
+    /// The VM IDs that this run made VMs with, and for which node.
+    made: BTreeMap<u32, String>,
 }
 
 impl Fleet {
@@ -65,7 +78,7 @@ impl Fleet {
         image: status::Image,
         claim: Option<Claim>,
     ) -> Self {
-        let ledger = Ledger { hosts: inventory.hosts.clone(), taken: inventory.taken.clone() };
+        let ledger = Ledger { hosts: inventory.hosts.clone(), taken: inventory.taken.clone(), made: BTreeMap::new() };
         Self {
             pve,
             identity,
@@ -75,36 +88,52 @@ impl Fleet {
             image,
             ledger: Mutex::new(ledger),
             claim: tokio::sync::Mutex::default(),
-            gates: Mutex::default(),
+            gates: Gates::default(),
+            survey: Survey::default(),
+            reserved: OnceCell::new(),
+            looked: tokio::sync::Mutex::default(),
+            addresses: OnceCell::new(),
             disrupted: Mutex::default(),
             _claim: claim,
         }
     }
 
-    /// Finds out which hosts have the storage for disks and the image.
-    pub(crate) async fn survey(&self) -> Result<(), Failure> {
-        let storage = self.spec.proxmox.as_ref().and_then(|it| it.storage.clone()).ok_or(Error::Unset("storage"))?;
-        let hosts: Vec<Host> = self.ledger().hosts.clone();
-        for host in hosts.iter().filter(|host| host.obstacle.is_none()) {
-            let obstacle = match storage.on(&host.name) {
-                Some(storage) => self.obstacle(&host.name, storage).await?,
-                None => Some("spec.proxmox.storage names no storage for it".to_owned()),
-            };
-            let mut ledger = self.ledger();
-            ledger.hosts.iter_mut().filter(|it| it.name == host.name).for_each(|it| it.obstacle.clone_from(&obstacle));
-        }
-        Ok(())
+    /// Finds out which hosts have the storage for disks, the image and which bridges, once.
+    async fn surveyed(&self) -> Result<(), Failure> {
+        let survey = async {
+            let storage =
+                self.spec.proxmox.as_ref().and_then(|it| it.storage.clone()).ok_or(Error::Unset("storage"))?;
+            let hosts: Vec<Host> = self.ledger().hosts.clone();
+            for host in hosts.iter().filter(|host| host.obstacle.is_none()) {
+                let obstacle = match storage.on(&host.name) {
+                    Some(storage) => self.obstacle(&host.name, storage).await?,
+                    None => Some("spec.proxmox.storage names no storage for it".to_owned()),
+                };
+                let bridges = self.bridges(&host.name).await?;
+                let mut ledger = self.ledger();
+                for it in ledger.hosts.iter_mut().filter(|it| it.name == host.name) {
+                    it.obstacle.clone_from(&obstacle);
+                    it.bridges.clone_from(&bridges);
+                }
+            }
+            Ok::<(), Failure>(())
+        };
+        self.survey.done.get_or_try_init(|| survey).await.map(|_| ())
     }
 
-    async fn obstacle(&self, host: &str, storage: &str) -> Result<Option<String>, pve_client::Error> {
-        let storages = self.pve.ask(&request::storages(host)).await?;
-        Ok(match storages.iter().find(|row| row.storage == storage) {
-            None => Some(format!("it has no storage {storage}")),
-            Some(row) if !row.active => Some(format!("storage {storage} is not active")),
-            Some(row) if !row.holds("images") => Some(format!("storage {storage} doesn't allow content `images`")),
-            Some(_) if !self.image.volumes.contains_key(host) => Some("it doesn't have the image".into()),
-            Some(_) => None,
+    async fn obstacle(&self, host: &str, storage: &str) -> Result<Option<String>, Failure> {
+        let storages = self.storages(host).await?;
+        Ok(match storage_finding(&storages, storage, "images") {
+            Some((_, why, _)) => Some(why),
+            None if !self.image.volumes.contains_key(host) => Some("it doesn't have the image".into()),
+            None => None,
         })
+    }
+
+    /// The host with what is known of it by now.
+    pub(crate) fn host(&self, name: &str) -> Host {
+        let found = self.ledger().hosts.iter().find(|host| host.name == name).cloned();
+        found.unwrap_or_else(|| Host { name: name.to_owned(), ..Host::default() })
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -112,11 +141,18 @@ impl Fleet {
     }
 
     /// The host that a new VM goes to; it is counted there from now on.
-    pub(crate) fn place(&self, machine: &Machine) -> Result<String, Error> {
-        let request = Request { memory: machine.memory, cores: machine.cores, control_plane: machine.control_plane };
+    pub(crate) async fn place(&self, machine: &Machine) -> Result<String, Failure> {
+        self.surveyed().await?;
+        let bridges = bridges(machine.pairs());
+        let request = Request {
+            memory: machine.memory,
+            cores: machine.cores,
+            bridges: &bridges,
+            control_plane: machine.control_plane,
+        };
         let mut ledger = self.ledger();
         let name = match &machine.host {
-            Some(wanted) => self.wanted(&ledger, machine, wanted)?,
+            Some(wanted) => self.wanted(&ledger, machine, request, wanted)?,
             None => place(&ledger.hosts, request)
                 .map_err(|reasons| Error::NoRoom { node: machine.name.clone(), reasons })?
                 .to_owned(),
@@ -125,12 +161,24 @@ impl Fleet {
         Ok(name)
     }
 
+    /// Gives back what a VM takes that is about to be destroyed.
+    pub(crate) fn release(&self, host: &str, config: &Config, machine: &Machine) {
+        let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
+        let memory = config.property("memory").unwrap_or_default();
+        let memory = number(memory.get("current").or(memory.bare())).unwrap_or_default() << 20;
+        let cores = number(config.get("cores")).unwrap_or(1) * number(config.get("sockets")).unwrap_or(1);
+        let mut ledger = self.ledger();
+        for it in ledger.hosts.iter_mut().filter(|it| it.name == host) {
+            it.give(memory, cores, machine.control_plane);
+        }
+    }
+
     /// A host that the user chose is used whatever its load, unless an obstacle prevents it.
-    fn wanted(&self, ledger: &Ledger, machine: &Machine, wanted: &str) -> Result<String, Error> {
+    fn wanted(&self, ledger: &Ledger, machine: &Machine, request: Request<'_>, wanted: &str) -> Result<String, Error> {
         let host = ledger.hosts.iter().find(|host| host.name == wanted);
         let reason = match host {
             None => Some(format!("no such host; hosts: {}", self.host_names().join(", "))),
-            Some(host) => host.obstacle.clone(),
+            Some(host) => host.refusal(request),
         };
         match reason {
             None => Ok(wanted.to_owned()),
@@ -147,20 +195,47 @@ impl Fleet {
         self.image.volumes.get(host).map(String::as_str).ok_or_else(|| Error::NoImageOn(host.into()))
     }
 
-    /// A VM ID that seems free. Call it with [`Self::claim`] held.
-    pub(crate) async fn free_id(&self, machine: &Machine) -> Result<u32, Failure> {
+    /// A VM ID that seems free, in the file's order. Call it with [`Self::claim`] held.
+    pub(crate) async fn free_id(&self, run: &Run, machine: &Machine) -> Result<u32, Failure> {
         if let Some(wanted) = machine.vmid {
             return Ok(wanted);
         }
-        if let Some((first, last)) = self.range()? {
-            let ledger = self.ledger();
-            let free = (first..=last).find(|id| !ledger.taken.contains(id));
-            return free.ok_or_else(|| Error::RangeFull(first, last).into());
+        let reserved = self.reserved.get_or_try_init(|| self.reserve(run)).await?;
+        let is_taken = |id: &u32| self.ledger().taken.contains(id);
+        if let Some(id) = reserved.get(&machine.name).copied().filter(|id| !is_taken(id)) {
+            return Ok(id);
         }
-        let next = self.pve.ask(&request::next_id()).await?;
+        let others: BTreeSet<u32> = reserved.values().copied().collect();
+        let mut free = self.free_ids(&others, 1).await?;
+        free.pop().ok_or_else(|| self.none_free().into())
+    }
+
+    /// Reserves an ID for every node without a VM.
+    async fn reserve(&self, run: &Run) -> Result<BTreeMap<String, u32>, Failure> {
+        let cluster = run.cluster();
+        let roster = cluster.roster().cloned().unwrap_or_default();
+        let absent = |name: &&str| {
+            run.is_selected(name)
+                && matches!(self.inventory.find(&self.identity, &self.cluster, name, Namesakes::Refused), Ok(None))
+        };
+        let names: Vec<&str> = roster.iter().map(|entry| &*entry.name).filter(absent).collect();
+        let ids = self.free_ids(&BTreeSet::new(), names.len()).await?;
+        Ok(names.into_iter().map(str::to_owned).zip(ids).collect())
+    }
+
+    /// So many free IDs, or as many as there are. Without a range in the file the server says where they begin.
+    async fn free_ids(&self, besides: &BTreeSet<u32>, count: usize) -> Result<Vec<u32>, Failure> {
+        let (first, last) = match self.range()? {
+            Some(range) => range,
+            None => (self.pve.ask(&request::next_id()).await?.0, u32::MAX),
+        };
         let ledger = self.ledger();
-        let free = (next.0..).find(|id| !ledger.taken.contains(id));
-        Ok(free.unwrap_or(next.0))
+        Ok((first..=last).filter(|id| !ledger.taken.contains(id) && !besides.contains(id)).take(count).collect())
+    }
+
+    fn none_free(&self) -> Error {
+        let (first, last) = self.range().ok().flatten().unwrap_or_default();
+        Error::RangeFull(first, last)
     }
 
     fn range(&self) -> Result<Option<(u32, u32)>, Error> {
@@ -186,37 +261,67 @@ impl Fleet {
         }
     }
 
-    /// Refuses an address of a VM of ours that the file doesn't list: two machines would have it.
-    pub(crate) fn free_address(&self, roster: &Roster, address: Option<&str>) -> Result<(), Error> {
-        let Some(address) = address else { return Ok(()) };
-        let has_it = |known: &&Known| {
-            let config = known.config.as_ref().ok().and_then(|config| config.property("ipconfig0"));
-            config.is_some_and(|config| [config.get("ip"), config.get("ip6")].contains(&Some(address)))
-        };
-        match self.inventory.unlisted(&self.identity, roster).find(has_it) {
-            Some(Known { vmid, host, name, .. }) => Err(Error::AddressTaken {
-                vmid: *vmid,
-                host: host.clone(),
-                name: name.clone(),
-                address: address.to_owned(),
-            }),
-            None => Ok(()),
-        }
-    }
-
     /// Takes this VM ID for the rest of the run.
     pub(crate) fn take(&self, vmid: u32) {
         self.ledger().taken.insert(vmid);
     }
 
-    /// Waits for a free slot of a host; control planes first.
-    pub(crate) async fn pass(&self, gate: Gate, host: &str, machine: &Machine) -> Slot {
-        let places = if gate == Gate::Create { CREATIONS } else { AGENTS };
-        let slots = {
-            let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(gates.entry((gate, host.to_owned())).or_insert_with(|| Slots::new(places)))
-        };
-        slots.take(machine.control_plane).await
+    /// Takes the ID of a VM that this run makes for a node.
+    pub(crate) fn make(&self, vmid: u32, node: &str) {
+        let mut ledger = self.ledger();
+        ledger.taken.insert(vmid);
+        ledger.made.insert(vmid, node.to_owned());
+    }
+
+    /// The VM IDs that this run made VMs with for a node.
+    pub(crate) fn made_for(&self, node: &str) -> Vec<u32> {
+        self.ledger().made.iter().filter(|(_, name)| *name == node).map(|(vmid, _)| *vmid).collect()
+    }
+
+    /// Whether this run made the VM with this ID.
+    pub(crate) fn has_made(&self, vmid: u32) -> bool {
+        self.ledger().made.contains_key(&vmid)
+    }
+
+    /// All guests, as a look shows that began after `since`; nodes that wait for one share it.
+    pub(crate) async fn guests(&self, since: Instant) -> Result<Arc<Vec<Resource>>, pve_client::Error> {
+        let mut looked = self.looked.lock().await;
+        if let Some((begun, guests)) = looked.as_ref()
+            && *begun > since
+        {
+            return Ok(Arc::clone(guests));
+        }
+        let begun = Instant::now();
+        let guests = Arc::new(self.pve.ask(&request::guests()).await?);
+        *looked = Some((begun, Arc::clone(&guests)));
+        Ok(guests)
+    }
+
+    /// Waits until the guest agents of a host may be asked; control planes first.
+    pub(crate) async fn agent_slot(&self, host: &str, machine: &Machine) -> Slot {
+        self.gates.take(format!("agent {host}"), AGENTS, machine.control_plane).await
+    }
+
+    /// Waits until volumes may be allocated or freed on these storages of a host; control planes first. Whatever makes
+    /// or destroys VMs holds one for each storage.
+    pub(crate) async fn storage_slots(
+        &self,
+        host: &str,
+        storages: &BTreeSet<String>,
+        machine: &Machine,
+    ) -> Result<Vec<Slot>, Failure> {
+        let rows = self.storages(host).await?;
+        let mut slots = Vec::new();
+        // In the same order by everybody, so that nobody waits for who waits for it.
+        for name in storages {
+            let is_shared = rows.iter().any(|row| row.storage == *name && row.shared);
+            let (gate, places) = match is_shared {
+                true => (format!("storage {name}"), SHARED),
+                false => (format!("storage {name} of {host}"), VOLUMES),
+            };
+            slots.push(self.gates.take(gate, places, machine.control_plane).await);
+        }
+        Ok(slots)
     }
 
     /// The topology region of a host: the Proxmox VE cluster, or the lone host itself.

@@ -1,14 +1,15 @@
 //! The inventory of Proxmox VE: hosts, and the VMs that may be ours.
+//!
+//! What can't be seen is never taken for absent: a VM that may be a node's, and that can't be looked at, is the node's
+//! error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pve_client::{
-    Client, Kind,
-    answer::{Config, Resource, VmRow},
-    request,
+    Rights,
+    answer::{Config, Resource},
 };
 use record::{Failure, Roster};
-use tokio::task::JoinSet;
 
 use crate::{
     error::Error,
@@ -16,17 +17,29 @@ use crate::{
     placement::Host,
 };
 
-/// Maximum number of configs read at once: the server has few workers.
-const AT_ONCE: usize = 4;
+mod read;
 
-/// A VM that may be ours: it has the name of a node, or our tag.
+pub(crate) use read::{Wanted, together, whereabouts};
+
+/// A VM that may be ours: it has the name of a node, our tag, or no name yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) vmid: u32,
     pub(crate) host: String,
     pub(crate) name: String,
+    /// Whether it runs, as its host reported.
+    pub(crate) running: bool,
+    pub(crate) is_tagged: bool,
     /// Its config, or why it can't be read.
     pub(crate) config: Result<Config, Failure>,
+}
+
+/// A VM on a host that can't be asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Hidden {
+    pub(crate) row: Resource,
+    /// Why the host can't be asked: it is offline, or what it answered.
+    pub(crate) why: Option<Failure>,
 }
 
 /// Hosts and VMs.
@@ -34,45 +47,34 @@ pub(crate) struct Known {
 pub(crate) struct Inventory {
     /// The name of the Proxmox VE cluster; a lone host has none.
     pub(crate) region: Option<String>,
+    /// Whether enough hosts are connected to change anything; unknown without Sys.Audit.
+    pub(crate) quorate: Option<bool>,
+    /// What the token may do.
+    pub(crate) rights: Rights,
     pub(crate) hosts: Vec<Host>,
     pub(crate) known: Vec<Known>,
+    /// All VMs that the token may see and that aren't among [`Self::known`]: others'.
+    pub(crate) others: Vec<Resource>,
     /// All VM IDs that are taken, also those of other guests.
     pub(crate) taken: BTreeSet<u32>,
     /// The pools of VMs, as far as the token sees pools.
     pools: BTreeMap<u32, String>,
-    /// VMs on hosts that are offline, with their last known names.
-    offline: Vec<Resource>,
+    /// VMs on hosts that can't be asked, with their last known names.
+    pub(crate) hidden: Vec<Hidden>,
+    /// Whether the cluster got its identity in this run, so that no VM can be its own yet.
+    pub(crate) is_new: bool,
+}
+
+/// Whose VMs of a node's name stand in its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Namesakes {
+    /// Anybody's: the node would get a second VM of its name.
+    Refused,
+    /// Only those of a cluster of this name: others' have nothing to do with what is looked for.
+    Ignored,
 }
 
 impl Inventory {
-    /// Reads everything.
-    pub(crate) async fn read(pve: &Client, identity: &Identity, roster: &Roster) -> Result<Self, pve_client::Error> {
-        let hosts = pve.ask(&request::nodes()).await?;
-        let guests = pve.ask(&request::guests()).await?;
-        let region = match pve.ask(&request::cluster_status()).await {
-            Ok(parts) => parts.into_iter().find(|part| part.kind == "cluster").map(|part| part.name),
-            Err(error) if error.kind() == Some(Kind::Forbidden) => None,
-            Err(error) => return Err(error),
-        };
-        let mut inventory = Self { region, ..Self::default() };
-        inventory.taken = guests.iter().map(|guest| guest.vmid).collect();
-        inventory.pools = guests.iter().filter_map(|guest| Some((guest.vmid, guest.pool.clone()?))).collect();
-        let mut rows = Vec::new();
-        for host in &hosts {
-            inventory.hosts.push(described(host, &guests));
-            if host.status == "offline" {
-                inventory.offline.extend(guests.iter().filter(|guest| guest.node == host.node).cloned());
-                continue;
-            }
-            let vms = pve.ask(&request::vms(&host.node)).await?;
-            rows.extend(vms.into_iter().map(|row| (host.node.clone(), row)));
-        }
-        rows.retain(|(_, row)| may_be_ours(row, identity, roster));
-        inventory.known = configs(pve, rows).await;
-        inventory.count(identity, roster);
-        Ok(inventory)
-    }
-
     /// Counts the cluster's nodes on each host.
     fn count(&mut self, identity: &Identity, roster: &Roster) {
         let control_plane = |name: &str| roster.control_planes().any(|entry| &*entry.name == name);
@@ -85,7 +87,13 @@ impl Inventory {
     }
 
     /// The VM of a node, if it exists.
-    pub(crate) fn find(&self, identity: &Identity, cluster: &str, node: &str) -> Result<Option<&Known>, Failure> {
+    pub(crate) fn find(
+        &self,
+        identity: &Identity,
+        cluster: &str,
+        node: &str,
+        namesakes: Namesakes,
+    ) -> Result<Option<&Known>, Failure> {
         let uuid = identity.uuid(node);
         let is = |known: &&Known| known.config.as_ref().is_ok_and(|config| config.uuid().as_ref() == Some(&uuid));
         let mut same = self.known.iter().filter(is);
@@ -103,12 +111,40 @@ impl Inventory {
         }
         for known in self.known.iter().filter(|known| known.name == node) {
             let config = known.config.as_ref().map_err(Clone::clone)?;
-            refuse_namesake(known, config, cluster)?;
+            match refuse_namesake(known, config, cluster) {
+                Err(Error::Foreign { .. }) if namesakes == Namesakes::Ignored => {}
+                checked => checked?,
+            }
         }
-        match self.offline.iter().find(|row| row.name.as_deref() == Some(node) && tagged(row, identity)) {
-            Some(row) => Err(Error::Offline { vmid: row.vmid, host: row.node.clone(), node: node.into() }.into()),
-            None => Ok(None),
+        self.unseen(identity, node)
+    }
+
+    /// Refuses to take a node's VM for absent while one that may be it can't be looked at.
+    fn unseen(&self, identity: &Identity, node: &str) -> Result<Option<&Known>, Failure> {
+        let unread = self.known.iter().filter(|known| known.is_tagged || known.name.is_empty());
+        if let Some(failure) = unread.filter_map(|known| known.config.as_ref().err()).next() {
+            return Err(failure.clone());
         }
+        let Some(hidden) = self.hidden.iter().find(|hidden| self.may_be(&hidden.row, identity, node)) else {
+            return Ok(None);
+        };
+        let (vmid, host, name) = (hidden.row.vmid, hidden.row.node.clone(), hidden.row.name.clone());
+        let why = hidden.why.as_ref().map(|failure| failure.message.clone());
+        Err(Error::Offline { vmid, host, name, node: node.into(), why }.into())
+    }
+
+    /// Whether a VM on a host that can't be asked may be this node's. After the host that answers was restarted, the
+    /// rows of hosts that are offline have no names.
+    fn may_be(&self, row: &Resource, identity: &Identity, node: &str) -> bool {
+        match row.name.as_deref() {
+            Some(name) => name == node,
+            None => tagged(row.tags.as_deref(), identity) || (!self.is_new && !self.has_tags(identity)),
+        }
+    }
+
+    /// Whether our tag is on a VM of ours: where policy reserves tags, our VMs have none.
+    fn has_tags(&self, identity: &Identity) -> bool {
+        self.known.iter().any(|known| known.is_tagged && known.config.as_ref().is_ok_and(|it| identity.marks(it)))
     }
 
     /// The pool of a VM, as far as the token sees pools.
@@ -126,58 +162,36 @@ impl Inventory {
 
 /// Checks a VM of the same name. One of another cluster is allowed. One without a mark, or with this cluster's name and
 /// another identity, is refused, so that the node doesn't get a second VM.
-fn refuse_namesake(known: &Known, config: &Config, cluster: &str) -> Result<(), Failure> {
+fn refuse_namesake(known: &Known, config: &Config, cluster: &str) -> Result<(), Error> {
     let (vmid, host, node) = (known.vmid, known.host.clone(), known.name.clone());
     let description = config.get("description").unwrap_or_default();
     if description.contains(&format!("of the Talos cluster {cluster}.")) {
-        return Err(Error::OtherLock { vmid, host, node, cluster: cluster.to_owned() }.into());
+        return Err(Error::OtherLock { vmid, host, node, cluster: cluster.to_owned() });
     }
-    if description.contains("ichor-uid: ") { Ok(()) } else { Err(Error::Foreign { vmid, host, node }.into()) }
+    if description.contains("ichor-uid: ") { Ok(()) } else { Err(Error::Foreign { vmid, host, node }) }
 }
 
-fn tagged(row: &Resource, identity: &Identity) -> bool {
-    row.tags.as_deref().is_some_and(|tags| has_tag(tags, &identity.tag()))
+fn tagged(tags: Option<&str>, identity: &Identity) -> bool {
+    tags.is_some_and(|tags| has_tag(tags, &identity.tag()))
 }
 
-fn may_be_ours(row: &VmRow, identity: &Identity, roster: &Roster) -> bool {
-    let tagged = row.tags.as_deref().is_some_and(|tags| has_tag(tags, &identity.tag()));
-    tagged || row.name.as_deref().is_some_and(|name| roster.iter().any(|entry| &*entry.name == name))
-}
-
-/// A host with the memory and cores that its guests may use together.
-fn described(host: &pve_client::answer::Host, guests: &[Resource]) -> Host {
-    let guests = guests.iter().filter(|guest| guest.node == host.node && !guest.template);
-    let (memory, cores) = guests.fold((0, 0), |(memory, cores), guest| {
-        (memory + guest.maxmem.unwrap_or_default(), cores + guest.maxcpu.unwrap_or_default())
-    });
-    Host {
-        name: host.node.clone(),
-        obstacle: (host.status == "offline").then(|| "it is offline".to_owned()),
-        memory: host.maxmem,
-        assigned: memory,
-        cpus: host.maxcpu.unwrap_or_default(),
-        cores_assigned: cores,
-        ..Host::default()
+/// Refuses to work without the rights to see the cluster's VMs: those that the token can't see would be made again.
+pub(crate) fn allowed(rights: &Rights, token: &str, pool: Option<&str>, creates: bool) -> Result<(), Error> {
+    let token = token.to_owned();
+    if rights.is_empty() {
+        return Err(Error::NoRights { token });
     }
+    let pool = pool.map(|pool| format!("/pool/{pool}"));
+    let holds = |privilege: &&str| {
+        rights.holds_below("/vms", privilege) || pool.as_ref().is_some_and(|pool| rights.holds(pool, privilege))
+    };
+    let needed = if creates { &["VM.Audit", "VM.Allocate"][..] } else { &["VM.Audit"] };
+    let missing: Vec<&'static str> = needed.iter().copied().filter(|privilege| !holds(privilege)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Privileges { token, missing, path: pool.unwrap_or_else(|| "/vms".into()) })
 }
 
-/// Reads the configs of these VMs, a few at a time.
-async fn configs(pve: &Client, rows: Vec<(String, VmRow)>) -> Vec<Known> {
-    let (mut rows, mut work, mut known) = (rows.into_iter(), JoinSet::new(), Vec::new());
-    loop {
-        while work.len() < AT_ONCE {
-            let Some((host, row)) = rows.next() else { break };
-            let pve = pve.clone();
-            work.spawn(async move {
-                let config = pve.ask(&request::pending(&host, row.vmid)).await.map_err(Failure::from);
-                Known { vmid: row.vmid, host, name: row.name.unwrap_or_default(), config }
-            });
-        }
-        match work.join_next().await {
-            Some(found) => known.extend(found),
-            None => break,
-        }
-    }
-    known.sort_by_key(|known| known.vmid);
-    known
-}
+#[cfg(test)]
+mod tests;

@@ -213,13 +213,9 @@ impl Machine {
         self.own_storage.as_deref().or_else(|| self.storage.on(host))
     }
 
-    /// The storages that it names itself, beside that of the cluster.
-    pub(crate) fn own_storages(&self) -> Vec<&str> {
-        let drives = self.drives.iter().filter_map(|drive| drive.storage.as_deref());
-        let mut storages: Vec<&str> = self.own_storage.as_deref().into_iter().chain(drives).collect();
-        storages.sort_unstable();
-        storages.dedup();
-        storages
+    /// The parameters that can be compared and changed, with their values.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.iter().map(|setting| (setting.key.as_str(), setting.value.as_str()))
     }
 
     /// The value of a parameter.

@@ -15,8 +15,11 @@ pub(crate) struct Host {
     pub(crate) memory: Option<u64>,
     /// Bytes of memory that its VMs may use together.
     pub(crate) assigned: u64,
+    /// Its processors; 0 without the privilege to see them.
     pub(crate) cpus: u64,
     pub(crate) cores_assigned: u64,
+    /// The bridges that a VM may use there; unknown until the host was asked, or where the token may not know.
+    pub(crate) bridges: Option<Vec<String>>,
     /// Nodes of this cluster on it.
     pub(crate) control_planes: u32,
     pub(crate) workers: u32,
@@ -24,17 +27,35 @@ pub(crate) struct Host {
 
 /// What a VM needs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     pub(crate) memory: u64,
+    /// Sockets times cores.
     pub(crate) cores: u64,
+    pub(crate) bridges: &'a [String],
     pub(crate) control_plane: bool,
 }
 
 impl Host {
+    /// Why the host can't run a VM with these cores and bridges, whatever else it has.
+    pub(crate) fn unfit(&self, cores: u64, bridges: &[String]) -> Option<String> {
+        if self.cpus > 0 && cores > self.cpus {
+            return Some(format!("it has {} CPUs, and {cores} cores are wanted", self.cpus));
+        }
+        let known = self.bridges.as_ref()?;
+        let missing = bridges.iter().find(|bridge| !known.contains(bridge))?;
+        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Some(format!("it has no bridge {missing} (bridges: {has})"))
+    }
+
+    /// Why the host can't take this VM, however much memory it has.
+    pub(crate) fn refusal(&self, request: Request<'_>) -> Option<String> {
+        self.obstacle.clone().or_else(|| self.unfit(request.cores, request.bridges))
+    }
+
     /// Why the host can't take this VM.
-    fn refusal(&self, request: Request) -> Option<String> {
-        if let Some(obstacle) = &self.obstacle {
-            return Some(obstacle.clone());
+    fn full(&self, request: Request<'_>) -> Option<String> {
+        if let Some(refusal) = self.refusal(request) {
+            return Some(refusal);
         }
         let memory = self.memory?;
         let free = memory.saturating_sub(RESERVE).saturating_sub(self.assigned);
@@ -42,14 +63,22 @@ impl Host {
     }
 
     /// Counts a VM that will be created there.
-    pub(crate) fn take(&mut self, request: Request) {
+    pub(crate) fn take(&mut self, request: Request<'_>) {
         self.assigned += request.memory;
         self.cores_assigned += request.cores;
         if request.control_plane { self.control_planes += 1 } else { self.workers += 1 }
     }
 
+    /// Takes back what a VM has that is going to be destroyed.
+    pub(crate) fn give(&mut self, memory: u64, cores: u64, control_plane: bool) {
+        self.assigned = self.assigned.saturating_sub(memory);
+        self.cores_assigned = self.cores_assigned.saturating_sub(cores);
+        let count = if control_plane { &mut self.control_planes } else { &mut self.workers };
+        *count = count.saturating_sub(1);
+    }
+
     /// Smaller is better: few nodes of the same role, few of the cluster, much memory left, few cores taken.
-    fn score(&self, request: Request) -> (u32, u32, std::cmp::Reverse<u64>, u64, &str) {
+    fn score(&self, request: Request<'_>) -> (u32, u32, std::cmp::Reverse<u64>, u64, &str) {
         let same = if request.control_plane { self.control_planes } else { self.workers };
         let free = self.memory.unwrap_or_default().saturating_sub(self.assigned);
         let load = self.cores_assigned * 100 / self.cpus.max(1);
@@ -58,11 +87,11 @@ impl Host {
 }
 
 /// The best host, or why none can take the VM.
-pub(crate) fn place(hosts: &[Host], request: Request) -> Result<&str, BTreeMap<String, String>> {
-    let fitting = hosts.iter().filter(|host| host.refusal(request).is_none());
+pub(crate) fn place<'a>(hosts: &'a [Host], request: Request<'_>) -> Result<&'a str, BTreeMap<String, String>> {
+    let fitting = hosts.iter().filter(|host| host.full(request).is_none());
     match fitting.min_by_key(|host| host.score(request)) {
         Some(host) => Ok(&host.name),
-        None => Err(hosts.iter().filter_map(|host| Some((host.name.clone(), host.refusal(request)?))).collect()),
+        None => Err(hosts.iter().filter_map(|host| Some((host.name.clone(), host.full(request)?))).collect()),
     }
 }
 
@@ -70,7 +99,7 @@ pub(crate) fn place(hosts: &[Host], request: Request) -> Result<&str, BTreeMap<S
 mod tests {
     use super::*;
 
-    const SMALL: Request = Request { memory: 4 << 30, cores: 2, control_plane: true };
+    const SMALL: Request<'static> = Request { memory: 4 << 30, cores: 2, bridges: &[], control_plane: true };
 
     fn host(name: &str, gib: u64) -> Host {
         Host { name: name.into(), memory: Some(gib << 30), cpus: 8, ..Host::default() }
@@ -102,6 +131,19 @@ mod tests {
 
         assert_eq!(reasons["pve1"], "only 2048 of 8192 MiB are free");
         assert_eq!(reasons["pve2"], "it is offline");
+    }
+
+    #[test]
+    fn a_host_with_too_few_cpus_or_without_the_bridge_is_no_place() {
+        let bridges = ["vmbr9".to_owned()];
+        let large = Request { cores: 12, ..SMALL };
+        let wired = Request { bridges: &bridges, ..SMALL };
+        let hosts = [Host { bridges: Some(vec!["vmbr0".into()]), ..host("pve1", 64) }];
+
+        assert_eq!(place(&hosts, large).unwrap_err()["pve1"], "it has 8 CPUs, and 12 cores are wanted");
+        assert_eq!(place(&hosts, wired).unwrap_err()["pve1"], "it has no bridge vmbr9 (bridges: vmbr0)");
+        assert_eq!(place(&[Host { bridges: None, ..host("pve1", 64) }], wired), Ok("pve1"), "who may not know tries");
+        assert_eq!(place(&[Host { cpus: 0, ..host("pve1", 64) }], large), Ok("pve1"));
     }
 
     #[test]

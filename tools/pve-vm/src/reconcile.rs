@@ -2,7 +2,7 @@
 
 use pve_client::request;
 use record::{
-    Change, Effect, Failure, Impact, Node,
+    Change, Effect, Impact, Node,
     spec::NodeSpec,
     status::{self, Addresses, Destroyed},
 };
@@ -10,7 +10,7 @@ use step::{Run, Stop, Written};
 
 use crate::{
     addresses, apply::Progress, args::Disk, changes::VmOperation, creation::create, difference::Difference,
-    error::Error, fleet::Fleet, inventory::Known, location::Location, machine::Machine,
+    error::Error, fleet::Fleet, inventory::Known, location::Location, machine::Machine, preflight::Intent,
 };
 
 /// Everything about one node.
@@ -85,54 +85,42 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Whether nothing differs, by what the inventory saw. A VM that somebody locks needs no wait then.
-    async fn is_as_wanted(&self, operation: &VmOperation<'_>) -> Result<bool, Failure> {
-        let Some(Ok(config)) = self.found.map(|known| &known.config) else { return Ok(false) };
+    async fn is_as_wanted(&self, operation: &VmOperation<'_>) -> Result<bool, Stop> {
+        let Some(known) = self.found else { return Ok(false) };
+        let Ok(config) = &known.config else { return Ok(false) };
         if config.lock() == Some("create") {
             return Ok(false);
         }
-        let difference = operation.difference(config, operation.is_running().await?, &Progress::default());
-        if difference.is_none() {
-            operation.tell(&difference);
+        let difference = operation.difference(config, known.running, &Progress::default());
+        if !difference.is_none() {
+            return Ok(false);
         }
-        Ok(difference.is_none())
+        operation.tell(&difference);
+        if !known.running {
+            operation.check(config, &difference, false).await?;
+        }
+        Ok(true)
     }
 
     async fn created(&self, progress: &mut Progress) -> Result<VmOperation<'a>, Stop> {
         let location = self.create().await?;
-        progress.changes.push(created(&location));
-        progress.is_new = true;
-        Ok(self.operation(location))
+        Ok(self.made(location, progress))
     }
 
     async fn create(&self) -> Result<Location, Stop> {
-        self.check_creation().await?;
-        create(self.fleet, self.run, self.node, self.machine).await
+        self.fleet.free_address(self.run, self.node, None).await?;
+        let host = self.checked_place().await?;
+        create(self.fleet, self.run, self.node, self.machine, &host).await
     }
 
-    /// Refuses what the creation would refuse, or what would only be noticed after it.
-    async fn check_creation(&self) -> Result<(), Failure> {
+    /// The host for a new VM, once everything was asked that could refuse it there.
+    async fn checked_place(&self) -> Result<String, Stop> {
         if let Some(key) = &self.machine.root_only {
             return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.clone() }.into());
         }
-        self.free_address()?;
-        let Some(host) = &self.machine.host else { return Ok(()) };
-        let own = self.machine.own_storages();
-        if own.is_empty() {
-            return Ok(());
-        }
-        let storages = self.fleet.pve.ask(&request::storages(host)).await?;
-        let holds = |name: &str| storages.iter().any(|row| row.storage == name && row.active && row.holds("images"));
-        match own.into_iter().find(|name| !holds(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let reason = match storages.iter().find(|row| row.storage == name) {
-                    None => format!("it has no storage {name}"),
-                    Some(row) if !row.active => format!("storage {name} is not active"),
-                    Some(_) => format!("storage {name} doesn't allow content `images`"),
-                };
-                Err(Error::Host { node: self.machine.name.clone(), host: host.clone(), reason }.into())
-            }
-        }
+        let host = self.fleet.place(self.machine).await?;
+        self.fleet.check_creation(self.machine, &host).await?;
+        Ok(host)
     }
 
     /// Destroys the VM and makes it again.
@@ -142,38 +130,50 @@ impl<'a> Reconcile<'a> {
         difference: &Difference,
         progress: &mut Progress,
     ) -> Result<VmOperation<'a>, Stop> {
-        let why = difference.recreate().join(", ");
-        self.check_creation().await?;
+        let (why, vmid) = (difference.recreate().join(", "), operation.location.vmid);
+        let config = operation.config().await?;
+        operation.checked(&config, &Intent::destruction()).await?;
+        self.fleet.release(&operation.location.host, &config, self.machine);
+        let host = self.checked_place().await?;
         self.fleet.disrupt(self.machine)?;
-        self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
+        self.run.say(self.node, &format!("recreating VM {vmid}: {why}"));
         progress.slot = None;
         operation.destroy().await?;
         let changes = std::mem::take(&mut progress.changes).into_iter().chain(difference.costs(true)).collect();
         *progress = Progress::of_new(changes);
-        self.created(progress).await
+        let location = create(self.fleet, self.run, self.node, self.machine, &host).await?;
+        Ok(self.made(location, progress))
     }
 
-    fn free_address(&self) -> Result<(), Failure> {
-        let roster = self.run.cluster().roster().cloned().unwrap_or_default();
-        Ok(self.fleet.free_address(&roster, self.spec.address.as_deref())?)
+    fn made(&self, location: Location, progress: &mut Progress) -> VmOperation<'a> {
+        progress.changes.push(created(&location));
+        progress.is_new = true;
+        self.operation(location)
     }
 
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
     pub(crate) async fn plan(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let Some(known) = self.found else {
-            self.check_creation().await?;
-            let host = self.fleet.place(self.machine)?;
+            self.fleet.free_address(self.run, self.node, None).await?;
+            let host = self.checked_place().await?;
             self.run.say(self.node, &format!("would create a VM on {host}"));
             let changes = vec![Change::live("VM").to(format!("on {host}")), switched_on()];
             return Ok(self.known(None, Effect::Pending).changes(changes));
         };
         let operation = self.operation(Location { vmid: known.vmid, host: known.host.clone() });
-        let config = known.config.clone()?;
-        let running = operation.is_running().await?;
+        let (config, running) = (known.config.clone()?, known.running);
         let difference = operation.difference(&config, running, &Progress::default());
         operation.tell(&difference);
         if let Some(key) = difference.refused() {
             return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.to_owned() }.into());
+        }
+        if difference.recreate().is_empty() {
+            operation.checked_plan(&config, &Intent::change(self.machine, &difference, running)).await?;
+        } else if allowed.recreate {
+            operation.checked_plan(&config, &Intent::destruction()).await?;
+        }
+        if !running {
+            self.fleet.free_address(self.run, self.node, Some(known.vmid)).await?;
         }
         let mut changes = difference.costs(running);
         if !running {

@@ -4,7 +4,9 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use pve_client::Client;
 use record::{
-    Code, Effect, Failure, Node, status,
+    Code, Effect, Failure, Node,
+    spec::ClusterSpec,
+    status,
     table::{self, Row},
 };
 use step::{Console, Flags, Job, Run, Source, Step, Stop, Written};
@@ -12,14 +14,23 @@ use tokio::sync::OnceCell;
 
 use crate::{
     args::{Args, Verb},
+    checks::tell_warnings,
     doctor,
     error::Error,
     fleet::{Fleet, distinct},
     identity::Identity,
-    inventory::Inventory,
+    inventory::{Inventory, Known, Namesakes, Wanted},
     machine::{Machine, Site},
     reconcile::{Allowed, Reconcile},
 };
+
+/// What the nodes share.
+pub(crate) struct Shared {
+    /// `None` if the token may not see the VMs, which `doctor` only reports.
+    fleet: Option<Fleet>,
+    /// What `doctor` found to be missing.
+    unfit: Option<Failure>,
+}
 
 /// Creates and updates VMs.
 pub(crate) struct PveVm {
@@ -32,8 +43,7 @@ pub(crate) struct PveVm {
 
 impl Step for PveVm {
     type Args = Args;
-    /// `None` if the verb acts on no node.
-    type Shared = Option<Fleet>;
+    type Shared = Shared;
 
     const ROWS: &'static [&'static Row] =
         &[&table::PVE_VM, &table::PVE_VM_LIST, &table::PVE_VM_DESTROY, &table::PVE_VM_DOCTOR];
@@ -76,51 +86,66 @@ impl Step for PveVm {
     }
 
     /// Connects and reads the inventory; changes nothing.
-    async fn cluster(&self, run: Run) -> Result<Option<Fleet>, Stop> {
-        let cluster = run.cluster();
-        let spec = cluster.typed_spec()?;
+    async fn cluster(&self, run: Run) -> Result<Shared, Stop> {
+        let spec = run.cluster().typed_spec()?;
         let pve = pve_access::connect(&spec.proxmox.clone().unwrap_or_default(), self.token_file.clone())?;
         if self.verb == Verb::Doctor {
-            doctor::check(&run, &pve, &spec.proxmox.unwrap_or_default()).await?;
-            return Ok(None);
+            return self.doctor(&run, pve, spec).await;
         }
         let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
         let image = if makes { self.image(&run).await? } else { status::Image::default() };
         let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy) && !run.is_dry_run();
         let claim = if acts { Some(run.claim().await?) } else { None };
-        let identity = self.identity(&run, &pve).await?;
+        let (identity, is_new) = self.identity(&run, &pve).await?;
+        let inventory = self.inventory(&run, &pve, &identity, is_new).await?;
         let roster = run.cluster().roster().cloned().unwrap_or_default();
-        distinct(&identity, &roster)?;
-        let inventory = Inventory::read(&pve, &identity, &roster).await?;
         for known in inventory.unlisted(&identity, &roster) {
             let (vmid, host, name) = (known.vmid, &known.host, &known.name);
             run.announce(&format!("VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file: kept"));
         }
-        let fleet = Fleet::new(pve, identity, cluster.name(), spec, inventory, image, claim);
-        if makes {
-            fleet.survey().await?;
-        }
-        Ok(Some(fleet))
+        let fleet = Fleet::new(pve, identity, run.cluster().name(), spec, inventory, image, claim);
+        Ok(Shared { fleet: Some(fleet), unfit: None })
     }
 
-    fn acts_on(&self, _: &Node) -> bool {
-        self.verb != Verb::Doctor
+    /// Ends `doctor` with what it found, beside the checks of nodes.
+    async fn settle(&self, _: Run, shared: &Shared) -> Result<(), Stop> {
+        shared.unfit.clone().map_or(Ok(()), |failure| Err(failure.into()))
     }
 
-    async fn node(&self, run: Run, fleet: &Self::Shared, node: &Node) -> Result<Written, Stop> {
-        let Some(fleet) = fleet else { return Ok(Written::nothing()) };
+    async fn node(&self, run: Run, shared: &Shared, node: &Node) -> Result<Written, Stop> {
+        let Some(fleet) = &shared.fleet else { return Ok(Written::nothing()) };
         let spec = node.typed_spec()?;
         let site = Site { cluster: &fleet.cluster, spec: &fleet.spec, identity: &fleet.identity };
         let machine = Machine::read(&site, node.name(), &spec)?;
-        let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name())?;
-        let reconcile = Reconcile { run: &run, fleet, node, machine: &machine, spec: &spec, found };
+        if self.verb == Verb::Doctor {
+            return doctor::of_node(fleet, &run, node, &machine).await;
+        }
+        let namesakes = match self.verb {
+            Verb::Destroy | Verb::List => Namesakes::Ignored,
+            Verb::Ensure | Verb::Plan | Verb::Doctor => Namesakes::Refused,
+        };
+        let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name(), namesakes)?;
         match self.verb {
+            Verb::Destroy if found.is_none() => run.say(node, "no VM was found: there is nothing to destroy"),
+            Verb::List if found.is_none() => run.say(node, "no VM was found"),
+            _ => {}
+        }
+        let reconcile = Reconcile { run: &run, fleet, node, machine: &machine, spec: &spec, found };
+        let written = match self.verb {
             Verb::Destroy => self.destroy(&reconcile).await,
-            Verb::List => Ok(reconcile.listed()),
+            Verb::List => reconcile.found.map_or(Ok(()), readable).map(|()| reconcile.listed()),
             _ if run.is_dry_run() => reconcile.plan(&self.allowed).await,
             _ => reconcile.ensure(&self.allowed).await,
-        }
+        };
+        let vms = fleet.made_for(node.name()).into_iter().chain(found.map(|known| known.vmid));
+        vms.for_each(|vmid| tell_warnings(fleet, &run, node, vmid));
+        written
     }
+}
+
+/// A VM whose config can't be read is the node's error, not a VM that is as it was.
+fn readable(known: &Known) -> Result<(), Stop> {
+    known.config.as_ref().map(|_| ()).map_err(|failure| failure.clone().into())
 }
 
 impl PveVm {
@@ -129,24 +154,60 @@ impl PveVm {
         if image.volumes.is_empty() { Err(Error::NoImage.into()) } else { Ok(image) }
     }
 
-    /// The cluster's identity. A dry run creates none: without one, no VM belongs to the cluster yet.
-    async fn identity(&self, run: &Run, pve: &Client) -> Result<Identity, Failure> {
+    async fn inventory(
+        &self,
+        run: &Run,
+        pve: &Client,
+        identity: &Identity,
+        is_new: bool,
+    ) -> Result<Inventory, Failure> {
+        let roster = run.cluster().roster().cloned().unwrap_or_default();
+        distinct(identity, &roster)?;
+        let spec = run.cluster().typed_spec()?;
+        let wanted = Wanted {
+            identity,
+            roster: &roster,
+            pool: spec.proxmox.as_ref().and_then(|proxmox| proxmox.pool.as_deref()),
+            creates: !matches!(self.verb, Verb::List | Verb::Doctor),
+            is_new,
+        };
+        Inventory::read(pve, wanted).await
+    }
+
+    /// Checks everything, and reports it.
+    async fn doctor(&self, run: &Run, pve: Client, spec: ClusterSpec) -> Result<Shared, Stop> {
+        let mut found = doctor::Checks { run, pve: &pve, spec: &spec }.all().await?;
+        let (identity, is_new) = self.identity(run, &pve).await?;
+        let inventory = doctor::usable(self.inventory(run, &pve, &identity, is_new).await)?;
+        let image = status::Image::default();
+        let fleet =
+            inventory.map(|inventory| Fleet::new(pve, identity, run.cluster().name(), spec, inventory, image, None));
+        if let Some(fleet) = &fleet {
+            found.extend(doctor::of_vms(fleet, run).await);
+        }
+        Ok(Shared { unfit: doctor::report(run, found), fleet })
+    }
+
+    /// The cluster's identity, and whether it is new. A dry run creates none: without one, no VM belongs to the cluster
+    /// yet.
+    async fn identity(&self, run: &Run, pve: &Client) -> Result<(Identity, bool), Failure> {
         let dir = run.dir()?;
         let known = dir.lock()?.and_then(|lock| lock.uid().map(str::to_owned));
         match known {
-            Some(uid) => Ok(Identity::new(&uid)),
-            None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure) => Ok(Identity::new("(none)")),
+            Some(uid) => Ok((Identity::new(&uid), false)),
+            None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure) => Ok((Identity::new("(none)"), true)),
             None => {
                 // If ichor.lock was lost, the cluster's VMs still exist: they must not get a new identity.
                 let nobody = Identity::new("(none)");
                 let roster = run.cluster().roster().cloned().unwrap_or_default();
-                let inventory = Inventory::read(pve, &nobody, &roster).await?;
-                let found = roster.iter().map(|entry| inventory.find(&nobody, run.cluster().name(), &entry.name));
+                let inventory = self.inventory(run, pve, &nobody, true).await?;
+                let find = |name: &str| inventory.find(&nobody, run.cluster().name(), name, Namesakes::Refused);
+                let found = roster.iter().map(|entry| find(&entry.name));
                 let lost = found.filter_map(Result::err).find(|failure| failure.is(Code::OtherLock));
                 if let Some(failure) = lost {
                     return Err(failure);
                 }
-                Ok(Identity::new(&dir.uid()?))
+                Ok((Identity::new(&dir.uid()?), true))
             }
         }
     }

@@ -3,6 +3,9 @@
 use record::{Classify, Code, Exit, Facts};
 use schematic::Part;
 
+/// The privileges of the role that the hint makes.
+const LEAST: [&str; 13] = pve_client::rights::NEEDED;
+
 /// One variant for each problem that users solve differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -18,8 +21,10 @@ pub(crate) enum Error {
     Extension { name: String, version: String, like: Option<String> },
     #[error("no Proxmox VE host has storage {0}")]
     NoStorage(String),
+    #[error("the token {token} has no rights at all")]
+    NoRights { token: String },
     #[error("storage {storage} on {host} does not allow content `import`")]
-    NoImport { storage: String, host: String, content: String },
+    NoImport { storage: String, host: String, advice: String },
     #[error("storage {storage} on {host} is not active")]
     Inactive { storage: String, host: String },
     #[error("{host} runs Proxmox VE {version}, which can't import disk images")]
@@ -28,6 +33,8 @@ pub(crate) enum Error {
     NotImportable(String),
     #[error("{url} no longer matches the digest in ichor.lock")]
     Rebuilt { url: String },
+    #[error("{volume} on {host} is not the image: its SHA-256 differs from the digest in ichor.lock")]
+    WrongFile { volume: String, host: String },
 }
 
 impl Classify for Error {
@@ -46,14 +53,20 @@ impl Classify for Error {
             Self::Extension { like: Some(like), .. } => failed(Code::Extension).hint(format!("did you mean {like}?")),
             Self::Extension { version, like: None, .. } => failed(Code::Extension)
                 .hint(format!("the factory lists them at /version/{version}/extensions/official")),
-            Self::NoStorage(_) => failed(Code::Storage)
-                .hint("check `spec.proxmox.images`; a token without Datastore.Audit doesn't see storages"),
-            Self::NoImport { storage, content, .. } => {
-                failed(Code::Storage).hint(format!("on a host: `pvesm set {storage} --content {content},import`"))
-            }
+            Self::NoStorage(_) => failed(Code::Storage).hint(
+                "check `spec.proxmox.images`; a token without Datastore.AllocateSpace or Datastore.Audit on it doesn't see a storage",
+            ),
+            Self::NoRights { token } => Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(format!(
+                "a token with privilege separation has only the rights that are given to itself, within its user's; {}",
+                pve_client::rights::commands(token, "/", &LEAST)
+            )),
+            Self::NoImport { advice, .. } => failed(Code::Storage).hint(advice.clone()),
             Self::Inactive { .. } => Facts::new(Exit::Unreachable, Code::Storage),
             Self::TooOld { .. } => failed(Code::Import).hint("importing disk images needs Proxmox VE 8.4 or later"),
             Self::NotImportable(_) => failed(Code::Import).hint("remove --image-format"),
+            Self::WrongFile { volume, host } => Facts::new(Exit::Guard, Code::DigestMismatch).hint(format!(
+                "it was cut, replaced, or downloaded with another digest; if nothing needs it: `pvesm free {volume}` on {host}, then run again"
+            )),
             Self::Rebuilt { url } => Facts::new(Exit::Guard, Code::DigestMismatch).hint(format!(
                 "the factory may have rebuilt it; if you trust that, remove {url} from `images` in ichor.lock"
             )),

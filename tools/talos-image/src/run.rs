@@ -17,7 +17,7 @@ use crate::{
     args::{Args, Kind},
     error::Error,
     plan,
-    storage::{Found, Place},
+    storage::{Copy, Found, Place},
 };
 
 /// Puts an image where the VMs can use it.
@@ -125,7 +125,7 @@ impl TalosImage {
         }
         let pve = pve_access::connect(proxmox, self.token_file.clone())?;
         let place = Place { storage: storage.to_owned(), file: image.stored_file() };
-        let Found { volumes, absent } = place.look(&pve).await?;
+        let Found { volumes, absent, copies } = place.look(&pve).await?;
         status.volumes = volumes;
         let locked = run.dir()?.lock()?.and_then(|lock| lock.image(&status.url).map(str::to_owned));
         if run.is_dry_run() {
@@ -138,14 +138,35 @@ impl TalosImage {
             None => first_read(run, client, image, &status.url).await?,
         };
         status.sha256 = Some(sha256.clone());
+        let marks = run
+            .dir()?
+            .lock()?
+            .map(|lock| copies.iter().map(|copy| lock.copy(&copy.place()).map(str::to_owned)).collect());
+        let marks: Vec<Option<String>> = marks.unwrap_or_default();
+        for (copy, mark) in copies.iter().zip(marks).filter(|(copy, mark)| mark.as_ref() != Some(&copy.mark(&sha256))) {
+            let why = if mark.is_some() { "it has changed" } else { "it was never compared" };
+            run.announce(&format!("{} compares the image that it has with its digest: {why}", copy.host));
+            place.verify(&pve, &copy.host, &status.url, &sha256).await?;
+            remember(run, copy, &sha256)?;
+        }
         if absent.is_empty() {
             return Ok((Effect::Unchanged, Vec::new()));
         }
         client.prepare(image).await?;
         run.announce(&format!("downloading {} to {storage} on {}", status.url, absent.join(", ")));
         place.download_to(&pve, &absent, &status.url, &sha256, |what| run.announce(what)).await?;
+        for host in &absent {
+            if let Some(copy) = place.copy(&pve, host).await? {
+                remember(run, &copy, &sha256)?;
+            }
+        }
         Ok((Effect::Changed, downloads(&absent, &status.volumes)))
     }
+}
+
+/// Notes in ichor.lock that a host has compared its file with the digest.
+fn remember(run: &Run, copy: &Copy, sha256: &str) -> Result<(), Failure> {
+    run.dir()?.update_lock(|lock| lock.set_copy(&copy.place(), &copy.mark(sha256)))
 }
 
 /// The changes that downloading the image to these hosts makes.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use pve_client::{
-    Client, Kind,
+    Client, Kind, Rights,
     answer::{Host, Storage},
     request,
 };
@@ -31,6 +31,31 @@ pub(crate) struct Found {
     pub(crate) volumes: BTreeMap<String, String>,
     /// The hosts that must download it; only the first of those that share a storage.
     pub(crate) absent: Vec<String>,
+    /// The files that are there; only the first of those that share a storage.
+    pub(crate) copies: Vec<Copy>,
+}
+
+/// A file of the image's name on a host. That it is the image is not known by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Copy {
+    pub(crate) host: String,
+    volume: String,
+    size: u64,
+    /// When it was last changed, in seconds since 1970.
+    ctime: u64,
+}
+
+impl Copy {
+    /// Where it is, as ichor.lock names it.
+    pub(crate) fn place(&self) -> String {
+        format!("{}/{}", self.host, self.volume)
+    }
+
+    /// What it is once it was compared with this digest. A file that is replaced, cut or written to has another size or
+    /// time.
+    pub(crate) fn mark(&self, sha256: &str) -> String {
+        format!("{sha256} {} {}", self.size, self.ctime)
+    }
 }
 
 impl Place {
@@ -41,23 +66,23 @@ impl Place {
 
     /// Looks at every host that is online.
     pub(crate) async fn look(&self, pve: &Client) -> Result<Found, Failure> {
+        // A token without rights of its own sees empty lists.
+        if Rights::from(pve.ask(&request::permissions()).await?).is_empty() {
+            return Err(Error::NoRights { token: pve.token().to_owned() }.into());
+        }
         let hosts = pve.ask(&request::nodes()).await?;
-        let (mut found, mut shared) = (Found::default(), None);
+        let (mut found, mut shared): (Found, Option<bool>) = (Found::default(), None);
         for host in online(&hosts) {
             let storages = pve.ask(&request::storages(host)).await?;
             let Some(row) = storages.iter().find(|row| row.storage == self.storage) else { continue };
             self.usable(pve, host, row).await?;
-            let is_there = match shared {
-                Some(known) if row.shared => known,
-                _ => self.is_there(pve, host).await?,
-            };
-            let first = !row.shared || shared.is_none();
-            if row.shared {
-                shared = Some(is_there);
-            }
             found.volumes.insert(host.to_owned(), self.volume());
-            if !is_there && first {
-                found.absent.push(host.to_owned());
+            if row.shared && shared.replace(true).is_some() {
+                continue;
+            }
+            match self.copy(pve, host).await? {
+                Some(copy) => found.copies.push(copy),
+                None => found.absent.push(host.to_owned()),
             }
         }
         if found.volumes.is_empty() { Err(Error::NoStorage(self.storage.clone()).into()) } else { Ok(found) }
@@ -75,15 +100,34 @@ impl Place {
         let release = pve.ask(&request::node_version(host)).await?;
         Err(match release.minor() < (8, 4) {
             true => Error::TooOld { host: on, version: release.version },
-            false => Error::NoImport { storage, host: on, content: row.content.clone() },
+            false => Error::NoImport { storage, host: on, advice: row.advice("import") },
         }
         .into())
     }
 
-    async fn is_there(&self, pve: &Client, host: &str) -> Result<bool, pve_client::Error> {
+    /// The file of this name on a host.
+    pub(crate) async fn copy(&self, pve: &Client, host: &str) -> Result<Option<Copy>, pve_client::Error> {
         let contents = pve.ask(&request::contents(host, &self.storage, "import")).await?;
         let volume = self.volume();
-        Ok(contents.iter().any(|content| content.volid == volume))
+        let found = contents.into_iter().find(|content| content.volid == volume);
+        Ok(found.map(|content| Copy {
+            host: host.to_owned(),
+            volume,
+            size: content.size.unwrap_or_default(),
+            ctime: content.ctime.unwrap_or_default(),
+        }))
+    }
+
+    /// Has the host compare the file that it has with the digest; nothing is downloaded.
+    pub(crate) async fn verify(&self, pve: &Client, host: &str, url: &str, sha256: &str) -> Result<(), Failure> {
+        let request = request::download(host, &self.storage, &self.file, url, Some(sha256));
+        match pve.run(&request, DOWNLOAD).await {
+            Ok(()) => Ok(()),
+            Err(error) if mismatch(&error) => {
+                Err(Error::WrongFile { volume: self.volume(), host: host.to_owned() }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Downloads the image to each of these hosts, a few at a time.
@@ -118,20 +162,20 @@ impl Place {
         let request = request::download(host, &self.storage, &self.file, url, Some(sha256));
         match pve.run(&request, DOWNLOAD).await {
             Ok(()) => Ok(()),
-            // Another run was faster: a file of this name has this content.
-            Err(error) if error.kind() == Some(Kind::Exists) && self.is_there(pve, host).await.unwrap_or(false) => {
-                Ok(())
-            }
             Err(error) if mismatch(&error) => Err(Error::Rebuilt { url: url.into() }.into()),
+            // Another run was faster; whether its file is the image is verified.
+            Err(error) if matches!(error.kind(), Some(Kind::Exists | Kind::VolumeExists)) => {
+                self.verify(pve, host, url, sha256).await
+            }
             Err(error) => Err(error.into()),
         }
     }
 }
 
 fn mismatch(error: &pve_client::Error) -> bool {
-    error
-        .refusal()
-        .is_some_and(|refusal| refusal.message.contains("checksum mismatch") && refusal.kind != Kind::Changed)
+    const TEXTS: [&str; 2] = ["checksum mismatch", "does not match the given checksum"];
+    let says = |refusal: &pve_client::Refusal| TEXTS.iter().any(|text| refusal.message.contains(text));
+    error.refusal().is_some_and(|refusal| says(refusal) && refusal.kind != Kind::Changed)
 }
 
 fn crashed(error: &tokio::task::JoinError) -> Failure {

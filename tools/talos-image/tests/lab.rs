@@ -96,3 +96,64 @@ async fn a_storage_without_import_is_told_with_the_command_that_allows_it() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("pvesm set local --content "), "{}", stderr(&output));
 }
+
+fn lock(lab: &Lab) -> std::path::PathBuf {
+    lab.dir().join(lab.name()).join("ichor.lock")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_the_images_name_is_compared_before_it_is_taken_for_the_image() {
+    let lab = start().await;
+    lab.pve().add_image("pve1", "local", "import", &format!("talos-v1.13.9-{AGENT}-nocloud-amd64.qcow2"), 1000);
+
+    let output = run(&lab, &[]).await;
+
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("is not the image") && said.contains("pvesm free local:import/talos-v1.13.9-"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_was_changed_in_the_lock_is_noticed_while_the_file_is_there() {
+    let lab = start().await;
+    assert!(run(&lab, &[]).await.status.success());
+    let text = std::fs::read_to_string(lock(&lab)).unwrap();
+    let digest = text.split('"').find(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit())).unwrap();
+    std::fs::write(lock(&lab), text.replace(&format!("\"{digest}\""), &format!("\"{}\"", "0".repeat(64)))).unwrap();
+
+    let output = run(&lab, &[]).await;
+
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert!(stderr(&output).contains("is not the image"), "{}", stderr(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_another_checkout_brought_is_compared_once_and_not_downloaded_again() {
+    let lab = start().await;
+    assert!(run(&lab, &[]).await.status.success());
+    let mut text: Value = serde_json::from_str(&std::fs::read_to_string(lock(&lab)).unwrap()).unwrap();
+    text.as_object_mut().unwrap().remove("copies").unwrap();
+    std::fs::write(lock(&lab), text.to_string()).unwrap();
+
+    let compared = run(&lab, &["--format", "jsonl"]).await;
+    let again = run(&lab, &["--format", "jsonl"]).await;
+
+    assert!(stderr(&compared).contains("compares the image that it has"), "{}", stderr(&compared));
+    assert_eq!(last(&compared)["status"]["image"]["changed"], false);
+    assert!(again.status.success());
+    assert_eq!(lab.pve().writes(), 2, "the download and one comparison");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_rights_of_its_own_is_told_so() {
+    let lab = start().await;
+    let token = lab.pve().token().split('=').next().unwrap().to_owned();
+    let secret = lab.pve().token().split('=').nth(1).unwrap().to_owned();
+    lab.pve().add_token(&token, &secret, &[]);
+
+    let output = run(&lab, &[]).await;
+
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("has no rights at all") && said.contains(&format!("--tokens '{token}'")), "{said}");
+}

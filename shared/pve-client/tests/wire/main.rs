@@ -76,8 +76,10 @@ async fn nobody_listening_is_unreachable_with_the_innermost_reason() {
 
 #[tokio::test]
 async fn the_reason_phrase_is_the_message_of_a_reply_without_a_body() {
-    let server =
-        Server::start(vec![Answer::text(401, "No ticket", ""), Answer::text(595, "Connection refused", "")]).await;
+    let mut answers = vec![Answer::text(401, "No ticket", "")];
+    // A read is tried again before it is given up.
+    answers.extend((0..4).map(|_| Answer::text(595, "Connection refused", "")));
+    let server = Server::start(answers).await;
     let client = pinned(&server);
 
     let unauthorized = client.ask(&request::version()).await.unwrap_err();
@@ -98,6 +100,33 @@ async fn a_read_on_a_dropped_connection_is_sent_once_more_and_a_write_is_not() {
 }
 
 #[tokio::test]
+async fn a_read_that_a_host_was_too_busy_for_is_tried_again_and_a_write_is_not() {
+    let busy = || Answer::text(596, "Broken pipe", "");
+    let server = Server::start(vec![busy(), busy(), Answer::json(200, "OK", VERSION), busy()]).await;
+    let client = pinned(&server);
+
+    assert!(client.ask(&request::version()).await.is_ok());
+    assert_eq!(client.ask(&request::start("pve1", 100)).await.unwrap_err().kind(), Some(Kind::Busy));
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn the_warnings_of_a_task_that_succeeded_are_kept_for_who_asks() {
+    let status = r#"{"data":{"status":"stopped","exitstatus":"WARNINGS: 1"}}"#;
+    let log =
+        r#"{"total":2,"data":[{"n":1,"t":"removing"},{"n":2,"t":"WARN: Could not remove disk 'a:vm-5-disk-0'"}]}"#;
+    let server = Server::start(vec![Answer::json(200, "OK", status), Answer::json(200, "OK", log)]).await;
+    let client = pinned(&server);
+    let upid = Upid::parse("UPID:pve1:000073B7:0002752E:6B044D6D:qmdestroy:5:talos@pve!cli:").unwrap();
+
+    client.finish(&upid, Duration::from_secs(30)).await.unwrap();
+
+    assert_eq!(client.warnings(6), []);
+    assert_eq!(client.warnings(5)[0].lines, ["WARN: Could not remove disk 'a:vm-5-disk-0'"]);
+    assert_eq!(client.warnings(5), [], "each is told once");
+}
+
+#[tokio::test]
 async fn a_failed_task_brings_its_last_words_and_the_end_of_its_log() {
     let status = r#"{"data":{"status":"stopped","exitstatus":"unable to create VM 5 - no space left"}}"#;
     let log = r#"{"total":2,"data":[{"n":1,"t":"creating disk"},{"n":2,"t":"TASK ERROR: unable to create VM 5"}]}"#;
@@ -112,7 +141,7 @@ async fn a_failed_task_brings_its_last_words_and_the_end_of_its_log() {
 
     assert_eq!(error.to_string(), "task qmcreate of 5 on pve1 failed");
     assert_eq!(error.refusal().unwrap().message, "unable to create VM 5 - no space left");
-    assert!(error.hint().unwrap().ends_with("creating disk | TASK ERROR: unable to create VM 5"));
+    assert_eq!(error.hint().unwrap(), "the task's log ends with: creating disk", "the error is not repeated");
 }
 
 #[tokio::test]

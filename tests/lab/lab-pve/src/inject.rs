@@ -250,10 +250,16 @@ impl Pve {
 
     /// Makes a call as the lab's own token, without the network between.
     pub fn call(&self, method: &str, path: &str, params: &[(&str, &str)]) -> anyhow::Result<()> {
+        let token = self.driver.with(|state| state.settings.token.clone());
+        self.call_as(&token, method, path, params)
+    }
+
+    /// Makes a call as this user (`root@pam`) or token, without the network between.
+    pub fn call_as(&self, who: &str, method: &str, path: &str, params: &[(&str, &str)]) -> anyhow::Result<()> {
         let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let request = super::dispatch::Request { method, path, params };
         let (reply, _none) = self.driver.act(|state| {
-            let token = state.access.named(&state.settings.token);
+            let token = state.access.named(who);
             super::dispatch::answer(state, &token, request, driver::now())
         });
         reply.map(|_| ()).map_err(|refusal| anyhow::anyhow!("{method} {path}: {}", refusal.text()))

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
 
 mod disks;
+mod guards;
+mod leftovers;
+mod rights;
+mod speed;
 mod world;
 
 use serde_json::json;
@@ -179,7 +183,8 @@ async fn somebody_elses_vm_of_the_same_name_is_never_touched() {
     let before = world.lab.pve().vm(id);
 
     world.run(&[]).await.exits(7).says("doesn't belong to this cluster");
-    world.run(&["destroy", "--yes", "--all"]).await.exits(7);
+    world.run(&["destroy", "--yes", "--all"]).await.exits(0).says("w-1 no VM was found: there is nothing to destroy");
+    world.run(&["list"]).await.exits(0).says("w-1 no VM was found");
 
     assert_eq!(world.lab.pve().vm(id), before);
 }
@@ -270,12 +275,30 @@ async fn vm_ids_come_from_the_range_that_the_file_gives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_names_what_is_missing() {
+async fn doctor_names_what_is_missing_and_what_helps() {
     let world = World::start(options()).await;
-    world.run(&["doctor"]).await.exits(0).says("ok: the token has every privilege");
+    let fine = world.run(&["doctor"]).await.exits(0).says("has every privilege");
+    let cluster = fine.records.last().unwrap();
+    let found = cluster["status"]["doctor"]["findings"].as_array().unwrap();
+    let state = |check: &str| found.iter().find(|it| it["check"] == check).map(|it| it["state"].clone());
+    for check in ["tls", "version", "privileges", "quorum", "host", "storage", "bridge", "image", "room", "clock"] {
+        assert!(matches!(state(check), Some(state) if state == "ok" || state == "warn"), "{check}: {found:?}");
+    }
+    assert!(!fine.stderr.contains("nothing to do"), "{}", fine.stderr);
     world.edit("storage: local-lvm", "storage: fast");
 
-    world.run(&["doctor"]).await.exits(1).says("pve1 has no storage fast");
+    let outcome = world.run(&["doctor"]).await.exits(1).says("there is no storage fast");
+    assert_eq!(outcome.records.last().unwrap()["status"]["error"]["code"], "unfit");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_looks_at_each_node_too() {
+    let world = World::start(options()).await;
+    world.edit("worker: {vm: {cores: 2", "worker: {vm: {cores: 600");
+
+    let outcome = world.run(&["doctor"]).await.exits(1).says("it has 128 CPUs, and 600 cores are wanted");
+
+    assert!(outcome.status("cp-1")["error"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,9 +105,10 @@ impl World {
         let records = self.lab.dir().join("records.jsonl");
         std::fs::write(&records, text).unwrap();
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pve-vm"));
-        let own_wait = arguments.contains(&"--wait-timeout");
         command.args(["-f", &records.to_string_lossy(), "--format", "jsonl"]).args(arguments);
-        command.args(if own_wait { &[][..] } else { &["--wait-timeout", "60s"] });
+        if !arguments.contains(&"--wait-timeout") {
+            command.args(["--wait-timeout", "60s"]);
+        }
         command.env_clear().envs(self.lab.env()).envs(variables.iter().copied()).stdin(Stdio::null());
         command
     }

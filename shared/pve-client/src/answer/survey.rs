@@ -1,0 +1,42 @@
+//! What hosts report of themselves.
+
+use serde::Deserialize;
+
+use crate::scalar;
+
+/// A bridge of a host, or a virtual network that ends there. Those that the token may not use are missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Bridge {
+    /// Its name.
+    pub iface: String,
+    /// `bridge`, `OVSBridge`, `vnet`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it is up; virtual networks don't say.
+    #[serde(deserialize_with = "scalar::flag_or_none")]
+    pub active: Option<bool>,
+    /// Whether a Linux bridge lets VLAN tags through.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub bridge_vlan_aware: bool,
+}
+
+/// A host's clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Clock {
+    /// Seconds since 1970.
+    #[serde(deserialize_with = "scalar::number")]
+    pub time: u64,
+}
+
+/// A task in a host's list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Task {
+    /// Its name.
+    pub upid: String,
+    /// `qmcreate`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+}

@@ -1,0 +1,46 @@
+//! Calls that look around, and those that clean up.
+
+use super::{Method, Request};
+use crate::{
+    Upid,
+    answer::{Bridge, Clock, Content, Resource, Task, VmId},
+};
+
+/// `GET /cluster/resources`: the hosts and every guest that the token may see. Existence, hosts, tags and locks are exact;
+/// names and states are broadcast every 10 s, and are missing where nobody has broadcast them yet.
+pub fn resources() -> Request<Vec<Resource>> {
+    Request::new(Method::Get, &["cluster", "resources"])
+}
+
+/// `GET /cluster/nextid?vmid={vmid}`: refused if any guest has this ID, also one that the token may not see.
+pub fn is_free(vmid: u32) -> Request<VmId> {
+    Request::new(Method::Get, &["cluster", "nextid"]).with("vmid", vmid)
+}
+
+/// `GET /nodes/{node}/network?type=any_bridge`: bridges and virtual networks that the token may use.
+pub fn bridges(node: &str) -> Request<Vec<Bridge>> {
+    Request::new(Method::Get, &["nodes", node, "network"]).with("type", "any_bridge")
+}
+
+/// `GET /nodes/{node}/time`. Needs Sys.Audit on the host.
+pub fn clock(node: &str) -> Request<Clock> {
+    Request::new(Method::Get, &["nodes", node, "time"])
+}
+
+/// `GET /nodes/{node}/tasks`: the creations of this VM that are under way. Those of others show only with Sys.Audit.
+pub fn creations(node: &str, vmid: u32) -> Request<Vec<Task>> {
+    Request::new(Method::Get, &["nodes", node, "tasks"])
+        .with("source", "active")
+        .with("typefilter", "qmcreate")
+        .with("vmid", vmid)
+}
+
+/// `GET /nodes/{node}/storage/{storage}/content?content=images`: the disks of VMs on a storage.
+pub fn disks(node: &str, storage: &str) -> Request<Vec<Content>> {
+    super::contents(node, storage, "images")
+}
+
+/// `DELETE /nodes/{node}/storage/{storage}/content/{volume}`. Needs Datastore.Allocate on the storage.
+pub fn free(node: &str, storage: &str, volume: &str) -> Request<Option<Upid>> {
+    Request::new(Method::Delete, &["nodes", node, "storage", storage, "content", volume])
+}

@@ -1,0 +1,148 @@
+//! Asking everything that the preflight judges by.
+
+use pve_client::{
+    answer::{Config, Power},
+    request,
+};
+use record::{Failure, Node};
+use step::{Run, Stop};
+
+use crate::{
+    changes::VmOperation,
+    creation::storages,
+    difference::Difference,
+    fleet::Fleet,
+    location::until_unlocked,
+    machine::Machine,
+    preflight::{Found, Intent, Refusal, Situation, bridges, failure, refusals},
+};
+
+impl Intent {
+    /// What it takes to make this machine and to start it.
+    pub(crate) fn creation(machine: &Machine, host: &str) -> Self {
+        let parameters = machine.creation(host, "-");
+        let pairs = || parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Self {
+            creates: true,
+            starts: true,
+            cores: machine.cores,
+            bridges: bridges(pairs()),
+            storages: storages(pairs()).into_iter().collect(),
+            parameters,
+            ..Self::default()
+        }
+    }
+
+    /// What it takes to destroy a VM.
+    pub(crate) fn destruction() -> Self {
+        Self { destroys: true, stops: true, ..Self::default() }
+    }
+
+    /// What it takes to make these changes, and to start the VM if it is off then.
+    pub(crate) fn change(machine: &Machine, difference: &Difference, running: bool) -> Self {
+        let stops = running && difference.needs_power_cycle();
+        let parameters = difference.sent();
+        let made = difference.made();
+        Self {
+            stops,
+            starts: stops || !running,
+            grows: difference.grows(),
+            storages: storages(made.iter().map(|(name, value)| (name.as_str(), value.as_str()))).into_iter().collect(),
+            parameters,
+            cores: machine.cores,
+            bridges: bridges(machine.pairs()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether NICs are among what changes, or the VM is switched on, so that the host's bridges count.
+    fn needs_bridges(&self) -> bool {
+        self.creates || self.starts || self.parameters.iter().any(|(name, _)| name.starts_with("net"))
+    }
+}
+
+impl Fleet {
+    /// The pool of the nodes, as the file names it.
+    fn pool(&self) -> Option<&str> {
+        self.spec.proxmox.as_ref().and_then(|proxmox| proxmox.pool.as_deref())
+    }
+
+    /// Why this would be refused on a host.
+    pub(crate) async fn refusals(
+        &self,
+        host: &str,
+        intent: &Intent,
+        vm: Option<Found<'_>>,
+    ) -> Result<Vec<Refusal>, Failure> {
+        let mut found = self.host(host);
+        if intent.needs_bridges() {
+            found.bridges = self.bridges(host).await?;
+        }
+        let storages = if intent.storages.is_empty() { None } else { Some(self.storages(host).await?) };
+        let situation = Situation {
+            token: self.pve.token(),
+            rights: &self.inventory.rights,
+            quorate: self.inventory.quorate,
+            host: &found,
+            storages: storages.as_ref().map(|rows| rows.as_slice()),
+            pool: self.pool(),
+            vm,
+        };
+        Ok(refusals(intent, situation))
+    }
+
+    /// Refuses what a creation of this machine on this host would run into.
+    pub(crate) async fn check_creation(&self, machine: &Machine, host: &str) -> Result<(), Failure> {
+        let found = self.refusals(host, &Intent::creation(machine, host), None).await?;
+        failure(found).map_or(Ok(()), Err)
+    }
+}
+
+impl VmOperation<'_> {
+    /// Asks everything that can refuse this, before anything of it is done. A lock of another operation is waited for.
+    pub(crate) async fn checked(&self, config: &Config, intent: &Intent) -> Result<(), Stop> {
+        let found = self.refusals(config, intent).await?;
+        let (locks, others): (Vec<_>, Vec<_>) = found.into_iter().partition(Refusal::is_lock);
+        if let Some(failure) = failure(others) {
+            return Err(failure.into());
+        }
+        if locks.is_empty() {
+            return Ok(());
+        }
+        let config = until_unlocked(self.fleet, self.run, self.node, &self.location, |_| false).await?;
+        let again = self.refusals(&config, intent).await?;
+        failure(again).map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// The same for a plan, which waits for nothing: what a run would wait for is said.
+    pub(crate) async fn checked_plan(&self, config: &Config, intent: &Intent) -> Result<(), Stop> {
+        let found = self.refusals(config, intent).await?;
+        let (locks, others): (Vec<_>, Vec<_>) = found.into_iter().partition(Refusal::is_lock);
+        for lock in locks {
+            self.run.say(self.node, &format!("{}: a run would wait for that", lock.message));
+        }
+        failure(others).map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    async fn refusals(&self, config: &Config, intent: &Intent) -> Result<Vec<Refusal>, Failure> {
+        if *intent == (Intent { cores: intent.cores, bridges: intent.bridges.clone(), ..Intent::default() }) {
+            return Ok(Vec::new());
+        }
+        let power: Option<Power> = if intent.starts || intent.stops || intent.destroys {
+            Some(self.fleet.pve.ask(&request::power(&self.location.host, self.location.vmid)).await?)
+        } else {
+            None
+        };
+        let vm = Found { vmid: self.location.vmid, config, power: power.as_ref() };
+        self.fleet.refusals(&self.location.host, intent, Some(vm)).await
+    }
+}
+
+/// Reports the warnings of the tasks that were done for a VM: none is lost because a task succeeded.
+pub(crate) fn tell_warnings(fleet: &Fleet, run: &Run, node: &Node, vmid: u32) {
+    for warning in fleet.pve.warnings(vmid) {
+        for line in &warning.lines {
+            run.warn(&format!("{}: VM {vmid}, task {}: {line}", node.name(), warning.upid.kind()));
+        }
+    }
+}

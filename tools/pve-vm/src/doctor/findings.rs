@@ -1,0 +1,436 @@
+//! What the checks find, from data alone.
+
+use std::collections::BTreeSet;
+
+use pve_client::{
+    Rights,
+    answer::{Bridge, ClusterPart, Config, Content, Resource, Storage},
+    rights,
+};
+use record::{
+    Exit,
+    spec::ProxmoxSpec,
+    status::{Finding, FindingState},
+};
+
+use crate::preflight::storage_finding;
+
+/// Seconds that a host's clock may differ from ours.
+const CLOCK: u64 = 5;
+/// Minimum of free GiB on the storage for disks before it is worth a word.
+const ROOM: u64 = 20;
+
+fn finding(check: &str, host: Option<&str>, state: FindingState, reason: impl Into<String>) -> Finding {
+    Finding { check: check.into(), host: host.map(Into::into), state, reason: reason.into(), fix: None }
+}
+
+fn with_fix(mut found: Finding, fix: impl Into<String>) -> Finding {
+    found.fix = Some(fix.into());
+    found
+}
+
+pub(super) fn ok(check: &str, host: Option<&str>, reason: impl Into<String>) -> Finding {
+    finding(check, host, FindingState::Ok, reason)
+}
+
+pub(super) fn warn(check: &str, host: Option<&str>, reason: impl Into<String>, fix: impl Into<String>) -> Finding {
+    with_fix(finding(check, host, FindingState::Warn, reason), fix)
+}
+
+pub(super) fn fail(check: &str, host: Option<&str>, reason: impl Into<String>, fix: impl Into<String>) -> Finding {
+    with_fix(finding(check, host, FindingState::Fail, reason), fix)
+}
+
+pub(super) fn unknown(check: &str, host: Option<&str>, reason: impl Into<String>, fix: impl Into<String>) -> Finding {
+    with_fix(finding(check, host, FindingState::Unknown, reason), fix)
+}
+
+/// Whom the connection trusts.
+pub(super) fn tls(endpoint: &str, spec: &ProxmoxSpec, insecure: bool) -> Finding {
+    let by = match (&spec.fingerprint, &spec.ca) {
+        (Some(_), _) => "its fingerprint is pinned",
+        (None, Some(_)) => "its authority is in `ca`",
+        (None, None) if insecure => {
+            let why = format!("the certificate of {endpoint} is not verified: PROXMOX_VE_INSECURE is set");
+            return warn("tls", None, why, "copy /etc/pve/pve-root-ca.pem from a host, and name that file as `ca`");
+        }
+        (None, None) => "a public authority signed it",
+    };
+    ok("tls", None, format!("the certificate of {endpoint} is trusted: {by}"))
+}
+
+/// Whether a release can import disk images.
+pub(super) fn version(host: Option<&str>, version: &str, minor: (u32, u32)) -> Finding {
+    match minor < (8, 4) {
+        true => fail(
+            "version",
+            host,
+            format!("Proxmox VE {version} can't import disk images"),
+            "upgrade to Proxmox VE 8.4 or later",
+        ),
+        false => ok("version", host, format!("Proxmox VE {version}")),
+    }
+}
+
+/// The privileges that the token lacks, each where it is needed.
+pub(super) fn privileges(rights: &Rights, token: &str, spec: &ProxmoxSpec, release: (u32, u32)) -> Vec<Finding> {
+    let commands = |path: &str| rights::commands(token, path, &rights::role(release));
+    if rights.is_empty() {
+        let why = format!(
+            "the token {token} has no rights at all: with privilege separation it has only those that are given to itself"
+        );
+        return vec![fail("privileges", None, why, commands("/"))];
+    }
+    let mut found: Vec<Finding> = rights::NEEDED
+        .iter()
+        .filter_map(|privilege| {
+            let (path, held) = place(rights, privilege, spec);
+            (!held).then(|| fail("privileges", None, format!("{privilege} is missing on {path}"), commands(&path)))
+        })
+        .collect();
+    let agent = rights::agent_privilege(release);
+    if !place(rights, agent, spec).1 {
+        let why = format!("{agent} is missing on /vms: nodes without a static address can't be found");
+        found.push(warn("privileges", None, why, commands("/vms")));
+    }
+    if !rights.holds("/", rights::USEFUL) {
+        let why = format!(
+            "{} is missing on /: memory, cores, quorum and the cluster's name (a node's region) are not known",
+            rights::USEFUL
+        );
+        found.push(warn("privileges", None, why, commands("/")));
+    }
+    if found.is_empty() {
+        found.push(ok("privileges", None, format!("the token {token} has every privilege")));
+    }
+    found
+}
+
+/// Where a privilege is needed, and whether it is held there.
+fn place(rights: &Rights, privilege: &str, spec: &ProxmoxSpec) -> (String, bool) {
+    let storage = |name: &Option<String>| match name {
+        Some(name) => format!("/storage/{name}"),
+        None => "/storage".to_owned(),
+    };
+    match privilege {
+        "Datastore.AllocateSpace" => {
+            let names = spec.storage.as_ref().map(|storage| storage.names()).unwrap_or_default();
+            let mut paths: Vec<String> = names.into_iter().map(|name| storage(&Some(name.to_owned()))).collect();
+            if paths.is_empty() {
+                paths.push(storage(&None));
+            }
+            let lacks = |path: &&String| !rights.holds(path, privilege);
+            match paths.iter().find(lacks) {
+                Some(path) => (path.clone(), false),
+                None => (paths.swap_remove(0), true),
+            }
+        }
+        "Datastore.AllocateTemplate" => {
+            let path = storage(&spec.images);
+            let held = rights.holds(&path, privilege);
+            (path, held)
+        }
+        "SDN.Use" => ("/sdn/zones".into(), rights.holds_somewhere("/sdn/zones", privilege)),
+        "Sys.AccessNetwork" => ("/nodes".into(), rights.holds_somewhere("/nodes", privilege)),
+        _ => match &spec.pool {
+            Some(pool) if !rights.holds_below("/vms", privilege) => {
+                let path = format!("/pool/{pool}");
+                let held = rights.holds(&path, privilege);
+                (path, held)
+            }
+            _ => ("/vms".into(), rights.holds_below("/vms", privilege)),
+        },
+    }
+}
+
+/// Whether enough hosts are connected.
+pub(super) fn quorum(parts: Option<&[ClusterPart]>) -> Finding {
+    let cluster = parts.and_then(|parts| parts.iter().find(|part| part.kind == "cluster"));
+    match (parts, cluster) {
+        (None, _) => unknown("quorum", None, "without Sys.Audit on / nobody says", "give the token Sys.Audit on /"),
+        (Some(_), None) => ok("quorum", None, "a single host needs none"),
+        (Some(_), Some(cluster)) if cluster.quorate == Some(false) => fail(
+            "quorum",
+            None,
+            format!("cluster {} has no quorum: nothing can be changed", cluster.name),
+            "switch the other hosts on, or see `pvecm status` on a host",
+        ),
+        (Some(_), Some(cluster)) => ok("quorum", None, format!("cluster {} has quorum", cluster.name)),
+    }
+}
+
+/// Whether a host is there.
+pub(super) fn host(row: &Resource) -> Finding {
+    match row.status.as_str() {
+        "offline" => {
+            fail("host", Some(&row.node), "it is offline: its VMs can't be seen", format!("switch {} on", row.node))
+        }
+        _ => ok("host", Some(&row.node), "it is online"),
+    }
+}
+
+/// Whether the storages of the file are there and may hold what they have to.
+pub(super) fn storages(spec: &ProxmoxSpec, host: &str, rows: &[Storage]) -> Vec<Finding> {
+    let wanted =
+        [(spec.storage.as_ref().and_then(|storage| storage.on(host)), "images"), (spec.images.as_deref(), "import")];
+    let one = |(name, content): (Option<&str>, &str)| {
+        let name = name?;
+        Some(match storage_finding(rows, name, content) {
+            None => ok("storage", Some(host), format!("{name} holds `{content}`")),
+            Some((_, why, fix)) => {
+                let other = || "name a storage of this host in the file, or see `pvesm status` there".to_owned();
+                fail("storage", Some(host), why, fix.unwrap_or_else(other))
+            }
+        })
+    };
+    wanted.into_iter().filter_map(one).collect()
+}
+
+/// Whether the bridge of the file is there, and whether it lets VLAN tags through.
+pub(super) fn bridge(spec: &ProxmoxSpec, host: &str, rows: &[Bridge], sees_all: bool) -> Option<Finding> {
+    let name = spec.bridge.as_deref()?;
+    Some(match rows.iter().find(|row| row.iface == name) {
+        Some(row) if row.active == Some(false) => {
+            fail("bridge", Some(host), format!("{name} is down"), format!("switch it on: `ifup {name}` on {host}"))
+        }
+        Some(row) => {
+            let aware = match (row.kind.as_str(), row.bridge_vlan_aware) {
+                ("bridge", true) => "VLAN aware",
+                ("bridge", false) => "not VLAN aware",
+                (kind, _) => kind,
+            };
+            ok("bridge", Some(host), format!("{name} is there ({aware})"))
+        }
+        None if !sees_all => {
+            unknown("bridge", Some(host), format!("{name} can't be seen"), "give the token SDN.Use on /sdn/zones")
+        }
+        None => {
+            let names: Vec<&str> = rows.iter().map(|row| row.iface.as_str()).collect();
+            let why = format!("it has no bridge {name} (bridges: {})", names.join(", "));
+            fail("bridge", Some(host), why, "create the bridge on that host, or name another one in `bridge`")
+        }
+    })
+}
+
+/// Whether an image of this release is on the host.
+pub(super) fn image(host: &str, version: &str, volume: Option<&str>, contents: &[Content]) -> Finding {
+    let is_it = |content: &&Content| match volume {
+        Some(volume) => content.volid == volume,
+        None => content.volid.contains(&format!("/talos-{version}-")),
+    };
+    match contents.iter().find(is_it) {
+        Some(content) => ok("image", Some(host), format!("{} is there", content.volid)),
+        None => warn(
+            "image",
+            Some(host),
+            format!("the image of Talos {version} is not there yet"),
+            "`talos-image` brings it",
+        ),
+    }
+}
+
+/// How much room a host has.
+pub(super) fn room(host: &crate::placement::Host, storage: Option<&Storage>) -> Finding {
+    let gib = |bytes: u64| bytes >> 30;
+    let mut parts = Vec::new();
+    if let Some(memory) = host.memory {
+        parts.push(format!(
+            "{} of {} GiB of memory unassigned",
+            gib(memory.saturating_sub(host.assigned)),
+            gib(memory)
+        ));
+    }
+    if host.cpus > 0 {
+        parts.push(format!("{} CPUs, {} cores assigned", host.cpus, host.cores_assigned));
+    }
+    let free = storage.and_then(|row| Some((row.storage.as_str(), row.avail?)));
+    parts.extend(free.map(|(name, avail)| format!("{} GiB free on {name}", gib(avail))));
+    let text = if parts.is_empty() { "it doesn't say".to_owned() } else { parts.join("; ") };
+    match free {
+        Some((name, avail)) if gib(avail) < ROOM => {
+            warn("room", Some(&host.name), text, format!("free space on {name}, or name another storage"))
+        }
+        _ if parts.is_empty() => unknown("room", Some(&host.name), text, "give the token Sys.Audit on /nodes"),
+        _ => ok("room", Some(&host.name), text),
+    }
+}
+
+/// Whether a host's clock is right, as far as ours is.
+pub(super) fn clock(host: &str, theirs: u64, ours: u64) -> Finding {
+    let off = theirs.abs_diff(ours);
+    match off <= CLOCK {
+        true => ok("clock", Some(host), "it is right"),
+        false => warn(
+            "clock",
+            Some(host),
+            format!("it is {off} s {}", if theirs > ours { "ahead of ours" } else { "behind ours" }),
+            format!("see `chronyc tracking` on {host}, and whether the clock of this machine is right"),
+        ),
+    }
+}
+
+/// Disks on a storage whose VM doesn't exist: `taken` are the IDs of guests, seen or not.
+pub(super) fn leftovers(host: &str, volumes: &[Content], taken: &BTreeSet<u32>) -> Vec<Finding> {
+    let orphan = |content: &&Content| content.vmid.is_some_and(|vmid| !taken.contains(&vmid));
+    let one = |content: &Content| {
+        let (volume, vmid) = (&content.volid, content.vmid.unwrap_or_default());
+        let why = format!("{volume} was allocated for VM {vmid}, which doesn't exist");
+        warn("leftover", Some(host), why, format!("if nothing needs it: `pvesm free {volume}` on {host}"))
+    };
+    volumes.iter().filter(orphan).map(one).collect()
+}
+
+/// Disks that a VM of ours has, and doesn't use.
+pub(super) fn unused(vmid: u32, host: &str, config: &Config) -> Vec<Finding> {
+    let is_unused = |name: &str| name.strip_prefix("unused").is_some_and(|index| index.parse::<u32>().is_ok());
+    let one = |(name, volume): (&str, &str)| {
+        let why = format!("VM {vmid} has {volume} as {name}: a disk that was detached");
+        warn("leftover", Some(host), why, format!("if nothing needs it: `qm set {vmid} -delete {name}` on {host}"))
+    };
+    config.values().filter(|(name, _)| is_unused(name)).map(one).collect()
+}
+
+/// A VM of ours that the file doesn't list.
+pub(super) fn unlisted(vmid: u32, host: &str, name: &str) -> Finding {
+    let why = format!("VM {vmid} ({name}) belongs to this cluster but isn't in the file: kept");
+    let fix = format!("put {name} into the file again, or destroy the VM: `qm destroy {vmid}` on {host}");
+    warn("vm", Some(host), why, fix)
+}
+
+/// The exit status of these findings, and the words of those that failed.
+pub(super) fn verdict(findings: &[Finding]) -> Option<(Exit, String, String)> {
+    let failed: Vec<&Finding> = findings.iter().filter(|found| found.state == FindingState::Fail).collect();
+    let is_right = failed.iter().any(|found| found.check == "privileges");
+    let exit = if is_right { Exit::NotAllowed } else { Exit::Failed };
+    let text = |found: &&Finding| match &found.host {
+        Some(host) => format!("{host}: {}", found.reason),
+        None => found.reason.clone(),
+    };
+    let mut fixes: Vec<&str> = failed.iter().filter_map(|found| found.fix.as_deref()).collect();
+    fixes.dedup();
+    let reasons: Vec<String> = failed.iter().map(text).collect();
+    (!failed.is_empty()).then(|| (exit, reasons.join("; "), fixes.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use pve_client::answer::Permissions;
+
+    use super::*;
+
+    fn spec() -> ProxmoxSpec {
+        let name = |text: &str| Some(text.to_owned());
+        ProxmoxSpec {
+            storage: name("local-lvm").map(record::spec::StorageSpec::Everywhere),
+            images: name("local"),
+            bridge: name("vmbr0"),
+            ..ProxmoxSpec::default()
+        }
+    }
+
+    fn storage(name: &str, kind: &str, content: &str) -> Storage {
+        let (storage, kind, content) = (name.into(), kind.into(), content.into());
+        Storage { storage, kind, content, active: true, ..Storage::default() }
+    }
+
+    fn rights(privileges: &[&str]) -> Rights {
+        let held: Vec<String> = privileges.iter().map(|privilege| format!("\"{privilege}\":1")).collect();
+        Rights::from(serde_json::from_str::<Permissions>(&format!("{{\"/\":{{{}}}}}", held.join(","))).unwrap())
+    }
+
+    /// Check, state and fix of each finding.
+    fn seen(found: &[Finding]) -> Vec<(&str, FindingState, &str)> {
+        found.iter().map(|it| (it.check.as_str(), it.state, it.fix.as_deref().unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn the_minimal_role_is_enough_and_each_privilege_of_it_is_missed() {
+        let token = "talos@pve!cli";
+        for release in [(9, 2), (8, 4)] {
+            let role = rights::role(release);
+            let all = privileges(&rights(&role), token, &spec(), release);
+            assert_eq!(seen(&all), [("privileges", FindingState::Ok, "")]);
+            for dropped in &role {
+                let held: Vec<&str> = role.iter().copied().filter(|privilege| privilege != dropped).collect();
+                let found = privileges(&rights(&held), token, &spec(), release);
+                let [one] = &found[..] else { panic!("{dropped}: {found:?}") };
+                assert!(one.reason.starts_with(&format!("{dropped} is missing on /")), "{}", one.reason);
+                let is_needed = rights::NEEDED.contains(dropped);
+                assert_eq!(one.state == FindingState::Fail, is_needed, "{dropped}");
+                assert!(one.fix.as_ref().unwrap().contains("--tokens 'talos@pve!cli'"), "{one:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_without_rights_is_one_finding_and_not_one_for_each_privilege() {
+        let found = privileges(&Rights::default(), "talos@pve!cli", &spec(), (9, 2));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].reason.contains("has no rights at all"));
+    }
+
+    #[test]
+    fn a_pool_is_enough_for_vms_where_the_file_names_it() {
+        let json = r#"{"/pool/talos":{"VM.Audit":1}}"#;
+        let rights = Rights::from(serde_json::from_str::<Permissions>(json).unwrap());
+        let pooled = ProxmoxSpec { pool: Some("talos".into()), ..spec() };
+        assert_eq!(place(&rights, "VM.Audit", &pooled), ("/pool/talos".into(), true));
+        assert_eq!(place(&rights, "VM.Audit", &spec()), ("/vms".into(), false));
+    }
+
+    #[test]
+    fn storages_are_told_with_the_command_that_works() {
+        let rows = [storage("local", "dir", "iso"), storage("local-lvm", "lvmthin", "images")];
+        let found = storages(&spec(), "pve1", &rows);
+        assert_eq!(found[0].state, FindingState::Ok);
+        assert_eq!(found[1].fix.as_deref(), Some("on a host: `pvesm set local --content iso,import`"));
+        let lvm = ProxmoxSpec { images: Some("local-lvm".into()), ..spec() };
+        assert!(storages(&lvm, "pve1", &rows)[1].fix.as_ref().unwrap().contains("can't hold `import`"));
+    }
+
+    #[test]
+    fn a_bridge_that_no_host_has_is_told_and_one_that_can_not_be_seen_is_not_called_missing() {
+        let vmbr0 = Bridge { iface: "vmbr0".into(), kind: "bridge".into(), ..Bridge::default() };
+        let other = Bridge { iface: "vmbr1".into(), ..vmbr0.clone() };
+        let state = |rows: &[Bridge], sees_all| bridge(&spec(), "pve1", rows, sees_all).unwrap().state;
+        assert_eq!(state(&[vmbr0], true), FindingState::Ok);
+        assert_eq!(state(&[other], true), FindingState::Fail);
+        assert_eq!(state(&[], false), FindingState::Unknown);
+    }
+
+    #[test]
+    fn no_quorum_is_told() {
+        let cluster = |quorate| ClusterPart { kind: "cluster".into(), name: "lab".into(), quorate };
+        assert_eq!(quorum(Some(&[cluster(Some(false))])).state, FindingState::Fail);
+        assert_eq!(quorum(Some(&[cluster(Some(true))])).state, FindingState::Ok);
+        assert_eq!(quorum(Some(&[])).state, FindingState::Ok);
+        assert_eq!(quorum(None).state, FindingState::Unknown);
+    }
+
+    #[test]
+    fn a_volume_is_a_leftover_only_if_no_guest_has_its_id() {
+        let volume =
+            |vmid| Content { volid: format!("local-lvm:vm-{vmid}-disk-0"), vmid: Some(vmid), ..Content::default() };
+        let found = leftovers("pve1", &[volume(100), volume(107)], &BTreeSet::from([100]));
+        assert_eq!(
+            seen(&found),
+            [("leftover", FindingState::Warn, "if nothing needs it: `pvesm free local-lvm:vm-107-disk-0` on pve1")]
+        );
+        let config: Config = [("unused0", "local-lvm:vm-100-disk-3"), ("scsi0", "x:y")].into_iter().collect();
+        assert_eq!(unused(100, "pve1", &config).len(), 1);
+    }
+
+    #[test]
+    fn a_clock_may_differ_by_a_little() {
+        assert_eq!(clock("pve1", 1003, 1000).state, FindingState::Ok);
+        assert_eq!(clock("pve1", 1060, 1000).reason, "it is 60 s ahead of ours");
+    }
+
+    #[test]
+    fn rights_decide_the_exit_status_before_anything_else_and_warnings_do_not() {
+        let failed = |check: &str| fail(check, Some("pve1"), "why", "fix");
+        assert_eq!(verdict(&[warn("clock", None, "a", "b")]), None);
+        assert_eq!(verdict(&[failed("storage")]).unwrap().0, Exit::Failed);
+        assert_eq!(verdict(&[failed("storage"), failed("privileges")]).unwrap().0, Exit::NotAllowed);
+    }
+}

@@ -1,0 +1,325 @@
+//! Everything that can refuse a change, asked before anything is created, stopped or destroyed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pve_client::{
+    Rights,
+    answer::{Config, Power, Storage},
+    property::Property,
+    rights,
+};
+use record::{Code, Exit, Failure};
+
+use crate::placement::Host;
+
+mod privilege;
+
+pub(crate) use privilege::of_parameter;
+
+/// Where the networks are.
+const ZONES: &str = "/sdn/zones";
+
+/// What is about to be done to a VM.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Intent {
+    /// A VM is made.
+    pub(crate) creates: bool,
+    /// It is destroyed.
+    pub(crate) destroys: bool,
+    /// It is switched off on the way.
+    pub(crate) stops: bool,
+    /// It is switched on.
+    pub(crate) starts: bool,
+    /// A disk grows.
+    pub(crate) grows: bool,
+    /// Parameters that are set, with their values.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Sockets times cores, as they will be.
+    pub(crate) cores: u64,
+    /// Bridges of its NICs, as they will be.
+    pub(crate) bridges: Vec<String>,
+    /// Storages that volumes are allocated on.
+    pub(crate) storages: Vec<String>,
+}
+
+/// What is known of the VM and of the place that it is in, or will be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Situation<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) rights: &'a Rights,
+    pub(crate) quorate: Option<bool>,
+    pub(crate) host: &'a Host,
+    /// The host's storages, where they were asked for.
+    pub(crate) storages: Option<&'a [Storage]>,
+    pub(crate) pool: Option<&'a str>,
+    /// The VM, if it exists.
+    pub(crate) vm: Option<Found<'a>>,
+}
+
+/// The VM as it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) vmid: u32,
+    pub(crate) config: &'a Config,
+    pub(crate) power: Option<&'a Power>,
+}
+
+/// Why something would be refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) exit: Exit,
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(exit: Exit, code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit, code, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Whether it passes when another operation has ended.
+    pub(crate) fn is_lock(&self) -> bool {
+        self.code == Code::Locked && self.exit == Exit::Unreachable
+    }
+}
+
+/// All refusals as one failure: the gravest first.
+pub(crate) fn failure(mut refusals: Vec<Refusal>) -> Option<Failure> {
+    const GRAVEST: [Exit; 4] = [Exit::Unusable, Exit::Guard, Exit::NotAllowed, Exit::Failed];
+    refusals.sort_by_key(|refusal| GRAVEST.iter().position(|exit| *exit == refusal.exit).unwrap_or(GRAVEST.len()));
+    let messages: Vec<&str> = refusals.iter().map(|refusal| refusal.message.as_str()).collect();
+    let hints: Vec<&str> = refusals.iter().filter_map(|refusal| refusal.hint.as_deref()).collect();
+    let first = refusals.first()?;
+    let failure = Failure::new(first.exit, first.code, messages.join("; "));
+    Some(if hints.is_empty() { failure } else { failure.hint(hints.join("; ")) })
+}
+
+/// Why Proxmox VE, or a guard of ours, would refuse this; empty if nothing would.
+pub(crate) fn refusals(intent: &Intent, situation: Situation<'_>) -> Vec<Refusal> {
+    let Intent { creates, destroys, stops, starts, grows, .. } = intent;
+    if !(*creates || *destroys || *stops || *starts || *grows) && intent.parameters.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    if situation.quorate == Some(false) {
+        found.push(Refusal::new(
+            Exit::Unreachable,
+            Code::NoQuorum,
+            "Proxmox VE has no quorum: it changes nothing",
+            "switch the other hosts on, or see `pvecm status` on a host",
+        ));
+    }
+    found.extend(missing_rights(intent, situation));
+    if let Some(vm) = situation.vm {
+        found.extend(of_vm(intent, vm, &situation.host.name));
+    }
+    found.extend(of_host(intent, situation.host));
+    found.extend(of_storages(intent, situation));
+    found
+}
+
+/// What the VM itself has against it.
+fn of_vm(intent: &Intent, vm: Found<'_>, host: &str) -> Vec<Refusal> {
+    let (vmid, config) = (vm.vmid, vm.config);
+    let mut found = Vec::new();
+    if intent.destroys && config.is_set("protection") {
+        found.push(Refusal::new(
+            Exit::Guard,
+            Code::Protected,
+            format!("VM {vmid} on {host} is protected from being destroyed"),
+            format!("`qm set {vmid} -protection 0` on {host} allows it"),
+        ));
+    }
+    if (intent.starts || intent.stops) && !intent.destroys && config.is_set("template") {
+        found.push(Refusal::new(
+            Exit::Guard,
+            Code::NotOurs,
+            format!("VM {vmid} on {host} is a template, which can't be started"),
+            "somebody made it a template: give the node another name, or destroy the template",
+        ));
+    }
+    found.extend(config.lock().and_then(|lock| of_lock(intent, lock, vmid, host)));
+    found.extend(vm.power.and_then(|power| of_ha(intent, power, vmid, host)));
+    found
+}
+
+/// What a lock forbids. A VM whose memory is saved may be started, which continues it, and destroyed.
+fn of_lock(intent: &Intent, lock: &str, vmid: u32, host: &str) -> Option<Refusal> {
+    let message = format!("VM {vmid} on {host} is locked ({lock})");
+    let changes = intent.grows || intent.stops || !intent.parameters.is_empty();
+    match lock {
+        "suspended" if intent.destroys || !changes => None,
+        "suspended" => Some(Refusal::new(
+            Exit::Failed,
+            Code::Locked,
+            format!("{message}: its memory is saved on disk"),
+            format!("`qm resume {vmid}` on {host} continues it; then run again"),
+        )),
+        "create" => Some(Refusal::new(
+            Exit::Unreachable,
+            Code::Locked,
+            message,
+            format!("if nothing is creating this VM any more, run `qm unlock {vmid}` on {host}"),
+        )),
+        _ => Some(Refusal::new(Exit::Unreachable, Code::Locked, message, "run again when that operation has ended")),
+    }
+}
+
+/// What high availability would not do: it decides when its VMs run.
+fn of_ha(intent: &Intent, power: &Power, vmid: u32, host: &str) -> Option<Refusal> {
+    let state = power.ha.state.as_deref().filter(|_| power.ha.managed)?;
+    let switches = intent.starts || intent.stops || intent.destroys;
+    let message = || format!("VM {vmid} on {host} is managed by HA, which has it in state {state}");
+    match state {
+        _ if !switches => None,
+        "error" => Some(Refusal::new(
+            Exit::Failed,
+            Code::ProxmoxRefused,
+            format!("{}: it neither starts nor stops the VM", message()),
+            format!(
+                "on a host: `ha-manager set vm:{vmid} --state disabled`, then `ha-manager set vm:{vmid} --state started`"
+            ),
+        )),
+        "fence" | "recovery" | "freeze" | "migrate" | "relocate" => {
+            Some(Refusal::new(Exit::Unreachable, Code::Unreachable, message(), "run again when HA has ended that"))
+        }
+        _ => None,
+    }
+}
+
+/// What the host lacks: Proxmox VE says so at the start only, when a running VM is off already.
+fn of_host(intent: &Intent, host: &Host) -> Option<Refusal> {
+    let nics = intent.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let why = match intent.creates || intent.starts {
+        true => host.unfit(intent.cores, &intent.bridges)?,
+        false => host.unfit(0, &bridges(nics))?,
+    };
+    let message = format!("the VM can't run on {} so: {why}", host.name);
+    Some(Refusal::new(Exit::Failed, Code::Placement, message, "change `cores`, `sockets` or the bridge in the file"))
+}
+
+/// What the storages lack. Those that weren't asked for are not judged.
+fn of_storages(intent: &Intent, situation: Situation<'_>) -> Vec<Refusal> {
+    let Some(rows) = situation.storages else { return Vec::new() };
+    let host = &situation.host.name;
+    let refusal = |name: &String| {
+        let (exit, why, hint) = storage_finding(rows, name, "images")?;
+        Some(Refusal { exit, code: Code::Storage, message: format!("on {host}, {why}"), hint })
+    };
+    intent.storages.iter().filter_map(refusal).collect()
+}
+
+/// What is wrong with a storage that is to hold this content: the exit status, the words, and the command that helps.
+pub(crate) fn storage_finding(rows: &[Storage], name: &str, content: &str) -> Option<(Exit, String, Option<String>)> {
+    let Some(row) = rows.iter().find(|row| row.storage == name) else {
+        let names: Vec<&str> = rows.iter().map(|row| row.storage.as_str()).collect();
+        let why = format!("there is no storage {name} (storages: {})", names.join(", "));
+        return Some((Exit::Failed, why, None));
+    };
+    if !row.active {
+        return Some((Exit::Unreachable, format!("storage {name} is not active"), None));
+    }
+    if row.holds(content) {
+        return None;
+    }
+    let why = format!("storage {name} doesn't allow content `{content}`");
+    Some((Exit::Failed, why, Some(row.advice(content))))
+}
+
+/// The privileges that this takes and the token lacks.
+fn missing_rights(intent: &Intent, situation: Situation<'_>) -> Option<Refusal> {
+    let vm = match situation.vm {
+        Some(vm) => format!("/vms/{}", vm.vmid),
+        None => "/vms".to_owned(),
+    };
+    let pool = situation.pool.map(|pool| format!("/pool/{pool}"));
+    let holds = |path: &str, privilege: &str| {
+        let by_pool = path.starts_with("/vms") && pool.as_ref().is_some_and(|it| situation.rights.holds(it, privilege));
+        by_pool
+            || situation.rights.holds(path, privilege)
+            // In which zone a network is, is for its zone to know.
+            || (path == ZONES && situation.rights.holds_somewhere(ZONES, privilege))
+    };
+    let mut missing: BTreeMap<(String, &str), Vec<&str>> = BTreeMap::new();
+    for (path, privilege, why) in needed(intent, &vm) {
+        // One of two is enough where the table names two.
+        if !privilege.split('|').any(|privilege| holds(&path, privilege)) {
+            missing.entry((path, privilege)).or_default().push(why);
+        }
+    }
+    let text = |((path, privilege), why): (&(String, &str), &Vec<&str>)| {
+        format!("{} on {path} ({})", privilege.replace('|', " or "), why.join(", "))
+    };
+    let all: Vec<String> = missing.iter().map(text).collect();
+    let granted: BTreeSet<String> = missing.keys().map(|(path, _)| granted_at(path, pool.as_deref())).collect();
+    let path = match granted.first()? {
+        _ if granted.len() > 1 => "/",
+        one => one,
+    };
+    let mut role: Vec<&str> = rights::NEEDED.into_iter().chain([rights::USEFUL]).collect();
+    for (_, privilege) in missing.keys() {
+        role.extend(privilege.split('|').next().filter(|privilege| !role.contains(privilege)));
+    }
+    Some(Refusal::new(
+        Exit::NotAllowed,
+        Code::NotAllowed,
+        format!("the token {} lacks {}", situation.token, all.join(", ")),
+        rights::commands(situation.token, path, &role),
+    ))
+}
+
+/// Where a privilege is given that is missing at this path: a VM that is about to be made has no path of its own.
+fn granted_at(path: &str, pool: Option<&str>) -> String {
+    match pool {
+        Some(pool) if path.starts_with("/vms") => pool.to_owned(),
+        None if path.starts_with("/vms") => "/vms".to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+/// The privileges that this takes: the path, the privilege, and what it is for.
+fn needed<'a>(intent: &'a Intent, vm: &str) -> Vec<(String, &'static str, &'a str)> {
+    let mut needed: Vec<(String, &'static str, &'a str)> = Vec::new();
+    if intent.creates {
+        needed.push((vm.into(), "VM.Allocate", "create"));
+    }
+    if intent.destroys {
+        needed.push((vm.into(), "VM.Allocate", "destroy"));
+    }
+    if intent.starts || intent.stops {
+        needed.push((vm.into(), "VM.PowerMgmt", if intent.starts { "start" } else { "stop" }));
+    }
+    if intent.grows {
+        needed.push((vm.into(), "VM.Config.Disk", "disk"));
+    }
+    for storage in &intent.storages {
+        needed.push((format!("/storage/{storage}"), "Datastore.AllocateSpace", "disks"));
+    }
+    let nics = intent.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    if !bridges(nics).is_empty() {
+        needed.push((ZONES.into(), "SDN.Use", "bridge"));
+    }
+    for (name, value) in &intent.parameters {
+        needed.extend(of_parameter(name, value).into_iter().map(|privilege| (vm.into(), privilege, name.as_str())));
+        if name == "startup" {
+            needed.push(("/".into(), "Sys.Modify", "startup"));
+        }
+    }
+    needed
+}
+
+/// The bridges that NICs among these parameters are on.
+pub(crate) fn bridges<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let nic = |name: &str| name.strip_prefix("net").is_some_and(|index| index.parse::<u32>().is_ok());
+    let mut bridges: Vec<String> = parameters
+        .filter(|(name, _)| nic(name))
+        .filter_map(|(_, value)| Property::parse(value).get("bridge").map(str::to_owned))
+        .collect();
+    bridges.sort_unstable();
+    bridges.dedup();
+    bridges
+}
+
+#[cfg(test)]
+mod tests;

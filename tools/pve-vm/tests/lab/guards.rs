@@ -1,0 +1,244 @@
+//! Nobody gets a second VM, and no VM is switched off for a change that is refused.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::world::{World, options};
+
+fn two_hosts() -> lab::Options {
+    let hosts = ["pve1", "pve2"].map(str::to_owned).to_vec();
+    lab::Options { hosts, control_planes: 2, workers: 0, ..options() }
+}
+
+fn count(world: &World) -> usize {
+    world.lab.pve().vms().len()
+}
+
+/// Puts a VM under high availability.
+fn manage(world: &World, id: u32) {
+    let sid = format!("vm:{id}");
+    world.lab.pve().call_as("root@pam", "POST", "/cluster/ha/resources", &[("sid", &sid)]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vms_of_a_host_that_is_offline_are_not_made_again_when_nobody_knows_their_names() {
+    let world = World::start(two_hosts()).await;
+    world.run(&[]).await.exits(0);
+    let lost = world.lab.pve().vms().into_iter().find(|vm| vm.node == "pve2").unwrap();
+    world.lab.pve().take_offline("pve2");
+    world.lab.pve().forget_broadcasts();
+
+    let outcome = world.run(&[]).await.exits(4);
+
+    assert_eq!(count(&world), 2);
+    let error = &outcome.status(&lost.name)["error"];
+    assert_eq!(error["code"], "host-offline");
+    let expected = format!("VM {}, which may be node {}, is on pve2, which is offline", lost.id, lost.name);
+    assert_eq!(error["message"], expected);
+    world.run(&["list"]).await.exits(4).says("which is offline");
+    world.run(&["destroy", "--yes", "--only", &lost.name]).await.exits(4).says("which is offline");
+    assert_eq!(count(&world), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_does_not_answer_has_not_no_vms() {
+    let world = World::start(two_hosts()).await;
+    world.run(&[]).await.exits(0);
+    for _ in 0..8 {
+        let fault = lab::pve::Fault::Fail { status: 596, message: "Broken pipe".into() };
+        world.lab.pve().fault("GET", "/nodes/pve2/qemu", fault);
+    }
+
+    world.run(&[]).await.exits(4).says("pve2, which doesn't answer");
+
+    assert_eq!(count(&world), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_the_server_was_too_busy_for_is_no_failure() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    for path in ["/cluster/resources", "/pending", "/status/current"] {
+        let fault = lab::pve::Fault::Fail { status: 596, message: "Broken pipe".into() };
+        world.lab.pve().fault("GET", path, fault);
+    }
+
+    let outcome = world.run(&[]).await.exits(0);
+
+    assert_eq!(outcome.status("w-1")["vm"]["changed"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protected_vm_is_not_even_switched_off() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let id = world.vm("w-1").id;
+    world.lab.pve().set_option(id, "protection", Some("1"));
+
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(7).says("is protected");
+    world.edit("memory: 2048, disk: 20", "memory: 2048, disk: 10");
+    world.run(&["--recreate", "--only", "w-1"]).await.exits(7).says("is protected");
+
+    assert!(world.vm("w-1").running);
+    assert!(world.lab.pve().tasks().iter().all(|task| task.kind != "qmstop"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_cores_than_the_host_has_do_not_switch_a_vm_off() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    world.edit("worker: {vm: {cores: 2", "worker: {vm: {cores: 600");
+
+    world.run(&["plan"]).await.exits(1).says("it has 128 CPUs, and 600 cores are wanted");
+    world.run(&["--reboot"]).await.exits(1).says("it has 128 CPUs, and 600 cores are wanted");
+
+    let vm = world.vm("w-1");
+    assert_eq!((vm.running, vm.config["cores"].as_str()), (true, "2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_no_host_could_start_is_not_made() {
+    let world = World::start(options()).await;
+    world.edit("bridge: vmbr0", "bridge: vmbr9");
+
+    world.run(&["plan"]).await.exits(1).says("it has no bridge vmbr9 (bridges: vmbr0)");
+    world.run(&[]).await.exits(1).says("it has no bridge vmbr9 (bridges: vmbr0)");
+
+    assert_eq!(count(&world), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_high_availability_manages_is_on_again_after_a_change_and_gone_after_destroy() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    manage(&world, world.vm("w-1").id);
+    world.edit("worker: {vm: {cores: 2, memory: 2048", "worker: {vm: {cores: 2, memory: 3072");
+
+    world.run(&["--reboot"]).await.exits(0);
+    let vm = world.vm("w-1");
+    assert_eq!((vm.running, vm.config["memory"].as_str()), (true, "3072"));
+
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(0);
+    assert!(world.lab.pve().vm_by_name("w-1").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_holds_up_nothing_that_is_as_it_should_be_and_costs_one_wait_else() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let id = world.vm("w-1").id;
+    world.lab.pve().set_option(id, "lock", Some("backup"));
+
+    let outcome = world.run(&[]).await.exits(0);
+    assert_eq!(outcome.status("w-1")["vm"]["changed"], false);
+
+    let destroy = ["destroy", "--yes", "--only", "w-1", "--wait-timeout", "1s"];
+    let outcome = world.run(&destroy).await.exits(4).says("is locked (backup)");
+    assert_eq!(outcome.status("w-1")["error"]["code"], "locked");
+    assert!(world.vm("w-1").running);
+    assert!(world.lab.pve().tasks().iter().all(|task| task.kind != "qmstop"), "nothing was tried");
+    world.lab.pve().set_option(id, "lock", None);
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_quorum_nothing_is_begun_and_running_again_may_help() {
+    let world = World::start(two_hosts()).await;
+    world.run(&[]).await.exits(0);
+    world.lab.pve().cut_off("pve1", true);
+    world.edit("controlplane: {vm: {cores: 2, memory: 4096", "controlplane: {vm: {cores: 2, memory: 5120");
+    let writes = world.lab.pve().writes();
+
+    let outcome = world.run(&["--reboot", "--only", "cp-1"]).await.exits(4).says("has no quorum");
+
+    assert_eq!(outcome.status("cp-1")["error"]["code"], "no-quorum");
+    assert_eq!(world.lab.pve().writes(), writes);
+    world.run(&["doctor"]).await.exits(1).says("has no quorum");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_somebody_elses_vm_is_refused_with_its_name() {
+    let world = World::start(options()).await;
+    let text = std::fs::read_to_string(world.lab.cluster_file()).unwrap();
+    let address = text.split("address: ").nth(2).unwrap().split(['}', ',']).next().unwrap().to_owned();
+    world.lab.pve().add_vm(900, "pve1", &[("name", "db"), ("ipconfig0", &format!("ip={address},gw=10.0.0.1"))]);
+
+    let said = "is the address of VM 900 (db) on pve1, which isn't this cluster's";
+    world.run(&["plan", "--only", "w-1"]).await.exits(7).says(said);
+    world.run(&["--only", "w-1"]).await.exits(7).says(said);
+
+    assert!(world.lab.pve().vm_by_name("w-1").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_at_which_something_responds_is_refused_and_a_vm_that_runs_is_not_asked() {
+    let world = World::start(options()).await;
+    let outcome = world.run(&[]).await.exits(0);
+    let address = outcome.status("w-1")["addresses"][0].as_str().unwrap().to_owned();
+    let node = world.lab.talos().node("w-1").unwrap();
+    drop(node);
+    world.run(&[]).await.exits(0);
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(0);
+    let squatter = listen(&address).await;
+
+    world.run(&[]).await.exits(7).says(&format!("something responds at {address}:50000"));
+
+    assert!(world.lab.pve().vm_by_name("w-1").is_none());
+    drop(squatter);
+    world.run(&[]).await.exits(0);
+}
+
+/// Listens where a node listened a moment ago.
+async fn listen(address: &str) -> tokio::net::TcpListener {
+    let bound = async {
+        loop {
+            match tokio::net::TcpListener::bind((address, 50000)).await {
+                Ok(listener) => return listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), bound).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fixed_vm_id_that_is_taken_is_told_in_the_servers_words() {
+    let hosts = ["pve1", "pve2"].map(str::to_owned).to_vec();
+    let world = World::start(lab::Options { hosts, ..options() }).await;
+    world.edit("worker: {vm: {cores: 2", "worker: {vm: {vmid: 500, node: pve2, cores: 2");
+    world.lab.pve().add_vm(500, "pve1", &[("name", "other")]);
+
+    let outcome = world.run(&[]).await.exits(7).says("VM ID 500, which node w-1 wants, is taken: VM 500 on pve1");
+
+    assert_eq!(outcome.status("w-1")["error"]["code"], "vmid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vm_ids_are_in_the_files_order() {
+    let world = World::start(lab::Options { control_planes: 3, workers: 5, ..options() }).await;
+
+    world.run(&[]).await.exits(0);
+
+    let names: Vec<String> = world.lab.pve().vms().into_iter().map(|vm| vm.name).collect();
+    assert_eq!(names, ["cp-1", "cp-2", "cp-3", "w-1", "w-2", "w-3", "w-4", "w-5"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_was_moved_meanwhile_is_destroyed_where_it_is() {
+    let world = World::start(two_hosts()).await;
+    world.run(&[]).await.exits(0);
+    let vm = world.vm("cp-2");
+    let other = if vm.node == "pve1" { "pve2" } else { "pve1" };
+    let listed = world.run(&["list"]).await.exits(0);
+    assert_eq!(listed.status("cp-2")["vm"]["node"], json!(vm.node));
+    world.lab.pve().migrate(vm.id, other);
+
+    world
+        .run(&["destroy", "--yes", "--only", "cp-2"])
+        .await
+        .exits(0)
+        .says(&format!("destroyed VM {} on {other}", vm.id));
+
+    assert_eq!(count(&world), 1);
+}

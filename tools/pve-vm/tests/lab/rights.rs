@@ -1,0 +1,148 @@
+//! A token that can't see the VMs makes and destroys none, and the commands in our texts give it the rights.
+
+use crate::world::{Outcome, World, options};
+
+/// Gives the lab's own token these rights and no others.
+fn grant(world: &World, grants: &[(&str, &[&str])]) {
+    let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
+    world.lab.pve().add_token(name, secret, grants);
+}
+
+/// Makes the token's user one of its own, with no rights: with privilege separation both need them.
+fn separate(world: &World) {
+    let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
+    let user = name.split('!').next().unwrap();
+    world.lab.pve().call_as("root@pam", "DELETE", &format!("/access/users/{user}"), &[]).unwrap();
+    world.lab.pve().call_as("root@pam", "POST", "/access/users", &[("userid", user)]).unwrap();
+    world.lab.pve().add_token(name, secret, &[]);
+}
+
+fn role(without: &str) -> Vec<&'static str> {
+    pve_vm::privileges().into_iter().filter(|privilege| *privilege != without).collect()
+}
+
+/// Runs the `pveum` commands of a text as root on a host would.
+fn run_pveum(world: &World, text: &str) {
+    for command in text.split('`').filter(|part| part.starts_with("pveum ")) {
+        let words: Vec<&str> = command.split(' ').collect();
+        let after = |flag: &str| {
+            let at = words.iter().position(|word| *word == flag).unwrap_or_else(|| panic!("{flag} in {command}"));
+            words[at + 1].trim_matches('\'')
+        };
+        let pve = world.lab.pve();
+        match words[1..3] {
+            ["role", "add"] => {
+                let privileges = command.split('"').nth(1).unwrap().replace(' ', ",");
+                let made = [("roleid", words[3]), ("privs", privileges.as_str())];
+                match pve.call_as("root@pam", "POST", "/access/roles", &made) {
+                    Err(error) if error.to_string().contains("already exists") => {
+                        pve.call_as("root@pam", "PUT", &format!("/access/roles/{}", words[3]), &made[1..])
+                    }
+                    made => made,
+                }
+            }
+            ["role", "modify"] => Ok(()),
+            ["acl", "modify"] => {
+                let (user, token, role) = (after("--users"), after("--tokens"), after("--roles"));
+                let given = [("path", words[3]), ("users", user), ("tokens", token), ("roles", role)];
+                pve.call_as("root@pam", "PUT", "/access/acl", &given)
+            }
+            _ => panic!("{command}"),
+        }
+        .unwrap_or_else(|error| panic!("{command}: {error}"));
+    }
+}
+
+fn hint(outcome: &Outcome) -> String {
+    let error = &outcome.records.last().unwrap()["status"]["error"];
+    error["hint"].as_str().unwrap_or_else(|| panic!("{}", outcome.stderr)).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_does_not_see_the_vms_makes_none_and_destroys_none() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let before = world.lab.pve().vms();
+    for grants in [&[("/", &role("VM.Audit")[..])][..], &[], &[("/vms/100", &role("")[..])]] {
+        grant(&world, grants);
+        for verb in [&[][..], &["plan"], &["list"], &["destroy", "--yes", "--all"]] {
+            world.run(verb).await.exits(6).says("pveum acl modify /");
+        }
+        assert_eq!(world.lab.pve().vms(), before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_in_the_hint_give_what_is_missing() {
+    let world = World::start(options()).await;
+    separate(&world);
+    let refused = world.run(&[]).await.exits(6).says("has no rights at all");
+
+    run_pveum(&world, &hint(&refused));
+
+    world.run(&[]).await.exits(0);
+    world.run(&["destroy", "--yes", "--all"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_readme_are_accepted_and_enough() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let lines = readme.lines().filter(|line| line.starts_with("pveum role add ") || line.starts_with("pveum acl "));
+    let token = |line: &str| line.replace("talos@pve!cli", "ichor@pve!lab").replace("talos@pve", "ichor@pve");
+    let text: String = lines.map(|line| format!("`{}` ", token(line))).collect();
+    let world = World::start(options()).await;
+    separate(&world);
+
+    run_pveum(&world, &text);
+
+    world.run(&["doctor"]).await.exits(0).says("has every privilege");
+    world.run(&[]).await.exits(0);
+    world.run(&["destroy", "--yes", "--all"]).await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_without_its_privilege_is_refused_before_any_of_it_is_made() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    world.edit("worker: {vm: {cores: 2, memory: 2048, disk: 20", "worker: {vm: {cores: 3, memory: 3072, disk: 30");
+    let before = world.vm("w-1");
+    for privilege in ["VM.Config.CPU", "VM.Config.Memory", "VM.Config.Disk", "VM.PowerMgmt"] {
+        grant(&world, &[("/", &role(privilege))]);
+        let said = format!("lacks {privilege} on /vms/{}", before.id);
+        world.run(&["plan"]).await.exits(6).says(&said);
+        world.run(&["--reboot"]).await.exits(6).says(&said);
+        assert_eq!(world.vm("w-1"), before, "{privilege}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_is_enough_where_the_file_names_it() {
+    let world = World::start(options()).await;
+    world.lab.pve().add_pool("talos");
+    world.edit("    bridge: vmbr0", "    bridge: vmbr0\n    pool: talos");
+    let (vms, others): (Vec<&str>, Vec<&str>) = role("").into_iter().partition(|it| it.starts_with("VM."));
+    let grants: [(&str, &[&str]); 4] =
+        [("/pool/talos", &vms), ("/storage", &others), ("/nodes", &others), ("/sdn/zones/localnetwork", &others)];
+    grant(&world, &grants);
+
+    world.run(&[]).await.exits(0);
+    let again = world.run(&[]).await.exits(0);
+    assert_eq!(again.status("w-1")["vm"]["changed"], false);
+    world.run(&["destroy", "--yes", "--all"]).await.exits(0);
+
+    assert_eq!(world.lab.pve().vms(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_which_right_is_missing_and_exits_with_that() {
+    let world = World::start(options()).await;
+    separate(&world);
+    let incomplete = role("VM.Audit").join(" ");
+    run_pveum(&world, &format!("`pveum role add Mine -privs \"{incomplete}\"`"));
+    run_pveum(&world, "`pveum acl modify / --users ichor@pve --tokens 'ichor@pve!lab' --roles Mine`");
+
+    let outcome = world.run(&["doctor"]).await.exits(6).says("VM.Audit is missing on /vms");
+
+    run_pveum(&world, &hint(&outcome));
+    world.run(&["doctor"]).await.exits(0);
+}

@@ -1,0 +1,51 @@
+//! How many calls are made, whatever the machine's speed.
+
+use std::collections::BTreeMap;
+
+use crate::world::{World, options};
+
+fn cluster(control_planes: usize, workers: usize) -> lab::Options {
+    let hosts = ["pve1", "pve2", "pve3"].map(str::to_owned).to_vec();
+    lab::Options { hosts, control_planes, workers, ..options() }
+}
+
+/// The calls from then on, by their last words.
+fn calls(world: &World, from: usize) -> BTreeMap<String, usize> {
+    let mut calls = BTreeMap::new();
+    for (method, path) in world.lab.pve().requests().into_iter().skip(from) {
+        let path = path.split('?').next().unwrap_or_default();
+        let kind = match path.rsplit('/').next().unwrap_or_default() {
+            last if path.contains("/tasks/") => format!("task {last}"),
+            last => format!("{method} {last}"),
+        };
+        *calls.entry(kind).or_default() += 1;
+    }
+    calls
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_unchanged_vms_are_planned_with_three_calls_one_a_host_and_one_a_vm() {
+    let world = World::start(cluster(3, 97)).await;
+    world.run(&[]).await.exits(0);
+    let from = world.lab.pve().requests().len();
+
+    let outcome = world.run(&["plan"]).await.exits(0);
+
+    let expected =
+        [("GET pending", 100), ("GET permissions", 1), ("GET qemu", 3), ("GET resources", 1), ("GET status", 1)];
+    let expected: BTreeMap<String, usize> = expected.map(|(name, count)| (name.to_owned(), count)).into();
+    assert_eq!(calls(&world, from), expected, "{}", outcome.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creating_vms_never_lists_them_all_after_each() {
+    let world = World::start(cluster(3, 9)).await;
+    let from = world.lab.pve().requests().len();
+
+    world.run(&[]).await.exits(0);
+
+    let calls = calls(&world, from);
+    // Without an ichor.lock, the cluster is first looked for under another identity.
+    assert_eq!(calls["GET qemu"], 2 * 3, "{calls:?}");
+    assert!(calls["GET resources"] <= 2 + 12, "{calls:?}");
+}
