@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compare;
+mod probes;
 mod stage;
 
 use conformance::text;
@@ -68,4 +69,22 @@ async fn the_recorded_scenario_gives_the_recorded_answers() {
 #[tokio::test]
 async fn imports_and_held_locks_give_the_recorded_answers() {
     replay("transcript-9.2-import-locks.jsonl", |_, _| true, 64).await;
+}
+
+async fn probe(file: &str, release: lab::pve::Release, skipped: probes::Skipped, at_least: usize) {
+    let Some(folder) = vectors("pve") else { return };
+    let (equal, wrong) = probes::replay(&text(&folder.join("real").join(file)), release, skipped).await;
+    assert!(wrong.is_empty(), "{equal} equal, {} not:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(equal >= at_least, "only {equal} records were compared");
+}
+
+#[tokio::test]
+async fn changes_of_a_running_vm_are_live_or_wait_as_on_real_hosts() {
+    let skipped = &[106, 107, 112, 113];
+    probe("probe-real-vs-lab-9.2-live-changes.jsonl", lab::pve::Release::V9_2, skipped, 121).await;
+}
+
+#[tokio::test]
+async fn the_calls_of_a_real_older_host_get_its_answers() {
+    probe("probe-real-vs-lab-8.4.jsonl", lab::pve::Release::V8_4, &[106, 107, 125], 137).await;
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use lab::delays::Delays;
 use lab::machine::{Interface, Machine, Machines};
-use lab::pve::{Pve, Settings, Storage, StorageKind};
+use lab::pve::{Pve, Release, Settings, Storage, StorageKind};
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -98,6 +98,43 @@ impl Stage {
         pve.add_image("pve1", "local", "iso", "talos.iso", 1 << 20);
         let client = client(&pve);
         Self { pve, guests, client, upids: BTreeMap::new(), digests: BTreeMap::new() }
+    }
+
+    /// Two hosts with two cores each, on which calls were made one by one.
+    pub(crate) fn of_probes(release: Release) -> Self {
+        let content = ["images", "import", "backup", "vztmpl", "iso"];
+        let settings = Settings {
+            nodes: vec!["pve1".to_owned(), "pve2".to_owned()],
+            cores: 2,
+            storages: vec![
+                Storage::new("local", StorageKind::Dir, &content),
+                Storage::new("noimport", StorageKind::Dir, &["iso", "images"]),
+            ],
+            token: "root@pam!full".to_owned(),
+            secret: SECRET.to_owned(),
+            release,
+            delays: Delays::ZERO,
+            ..Settings::default()
+        };
+        let guests = Arc::new(Guests::default());
+        let pve = Pve::start(settings, Arc::clone(&guests) as _).unwrap();
+        let agent = if release == Release::V8_4 { "VM.Monitor" } else { "VM.GuestAgent.Audit" };
+        let own: Vec<&str> = TALOS.iter().map(|name| if name.starts_with("VM.Guest") { agent } else { name }).collect();
+        pve.add_token("talos@pve!cli", SECRET, &[("/", &own)]);
+        pve.grant_everything();
+        let card = "virtio=BC:24:11:00:00:01,bridge=vmbr0";
+        let smbios = "uuid=11111111-2222-4333-8444-000000000100";
+        let other = [("name", "other"), ("tags", "a"), ("serial0", "socket"), ("net0", card), ("smbios1", smbios)];
+        pve.add_vm(100, "pve1", &other);
+        pve.call("POST", "/nodes/pve1/qemu/100/status/start", &[]).unwrap();
+        pve.add_image("pve1", "local", "import", "other.qcow2", 1 << 20);
+        let client = client(&pve);
+        Self { pve, guests, client, upids: BTreeMap::new(), digests: BTreeMap::new() }
+    }
+
+    /// Lets the agents of guests answer, or not.
+    pub(crate) fn answer_as_agent(&self, answers: bool) {
+        *self.guests.agent.lock().unwrap() = answers;
     }
 
     /// Does what was done by hand before a request.

@@ -62,7 +62,7 @@ pub(crate) fn apply(
             false => create::kept(state, name, value),
         };
         changed.extend(extended_boot_order(state, vmid, name, &kept));
-        wish(state, vmid, name, Some(kept));
+        wish(state, vmid, name, Some(&kept));
         changed.push(name.clone());
     }
     settle(state, vmid, &changed, now)
@@ -80,19 +80,19 @@ fn extended_boot_order(state: &mut State, vmid: u32, name: &str, drive: &str) ->
     if order.split(';').any(|device| device == name) {
         return None;
     }
-    wish(state, vmid, "boot", Some(format!("{boot};{name}")));
+    wish(state, vmid, "boot", Some(&format!("{boot};{name}")));
     Some("boot".to_owned())
 }
 
 /// Notes what an option is to become; a volume that was to be there is kept.
-fn wish(state: &mut State, vmid: u32, name: &str, value: Option<String>) {
+fn wish(state: &mut State, vmid: u32, name: &str, value: Option<&str>) {
     let Some(vm) = state.vms.get_mut(&vmid) else { return };
-    let before = match value.is_some() && vm.config.get(name) == value.as_ref() {
+    let before = match value.is_some() && vm.config.get(name).map(String::as_str) == value {
         true => vm.pending.remove(name),
-        false => vm.pending.insert(name.to_owned(), value.clone()),
+        false => vm.pending.insert(name.to_owned(), value.map(str::to_owned)),
     };
     let Some(before) = before.flatten().filter(|_| options::is_drive(name)) else { return };
-    let (file, next) = (disks::file(name, &before), value.as_deref().and_then(|next| disks::file(name, next)));
+    let (file, next) = (disks::file(name, &before), value.and_then(|next| disks::file(name, next)));
     let now = vm.config.get(name).and_then(|now| disks::file(name, now));
     if file.is_some() && file != next && file != now {
         leave_drive(state, vmid, name, &before);

@@ -54,7 +54,9 @@ pub(crate) fn cluster_status(state: &mut State, _: &Call<'_>) -> Result<Reply, R
 pub(crate) fn used_memory(state: &State, node: &str) -> u64 {
     const HOST: u64 = 2 << 30;
     let running = state.vms.values().filter(|vm| vm.node == node).filter_map(|vm| vm.running.as_ref());
-    HOST + running.map(|running| super::guest::memory(&running.config) << 19).sum::<u64>()
+    let guests = running.map(|running| super::guest::memory(&running.config) << 19).sum::<u64>();
+    // Guests may have been promised more than there is.
+    (HOST + guests).min(state.settings.memory)
 }
 
 /// Whether a storage shows up for the token.

@@ -35,6 +35,15 @@ async fn what_the_host_cannot_run_is_refused_at_the_start_only() {
 }
 
 #[tokio::test]
+async fn guests_may_be_promised_more_memory_than_the_host_has() {
+    let world = world().await;
+    world.send(Method::PUT, &format!("{VM_PATH}/config"), &[("memory", "999999999")]).await;
+    assert_eq!(world.started().await, "OK");
+    let memory = world.get("/nodes/pve1/status").await.1["data"]["memory"].clone();
+    assert_eq!((&memory["free"], &memory["used"]), (&0.into(), &memory["total"]));
+}
+
+#[tokio::test]
 async fn starting_a_vm_that_is_not_there_is_a_task_that_fails() {
     let world = World::start(Settings { nodes: vec!["pve1".to_owned(), "pve2".to_owned()], ..Settings::default() });
     let (status, body) = world.post("/nodes/pve2/qemu/910/status/start", &[]).await;
