@@ -6,7 +6,12 @@ use super::*;
 
 fn spec() -> ProxmoxSpec {
     let name = |text: &str| Some(text.to_owned());
-    ProxmoxSpec { storage: name("local-lvm").map(record::spec::StorageSpec::Everywhere), images: name("local"), bridge: name("vmbr0"), ..ProxmoxSpec::default() }
+    ProxmoxSpec {
+        storage: name("local-lvm").map(record::spec::StorageSpec::Everywhere),
+        images: name("local"),
+        bridge: name("vmbr0"),
+        ..ProxmoxSpec::default()
+    }
 }
 
 fn storage(name: &str, kind: &str, content: &str) -> Storage {
