@@ -41,13 +41,13 @@ impl Intent {
     /// What it takes to make these changes, and to start the VM if it is off then.
     pub(crate) fn change(machine: &Machine, difference: &Difference, running: bool) -> Self {
         let stops = running && difference.needs_power_cycle();
-        let parameters = difference.parameters();
-        let made = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let parameters = difference.sent();
+        let made = difference.made();
         Self {
             stops,
             starts: stops || !running,
             grows: difference.grows(),
-            storages: storages(made).into_iter().collect(),
+            storages: storages(made.iter().map(|(name, value)| (name.as_str(), value.as_str()))).into_iter().collect(),
             parameters,
             cores: machine.cores,
             bridges: bridges(machine.pairs()),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use pve_client::answer::Config;
+use pve_client::{answer::Config, request::Parameters};
 use record::{Change, Impact};
 
 use crate::{
@@ -285,23 +285,6 @@ impl Difference {
         self.items.iter().any(|item| item.change.impact == Impact::PowerCycle || matches!(item.act, Act::Replace(..)))
     }
 
-    /// The parameters that are sent, with their values.
-    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
-        let sent = |item: &Item| match &item.act {
-            Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) | Act::Replace(value, _) => {
-                Some((item.key.clone(), value.clone()))
-            }
-            Act::Revert => Some((item.key.clone(), String::new())),
-            Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Lose | Act::Refuse => None,
-        };
-        self.items.iter().filter_map(sent).collect()
-    }
-
-    /// Whether a disk grows.
-    pub(crate) fn grows(&self) -> bool {
-        self.items.iter().any(|item| matches!(item.act, Act::Grow(_)))
-    }
-
     /// Why the VM must be recreated.
     pub(crate) fn recreate(&self) -> Vec<String> {
         let why = |item: &'_ Item| match &item.act {
@@ -309,6 +292,32 @@ impl Difference {
             _ => None,
         };
         self.items.iter().filter_map(why).collect()
+    }
+
+    /// The parameters that are sent, with their values.
+    pub(crate) fn sent(&self) -> Parameters {
+        let sent = self.items.iter().filter_map(|item| match &item.act {
+            Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) | Act::Replace(value, _) => {
+                Some((item.key.clone(), value.clone()))
+            }
+            Act::Revert => Some((item.key.clone(), String::new())),
+            Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Lose | Act::Refuse => None,
+        });
+        sent.collect()
+    }
+
+    /// Those among them that make a volume.
+    pub(crate) fn made(&self) -> Parameters {
+        let made = self.items.iter().filter_map(|item| match &item.act {
+            Act::Allocate(value) | Act::Replace(value, _) => Some((item.key.clone(), value.clone())),
+            _ => None,
+        });
+        made.collect()
+    }
+
+    /// Whether a disk grows.
+    pub(crate) fn grows(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.act, Act::Grow(_)))
     }
 
     /// The disks that are lost with a VM that is recreated.

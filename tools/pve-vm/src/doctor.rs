@@ -91,7 +91,8 @@ impl Checks<'_> {
             let volume = image.as_ref().and_then(|image| image.volumes.get(host)).map(String::as_str);
             found.push(findings::image(host, &self.spec.talos.version, volume, &contents));
         }
-        if let Some(disks) = spec.storage.as_ref().and_then(|it| it.on(host)).filter(|name| usable(name)) {
+        let disks = spec.storage.as_ref().and_then(|storage| storage.on(host));
+        if let Some(disks) = disks.filter(|name| usable(name)) {
             let is_shared = storages.iter().any(|storage| storage.storage == disks && storage.shared);
             if !is_shared || seen.insert(disks.to_owned()) {
                 found.extend(self.leftovers(host, disks).await?);
@@ -131,10 +132,10 @@ fn unanswered(host: &str, error: &pve_client::Error) -> Finding {
 pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
     let mut found = Vec::new();
     for host in fleet.inventory.hosts.iter().filter(|host| host.obstacle.is_none()) {
-        let wanted = fleet.spec.proxmox.as_ref().and_then(|proxmox| proxmox.storage.clone());
+        let wanted = fleet.spec.proxmox.as_ref().and_then(|proxmox| proxmox.storage.as_ref()?.on(&host.name));
         // A host that can't be asked is a finding already.
         let rows = fleet.storages(&host.name).await.unwrap_or_default();
-        let storage = rows.iter().find(|row| wanted.as_ref().and_then(|it| it.on(&host.name)) == Some(&row.storage));
+        let storage = rows.iter().find(|row| Some(row.storage.as_str()) == wanted);
         found.push(findings::room(host, storage));
     }
     let roster = run.cluster().roster().cloned().unwrap_or_default();
@@ -205,7 +206,8 @@ async fn check_new(fleet: &Fleet, machine: &Machine) -> Result<(), Failure> {
     let hosts = fleet.inventory.hosts.iter().filter(|host| host.obstacle.is_none() && is_wanted(&host.name));
     let mut last = None;
     for host in hosts {
-        match failure(fleet.refusals(&host.name, &Intent::creation(machine, &host.name), None).await?) {
+        let intent = Intent::creation(machine, &host.name);
+        match failure(fleet.refusals(&host.name, &intent, None).await?) {
             None => return Ok(()),
             refused => last = refused,
         }

@@ -213,14 +213,14 @@ impl Machine {
         self.own_storage.as_deref().or_else(|| self.storage.on(host))
     }
 
+    /// The parameters that can be compared and changed, with their values.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.iter().map(|setting| (setting.key.as_str(), setting.value.as_str()))
+    }
+
     /// The value of a parameter.
     pub(crate) fn setting(&self, key: &str) -> Option<&str> {
         self.settings.iter().find(|setting| setting.key == key).map(|setting| setting.value.as_str())
-    }
-
-    /// Names and values of the parameters that can be compared and changed.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.settings.iter().map(|setting| (setting.key.as_str(), setting.value.as_str()))
     }
 
     fn put(&mut self, key: &str, value: String, extent: Extent) {

@@ -120,7 +120,7 @@ fn disks_stand_beside_the_keys_of_proxmox_and_storages_are_by_disk_by_node_and_b
     let own = read(json!({"storage": "nvme", "disks": [{"size": 10}]}));
     assert_eq!(of(&own, "pve1", "scsi1").as_deref(), Some("nvme:10"));
     assert!(of(&own, "pve2", "scsi0").unwrap().starts_with("nvme:0,import-from=i"));
-    assert_eq!((own.setting("storage"), own.storage("pve1")), (None, Some("nvme")));
+    assert_eq!(own.setting("storage"), None);
 }
 
 #[test]

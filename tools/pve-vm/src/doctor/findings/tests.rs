@@ -1,0 +1,121 @@
+//! What a doctor says, from data.
+
+use pve_client::answer::Permissions;
+
+use super::*;
+
+fn spec() -> ProxmoxSpec {
+    let name = |text: &str| Some(text.to_owned());
+    ProxmoxSpec {
+        storage: name("local-lvm").map(record::spec::StorageSpec::Everywhere),
+        images: name("local"),
+        bridge: name("vmbr0"),
+        ..ProxmoxSpec::default()
+    }
+}
+
+fn storage(name: &str, kind: &str, content: &str) -> Storage {
+    let (storage, kind, content) = (name.into(), kind.into(), content.into());
+    Storage { storage, kind, content, active: true, ..Storage::default() }
+}
+
+fn rights(privileges: &[&str]) -> Rights {
+    let held: Vec<String> = privileges.iter().map(|privilege| format!("\"{privilege}\":1")).collect();
+    Rights::from(serde_json::from_str::<Permissions>(&format!("{{\"/\":{{{}}}}}", held.join(","))).unwrap())
+}
+
+/// Check, state and fix of each finding.
+fn seen(found: &[Finding]) -> Vec<(&str, FindingState, &str)> {
+    found.iter().map(|it| (it.check.as_str(), it.state, it.fix.as_deref().unwrap_or_default())).collect()
+}
+
+#[test]
+fn the_minimal_role_is_enough_and_each_privilege_of_it_is_missed() {
+    let token = "talos@pve!cli";
+    for release in [(9, 2), (8, 4)] {
+        let role = rights::role(release);
+        let all = privileges(&rights(&role), token, &spec(), release);
+        assert_eq!(seen(&all), [("privileges", FindingState::Ok, "")]);
+        for dropped in &role {
+            let held: Vec<&str> = role.iter().copied().filter(|privilege| privilege != dropped).collect();
+            let found = privileges(&rights(&held), token, &spec(), release);
+            let [one] = &found[..] else { panic!("{dropped}: {found:?}") };
+            assert!(one.reason.starts_with(&format!("{dropped} is missing on /")), "{}", one.reason);
+            let is_needed = rights::NEEDED.contains(dropped);
+            assert_eq!(one.state == FindingState::Fail, is_needed, "{dropped}");
+            assert!(one.fix.as_ref().unwrap().contains("--tokens 'talos@pve!cli'"), "{one:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_without_rights_is_one_finding_and_not_one_for_each_privilege() {
+    let found = privileges(&Rights::default(), "talos@pve!cli", &spec(), (9, 2));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].reason.contains("has no rights at all"));
+}
+
+#[test]
+fn a_pool_is_enough_for_vms_where_the_file_names_it() {
+    let json = r#"{"/pool/talos":{"VM.Audit":1}}"#;
+    let rights = Rights::from(serde_json::from_str::<Permissions>(json).unwrap());
+    let pooled = ProxmoxSpec { pool: Some("talos".into()), ..spec() };
+    assert_eq!(place(&rights, "VM.Audit", &pooled), ("/pool/talos".into(), true));
+    assert_eq!(place(&rights, "VM.Audit", &spec()), ("/vms".into(), false));
+}
+
+#[test]
+fn storages_are_told_with_the_command_that_works() {
+    let rows = [storage("local", "dir", "iso"), storage("local-lvm", "lvmthin", "images")];
+    let found = storages(&spec(), "pve1", &rows);
+    assert_eq!(found[0].state, FindingState::Ok);
+    assert_eq!(found[1].fix.as_deref(), Some("on a host: `pvesm set local --content iso,import`"));
+    let lvm = ProxmoxSpec { images: Some("local-lvm".into()), ..spec() };
+    assert!(storages(&lvm, "pve1", &rows)[1].fix.as_ref().unwrap().contains("can't hold `import`"));
+}
+
+#[test]
+fn a_bridge_that_no_host_has_is_told_and_one_that_can_not_be_seen_is_not_called_missing() {
+    let vmbr0 = Bridge { iface: "vmbr0".into(), kind: "bridge".into(), ..Bridge::default() };
+    let other = Bridge { iface: "vmbr1".into(), ..vmbr0.clone() };
+    let state = |rows: &[Bridge], sees_all| bridge(&spec(), "pve1", rows, sees_all).unwrap().state;
+    assert_eq!(state(&[vmbr0], true), FindingState::Ok);
+    assert_eq!(state(&[other], true), FindingState::Fail);
+    assert_eq!(state(&[], false), FindingState::Unknown);
+}
+
+#[test]
+fn no_quorum_is_told() {
+    let cluster = |quorate| ClusterPart { kind: "cluster".into(), name: "lab".into(), quorate };
+    assert_eq!(quorum(Some(&[cluster(Some(false))])).state, FindingState::Fail);
+    assert_eq!(quorum(Some(&[cluster(Some(true))])).state, FindingState::Ok);
+    assert_eq!(quorum(Some(&[])).state, FindingState::Ok);
+    assert_eq!(quorum(None).state, FindingState::Unknown);
+}
+
+#[test]
+fn a_volume_is_a_leftover_only_if_no_guest_has_its_id() {
+    let volume =
+        |vmid| Content { volid: format!("local-lvm:vm-{vmid}-disk-0"), vmid: Some(vmid), ..Content::default() };
+    let found = leftovers("pve1", &[volume(100), volume(107)], &BTreeSet::from([100]));
+    assert_eq!(
+        seen(&found),
+        [("leftover", FindingState::Warn, "if nothing needs it: `pvesm free local-lvm:vm-107-disk-0` on pve1")]
+    );
+    let config: Config = [("unused0", "local-lvm:vm-100-disk-3"), ("scsi0", "x:y")].into_iter().collect();
+    assert_eq!(unused(100, "pve1", &config).len(), 1);
+}
+
+#[test]
+fn a_clock_may_differ_by_a_little() {
+    assert_eq!(clock("pve1", 1003, 1000).state, FindingState::Ok);
+    assert_eq!(clock("pve1", 1060, 1000).reason, "it is 60 s ahead of ours");
+}
+
+#[test]
+fn rights_decide_the_exit_status_before_anything_else_and_warnings_do_not() {
+    let failed = |check: &str| fail(check, Some("pve1"), "why", "fix");
+    assert_eq!(verdict(&[warn("clock", None, "a", "b")]), None);
+    assert_eq!(verdict(&[failed("storage")]).unwrap().0, Exit::Failed);
+    assert_eq!(verdict(&[failed("storage"), failed("privileges")]).unwrap().0, Exit::NotAllowed);
+}
