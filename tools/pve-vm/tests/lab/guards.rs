@@ -203,6 +203,21 @@ async fn listen(address: &str) -> tokio::net::TcpListener {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_can_not_be_looked_at_after_a_lost_reply_is_not_made_a_second_time() {
+    let world = World::start(options()).await;
+    world.run(&["--only", "cp-1"]).await.exits(0);
+    world.lab.pve().fault("POST", "/qemu", lab::pve::Fault::LoseReply);
+    let denied = "Permission check failed (/vms/101, VM.Audit)".to_owned();
+    world.lab.pve().fault("GET", "/qemu/101/pending", lab::pve::Fault::Fail { status: 403, message: denied });
+
+    world.run(&[]).await.exits(6).says("Permission check failed (/vms/101, VM.Audit)");
+    let made = || world.lab.pve().vms().into_iter().filter(|vm| vm.name == "w-1").count();
+    assert_eq!(made(), 1);
+    world.run(&[]).await.exits(0);
+    assert_eq!((made(), count(&world)), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fixed_vm_id_that_is_taken_is_told_in_the_servers_words() {
     let hosts = ["pve1", "pve2"].map(str::to_owned).to_vec();
     let world = World::start(lab::Options { hosts, ..options() }).await;
