@@ -9,14 +9,14 @@ use serde_json::Value;
 use crate::{
     Refusal, Upid,
     answer::{
-        AtWork, ClusterPart, Config, Content, Host, LogLine, Nics, Permissions, Power, Release, Resource, Storage,
-        TaskState, VmRow,
+        ClusterPart, Config, Content, Host, LogLine, Nics, Permissions, Power, Release, Resource, Storage, TaskState,
+        VmRow,
     },
 };
 
 mod survey;
 
-pub use survey::{bridges, clock, creations, disks, free, is_free, resources};
+pub use survey::{at_work, bridges, clock, creations, disks, free, is_free, resources};
 
 /// The parameters of a call, in order.
 pub type Parameters = Vec<(String, String)>;
@@ -234,11 +234,6 @@ pub fn config(node: &str, vmid: u32) -> Request<Config> {
 /// `GET /nodes/{node}/qemu/{vmid}/pending`: the config, with what runs now where that differs.
 pub fn pending(node: &str, vmid: u32) -> Request<Config> {
     vm(Method::Get, node, vmid, &["pending"])
-}
-
-/// `GET /nodes/{node}/tasks?vmid={vmid}&source=active`: what is at work on a VM, as far as the token may see it.
-pub fn at_work(node: &str, vmid: u32) -> Request<Vec<AtWork>> {
-    Request::new(Method::Get, &["nodes", node, "tasks"]).with("vmid", vmid).with("source", "active")
 }
 
 /// `POST /nodes/{node}/qemu`: claims the VM ID at once, creates in a task.

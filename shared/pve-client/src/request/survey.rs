@@ -3,7 +3,7 @@
 use super::{Method, Request};
 use crate::{
     Upid,
-    answer::{Bridge, Clock, Content, Resource, Task, VmId},
+    answer::{AtWork, Bridge, Clock, Content, Resource, Task, VmId},
 };
 
 /// `GET /cluster/resources`: the hosts and every guest that the token may see. Existence, hosts, tags and locks are exact;
@@ -43,4 +43,9 @@ pub fn disks(node: &str, storage: &str) -> Request<Vec<Content>> {
 /// `DELETE /nodes/{node}/storage/{storage}/content/{volume}`. Needs Datastore.Allocate on the storage.
 pub fn free(node: &str, storage: &str, volume: &str) -> Request<Option<Upid>> {
     Request::new(Method::Delete, &["nodes", node, "storage", storage, "content", volume])
+}
+
+/// `GET /nodes/{node}/tasks?vmid={vmid}&source=active`: what is at work on a VM, as far as the token may see it.
+pub fn at_work(node: &str, vmid: u32) -> Request<Vec<AtWork>> {
+    Request::new(Method::Get, &["nodes", node, "tasks"]).with("vmid", vmid).with("source", "active")
 }
