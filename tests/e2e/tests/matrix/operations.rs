@@ -36,8 +36,8 @@ impl Operation {
         match self {
             Self::Create | Self::ChangeLive | Self::Grow => "pve-vm -f image.jsonl --wait-timeout 3s",
             Self::ChangeOff => "pve-vm -f image.jsonl --wait-timeout 3s --reboot",
-            Self::Recreate => "pve-vm -f image.jsonl --wait-timeout 3s --recreate",
-            Self::Destroy => "pve-vm destroy -f image.jsonl --wait-timeout 3s --yes",
+            Self::Recreate => "pve-vm -f image.jsonl --wait-timeout 3s --recreate --replace-disk w-1:scsi1",
+            Self::Destroy => "pve-vm destroy -f image.jsonl --wait-timeout 3s --yes --all",
         }
     }
 
