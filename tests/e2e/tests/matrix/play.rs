@@ -19,7 +19,7 @@ pub(crate) async fn calls_of_all() -> Vec<(Operation, u64)> {
             let world = operation.prepared().await;
             let (before, asked) = (Before::of(&world), world.lab.pve().requests().len());
             world.sh(operation.command()).await.exits(0);
-            assert_done(operation, &world, &before);
+            assert_done(operation, Fate::Late, &world, &before);
             (operation, u64::try_from(world.lab.pve().requests().len() - asked).unwrap())
         })
     });
@@ -44,7 +44,7 @@ pub(crate) async fn cell(cell: Cell) {
     settled(&world).await;
     assert_nothing_lost(operation, &world, &before);
     if first == 0 {
-        assert_done(operation, &world, &before);
+        assert_done(operation, fate, &world, &before);
     }
     let mut statuses = vec![first];
     for _ in 0..AGAIN {
@@ -57,7 +57,7 @@ pub(crate) async fn cell(cell: Cell) {
         }
     }
     assert_eq!(statuses.last(), Some(&0), "{cell}: it never gets done: {statuses:?}");
-    assert_done(operation, &world, &before);
+    assert_done(operation, Fate::Late, &world, &before);
     let writes = world.lab.pve().writes();
     world.sh(operation.command()).await.exits(0);
     assert_eq!(world.lab.pve().writes(), writes, "{cell}: one more run still changes something");
