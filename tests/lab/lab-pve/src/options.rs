@@ -25,7 +25,7 @@ pub(crate) enum Group {
     CloudInit,
     /// `VM.Config.Options`, and `Sys.Modify` on `/`.
     Startup,
-    /// A device of the host: `VM.Config.HWType`, and what [`super::devices`] says.
+    /// A device of the host: `VM.Config.HWType`, and what the worker refuses of it.
     Device,
     /// Only `root@pam` itself.
     Root,
