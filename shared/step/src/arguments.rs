@@ -29,7 +29,7 @@ pub(crate) fn parse<S: Step>(argv: &[OsString]) -> Parsed<S::Args> {
         Err(error) => return report(&error),
     };
     match matches.subcommand() {
-        Some(("completions", of)) => return Parsed::Done(completions(command, of)),
+        Some(("completions", of)) => return Parsed::Done(completions(command, S::ROWS[0], of)),
         Some(("man", _)) => return Parsed::Done(man(command)),
         Some(("schema", of)) => return Parsed::Done(print_schema(of)),
         Some((name, _)) => {
@@ -46,20 +46,17 @@ pub(crate) fn parse<S: Step>(argv: &[OsString]) -> Parsed<S::Args> {
     }
 }
 
-/// Whether records would have gone to stdout, had the arguments been right: not with `--raw`, not as a table, not with
-/// a flag that makes the program work alone, and not for a subcommand, which prints something else.
+/// Whether records would have gone to stdout, had the arguments been right: not with a `--raw` that the program has, not
+/// as a table, and not for a subcommand, which prints something else. A word that the program doesn't know is the
+/// mistake, and changes nothing.
 pub(crate) fn asks_for_records<S: Step>(argv: &[OsString]) -> bool {
     let command = command::<S>();
     let is_subcommand = |word: &str| command.get_subcommands().any(|known| known.get_name() == word);
+    let has_raw = command.get_arguments().any(|arg| arg.get_long() == Some("raw"));
     let words: Vec<_> = argv.iter().skip(1).map(|word| word.to_string_lossy()).collect();
-    let is_flag = |word: &str, flag: &str| {
-        let glued = !flag.starts_with("--") && word.starts_with(flag) && !word.starts_with("--");
-        word == flag || glued || word.split_once('=').is_some_and(|(name, _)| name == flag)
-    };
-    let alone = |word: &str| S::ALONE.iter().any(|flag| is_flag(word, flag));
     let table = words.iter().any(|word| word == "--format=table")
         || words.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "table");
-    !table && !words.iter().any(|word| word == "--raw" || is_subcommand(word) || alone(word))
+    !table && !words.iter().any(|word| is_subcommand(word) || has_raw && word == "--raw")
 }
 
 /// A flag of the stream that was given although a command follows.
@@ -76,6 +73,7 @@ pub(crate) fn command<S: Step>() -> clap::Command {
     let of = clap::Arg::new("of").value_parser(["record", "cluster-file"]).default_value("record");
     S::Args::command()
         .name(row.program())
+        .bin_name(row.name)
         .about(sentence(row.summary))
         .version(env!("CARGO_PKG_VERSION"))
         .after_long_help(reference(S::ROWS))
@@ -131,8 +129,14 @@ fn report<A>(error: &clap::Error) -> Parsed<A> {
         return Parsed::Done(Exit::Done);
     }
     let text = error.render().to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let message = lines.next().unwrap_or("wrong usage").trim_start_matches("error: ").to_owned();
+    let mut lines = text.lines().map(str::trim).peekable();
+    let mut message = lines.next().unwrap_or("wrong usage").trim_start_matches("error: ").to_owned();
+    if message.ends_with(':') {
+        // What it is about stands below it, up to the first empty line.
+        let listed: Vec<_> = std::iter::from_fn(|| lines.next_if(|line| !line.is_empty())).collect();
+        message = format!("{message} {}", listed.join(", "));
+    }
+    let lines = lines.filter(|line| !line.is_empty());
     let hint: Vec<_> = lines.map(|line| line.trim_start_matches("tip: ").trim_end_matches('.')).collect();
     let failure = Failure::new(Exit::Usage, Code::Usage, message);
     Parsed::Wrong(if hint.is_empty() { failure } else { failure.hint(hint.join("; ")) })
@@ -142,9 +146,13 @@ fn print(text: &[u8]) -> Exit {
     Console::new("").out(text)
 }
 
-fn completions(mut command: clap::Command, of: &clap::ArgMatches) -> Exit {
+fn completions(mut command: clap::Command, row: &Row, of: &clap::ArgMatches) -> Exit {
     let shell = *of.get_one::<clap_complete::Shell>("shell").expect("the argument is required");
-    let name = command.get_name().to_owned();
+    let name = row.program();
+    if let Some((_, verb)) = row.name.split_once(' ') {
+        // A shell completes `ichor`, and knows nothing of a program of two words.
+        command = clap::Command::new(name).subcommand(command.name(verb));
+    }
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut text);
     print(&text)

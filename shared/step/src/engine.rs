@@ -3,6 +3,7 @@
 mod end;
 mod events;
 mod shared;
+mod whole;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,13 +11,14 @@ use std::sync::{Arc, Mutex};
 
 use record::status::{DryRun, RunId};
 use record::stream::{Item, Stream};
-use record::{Cluster, Code, Effect, Exit, Failure, Node, Tally, Unusable};
+use record::{Cluster, Code, Effect, Exit, Failure, Node, Tally};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use self::events::{joined, listen, reader_gone, shown, signalled};
+use self::events::{due, joined, listen, reader_gone, signalled};
 use self::shared::{Shared, ready};
+use self::whole::Unsaid;
 use crate::intake::Received;
 use crate::output::{Layout, Output};
 use crate::pipes::Pipes;
@@ -42,6 +44,8 @@ pub(crate) struct Engine<S: Step> {
     held: Vec<Node>,
     /// A failure of this step as a whole.
     failure: Option<Failure>,
+    /// Such a failure that isn't printed yet.
+    unsaid: Option<Unsaid>,
     /// The stream of a step that failed before its first line: it is passed on without a message.
     failed_before: Option<Cluster>,
     /// Whether its input is useless from here on, or it failed as a whole before a signal asked it to stop; a wait that
@@ -50,15 +54,22 @@ pub(crate) struct Engine<S: Step> {
     begun: bool,
     /// Whether another process is writing the input.
     piped: bool,
+    /// The file that is the input, if one was named.
+    file: Option<String>,
+    /// Whether nobody can read the output any more, although no write has failed yet.
+    reader_is_gone: fn() -> bool,
     heartbeat: Heartbeat,
 }
 
 impl<S: Step> Engine<S> {
     /// Runs the step to its end, and returns the exit status.
     pub(crate) async fn run(step: S, pipes: Pipes, stopping: Stopping, argv: &[OsString]) -> Exit {
-        let Pipes { flags, input, output, layout, dir, console, place } = pipes;
+        let Pipes { flags, input, output, layout, dir, console, place, reader_is_gone } = pipes;
         let (grown, growth) = mpsc::unbounded_channel();
-        let piped = matches!(input, Opened::Bytes { piped: true, .. });
+        let (piped, file) = match &input {
+            Opened::Bytes { piped, file, .. } => (*piped, file.clone()),
+            Opened::Records(..) => (false, None),
+        };
         let output = Output::new(output, layout, S::detail, stopping.clone());
         let row = step.row();
         let received = listen(input, Stream::new(row, flags.only.clone()), dir.clone());
@@ -87,10 +98,13 @@ impl<S: Step> Engine<S> {
             shared: watch::Sender::new(Shared::NotYet),
             held: Vec::new(),
             failure: None,
+            unsaid: None,
             failed_before: None,
             gave_up: false,
             begun: false,
             piped,
+            file,
+            reader_is_gone,
             heartbeat: Heartbeat::new(Instant::now()),
         };
         engine.work(received, growth, dir).await;
@@ -124,14 +138,17 @@ impl<S: Step> Engine<S> {
                     self.announce_stop();
                 }
                 () = signalled(&run), if given_up => listening = false,
+                // Before the input: what can still be read concerns nobody, even that it was cut.
+                () = reader_gone(&run), if listening => listening = false,
                 next = input.recv(), if listening => match next {
                     Some(received) => self.receive(received, dir.as_ref()).await,
                     None => listening = false,
                 },
-                () = reader_gone(&run), if listening => listening = false,
+                () = due(self.unsaid.as_ref()) => self.say_unsaid(),
                 _ = look.tick() => self.beat(),
             }
         }
+        self.say_unsaid();
         while let Ok(effect) = growth.try_recv() {
             self.grew(effect);
         }
@@ -161,7 +178,11 @@ impl<S: Step> Engine<S> {
             Received::Item(Item::Cluster(cluster)) => self.absorb(&cluster, true),
             Received::Item(Item::End(cluster)) => self.absorb(&cluster, false),
             Received::Item(Item::Node(node)) => self.node(node),
-            Received::Item(Item::Failed(cluster)) => self.failed_before = Some(*cluster),
+            Received::Item(Item::Failed(cluster)) => {
+                self.failed_before = Some(*cluster);
+                // Nothing can follow it, even if its writer stays.
+                self.gave_up = true;
+            }
             Received::File => self.run.context.world.send_modify(|world| world.is_first = true),
             Received::Warning(text) => self.run.warn(&text),
             Received::End(missing) => self.input_ended(&missing),
@@ -224,6 +245,7 @@ impl<S: Step> Engine<S> {
 
     /// A later Cluster line: its new status is copied and passed on.
     fn absorb(&mut self, newer: &Cluster, pass_on: bool) {
+        self.was_said_before(newer);
         let grown = self.run.context.world.send_if_modified(|world| {
             let before = Arc::clone(&world.cluster);
             let cluster = Arc::make_mut(&mut world.cluster);
@@ -325,64 +347,5 @@ impl<S: Step> Engine<S> {
         self.tally.see_node(&node);
         self.run.context.console.advance();
         self.output.node(node, what);
-    }
-
-    fn whole_done(&mut self, result: Result<Result<(), Stop>, tokio::task::JoinError>) {
-        self.whole = None;
-        match result {
-            Ok(Ok(()) | Err(Stop::Explained)) => {}
-            Ok(Err(Stop::Failed(failure))) => self.fail_whole(failure),
-            Err(error) => {
-                self.shared.send_replace(Shared::Never);
-                self.fail_whole(Failure::new(Exit::Failed, Code::Internal, format!("the task failed: {error}")));
-            }
-        }
-        for node in std::mem::take(&mut self.held) {
-            self.emit(Box::new(node), "skipped");
-        }
-    }
-
-    /// A failure of the whole step: printed once, and put into the Cluster so that the tasks and later steps see it
-    /// before the nodes that it explains.
-    fn fail_whole(&mut self, mut failure: Failure) {
-        self.run.context.row.name.clone_into(&mut failure.step);
-        if !failure.is(Code::Interrupted) {
-            self.run.context.console.failure(None, &failure);
-        }
-        self.run.context.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_error(&failure));
-        self.gave_up |= !self.run.context.stopping.token.is_cancelled();
-        self.failure.get_or_insert(failure);
-        if self.begun {
-            self.output.cluster(self.run.cluster());
-        }
-    }
-
-    /// The input has ended as it should; missing listed nodes are an error unless another error explains them.
-    fn input_ended(&mut self, missing: &[String]) {
-        if !missing.is_empty() && self.run.flags().allow_missing {
-            self.run.context.world.send_modify(|world| {
-                let cluster = Arc::make_mut(&mut world.cluster);
-                let fewer = cluster.roster().map(|roster| Arc::new(roster.without(missing)));
-                fewer.into_iter().for_each(|roster| cluster.set_roster(roster));
-            });
-        } else if !missing.is_empty() && self.run.cluster().error().is_none() {
-            let names = shown(missing);
-            let message = format!("listed in the cluster but missing from the input: {names}");
-            let failure = Failure::new(Exit::Unusable, Code::MissingNode, message);
-            self.fail_whole(failure.hint("a filter in the pipe may have dropped them; --allow-missing accepts that"));
-        }
-        self.run.context.world.send_modify(|world| world.ended = true);
-    }
-
-    /// The input cannot be used from here on. One that was cut while somebody wrote it may be complete the next time;
-    /// reading a file again gives the same.
-    fn broken(&mut self, error: Unusable) {
-        let mut failure = Failure::from(error);
-        if failure.is(Code::Cut) && self.piped {
-            failure.exit = Exit::Unreachable;
-        }
-        self.fail_whole(failure);
-        self.gave_up = true;
-        self.run.context.world.send_modify(|world| world.ended = true);
     }
 }

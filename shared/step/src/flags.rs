@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use record::{Code, Exit, Failure};
+
 /// The default of `--parallel`.
 const PARALLEL: usize = 16;
 /// The default of `--wait-timeout`.
@@ -120,6 +122,15 @@ impl From<StreamFlags> for Flags {
 }
 
 impl Flags {
+    /// Refuses flags of which one would be ignored.
+    ///
+    /// # Errors
+    /// Wrong usage; it names both.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        exclusive(&[("--raw", self.raw), ("--format", self.format.is_some())])?;
+        exclusive(&[("--raw", self.raw), ("--inline", self.inline)])
+    }
+
     /// The same with `--parallel`.
     #[must_use]
     pub fn parallel(self, flag: ParallelFlag) -> Self {
@@ -156,7 +167,26 @@ pub enum Format {
     Table,
 }
 
+/// Refuses flags that were given together although only one of them would count.
+///
+/// # Errors
+/// Wrong usage; it names both.
+pub fn exclusive(flags: &[(&str, bool)]) -> Result<(), Failure> {
+    let mut given = flags.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag);
+    match (given.next(), given.next()) {
+        (Some(one), Some(other)) => {
+            let message = format!("{one} and {other} can't be used together");
+            Err(Failure::new(Exit::Usage, Code::Usage, message).hint(format!("drop {one} or {other}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A duration as Go and people write it: `90s`, `1h30m`, `1.5h`; a bare number is refused.
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error} (write it as 90s or 10m)"))
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it must be longer than 0 (write it as 90s or 10m)".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error} (write it as 90s or 10m)")),
+    }
 }

@@ -13,14 +13,14 @@ use crate::intake::absolute;
 use crate::output::Layout;
 use crate::pipes::{Pipes, Place};
 use crate::signals::{Signals, Stopping};
-use crate::source::{Opened, stdin_is_pipe, stdout_is_pipe};
+use crate::source::{Opened, stdin_is_pipe, stdout_is_pipe, stdout_reader_is_gone};
 use crate::{Job, Step};
 
 /// Runs a program whose arguments have been parsed.
 pub(crate) fn start<S: Step>(args: S::Args, argv: &[OsString]) -> Exit {
     let program = S::ROWS[0].program();
     let flags = S::flags(&args);
-    let job = match S::prepare(args) {
+    let job = match flags.check().and_then(|()| S::prepare(args)) {
         Ok(job) => job,
         Err(failure) => return refuse::<S>(failure, argv),
     };
@@ -47,12 +47,17 @@ pub(crate) fn start<S: Step>(args: S::Args, argv: &[OsString]) -> Exit {
 
 /// Ends a program that can't begin: one message for people, and for later steps a stream that carries the failure.
 /// Nothing is read, so that earlier steps stop instead of working for nothing.
-pub(crate) fn refuse<S: Step>(mut failure: Failure, argv: &[OsString]) -> Exit {
+pub(crate) fn refuse<S: Step>(failure: Failure, argv: &[OsString]) -> Exit {
     let row = S::ROWS[0];
-    let console = Console::new(row.program());
-    row.name.clone_into(&mut failure.step);
+    end_with(row.program(), row.name, failure, asks_for_records::<S>(argv))
+}
+
+/// Prints a failure that is signed by `step`, and writes it as a stream if records were to come.
+pub(crate) fn end_with(program: &'static str, step: &str, mut failure: Failure, records: bool) -> Exit {
+    let console = Console::new(program);
+    step.clone_into(&mut failure.step);
     console.failure(None, &failure);
-    if asks_for_records::<S>(argv) && !std::io::stdout().is_terminal() {
+    if records && !std::io::stdout().is_terminal() {
         let line = serde_json::to_string(&Cluster::failed(&failure)).expect("a record is plain data");
         // If nobody reads it, the message on stderr is all there is.
         let mut stdout = std::io::stdout().lock();
@@ -83,7 +88,8 @@ fn plumb(input: Result<Opened, Failure>, flags: Flags, program: &'static str) ->
         .map_err(|error| Failure::new(Exit::Usage, Code::Usage, format!("--dir: {error}")))?;
     let place = Place::of(stdin_is_pipe(), stdout_is_pipe());
     let console = Console::new(program);
-    Ok(Pipes { input: input?, output: Box::new(std::io::stdout()), layout, dir, flags, console, place })
+    let output = Box::new(std::io::stdout());
+    Ok(Pipes { input: input?, output, layout, dir, flags, console, place, reader_is_gone: stdout_reader_is_gone })
 }
 
 /// How the output looks; secrets are not printed on a terminal.
@@ -139,6 +145,27 @@ mod tests {
         let failure = layout(&flags(&["--inline"]), true).unwrap_err();
         assert_eq!((failure.exit, failure.code.as_str()), (Exit::Usage, "usage"));
         assert_eq!(layout(&flags(&["--inline"]), false), Ok(Layout::Records(Format::Jsonl)));
+    }
+
+    #[test]
+    fn of_two_flags_none_is_ignored() {
+        for (words, ok) in [
+            (&["--raw"][..], true),
+            (&["--inline"], true),
+            (&["--format", "yaml", "--inline"], true),
+            (&["--raw", "--inline"], false),
+            (&["--raw", "--format", "jsonl"], false),
+        ] {
+            let checked = flags(words).check();
+            assert_eq!(checked.is_ok(), ok, "{words:?}");
+            if let Err(failure) = checked {
+                assert_eq!(failure.exit, Exit::Usage);
+                assert!(
+                    words.iter().all(|word| !word.starts_with('-') || failure.message.contains(word)),
+                    "{failure:?}"
+                );
+            }
+        }
     }
 
     #[test]

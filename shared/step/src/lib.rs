@@ -48,7 +48,7 @@ pub use arguments::reference;
 pub use cluster_dir::{Claim, ClusterDir, Made, sha256};
 pub use console::Console;
 pub use env::variable;
-pub use flags::{Flags, Format, InlineFlag, ParallelFlag, RawFlag, StreamFlags, WaitFlag};
+pub use flags::{Flags, Format, InlineFlag, ParallelFlag, RawFlag, StreamFlags, WaitFlag, exclusive};
 pub use record;
 pub use run::{Need, Run};
 pub use slots::{Slot, Slots};
@@ -64,9 +64,6 @@ pub trait Step: Send + Sync + Sized + 'static {
 
     /// Its rows in the table of steps: first what the program does without a verb, then its verbs.
     const ROWS: &'static [&'static Row];
-
-    /// Flags with which the program works without a stream, as they are typed: `-n`, `--nodes`.
-    const ALONE: &'static [&'static str] = &[];
 
     /// The row of this call.
     fn row(&self) -> &'static Row {
@@ -206,10 +203,22 @@ impl<E: Into<Failure>> From<E> for Stop {
     }
 }
 
+/// Ends a program that isn't a step and can't begin, where a step's records were to come: one message for people, and
+/// for later steps a stream that carries the failure.
+#[must_use]
+pub fn refuse(program: &'static str, failure: Failure) -> ExitCode {
+    ExitCode::from(launch::end_with(program, program, failure, true).code())
+}
+
 /// Runs a program: `argv` begins with its name.
 pub fn main<S: Step>(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let argv: Vec<OsString> = argv.into_iter().collect();
-    let exit = match arguments::parse::<S>(&argv) {
+    let mut argv: Vec<OsString> = argv.into_iter().collect();
+    let parsed = arguments::parse::<S>(&argv);
+    if let Some((program, verb)) = S::ROWS[0].name.split_once(' ') {
+        // From here on, as the user types it.
+        argv.splice(..1.min(argv.len()), [program.into(), verb.into()]);
+    }
+    let exit = match parsed {
         arguments::Parsed::Args(args) => launch::start::<S>(*args, &argv),
         arguments::Parsed::Done(exit) => exit,
         arguments::Parsed::Wrong(failure) => launch::refuse::<S>(failure, &argv),

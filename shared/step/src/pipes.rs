@@ -17,6 +17,8 @@ pub(crate) struct Pipes {
     pub(crate) dir: Option<PathBuf>,
     pub(crate) console: Console,
     pub(crate) place: Place,
+    /// Whether nobody can read the output any more. Asking costs a system call.
+    pub(crate) reader_is_gone: fn() -> bool,
 }
 
 /// The program's place in a shell's pipe.

@@ -27,6 +27,8 @@ pub(crate) enum Opened {
         base: PathBuf,
         /// Whether another process is writing it: the same input may be complete the next time.
         piped: bool,
+        /// The file, as it was named; `None` for stdin.
+        file: Option<String>,
     },
     /// Records.
     Records(Box<Cluster>, Vec<Node>),
@@ -72,7 +74,7 @@ fn open_stdin() -> Result<Opened, Failure> {
     if same {
         return Err(usage("stdin and stdout are the same file".to_owned()).hint("write to another file"));
     }
-    Ok(Opened::Bytes { reader: Box::new(std::io::stdin()), base, piped: !stdin_is_file() })
+    Ok(Opened::Bytes { reader: Box::new(std::io::stdin()), base, piped: stdin_is_pipe(), file: None })
 }
 
 fn open_file(path: &Path) -> Result<Opened, Failure> {
@@ -98,7 +100,9 @@ fn open_file(path: &Path) -> Result<Opened, Failure> {
         true => path.canonicalize().map_err(denied)?.parent().unwrap_or(Path::new("/")).to_owned(),
         false => std::env::current_dir().map_err(denied)?,
     };
-    Ok(Opened::Bytes { reader: Box::new(file), base, piped: !metadata.is_file() })
+    let kind = metadata.file_type();
+    let piped = kind.is_fifo() || kind.is_socket();
+    Ok(Opened::Bytes { reader: Box::new(file), base, piped, file: Some(shown.to_string()) })
 }
 
 fn stat(path: &str) -> Option<Metadata> {
@@ -117,6 +121,14 @@ pub(crate) fn stdin_is_pipe() -> bool {
 /// Whether stdout is a pipe or a socket.
 pub(crate) fn stdout_is_pipe() -> bool {
     stat("/dev/stdout").is_some_and(|stdout| stdout.file_type().is_fifo() || stdout.file_type().is_socket())
+}
+
+/// Whether stdout is a pipe that nobody reads any more.
+pub(crate) fn stdout_reader_is_gone() -> bool {
+    let stdout = std::io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    stdout_is_pipe() && poll(&mut fds, Some(&at_once)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
 fn stdin_is_file() -> bool {
@@ -153,6 +165,14 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_no_pipe() {
+        let Ok(Opened::Bytes { piped, file, .. }) = open_file(Path::new("/dev/null")) else {
+            panic!("it can be opened")
+        };
+        assert_eq!((piped, file.as_deref()), (false, Some("/dev/null")));
+    }
+
+    #[test]
     fn a_named_pipe_is_a_pipe() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
@@ -161,7 +181,7 @@ mod tests {
             let path = path.clone();
             move || std::fs::write(path, "x").unwrap()
         });
-        let Ok(Opened::Bytes { mut reader, base, piped }) = open_file(&path) else { panic!("it can be opened") };
+        let Ok(Opened::Bytes { mut reader, base, piped, .. }) = open_file(&path) else { panic!("it can be opened") };
         assert_eq!((base, piped), (std::env::current_dir().unwrap(), true));
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use record::{Code, Exit, Failure};
+use step::{StreamFlags, exclusive};
 use talos_client::Fingerprint;
 
-/// The flags with which a tool works without a stream, as they are typed.
-pub const ALONE: &[&str] = &["-n", "--nodes", "-e", "--endpoints"];
+use crate::Credentials;
 
 /// Which nodes to contact without a stream, and with which credentials; the names are talosctl's.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -32,6 +33,54 @@ impl TalosFlags {
     /// Whether they ask for working without a stream.
     pub fn is_alone(&self) -> bool {
         !self.nodes.is_empty() || !self.endpoints.is_empty()
+    }
+
+    /// Refuses flags that would be ignored: a file beside the flags that name nodes, and a talosconfig for a stream.
+    ///
+    /// # Errors
+    /// Wrong usage; it names both, or what the flag needs.
+    pub fn check(&self, stream: &StreamFlags) -> Result<(), Failure> {
+        self.check_but_dir(stream)?;
+        self.check_dir(stream)
+    }
+
+    /// The same for a tool that uses the folder without a cluster, too.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_but_dir(&self, stream: &StreamFlags) -> Result<(), Failure> {
+        exclusive(&[(self.alone_flag(), self.is_alone()), ("-f", stream.file.is_some())])?;
+        if self.talosconfig.is_some() && !self.is_alone() {
+            let failure = Failure::new(Exit::Usage, Code::Usage, "--talosconfig needs -n");
+            return Err(failure.hint("in the pipe, the credentials come with the records"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a cluster's folder where there is no cluster.
+    ///
+    /// # Errors
+    /// Wrong usage; it names both flags.
+    pub fn check_dir(&self, stream: &StreamFlags) -> Result<(), Failure> {
+        exclusive(&[(self.alone_flag(), self.is_alone()), ("--dir", stream.dir.is_some())])
+    }
+
+    fn alone_flag(&self) -> &'static str {
+        if self.nodes.is_empty() { "-e" } else { "-n" }
+    }
+
+    /// The credentials that the flags choose. `needed` if nothing can be done without.
+    ///
+    /// # Errors
+    /// Without a stream: they are needed, and there is no talosconfig.
+    pub fn credentials(&self, needed: bool) -> Result<Credentials, Failure> {
+        if needed && self.is_alone() && self.talosconfig_file().is_none() {
+            let places: Vec<_> = usual_places().iter().map(|place| place.display().to_string()).collect();
+            let message = format!("there is no talosconfig: looked for {}", places.join(", "));
+            let failure = Failure::new(Exit::Usage, Code::Usage, message);
+            return Err(failure.hint("name one with --talosconfig, or in TALOSCONFIG; talos-gen writes it"));
+        }
+        Ok(Credentials::of_context(self.context.clone()))
     }
 
     /// The file with the credentials: the flag, else the first of talosctl's usual places that exists.
@@ -61,4 +110,40 @@ pub struct InsecureFlags {
     /// Certificate fingerprints to accept from nodes in maintenance mode, as printed on their consoles.
     #[arg(long = "cert-fingerprint", value_name = "FINGERPRINT,...", value_delimiter = ',')]
     pub cert_fingerprints: Vec<Fingerprint>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Typed {
+        #[command(flatten)]
+        stream: StreamFlags,
+        #[command(flatten)]
+        talos: TalosFlags,
+    }
+
+    fn checked(words: &[&str]) -> Result<(), String> {
+        let Typed { stream, talos } = clap::Parser::parse_from([&["tool"], words].concat());
+        talos.check(&stream).map_err(|failure| {
+            assert_eq!(failure.exit, Exit::Usage);
+            failure.message
+        })
+    }
+
+    #[test]
+    fn a_flag_that_would_be_ignored_is_refused_by_its_name() {
+        for words in [&["-n", "10.0.0.1", "--talosconfig", "x"][..], &["-f", "x", "--dir", "y", "--context", "z"]] {
+            assert_eq!(checked(words), Ok(()), "{words:?}");
+        }
+        for (words, says) in [
+            (&["-n", "10.0.0.1", "-f", "x"][..], "-n and -f can't be used together"),
+            (&["-e", "10.0.0.1", "-f", "x"], "-e and -f can't be used together"),
+            (&["-n", "10.0.0.1", "--dir", "x"], "-n and --dir can't be used together"),
+            (&["-f", "x", "--talosconfig", "y"], "--talosconfig needs -n"),
+        ] {
+            assert_eq!(checked(words), Err(says.to_owned()), "{words:?}");
+        }
+    }
 }

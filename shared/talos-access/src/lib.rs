@@ -11,4 +11,4 @@ mod flags;
 pub use alone::{Alone, alone};
 pub use answer::{Answer, address, ask};
 pub use credentials::{AtHand, Credentials};
-pub use flags::{ALONE, InsecureFlags, TalosFlags};
+pub use flags::{InsecureFlags, TalosFlags};

@@ -34,9 +34,8 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(program) = called_as.as_deref().and_then(program) {
         return program(argv);
     }
-    let console = Console::new("ichor");
     let Some(first) = argv.get(1).cloned() else {
-        return usage(&console, "no program is given");
+        return usage("no program is given");
     };
     if let Some(program) = program(&first) {
         argv.remove(0);
@@ -47,12 +46,12 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
             argv.remove(0);
             step::main::<explode::Explode>(argv)
         }
-        Some("-h" | "--help" | "help") => ExitCode::from(console.out(help().as_bytes()).code()),
+        Some("-h" | "--help" | "help") => ExitCode::from(Console::new("ichor").out(help().as_bytes()).code()),
         Some("-V" | "--version") => {
             let version = format!("ichor {}\n", env!("CARGO_PKG_VERSION"));
-            ExitCode::from(console.out(version.as_bytes()).code())
+            ExitCode::from(Console::new("ichor").out(version.as_bytes()).code())
         }
-        _ => usage(&console, &format!("{}: no such program", first.display())),
+        _ => usage(&format!("{}: no such program", first.display())),
     }
 }
 
@@ -60,12 +59,12 @@ fn program(name: &OsStr) -> Option<Main> {
     PROGRAMS.iter().find(|(row, _)| name == row.program()).map(|(_, main)| *main)
 }
 
-fn usage(console: &Console, what: &str) -> ExitCode {
+/// A program that isn't there may stand in a pipe: then the steps behind it are silent about its mistake.
+fn usage(what: &str) -> ExitCode {
     let names: Vec<_> = PROGRAMS.iter().map(|(row, _)| row.program()).collect();
     let failure =
         Failure::new(Exit::Usage, Code::Usage, what).hint(format!("use explode, or one of {}", names.join(", ")));
-    console.failure(None, &failure);
-    ExitCode::from(failure.exit.code())
+    step::refuse("ichor", failure)
 }
 
 fn help() -> String {

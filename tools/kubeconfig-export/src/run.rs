@@ -38,7 +38,6 @@ impl Step for Export {
     type Shared = ();
 
     const ROWS: &'static [&'static Row] = &[&table::KUBECONFIG_EXPORT];
-    const ALONE: &'static [&'static str] = talos_access::ALONE;
 
     fn flags(args: &Args) -> Flags {
         Flags::from(args.stream.clone()).wait(args.wait).raw(args.raw).inline(args.inline)
@@ -49,6 +48,8 @@ impl Step for Export {
             let failure = Failure::new(Exit::Usage, Code::Usage, "--to - would mix the kubeconfig with records");
             return Err(failure.hint("--raw prints only the kubeconfig"));
         }
+        step::exclusive(&[("--raw", args.raw.raw), ("--merge", args.merge)])?;
+        args.talos.check_but_dir(&args.stream)?;
         let alone = args.talos.is_alone();
         let source = if alone {
             let alone = talos_access::alone(&args.talos, Role::ControlPlane)?;
@@ -57,7 +58,7 @@ impl Step for Export {
             Source::Input
         };
         let export = Self {
-            credentials: Credentials::of_context(args.talos.context),
+            credentials: args.talos.credentials(true)?,
             to: args.to,
             merge: args.merge,
             force: args.force,

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use record::{Code, Exit, Failure};
 use talos_access::{InsecureFlags, TalosFlags};
+
+/// The default of `--timeout`.
+const TRY: Duration = Duration::from_secs(60);
 
 /// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
@@ -30,9 +34,9 @@ pub(crate) struct Args {
     #[arg(short, long, value_enum, default_value = "auto")]
     pub(crate) mode: Mode,
 
-    /// With `--mode try`: revert the config after this time.
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
-    pub(crate) timeout: Duration,
+    /// With `--mode try`: revert the config after this time [default: 1m].
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
 
     /// Allow changes that reboot a running node.
     #[arg(long)]
@@ -55,6 +59,16 @@ pub(crate) enum Mode {
 }
 
 impl Args {
+    /// Refuses flags that would be ignored.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.talos.check_dir(&self.stream)?;
+        if self.timeout.is_some() && self.mode != Mode::Try {
+            let failure = Failure::new(Exit::Usage, Code::Usage, "--timeout needs --mode try");
+            return Err(failure.hint("--wait-timeout limits how long a node is waited for"));
+        }
+        Ok(())
+    }
+
     /// The mode in the Talos API.
     pub(crate) fn api_mode(&self) -> talos_client::Mode {
         match self.mode {
@@ -62,7 +76,7 @@ impl Args {
             Mode::NoReboot => talos_client::Mode::NoReboot,
             Mode::Reboot => talos_client::Mode::Reboot,
             Mode::Staged => talos_client::Mode::Staged,
-            Mode::Try => talos_client::Mode::Try(self.timeout),
+            Mode::Try => talos_client::Mode::Try(self.timeout.unwrap_or(TRY)),
         }
     }
 }
@@ -72,6 +86,19 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+
+    #[test]
+    fn a_flag_that_would_be_ignored_is_refused() {
+        let checked = |words: &[&str]| Args::parse_from([&["talos-apply"], words].concat()).check();
+        for words in [&["--mode", "try"][..], &["--mode", "try", "--timeout", "5m"], &["-f", "x", "--dir", "y"]] {
+            assert!(checked(words).is_ok(), "{words:?}");
+        }
+        for words in
+            [&["--timeout", "5m"][..], &["--mode", "staged", "--timeout", "1m"], &["-n", "10.0.0.1", "--dir", "y"]]
+        {
+            assert_eq!(checked(words).map_err(|failure| failure.exit), Err(Exit::Usage), "{words:?}");
+        }
+    }
 
     #[test]
     fn short_flags_are_those_of_talosctl() {

@@ -1,7 +1,7 @@
 //! The step.
 
 use record::{
-    Code, Effect, Exit, Failure, Node, Role,
+    Change, Code, Effect, Exit, Failure, Impact, Node, Role,
     spec::ClusterSpec,
     status::{self, Applied},
     table::{self, Row},
@@ -41,7 +41,6 @@ impl Step for Apply {
     type Shared = ();
 
     const ROWS: &'static [&'static Row] = &[&table::TALOS_APPLY];
-    const ALONE: &'static [&'static str] = talos_access::ALONE;
 
     fn detail(node: &Node) -> String {
         node.get::<Applied>().ok().flatten().map(|applied| applied.outcome).unwrap_or_default()
@@ -52,6 +51,7 @@ impl Step for Apply {
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
+        args.check()?;
         let (alone, source) = if args.talos.is_alone() {
             let (wanted, source) = alone::prepare(&args)?;
             let (insecure, pins) = (args.insecure.insecure, args.insecure.cert_fingerprints.clone());
@@ -62,7 +62,10 @@ impl Step for Apply {
         };
         let queue = if alone.is_some() { Queue::default() } else { Queue::of_stream() };
         let allowed = Allowed { mode: args.api_mode(), reboot: args.reboot };
-        let credentials = Credentials::of_context(args.talos.context);
+        let credentials = args
+            .talos
+            .credentials(!args.insecure.insecure)
+            .map_err(|failure| failure.hint("name one with --talosconfig; a node in maintenance needs only -i"))?;
         Ok(Job::Stream(Self { allowed, credentials, queue, alone }, source))
     }
 
@@ -71,7 +74,10 @@ impl Step for Apply {
     }
 
     async fn node(&self, run: Run, (): &(), node: &Node) -> Result<Written, Stop> {
-        let Some(delivery) = self.delivery(&run, node).await? else { return Ok(planned(node)) };
+        let Some(delivery) = self.delivery(&run, node).await? else {
+            let planned = if node.address().is_some() { "config is only planned" } else { "address is not known yet" };
+            return Ok(self.unasked(&run, node, &format!("its {planned}, so it was not asked")));
+        };
         if run.is_dry_run() {
             return self.plan(&delivery).await;
         }
@@ -142,17 +148,36 @@ impl Apply {
             Ok(Observed::Differs(found, differences)) => {
                 delivery.change(found, differences, self.allowed, &self.queue).await
             }
-            Ok(Observed::Bare(_)) | Err(Hold::NotYet(_)) => Ok(planned(delivery.node)),
+            Ok(Observed::Bare(_)) => Ok(planned(delivery.node, first_config())),
+            Err(Hold::NotYet(reason)) => Ok(self.unasked(delivery.run, delivery.node, &reason)),
             Err(Hold::Failed(failure)) => Err(failure.into()),
         }
     }
+
+    /// The plan for a node that wasn't asked what it runs. Only one whose VM is still to be created certainly gets its
+    /// first config.
+    fn unasked(&self, run: &Run, node: &Node, why: &str) -> Written {
+        if is_to_be_created(node) {
+            return planned(node, first_config());
+        }
+        run.say(node, &format!("changes not known: {why}"));
+        // Without the flag, no change reboots a running node.
+        let impact = if self.allowed.reboot { Impact::Reboot } else { Impact::Live };
+        planned(node, Change::new("machine config", impact))
+    }
 }
 
-/// The field of a node that would get its first config.
-fn planned(node: &Node) -> Written {
+/// Whether the node's VM is planned and doesn't exist yet.
+fn is_to_be_created(node: &Node) -> bool {
+    let vm = node.get::<status::Vm>().ok().flatten();
+    node.is_planned::<status::Vm>() && vm.is_some_and(|vm| vm.id.is_none())
+}
+
+/// The field of a node for which this is only planned.
+fn planned(node: &Node, change: Change) -> Written {
     let address = node.address().unwrap_or_default().to_owned();
     let applied = Applied { address, fingerprint: None, outcome: "applied".to_owned(), verified: false };
-    Written::field(&applied, Effect::Pending).changes(vec![first_config()])
+    Written::field(&applied, Effect::Pending).changes(vec![change])
 }
 
 fn read(run: &Run, config: &status::Config) -> Result<Vec<u8>, Failure> {

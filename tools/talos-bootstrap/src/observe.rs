@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use record::status::Applied;
+use record::status::{Applied, Vm};
 use record::{Code, Exit, Failure, Node, chain};
 use step::Hold;
 use talos_access::{Answer, ask};
@@ -24,13 +24,25 @@ pub(crate) struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// The control plane of this record. One with an error, or without an applied config (a planned one doesn't count),
-    /// can't be asked.
+    /// The control plane of this record. One with an error, or without an applied config, can't be asked; in a plan,
+    /// one whose config is only planned is asked what it runs now, unless its VM doesn't exist yet.
     pub(crate) fn of(node: &Node) -> Self {
-        let can_be_asked = !node.has_error() && node.has::<Applied>() && !node.is_planned::<Applied>();
+        let vm = if node.is_planned::<Vm>() { node.get::<Vm>().ok().flatten() } else { None };
+        let exists = vm.is_none_or(|vm| vm.id.is_some());
+        let can_be_asked = !node.has_error() && node.has::<Applied>() && exists;
         let address = node.address().filter(|_| can_be_asked).and_then(|address| address.parse().ok());
         let planned = !node.has_error() && node.is_planned::<Applied>();
         Self { name: node.name().to_owned(), address, unexplained: None, planned }
+    }
+
+    /// A control plane that `--only` excludes, so that no step of this run has applied its config: it is asked all the
+    /// same, since `--only` limits what is changed and not what is looked at.
+    pub(crate) fn unselected(node: &Node) -> Self {
+        let (name, address) = (node.name(), node.address().and_then(|address| address.parse().ok()));
+        let message = format!("--only excludes {name}, and its record has no address: it may have etcd data");
+        let failure = Failure::new(Exit::Unusable, Code::NoAddress, message)
+            .hint(format!("run without --only, or give {name} a static `address`"));
+        Self { name: name.to_owned(), unexplained: address.is_none().then_some(failure), planned: false, address }
     }
 
     /// A control plane that is listed but missing from the input. `explained` if an error in the stream is about that.
@@ -82,5 +94,43 @@ fn members(reported: Result<Vec<talos_client::Member>, Error>) -> Etcd {
         Ok(members) if members.is_empty() => Etcd::Silent("it reports no members".to_owned()),
         Ok(members) => Etcd::Members(members.into_iter().map(|member| (member.id, member.hostname)).collect()),
         Err(error) => Etcd::Silent(chain(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use record::{Map, status::Addresses};
+
+    use super::*;
+
+    fn node(address: Option<&str>) -> Node {
+        let mut node = Node::new("cp-1", "lab", Map::from_iter([("role".to_owned(), "controlplane".into())]));
+        address.iter().for_each(|address| node.set(&Addresses(vec![(*address).to_owned()])));
+        node
+    }
+
+    #[test]
+    fn a_control_plane_that_only_excludes_is_asked_where_its_record_says_that_it_is() {
+        let seen = ControlPlane::unselected(&node(Some("10.0.0.11")));
+        assert_eq!((seen.address, seen.unexplained), ("10.0.0.11".parse().ok(), None));
+
+        let unknown = ControlPlane::unselected(&node(None));
+        assert_eq!(unknown.address, None);
+        assert_eq!(unknown.unexplained.map(|failure| failure.exit), Some(Exit::Unusable), "it may have etcd data");
+    }
+
+    #[test]
+    fn one_without_an_applied_config_is_not_asked_and_one_with_a_planned_one_is() {
+        let mut node = node(Some("10.0.0.11"));
+        assert_eq!(ControlPlane::of(&node).address, None);
+        node.set(&Applied::default());
+        assert!(ControlPlane::of(&node).address.is_some());
+        let planned = |vm: Vm| {
+            let mut node = node.clone();
+            node.set_marked(&vm, record::Effect::Pending, Vec::new());
+            ControlPlane::of(&node).address
+        };
+        assert!(planned(Vm { id: Some(100), ..Vm::default() }).is_some());
+        assert_eq!(planned(Vm::default()), None, "there is no such VM yet");
     }
 }

@@ -49,19 +49,19 @@ impl Step for Bootstrap {
     type Shared = Outcome;
 
     const ROWS: &'static [&'static Row] = &[&table::TALOS_BOOTSTRAP];
-    const ALONE: &'static [&'static str] = talos_access::ALONE;
 
     fn flags(args: &Args) -> Flags {
         Flags::from(args.stream.clone()).wait(args.wait)
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
+        args.talos.check(&args.stream)?;
         let is_alone = args.talos.is_alone();
         if is_alone && args.fresh {
             return Err(Error::FreshAlone.into());
         }
         let source = if is_alone { alone(&args)? } else { Source::Input };
-        let credentials = Credentials::of_context(args.talos.context);
+        let credentials = args.talos.credentials(true)?;
         Ok(Job::Stream(Self { credentials, without: args.without, fresh: args.fresh, alone: is_alone }, source))
     }
 
@@ -149,6 +149,7 @@ impl Bootstrap {
         wanted
             .map(|entry| match came.iter().find(|node| *node.name() == *entry.name) {
                 Some(node) if node.has_error() => Ok(ControlPlane::of(node)),
+                Some(node) if !run.is_selected(node.name()) => Ok(ControlPlane::unselected(node)),
                 Some(node) => run.need::<status::Applied>(node).map(|_| ControlPlane::of(node)),
                 None => Ok(ControlPlane::absent(&entry.name, run.cluster().error().is_some())),
             })

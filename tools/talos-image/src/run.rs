@@ -31,7 +31,6 @@ impl Step for TalosImage {
     type Shared = ();
 
     const ROWS: &'static [&'static Row] = &[&table::TALOS_IMAGE];
-    const ALONE: &'static [&'static str] = &["--talos-version"];
 
     fn flags(args: &Args) -> Flags {
         Flags::from(args.stream.clone()).raw(args.raw)

@@ -27,7 +27,6 @@ impl Step for Wait {
     type Shared = ();
 
     const ROWS: &'static [&'static Row] = &[&table::TALOS_WAIT];
-    const ALONE: &'static [&'static str] = talos_access::ALONE;
 
     fn detail(node: &Node) -> String {
         node.get::<status::Waited>().ok().flatten().map(|waited| waited.condition).unwrap_or_default()
@@ -38,6 +37,12 @@ impl Step for Wait {
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
+        args.talos.check(&args.stream)?;
+        if args.kubeconfig.is_some() && !args.condition.includes(Condition::Kubernetes) {
+            let message = format!("--kubeconfig and --for {} can't be used together", args.condition.word());
+            let failure = Failure::new(Exit::Usage, Code::Usage, message);
+            return Err(failure.hint("only `--for kubernetes` and `--for ready` ask the Kubernetes API"));
+        }
         let alone = args.talos.is_alone();
         let source = if alone {
             let alone = talos_access::alone(&args.talos, Role::Worker)?;
@@ -45,7 +50,7 @@ impl Step for Wait {
         } else {
             Source::Input
         };
-        let credentials = Credentials::of_context(args.talos.context);
+        let credentials = args.talos.credentials(args.condition.needs_credentials())?;
         Ok(Job::Stream(Self { condition: args.condition, credentials, alone, kubeconfig: args.kubeconfig }, source))
     }
 
@@ -90,6 +95,11 @@ impl Wait {
         let exported: Option<status::Kubeconfig> = run.cluster_want().await?;
         if run.is_dry_run() && run.cluster().is_pending() {
             return Ok(None);
+        }
+        if let (Some(_), Some(flag)) = (&exported, &self.kubeconfig) {
+            let message = format!("--kubeconfig {} and status.kubeconfig: the records name one", flag.display());
+            let failure = Failure::new(Exit::Usage, Code::Usage, message);
+            return Err(failure.hint("drop --kubeconfig, or kubeconfig-export from the pipe").into());
         }
         let exported = exported.unwrap_or_default();
         let (place, text, context) = match (exported.inline, exported.file, &self.kubeconfig) {

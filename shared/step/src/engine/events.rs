@@ -7,18 +7,27 @@ use record::stream::Stream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::whole::Unsaid;
 use crate::intake::{Intake, Received};
 use crate::source::Opened;
 use crate::{Run, Stop};
 
-/// Waits until nobody reads our output any more; then the rest of the input does not matter.
+/// Waits until nobody reads our output any more; then the rest of the input does not matter. It has not ended for all
+/// that: who waits for more of it is interrupted, and never takes what came for all there is.
 pub(super) async fn reader_gone(run: &Run) {
     let stopping = &run.context.stopping;
     stopping.token.cancelled().await;
     if stopping.reason().is_some_and(|reason| reason != Exit::PipeClosed) {
         std::future::pending::<()>().await;
     }
-    run.context.world.send_modify(|world| world.ended = true);
+}
+
+/// The time at which a failure is printed that the step before hasn't reported; never, if there is none.
+pub(super) async fn due(unsaid: Option<&Unsaid>) {
+    match unsaid {
+        Some(unsaid) => tokio::time::sleep_until(unsaid.until).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits until a signal asks the step to stop.

@@ -4,6 +4,7 @@ mod asks;
 mod failing;
 mod flow;
 mod inputs;
+mod mistakes;
 mod people;
 mod signals;
 mod toy;

@@ -113,7 +113,9 @@ fn flags_are_what_was_typed() {
     let typed = |words: &[&str]| toy::Args::try_parse_from([&["toy"], words].concat());
     let flags = Toy::flags(&typed(&["--wait-timeout", "90s", "--parallel", "3"]).unwrap_or_else(|e| panic!("{e}")));
     assert_eq!((flags.wait_timeout.as_secs(), flags.parallel), (90, 3));
-    for wrong in [&["--wait-timeout", "90"][..], &["--parallel", "0"]] {
+    for wrong in
+        [&["--wait-timeout", "90"][..], &["--wait-timeout", "0"], &["--wait-timeout", "0s"], &["--parallel", "0"]]
+    {
         assert!(typed(wrong).is_err_and(|error| error.to_string().contains(wrong[0])), "{wrong:?}");
     }
 }

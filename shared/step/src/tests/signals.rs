@@ -117,6 +117,57 @@ async fn nothing_more_is_read_or_said_for_a_reader_that_went_away_in_the_middle(
 }
 
 #[tokio::test]
+async fn control_planes_that_have_not_come_when_the_reader_goes_away_are_never_taken_for_missing() {
+    let counted = Arc::new(std::sync::Mutex::new(None));
+    let count = Arc::clone(&counted);
+    let asking: toy::OnCluster = Box::new(move |run| {
+        let count = Arc::clone(&count);
+        Box::pin(async move {
+            run.stopping().cancelled().await;
+            // The engine has noticed it, too.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            let came = run.control_planes().await.map(|came| came.len()).map_err(|stop| format!("{stop:?}"));
+            *count.lock().unwrap() = Some(came);
+            Ok(String::new())
+        })
+    });
+    let toy = Toy { on_cluster: Some(asking), ..Toy::default() };
+    let (sender, setting) = open(toy, format!("{}\n{}\n", head(&["left-1", "cp-1"]), node("left-1")));
+    let setting = Setting { output: Some(Box::new(Going(toy::Sink::default()))), ..setting };
+    let outcome = setting.run().await;
+    drop(sender);
+    let came = counted.lock().unwrap().take().expect("it was asked");
+    assert!(came.as_ref().is_err_and(|stop| stop.contains("interrupted")), "{came:?}");
+    assert_eq!((outcome.exit, outcome.stderr.as_str()), (Exit::PipeClosed, ""));
+}
+
+#[tokio::test]
+async fn that_the_input_was_cut_is_not_said_for_a_reader_that_is_gone_and_concludes_nothing() {
+    let counting = Toy::doing(|run, _| async move { found(run.control_planes().await?.len().to_string()) });
+    let cut = [head(&["cp-1", "a-1"]), node("a-1")].join("\n") + "\n";
+    let setting = Setting { toy: counting, piped: true, reader_is_gone: true, ..Setting::of(cut) };
+    let outcome = setting.run().await;
+    assert_eq!((outcome.exit, outcome.stderr.as_str()), (Exit::PipeClosed, ""));
+    let error = &outcome.node("a-1")["status"]["error"];
+    assert_eq!(error["code"], "interrupted", "{}", outcome.stdout);
+}
+
+#[tokio::test]
+async fn a_failed_stream_whose_writer_stays_ends_on_the_first_signal() {
+    let mut failure = Failure::new(Exit::Usage, Code::Usage, "a typo");
+    failure.step = "talos-image".to_owned();
+    let line = serde_json::to_string(&Cluster::failed(&failure)).unwrap() + "\n";
+    let (sender, setting) = open(Toy::default(), line);
+    let stopping = setting.stopping.clone();
+    let running = tokio::spawn(setting.run());
+    stopping.because(Exit::Terminated);
+    assert_eq!(running.await.unwrap().exit, Exit::Terminated);
+    drop(sender);
+}
+
+#[tokio::test]
 async fn a_signal_is_the_exit_status_also_where_a_failed_stream_is_passed_on() {
     let mut failure = Failure::new(Exit::Usage, Code::Usage, "a typo");
     failure.step = "talos-image".to_owned();

@@ -105,7 +105,6 @@ impl Step for Toy {
     type Shared = String;
 
     const ROWS: &'static [&'static Row] = &[&table::TALOS_GEN];
-    const ALONE: &'static [&'static str] = &["-n", "--nodes"];
 
     fn row(&self) -> &'static Row {
         self.row
@@ -281,8 +280,10 @@ pub(super) struct Setting {
     pub(super) input: Box<dyn Read + Send>,
     pub(super) flags: Vec<&'static str>,
     pub(super) piped: bool,
+    pub(super) file: Option<&'static str>,
     pub(super) layout: Layout,
     pub(super) place: Place,
+    pub(super) reader_is_gone: bool,
     pub(super) output: Option<Box<dyn Write + Send>>,
     pub(super) stopping: Stopping,
     pub(super) stderr: Sink,
@@ -295,8 +296,10 @@ impl Setting {
             input: Box::new(Cursor::new(input.into())),
             flags: Vec::new(),
             piped: false,
+            file: None,
             layout: Layout::Records(Format::Jsonl),
             place: Place::Alone,
+            reader_is_gone: false,
             output: None,
             stopping: Stopping::default(),
             stderr: Sink::default(),
@@ -309,12 +312,18 @@ impl Setting {
         let stdout = self.toy.stdout.clone();
         let pipes = Pipes {
             flags: Toy::flags(&args),
-            input: Opened::Bytes { reader: self.input, base: "/base".into(), piped: self.piped },
+            input: Opened::Bytes {
+                reader: self.input,
+                base: "/base".into(),
+                piped: self.piped,
+                file: self.file.map(str::to_owned),
+            },
             output: self.output.unwrap_or_else(|| Box::new(stdout)),
             layout: self.layout,
             dir: args.stream.dir.clone(),
             console: Console::writing_to("toy", Box::new(self.stderr)),
             place: self.place,
+            reader_is_gone: if self.reader_is_gone { || true } else { || false },
         };
         (self.toy, pipes)
     }

@@ -32,8 +32,8 @@ async fn refused_by_all(contents: &[u8], status: i32, message: &str) {
 
 #[tokio::test]
 async fn an_empty_input_is_told_from_a_complete_one() {
-    refused_by_all(b"", 8, "no input: the previous command in the pipe wrote nothing").await;
-    refused_by_all(b"\xEF\xBB\xBF \r\n", 8, "no input: the previous command in the pipe wrote nothing").await;
+    refused_by_all(b"", 8, "no input: stdin is empty").await;
+    refused_by_all(b"\xEF\xBB\xBF \r\n", 8, "no input: stdin is empty").await;
 }
 
 #[tokio::test]

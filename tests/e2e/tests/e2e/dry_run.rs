@@ -49,3 +49,22 @@ async fn a_change_that_a_flag_would_allow_is_planned_with_that_flag_and_refused_
     world.sh("talos-apply --mode reboot < lab.jsonl").await.exits(7).says("--reboot allows it");
     assert_eq!(world.node("w-1").boot_id(), boot);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_of_a_patch_on_running_control_planes_reports_what_stands_and_claims_no_first_config() {
+    let world = World::start(Shape { workers: 1, ..Shape::HA }).await;
+    world.up().await.exits(0);
+    world.edit("  controlplane: {", "  controlplane: {labels: {example.com/tier: gold}, ");
+    let before = world.touches();
+    let plan = world.sh(&World::pipe().replacen("talos-image", "talos-image --dry-run", 1)).await.exits(3);
+    for name in ["cp-1", "cp-2", "cp-3"] {
+        let status = &plan.node(name)["status"];
+        let change = &status["applied"]["changes"][0];
+        assert_eq!((&change["what"], &change["to"]), (&"machine config".into(), &serde_json::Value::Null), "{plan}");
+        assert_eq!((&status["etcd"]["member"], &status["etcd"]["changed"]), (&true.into(), &false.into()), "{plan}");
+    }
+    assert_eq!(plan.end()["status"]["bootstrap"]["changed"], false, "{plan}");
+    let plan = plan.says("talos-apply cp-1 changes not known: its config is only planned, so it was not asked");
+    plan.never_says("error:");
+    assert_eq!(world.touches(), before);
+}

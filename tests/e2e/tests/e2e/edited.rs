@@ -103,3 +103,12 @@ async fn destroy_removes_exactly_what_is_ours() {
     assert_eq!(left, ["somebody-elses"]);
     world.sh("pve-vm destroy --yes").await.exits(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_limits_what_is_changed_and_not_what_is_looked_at() {
+    let world = World::start(Shape::HA).await;
+    world.up().await.exits(0);
+    let only = world.sh(&World::pipe().replacen("talos-image", "talos-image --only w-1", 1)).await.exits(0);
+    assert_eq!(only.node("w-1")["status"]["waited"]["for"], "ready");
+    assert_eq!(only.end()["status"]["bootstrap"]["changed"], false, "{only}");
+}

@@ -120,6 +120,12 @@ async fn a_reader_that_goes_away_stops_the_pipe_and_the_next_run_goes_on() {
         world.sh("bash -c 'talos-image | pve-vm | head -n 1 > /dev/null; echo ${PIPESTATUS[1]}'").await.exits(0);
     assert_eq!(statuses.stdout, "141\n", "{statuses}");
     statuses.never_says("panicked");
+    // Of a stream that was cut on both sides, nothing is concluded and nothing said.
+    world.sh(&format!("{} > lab.jsonl", World::pipe())).await.exits(0);
+    let cut = "mkfifo gone; bash -c '{ head -n 2 lab.jsonl; cat gone; } | talos-bootstrap | { exec 0<&-; : > gone; }; \
+               echo ${PIPESTATUS[1]}'";
+    let cut = world.sh(cut).await.exits(0).never_says("cut").never_says("--without");
+    assert_eq!(cut.stdout, "141\n", "{cut}");
     world.up().await.exits(0);
     world.assert_up(&world.names());
 }

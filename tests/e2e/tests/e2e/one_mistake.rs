@@ -1,6 +1,6 @@
 //! One mistake is one message, and the exit status at the end of the pipe is right without `pipefail`.
 
-use crate::support::{Outcome, STEPS, Scratch, World};
+use crate::support::{Outcome, STEPS, Scratch, Shape, World};
 
 const FILE: &str = "\
 apiVersion: ichor/v1
@@ -68,6 +68,106 @@ async fn a_missing_token_is_told_once() {
     assert!(errors[0].starts_with("pve-vm error: no Proxmox VE API token"), "{outcome}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_token_is_told_by_the_first_step_that_needs_it_alone() {
+    let world = World::start(Shape::SMALL).await;
+    let outcome = world.sh(&format!("unset PROXMOX_VE_API_TOKEN; {}", World::pipe())).await.exits(8);
+    let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.contains(" error: ")).collect();
+    assert_eq!(errors.len(), 1, "{outcome}");
+    assert!(errors[0].starts_with("talos-image error: no Proxmox VE API token"), "{outcome}");
+}
+
+#[tokio::test]
+async fn a_setting_that_two_steps_read_is_complained_about_once() {
+    let scratch = Scratch::new();
+    for schematic in ["zzz", "{id: zzz}"] {
+        let version = format!("talos: {{version: v1.13.9, schematic: {schematic}}}");
+        scratch.write("cluster.yaml", FILE.replace("talos: {version: v1.13.9}", &version));
+        let outcome = scratch.sh("talos-image -f cluster.yaml | talos-gen").await;
+        assert_ne!(outcome.status, 0, "{outcome}");
+        let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.contains(" error: ")).collect();
+        assert_eq!(errors.len(), 1, "{schematic}: {outcome}");
+        assert!(errors[0].starts_with("talos-image error: "), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_call_is_told_once_by_every_program_and_in_every_place() {
+    let scratch = Scratch::new();
+    scratch.write("cluster.yaml", FILE);
+    for (pipe, says) in [
+        (
+            "ichor explode -f cluster.yaml | pve-vm --raw | talos-gen | talos-apply",
+            "pve-vm error: unexpected argument '--raw'",
+        ),
+        ("ichor pve-vn | ichor talos-gen | ichor talos-apply", "ichor error: pve-vn: no such program"),
+        ("talos-apply -n 127.0.0.1 | talos-bootstrap", "talos-apply error: no machine config is given"),
+    ] {
+        let outcome = scratch.sh(pipe).await.exits(2).says(says);
+        assert_eq!(outcome.stderr.matches(" error: ").count(), 1, "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_is_called_so() {
+    let scratch = Scratch::new();
+    scratch.write("empty.yaml", "");
+    for (input, says) in [
+        ("-f empty.yaml", "talos-gen error: empty.yaml is empty"),
+        ("-f /dev/null", "talos-gen error: /dev/null is empty"),
+        ("< /dev/null", "talos-gen error: no input: stdin is empty"),
+        ("< empty.yaml", "talos-gen error: no input: stdin is empty"),
+    ] {
+        scratch.sh(&format!("talos-gen {input}")).await.exits(8).says(says).never_says("previous command");
+    }
+    scratch.sh("true | talos-gen").await.exits(8).says("the previous command in the pipe wrote nothing");
+}
+
+#[tokio::test]
+async fn flags_that_would_be_ignored_are_refused() {
+    let scratch = Scratch::new();
+    scratch.write("cluster.yaml", FILE);
+    for (command, says) in [
+        ("talos-wait -f cluster.yaml --talosconfig x", "--talosconfig needs -n"),
+        ("talos-bootstrap -f cluster.yaml --talosconfig x", "--talosconfig needs -n"),
+        ("talos-wait -f cluster.yaml -e 127.0.0.77", "-e and -f can't"),
+        ("talos-bootstrap -n 127.0.0.77 --dir x", "-n and --dir can't"),
+        ("kubeconfig-export -n 127.0.0.77 -f cluster.yaml", "-n and -f can't"),
+        ("talos-wait -f cluster.yaml --for etcd --kubeconfig x", "--kubeconfig and --for etcd can't"),
+        ("talos-apply -f cluster.yaml --timeout 5m", "--timeout needs --mode try"),
+        ("kubeconfig-export -f cluster.yaml --raw --inline", "--raw and --inline can't"),
+        ("kubeconfig-export -f cluster.yaml --raw --merge", "--raw and --merge can't"),
+        ("kubeconfig-export -f cluster.yaml --raw --format yaml", "--raw and --format can't"),
+        ("kubeconfig-export -f cluster.yaml --server notaurl", "--server <URL>"),
+        ("talos-wait -f cluster.yaml --wait-timeout 0", "--wait-timeout <DURATION>"),
+    ] {
+        scratch.sh(command).await.exits(2).says(says);
+    }
+}
+
+#[tokio::test]
+async fn without_a_talosconfig_the_places_are_named_and_nobody_speaks_of_a_pipe() {
+    let scratch = Scratch::new();
+    scratch.write("node.yaml", "version: v1alpha1\nmachine: {type: worker, token: abc}\n");
+    for command in [
+        "talos-wait -n 127.0.0.77,127.0.0.78",
+        "talos-wait -e 127.0.0.77",
+        "talos-apply -f node.yaml -n 127.0.0.77",
+        "kubeconfig-export -n 127.0.0.77 --raw",
+        "talos-bootstrap -n 127.0.0.77",
+    ] {
+        let outcome = scratch.sh(command).await.exits(2).says("there is no talosconfig: looked for ");
+        let outcome = outcome.says("/.talos/config").says("--talosconfig").never_says("pipe");
+        assert_eq!(outcome.stderr.matches(" error: ").count(), 1, "{outcome}");
+    }
+    // Where nothing is asked of the node that needs credentials, none are needed.
+    scratch
+        .sh("talos-wait -n 127.0.0.77 --for maintenance --wait-timeout 1ms")
+        .await
+        .exits(5)
+        .never_says("talosconfig");
+}
+
 #[tokio::test]
 async fn a_program_that_is_not_found_is_named_by_the_step_behind_it() {
     let scratch = Scratch::new();
@@ -83,8 +183,10 @@ async fn every_error_begins_with_the_name_of_its_program() {
         let outcome = scratch.sh(&format!("{step} --no-such-flag < /dev/null")).await.exits(2);
         assert!(outcome.stderr.starts_with(&format!("{step} error: unexpected argument")), "{outcome}");
         assert!(outcome.stdout.contains(&format!(r#""step":"{step}""#)), "{outcome}");
-        let alone = scratch.sh(&format!("{step} --no-such-flag --raw < /dev/null")).await.exits(2);
-        assert_eq!(alone.stdout, "", "{step}: --raw asks for no records");
+    }
+    for step in ["talos-image", "kubeconfig-export"] {
+        let raw = scratch.sh(&format!("{step} --no-such-flag --raw < /dev/null")).await.exits(2);
+        assert_eq!(raw.stdout, "", "{step}: --raw asks for no records");
     }
 }
 
@@ -132,4 +234,11 @@ async fn explode_turns_a_cluster_file_into_records_for_a_pipe_that_begins_with_a
     assert_eq!(outcome.nodes().len(), 1);
     assert!(outcome.stdout.lines().next().unwrap().contains(r#""run":""#), "{outcome}");
     scratch.sh("ichor explode -f cluster.yaml | talos-gen --dry-run").await.exits(3);
+    scratch.sh("ichor explode --oops").await.exits(2).says("Usage: ichor explode ");
+    assert!(scratch.sh("ichor explode --help").await.exits(0).stdout.contains("Usage: ichor explode "));
+    let completions = scratch.sh("ichor explode completions bash").await.exits(0).stdout;
+    assert!(
+        completions.lines().any(|line| line.trim_start().starts_with("complete ") && line.ends_with(" ichor")),
+        "{completions}"
+    );
 }

@@ -129,10 +129,19 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => outcome(run(args.command, &argv)),
         Err(error) => {
             // Help that nobody reads is no failure.
-            let _printed = error.print();
+            let text = error.render().to_string();
+            let _printed = match text.starts_with("error: ") {
+                true => write!(std::io::stderr(), "ichor-lab {text}"),
+                false => error.print(),
+            };
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
         }
     }
+}
+
+/// An error as every program of the project prints it: behind its name.
+fn said(error: &str) -> String {
+    format!("ichor-lab error: {error}")
 }
 
 fn outcome(result: anyhow::Result<u8>) -> ExitCode {
@@ -140,7 +149,7 @@ fn outcome(result: anyhow::Result<u8>) -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             // With stderr gone there is nobody left to tell.
-            let _told = writeln!(std::io::stderr(), "error: {error:#}");
+            let _told = writeln!(std::io::stderr(), "{}", said(&format!("{error:#}")));
             ExitCode::from(1)
         }
     }
@@ -313,7 +322,7 @@ mod linux {
 
     /// As in a shell: 127 for a command that is not there, 126 for one that cannot be run.
     fn missing(program: &OsString, error: &std::io::Error) -> anyhow::Result<u8> {
-        writeln!(std::io::stderr(), "error: cannot run {}: {error}", program.display())?;
+        writeln!(std::io::stderr(), "{}", super::said(&format!("cannot run {}: {error}", program.display())))?;
         Ok(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
     }
 

@@ -21,6 +21,20 @@ fn a_command_runs_in_the_environment_of_a_lab_and_its_status_is_passed_on() {
 }
 
 #[test]
+fn every_error_begins_with_the_name_of_the_program() {
+    for wrong in [
+        &["serve", "--no-such-flag"][..],
+        &["run", "--scenario", "nonsense", "--", "true"],
+        &["run", "--delays", "zero", "--", "/nowhere"],
+        &["scenario", "show", "nonsense"],
+    ] {
+        let said = text(&lab(wrong).stderr);
+        assert!(said.starts_with("ichor-lab error: "), "{wrong:?}: {said}");
+    }
+    assert!(text(&lab(&["--help"]).stdout).starts_with("Plays "));
+}
+
+#[test]
 fn a_scenario_that_is_shown_can_be_used_as_a_file() {
     let list = text(&lab(&["scenario", "list"]).stdout);
     let name = list.split_whitespace().next().unwrap();
