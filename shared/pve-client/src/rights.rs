@@ -68,6 +68,13 @@ impl Rights {
         self.0.values().all(std::collections::BTreeMap::is_empty)
     }
 
+    /// The IDs of VMs that the token may not see although it has rights around them.
+    pub fn unseen_vms(&self) -> Vec<u32> {
+        let vmid = |path: &str| path.strip_prefix("/vms/")?.parse().ok();
+        let unseen = self.0.iter().filter(|(_, held)| !held.contains_key("VM.Audit"));
+        unseen.filter_map(|(path, _)| vmid(path)).collect()
+    }
+
     /// Whether a privilege is held on a path. A path that the server doesn't list has what the nearest one above hands
     /// down.
     pub fn holds(&self, path: &str, privilege: &str) -> bool {

@@ -160,6 +160,7 @@ impl<'a> VmOperation<'a> {
         if progress.slot.is_none() && !progress.is_new {
             let intent = Intent::change(self.machine, &difference, is_running);
             self.checked(&config, &intent).await.map_err(Failed::Now)?;
+            self.address_is_free(&difference).await.map_err(|failure| Failed::Now(failure.into()))?;
         }
         if is_running && difference.needs_power_cycle() && progress.permit.is_none() {
             // Who waits for the permit holds no slot, which its holder may need.

@@ -99,6 +99,14 @@ impl Fleet {
 }
 
 impl VmOperation<'_> {
+    /// Refuses an address that the VM would get and another machine has.
+    pub(crate) async fn address_is_free(&self, difference: &Difference) -> Result<(), Failure> {
+        match difference.changes_address() {
+            true => self.fleet.unheld_address(self.run, self.node, Some(self.location.vmid)).await,
+            false => Ok(()),
+        }
+    }
+
     /// Asks everything that can refuse this, before anything of it is done. A lock of another operation is waited for.
     pub(crate) async fn checked(&self, config: &Config, intent: &Intent) -> Result<(), Stop> {
         let found = self.refusals(config, intent).await?;

@@ -44,13 +44,15 @@ pub(crate) async fn create(
     let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).seeded(&machine.name);
     let stopping = run.stopping();
     let storages = storages(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let _places = tokio::select! {
+    let places = tokio::select! {
         places = fleet.storage_slots(host, &storages, machine) => places?,
         () = stopping.cancelled() => return Err(Failure::interrupted().into()),
     };
     loop {
         let failure = match attempt(fleet, run, node, machine, host, &parameters).await? {
             Outcome::Made(location) => {
+                // A duplicate is destroyed below, which takes places of its own: who held some would wait for itself.
+                drop(places);
                 let location = sole(fleet, run, node, machine, location).await?;
                 run.say(node, &format!("created VM {} on {}", location.vmid, location.host));
                 return Ok(location);

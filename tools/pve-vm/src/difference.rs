@@ -315,6 +315,11 @@ impl Difference {
         made.collect()
     }
 
+    /// Whether the VM gets another address.
+    pub(crate) fn changes_address(&self) -> bool {
+        self.items.iter().any(|item| item.key.starts_with("ipconfig"))
+    }
+
     /// Whether a disk grows.
     pub(crate) fn grows(&self) -> bool {
         self.items.iter().any(|item| matches!(item.act, Act::Grow(_)))

@@ -34,6 +34,13 @@ pub(crate) struct Known {
     pub(crate) config: Result<Config, Failure>,
 }
 
+impl Known {
+    /// Whether it has this SMBIOS UUID.
+    fn has(&self, uuid: &str) -> bool {
+        self.config.as_ref().is_ok_and(|config| config.uuid().as_deref() == Some(uuid))
+    }
+}
+
 /// A VM on a host that can't be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Hidden {
@@ -61,6 +68,8 @@ pub(crate) struct Inventory {
     pools: BTreeMap<u32, String>,
     /// VMs on hosts that can't be asked, with their last known names.
     pub(crate) hidden: Vec<Hidden>,
+    /// Why a VM that may be a node's can't be looked at, though it has neither name nor tag of one.
+    pub(crate) unread: Option<Failure>,
     /// Whether the cluster got its identity in this run, so that no VM can be its own yet.
     pub(crate) is_new: bool,
 }
@@ -95,8 +104,7 @@ impl Inventory {
         namesakes: Namesakes,
     ) -> Result<Option<&Known>, Failure> {
         let uuid = identity.uuid(node);
-        let is = |known: &&Known| known.config.as_ref().is_ok_and(|config| config.uuid().as_ref() == Some(&uuid));
-        let mut same = self.known.iter().filter(is);
+        let mut same = self.known.iter().filter(|known| known.has(&uuid));
         if let Some(found) = same.next() {
             let (vmid, host) = (found.vmid, found.host.clone());
             if let Some(second) = same.next() {
@@ -123,6 +131,9 @@ impl Inventory {
     fn unseen(&self, identity: &Identity, node: &str) -> Result<Option<&Known>, Failure> {
         let unread = self.known.iter().filter(|known| known.is_tagged || known.name.is_empty());
         if let Some(failure) = unread.filter_map(|known| known.config.as_ref().err()).next() {
+            return Err(failure.clone());
+        }
+        if let Some(failure) = &self.unread {
             return Err(failure.clone());
         }
         let Some(hidden) = self.hidden.iter().find(|hidden| self.may_be(&hidden.row, identity, node)) else {
@@ -152,11 +163,24 @@ impl Inventory {
         self.pools.get(&vmid).map(String::as_str)
     }
 
+    /// VMs in creation that don't show yet whose they are, if a node has none.
+    pub(crate) fn nascent(&self, identity: &Identity, roster: &Roster) -> Vec<&Known> {
+        let lacks = |name: &str| self.known.iter().all(|known| !known.has(&identity.uuid(name)));
+        if self.is_new || !roster.iter().any(|entry| lacks(&entry.name)) {
+            return Vec::new();
+        }
+        self.known.iter().filter(|known| known.config.as_ref().is_ok_and(is_nascent)).collect()
+    }
+
     /// The cluster's VMs that the file doesn't list.
     pub(crate) fn unlisted(&self, identity: &Identity, roster: &Roster) -> impl Iterator<Item = &Known> {
-        let listed = |name: &str| roster.iter().any(|entry| &*entry.name == name);
+        // A VM that somebody renamed is still its node's.
+        let names: BTreeSet<&str> = roster.iter().map(|entry| &*entry.name).collect();
+        let uuids: BTreeSet<String> = names.iter().map(|name| identity.uuid(name)).collect();
+        let listed =
+            move |known: &Known| names.contains(known.name.as_str()) || uuids.iter().any(|uuid| known.has(uuid));
         let ours = |known: &&Known| known.config.as_ref().is_ok_and(|config| identity.marks(config));
-        self.known.iter().filter(move |known| !listed(&known.name)).filter(ours)
+        self.known.iter().filter(move |known| !listed(known)).filter(ours)
     }
 }
 
@@ -169,6 +193,11 @@ fn refuse_namesake(known: &Known, config: &Config, cluster: &str) -> Result<(), 
         return Err(Error::OtherLock { vmid, host, node, cluster: cluster.to_owned() });
     }
     if description.contains("ichor-uid: ") { Ok(()) } else { Err(Error::Foreign { vmid, host, node }) }
+}
+
+/// Whether a VM is in creation and shows nothing yet: neither name nor UUID nor mark.
+fn is_nascent(config: &Config) -> bool {
+    config.lock() == Some("create") && config.uuid().is_none()
 }
 
 fn tagged(tags: Option<&str>, identity: &Identity) -> bool {

@@ -45,10 +45,24 @@ impl Fleet {
     /// Refuses to switch on a VM whose static address somebody else has: a VM on this Proxmox VE, running or not, or
     /// whatever responds there. `own` is the node's VM, which is off, if it exists.
     pub(crate) async fn free_address(&self, run: &Run, node: &Node, own: Option<u32>) -> Result<(), Failure> {
+        let Some(address) = node.typed_spec()?.address.as_deref().and_then(plain) else { return Ok(()) };
+        let (held, answers) = tokio::join!(self.unheld_address(run, node, own), answers(address));
+        held?;
+        match answers {
+            true => {
+                Err(Error::AddressAnswers { address: std::net::SocketAddr::new(address, TALOS).to_string() }.into())
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// The same for a VM that runs and gets another address: it may be the one that answers there already, so only the
+    /// VMs of this Proxmox VE are asked.
+    pub(crate) async fn unheld_address(&self, run: &Run, node: &Node, own: Option<u32>) -> Result<(), Failure> {
         let Some(written) = node.typed_spec()?.address else { return Ok(()) };
         let Some(address) = plain(&written) else { return Ok(()) };
         let roster = run.cluster().roster().cloned().unwrap_or_default();
-        let (holders, answers) = tokio::join!(self.holders(run, &roster), answers(address));
+        let holders = self.holders(run, &roster).await;
         if let Some(Holder { vmid, host, name, .. }) = holder(holders?, address, own) {
             let (vmid, host, name) = (*vmid, host.clone(), name.clone());
             let ours = self.inventory.unlisted(&self.identity, &roster).any(|known| known.vmid == vmid);
@@ -58,12 +72,7 @@ impl Fleet {
             }
             .into());
         }
-        match answers {
-            true => {
-                Err(Error::AddressAnswers { address: std::net::SocketAddr::new(address, TALOS).to_string() }.into())
-            }
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     /// The static addresses of all VMs that the token may see, read once. Those of nodes in the file are checked against

@@ -143,6 +143,7 @@ impl<'a> Reconcile<'a> {
         let why = difference.recreate().join(", ");
         let config = operation.config().await?;
         operation.checked(&config, &Intent::destruction()).await?;
+        operation.address_is_free(difference).await?;
         self.fleet.release(&operation.location.host, &config, self.machine);
         let host = self.fleet.place(self.machine).await?;
         self.fleet.check_creation(self.machine, &host).await?;
@@ -181,7 +182,9 @@ impl<'a> Reconcile<'a> {
         } else if allowed.recreate {
             operation.checked_plan(&config, &Intent::destruction()).await?;
         }
-        if !running {
+        if running {
+            operation.address_is_free(&difference).await?;
+        } else {
             self.fleet.free_address(self.run, self.node, Some(known.vmid)).await?;
         }
         let mut changes = difference.costs(running);

@@ -2,14 +2,14 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use pve_client::Client;
+use pve_client::{Client, request};
 use record::{
     Code, Effect, Failure, Node,
     spec::ClusterSpec,
     status,
     table::{self, Row},
 };
-use step::{Console, Flags, Job, Run, Source, Step, Stop, Written};
+use step::{Console, Flags, Hold, Job, Run, Source, Step, Stop, Written};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -100,7 +100,10 @@ impl Step for PveVm {
         let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy) && !run.is_dry_run();
         let claim = if acts { Some(run.claim().await?) } else { None };
         let (identity, is_new) = self.identity(&run, &pve).await?;
-        let inventory = self.inventory(&run, &pve, &identity, is_new).await?;
+        let inventory = match acts {
+            true => self.settled_inventory(&run, &pve, &identity, is_new).await?,
+            false => self.inventory(&run, &pve, &identity, is_new).await?,
+        };
         let roster = run.cluster().roster().cloned().unwrap_or_default();
         for known in inventory.unlisted(&identity, &roster) {
             let (vmid, host, name) = (known.vmid, &known.host, &known.name);
@@ -176,6 +179,30 @@ impl PveVm {
             is_new,
         };
         Inventory::read(pve, wanted).await
+    }
+
+    /// The inventory, once no VM is being created that may be a node's: an earlier run may have been killed a moment ago,
+    /// and until its creation has ended a VM doesn't show whose it is.
+    async fn settled_inventory(
+        &self,
+        run: &Run,
+        pve: &Client,
+        identity: &Identity,
+        is_new: bool,
+    ) -> Result<Inventory, Stop> {
+        let look = || async {
+            let read = self.inventory(run, pve, identity, is_new).await;
+            let Ok(inventory) = &read else { return Ok(read) };
+            let roster = run.cluster().roster().cloned().unwrap_or_default();
+            for Known { vmid, host, .. } in inventory.nascent(identity, &roster) {
+                let tasks = pve.ask(&request::at_work(host, *vmid)).await?;
+                if tasks.iter().any(|task| task.endtime.is_none()) {
+                    return Err(Hold::not_yet(format!("VM {vmid} on {host} is being created, and may be a node's")));
+                }
+            }
+            Ok(read)
+        };
+        Ok(run.wait_for_cluster().until(look).await??)
     }
 
     /// Checks everything, and reports it.

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pve_client::{
     Client, Kind, Rights,
-    answer::{ClusterPart, Resource, VmRow},
+    answer::{ClusterPart, Config, Resource, VmRow},
     request,
 };
 use record::{Classify, Code, Exit, Failure, Roster};
 use tokio::task::JoinSet;
 
-use super::{Hidden, Inventory, Known, allowed, tagged};
+use super::{Hidden, Inventory, Known, allowed, is_nascent, tagged};
 use crate::{identity::Identity, placement::Host};
 
 /// Maximum number of reads at once: the server has three workers a host, and each read takes it some milliseconds.
@@ -66,8 +66,51 @@ impl Inventory {
         let lists = lists(pve, asked).await?;
         let candidates = inventory.sort_out(&guests, &lists, wanted);
         inventory.known = configs(pve, candidates).await;
+        if !wanted.is_new && inventory.lacks_any(wanted) {
+            inventory.look_closer(pve, wanted).await;
+        }
         inventory.count(wanted.identity, wanted.roster);
         Ok(inventory)
+    }
+
+    /// Whether a node has no VM among those that names and tags lead to.
+    fn lacks_any(&self, wanted: Wanted<'_>) -> bool {
+        wanted.roster.iter().any(|entry| self.known.iter().all(|known| !known.has(&wanted.identity.uuid(&entry.name))))
+    }
+
+    /// Looks for the mark in the configs of all other VMs before a node is said to have none: names and tags are changed
+    /// by people, and the mark stays.
+    async fn look_closer(&mut self, pve: &Client, wanted: Wanted<'_>) {
+        let unseen = self.rights.unseen_vms();
+        if let Some(vmid) = unseen.first() {
+            let message = format!("the token may not see VM {vmid}, which may be a node's");
+            let hint = format!("give it VM.Audit on /vms/{vmid}, or remove the ACL entry there");
+            self.unread = Some(Failure::new(Exit::NotAllowed, Code::NotAllowed, message).hint(hint));
+        }
+        let guests = self.others.iter().filter(|guest| guest.kind == "qemu" && !guest.template);
+        let candidates = guests.map(|guest| Candidate {
+            vmid: guest.vmid,
+            host: guest.node.clone(),
+            name: guest.name.clone().unwrap_or_default(),
+            running: guest.status == "running",
+            is_tagged: false,
+        });
+        let uuids: BTreeSet<String> = wanted.roster.iter().map(|entry| wanted.identity.uuid(&entry.name)).collect();
+        for known in configs(pve, candidates.collect()).await {
+            let is_ours = |config: &Config| {
+                let has_uuid = config.uuid().is_some_and(|uuid| uuids.contains(&uuid));
+                has_uuid || wanted.identity.marks(config) || is_nascent(config)
+            };
+            match &known.config {
+                Ok(config) if is_ours(config) => {
+                    self.others.retain(|other| other.vmid != known.vmid);
+                    self.known.push(known);
+                }
+                Ok(_) => {}
+                Err(failure) => self.unread = Some(failure.clone()),
+            }
+        }
+        self.known.sort_by_key(|known| known.vmid);
     }
 
     /// Tells the VMs that may be ours from the others, and from those that can't be seen.

@@ -5,6 +5,7 @@
 mod disks;
 mod etcd;
 mod guards;
+mod hidden;
 mod leftovers;
 mod rights;
 mod speed;

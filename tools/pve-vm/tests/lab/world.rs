@@ -84,6 +84,11 @@ impl World {
 
     /// Runs the program, and kills it once the lab has got such a call after those that it has got already.
     pub(crate) async fn killed_at(&self, call: (&str, &str), arguments: &[&str]) {
+        self.killed_after(1, call, arguments).await;
+    }
+
+    /// The same once the lab has got so many of these calls.
+    pub(crate) async fn killed_after(&self, calls: usize, call: (&str, &str), arguments: &[&str]) {
         let is_it = |request: &(String, String)| request.0 == call.0 && request.1.ends_with(call.1);
         let count = || self.lab.pve().requests().iter().filter(|request| is_it(request)).count();
         let before = count();
@@ -91,7 +96,7 @@ impl World {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut ticks = tokio::time::interval(std::time::Duration::from_millis(5));
         let came = async {
-            while count() == before {
+            while count() < before + calls {
                 ticks.tick().await;
             }
         };
