@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lab::{Options, pve::Storage};
+
 use crate::world::{World, options};
 
 fn count(world: &World) -> usize {
@@ -57,6 +59,23 @@ async fn a_vm_that_the_token_may_not_see_is_not_made_again_and_not_taken_for_des
     assert_eq!(count(&world), made);
 }
 
+/// Of that role the server lists nothing at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_to_which_the_token_has_no_access_is_not_made_again_and_not_taken_for_destroyed() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let (id, made) = (world.vm("w-1").id, count(&world));
+    let token = world.lab.pve().token().split('=').next().unwrap().to_owned();
+    let acl = [("path", &*format!("/vms/{id}")), ("tokens", token.as_str()), ("roles", "NoAccess")];
+    world.lab.pve().call_as("root@pam", "PUT", "/access/acl", &acl).unwrap();
+
+    let said = format!("the token may not see VM {id}, which may be a node's");
+    for arguments in [&[][..], &["plan"], &["list"], &["destroy", "--yes", "--only", "w-1"]] {
+        world.run(arguments).await.exits(6).says(&said);
+    }
+    assert_eq!(count(&world), made);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_another_vm_has_is_refused_to_a_vm_that_exists() {
     let world = World::start(options()).await;
@@ -88,4 +107,42 @@ async fn creations_that_were_killed_and_run_again_at_once_end_with_one_vm_each()
     let mut names: Vec<_> = world.lab.pve().vms().into_iter().map(|vm| vm.name).collect();
     names.sort_unstable();
     assert_eq!(names, ["cp-1", "w-1"]);
+}
+
+/// On a storage that all hosts share one removal is at work at a time: who held its place while waiting for it would wait for
+/// ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_is_removed_although_its_creation_held_the_storage() {
+    let storages = vec![Storage::local(), Storage { shared: true, ..Storage::local_lvm() }];
+    let world = World::start(Options { storages, ..options() }).await;
+    world.run(&[]).await.exits(0);
+    let first = world.vm("w-1");
+    for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
+        world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{}{path}", first.id), &[]).unwrap();
+    }
+    world.lab.pve().hold("w-1");
+
+    let run = world.run(&["--only", "w-1", "--wait-timeout", "20s"]);
+    let somebody = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        while world.lab.pve().vm_by_name("w-1").is_none() {
+            ticks.tick().await;
+        }
+        let is_own = |key: &str| ["smbios1", "description", "name", "tags", "memory", "net0"].contains(&key);
+        let copy: Vec<(&str, &str)> = first
+            .config
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .filter(|(key, _)| is_own(key))
+            .collect();
+        world.lab.pve().add_vm(900, "pve1", &copy);
+        world.lab.pve().call("POST", "/nodes/pve1/qemu/900/status/start", &[]).unwrap();
+        world.lab.pve().release("w-1");
+    };
+    let both = async { tokio::join!(run, somebody) };
+    let (outcome, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("it waits for ever");
+
+    outcome.says("VM 900 already exists: removing the duplicate");
+    let workers: Vec<_> = world.lab.pve().vms().into_iter().filter(|vm| vm.name == "w-1").map(|vm| vm.id).collect();
+    assert_eq!(workers, [900]);
 }
