@@ -14,9 +14,11 @@ use crate::{
     },
 };
 
+mod moving;
 mod survey;
 
-pub use survey::{at_work, bridges, clock, creations, disks, free, is_free, resources};
+pub use moving::{migrate, move_disk};
+pub use survey::{at_work, bridges, clock, cpu_types, creations, disks, free, is_free, machines, resources};
 
 /// The parameters of a call, in order.
 pub type Parameters = Vec<(String, String)>;

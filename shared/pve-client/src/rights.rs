@@ -42,11 +42,11 @@ pub fn role(release: (u32, u32)) -> Vec<&'static str> {
 }
 
 /// The commands, to be run on a host, that give a token and its user everything that is needed below this path. The role
-/// is whole, for a right that is given at a path replaces those from above.
+/// is whole, for a right that is given at a path replaces those from above; one that exists keeps what else it has.
 pub fn commands(token: &str, path: &str, role: &[&str]) -> String {
     let user = token.split('!').next().unwrap_or(token);
     format!(
-        "on a host: `pveum role add {ROLE} -privs \"{}\"` (`pveum role modify` if it exists), then \
+        "on a host: `pveum role add {ROLE} -privs \"{}\"` (if it exists: `pveum role modify` with `-append 1`), then \
          `pveum acl modify {path} --users {user} --tokens '{token}' --roles {ROLE}`",
         role.join(" ")
     )

@@ -139,8 +139,10 @@ codes! {
     NeedsReboot = "needs-reboot",
     /// The change destroys and recreates a VM: --recreate allows it.
     NeedsRecreate = "needs-recreate",
-    /// The change gives up a disk with its data: --replace-disk allows it.
+    /// An empty disk would take the place of one with data: --replace-disk allows it.
     NeedsDisk = "needs-disk",
+    /// A disk is in another slot than it was made for.
+    MovedDisk = "moved-disk",
     /// etcd can't do without this control plane: others are not healthy, or too few.
     OneAtATime = "one-at-a-time",
     /// The address belongs to another VM of the cluster.
@@ -227,7 +229,7 @@ mod tests {
         not-ours ambiguous host-offline needs-reboot needs-recreate one-at-a-time address-taken \
         no-address unconfirmed unfit talosconfig kubeconfig other-cluster other-machine other-role \
         other-version unknown-node refused-by-node maintenance configured running-config halted \
-        split not-selected locked no-quorum leftover needs-disk \
+        split not-selected locked no-quorum leftover needs-disk moved-disk \
         etcd-lost other-etcd";
         let known: std::collections::HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         let gone: Vec<_> = FROZEN.split_whitespace().filter(|word| !known.contains(word)).collect();

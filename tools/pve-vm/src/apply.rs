@@ -16,9 +16,10 @@ use tokio::time::Instant;
 
 use crate::{
     changes::VmOperation,
-    difference::{Act, Difference, Item, Sight},
+    difference::{Act, Difference, Item, NOTES, Sight},
     error::Error,
     etcd::Permit,
+    notes::{self, Volumes},
     preflight::Intent,
     reconcile::{Allowed, Reconcile},
 };
@@ -34,16 +35,40 @@ pub(crate) struct Progress<'a> {
     pub(crate) is_new: bool,
     /// Whether the VM was switched off for its changes.
     is_stopped: bool,
+    /// The config that it ran with before them.
+    before: Option<Config>,
     /// The place to work at: kept from the first change until the VM runs again.
     pub(crate) slot: Option<Slot>,
+    /// Whether disks are moved to the storages that the file has them on.
+    migrate: bool,
     /// The right to switch off a control plane: kept until it runs again.
     pub(crate) permit: Option<Permit<'a>>,
 }
 
 impl Progress<'_> {
+    /// That at the beginning.
+    pub(crate) fn new(allowed: &Allowed) -> Self {
+        Self { migrate: allowed.migrate, ..Self::default() }
+    }
+
     /// That on a VM that takes the place of one that was destroyed, after these changes.
     pub(crate) fn of_new(changes: Vec<Change>) -> Self {
         Self { changes, ..Self::default() }
+    }
+
+    /// Whether the VM was switched off for its changes.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// The config that it ran with before its changes.
+    pub(crate) fn before(&self) -> Option<&Config> {
+        self.before.as_ref()
+    }
+
+    /// What was sent and taken.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &str> {
+        self.sent.iter().map(String::as_str)
     }
 }
 
@@ -58,15 +83,26 @@ impl<'a> VmOperation<'a> {
     /// What differs, by the config and the power that were just seen.
     pub(crate) fn difference(&self, config: &Config, is_running: bool, progress: &Progress<'_>) -> Difference {
         let pool = self.fleet.inventory.pool(self.location.vmid);
-        let sight = Sight { location: &self.location, config, is_running, pool, sent: &progress.sent };
+        let Progress { sent, migrate, .. } = progress;
+        let sight = Sight { location: &self.location, config, is_running, pool, sent, migrates: *migrate };
         Difference::between(self.machine, sight)
+    }
+
+    /// Why something can't be put right, whatever the user allows.
+    pub(crate) fn hopeless(&self, difference: &Difference) -> Option<Failure> {
+        let (vmid, host, node) = (self.location.vmid, self.location.host.clone(), self.machine.name.clone());
+        if let Some(key) = difference.refused() {
+            return Some(Error::RootOnly { node, key: key.to_owned() }.into());
+        }
+        let (slot, why) = difference.moved()?;
+        Some(Error::Moved { vmid, host, slot: slot.to_owned(), why: why.to_owned() }.into())
     }
 
     /// Refuses changes that the user didn't allow, and those that nobody can make.
     pub(crate) fn guard(&self, difference: &Difference, running: bool, allowed: &Allowed) -> Result<(), Failure> {
         let (vmid, host, node) = (self.location.vmid, self.location.host.clone(), self.machine.name.clone());
-        if let Some(key) = difference.refused() {
-            return Err(Error::RootOnly { node, key: key.to_owned() }.into());
+        if let Some(failure) = self.hopeless(difference) {
+            return Err(failure);
         }
         let recreate = difference.recreate();
         if !recreate.is_empty() {
@@ -126,7 +162,7 @@ impl<'a> VmOperation<'a> {
     /// A VM that was switched off for changes that fail then is not left off.
     async fn switched_on_again(&self, progress: &mut Progress<'a>, stop: Stop) -> Stop {
         if progress.is_stopped
-            && let Err(Stop::Failed(failure)) = self.start(progress.slot.take()).await
+            && let Err(Stop::Failed(failure)) = self.start_changed(progress).await
         {
             let (vmid, host) = (self.location.vmid, &self.location.host);
             self.run.warn(&format!(
@@ -170,6 +206,9 @@ impl<'a> VmOperation<'a> {
         if progress.slot.is_none() {
             progress.slot = Some(self.run.slot(self.node).await.map_err(Failed::Now)?);
         }
+        if is_running && progress.before.is_none() {
+            progress.before = Some(config.clone());
+        }
         let step = self.act(&config, &difference, is_running, progress).await?;
         if matches!(step, Step::Done) {
             self.tell(&difference);
@@ -186,28 +225,31 @@ impl<'a> VmOperation<'a> {
         is_running: bool,
         progress: &mut Progress<'a>,
     ) -> Result<Step, Failed> {
-        let allocation = difference.items.iter().find(|item| match item.act {
-            Act::Allocate(_) => true,
-            Act::Replace(..) => !is_running,
-            _ => false,
-        });
-        if let Some(item) = allocation {
-            self.allocate(config, item, is_running, progress).await?;
+        // A disk in place of another comes last: the other one is told from those that may be the missing ones.
+        let made = difference.items.iter().find(|item| matches!(item.act, Act::Allocate(_) | Act::Beside(..)));
+        let replaced = difference.items.iter().find(|item| matches!(item.act, Act::Replace(..)) && !is_running);
+        if let Some(item) = made.or(replaced) {
+            match forgetting(config, item) {
+                Some(notes) => self.send(config.digest(), &[&notes]).await?,
+                None => self.allocate(config, item, is_running, progress).await?,
+            }
+            return Ok(Step::More);
+        }
+        if let Some((item, from, storage)) = difference.first_move() {
+            self.nothing_at_work().await?;
+            let _places = self.places_of_move(from, storage).await.map_err(|failure| Failed::Now(failure.into()))?;
+            self.move_disk(&item.key, from, storage).await?;
+            self.note(&[item], is_running, progress);
             return Ok(Step::More);
         }
         let is_due = |item: &&Item| match item.act {
-            Act::Set(_) | Act::Revert => item.key != "tags",
+            Act::Set(_) | Act::Revert => true,
             Act::SetOff(_) => !is_running,
             _ => false,
         };
         let due: Vec<&Item> = difference.items.iter().filter(is_due).collect();
-        let mut digest = config.digest();
         if !due.is_empty() {
-            self.send(digest.take(), &due).await?;
-            self.note(&due, is_running, progress);
-        }
-        if let Some(tags) = difference.items.iter().find(|item| item.key == "tags") {
-            self.send_tags(digest, tags, is_running, progress).await?;
+            self.send_due(config.digest(), due, is_running, progress).await?;
         }
         for item in &difference.items {
             if let Act::Grow(size) = item.act {
@@ -234,15 +276,22 @@ impl<'a> VmOperation<'a> {
         is_running: bool,
         progress: &mut Progress<'a>,
     ) -> Result<(), Failed> {
-        let (host, vmid) = (&self.location.host, self.location.vmid);
-        let tasks = self.fleet.pve.ask(&request::at_work(host, vmid)).await?;
-        if let Some(task) = tasks.iter().find(|task| task.endtime.is_none()) {
-            let last = format!("a task ({}) is at work on it", task.kind);
-            return Err(Failed::Later(self.location.still_busy(last).into()));
-        }
+        self.nothing_at_work().await?;
         self.send(config.digest(), &[item]).await?;
         self.note(&[item], is_running, progress);
         Ok(())
+    }
+
+    /// Fails while a task is at work on the VM.
+    async fn nothing_at_work(&self) -> Result<(), Failed> {
+        let tasks = self.fleet.pve.ask(&request::at_work(&self.location.host, self.location.vmid)).await?;
+        match tasks.iter().find(|task| task.endtime.is_none()) {
+            Some(task) => {
+                let last = format!("a task ({}) is at work on it", task.kind);
+                Err(Failed::Later(self.location.still_busy(last).into()))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Sends values; the digest protects changes that somebody else makes meanwhile.
@@ -251,11 +300,18 @@ impl<'a> VmOperation<'a> {
         let mut reverted = Vec::new();
         for item in items {
             match &item.act {
-                Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) | Act::Replace(value, _) => {
+                Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) => {
                     parameters.push((item.key.clone(), value.clone()));
                 }
+                Act::Replace(value, _) | Act::Beside(value, _) => parameters.push((item.key.clone(), value.clone())),
                 Act::Revert => reverted.push(item.key.as_str()),
-                Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Lose | Act::Refuse => {}
+                Act::Cycle
+                | Act::Grow(_)
+                | Act::MoveDisk { .. }
+                | Act::Moved(_)
+                | Act::Recreate(_)
+                | Act::Lose
+                | Act::Refuse => {}
             }
         }
         if !reverted.is_empty() {
@@ -265,42 +321,63 @@ impl<'a> VmOperation<'a> {
         self.fleet.pve.settle(&request, self.run.wait_timeout()).await
     }
 
-    /// The mark in the description is enough; tags may be reserved for others.
-    async fn send_tags(
+    /// Sends what is due. Tags may be reserved for others: then the rest is sent alone, for the mark in the notes is enough.
+    async fn send_due(
         &self,
         digest: Option<&str>,
-        tags: &Item,
+        mut due: Vec<&Item>,
         is_running: bool,
         progress: &mut Progress<'a>,
     ) -> Result<(), Failed> {
-        match self.send(digest, &[tags]).await {
-            Err(error) if error.kind() == Some(Kind::Forbidden) => {
+        let tags = due.iter().copied().find(|item| item.key == "tags");
+        match (self.send(digest, &due).await, tags) {
+            (Err(error), Some(tags)) if error.kind() == Some(Kind::Forbidden) => {
+                due.retain(|item| item.key != "tags");
+                if !due.is_empty() {
+                    self.send(digest, &due).await?;
+                }
                 let why = error.refusal().map(ToString::to_string).unwrap_or_default();
                 self.run.warn(&format!("VM {}: its tags can't be set: {why}", self.location.vmid));
                 progress.sent.extend(tags.mark());
             }
-            sent => {
-                sent?;
-                self.note(&[tags], is_running, progress);
-            }
+            (sent, _) => sent?,
         }
+        self.note(&due, is_running, progress);
         Ok(())
     }
 
     /// Notes and says what was changed.
     fn note(&self, items: &[&Item], is_running: bool, progress: &mut Progress<'a>) {
-        let done = Difference { items: items.iter().map(|item| (*item).clone()).collect(), told: Vec::new() };
-        progress.sent.extend(done.items.iter().filter_map(Item::mark));
+        progress.sent.extend(items.iter().filter_map(|item| item.mark()));
+        // The notes of a new VM are part of its creation.
+        let told = items.iter().filter(|item| !(progress.is_new && item.key == NOTES));
+        let done = Difference { items: told.map(|item| (*item).clone()).collect(), told: Vec::new() };
         let texts: Vec<String> = done.texts();
         if !texts.is_empty() {
             self.run.say(self.node, &format!("changed VM {}: {}", self.location.vmid, texts.join(", ")));
         }
-        for change in done.costs(is_running) {
-            if !progress.changes.iter().any(|known| known.what == change.what && known.to == change.to) {
+        for (change, item) in done.costs(is_running).into_iter().zip(&done.items) {
+            // What only waits for the power cycle was noted when it was sent.
+            let is_known =
+                |known: &Change| known.what == change.what && (known.to == change.to || item.act == Act::Cycle);
+            if !progress.changes.iter().any(is_known) {
                 progress.changes.push(change);
             }
         }
     }
+}
+
+/// The notes without the disk that the user gives up for this one. They are sent before the new disk is made: a run that is
+/// cut between the two must not take the old one for a disk that was moved.
+fn forgetting(config: &Config, item: &Item) -> Option<Item> {
+    if !matches!(item.act, Act::Replace(..) | Act::Beside(..)) {
+        return None;
+    }
+    let notes = config.get(NOTES).unwrap_or_default();
+    let volumes = Volumes::read(notes);
+    volumes.of(&item.key)?;
+    let act = Act::Set(notes::with(notes, &volumes.without(&item.key)));
+    Some(Item { key: NOTES.to_owned(), change: Change::live(NOTES), act })
 }
 
 /// Why a step didn't succeed.

@@ -34,10 +34,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) recreate: bool,
 
-    /// Allow giving up these disks: one that shrinks is detached and kept, and an empty one takes its place; with
-    /// `--recreate` their data is lost.
+    /// Allow an empty disk in these slots, although there is a disk with data that shrinks, differs, or may be the missing
+    /// one: it is kept, detached. With `--recreate`, the data on these disks is lost.
     #[arg(long, value_name = "NODE:SLOT", value_delimiter = ',')]
     pub(crate) replace_disk: Vec<Disk>,
+
+    /// Move VMs and disks to the host and the storages that the file names. A VM that runs goes on running.
+    #[arg(long)]
+    pub(crate) migrate: bool,
 
     /// Switch off or destroy a control plane even though etcd may not do without it, or nobody can be asked. If it does
     /// not, etcd stands still; if too many members are destroyed, all Kubernetes objects are lost.
@@ -96,6 +100,7 @@ impl Args {
             ("--reboot", self.reboot && !makes),
             ("--recreate", self.recreate && !makes),
             ("--replace-disk", !self.replace_disk.is_empty() && !makes),
+            ("--migrate", self.migrate && !makes),
             ("--ignore-etcd", self.ignore_etcd && !makes && !destroys),
             ("--yes", self.yes && !destroys),
             ("--all", self.all && !destroys),
@@ -153,6 +158,7 @@ mod tests {
             &["list", "--recreate"][..],
             &["destroy", "--replace-disk", "w-1:scsi1"],
             &["list", "--ignore-etcd"],
+            &["destroy", "--migrate"],
             &["destroy", "--reboot"],
             &["--yes"],
             &["--all"],

@@ -26,6 +26,7 @@ impl Intent {
             creates: true,
             starts: true,
             cores: machine.cores,
+            memory: machine.memory,
             bridges: bridges(pairs()),
             storages: storages(pairs()).into_iter().collect(),
             parameters,
@@ -38,6 +39,18 @@ impl Intent {
         Self { destroys: true, stops: true, ..Self::default() }
     }
 
+    /// What a host must have for a VM that comes from another one.
+    pub(crate) fn arrival(machine: &Machine, target: &str) -> Self {
+        Self {
+            arrives: true,
+            cores: machine.cores,
+            memory: machine.memory,
+            bridges: bridges(machine.pairs()),
+            storages: machine.storage(target).map(str::to_owned).into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
     /// What it takes to make these changes, and to start the VM if it is off then.
     pub(crate) fn change(machine: &Machine, difference: &Difference, running: bool) -> Self {
         let stops = running && difference.needs_power_cycle();
@@ -46,10 +59,14 @@ impl Intent {
         Self {
             stops,
             starts: stops || !running,
-            grows: difference.grows(),
-            storages: storages(made.iter().map(|(name, value)| (name.as_str(), value.as_str()))).into_iter().collect(),
+            grows: difference.grows() || difference.first_move().is_some(),
+            storages: storages(made.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+                .into_iter()
+                .chain(difference.moved_to())
+                .collect(),
             parameters,
             cores: machine.cores,
+            memory: machine.memory,
             bridges: bridges(machine.pairs()),
             ..Self::default()
         }
@@ -57,7 +74,7 @@ impl Intent {
 
     /// Whether NICs are among what changes, or the VM is switched on, so that the host's bridges count.
     fn needs_bridges(&self) -> bool {
-        self.creates || self.starts || self.parameters.iter().any(|(name, _)| name.starts_with("net"))
+        self.creates || self.starts || self.arrives || self.parameters.iter().any(|(name, _)| name.starts_with("net"))
     }
 }
 
@@ -77,6 +94,12 @@ impl Fleet {
         let mut found = self.host(host);
         if intent.needs_bridges() {
             found.bridges = self.bridges(host).await?;
+        }
+        if intent.machine().is_some() {
+            found.machines = self.machines(host).await?;
+        }
+        if intent.cpu().is_some() {
+            found.cpu_types = self.cpu_types(host).await?;
         }
         let storages = if intent.storages.is_empty() { None } else { Some(self.storages(host).await?) };
         let situation = Situation {
@@ -133,7 +156,14 @@ impl VmOperation<'_> {
     }
 
     async fn refusals(&self, config: &Config, intent: &Intent) -> Result<Vec<Refusal>, Failure> {
-        if *intent == (Intent { cores: intent.cores, bridges: intent.bridges.clone(), ..Intent::default() }) {
+        if *intent
+            == (Intent {
+                cores: intent.cores,
+                memory: intent.memory,
+                bridges: intent.bridges.clone(),
+                ..Intent::default()
+            })
+        {
             return Ok(Vec::new());
         }
         let power: Option<Power> = if intent.starts || intent.stops || intent.destroys {

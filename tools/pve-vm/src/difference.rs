@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use pve_client::{answer::Config, request::Parameters};
+use pve_client::answer::Config;
 use record::{Change, Impact};
 
 use crate::{
@@ -18,6 +18,13 @@ use crate::{
 };
 
 mod drives;
+mod effects;
+mod moved;
+
+/// The flag that allows switching a VM off and on.
+const REBOOT: &str = "--reboot";
+/// The parameter of the notes.
+pub(crate) const NOTES: &str = "description";
 
 /// What the VM is compared with besides its config.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +34,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) is_running: bool,
     /// The pool that it is in, as far as the token sees pools.
     pub(crate) pool: Option<&'a str>,
+    /// Whether disks are moved to the storages that the file has them on.
+    pub(crate) migrates: bool,
     /// Parameters that were sent in this run and taken without an error: they are not sent again.
     pub(crate) sent: &'a BTreeSet<String>,
 }
@@ -58,6 +67,12 @@ pub(crate) enum Act {
     Grow(u64),
     /// The disk is detached and kept, and another one made in its place while the VM is off; why.
     Replace(String, String),
+    /// A disk is made in a slot that is empty, although there is one that may be it; why.
+    Beside(String, String),
+    /// The disk is moved from its storage to this one.
+    MoveDisk { from: String, to: String },
+    /// The disk of this slot is in another one; why. Nothing puts that right but a person.
+    Moved(String),
     /// The VM is destroyed and made again; why.
     Recreate(String),
     /// The disk is lost with the VM that is recreated.
@@ -100,10 +115,14 @@ impl Item {
     /// What is noted when it was sent and taken.
     pub(crate) fn mark(&self) -> Option<String> {
         match &self.act {
-            Act::Set(_) | Act::Allocate(_) | Act::SetOff(_) | Act::Replace(..) => Some(self.key.clone()),
+            // The notes change with each disk that is made.
+            Act::Set(value) if self.key == NOTES => Some(format!("{}: {value}", self.key)),
+            Act::Set(_) | Act::Allocate(_) | Act::SetOff(_) | Act::Replace(..) | Act::Beside(..) => {
+                Some(self.key.clone())
+            }
             Act::Grow(_) => Some(format!("{}: size", self.key)),
             Act::Revert => Some(format!("{}: pending", self.key)),
-            Act::Cycle | Act::Recreate(_) | Act::Lose | Act::Refuse => None,
+            Act::Cycle | Act::MoveDisk { .. } | Act::Moved(_) | Act::Recreate(_) | Act::Lose | Act::Refuse => None,
         }
     }
 }
@@ -115,6 +134,8 @@ impl Difference {
         for setting in &wanted.settings {
             if let Some(parameter) = find(&setting.key) {
                 match parameter.kind {
+                    // With the disks.
+                    Kind::Lines => {}
                     Kind::Nic => difference.nic(setting, parameter, sight),
                     _ => difference.setting(setting, parameter, sight),
                 }
@@ -236,10 +257,8 @@ impl Difference {
 
     fn host(&mut self, wanted: &Machine, sight: Sight<'_>) {
         let Location { vmid, host } = sight.location;
-        if let Some(other) = wanted.host.as_ref().filter(|other| *other != host) {
-            self.told.push(format!(
-                "VM {vmid} is on {host}, the file says {other}: it is not moved (to move it, run `qm migrate {vmid} {other}` on {host})"
-            ));
+        if let Some(other) = wanted.host.as_ref().filter(|other| *other != host && !sight.migrates) {
+            self.told.push(format!("VM {vmid} is on {host}, the file says {other}: --migrate moves it"));
         }
         // Without the right to see pools a VM seems to be in none.
         if let (Some(pool), Some(now)) = (&wanted.pool, sight.pool)
@@ -267,110 +286,13 @@ impl Difference {
     fn add(&mut self, key: &str, change: Change, act: Act) {
         let change = match change.impact {
             Impact::Live | Impact::Restart | Impact::Upgrade => change,
-            Impact::Reboot | Impact::PowerCycle => change.needs("--reboot"),
+            Impact::Reboot | Impact::PowerCycle if change.needs.is_some() => change,
+            Impact::Reboot | Impact::PowerCycle => change.needs(REBOOT),
             Impact::Recreate => change.needs("--recreate"),
             Impact::DataLoss if change.needs.is_none() => change.needs("--recreate"),
             Impact::DataLoss => change,
         };
         self.items.push(Item { key: key.to_owned(), change, act });
-    }
-
-    /// Whether nothing is to be done.
-    pub(crate) fn is_none(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// Whether something takes effect only after the VM was off.
-    pub(crate) fn needs_power_cycle(&self) -> bool {
-        self.items.iter().any(|item| item.change.impact == Impact::PowerCycle || matches!(item.act, Act::Replace(..)))
-    }
-
-    /// Why the VM must be recreated.
-    pub(crate) fn recreate(&self) -> Vec<String> {
-        let why = |item: &'_ Item| match &item.act {
-            Act::Recreate(why) => Some(why.clone()),
-            _ => None,
-        };
-        self.items.iter().filter_map(why).collect()
-    }
-
-    /// The parameters that are sent, with their values.
-    pub(crate) fn sent(&self) -> Parameters {
-        let sent = self.items.iter().filter_map(|item| match &item.act {
-            Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) | Act::Replace(value, _) => {
-                Some((item.key.clone(), value.clone()))
-            }
-            Act::Revert => Some((item.key.clone(), String::new())),
-            Act::Cycle | Act::Grow(_) | Act::Recreate(_) | Act::Lose | Act::Refuse => None,
-        });
-        sent.collect()
-    }
-
-    /// Those among them that make a volume.
-    pub(crate) fn made(&self) -> Parameters {
-        let made = self.items.iter().filter_map(|item| match &item.act {
-            Act::Allocate(value) | Act::Replace(value, _) => Some((item.key.clone(), value.clone())),
-            _ => None,
-        });
-        made.collect()
-    }
-
-    /// Whether the VM gets another address.
-    pub(crate) fn changes_address(&self) -> bool {
-        self.items.iter().any(|item| item.key.starts_with("ipconfig"))
-    }
-
-    /// Whether a disk grows.
-    pub(crate) fn grows(&self) -> bool {
-        self.items.iter().any(|item| matches!(item.act, Act::Grow(_)))
-    }
-
-    /// The disks that are lost with a VM that is recreated.
-    pub(crate) fn lost(&self) -> impl Iterator<Item = &str> {
-        self.items.iter().filter(|item| item.act == Act::Lose).map(|item| item.key.as_str())
-    }
-
-    /// The disks that are given up, with why.
-    pub(crate) fn replaced(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.items.iter().filter_map(|item| match &item.act {
-            Act::Replace(_, why) => Some((item.key.as_str(), why.as_str())),
-            _ => None,
-        })
-    }
-
-    /// The parameter that only root@pam could set.
-    pub(crate) fn refused(&self) -> Option<&str> {
-        self.items.iter().find(|item| item.act == Act::Refuse).map(|item| item.key.as_str())
-    }
-
-    /// The differences as changes: a VM that is off takes everything but a new disk immediately.
-    pub(crate) fn costs(&self, running: bool) -> Vec<Change> {
-        let cost = |item: &Item| match item.change.impact {
-            Impact::PowerCycle if !running => Change { impact: Impact::Live, needs: None, ..item.change.clone() },
-            _ => item.change.clone(),
-        };
-        self.items.iter().map(cost).collect()
-    }
-
-    /// The differences as text: `memory 2048 -> 4096`, without the long description.
-    pub(crate) fn texts(&self) -> Vec<String> {
-        let shown = |value: &Option<serde_json::Value>| match value.as_ref().and_then(serde_json::Value::as_str) {
-            None | Some("") => "(none)".to_owned(),
-            Some(text) => text.to_owned(),
-        };
-        let text = |item: &Item| {
-            let change = &item.change;
-            if change.what == "description" {
-                return change.what.clone();
-            }
-            let text = format!("{} {} -> {}", change.what, shown(&change.from), shown(&change.to));
-            match item.act {
-                Act::Cycle => format!("{text} (set, takes effect when the VM was off)"),
-                Act::Revert => format!("{text} (somebody's pending change is taken back)"),
-                _ => text,
-            }
-        };
-        self.items.iter().map(text).collect()
     }
 }
 

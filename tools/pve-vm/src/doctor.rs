@@ -80,7 +80,7 @@ impl Checks<'_> {
         let release = self.pve.ask(&request::node_version(host)).await?;
         let mut found = vec![findings::version(Some(host), &release.version, release.minor())];
         let storages = self.pve.ask(&request::storages(host)).await?;
-        found.extend(findings::storages(&spec, host, &storages));
+        found.extend(findings::storages(&spec, host, &storages, rights));
         let bridges = self.pve.ask(&request::bridges(host)).await?;
         let sees_all = rights.holds_below("/sdn/zones/localnetwork", "SDN.Use");
         found.extend(findings::bridge(&spec, host, &bridges, sees_all));

@@ -30,7 +30,7 @@ pub(crate) enum Error {
     Leftover { vmid: u32, host: String, volumes: Vec<String>, why: String },
     #[error("the token {token} has no rights at all")]
     NoRights { token: String },
-    #[error("the token {token} lacks {} on {path}: it can't see the cluster's VMs", missing.join(" and "))]
+    #[error("the token {token} lacks {} on {path}: it can't {} the cluster's VMs", missing.join(" and "), barred(missing))]
     Privileges { token: String, missing: Vec<&'static str>, path: String },
     #[error("no host has the image: status.image.volumes is empty")]
     NoImage,
@@ -56,8 +56,10 @@ pub(crate) enum Error {
     NeedsReboot { vmid: u32, host: String, what: String },
     #[error("VM {vmid} on {host} must be recreated: {why}")]
     NeedsRecreate { vmid: u32, host: String, why: String },
-    #[error("VM {vmid} on {host}: {slot} would be given up for an empty disk: {why}")]
+    #[error("VM {vmid} on {host}: an empty disk would take the place of {slot}: {why}")]
     NeedsDisk { vmid: u32, host: String, node: String, slot: String, why: String },
+    #[error("VM {vmid} on {host} has the disk of {slot} in another slot: {why}")]
+    Moved { vmid: u32, host: String, slot: String, why: String },
     #[error("VM {vmid} on {host} must be recreated: {why}; its disks {} would be lost with it", .disks.join(", "))]
     NeedsDisks { vmid: u32, host: String, node: String, why: String, disks: Vec<String> },
     #[error(
@@ -68,6 +70,8 @@ pub(crate) enum Error {
     AddressInUse { vmid: u32, host: String, name: String, address: String },
     #[error("something responds at {address} already, while the VM that is to have this address is off")]
     AddressAnswers { address: String },
+    #[error("VM {vmid} on {host} doesn't start with its changes, {}: {why}", standing(*.is_up))]
+    NotStarted { vmid: u32, host: String, exit: Exit, why: String, is_up: bool },
     #[error("VM {vmid} on {host} has no address yet: {last}")]
     NoAddress { vmid: u32, host: String, last: String },
     #[error("VM {vmid} on {host} is still busy: {last}")]
@@ -82,6 +86,16 @@ pub(crate) enum Error {
 
 fn guess(meant: Option<&str>) -> String {
     meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
+}
+
+/// What a token can't do without these privileges.
+fn barred(missing: &[&str]) -> &'static str {
+    if missing.contains(&"VM.Audit") { "see" } else { "create or destroy" }
+}
+
+/// What became of a VM that doesn't start with its changes.
+fn standing(is_up: bool) -> &'static str {
+    if is_up { "and runs as before" } else { "nor as it was before: it is off" }
 }
 
 fn listed(reasons: &BTreeMap<String, String>) -> String {
@@ -148,7 +162,10 @@ impl Classify for Error {
                 guard(Code::NeedsRecreate).hint("--recreate allows it; the data on its disks is lost")
             }
             Self::NeedsDisk { node, slot, .. } => guard(Code::NeedsDisk).hint(format!(
-                "--replace-disk {node}:{slot} allows it; the old disk is detached and kept. Or correct the file"
+                "--replace-disk {node}:{slot} allows an empty disk there; the old one is kept, detached. Or correct the file"
+            )),
+            Self::Moved { host, .. } => guard(Code::MovedDisk).hint(format!(
+                "put the disks back on {host}, or write the slots as they are now into the file; if they are to stay so, remove the line `ichor-disks:` from the VM's notes"
             )),
             Self::NeedsDisks { node, disks, .. } => {
                 let named: Vec<String> = disks.iter().map(|disk| format!("{node}:{disk}")).collect();
@@ -167,6 +184,9 @@ impl Classify for Error {
             Self::NoAddress { .. } => Facts::new(Exit::Unreachable, Code::NoAddress).hint(
                 "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node",
             ),
+            Self::NotStarted { exit, .. } => {
+                Facts::new(*exit, Code::ProxmoxRefused).hint("correct the values in the file, and run again")
+            }
             Self::StillBusy { .. } => Facts::new(Exit::Unreachable, Code::Timeout),
             Self::Unconfirmed => Facts::new(Exit::Usage, Code::Unconfirmed),
             Self::OtherName => guard(Code::Unconfirmed),

@@ -123,8 +123,10 @@ impl Fleet {
 
     async fn obstacle(&self, host: &str, storage: &str) -> Result<Option<String>, Failure> {
         let storages = self.storages(host).await?;
-        Ok(match storage_finding(&storages, storage, "images") {
+        Ok(match storage_finding(&storages, storage, "images", &self.inventory.rights) {
             Some((_, why, _)) => Some(why),
+            // A plan may not know where the image is.
+            None if self.image.volumes.is_empty() => None,
             None if !self.image.volumes.contains_key(host) => Some("it doesn't have the image".into()),
             None => None,
         })

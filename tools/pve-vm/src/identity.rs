@@ -4,7 +4,7 @@ use pve_client::answer::Config;
 use sha2::{Digest, Sha256};
 
 /// The line of a description that marks a VM as ours.
-const MARK: &str = "ichor-uid: ";
+pub(crate) const MARK: &str = "ichor-uid: ";
 
 /// The identity of a cluster's VMs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,11 @@ impl Identity {
             "{own}Node {node} of the Talos cluster {cluster}. The next line marks the VM as Ichor's; keep it.\n{MARK}{}",
             self.uid
         )
+    }
+
+    /// Whether a line of a description is the one above the mark.
+    pub(crate) fn introduces(line: &str) -> bool {
+        line.starts_with("Node ") && line.ends_with("marks the VM as Ichor's; keep it.")
     }
 
     /// The tag that marks a VM as ours.

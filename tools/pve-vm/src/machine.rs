@@ -124,8 +124,10 @@ impl Machine {
         let own = vm.text("description")?;
         self.put("name", name.to_owned(), Extent::Whole);
         self.put("smbios1", smbios.to_string(), extent);
+        // Where the file says nothing, what somebody wrote there stays.
+        let extent = if own.is_some() { Extent::Whole } else { Extent::Part };
         let description = site.identity.description(site.cluster, name, own.as_deref());
-        self.put("description", description, Extent::Whole);
+        self.put("description", description, extent);
         Ok(())
     }
 

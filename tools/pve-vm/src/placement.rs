@@ -20,6 +20,10 @@ pub(crate) struct Host {
     pub(crate) cores_assigned: u64,
     /// The bridges that a VM may use there; unknown until the host was asked, or where the token may not know.
     pub(crate) bridges: Option<Vec<String>>,
+    /// The kinds of machine that it can run, without Proxmox VE's own suffix; unknown until it was asked.
+    pub(crate) machines: Option<Vec<String>>,
+    /// The models of CPU that it can run; unknown until it was asked.
+    pub(crate) cpu_types: Option<Vec<String>>,
     /// Nodes of this cluster on it.
     pub(crate) control_planes: u32,
     pub(crate) workers: u32,
@@ -36,20 +40,26 @@ pub(crate) struct Request<'a> {
 }
 
 impl Host {
-    /// Why the host can't run a VM with these cores and bridges, whatever else it has.
-    pub(crate) fn unfit(&self, cores: u64, bridges: &[String]) -> Option<String> {
+    /// Why the host can't run a VM with these cores, bytes of memory and bridges, whatever else runs there; and what to
+    /// change in the file.
+    pub(crate) fn unfit(&self, cores: u64, memory: u64, bridges: &[String]) -> Option<(String, &'static str)> {
         if self.cpus > 0 && cores > self.cpus {
-            return Some(format!("it has {} CPUs, and {cores} cores are wanted", self.cpus));
+            return Some((format!("it has {} CPUs, and {cores} cores are wanted", self.cpus), "`cores` or `sockets`"));
+        }
+        if let Some(all) = self.memory.filter(|all| memory > *all) {
+            let why = format!("it has {} MiB of memory, and {} MiB are wanted", all >> 20, memory >> 20);
+            return Some((why, "`memory`"));
         }
         let known = self.bridges.as_ref()?;
         let missing = bridges.iter().find(|bridge| !known.contains(bridge))?;
         let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Some(format!("it has no bridge {missing} (bridges: {has})"))
+        Some((format!("it has no bridge {missing} (bridges: {has})"), "the bridge"))
     }
 
     /// Why the host can't take this VM, however much memory it has.
     pub(crate) fn refusal(&self, request: Request<'_>) -> Option<String> {
-        self.obstacle.clone().or_else(|| self.unfit(request.cores, request.bridges))
+        let unfit = || self.unfit(request.cores, request.memory, request.bridges).map(|(why, _)| why);
+        self.obstacle.clone().or_else(unfit)
     }
 
     /// Why the host can't take this VM.
@@ -141,6 +151,8 @@ mod tests {
         let hosts = [Host { bridges: Some(vec!["vmbr0".into()]), ..host("pve1", 64) }];
 
         assert_eq!(place(&hosts, large).unwrap_err()["pve1"], "it has 8 CPUs, and 12 cores are wanted");
+        let huge = Request { memory: 65 << 30, ..SMALL };
+        assert_eq!(place(&hosts, huge).unwrap_err()["pve1"], "it has 65536 MiB of memory, and 66560 MiB are wanted");
         assert_eq!(place(&hosts, wired).unwrap_err()["pve1"], "it has no bridge vmbr9 (bridges: vmbr0)");
         assert_eq!(place(&[Host { bridges: None, ..host("pve1", 64) }], wired), Ok("pve1"), "who may not know tries");
         assert_eq!(place(&[Host { cpus: 0, ..host("pve1", 64) }], large), Ok("pve1"));

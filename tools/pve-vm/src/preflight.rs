@@ -12,6 +12,7 @@ use record::{Code, Exit, Failure};
 
 use crate::placement::Host;
 
+mod hardware;
 mod privilege;
 
 pub(crate) use privilege::of_parameter;
@@ -30,12 +31,18 @@ pub(crate) struct Intent {
     pub(crate) stops: bool,
     /// It is switched on.
     pub(crate) starts: bool,
-    /// A disk grows.
+    /// A disk grows, or moves to another storage.
     pub(crate) grows: bool,
+    /// It leaves its host for another one.
+    pub(crate) migrates: bool,
+    /// It comes from another host.
+    pub(crate) arrives: bool,
     /// Parameters that are set, with their values.
     pub(crate) parameters: Vec<(String, String)>,
     /// Sockets times cores, as they will be.
     pub(crate) cores: u64,
+    /// Bytes of memory, as they will be.
+    pub(crate) memory: u64,
     /// Bridges of its NICs, as they will be.
     pub(crate) bridges: Vec<String>,
     /// Storages that volumes are allocated on.
@@ -97,8 +104,9 @@ pub(crate) fn failure(mut refusals: Vec<Refusal>) -> Option<Failure> {
 
 /// Why Proxmox VE, or a guard of ours, would refuse this; empty if nothing would.
 pub(crate) fn refusals(intent: &Intent, situation: Situation<'_>) -> Vec<Refusal> {
-    let Intent { creates, destroys, stops, starts, grows, .. } = intent;
-    if !(*creates || *destroys || *stops || *starts || *grows) && intent.parameters.is_empty() {
+    let Intent { creates, destroys, stops, starts, grows, migrates, arrives, .. } = intent;
+    let acts = [creates, destroys, stops, starts, grows, migrates, arrives];
+    if !acts.into_iter().any(|act| *act) && intent.parameters.is_empty() {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -114,7 +122,7 @@ pub(crate) fn refusals(intent: &Intent, situation: Situation<'_>) -> Vec<Refusal
     if let Some(vm) = situation.vm {
         found.extend(of_vm(intent, vm, &situation.host.name));
     }
-    found.extend(of_host(intent, situation.host));
+    found.extend(hardware::of_host(intent, situation.host));
     found.extend(of_storages(intent, situation));
     found
 }
@@ -147,7 +155,7 @@ fn of_vm(intent: &Intent, vm: Found<'_>, host: &str) -> Vec<Refusal> {
 /// What a lock forbids. A VM whose memory is saved may be started, which continues it, and destroyed.
 fn of_lock(intent: &Intent, lock: &str, vmid: u32, host: &str) -> Option<Refusal> {
     let message = format!("VM {vmid} on {host} is locked ({lock})");
-    let changes = intent.grows || intent.stops || !intent.parameters.is_empty();
+    let changes = intent.grows || intent.stops || intent.migrates || !intent.parameters.is_empty();
     match lock {
         "suspended" if intent.destroys || !changes => None,
         "suspended" => Some(Refusal::new(
@@ -188,31 +196,35 @@ fn of_ha(intent: &Intent, power: &Power, vmid: u32, host: &str) -> Option<Refusa
     }
 }
 
-/// What the host lacks: Proxmox VE says so at the start only, when a running VM is off already.
-fn of_host(intent: &Intent, host: &Host) -> Option<Refusal> {
-    let nics = intent.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let why = match intent.creates || intent.starts {
-        true => host.unfit(intent.cores, &intent.bridges)?,
-        false => host.unfit(0, &bridges(nics))?,
-    };
-    let message = format!("the VM can't run on {} so: {why}", host.name);
-    Some(Refusal::new(Exit::Failed, Code::Placement, message, "change `cores`, `sockets` or the bridge in the file"))
-}
-
 /// What the storages lack. Those that weren't asked for are not judged.
 fn of_storages(intent: &Intent, situation: Situation<'_>) -> Vec<Refusal> {
     let Some(rows) = situation.storages else { return Vec::new() };
     let host = &situation.host.name;
     let refusal = |name: &String| {
-        let (exit, why, hint) = storage_finding(rows, name, "images")?;
-        Some(Refusal { exit, code: Code::Storage, message: format!("on {host}, {why}"), hint })
+        let (exit, why, hint) = storage_finding(rows, name, "images", situation.rights)?;
+        let code = if exit == Exit::NotAllowed { Code::NotAllowed } else { Code::Storage };
+        Some(Refusal { exit, code, message: format!("on {host}, {why}"), hint })
     };
     intent.storages.iter().filter_map(refusal).collect()
 }
 
 /// What is wrong with a storage that is to hold this content: the exit status, the words, and the command that helps.
-pub(crate) fn storage_finding(rows: &[Storage], name: &str, content: &str) -> Option<(Exit, String, Option<String>)> {
+pub(crate) fn storage_finding(
+    rows: &[Storage],
+    name: &str,
+    content: &str,
+    rights: &Rights,
+) -> Option<(Exit, String, Option<String>)> {
+    const ANY: [&str; 4] =
+        ["Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit", "Datastore.Allocate"];
+    let path = format!("/storage/{name}");
     let Some(row) = rows.iter().find(|row| row.storage == name) else {
+        // The server lists only those on which the token has one of these.
+        if !ANY.iter().any(|privilege| rights.holds(&path, privilege)) {
+            let privilege = if content == "images" { ANY[0] } else { ANY[1] };
+            let why = format!("the token can't see storage {name}: it lacks {privilege} on {path}");
+            return Some((Exit::NotAllowed, why, Some(format!("give the token {privilege} on {path}"))));
+        }
         let names: Vec<&str> = rows.iter().map(|row| row.storage.as_str()).collect();
         let why = format!("there is no storage {name} (storages: {})", names.join(", "));
         return Some((Exit::Failed, why, None));
@@ -290,6 +302,9 @@ fn needed<'a>(intent: &'a Intent, vm: &str) -> Vec<(String, &'static str, &'a st
     if intent.starts || intent.stops {
         needed.push((vm.into(), "VM.PowerMgmt", if intent.starts { "start" } else { "stop" }));
     }
+    if intent.migrates {
+        needed.push((vm.into(), "VM.Migrate", "migrate"));
+    }
     if intent.grows {
         needed.push((vm.into(), "VM.Config.Disk", "disk"));
     }
@@ -305,6 +320,7 @@ fn needed<'a>(intent: &'a Intent, vm: &str) -> Vec<(String, &'static str, &'a st
         if name == "startup" {
             needed.push(("/".into(), "Sys.Modify", "startup"));
         }
+        needed.extend(privilege::of_mapping(name, value).map(|path| (path, "Mapping.Use", name.as_str())));
     }
     needed
 }

@@ -11,7 +11,8 @@ use step::{Run, Stop, Written};
 
 use crate::{
     addresses, apply::Progress, args::Disk, changes::VmOperation, creation::create, difference::Difference,
-    error::Error, etcd, fleet::Fleet, inventory::Known, location::Location, machine::Machine, preflight::Intent,
+    error::Error, etcd, fleet::Fleet, inventory::Known, location::Location, machine::Machine, moving,
+    preflight::Intent,
 };
 
 /// Everything about one node.
@@ -30,6 +31,8 @@ pub(crate) struct Reconcile<'a> {
 pub(crate) struct Allowed {
     pub(crate) reboot: bool,
     pub(crate) recreate: bool,
+    /// Whether VMs and disks are moved to where the file has them.
+    pub(crate) migrate: bool,
     /// Disks that may be given up.
     pub(crate) disks: Vec<Disk>,
 }
@@ -54,14 +57,20 @@ impl<'a> Reconcile<'a> {
 
     /// Creates the VM or changes it to match the spec, and starts it.
     pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
-        let mut progress = Progress::default();
+        let mut progress = Progress::new(allowed);
         // A VM that was just created is not recreated: it would only be the same again.
         let new = Allowed { recreate: false, ..allowed.clone() };
         let operation = match self.location() {
             Some(location) => {
                 let operation = self.operation(location);
                 self.check_start(&operation).await?;
-                let is_as_wanted = self.is_as_wanted(&operation);
+                let (operation, is_as_wanted) = match operation.target(allowed) {
+                    Some(target) => (operation.migrated(target, &mut progress).await?, false),
+                    None => {
+                        let is_as_wanted = self.is_as_wanted(&operation, allowed);
+                        (operation, is_as_wanted)
+                    }
+                };
                 match if is_as_wanted { None } else { operation.apply(self, allowed, &mut progress).await? } {
                     Some(difference) => self.recreate(operation, &difference, &mut progress).await?,
                     None => operation,
@@ -72,7 +81,7 @@ impl<'a> Reconcile<'a> {
         if progress.is_new {
             operation.apply(self, &new, &mut progress).await?;
         }
-        let started = operation.start(progress.slot.take()).await?;
+        let started = operation.start_changed(&mut progress).await?;
         // Only now another control plane may be taken down.
         progress.permit = None;
         let addresses = match self.spec.static_address() {
@@ -89,12 +98,12 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Whether nothing differs, by what the inventory saw. A VM that somebody locks needs no wait then.
-    fn is_as_wanted(&self, operation: &VmOperation<'_>) -> bool {
+    fn is_as_wanted(&self, operation: &VmOperation<'_>, allowed: &Allowed) -> bool {
         let Some(known) = self.found else { return false };
         let Some(config) = known.config.as_ref().ok().filter(|config| config.lock() != Some("create")) else {
             return false;
         };
-        let difference = operation.difference(config, known.running, &Progress::default());
+        let difference = operation.difference(config, known.running, &Progress::new(allowed));
         if difference.is_none() {
             operation.tell(&difference);
         }
@@ -172,10 +181,10 @@ impl<'a> Reconcile<'a> {
         let operation = self.operation(Location { vmid: known.vmid, host: known.host.clone() });
         let config = known.config.clone()?;
         let running = known.running;
-        let difference = operation.difference(&config, running, &Progress::default());
+        let difference = operation.difference(&config, running, &Progress::new(allowed));
         operation.tell(&difference);
-        if let Some(key) = difference.refused() {
-            return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.to_owned() }.into());
+        if let Some(failure) = operation.hopeless(&difference) {
+            return Err(failure.into());
         }
         if difference.recreate().is_empty() {
             operation.checked_plan(&config, &Intent::change(self.machine, &difference, running)).await?;
@@ -188,6 +197,11 @@ impl<'a> Reconcile<'a> {
             self.fleet.free_address(self.run, self.node, Some(known.vmid)).await?;
         }
         let mut changes = difference.costs(running);
+        if let Some(target) = operation.target(allowed) {
+            operation.check_target(target, &config).await?;
+            self.run.say(self.node, &format!("would move VM {} from {} to {target}", known.vmid, known.host));
+            changes.push(moving::moved_to(&known.host, target));
+        }
         if !running {
             changes.push(switched_on());
         }

@@ -22,6 +22,7 @@ use crate::{
     identity::Identity,
     inventory::{Inventory, Known, Namesakes, Wanted},
     machine::{Machine, Site},
+    preflight::Intent,
     reconcile::{Allowed, Reconcile},
 };
 
@@ -80,7 +81,12 @@ impl Step for PveVm {
         let step = Self {
             verb: args.verb,
             token_file: args.token_file,
-            allowed: Allowed { reboot: args.reboot, recreate: args.recreate, disks: args.replace_disk },
+            allowed: Allowed {
+                reboot: args.reboot,
+                recreate: args.recreate,
+                migrate: args.migrate,
+                disks: args.replace_disk,
+            },
             ignore_etcd: args.ignore_etcd,
             yes: args.yes,
             confirmed: OnceCell::new(),
@@ -100,10 +106,7 @@ impl Step for PveVm {
         let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy) && !run.is_dry_run();
         let claim = if acts { Some(run.claim().await?) } else { None };
         let (identity, is_new) = self.identity(&run, &pve).await?;
-        let inventory = match acts {
-            true => self.settled_inventory(&run, &pve, &identity, is_new).await?,
-            false => self.inventory(&run, &pve, &identity, is_new).await?,
-        };
+        let inventory = self.settled_inventory(&run, &pve, &identity, is_new).await?;
         let roster = run.cluster().roster().cloned().unwrap_or_default();
         for known in inventory.unlisted(&identity, &roster) {
             let (vmid, host, name) = (known.vmid, &known.host, &known.name);
@@ -157,7 +160,15 @@ fn readable(known: &Known) -> Result<(), Stop> {
 
 impl PveVm {
     async fn image(&self, run: &Run) -> Result<status::Image, Stop> {
-        let image: status::Image = run.cluster_need().await?.value();
+        let image: status::Image = match run.cluster_need().await {
+            Ok(image) => image.value(),
+            // A plan of the file alone says what it can.
+            Err(Stop::Failed(failure)) if run.is_dry_run() && failure.is(Code::MissingInput) => {
+                run.announce("the input has no image, so this plan doesn't look where it is: talos-image adds it");
+                return Ok(status::Image::default());
+            }
+            Err(stop) => return Err(stop),
+        };
         if image.volumes.is_empty() { Err(Error::NoImage.into()) } else { Ok(image) }
     }
 
@@ -255,6 +266,10 @@ impl PveVm {
     async fn destroy_vm(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
         let Some(location) = reconcile.location() else { return Ok(Written::nothing()) };
         if reconcile.run.is_dry_run() {
+            if let Some(known) = reconcile.found {
+                let config = known.config.clone()?;
+                reconcile.operation(location.clone()).checked_plan(&config, &Intent::destruction()).await?;
+            }
             reconcile.run.say(reconcile.node, &format!("would destroy {location}"));
             let left = reconcile.fleet.etcd.foresee_destroy(reconcile).await?;
             return Ok(reconcile.destroyed(&location, Effect::Pending, left));

@@ -15,6 +15,8 @@ pub(crate) struct Survey {
     pub(crate) done: OnceCell<()>,
     storages: Mutex<BTreeMap<String, Arc<Vec<Storage>>>>,
     bridges: Mutex<BTreeMap<String, Option<Vec<String>>>>,
+    machines: Mutex<BTreeMap<String, Option<Vec<String>>>>,
+    cpu_types: Mutex<BTreeMap<String, Option<Vec<String>>>>,
 }
 
 impl Fleet {
@@ -39,6 +41,35 @@ impl Fleet {
         // Without this right the list is shorter, or empty, and nobody says so.
         let sees_all = self.inventory.rights.holds_below("/sdn/zones/localnetwork", "SDN.Use");
         let names = sees_all.then(|| rows.into_iter().map(|row| row.iface).collect());
+        known.insert(host.to_owned(), names.clone());
+        Ok(names)
+    }
+
+    /// The kinds of machine that a host can run; `None` if it doesn't say.
+    pub(crate) async fn machines(&self, host: &str) -> Result<Option<Vec<String>>, Failure> {
+        let mut known = self.survey.machines.lock().await;
+        if let Some(names) = known.get(host) {
+            return Ok(names.clone());
+        }
+        let plain = |id: String| id.split_once('+').map_or(id.clone(), |(id, _)| id.to_owned());
+        let names = match self.pve.ask(&request::machines(host)).await {
+            Err(error) if !error.is_transient() => None,
+            rows => Some(rows?.into_iter().map(|row| plain(row.id)).collect()),
+        };
+        known.insert(host.to_owned(), names.clone());
+        Ok(names)
+    }
+
+    /// The models of CPU that a host can run; `None` if it doesn't say.
+    pub(crate) async fn cpu_types(&self, host: &str) -> Result<Option<Vec<String>>, Failure> {
+        let mut known = self.survey.cpu_types.lock().await;
+        if let Some(names) = known.get(host) {
+            return Ok(names.clone());
+        }
+        let names = match self.pve.ask(&request::cpu_types(host)).await {
+            Err(error) if !error.is_transient() => None,
+            rows => Some(rows?.into_iter().map(|row| row.name).collect()),
+        };
         known.insert(host.to_owned(), names.clone());
         Ok(names)
     }

@@ -21,6 +21,22 @@ pub struct Bridge {
     pub bridge_vlan_aware: bool,
 }
 
+/// A kind of machine that a host can run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct MachineType {
+    /// Its full name: `pc-q35-9.2+pve1`.
+    pub id: String,
+}
+
+/// A model of CPU that a host can run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct CpuType {
+    /// Its name: `x86-64-v3`.
+    pub name: String,
+}
+
 /// A host's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

@@ -3,7 +3,7 @@
 use super::{Method, Request};
 use crate::{
     Upid,
-    answer::{AtWork, Bridge, Clock, Content, Resource, Task, VmId},
+    answer::{AtWork, Bridge, Clock, Content, CpuType, MachineType, Resource, Task, VmId},
 };
 
 /// `GET /cluster/resources`: the hosts and every guest that the token may see. Existence, hosts, tags and locks are exact;
@@ -20,6 +20,16 @@ pub fn is_free(vmid: u32) -> Request<VmId> {
 /// `GET /nodes/{node}/network?type=any_bridge`: bridges and virtual networks that the token may use.
 pub fn bridges(node: &str) -> Request<Vec<Bridge>> {
     Request::new(Method::Get, &["nodes", node, "network"]).with("type", "any_bridge")
+}
+
+/// `GET /nodes/{node}/capabilities/qemu/machines`: the kinds of machine, with their versions. Any user may ask.
+pub fn machines(node: &str) -> Request<Vec<MachineType>> {
+    Request::new(Method::Get, &["nodes", node, "capabilities", "qemu", "machines"])
+}
+
+/// `GET /nodes/{node}/capabilities/qemu/cpu`: the models of CPU; those of the users' own need Sys.Audit on `/nodes`.
+pub fn cpu_types(node: &str) -> Request<Vec<CpuType>> {
+    Request::new(Method::Get, &["nodes", node, "capabilities", "qemu", "cpu"])
 }
 
 /// `GET /nodes/{node}/time`. Needs Sys.Audit on the host.

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use pve_client::answer::Config;
 use record::{Change, Impact};
 
-use super::{Act, Difference, Sight, Standing, plugs};
+use super::{Act, Difference, Sight, Standing, moved::Places, plugs};
 use crate::{
-    disks::{Drive, Found, SYSTEM, Source, is_firmware, is_on_a_bus},
+    disks::{Drive, Found, SYSTEM, Source, is_on_a_bus},
     machine::Machine,
     parameters::{When, find},
     sizes::written,
@@ -21,19 +21,25 @@ const ROUNDING: u64 = 64 << 20;
 
 impl Difference {
     pub(super) fn drives(&mut self, wanted: &Machine, sight: Sight<'_>) {
+        let places = Places::read(wanted, sight.config);
         for drive in &wanted.drives {
             let drive = at_its_slot(drive, sight.config);
-            self.drive(wanted, &drive, sight);
+            self.drive(wanted, &drive, &places, sight);
         }
         self.left(wanted, sight);
+        self.notes(wanted, &places, sight);
     }
 
-    fn drive(&mut self, wanted: &Machine, drive: &Drive, sight: Sight<'_>) {
+    fn drive(&mut self, wanted: &Machine, drive: &Drive, places: &Places, sight: Sight<'_>) {
         let slot = drive.slot.as_str();
         let (now, next) = (sight.config.running(slot), sight.config.get(slot));
         let (now, next) = (now.map(Found::parse), next.map(Found::parse));
+        if let Some(why) = places.moved(drive) {
+            let change = Change::new(slot, Impact::DataLoss).to(drive.size.map(written).unwrap_or_default());
+            return self.add(slot, change, Act::Moved(why));
+        }
         match (now, next) {
-            (None, None) => self.missing(wanted, drive, sight),
+            (None, None) => self.missing(wanted, drive, places, sight),
             (None, Some(next)) => self.plugged(wanted, drive, &next, sight),
             // It is to be detached at the next start.
             (Some(now), None) if drive.is(&now) => self.undo(slot, sight),
@@ -59,7 +65,7 @@ impl Difference {
     }
 
     /// Nothing is in the slot.
-    fn missing(&mut self, wanted: &Machine, drive: &Drive, sight: Sight<'_>) {
+    fn missing(&mut self, wanted: &Machine, drive: &Drive, places: &Places, sight: Sight<'_>) {
         let slot = drive.slot.as_str();
         let value = wanted.made(drive, &sight.location.host);
         let told = drive.size.map_or_else(|| value.clone(), written);
@@ -67,19 +73,13 @@ impl Difference {
             let change = Change::new(slot, Impact::DataLoss).to(told);
             return self.add(slot, change, Act::Recreate("it has no disk scsi0".into()));
         }
-        // A disk that was detached is kept as unusedN: an empty one would stand in for it.
-        let holds = matches!(drive.source, Source::New(_) | Source::Import(_)) && !is_firmware(slot);
-        if let Some((name, volume)) = unused(sight.config).next().filter(|_| holds) {
-            let vmid = sight.location.vmid;
-            let why = format!(
-                "it has no {slot}, but {name} ({volume}), which may be that disk; `qm set {vmid} --{slot} {volume}` attaches it"
-            );
-            let change = Change::new(slot, Impact::DataLoss).to(told).needs(&consent(wanted, slot));
-            return self.add(slot, change, Act::Replace(value, why));
-        }
         let impact = if is_plugged(slot, sight.config) { Impact::Live } else { Impact::PowerCycle };
-        let act = if drive.allocates() { Act::Allocate(value) } else { Act::Set(value) };
-        self.add(slot, Change::new(slot, impact).to(told), act);
+        let change = Change::new(slot, impact).to(told);
+        match places.instead(drive, sight.location.vmid) {
+            Some(why) => self.add(slot, change.needs(&consent(wanted, slot)), Act::Beside(value, why)),
+            None if drive.allocates() => self.add(slot, change, Act::Allocate(value)),
+            None => self.add(slot, change, Act::Set(value)),
+        }
     }
 
     /// It is made, and the running VM doesn't have it yet. It is never made again.
@@ -135,12 +135,16 @@ impl Difference {
         let made = matches!(drive.source, Source::New(_) | Source::Import(_));
         let storage = drive.storage.as_deref().or_else(|| wanted.storage(&sight.location.host));
         let (Some(storage), Some(now)) = (storage.filter(|_| made), found.storage()) else { return };
-        if storage != now {
-            let (slot, vmid, host) = (&drive.slot, sight.location.vmid, &sight.location.host);
-            self.told.push(format!(
-                "VM {vmid} has {slot} on {now}, the file says {storage}: the disk is not moved (to move it, run `qm disk move {vmid} {slot} {storage}` on {host})"
-            ));
+        if storage == now {
+            return;
         }
+        let slot = drive.slot.as_str();
+        if sight.migrates {
+            let act = Act::MoveDisk { from: now.to_owned(), to: storage.to_owned() };
+            return self.add(slot, Change::live(slot).from(now).to(storage), act);
+        }
+        let vmid = sight.location.vmid;
+        self.told.push(format!("VM {vmid} has {slot} on {now}, the file says {storage}: --migrate moves the disk"));
     }
 
     fn size(&mut self, wanted: &Machine, drive: &Drive, found: &Found, sight: Sight<'_>) {
@@ -223,7 +227,7 @@ fn data(config: &Config) -> BTreeMap<String, String> {
 }
 
 /// Disks that were detached and kept.
-fn unused(config: &Config) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn unused(config: &Config) -> impl Iterator<Item = (&str, &str)> {
     config.values().filter(|(name, _)| crate::parameters::index(name, "unused").is_some())
 }
 

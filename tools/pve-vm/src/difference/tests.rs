@@ -2,9 +2,15 @@ use record::spec::{ClusterSpec, NodeSpec};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{identity::Identity, machine::Site};
+use crate::{
+    disks::{Found, Source},
+    identity::Identity,
+    machine::Site,
+    notes::{self, Volumes},
+};
 
 mod disks;
+mod moved;
 mod real;
 
 fn machine(node: Value) -> Machine {
@@ -43,18 +49,38 @@ fn made(wanted: &Machine) -> Vec<Value> {
     rows
 }
 
+/// Puts the volumes of the drives into the notes, as a run does.
+fn remember(wanted: &Machine, rows: &mut [Value]) {
+    let mut volumes = Volumes::default();
+    for drive in wanted.drives.iter().filter(|drive| matches!(drive.source, Source::New(_) | Source::Import(_))) {
+        let row = rows.iter().find(|row| row["key"] == drive.slot);
+        let text = row.and_then(|row| row.get("value").or_else(|| row.get("pending"))?.as_str());
+        let found = text.map(Found::parse).filter(Found::holds_data);
+        found.iter().for_each(|found| volumes.remember(&drive.slot, &found.volume));
+    }
+    for row in rows.iter_mut().filter(|row| row["key"] == NOTES) {
+        row["value"] = json!(notes::with(row["value"].as_str().unwrap(), &volumes));
+    }
+}
+
 /// The same with these rows in place of its own.
 fn with(wanted: &Machine, others: &[Value]) -> Config {
     let mut rows = made(wanted);
     rows.retain(|row| !others.iter().any(|other| other["key"] == row["key"]));
     rows.extend(others.iter().filter(|row| row.get("value").is_some() || row.get("pending").is_some()).cloned());
+    if !others.iter().any(|row| row["key"] == NOTES) {
+        remember(wanted, &mut rows);
+    }
     serde_json::from_value(Value::Array(rows)).unwrap()
 }
 
 fn compared(wanted: &Machine, config: &Config, is_running: bool, sent: &[&str]) -> Difference {
     let location = Location { vmid: 100, host: "pve1".into() };
     let sent = sent.iter().map(|mark| (*mark).to_owned()).collect();
-    Difference::between(wanted, Sight { location: &location, config, is_running, pool: Some("talos"), sent: &sent })
+    Difference::between(
+        wanted,
+        Sight { location: &location, config, is_running, pool: Some("talos"), sent: &sent, migrates: false },
+    )
 }
 
 /// The difference of a running VM.
@@ -246,7 +272,7 @@ fn a_static_address_that_comes_later_brings_its_drive_and_one_that_goes_is_given
 fn a_vm_on_another_host_or_in_another_pool_is_told() {
     let difference = difference(&worker(json!({"node": "pve2", "pool": "prod"})), &[]);
     assert!(difference.is_none());
-    assert!(difference.told[0].starts_with("VM 100 is on pve1, the file says pve2: it is not moved"));
+    assert!(difference.told[0].starts_with("VM 100 is on pve1, the file says pve2: --migrate moves it"));
     assert!(difference.told[1].starts_with("VM 100 is in the pool talos, the file says prod: it is not moved"));
 }
 

@@ -170,12 +170,12 @@ pub(super) fn host(row: &Resource) -> Finding {
 }
 
 /// Whether the storages of the file are there and may hold what they have to.
-pub(super) fn storages(spec: &ProxmoxSpec, host: &str, rows: &[Storage]) -> Vec<Finding> {
+pub(super) fn storages(spec: &ProxmoxSpec, host: &str, rows: &[Storage], rights: &Rights) -> Vec<Finding> {
     let wanted =
         [(spec.storage.as_ref().and_then(|storage| storage.on(host)), "images"), (spec.images.as_deref(), "import")];
     let one = |(name, content): (Option<&str>, &str)| {
         let name = name?;
-        Some(match storage_finding(rows, name, content) {
+        Some(match storage_finding(rows, name, content, rights) {
             None => ok("storage", Some(host), format!("{name} holds `{content}`")),
             Some((_, why, fix)) => {
                 let other = || "name a storage of this host in the file, or see `pvesm status` there".to_owned();

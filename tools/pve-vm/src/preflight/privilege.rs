@@ -1,5 +1,7 @@
 //! Which privilege a parameter of a VM takes.
 
+use pve_client::property::Property;
+
 /// Parameters by the privilege that setting them takes; those that aren't listed take `VM.Config.Options`.
 const GROUPS: [(&str, &[&str]); 6] = [
     (
@@ -43,6 +45,18 @@ const GROUPS: [(&str, &[&str]); 6] = [
         ],
     ),
 ];
+
+/// The path of the mapping that a parameter uses; using one takes `Mapping.Use` there.
+pub(super) fn of_mapping(name: &str, value: &str) -> Option<String> {
+    let value = Property::parse(value);
+    let (kind, mapping) = match crate::parameters::find(name)?.name {
+        "hostpci" => ("pci", value.get("mapping")?),
+        "usb" => ("usb", value.get("mapping")?),
+        "virtiofs" => ("dir", value.get("dirid").or(value.bare())?),
+        _ => return None,
+    };
+    Some(format!("/mapping/{kind}/{mapping}"))
+}
 
 /// Parameters of a creation that aren't the VM's own.
 const NOT_OPTIONS: [&str; 4] = ["pool", "digest", "delete", "storage"];

@@ -7,6 +7,8 @@ mod etcd;
 mod guards;
 mod hidden;
 mod leftovers;
+mod moved;
+mod moving;
 mod rights;
 mod speed;
 mod world;

@@ -58,7 +58,7 @@ fn nothing_that_real_proxmox_took_differs_afterwards() {
                 Kind::Drive => {
                     // An empty disk of no size is taken by the server, and by nobody else.
                     let Ok(drive) = crate::disks::Drive::parse("scsi9", &sent) else { continue };
-                    let found = crate::disks::Found::parse(&found);
+                    let found = Found::parse(&found);
                     drive.is(&found) && drive.has_options_of(&found)
                 }
                 Kind::Nic => {

@@ -56,6 +56,17 @@ fn a_token_without_rights_is_one_finding_and_not_one_for_each_privilege() {
 }
 
 #[test]
+fn a_storage_that_the_token_may_not_see_is_not_said_to_be_missing() {
+    let found = storages(&spec(), "pve1", &[], &rights(&["Datastore.AllocateTemplate"]));
+    assert!(found[0].reason.contains("there is no storage local-lvm"), "{found:?}");
+    let found = storages(&spec(), "pve1", &[], &rights(&["VM.Audit"]));
+    assert_eq!(
+        found[0].reason,
+        "the token can't see storage local-lvm: it lacks Datastore.AllocateSpace on /storage/local-lvm"
+    );
+}
+
+#[test]
 fn a_pool_is_enough_for_vms_where_the_file_names_it() {
     let json = r#"{"/pool/talos":{"VM.Audit":1}}"#;
     let rights = Rights::from(serde_json::from_str::<Permissions>(json).unwrap());
@@ -67,11 +78,17 @@ fn a_pool_is_enough_for_vms_where_the_file_names_it() {
 #[test]
 fn storages_are_told_with_the_command_that_works() {
     let rows = [storage("local", "dir", "iso"), storage("local-lvm", "lvmthin", "images")];
-    let found = storages(&spec(), "pve1", &rows);
+    let found = storages(&spec(), "pve1", &rows, &rights(&rights::NEEDED));
     assert_eq!(found[0].state, FindingState::Ok);
     assert_eq!(found[1].fix.as_deref(), Some("on a host: `pvesm set local --content iso,import`"));
     let lvm = ProxmoxSpec { images: Some("local-lvm".into()), ..spec() };
-    assert!(storages(&lvm, "pve1", &rows)[1].fix.as_ref().unwrap().contains("can't hold `import`"));
+    assert!(
+        storages(&lvm, "pve1", &rows, &rights(&rights::NEEDED))[1]
+            .fix
+            .as_ref()
+            .unwrap()
+            .contains("can't hold `import`")
+    );
 }
 
 #[test]

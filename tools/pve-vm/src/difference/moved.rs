@@ -1,0 +1,159 @@
+//! Disks that aren't where they were made, and the notes that remember that.
+
+use std::collections::BTreeSet;
+
+use pve_client::answer::Config;
+use record::Change;
+
+use super::{Act, Difference, NOTES, Sight, drives::unused};
+use crate::{
+    disks::{Drive, Found, SYSTEM, Source, is_firmware, is_on_a_bus},
+    identity::Identity,
+    machine::Machine,
+    notes::{self, Volumes},
+    values::Extent,
+};
+
+/// Where the volumes of a VM are, and where they were made.
+pub(super) struct Places {
+    /// The volumes that were made for the VM; empty for a VM of an earlier version.
+    made: Volumes,
+    /// The slots with their volumes, attached or waiting for the next start, and those that were detached.
+    found: BTreeSet<(String, String)>,
+    /// The slots of the file.
+    wanted: BTreeSet<String>,
+}
+
+impl Places {
+    pub(super) fn read(wanted: &Machine, config: &Config) -> Self {
+        let is_disk = |(slot, _): &(&str, &str)| is_on_a_bus(slot) || is_firmware(slot);
+        let volume = |(slot, text): (&str, &str)| {
+            let found = Found::parse(text);
+            found.holds_data().then(|| (slot.to_owned(), found.volume))
+        };
+        let now = config.as_running();
+        let attached = config.values().chain(now.values()).filter(is_disk);
+        Self {
+            made: Volumes::read(config.get(NOTES).unwrap_or_default()),
+            found: attached.chain(unused(config)).filter_map(volume).collect(),
+            wanted: wanted.drives.iter().map(|drive| drive.slot.clone()).collect(),
+        }
+    }
+
+    /// The volume that a slot should have, as far as that is known.
+    fn expected<'a>(&'a self, drive: &'a Drive) -> Option<&'a str> {
+        match &drive.source {
+            Source::New(_) | Source::Import(_) => self.made.of(&drive.slot),
+            Source::Volume(volume) => Some(volume),
+            Source::CloudInit | Source::Medium(_) => None,
+        }
+    }
+
+    /// The other slot that a drive's volume is in.
+    fn elsewhere(&self, drive: &Drive) -> Option<(&str, &str)> {
+        let volume = self.expected(drive)?;
+        let is_it = |(_, other): &&(String, String)| other == volume;
+        if self.found.iter().filter(is_it).any(|(slot, _)| *slot == drive.slot) {
+            return None;
+        }
+        self.found.iter().find(is_it).map(|(slot, volume)| (slot.as_str(), volume.as_str()))
+    }
+
+    /// Why a drive's slot isn't touched: its volume is in another slot, and something else in its own. Of the system disk,
+    /// and of a volume that the file names, that is enough.
+    pub(super) fn moved(&self, drive: &Drive) -> Option<String> {
+        let (slot, (other, volume)) = (drive.slot.as_str(), self.elsewhere(drive)?);
+        let own = self.found.iter().find(|(found, _)| found == slot);
+        match own {
+            Some((_, own)) => Some(format!("{slot} was made as {volume}, which is {other} now, and {slot} is {own}")),
+            None if slot == SYSTEM => Some(format!("{slot} was made as {volume}, which is {other} now")),
+            None if matches!(drive.source, Source::Volume(_)) => {
+                Some(format!("the file says {slot} is {volume}, which is {other}"))
+            }
+            None => None,
+        }
+    }
+
+    /// Why a drive whose slot is empty isn't simply made: a disk that may be it.
+    pub(super) fn instead(&self, drive: &Drive, vmid: u32) -> Option<String> {
+        if !matches!(drive.source, Source::New(_) | Source::Import(_)) {
+            return None;
+        }
+        let slot = drive.slot.as_str();
+        if let Some((other, volume)) = self.elsewhere(drive) {
+            let back = attached(vmid, slot, other, volume);
+            return Some(format!("{slot} was made as {volume}, which is {other} now ({back})"));
+        }
+        if let Some(volume) = self.made.of(slot) {
+            return Some(format!("{slot} was made as {volume}, which the VM doesn't have any more"));
+        }
+        if is_firmware(slot) {
+            return None;
+        }
+        let may_be = |(other, volume): &&(String, String)| match self.made.is_empty() {
+            // Of a VM that remembers nothing, any disk that the file doesn't have may be it.
+            true => !self.wanted.contains(other) && !is_firmware(other),
+            false => !self.wanted.contains(other) && self.made.iter().any(|(_, made)| made == volume),
+        };
+        let others: Vec<String> = self
+            .found
+            .iter()
+            .filter(may_be)
+            .map(|(other, volume)| format!("{other} is {volume} ({})", attached(vmid, slot, other, volume)))
+            .collect();
+        if others.is_empty() {
+            return None;
+        }
+        Some(format!("the VM has no {slot}, but a disk that isn't in the file and may be that: {}", others.join(", ")))
+    }
+
+    /// What is to be remembered: a disk that isn't where it was made stays as it was.
+    fn remembered(&self, wanted: &Machine, config: &Config) -> Volumes {
+        let mut volumes = Volumes::default();
+        for drive in &wanted.drives {
+            if !matches!(drive.source, Source::New(_) | Source::Import(_)) {
+                continue;
+            }
+            let slot = drive.slot.as_str();
+            let [now, next] = [config.running(slot), config.get(slot)].map(|text| text.map(Found::parse));
+            // What somebody else left for the next start is taken back.
+            let found = now.or(next).filter(|found| drive.is(found) && self.elsewhere(drive).is_none());
+            match (found, self.made.of(slot)) {
+                (Some(found), _) => volumes.remember(slot, &found.volume),
+                (None, Some(volume)) => volumes.remember(slot, volume),
+                (None, None) => {}
+            }
+        }
+        volumes
+    }
+}
+
+/// How a disk gets into a slot.
+fn attached(vmid: u32, slot: &str, other: &str, volume: &str) -> String {
+    match crate::parameters::index(other, "unused") {
+        Some(_) => format!("`qm set {vmid} --{slot} {volume}` attaches it"),
+        None => format!("`qm set {vmid} --delete {other}`, then `qm set {vmid} --{slot} {volume}` moves it"),
+    }
+}
+
+impl Difference {
+    /// The notes: what the file says or else what somebody wrote, our lines, and the volumes.
+    pub(super) fn notes(&mut self, wanted: &Machine, places: &Places, sight: Sight<'_>) {
+        let Some(setting) = wanted.settings.iter().find(|setting| setting.key == NOTES) else { return };
+        let found = sight.config.get(NOTES).unwrap_or_default();
+        let volumes = places.remembered(wanted, sight.config);
+        let own = match setting.extent {
+            Extent::Whole => notes::own(&setting.value),
+            Extent::Part => notes::own(found),
+        };
+        let is_ours = |line: &&str| line.starts_with(crate::identity::MARK) || Identity::introduces(line);
+        let ours: Vec<&str> = setting.value.lines().filter(is_ours).collect();
+        let has_ours = ours.iter().all(|line| found.lines().any(|it| it.trim() == *line));
+        if has_ours && notes::own(found) == own && Volumes::read(found) == volumes {
+            return;
+        }
+        let gap = if own.is_empty() { "" } else { "\n\n" };
+        let text = notes::with(&format!("{own}{gap}{}", ours.join("\n")), &volumes);
+        self.add(NOTES, Change::live(NOTES).from(found).to(text.as_str()), Act::Set(text));
+    }
+}

@@ -1,0 +1,86 @@
+//! Moving VMs and disks to where the file has them.
+
+use lab::{
+    Options,
+    pve::{Storage, StorageKind},
+};
+
+use crate::world::{World, options};
+
+const PLAIN: &str = "memory: 2048, disk: 20";
+
+async fn two_hosts() -> World {
+    let storages =
+        vec![Storage::local(), Storage::local_lvm(), Storage::new("fast", StorageKind::LvmThin, &["images"])];
+    let hosts = vec!["pve1".to_owned(), "pve2".to_owned()];
+    let world = World::start(Options { storages, hosts, ..options() }).await;
+    world.edit(PLAIN, &format!("{PLAIN}, node: pve1, scsi1: \"local-lvm:10\""));
+    world.run(&[]).await.exits(0);
+    world
+}
+
+async fn changes_nothing(world: &World, flags: &[&str]) {
+    let writes = world.lab.pve().writes();
+    let outcome = world.run(flags).await.exits(0);
+    assert_eq!(world.lab.pve().writes(), writes, "{}", outcome.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_goes_to_the_host_of_the_file_when_asked_and_runs_on() {
+    let world = two_hosts().await;
+    let id = world.vm("w-1").id;
+    world.edit("node: pve1", "node: pve2");
+    world.run(&[]).await.exits(0).says("the file says pve2: --migrate moves it");
+    assert_eq!(world.vm("w-1").node, "pve1");
+
+    for arguments in [&["plan", "--migrate"][..], &["--migrate"]] {
+        world.run(arguments).await.exits(6).says("lacks VM.Migrate on /vms/");
+    }
+    assert_eq!(world.vm("w-1").node, "pve1");
+    let pve = world.lab.pve();
+    let token = pve.token().split('=').next().unwrap().to_owned();
+    let user = token.split('!').next().unwrap();
+    pve.call_as("root@pam", "POST", "/access/roles", &[("roleid", "Mover"), ("privs", "VM.Migrate")]).unwrap();
+    for holder in [("tokens", token.as_str()), ("users", user)] {
+        pve.call_as("root@pam", "PUT", "/access/acl", &[("path", "/"), holder, ("roles", "Mover")]).unwrap();
+    }
+    let planned = world.run(&["plan", "--migrate"]).await.exits(3).says("would move VM");
+    let change = &planned.status("w-1")["vm"]["changes"][0];
+    assert_eq!((&change["what"], &change["from"], &change["to"]), (&"host".into(), &"pve1".into(), &"pve2".into()));
+    let made = world.run(&["--migrate"]).await.exits(0).says("moved VM");
+
+    let vm = world.vm("w-1");
+    assert_eq!((vm.id, vm.node.as_str(), vm.running), (id, "pve2", true));
+    assert_eq!(made.status("w-1")["vm"]["node"], "pve2");
+    assert_eq!(made.status("w-1")["vm"]["zone"], "pve2");
+    changes_nothing(&world, &["--migrate"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_can_not_be_is_refused_before_anything_is_done() {
+    let world = two_hosts().await;
+    world.edit("node: pve1", "node: pve7");
+    let writes = world.lab.pve().writes();
+    for arguments in [&["--migrate"][..], &["plan", "--migrate"]] {
+        world.run(arguments).await.exits(1).says("no such host; hosts: pve1, pve2");
+    }
+    assert_eq!(world.lab.pve().writes(), writes);
+    assert!(world.vm("w-1").running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disks_go_to_the_storage_of_the_file_when_asked() {
+    let world = two_hosts().await;
+    world.edit("local-lvm:10", "fast:10");
+    world.run(&[]).await.exits(0).says("the file says fast: --migrate moves the disk");
+    assert!(world.vm("w-1").config["scsi1"].starts_with("local-lvm:"));
+
+    world.run(&["--migrate"]).await.exits(0).says("moving scsi1 of VM");
+
+    let vm = world.vm("w-1");
+    assert!(vm.config["scsi1"].starts_with("fast:") && vm.config["scsi1"].contains("size=10G"), "{:?}", vm.config);
+    assert!(vm.running && !vm.config.keys().any(|key| key.starts_with("unused")));
+    let notes = &vm.config["description"];
+    assert!(notes.contains("scsi1=fast:"), "{notes}");
+    changes_nothing(&world, &["--migrate"]).await;
+}
