@@ -92,6 +92,27 @@ async fn a_setting_that_two_steps_read_is_complained_about_once() {
 }
 
 #[tokio::test]
+async fn a_setting_of_proxmox_that_two_steps_read_is_complained_about_once() {
+    let scratch = Scratch::new();
+    let endpoint = "endpoint: https://127.9.9.2:8006";
+    for (setting, says) in [
+        (format!("{endpoint}, ca: nowhere.pem"), "nowhere.pem"),
+        (format!("{endpoint}, fingerprint: zz"), "fingerprint"),
+        ("endpoint: \"ftp://127.9.9.2\"".to_owned(), "ftp://127.9.9.2"),
+        ("endpoint: \"https://127.9.9.2:99999\"".to_owned(), "127.9.9.2:99999"),
+        (format!("{endpoint}, token: secret"), "token"),
+    ] {
+        scratch.write("cluster.yaml", FILE.replace(endpoint, &setting));
+        let token = "export PROXMOX_VE_API_TOKEN='a@pve!b=11111111-2222-3333-4444-555555555555'";
+        let outcome = scratch.sh(&format!("{token}; {}", World::pipe().replacen("talos-image", "talos-image -f cluster.yaml", 1))).await;
+        assert!([2, 8].contains(&outcome.status), "{setting}: {outcome}");
+        let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.contains(" error: ")).collect();
+        assert_eq!(errors.len(), 1, "{setting}: {outcome}");
+        assert!(errors[0].starts_with("talos-image error: ") && errors[0].contains(says), "{outcome}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_call_is_told_once_by_every_program_and_in_every_place() {
     let scratch = Scratch::new();
     scratch.write("cluster.yaml", FILE);
