@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
 
+mod adopt;
 mod disks;
 mod etcd;
 mod guards;
 mod hidden;
 mod leftovers;
+mod orphans;
 mod rights;
 mod speed;
 mod world;
