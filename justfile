@@ -28,7 +28,7 @@ plan:
 kubeconfig:
     kubeconfig-export -f {{ quote(cluster) }} --to {{ quote(kubeconfig) }}
 
-# Removes the cluster's VMs, and nothing else. `just down --yes` does not ask.
+# Removes the cluster's VMs, also of nodes that left the file. `just down --yes` does not ask.
 [no-cd]
 down *ARGS:
     pve-vm destroy -f {{ quote(cluster) }} {{ ARGS }}

@@ -6,9 +6,14 @@ use serde_json::{Value, json};
 
 use crate::{API_VERSION, Map, Unusable};
 
-/// The version of a lock that remembers an etcd. A program that doesn't know the entry must not work with such a lock:
-/// it would start an empty etcd in the place of the one that is remembered.
-const WITH_ETCD: &str = "ichor/v2";
+mod adopted;
+
+pub use adopted::LockedMachine;
+
+/// The version of a lock that remembers an etcd, or machines that were adopted. A program that doesn't know the entries
+/// must not work with such a lock: it would start an empty etcd in the place of the one that is remembered, and make a
+/// second VM for a node that has one.
+const REMEMBERS: &str = "ichor/v2";
 
 /// What the lock says about the cluster's etcd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +79,15 @@ impl Lock {
         if fields.get("kind") != Some(&"Lock".into()) || !version.starts_with("ichor/v") {
             return Err(broken("not a lock of ichor/v1 or ichor/v2".into()));
         }
-        if ![API_VERSION, WITH_ETCD].contains(&version) {
+        if ![API_VERSION, REMEMBERS].contains(&version) {
             let message = format!("ichor.lock: it is of {version}, which this program doesn't know");
             return Err(Unusable::new(message).hint("a newer release wrote it: use that release"));
         }
         if LockedEtcd::read(fields.get("etcd")).is_none() {
             return Err(broken("`etcd` is not what talos-bootstrap writes".into()));
+        }
+        if adopted::read(fields.get(adopted::KEY)).is_none() {
+            return Err(broken("`adopted` is not what pve-vm writes".into()));
         }
         match fields.get("name").and_then(Value::as_str) {
             Some(name) if name == cluster => Ok(Self { fields }),
@@ -146,13 +154,14 @@ impl Lock {
             entry.insert("bootstrapped".into(), true.into());
             entry.insert("members".into(), ids.into());
         }
-        self.fields.insert("apiVersion".into(), WITH_ETCD.into());
+        self.fields.insert("apiVersion".into(), REMEMBERS.into());
     }
 
     /// Takes the etcd out, after its whole cluster was destroyed: the next one is a new one.
     pub fn forget_etcd(&mut self) {
         self.fields.insert("etcd".into(), json!({"bootstrapped": false}));
-        self.fields.insert("apiVersion".into(), API_VERSION.into());
+        let version = if self.adopted().is_empty() { API_VERSION } else { REMEMBERS };
+        self.fields.insert("apiVersion".into(), version.into());
     }
 
     /// SHA-256 of the image at this URL, hexadecimal.

@@ -14,6 +14,8 @@ pub struct Entry {
     pub name: Box<str>,
     /// The node's role.
     pub role: Role,
+    /// Whether the cluster file doesn't list it: a machine of the cluster that is left from an earlier state of the file.
+    pub orphan: bool,
     /// Fields that this version does not know, kept unchanged.
     extra: Option<Box<Map>>,
 }
@@ -22,7 +24,13 @@ impl Entry {
     /// An entry with no further fields.
     #[must_use]
     pub fn new(name: &str, role: Role) -> Self {
-        Self { name: name.into(), role, extra: None }
+        Self { name: name.into(), role, orphan: false, extra: None }
+    }
+
+    /// The entry of a node that the cluster file doesn't list.
+    #[must_use]
+    pub fn orphan(name: &str, role: Role) -> Self {
+        Self { orphan: true, ..Self::new(name, role) }
     }
 }
 
@@ -31,6 +39,9 @@ impl Serialize for Entry {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &self.name)?;
         map.serialize_entry("role", &self.role)?;
+        if self.orphan {
+            map.serialize_entry("orphan", &true)?;
+        }
         for (key, value) in self.extra.iter().flat_map(|extra| extra.iter()) {
             map.serialize_entry(key, value)?;
         }
@@ -55,17 +66,19 @@ impl<'de> serde::de::Visitor<'de> for EntryVisitor {
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
         use serde::de::Error;
-        let (mut name, mut role, mut extra) = (None, None, Map::new());
+        let (mut name, mut role, mut orphan, mut extra) = (None, None, false, Map::new());
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match key.as_ref() {
                 "name" => name = Some(map.next_value()?),
                 "role" => role = Some(map.next_value()?),
+                "orphan" => orphan = map.next_value()?,
                 _ => drop(extra.insert(key.into_owned(), map.next_value()?)),
             }
         }
         Ok(Entry {
             name: name.ok_or_else(|| A::Error::missing_field("name"))?,
             role: role.ok_or_else(|| A::Error::missing_field("role"))?,
+            orphan,
             extra: (!extra.is_empty()).then(|| Box::new(extra)),
         })
     }
@@ -136,6 +149,20 @@ impl Roster {
         self.entries.is_empty()
     }
 
+    /// Whether the cluster file doesn't list this node.
+    #[must_use]
+    pub fn is_orphan(&self, name: &str) -> bool {
+        self.position(name).is_some_and(|at| self.entries[at].orphan)
+    }
+
+    /// The roster with these entries behind its own.
+    ///
+    /// # Errors
+    /// A name that is listed twice.
+    pub fn with(&self, entries: &[Entry]) -> Result<Self, Unusable> {
+        Self::new(self.entries.iter().chain(entries).cloned().collect())
+    }
+
     /// The roster without the nodes of these names.
     #[must_use]
     pub fn without(&self, names: &[String]) -> Self {
@@ -177,6 +204,17 @@ mod tests {
         let roster = Roster::new(names.iter().map(|n| Entry::new(n, Role::Worker)).collect()).unwrap();
         assert_eq!(names.map(|n| roster.position(n)), [Some(0), Some(1), Some(2)]);
         assert_eq!(roster.position("w-3"), None);
+    }
+
+    #[test]
+    fn what_the_file_does_not_list_is_told_apart_behind_the_others() {
+        let listed = Roster::new(vec![Entry::new("w-1", Role::Worker)]).unwrap();
+        let roster = listed.with(&[Entry::orphan("cp-9", Role::ControlPlane)]).unwrap();
+        let text = serde_json::to_string(&roster).unwrap();
+        assert_eq!(text, r#"[{"name":"w-1","role":"worker"},{"name":"cp-9","role":"controlplane","orphan":true}]"#);
+        let again = Roster::new(serde_json::from_str(&text).unwrap()).unwrap();
+        assert_eq!((again.is_orphan("cp-9"), again.is_orphan("w-1"), again.is_orphan("x")), (true, false, false));
+        assert!(again.with(&[Entry::orphan("w-1", Role::Worker)]).is_err());
     }
 
     #[test]

@@ -96,10 +96,13 @@ fn status(generator: &mut SchemaGenerator, scope: Scope) -> Value {
     let mut properties = serde_json::Map::new();
     match scope {
         Scope::Cluster => {
+            let orphan =
+                json!({"type": "boolean", "description": "True for a node that the cluster file doesn't list."});
+            let role = generator.subschema_for::<Role>();
             let entry = json!({
                 "type": "object",
                 "required": ["name", "role"],
-                "properties": {"name": {"type": "string"}, "role": generator.subschema_for::<Role>()},
+                "properties": {"name": {"type": "string"}, "role": role, "orphan": orphan},
             });
             let nodes = json!({"type": "array", "items": entry, "description": "Which nodes come, in file order."});
             properties.insert("nodes".into(), nodes);

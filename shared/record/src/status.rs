@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::Change;
+
 /// Which kind of record a field belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -58,6 +60,7 @@ fields! {
     NodeField Vm: Node "vm";
     NodeField Addresses: Node "addresses";
     NodeField Destroyed: Node "destroyed";
+    NodeField Adopted: Node "adopted";
     NodeField Config: Node "config";
     NodeField Applied: Node "applied";
     NodeField Etcd: Node "etcd";
@@ -97,6 +100,21 @@ pub struct Destroyed {
     pub id: u32,
     /// Host that held the VM.
     pub node: String,
+}
+
+/// `Node.status.adopted`, by `pve-vm adopt`: the VM that the node has from now on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Adopted {
+    /// VM ID.
+    pub id: u32,
+    /// Host that holds the VM.
+    pub node: String,
+    /// Its SMBIOS UUID, lower case, which it keeps.
+    pub uuid: String,
+    /// What differs from the spec, and `pve-vm` would change afterwards; the adoption itself touches none of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<Change>,
 }
 
 /// `Cluster.status.doctor`, by `pve-vm doctor`: what was checked on Proxmox VE.
@@ -180,6 +198,9 @@ pub struct Vm {
     /// Topology region: the Proxmox VE cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// True if the cluster file doesn't list its node.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub orphan: bool,
 }
 
 /// `Cluster.status.access`, by `talos-gen`.

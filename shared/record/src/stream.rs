@@ -33,6 +33,8 @@ pub struct Stream {
     row: &'static Row,
     /// The nodes that the step acts on; empty means all.
     only: Vec<String>,
+    /// Whether the step adds nodes to the list, which `--only` may name.
+    adds: bool,
     name: Option<String>,
     roster: Arc<Roster>,
     seen: Vec<bool>,
@@ -50,7 +52,13 @@ impl Stream {
     /// A stream that `row`'s step reads, acting on the nodes `only` (all, if empty).
     #[must_use]
     pub fn new(row: &'static Row, only: Vec<String>) -> Self {
-        Self { row, only, name: None, roster: Arc::default(), seen: Vec::new(), ended: false }
+        Self { row, only, adds: false, name: None, roster: Arc::default(), seen: Vec::new(), ended: false }
+    }
+
+    /// The same for a step that adds nodes to the list: who adds them checks the names of `--only`.
+    #[must_use]
+    pub fn adding(self) -> Self {
+        Self { adds: true, ..self }
     }
 
     /// Whether the step acts on this node.
@@ -125,8 +133,8 @@ impl Stream {
             Unusable::new("the first Cluster record lists no nodes (`status.nodes`)")
                 .hint("the step that reads the cluster file writes `status.nodes`")
         })?;
-        if let Some(name) = self.only.iter().find(|name| roster.position(name).is_none()) {
-            return Err(Unusable::new(format!("--only {name}: no such node in cluster {}", cluster.name())));
+        if !self.adds {
+            check_selection(&self.only, roster, cluster.name())?;
         }
         self.narrow(cluster.only())?;
         self.name = Some(cluster.name().to_owned());
@@ -222,6 +230,17 @@ impl Stream {
     pub fn missing(&self) -> Vec<String> {
         let entries = self.roster.iter().zip(&self.seen);
         entries.filter(|(_, seen)| !**seen).map(|(entry, _)| entry.name.to_string()).collect()
+    }
+}
+
+/// Refuses names of `--only` that no node has.
+///
+/// # Errors
+/// The first of them.
+pub fn check_selection(only: &[String], roster: &Roster, cluster: &str) -> Result<(), Unusable> {
+    match only.iter().find(|name| roster.position(name).is_none()) {
+        Some(name) => Err(Unusable::new(format!("--only {name}: no such node in cluster {cluster}"))),
+        None => Ok(()),
     }
 }
 

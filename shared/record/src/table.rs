@@ -8,8 +8,8 @@
 use schemars::{Schema, SchemaGenerator};
 
 use crate::status::{
-    Access, Addresses, Applied, Bootstrap, ClusterWaited, Config, Destroyed, Dir, Doctor, DryRun, Etcd, Field, Image,
-    Kubeconfig, Only, RunId, Vm, Waited,
+    Access, Addresses, Adopted, Applied, Bootstrap, ClusterWaited, Config, Destroyed, Dir, Doctor, DryRun, Etcd, Field,
+    Image, Kubeconfig, Only, RunId, Vm, Waited,
 };
 
 pub use crate::status::Scope;
@@ -203,6 +203,16 @@ pub static PVE_VM_DESTROY: Row = Row {
     destroys: true,
 };
 
+/// `pve-vm adopt`.
+pub static PVE_VM_ADOPT: Row = Row {
+    name: "pve-vm adopt",
+    summary: "take existing VMs for nodes, as they are",
+    place: Place::After(&[]),
+    needs: &[spec(Scope::Node, "")],
+    writes: &[field::<Adopted>()],
+    destroys: false,
+};
+
 /// `pve-vm doctor`.
 pub static PVE_VM_DOCTOR: Row = Row {
     name: "pve-vm doctor",
@@ -218,7 +228,7 @@ pub static PIPE: [&Row; 7] =
     [&TALOS_IMAGE, &PVE_VM, &TALOS_GEN, &TALOS_APPLY, &TALOS_BOOTSTRAP, &KUBECONFIG_EXPORT, &TALOS_WAIT];
 
 /// The rows beside the pipe.
-pub static BESIDE: [&Row; 3] = [&PVE_VM_LIST, &PVE_VM_DESTROY, &PVE_VM_DOCTOR];
+pub static BESIDE: [&Row; 4] = [&PVE_VM_LIST, &PVE_VM_DESTROY, &PVE_VM_ADOPT, &PVE_VM_DOCTOR];
 
 /// Every row: the reader of the cluster file, the pipe, and the rows beside it.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
@@ -293,6 +303,13 @@ impl Row {
     #[must_use]
     pub fn is_in_pipe(&self) -> bool {
         matches!(self.place, Place::Pipe)
+    }
+
+    /// Whether it makes nodes what their specs say. A node that the cluster file doesn't list has none.
+    #[must_use]
+    pub fn makes_nodes(&self) -> bool {
+        let is_spec = |need: &Need| matches!(need.source, Source::Spec(Scope::Node, _));
+        self.is_in_pipe() && self.needs.iter().any(is_spec)
     }
 
     /// This row and the later ones of the pipe; only this row, if it is beside the pipe.

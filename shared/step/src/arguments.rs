@@ -196,7 +196,9 @@ fn is_patch(word: &str) -> bool {
     word == "-p" || word.starts_with("--config-patch")
 }
 
-fn quoted(word: &str) -> String {
+/// A word as a shell takes it.
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

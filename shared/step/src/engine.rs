@@ -1,5 +1,6 @@
 //! The run of a step: input in, tasks, output out.
 
+mod additions;
 mod end;
 mod events;
 mod shared;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use record::status::{DryRun, RunId};
 use record::stream::{Item, Stream};
-use record::{Cluster, Code, Effect, Exit, Failure, Node, Tally};
+use record::{Cluster, Code, Effect, Entry, Exit, Failure, Node, Tally};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ pub(crate) struct Engine<S: Step> {
     tasks: JoinSet<(Box<Node>, Outcome)>,
     whole: Option<JoinHandle<Result<(), Stop>>>,
     shared: watch::Sender<Shared<S::Shared>>,
+    /// The entries of nodes that this step added to the list.
+    added: Vec<Entry>,
     /// Nodes that leave once the task for the whole cluster has ended: its failure explains them, and goes first.
     held: Vec<Node>,
     /// A failure of this step as a whole.
@@ -72,7 +75,9 @@ impl<S: Step> Engine<S> {
         };
         let output = Output::new(output, layout, S::detail, stopping.clone());
         let row = step.row();
-        let received = listen(input, Stream::new(row, flags.only.clone()), dir.clone());
+        let stream = Stream::new(row, flags.only.clone());
+        let stream = if step.adds() { stream.adding() } else { stream };
+        let received = listen(input, stream, dir.clone());
         let cluster = Arc::new(Cluster::new("", record::Map::new(), record::Roster::default()));
         let world =
             World { cluster, control_planes: Vec::new(), listed: Arc::default(), is_first: false, ended: false };
@@ -96,6 +101,7 @@ impl<S: Step> Engine<S> {
             tasks: JoinSet::new(),
             whole: None,
             shared: watch::Sender::new(Shared::NotYet),
+            added: Vec::new(),
             held: Vec::new(),
             failure: None,
             unsaid: None,
@@ -204,17 +210,23 @@ impl<S: Step> Engine<S> {
                 Err(failure) => self.fail_whole(failure),
             }
         }
-        let nodes = cluster.roster().map_or(0, |roster| roster.len());
         let cluster = Arc::new(cluster);
         self.run.context.world.send_modify(|world| {
             world.cluster = Arc::clone(&cluster);
             world.listed = cluster.roster().map(Arc::clone).unwrap_or_default();
         });
-        self.output.cluster(cluster);
+        let added = self.add_nodes().await;
+        self.output.cluster(self.run.cluster());
         self.output.flushed().await;
         self.begun = true;
-        self.run.context.console.start_bar(nodes);
+        self.run.context.console.start_bar(self.run.listed().len());
         self.guard_unlimited();
+        self.launch();
+        added.into_iter().for_each(|node| self.node(Box::new(node)));
+    }
+
+    /// Starts the work on the cluster, unless nothing may begin.
+    fn launch(&mut self) {
         if self.failure.is_some() || self.run.context.stopping.token.is_cancelled() {
             self.shared.send_replace(Shared::Never);
             return;
@@ -250,6 +262,7 @@ impl<S: Step> Engine<S> {
             let before = Arc::clone(&world.cluster);
             let cluster = Arc::make_mut(&mut world.cluster);
             cluster.absorb(newer);
+            additions::keep(cluster, &self.added);
             // An earlier step's line must not undo `--dir` and `--dry-run` of this step.
             before.dir().into_iter().for_each(|dir| cluster.set_dir(&dir));
             if before.is_dry_run() {
@@ -278,6 +291,9 @@ impl<S: Step> Engine<S> {
             self.emit(node, "skipped");
         } else if !self.run.is_selected(node.name()) || !self.step.acts_on(&node) {
             self.emit(node, "passed");
+        } else if let Some(failure) = self.has_no_spec(&node) {
+            self.fail(&mut node, failure);
+            self.emit(node, "failed");
         } else if self.run.context.stopping.token.is_cancelled() {
             self.fail(&mut node, Failure::interrupted());
             self.emit(node, "failed");

@@ -44,7 +44,7 @@ use record::table::Row;
 use record::{Change, Cluster, Code, Effect, Exit, Failure, Node};
 use serde_json::Value;
 
-pub use arguments::reference;
+pub use arguments::{quoted, reference};
 pub use cluster_dir::{Claim, ClusterDir, Made, sha256};
 pub use console::Console;
 pub use env::variable;
@@ -78,6 +78,18 @@ pub trait Step: Send + Sync + Sized + 'static {
     /// # Errors
     /// Wrong usage ([`Exit::Usage`]), or files that cannot be read.
     fn prepare(args: Self::Args) -> Result<Job<Self>, Failure>;
+
+    /// Whether this call adds nodes to the stream that the input doesn't list. The default is no.
+    fn adds(&self) -> bool {
+        false
+    }
+
+    /// The nodes that this call adds, asked for before the first line is written: a list of nodes never grows later.
+    /// The default adds none.
+    fn additions(&self, run: Run) -> impl Future<Output = Result<Vec<Node>, Stop>> + Send {
+        let _ = run;
+        async { Ok(Vec::new()) }
+    }
 
     /// The work on the cluster as a whole, once. The nodes begin when it has succeeded; if it fails, they are passed on
     /// untouched, as the failure explains them.

@@ -131,6 +131,10 @@ codes! {
     OtherLock = "other-lock",
     /// A VM of this name doesn't belong to the cluster.
     NotOurs = "not-ours",
+    /// A VM can't be adopted as it is.
+    NotAdoptable = "not-adoptable",
+    /// Nothing says whether a VM that left the cluster file is a control plane or a worker.
+    UnknownRole = "unknown-role",
     /// Two VMs or nodes share one identity.
     Ambiguous = "ambiguous",
     /// The host of a VM is offline.

@@ -39,7 +39,7 @@ const OTHERS: [(&str, &[&str]); 9] = [
 
 /// Words that look like programs of ours, and are something else: parts of Kubernetes, an extension of Talos, and the
 /// mark of our VMs.
-const NOT_PROGRAMS: [&str; 8] = [
+const NOT_PROGRAMS: [&str; 9] = [
     "kube-apiserver",
     "kube-controller-manager",
     "kube-dns",
@@ -48,6 +48,7 @@ const NOT_PROGRAMS: [&str; 8] = [
     "kube-system",
     "talos-vmtoolsd",
     "ichor-uid",
+    "ichor-role",
 ];
 
 type Pattern = LazyLock<Regex>;
@@ -229,9 +230,9 @@ fn what_does_not_exist_is_found() {
         ("`talos-upgrade` does that", "program talos-upgrade"),
         ("run talos-upgrade.", "program talos-upgrade"),
         ("see `pve-vm remove -f F`", "verb pve-vm remove"),
-        ("`pve-vm destroy -f F --orphan w-2` removes it", "flag pve-vm --orphan"),
+        ("`pve-vm destroy -f F --orphaned w-2` removes it", "flag pve-vm --orphaned"),
         ("`talos-wait --recreate`", "flag talos-wait --recreate"),
-        ("--orphan allows it", "flag --orphan"),
+        ("--orphaned allows it", "flag --orphaned"),
         ("`qm unlock 100 --hard`", "flag qm --hard"),
         ("restore secret.yaml first", "file secret.yaml"),
         ("restore nodes/{name}.yml", "file nodes/{}.yml"),

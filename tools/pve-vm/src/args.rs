@@ -48,13 +48,45 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) ignore_etcd: bool,
 
-    /// With `destroy`: don't ask for confirmation.
+    /// With `list`: add the cluster's VMs that the file doesn't list as nodes, so that later steps can act on them. With
+    /// `destroy`: destroy these, and nothing else.
+    #[arg(long)]
+    pub(crate) orphans: bool,
+
+    /// With `destroy`: destroy the VMs of these nodes, which the file doesn't list, and nothing else.
+    #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
+    pub(crate) orphan: Vec<String>,
+
+    /// With `adopt`: the VM that a node of the file gets, by VM ID or name.
+    #[arg(long, value_name = "NODE:VM", value_delimiter = ',')]
+    pub(crate) vm: Vec<Pair>,
+
+    /// With `destroy` and `adopt`: don't ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
 
     /// With `destroy` in a pipe: act on every node of the cluster.
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// A VM for a node: `w-1:105`, `w-1:k8s-worker-1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) node: String,
+    /// Its VM ID or name.
+    pub(crate) vm: String,
+}
+
+impl std::str::FromStr for Pair {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':').filter(|(node, vm)| !node.is_empty() && !vm.is_empty()) {
+            Some((node, vm)) => Ok(Self { node: node.to_owned(), vm: vm.to_owned() }),
+            None => Err("a node and the ID or name of a VM, as in w-1:105".to_owned()),
+        }
+    }
 }
 
 /// A disk of a node: `w-1:scsi1`.
@@ -87,6 +119,8 @@ pub(crate) enum Verb {
     Destroy,
     /// Report the VMs that exist.
     List,
+    /// Take existing VMs for nodes of the file, with their disks, UUIDs and MAC addresses; --dry-run shows what differs.
+    Adopt,
     /// Check that Proxmox VE has everything that `ensure` needs.
     Doctor,
 }
@@ -96,24 +130,77 @@ impl Args {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
         let destroys = self.verb == Verb::Destroy;
+        let adopts = self.verb == Verb::Adopt;
+        let lists = self.verb == Verb::List;
         let stray = [
             ("--reboot", self.reboot && !makes),
             ("--recreate", self.recreate && !makes),
             ("--replace-disk", !self.replace_disk.is_empty() && !makes),
             ("--migrate", self.migrate && !makes),
             ("--ignore-etcd", self.ignore_etcd && !makes && !destroys),
-            ("--yes", self.yes && !destroys),
+            ("--orphans", self.orphans && !destroys && !lists),
+            ("--orphan", !self.orphan.is_empty() && !destroys),
+            ("--vm", !self.vm.is_empty() && !adopts),
+            ("--yes", self.yes && !destroys && !adopts),
             ("--all", self.all && !destroys),
             ("--dry-run", self.stream.dry_run && matches!(self.verb, Verb::List | Verb::Doctor)),
-            ("--only", !self.stream.only.is_empty() && self.verb == Verb::Doctor),
+            ("--only", !self.stream.only.is_empty() && (self.verb == Verb::Doctor || adopts)),
         ];
-        match stray.iter().find(|(_, is_stray)| *is_stray) {
-            Some((flag, _)) => {
-                let message = format!("{flag} can't be used with `pve-vm {}`", self.verb.word());
-                Err(Failure::new(Exit::Usage, Code::Usage, message).hint(format!("remove {flag}")))
-            }
+        if let Some((flag, _)) = stray.iter().find(|(_, is_stray)| *is_stray) {
+            let message = format!("{flag} can't be used with `pve-vm {}`", self.verb.word());
+            return Err(Failure::new(Exit::Usage, Code::Usage, message).hint(format!("remove {flag}")));
+        }
+        let chosen = [("--orphan", !self.orphan.is_empty()), ("--orphans", self.orphans && destroys)];
+        let others = [("--only", !self.stream.only.is_empty() && !lists), ("--all", self.all)];
+        step::exclusive(&[chosen, others].concat())?;
+        self.check_vms()
+    }
+
+    /// Refuses an adoption of nothing, and two VMs for one node.
+    fn check_vms(&self) -> Result<(), Failure> {
+        let usage = |message: String| Failure::new(Exit::Usage, Code::Usage, message);
+        if self.verb == Verb::Adopt && self.vm.is_empty() {
+            let failure = usage("`pve-vm adopt` needs --vm".to_owned());
+            return Err(failure.hint("name a node and its VM, as in --vm w-1:105; --dry-run shows what differs"));
+        }
+        let mut nodes: Vec<&str> = self.vm.iter().map(|pair| pair.node.as_str()).collect();
+        nodes.sort_unstable();
+        match nodes.windows(2).find(|two| two[0] == two[1]) {
+            Some(two) => Err(usage(format!("--vm names two VMs for node {}", two[0]))),
             None => Ok(()),
         }
+    }
+
+    /// Which VMs that the file doesn't list this call is about.
+    pub(crate) fn chosen(&self) -> Chosen {
+        match self.verb {
+            Verb::List if self.orphans => Chosen::Listed,
+            Verb::Destroy if self.orphans => Chosen::All,
+            Verb::Destroy if !self.orphan.is_empty() => Chosen::Named(self.orphan.clone()),
+            Verb::Destroy if self.stream.only.is_empty() => Chosen::WithAll,
+            Verb::Ensure | Verb::Plan | Verb::Destroy | Verb::List | Verb::Adopt | Verb::Doctor => Chosen::None,
+        }
+    }
+}
+
+/// Which VMs of the cluster that the file doesn't list a call is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Chosen {
+    None,
+    /// All, beside the file's nodes, to be reported.
+    Listed,
+    /// All, and only these, are destroyed.
+    All,
+    /// These, and only these, are destroyed.
+    Named(Vec<String>),
+    /// All are destroyed with the whole cluster, if the cluster file itself is the input.
+    WithAll,
+}
+
+impl Chosen {
+    /// Whether the nodes of the file are left alone.
+    pub(crate) fn is_alone(&self) -> bool {
+        matches!(self, Self::All | Self::Named(_))
     }
 }
 
@@ -164,6 +251,11 @@ mod tests {
             &["--all"],
             &["doctor", "--only", "a"],
             &["list", "--dry-run"],
+            &["--orphans"],
+            &["doctor", "--orphans"],
+            &["list", "--orphan", "w-2"],
+            &["destroy", "--vm", "w-1:105"],
+            &["adopt", "--vm", "w-1:105", "--only", "w-1"],
         ] {
             let failure = check(words).unwrap_err();
             assert!(failure.exit == Exit::Usage && failure.message.contains("can't be used with"), "{words:?}");
@@ -173,8 +265,37 @@ mod tests {
             &["plan", "--reboot"],
             &["destroy", "--yes", "--all", "--ignore-etcd"],
             &["list", "--only", "a"],
+            &["list", "--orphans", "--only", "w-9"],
+            &["destroy", "--orphans", "--dry-run"],
+            &["adopt", "--vm", "w-1:105,w-2:k8s-w2", "--yes"],
         ] {
             assert_eq!(check(words), Ok(()), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn orphans_are_destroyed_alone_or_with_the_whole_cluster() {
+        let args = |words: &[&str]| Args::parse_from([&["pve-vm"], words].concat());
+        for other in [&["--only", "a"][..], &["--all"], &["--orphans"]] {
+            let both = [&["destroy", "--orphan", "w-2"], other].concat();
+            assert!(args(&both).check().unwrap_err().message.contains("can't be used together"), "{both:?}");
+        }
+        let chosen = |words: &[&str]| args(words).chosen();
+        assert_eq!(chosen(&["destroy", "--orphan", "w-2,w-3"]), Chosen::Named(vec!["w-2".into(), "w-3".into()]));
+        assert_eq!((chosen(&["destroy", "--orphans"]), chosen(&["list", "--orphans"])), (Chosen::All, Chosen::Listed));
+        assert_eq!(chosen(&["destroy"]), Chosen::WithAll);
+        for words in [&["destroy", "--only", "a"][..], &["list"], &["plan"], &[], &["doctor"]] {
+            assert_eq!(chosen(words), Chosen::None, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn an_adoption_names_one_vm_for_each_node() {
+        let check = |words: &[&str]| Args::parse_from([&["pve-vm", "adopt"], words].concat()).check();
+        assert!(check(&[]).unwrap_err().message.contains("needs --vm"));
+        assert!(check(&["--vm", "w-1:105", "--vm", "w-1:106"]).unwrap_err().message.contains("two VMs for node w-1"));
+        for wrong in ["105", "w-1:", ":105"] {
+            assert!(Args::try_parse_from(["pve-vm", "adopt", "--vm", wrong]).is_err(), "{wrong}");
         }
     }
 }

@@ -141,9 +141,9 @@ impl Difference {
                 }
             }
         }
-        difference.tags(wanted, sight);
         difference.address(wanted, sight);
         difference.drives(wanted, sight);
+        difference.tags(wanted, sight);
         difference.host(wanted, sight);
         difference.settle(sight);
         difference.losses(wanted, sight);

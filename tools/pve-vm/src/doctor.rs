@@ -16,8 +16,9 @@ use step::{Run, Stop, Written};
 use crate::{
     error::Error,
     fleet::Fleet,
-    inventory::{Inventory, Known, Namesakes},
+    inventory::{Inventory, Namesakes},
     machine::Machine,
+    orphans,
     preflight::{Found, Intent, failure},
 };
 
@@ -139,8 +140,9 @@ pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
         found.push(findings::room(host, storage));
     }
     let roster = run.cluster().roster().cloned().unwrap_or_default();
-    for Known { vmid, host, name, .. } in fleet.inventory.unlisted(&fleet.identity, &roster) {
-        found.push(findings::unlisted(*vmid, host, name));
+    for known in fleet.inventory.unlisted(&fleet.identity, &roster) {
+        let node = known.config.as_ref().ok().and_then(|config| fleet.identity.node(config));
+        found.push(findings::unlisted(known, node.map(|node| (node, orphans::removal(run, node)))));
     }
     for known in &fleet.inventory.known {
         if let Some(config) = known.config.as_ref().ok().filter(|config| fleet.identity.marks(config)) {

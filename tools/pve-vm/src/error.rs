@@ -50,6 +50,39 @@ pub(crate) enum Error {
     Twice { first: u32, second: u32, node: String },
     #[error("{}", offline(*vmid, host, name.as_deref(), node, why.as_deref()))]
     Offline { vmid: u32, host: String, name: Option<String>, node: String, why: Option<String> },
+    #[error("{}", offline_orphan(*vmid, host, name.as_deref(), why.as_deref()))]
+    OfflineOrphan { vmid: u32, host: String, name: Option<String>, why: Option<String> },
+    #[error(
+        "{vm} belongs to this cluster but isn't in the file, and nothing says whether node {node} is a control plane or a worker: {}",
+        why.join("; ")
+    )]
+    UnknownRole { vm: String, node: String, why: Vec<String> },
+    #[error("node {node} is in the cluster file: it is no orphan")]
+    Listed { node: String },
+    #[error("{0} needs the cluster file itself: records don't say which nodes the file lists")]
+    NotTheFile(&'static str),
+    #[error("VM {vmid} on {host} is marked as node {node} of this cluster, but has another UUID")]
+    OtherUuid { vmid: u32, host: String, node: String },
+    #[error("--vm names node {0}, which isn't in cluster {1}")]
+    NoSuchNode(String, String),
+    #[error("there is no VM {wanted} on Proxmox VE, which node {node} is to have")]
+    NoSuchVm { wanted: String, node: String },
+    #[error("several VMs have the name {name}: {}", vms.join(", "))]
+    SameName { name: String, vms: Vec<String> },
+    #[error("{vmid} is a container, not a VM")]
+    Container { vmid: u32 },
+    #[error("the token may not see VM {vmid}, which may be {wanted}")]
+    Unseen { vmid: u32, wanted: String },
+    #[error("node {node} has a VM already: {vm}")]
+    HasVm { node: String, vm: String },
+    #[error("node {node} can't have {vm} as it is: {}", why.join("; "))]
+    NotAdoptable { vm: String, node: String, why: Vec<String>, hints: Vec<String> },
+    #[error("VM {vmid} on {host} got another UUID meanwhile")]
+    ChangedMeanwhile { vmid: u32, host: String },
+    #[error("adopting needs --yes, or confirmation on a terminal")]
+    UnconfirmedAdoption,
+    #[error("this is not the node's name: nothing was adopted")]
+    OtherNode,
     #[error("nodes {0} and {1} get the same MAC address")]
     SameMac(String, String),
     #[error("VM {vmid} on {host} must be switched off and on: {what}")]
@@ -65,7 +98,7 @@ pub(crate) enum Error {
     #[error(
         "VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file, and has the address {address}"
     )]
-    AddressTaken { vmid: u32, host: String, name: String, address: String },
+    AddressTaken { vmid: u32, host: String, name: String, address: String, node: Option<String> },
     #[error("{address} is the address of VM {vmid} ({name}) on {host}, which isn't this cluster's")]
     AddressInUse { vmid: u32, host: String, name: String, address: String },
     #[error("something responds at {address} already, while the VM that is to have this address is off")]
@@ -100,6 +133,13 @@ fn standing(is_up: bool) -> &'static str {
 
 fn listed(reasons: &BTreeMap<String, String>) -> String {
     reasons.iter().map(|(host, reason)| format!("{host}: {reason}")).collect::<Vec<_>>().join("; ")
+}
+
+/// The same for a VM that may be one that the file doesn't list.
+fn offline_orphan(vmid: u32, host: &str, name: Option<&str>, why: Option<&str>) -> String {
+    let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+    let why = why.map_or_else(|| "is offline".to_owned(), |why| format!("doesn't answer: {why}"));
+    format!("VM {vmid}{name}, which may belong to this cluster without being in the file, is on {host}, which {why}")
 }
 
 /// A VM that can't be looked at, and why: after the host that answers was restarted, its name isn't known either.
@@ -156,6 +196,33 @@ impl Classify for Error {
             }
             Self::Offline { host, .. } => Facts::new(Exit::Unreachable, Code::HostOffline)
                 .hint(format!("switch {host} on and run again; a VM that can't be seen is not made a second time")),
+            Self::OfflineOrphan { host, .. } => Facts::new(Exit::Unreachable, Code::HostOffline)
+                .hint(format!("switch {host} on and run again, or name the nodes to act on with --only")),
+            Self::UnknownRole { .. } => guard(Code::UnknownRole).hint(
+                "start the VM, so that Talos on it can be asked; or write what it is into its description, as a line of its own below `ichor-uid`: `ichor-role: worker` or `ichor-role: controlplane`",
+            ),
+            Self::Listed { node } => Facts::new(Exit::Usage, Code::Usage)
+                .hint(format!("`pve-vm destroy -f FILE --only {node}` destroys the VM of a node of the file")),
+            Self::NotTheFile(_) => Facts::new(Exit::Usage, Code::Usage)
+                .hint("name the cluster file with -f; for the steps of a pipe, `pve-vm list -f FILE --orphans` adds these nodes"),
+            Self::OtherUuid { .. } => guard(Code::Ambiguous).hint(
+                "restore ichor.lock from version control if the VM was adopted with it; remove the mark from its description and tags if it is a copy",
+            ),
+            Self::NoSuchNode(..) => unusable(Code::UnusableInput).hint("--vm NODE:VM takes a node of the cluster file"),
+            Self::NoSuchVm { .. } => unusable(Code::NotAdoptable).hint("--vm NODE:VM takes the ID or the name of a VM"),
+            Self::SameName { .. } => guard(Code::Ambiguous).hint("name the VM by its ID"),
+            Self::Container { .. } => guard(Code::NotAdoptable).hint("a node of Talos needs a VM"),
+            Self::Unseen { vmid, .. } => Facts::new(Exit::NotAllowed, Code::NotAllowed)
+                .hint(format!("give it VM.Audit on /vms/{vmid}, or remove the ACL entry there")),
+            Self::HasVm { node, .. } => guard(Code::NotAdoptable).hint(format!(
+                "to give the node another VM, destroy that one first: `pve-vm destroy -f FILE --only {node}`"
+            )),
+            Self::NotAdoptable { hints, .. } => guard(Code::NotAdoptable).hint(hints.join("; ")),
+            Self::ChangedMeanwhile { .. } => guard(Code::NotAdoptable).hint("look at it again with --dry-run"),
+            Self::UnconfirmedAdoption => {
+                Facts::new(Exit::Usage, Code::Unconfirmed).hint("--dry-run shows what differs, and adopts nothing")
+            }
+            Self::OtherNode => guard(Code::Unconfirmed),
             Self::SameMac(..) => Facts::new(Exit::Failed, Code::Ambiguous).hint("rename one of the two"),
             Self::NeedsReboot { .. } => guard(Code::NeedsReboot).hint("--reboot allows it"),
             Self::NeedsRecreate { .. } => {
@@ -173,9 +240,10 @@ impl Classify for Error {
                 guard(Code::NeedsDisk)
                     .hint(format!("--replace-disk {named} allows it; the data on these disks is lost"))
             }
-            Self::AddressTaken { .. } => guard(Code::AddressTaken).hint(
-                "if the node was renamed, restore its old name (it identifies the VM), or remove that VM first",
-            ),
+            Self::AddressTaken { node, .. } => guard(Code::AddressTaken).hint(format!(
+                "if the node was renamed, restore its old name (it identifies the VM), or remove that VM first{}",
+                node.as_ref().map(|node| format!(": `pve-vm destroy -f FILE --orphan {node}`")).unwrap_or_default()
+            )),
             Self::AddressInUse { .. } => {
                 guard(Code::AddressTaken).hint("give the node another `address`, or change that VM's")
             }

@@ -15,13 +15,15 @@ use talos_access::{AtHand, Credentials};
 use talos_client::{Address, Member};
 use tokio::sync::{MutexGuard, OnceCell};
 
-use crate::{difference::Difference, fleet::Fleet, reconcile::Reconcile};
+use crate::{difference::Difference, fleet::Fleet, orphans, reconcile::Reconcile};
 
 /// The guard of etcd.
 #[derive(Debug, Default)]
 pub(crate) struct EtcdGate {
     /// `--ignore-etcd`
     ignored: bool,
+    /// Whether the nodes of the file are left alone, so that it can't be the whole cluster that is destroyed.
+    partial: bool,
     /// Held from the question until the act is done: two at the same time would both be allowed.
     turn: tokio::sync::Mutex<()>,
     /// Whether the whole cluster is to be destroyed, so that its etcd is, too.
@@ -55,8 +57,8 @@ struct Asked {
 }
 
 impl EtcdGate {
-    pub(crate) fn new(ignored: bool) -> Self {
-        Self { ignored, ..Self::default() }
+    pub(crate) fn new(ignored: bool, partial: bool) -> Self {
+        Self { ignored, partial, ..Self::default() }
     }
 
     /// Waits for its turn and asks whether the node may be taken down. Keep the permit until the act is done.
@@ -121,7 +123,8 @@ impl EtcdGate {
         let decide = || async {
             let Reconcile { run, fleet, .. } = reconcile;
             let came = run.control_planes().await?;
-            let all = run.cluster().only().is_empty() && came.len() == run.listed().control_planes().count();
+            let all =
+                !self.partial && run.cluster().only().is_empty() && came.len() == run.listed().control_planes().count();
             if !all || kept(run, fleet).is_empty() {
                 return Ok::<_, Stop>(all);
             }
@@ -150,13 +153,16 @@ impl EtcdGate {
             let is_new = gone.insert(node.name().to_owned());
             is_new && run.listed().iter().all(|entry| gone.contains(&*entry.name))
         };
-        if !complete || run.is_dry_run() || !run.cluster().only().is_empty() {
+        if !complete || self.partial || run.is_dry_run() || !run.cluster().only().is_empty() {
             return Ok(false);
         }
         let remembered = run.dir()?.lock()?.is_some_and(|lock| lock.etcd() != LockedEtcd::Never);
         let kept = kept(run, fleet);
         if remembered && !kept.is_empty() {
-            run.announce(&format!("ichor.lock still remembers the cluster's etcd, because of {}", kept.join(", ")));
+            run.announce(&format!(
+                "ichor.lock still remembers the cluster's etcd, because of VMs that stay: {}",
+                kept.join("; ")
+            ));
         }
         Ok(remembered && kept.is_empty())
     }
@@ -210,7 +216,7 @@ fn is_called(member: &Member, name: &str) -> bool {
 fn kept(run: &Run, fleet: &Fleet) -> Vec<String> {
     let roster = run.cluster().roster().cloned().unwrap_or_default();
     let unlisted = fleet.inventory.unlisted(&fleet.identity, &roster);
-    unlisted.map(|known| format!("VM {} ({}) on {}", known.vmid, known.name, known.host)).collect()
+    unlisted.map(|known| orphans::kept(run, &fleet.identity, known)).collect()
 }
 
 /// Asks all that may know, right now.

@@ -13,7 +13,7 @@ use record::{Failure, Roster};
 
 use crate::{
     error::Error,
-    identity::{Identity, Owner, has_tag},
+    identity::{Identity, Owner, described, has_tag},
     placement::Host,
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct Inventory {
     /// All VM IDs that are taken, also those of other guests.
     pub(crate) taken: BTreeSet<u32>,
     /// The pools of VMs, as far as the token sees pools.
-    pools: BTreeMap<u32, String>,
+    pub(crate) pools: BTreeMap<u32, String>,
     /// VMs on hosts that can't be asked, with their last known names.
     pub(crate) hidden: Vec<Hidden>,
     /// Why a VM that may be a node's can't be looked at, though it has neither name nor tag of one.
@@ -124,11 +124,18 @@ impl Inventory {
                 checked => checked?,
             }
         }
+        let is_marked = |known: &&Known| {
+            let config = known.config.as_ref().ok().filter(|config| identity.marks(config));
+            config.is_some_and(|config| described(config) == Some(node))
+        };
+        if let Some(known) = self.known.iter().find(is_marked).filter(|_| namesakes == Namesakes::Refused) {
+            return Err(Error::OtherUuid { vmid: known.vmid, host: known.host.clone(), node: node.into() }.into());
+        }
         self.unseen(identity, node)
     }
 
     /// Refuses to take a node's VM for absent while one that may be it can't be looked at.
-    fn unseen(&self, identity: &Identity, node: &str) -> Result<Option<&Known>, Failure> {
+    pub(crate) fn unseen(&self, identity: &Identity, node: &str) -> Result<Option<&Known>, Failure> {
         let unread = self.known.iter().filter(|known| known.is_tagged || known.name.is_empty());
         if let Some(failure) = unread.filter_map(|known| known.config.as_ref().err()).next() {
             return Err(failure.clone());
@@ -177,8 +184,10 @@ impl Inventory {
         // A VM that somebody renamed is still its node's.
         let names: BTreeSet<&str> = roster.iter().map(|entry| &*entry.name).collect();
         let uuids: BTreeSet<String> = names.iter().map(|name| identity.uuid(name)).collect();
-        let listed =
-            move |known: &Known| names.contains(known.name.as_str()) || uuids.iter().any(|uuid| known.has(uuid));
+        let is_left = |known: &Known| known.config.as_ref().is_ok_and(|config| identity.node(config).is_some());
+        let listed = move |known: &Known| {
+            uuids.iter().any(|uuid| known.has(uuid)) || (names.contains(known.name.as_str()) && !is_left(known))
+        };
         let ours = |known: &&Known| known.config.as_ref().is_ok_and(|config| identity.marks(config));
         self.known.iter().filter(move |known| !listed(known)).filter(ours)
     }
@@ -200,7 +209,7 @@ fn is_nascent(config: &Config) -> bool {
     config.lock() == Some("create") && config.uuid().is_none()
 }
 
-fn tagged(tags: Option<&str>, identity: &Identity) -> bool {
+pub(crate) fn tagged(tags: Option<&str>, identity: &Identity) -> bool {
     tags.is_some_and(|tags| has_tag(tags, &identity.tag()))
 }
 

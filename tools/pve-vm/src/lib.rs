@@ -4,12 +4,14 @@
 //! and it has our mark. Other VMs are never touched. A change that a running VM takes is made immediately; one that needs
 //! a reboot or a new VM needs `--reboot` or `--recreate`. A disk is made once; what it is made from is a wish for its
 //! creation, and nothing takes its place unless `--replace-disk` names it. VMs of the cluster that the file doesn't list
-//! are reported and kept. A control plane is switched off or destroyed only while etcd keeps its quorum without it.
+//! are reported with the command that removes them, and kept. A VM that another tool made is adopted with its UUID and MAC
+//! addresses. A control plane is switched off or destroyed only while etcd keeps its quorum without it.
 //!
 //! Exit status: as for every step; 7 for a VM that isn't ours, for a reboot or a new VM without its flag, and
 //! for a control plane that etcd can't do without.
 
 mod addresses;
+mod adopt;
 mod apply;
 mod args;
 mod changes;
@@ -31,10 +33,12 @@ mod moving;
 mod nic;
 mod notes;
 mod occupied;
+mod orphans;
 mod parameters;
 mod placement;
 mod preflight;
 mod reconcile;
+mod removal;
 mod rollback;
 mod run;
 mod sizes;

@@ -97,7 +97,7 @@ impl Machine {
         for (key, value) in vm.settings()? {
             machine.pass_through(key, value);
         }
-        machine.name_it(site, name, &vm)?;
+        machine.name_it(site, name, spec.role, &vm)?;
         machine.network(site, &vm, proxmox.bridge.as_deref())?;
         machine.address(spec);
         machine.drives = machine.all_drives(&vm)?;
@@ -116,7 +116,7 @@ impl Machine {
         }
     }
 
-    fn name_it(&mut self, site: &Site<'_>, name: &str, vm: &Reading<'_>) -> Result<(), Error> {
+    fn name_it(&mut self, site: &Site<'_>, name: &str, role: record::Role, vm: &Reading<'_>) -> Result<(), Error> {
         let own = vm.text("smbios1")?;
         let extent = if own.is_some() { Extent::Whole } else { Extent::Part };
         let mut smbios = Property::parse(&own.unwrap_or_default());
@@ -126,7 +126,7 @@ impl Machine {
         self.put("smbios1", smbios.to_string(), extent);
         // Where the file says nothing, what somebody wrote there stays.
         let extent = if own.is_some() { Extent::Whole } else { Extent::Part };
-        let description = site.identity.description(site.cluster, name, own.as_deref());
+        let description = site.identity.description(site.cluster, name, role, own.as_deref());
         self.put("description", description, extent);
         Ok(())
     }

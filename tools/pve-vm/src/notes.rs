@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::{Identity, MARK};
+use crate::identity::Identity;
 
 /// The line that remembers the volumes.
 const DISKS: &str = "ichor-disks: ";
@@ -52,7 +52,7 @@ impl Volumes {
 
 /// What the owner wrote: the notes without the lines that are Ichor's.
 pub(crate) fn own(notes: &str) -> String {
-    let is_ours = |line: &str| line.starts_with(MARK) || line.starts_with(DISKS) || Identity::introduces(line);
+    let is_ours = |line: &str| line.starts_with(DISKS) || Identity::wrote(line);
     let text = notes.replace("\r\n", "\n");
     let kept: Vec<&str> = text.lines().filter(|line| !is_ours(line.trim())).collect();
     kept.join("\n").trim().to_owned()
@@ -100,10 +100,18 @@ mod tests {
 
     #[test]
     fn what_the_owner_wrote_is_told_from_our_lines() {
-        let ours = Identity::new("00112233445566778899aabbccddeeff").description("lab", "w-1", Some("# A\n\nb \n"));
+        let ours = Identity::new("00112233445566778899aabbccddeeff").description(
+            "lab",
+            "w-1",
+            record::Role::Worker,
+            Some("# A\n\nb \n"),
+        );
         let notes = with(&ours, &volumes(&[("scsi0", "x:y")]));
         assert_eq!(own(&notes), "# A\n\nb");
         assert_eq!(own(&format!("{notes}\n\nlater")), "# A\n\nb\n\n\nlater");
+        let earlier =
+            "mine\n\nNode a of the Talos cluster b. The next line marks the VM as Ichor's; keep it.\nichor-uid: 1";
+        assert_eq!(own(earlier), "mine");
         assert_eq!(own("A sentence of the Talos cluster lab."), "A sentence of the Talos cluster lab.");
     }
 }

@@ -65,10 +65,13 @@ impl Fleet {
         let holders = self.holders(run, &roster).await;
         if let Some(Holder { vmid, host, name, .. }) = holder(holders?, address, own) {
             let (vmid, host, name) = (*vmid, host.clone(), name.clone());
-            let ours = self.inventory.unlisted(&self.identity, &roster).any(|known| known.vmid == vmid);
+            let ours = self.inventory.unlisted(&self.identity, &roster).find(|known| known.vmid == vmid);
             return Err(match ours {
-                true => Error::AddressTaken { vmid, host, name, address: written },
-                false => Error::AddressInUse { vmid, host, name, address: written },
+                Some(known) => {
+                    let node = known.config.as_ref().ok().and_then(|config| self.identity.node(config));
+                    Error::AddressTaken { vmid, host, name, address: written, node: node.map(str::to_owned) }
+                }
+                None => Error::AddressInUse { vmid, host, name, address: written },
             }
             .into());
         }

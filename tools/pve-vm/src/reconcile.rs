@@ -267,7 +267,7 @@ impl<'a> Reconcile<'a> {
         }
     }
 
-    fn vm(&self, location: Option<&Location>) -> status::Vm {
+    pub(crate) fn vm(&self, location: Option<&Location>) -> status::Vm {
         status::Vm {
             id: location.map(|location| location.vmid),
             node: location.map(|location| location.host.clone()).unwrap_or_default(),
@@ -276,6 +276,7 @@ impl<'a> Reconcile<'a> {
             fingerprints: Vec::new(),
             zone: location.map(|location| location.host.clone()),
             region: location.map(|location| self.fleet.region(&location.host)),
+            orphan: false,
         }
     }
 }

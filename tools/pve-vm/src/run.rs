@@ -1,19 +1,20 @@
 //! The step.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{io::IsTerminal, path::PathBuf, sync::OnceLock};
 
 use pve_client::{Client, request};
 use record::{
-    Code, Effect, Failure, Node,
+    Code, Failure, Node,
     spec::ClusterSpec,
     status,
     table::{self, Row},
 };
-use step::{Console, Flags, Hold, Job, Run, Source, Step, Stop, Written};
-use tokio::sync::OnceCell;
+use step::{Flags, Hold, Job, Run, Source, Step, Stop, Written};
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
-    args::{Args, Verb},
+    adopt::Adoption,
+    args::{Args, Chosen, Pair, Verb},
     checks::tell_warnings,
     doctor,
     error::Error,
@@ -22,7 +23,7 @@ use crate::{
     identity::Identity,
     inventory::{Inventory, Known, Namesakes, Wanted},
     machine::{Machine, Site},
-    preflight::Intent,
+    orphans::{self, Search},
     reconcile::{Allowed, Reconcile},
 };
 
@@ -40,8 +41,16 @@ pub(crate) struct PveVm {
     token_file: Option<PathBuf>,
     allowed: Allowed,
     ignore_etcd: bool,
-    yes: bool,
-    confirmed: OnceCell<Result<(), Failure>>,
+    /// Which VMs that the file doesn't list this call is about.
+    pub(crate) chosen: Chosen,
+    /// The VMs that nodes are to have.
+    vms: Vec<Pair>,
+    pub(crate) yes: bool,
+    pub(crate) confirmed: OnceCell<Result<(), Failure>>,
+    /// Held while somebody is asked.
+    asking: Mutex<()>,
+    /// The nodes that the file doesn't list and that this call is about, once they are known.
+    orphans: OnceLock<Vec<String>>,
 }
 
 impl Step for PveVm {
@@ -49,19 +58,23 @@ impl Step for PveVm {
     type Shared = Shared;
 
     const ROWS: &'static [&'static Row] =
-        &[&table::PVE_VM, &table::PVE_VM_LIST, &table::PVE_VM_DESTROY, &table::PVE_VM_DOCTOR];
+        &[&table::PVE_VM, &table::PVE_VM_LIST, &table::PVE_VM_DESTROY, &table::PVE_VM_ADOPT, &table::PVE_VM_DOCTOR];
 
     fn row(&self) -> &'static Row {
         match self.verb {
             Verb::Ensure | Verb::Plan => &table::PVE_VM,
             Verb::List => &table::PVE_VM_LIST,
             Verb::Destroy => &table::PVE_VM_DESTROY,
+            Verb::Adopt => &table::PVE_VM_ADOPT,
             Verb::Doctor => &table::PVE_VM_DOCTOR,
         }
     }
 
     fn detail(node: &Node) -> String {
         match node.get::<status::Vm>() {
+            Ok(Some(status::Vm { id: Some(id), node, orphan: true, .. })) => {
+                format!("VM {id} on {node}, not in the file")
+            }
             Ok(Some(status::Vm { id: Some(id), node, .. })) => format!("VM {id} on {node}"),
             _ => String::new(),
         }
@@ -74,12 +87,16 @@ impl Step for PveVm {
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         args.check()?;
-        let asks = args.verb == Verb::Destroy && !args.yes && !args.stream.dry_run;
-        if asks && !std::io::stdin().is_terminal() {
-            return Err(Error::Unconfirmed.into());
+        let asks = !args.yes && !args.stream.dry_run && !std::io::stdin().is_terminal();
+        match args.verb {
+            Verb::Destroy if asks => return Err(Error::Unconfirmed.into()),
+            Verb::Adopt if asks => return Err(Error::UnconfirmedAdoption.into()),
+            _ => {}
         }
         let step = Self {
             verb: args.verb,
+            chosen: args.chosen(),
+            vms: args.vm,
             token_file: args.token_file,
             allowed: Allowed {
                 reboot: args.reboot,
@@ -90,8 +107,32 @@ impl Step for PveVm {
             ignore_etcd: args.ignore_etcd,
             yes: args.yes,
             confirmed: OnceCell::new(),
+            asking: Mutex::default(),
+            orphans: OnceLock::new(),
         };
         Ok(Job::Stream(step, Source::Input))
+    }
+
+    fn acts_on(&self, node: &Node) -> bool {
+        match self.verb {
+            Verb::Adopt => self.vms.iter().any(|pair| pair.node == node.name()),
+            _ if self.chosen.is_alone() => {
+                self.orphans.get().is_some_and(|orphans| orphans.iter().any(|name| name == node.name()))
+            }
+            _ => true,
+        }
+    }
+
+    fn adds(&self) -> bool {
+        self.chosen != Chosen::None
+    }
+
+    /// The nodes of the cluster's VMs that the file doesn't list, if the call is about them.
+    async fn additions(&self, run: Run) -> Result<Vec<Node>, Stop> {
+        let nodes = self.orphan_nodes(&run).await?;
+        let names = nodes.iter().map(|node| node.name().to_owned()).collect();
+        self.orphans.get_or_init(|| names);
+        Ok(nodes)
     }
 
     /// Connects and reads the inventory; changes nothing.
@@ -103,17 +144,20 @@ impl Step for PveVm {
         }
         let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
         let image = if makes { self.image(&run).await? } else { status::Image::default() };
-        let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy) && !run.is_dry_run();
+        self.check_vms(&run)?;
+        let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy | Verb::Adopt) && !run.is_dry_run();
         let claim = if acts { Some(run.claim().await?) } else { None };
         let (identity, is_new) = self.identity(&run, &pve).await?;
         let inventory = self.settled_inventory(&run, &pve, &identity, is_new).await?;
         let roster = run.cluster().roster().cloned().unwrap_or_default();
         for known in inventory.unlisted(&identity, &roster) {
-            let (vmid, host, name) = (known.vmid, &known.host, &known.name);
-            run.announce(&format!("VM {vmid} ({name}) on {host} belongs to this cluster but isn't in the file: kept"));
+            run.announce(&orphans::kept(&run, &identity, known));
+        }
+        if self.verb == Verb::Destroy {
+            orphans::announce(&run, &identity, &inventory);
         }
         let mut fleet = Fleet::new(pve, identity, run.cluster().name(), spec, inventory, image, claim);
-        fleet.etcd = EtcdGate::new(self.ignore_etcd);
+        fleet.etcd = EtcdGate::new(self.ignore_etcd, self.chosen.is_alone());
         Ok(Shared { fleet: Some(fleet), unfit: None })
     }
 
@@ -125,6 +169,10 @@ impl Step for PveVm {
     async fn node(&self, run: Run, shared: &Shared, node: &Node) -> Result<Written, Stop> {
         let Some(fleet) = &shared.fleet else { return Ok(Written::nothing()) };
         let spec = node.typed_spec()?;
+        if let Some(pair) = self.vms.iter().find(|pair| pair.node == node.name()) {
+            let (yes, asking, wanted) = (self.yes, &self.asking, pair.vm.as_str());
+            return Adoption { run: &run, fleet, node, spec: &spec, wanted, yes, asking }.adopted().await;
+        }
         let site = Site { cluster: &fleet.cluster, spec: &fleet.spec, identity: &fleet.identity };
         let machine = Machine::read(&site, node.name(), &spec)?;
         if self.verb == Verb::Doctor {
@@ -132,7 +180,7 @@ impl Step for PveVm {
         }
         let namesakes = match self.verb {
             Verb::Destroy | Verb::List => Namesakes::Ignored,
-            Verb::Ensure | Verb::Plan | Verb::Doctor => Namesakes::Refused,
+            Verb::Ensure | Verb::Plan | Verb::Adopt | Verb::Doctor => Namesakes::Refused,
         };
         let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name(), namesakes)?;
         match self.verb {
@@ -143,6 +191,7 @@ impl Step for PveVm {
         let reconcile = Reconcile { run: &run, fleet, node, machine: &machine, spec: &spec, found };
         let written = match self.verb {
             Verb::Destroy => self.destroy(&reconcile).await,
+            Verb::List if run.listed().is_orphan(node.name()) => orphans::list(fleet, &reconcile).await,
             Verb::List => reconcile.found.map_or(Ok(()), readable).map(|()| reconcile.listed()),
             _ if run.is_dry_run() => reconcile.plan(&self.allowed).await,
             _ => reconcile.ensure(&self.allowed).await,
@@ -186,8 +235,9 @@ impl PveVm {
             identity,
             roster: &roster,
             pool: spec.proxmox.as_ref().and_then(|proxmox| proxmox.pool.as_deref()),
-            creates: !matches!(self.verb, Verb::List | Verb::Doctor),
+            creates: !matches!(self.verb, Verb::List | Verb::Adopt | Verb::Doctor),
             is_new,
+            orphans: self.chosen != Chosen::None,
         };
         Inventory::read(pve, wanted).await
     }
@@ -216,6 +266,36 @@ impl PveVm {
         Ok(run.wait_for_cluster().until(look).await??)
     }
 
+    /// Refuses a VM for a node that the cluster doesn't have.
+    fn check_vms(&self, run: &Run) -> Result<(), Failure> {
+        let roster = run.listed();
+        match self.vms.iter().find(|pair| roster.position(&pair.node).is_none()) {
+            Some(pair) => Err(Error::NoSuchNode(pair.node.clone(), run.cluster().name().to_owned()).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The nodes of the orphans that the call is about. Only the cluster file says which nodes are in it: a stream may have
+    /// been filtered.
+    async fn orphan_nodes(&self, run: &Run) -> Result<Vec<Node>, Failure> {
+        if !run.is_first() {
+            return match self.chosen {
+                Chosen::None | Chosen::WithAll => Ok(Vec::new()),
+                Chosen::Listed | Chosen::All => Err(Error::NotTheFile("--orphans").into()),
+                Chosen::Named(_) => Err(Error::NotTheFile("--orphan").into()),
+            };
+        }
+        let spec = run.cluster().typed_spec()?;
+        let pve = pve_access::connect(&spec.proxmox.unwrap_or_default(), self.token_file.clone())?;
+        let (identity, is_new) = self.identity(run, &pve).await?;
+        // Without an identity the cluster has no VMs yet.
+        let inventory = match is_new {
+            true => Inventory::default(),
+            false => self.inventory(run, &pve, &identity, is_new).await?,
+        };
+        Search { run, pve: &pve, identity: &identity, inventory: &inventory }.nodes(&self.chosen).await
+    }
+
     /// Checks everything, and reports it.
     async fn doctor(&self, run: &Run, pve: Client, spec: ClusterSpec) -> Result<Shared, Stop> {
         let mut found = doctor::Checks { run, pve: &pve, spec: &spec }.all().await?;
@@ -234,10 +314,12 @@ impl PveVm {
     /// yet.
     async fn identity(&self, run: &Run, pve: &Client) -> Result<(Identity, bool), Failure> {
         let dir = run.dir()?;
-        let known = dir.lock()?.and_then(|lock| lock.uid().map(str::to_owned));
+        let known = dir.lock()?.as_ref().and_then(Identity::of);
         match known {
-            Some(uid) => Ok((Identity::new(&uid), false)),
-            None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure) => Ok((Identity::new("(none)"), true)),
+            Some(identity) => Ok((identity, false)),
+            None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure | Verb::Adopt) => {
+                Ok((Identity::new("(none)"), true))
+            }
             None => {
                 // If ichor.lock was lost, the cluster's VMs still exist: they must not get a new identity.
                 let nobody = Identity::new("(none)");
@@ -251,54 +333,6 @@ impl PveVm {
                 }
                 Ok((Identity::new(&dir.uid()?), true))
             }
-        }
-    }
-
-    async fn destroy(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
-        let (fleet, written) = (reconcile.fleet, self.destroy_vm(reconcile).await?);
-        if fleet.etcd.completes(reconcile)? {
-            self.confirmed(reconcile).await?;
-            EtcdGate::forget(reconcile.run)?;
-        }
-        Ok(written)
-    }
-
-    async fn destroy_vm(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
-        let Some(location) = reconcile.location() else { return Ok(Written::nothing()) };
-        if reconcile.run.is_dry_run() {
-            if let Some(known) = reconcile.found {
-                let config = known.config.clone()?;
-                reconcile.operation(location.clone()).checked_plan(&config, &Intent::destruction()).await?;
-            }
-            reconcile.run.say(reconcile.node, &format!("would destroy {location}"));
-            let left = reconcile.fleet.etcd.foresee_destroy(reconcile).await?;
-            return Ok(reconcile.destroyed(&location, Effect::Pending, left));
-        }
-        self.confirmed(reconcile).await?;
-        let permit = reconcile.fleet.etcd.pass_destroy(reconcile).await?;
-        reconcile.operation(location.clone()).destroy().await?;
-        Ok(reconcile.destroyed(&location, Effect::Changed, permit.destroyed(reconcile, false)))
-    }
-
-    async fn confirmed(&self, reconcile: &Reconcile<'_>) -> Result<(), Stop> {
-        let stopping = reconcile.run.stopping();
-        tokio::select! {
-            confirmed = self.confirmed.get_or_init(|| self.confirm(reconcile.fleet)) => Ok(confirmed.clone()?),
-            () = stopping.cancelled() => Err(Failure::interrupted().into()),
-        }
-    }
-
-    /// Asks once for all nodes.
-    async fn confirm(&self, fleet: &Fleet) -> Result<(), Failure> {
-        if self.yes {
-            return Ok(());
-        }
-        let question = format!("type {} to destroy the VMs of this cluster: ", fleet.cluster);
-        let asking = tokio::task::spawn_blocking(move || Console::new("pve-vm").ask(&question));
-        match asking.await.ok().flatten() {
-            Some(answer) if answer == fleet.cluster => Ok(()),
-            Some(_) => Err(Error::OtherName.into()),
-            None => Err(Error::Unconfirmed.into()),
         }
     }
 }

@@ -57,6 +57,17 @@ fn a_row_beside_the_pipe_drops_only_its_own_fields() {
 }
 
 #[test]
+fn only_may_name_a_node_that_the_step_adds() {
+    let selecting = |stream: Stream| {
+        let mut stream = stream;
+        stream.accept(HEAD.as_bytes(), 1).map(|_| ())
+    };
+    let only = || Stream::new(&PVE_VM_LIST, vec!["w-9".into()]);
+    assert!(selecting(only()).unwrap_err().message.contains("--only w-9: no such node"));
+    assert_eq!(selecting(only().adding()), Ok(()));
+}
+
+#[test]
 fn only_travels_and_a_later_step_can_only_narrow_it() {
     let head = HEAD.replace(r#""status":{"#, r#""status":{"only":["cp-1","w-1"],"#);
     let begin = |only: &[&str]| {

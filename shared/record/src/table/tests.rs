@@ -65,6 +65,12 @@ fn a_row_of_the_pipe_drops_errors_of_the_pipe_only() {
 }
 
 #[test]
+fn a_step_that_makes_nodes_what_their_specs_say_is_one_of_the_pipe() {
+    let makers: Vec<_> = rows().filter(|row| row.makes_nodes()).map(|row| row.name).collect();
+    assert_eq!(makers, ["pve-vm", "talos-gen"]);
+}
+
+#[test]
 fn a_lack_is_explained_by_the_writer_or_a_step_before_it() {
     assert!(is_behind("pve-vm", Scope::Node, "vm") && is_behind("talos-image", Scope::Node, "vm"));
     assert!(!is_behind("talos-gen", Scope::Node, "vm") && !is_behind("my-script", Scope::Node, "vm"));

@@ -1,5 +1,6 @@
 //! The contract, rule by rule, on a toy step. Each test fails without the rule in its name.
 
+mod additions;
 mod asks;
 mod failing;
 mod flow;

@@ -59,10 +59,13 @@ pub(super) struct Toy {
     /// What it does instead of all that.
     pub(super) on_cluster: Option<OnCluster>,
     pub(super) on_node: Option<OnNode>,
+    /// How it finds the nodes that it adds.
+    pub(super) adding: Option<Adding>,
 }
 
-type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Stop>> + Send>>;
+pub(super) type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Stop>> + Send>>;
 pub(super) type OnCluster = Box<dyn Fn(Run) -> Doing<String> + Send + Sync>;
+pub(super) type Adding = Box<dyn Fn(Run) -> Doing<Vec<Node>> + Send + Sync>;
 pub(super) type OnNode = Box<dyn Fn(Run, Node) -> Doing<Written> + Send + Sync>;
 
 impl Toy {
@@ -96,6 +99,7 @@ impl Default for Toy {
             raw: false,
             on_cluster: None,
             on_node: None,
+            adding: None,
         }
     }
 }
@@ -116,6 +120,17 @@ impl Step for Toy {
 
     fn prepare(_: Args) -> Result<Job<Self>, Failure> {
         Err(Failure::new(Exit::Failed, Code::Internal, "the tests start the engine themselves"))
+    }
+
+    fn adds(&self) -> bool {
+        self.adding.is_some()
+    }
+
+    async fn additions(&self, run: Run) -> Result<Vec<Node>, Stop> {
+        match &self.adding {
+            Some(adding) => adding(run).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn cluster(&self, run: Run) -> Result<String, Stop> {

@@ -104,7 +104,9 @@ async fn a_setting_of_proxmox_that_two_steps_read_is_complained_about_once() {
     ] {
         scratch.write("cluster.yaml", FILE.replace(endpoint, &setting));
         let token = "export PROXMOX_VE_API_TOKEN='a@pve!b=11111111-2222-3333-4444-555555555555'";
-        let outcome = scratch.sh(&format!("{token}; {}", World::pipe().replacen("talos-image", "talos-image -f cluster.yaml", 1))).await;
+        let outcome = scratch
+            .sh(&format!("{token}; {}", World::pipe().replacen("talos-image", "talos-image -f cluster.yaml", 1)))
+            .await;
         assert!([2, 8].contains(&outcome.status), "{setting}: {outcome}");
         let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.contains(" error: ")).collect();
         assert_eq!(errors.len(), 1, "{setting}: {outcome}");

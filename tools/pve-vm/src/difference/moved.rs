@@ -146,8 +146,7 @@ impl Difference {
             Extent::Whole => notes::own(&setting.value),
             Extent::Part => notes::own(found),
         };
-        let is_ours = |line: &&str| line.starts_with(crate::identity::MARK) || Identity::introduces(line);
-        let ours: Vec<&str> = setting.value.lines().filter(is_ours).collect();
+        let ours: Vec<&str> = setting.value.lines().filter(|line| Identity::wrote(line)).collect();
         let has_ours = ours.iter().all(|line| found.lines().any(|it| it.trim() == *line));
         if has_ours && notes::own(found) == own && Volumes::read(found) == volumes {
             return;

@@ -13,7 +13,7 @@ use record::{
     status::{Finding, FindingState},
 };
 
-use crate::preflight::storage_finding;
+use crate::{inventory::Known, orphans, preflight::storage_finding};
 
 /// Seconds that a host's clock may differ from ours.
 const CLOCK: u64 = 5;
@@ -290,11 +290,16 @@ pub(super) fn unused(vmid: u32, host: &str, config: &Config) -> Vec<Finding> {
     config.values().filter(|(name, _)| is_unused(name)).map(one).collect()
 }
 
-/// A VM of ours that the file doesn't list.
-pub(super) fn unlisted(vmid: u32, host: &str, name: &str) -> Finding {
-    let why = format!("VM {vmid} ({name}) belongs to this cluster but isn't in the file: kept");
-    let fix = format!("put {name} into the file again, or destroy the VM: `qm destroy {vmid}` on {host}");
-    warn("vm", Some(host), why, fix)
+/// A VM of ours that the file doesn't list, with the node that it was and the command that destroys it, if that is certain.
+pub(super) fn unlisted(known: &Known, orphan: Option<(&str, String)>) -> Finding {
+    let (why, fix) = match orphan {
+        Some((node, removal)) => (
+            format!("{} belongs to this cluster but isn't in the file: kept", orphans::told(known)),
+            format!("put {node} into the file again, or destroy its VM: {removal}"),
+        ),
+        None => (orphans::copy(known), "remove the mark from its description and tags, or the VM".to_owned()),
+    };
+    warn("vm", Some(&known.host), why, fix)
 }
 
 /// The exit status of these findings, and the words of those that failed.

@@ -34,6 +34,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) creates: bool,
     /// Whether the cluster got its identity in this run.
     pub(crate) is_new: bool,
+    /// Whether VMs of the cluster are looked for that the roster doesn't list, whatever their names and tags are.
+    pub(crate) orphans: bool,
 }
 
 /// Where a VM is, and what is known of it without its config.
@@ -71,7 +73,7 @@ impl Inventory {
         let lists = lists(pve, asked).await?;
         let candidates = inventory.sort_out(&guests, &lists, wanted);
         inventory.known = configs(pve, candidates).await;
-        if !wanted.is_new && inventory.lacks_any(wanted) {
+        if !wanted.is_new && (wanted.orphans || inventory.lacks_any(wanted)) {
             inventory.look_closer(pve, wanted).await;
         }
         inventory.count(wanted.identity, wanted.roster);

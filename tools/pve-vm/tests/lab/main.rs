@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
 
+mod adopt;
 mod disks;
 mod etcd;
 mod guards;
@@ -9,6 +10,7 @@ mod hidden;
 mod leftovers;
 mod moved;
 mod moving;
+mod orphans;
 mod rights;
 mod speed;
 mod world;

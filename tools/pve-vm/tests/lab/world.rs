@@ -77,6 +77,12 @@ impl World {
         self.start_on(&self.records(), arguments, variables).await
     }
 
+    /// Runs the program on the cluster file itself.
+    pub(crate) async fn run_file(&self, arguments: &[&str]) -> Outcome {
+        let command = self.command_on(&self.lab.cluster_file(), arguments, &[]);
+        Outcome::of(command).await
+    }
+
     /// Runs the program on these records.
     pub(crate) async fn run_on(&self, records: &str, arguments: &[&str]) -> Outcome {
         self.start_on(records, arguments, &[]).await
@@ -109,8 +115,17 @@ impl World {
     fn command(&self, text: &str, arguments: &[&str], variables: &[(&str, &str)]) -> tokio::process::Command {
         let records = self.lab.dir().join("records.jsonl");
         std::fs::write(&records, text).unwrap();
+        self.command_on(&records, arguments, variables)
+    }
+
+    fn command_on(
+        &self,
+        input: &std::path::Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pve-vm"));
-        command.args(["-f", &records.to_string_lossy(), "--format", "jsonl"]).args(arguments);
+        command.args(["-f", &input.to_string_lossy(), "--format", "jsonl"]).args(arguments);
         if !arguments.contains(&"--wait-timeout") {
             command.args(["--wait-timeout", "60s"]);
         }
@@ -119,14 +134,7 @@ impl World {
     }
 
     async fn start_on(&self, text: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
-        let mut command = self.command(text, arguments, variables);
-        let output = command.output().await.unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        Outcome {
-            code: output.status.code(),
-            records: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Outcome::of(self.command(text, arguments, variables)).await
     }
 
     fn records(&self) -> String {
@@ -148,6 +156,16 @@ impl World {
 }
 
 impl Outcome {
+    async fn of(mut command: tokio::process::Command) -> Self {
+        let output = command.output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        Self {
+            code: output.status.code(),
+            records: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The records as they were written.
     pub(crate) fn text(&self) -> String {
         self.records.iter().map(|record| format!("{record}\n")).collect()

@@ -1,0 +1,66 @@
+//! `pve-vm destroy`: consent, the guard of etcd, and what is remembered afterwards.
+
+use record::{Effect, Failure};
+use step::{Console, Stop, Written};
+
+use crate::{
+    args::Chosen, error::Error, etcd::EtcdGate, fleet::Fleet, orphans, preflight::Intent, reconcile::Reconcile,
+    run::PveVm,
+};
+
+impl PveVm {
+    pub(crate) async fn destroy(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
+        let (fleet, written) = (reconcile.fleet, self.destroy_vm(reconcile).await?);
+        if fleet.etcd.completes(reconcile)? {
+            self.confirmed(reconcile).await?;
+            EtcdGate::forget(reconcile.run)?;
+        }
+        Ok(written)
+    }
+
+    async fn destroy_vm(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
+        let Some(location) = reconcile.location() else { return Ok(Written::nothing()) };
+        if reconcile.run.is_dry_run() {
+            if let Some(known) = reconcile.found {
+                let config = known.config.clone()?;
+                reconcile.operation(location.clone()).checked_plan(&config, &Intent::destruction()).await?;
+            }
+            reconcile.run.say(reconcile.node, &format!("would destroy {location}"));
+            let left = reconcile.fleet.etcd.foresee_destroy(reconcile).await?;
+            return Ok(reconcile.destroyed(&location, Effect::Pending, left));
+        }
+        self.confirmed(reconcile).await?;
+        let permit = reconcile.fleet.etcd.pass_destroy(reconcile).await?;
+        reconcile.operation(location.clone()).destroy().await?;
+        Ok(reconcile.destroyed(&location, Effect::Changed, permit.destroyed(reconcile, false)))
+    }
+
+    async fn confirmed(&self, reconcile: &Reconcile<'_>) -> Result<(), Stop> {
+        let stopping = reconcile.run.stopping();
+        tokio::select! {
+            confirmed = self.confirmed.get_or_init(|| self.confirm(reconcile)) => Ok(confirmed.clone()?),
+            () = stopping.cancelled() => Err(Failure::interrupted().into()),
+        }
+    }
+
+    /// Asks once for all nodes.
+    async fn confirm(&self, reconcile: &Reconcile<'_>) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        let fleet: &Fleet = reconcile.fleet;
+        let names = orphans::listed(reconcile.run).join(", ");
+        let what = match &self.chosen {
+            Chosen::All | Chosen::Named(_) => format!("the VMs of {names}, which aren't in the file"),
+            _ if names.is_empty() => "the VMs of this cluster".to_owned(),
+            _ => format!("the VMs of this cluster, also of {names}, which aren't in the file"),
+        };
+        let question = format!("type {} to destroy {what}: ", fleet.cluster);
+        let asking = tokio::task::spawn_blocking(move || Console::new("pve-vm").ask(&question));
+        match asking.await.ok().flatten() {
+            Some(answer) if answer == fleet.cluster => Ok(()),
+            Some(_) => Err(Error::OtherName.into()),
+            None => Err(Error::Unconfirmed.into()),
+        }
+    }
+}
