@@ -124,6 +124,9 @@ pub struct ProxmoxSpec {
     /// Pool that the VMs go to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
+    /// How VMs are named, as in `{cluster}-{node}`. Defaults to `{node}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<String>,
     /// Range of VM IDs to take from: `900-999`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vmids: Option<String>,

@@ -155,7 +155,7 @@ pub(crate) fn storages<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>)
 /// one is removed before it is ever started.
 async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Location) -> Result<Location, Stop> {
     let guests = fleet.guests(Instant::now()).await?;
-    for row in guests.iter().filter(|row| may_be_twin(fleet, row, &machine.name)) {
+    for row in guests.iter().filter(|row| may_be_twin(fleet, row, &fleet.identity.vm_name(&machine.name))) {
         let twin = Location { vmid: row.vmid, host: row.node.clone() };
         let was_before = fleet.inventory.taken.contains(&twin.vmid);
         if twin.vmid == made.vmid || !is_ours(fleet, run, node, &twin).await? {
@@ -170,10 +170,10 @@ async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Lo
     Ok(made)
 }
 
-/// Whether a VM may be this node's: it has its name, or none yet because it is new.
-fn may_be_twin(fleet: &Fleet, row: &Resource, node: &str) -> bool {
+/// Whether a VM may be the node's whose VM has this name: it has it, or none yet because it is new.
+fn may_be_twin(fleet: &Fleet, row: &Resource, vm_name: &str) -> bool {
     let is_new = || !fleet.inventory.taken.contains(&row.vmid);
-    row.kind == "qemu" && !fleet.has_made(row.vmid) && row.name.as_deref().map_or_else(is_new, |name| name == node)
+    row.kind == "qemu" && !fleet.has_made(row.vmid) && row.name.as_deref().map_or_else(is_new, |name| name == vm_name)
 }
 
 async fn runs(fleet: &Fleet, location: &Location) -> Result<bool, Failure> {

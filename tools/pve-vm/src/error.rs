@@ -20,6 +20,10 @@ pub(crate) enum Error {
     RootOnly { node: String, key: String },
     #[error("spec.proxmox.vmids is {0:?}, not a range like 900-999")]
     Range(String),
+    #[error(
+        "spec.proxmox.names is {0:?}, not a pattern with {{node}} like {{cluster}}-{{node}} that gives names of letters, digits, - and ."
+    )]
+    Names(String),
     #[error("no VM ID between {0} and {1} is free")]
     RangeFull(u32, u32),
     #[error("VM ID {vmid}, which node {node} wants, is taken: {holder}")]
@@ -159,7 +163,7 @@ impl Classify for Error {
         let guard = |code| Facts::new(Exit::Guard, code);
         let unusable = |code| Facts::new(Exit::Unusable, code);
         match self {
-            Self::Unset(_) | Self::Value { .. } | Self::Range(_) => unusable(Code::Spec),
+            Self::Unset(_) | Self::Value { .. } | Self::Range(_) | Self::Names(_) => unusable(Code::Spec),
             Self::Refused { key, .. } => unusable(Code::Spec).hint(format!("remove `{key}`")),
             Self::Unknown { .. } => unusable(Code::Spec),
             Self::RootOnly { key, .. } => unusable(Code::Spec).hint(format!(

@@ -15,6 +15,7 @@ use step::{Claim, Run, Slot};
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
+    creation::storages,
     error::Error,
     etcd::EtcdGate,
     gates::Gates,
@@ -101,14 +102,11 @@ impl Fleet {
     /// Finds out which hosts have the storage for disks, the image and which bridges, once.
     async fn surveyed(&self) -> Result<(), Failure> {
         let survey = async {
-            let storage =
-                self.spec.proxmox.as_ref().and_then(|it| it.storage.clone()).ok_or(Error::Unset("storage"))?;
             let hosts: Vec<Host> = self.ledger().hosts.clone();
             for host in hosts.iter().filter(|host| host.obstacle.is_none()) {
-                let obstacle = match storage.on(&host.name) {
-                    Some(storage) => self.obstacle(&host.name, storage).await?,
-                    None => Some("spec.proxmox.storage names no storage for it".to_owned()),
-                };
+                // A plan may not know where the image is.
+                let has_image = self.image.volumes.is_empty() || self.image.volumes.contains_key(&host.name);
+                let obstacle = (!has_image).then(|| "it doesn't have the image".to_owned());
                 let bridges = self.bridges(&host.name).await?;
                 let mut ledger = self.ledger();
                 for it in ledger.hosts.iter_mut().filter(|it| it.name == host.name) {
@@ -121,15 +119,28 @@ impl Fleet {
         self.survey.done.get_or_try_init(|| survey).await.map(|_| ())
     }
 
-    async fn obstacle(&self, host: &str, storage: &str) -> Result<Option<String>, Failure> {
-        let storages = self.storages(host).await?;
-        Ok(match storage_finding(&storages, storage, "images", &self.inventory.rights) {
-            Some((_, why, _)) => Some(why),
-            // A plan may not know where the image is.
-            None if self.image.volumes.is_empty() => None,
-            None if !self.image.volumes.contains_key(host) => Some("it doesn't have the image".into()),
-            None => None,
-        })
+    /// Why a host can't hold the drives of a machine: each may have a storage of its own.
+    async fn obstacle(&self, host: &str, machine: &Machine) -> Result<Option<String>, Failure> {
+        if machine.storage(host).is_none() {
+            return Ok(Some("spec.proxmox.storage names no storage for it".to_owned()));
+        }
+        let parameters = machine.creation(host, "-");
+        let wanted = storages(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let rows = self.storages(host).await?;
+        let mut lacks =
+            wanted.iter().filter_map(|storage| storage_finding(&rows, storage, "images", &self.inventory.rights));
+        Ok(lacks.next().map(|(_, why, _)| why))
+    }
+
+    /// The hosts, with what each lacks for this machine.
+    async fn obstacles(&self, machine: &Machine) -> Result<BTreeMap<String, String>, Failure> {
+        let hosts: Vec<Host> = self.ledger().hosts.clone();
+        let mut obstacles = BTreeMap::new();
+        for host in hosts.into_iter().filter(|host| host.obstacle.is_none()) {
+            let obstacle = self.obstacle(&host.name, machine).await?;
+            obstacles.extend(obstacle.map(|why| (host.name, why)));
+        }
+        Ok(obstacles)
     }
 
     /// The host with what is known of it by now.
@@ -145,6 +156,7 @@ impl Fleet {
     /// The host that a new VM goes to; it is counted there from now on.
     pub(crate) async fn place(&self, machine: &Machine) -> Result<String, Failure> {
         self.surveyed().await?;
+        let obstacles = self.obstacles(machine).await?;
         let bridges = bridges(machine.pairs());
         let request = Request {
             memory: machine.memory,
@@ -153,9 +165,13 @@ impl Fleet {
             control_plane: machine.control_plane,
         };
         let mut ledger = self.ledger();
+        let mut hosts = ledger.hosts.clone();
+        for host in &mut hosts {
+            host.obstacle = host.obstacle.take().or_else(|| obstacles.get(&host.name).cloned());
+        }
         let name = match &machine.host {
-            Some(wanted) => self.wanted(&ledger, machine, request, wanted)?,
-            None => place(&ledger.hosts, request)
+            Some(wanted) => self.wanted(&hosts, machine, request, wanted)?,
+            None => place(&hosts, request)
                 .map_err(|reasons| Error::NoRoom { node: machine.name.clone(), reasons })?
                 .to_owned(),
         };
@@ -176,8 +192,8 @@ impl Fleet {
     }
 
     /// A host that the user chose is used whatever its load, unless an obstacle prevents it.
-    fn wanted(&self, ledger: &Ledger, machine: &Machine, request: Request<'_>, wanted: &str) -> Result<String, Error> {
-        let host = ledger.hosts.iter().find(|host| host.name == wanted);
+    fn wanted(&self, hosts: &[Host], machine: &Machine, request: Request<'_>, wanted: &str) -> Result<String, Error> {
+        let host = hosts.iter().find(|host| host.name == wanted);
         let reason = match host {
             None => Some(format!("no such host; hosts: {}", self.host_names().join(", "))),
             Some(host) => host.refusal(request),

@@ -9,6 +9,8 @@ use pve_client::answer::Config;
 use record::{Lock, LockedMachine, Role};
 use sha2::{Digest, Sha256};
 
+use crate::naming::Naming;
+
 /// The line of a description that marks a VM as ours.
 const MARK: &str = "ichor-uid: ";
 /// The line of a description that says what the VM's node is in the cluster.
@@ -20,6 +22,7 @@ pub(crate) struct Identity {
     uid: String,
     /// The machines of adopted VMs, by node.
     adopted: BTreeMap<String, LockedMachine>,
+    naming: Naming,
 }
 
 /// Whom a VM belongs to.
@@ -35,12 +38,22 @@ pub(crate) enum Owner {
 
 impl Identity {
     pub(crate) fn new(uid: &str) -> Self {
-        Self { uid: uid.to_owned(), adopted: BTreeMap::new() }
+        Self { uid: uid.to_owned(), adopted: BTreeMap::new(), naming: Naming::default() }
     }
 
     /// The identity that a lock holds, if it has one yet.
     pub(crate) fn of(lock: &Lock) -> Option<Self> {
-        lock.uid().map(|uid| Self { uid: uid.to_owned(), adopted: lock.adopted() })
+        lock.uid().map(|uid| Self { adopted: lock.adopted(), ..Self::new(uid) })
+    }
+
+    /// The same with names of the file's pattern.
+    pub(crate) fn named(self, naming: Naming) -> Self {
+        Self { naming, ..self }
+    }
+
+    /// The name of a node's VM.
+    pub(crate) fn vm_name(&self, node: &str) -> String {
+        self.naming.of(node)
     }
 
     /// The same with one more adopted machine.
@@ -116,7 +129,7 @@ impl Identity {
     pub(crate) fn node<'a>(&'a self, config: &'a Config) -> Option<&'a str> {
         let uuid = config.uuid().filter(|_| self.marks(config))?;
         let adopted = self.adopted.iter().filter(|(_, machine)| machine.uuid == uuid).map(|(node, _)| node.as_str());
-        let named = described(config).into_iter().chain(config.get("name"));
+        let named = described(config).into_iter().chain(config.get("name").and_then(|name| self.naming.node(name)));
         named.filter(|name| self.uuid(name) == uuid).chain(adopted).next()
     }
 

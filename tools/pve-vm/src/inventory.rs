@@ -13,7 +13,7 @@ use record::{Failure, Roster};
 
 use crate::{
     error::Error,
-    identity::{Identity, Owner, described, has_tag},
+    identity::{Identity, described, has_tag},
     placement::Host,
 };
 
@@ -88,9 +88,9 @@ impl Inventory {
     fn count(&mut self, identity: &Identity, roster: &Roster) {
         let control_plane = |name: &str| roster.control_planes().any(|entry| &*entry.name == name);
         for known in &self.known {
-            let ours = known.config.as_ref().is_ok_and(|config| identity.owner(config, &known.name) == Owner::Ours);
-            if let Some(host) = self.hosts.iter_mut().find(|host| ours && host.name == known.host) {
-                if control_plane(&known.name) { host.control_planes += 1 } else { host.workers += 1 }
+            let Some(node) = known.config.as_ref().ok().and_then(|config| identity.node(config)) else { continue };
+            if let Some(host) = self.hosts.iter_mut().find(|host| host.name == known.host) {
+                if control_plane(node) { host.control_planes += 1 } else { host.workers += 1 }
             }
         }
     }
@@ -117,7 +117,8 @@ impl Inventory {
                 Err(Error::Unmarked { vmid, host, node: node.into() }.into())
             };
         }
-        for known in self.known.iter().filter(|known| known.name == node) {
+        let name = identity.vm_name(node);
+        for known in self.known.iter().filter(|known| known.name == name) {
             let config = known.config.as_ref().map_err(Clone::clone)?;
             match refuse_namesake(known, config, cluster) {
                 Err(Error::Foreign { .. }) if namesakes == Namesakes::Ignored => {}
@@ -155,7 +156,7 @@ impl Inventory {
     /// rows of hosts that are offline have no names.
     fn may_be(&self, row: &Resource, identity: &Identity, node: &str) -> bool {
         match row.name.as_deref() {
-            Some(name) => name == node,
+            Some(name) => name == identity.vm_name(node),
             None => tagged(row.tags.as_deref(), identity) || (!self.is_new && !self.has_tags(identity)),
         }
     }
@@ -182,11 +183,11 @@ impl Inventory {
     /// The cluster's VMs that the file doesn't list.
     pub(crate) fn unlisted(&self, identity: &Identity, roster: &Roster) -> impl Iterator<Item = &Known> {
         // A VM that somebody renamed is still its node's.
-        let names: BTreeSet<&str> = roster.iter().map(|entry| &*entry.name).collect();
-        let uuids: BTreeSet<String> = names.iter().map(|name| identity.uuid(name)).collect();
+        let names: BTreeSet<String> = roster.iter().map(|entry| identity.vm_name(&entry.name)).collect();
+        let uuids: BTreeSet<String> = roster.iter().map(|entry| identity.uuid(&entry.name)).collect();
         let is_left = |known: &Known| known.config.as_ref().is_ok_and(|config| identity.node(config).is_some());
         let listed = move |known: &Known| {
-            uuids.iter().any(|uuid| known.has(uuid)) || (names.contains(known.name.as_str()) && !is_left(known))
+            uuids.iter().any(|uuid| known.has(uuid)) || (names.contains(&known.name) && !is_left(known))
         };
         let ours = |known: &&Known| known.config.as_ref().is_ok_and(|config| identity.marks(config));
         self.known.iter().filter(move |known| !listed(known)).filter(ours)

@@ -30,6 +30,7 @@ mod inventory;
 mod location;
 mod machine;
 mod moving;
+mod naming;
 mod nic;
 mod notes;
 mod occupied;

@@ -122,7 +122,7 @@ impl Machine {
         let mut smbios = Property::parse(&own.unwrap_or_default());
         smbios.set("uuid", &self.uuid);
         let own = vm.text("description")?;
-        self.put("name", name.to_owned(), Extent::Whole);
+        self.put("name", site.identity.vm_name(name), Extent::Whole);
         self.put("smbios1", smbios.to_string(), extent);
         // Where the file says nothing, what somebody wrote there stays.
         let extent = if own.is_some() { Extent::Whole } else { Extent::Part };

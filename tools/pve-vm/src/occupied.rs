@@ -86,10 +86,8 @@ impl Fleet {
                 let config = known.config.as_ref().ok()?;
                 Some(holder_of(known.vmid, &known.host, &known.name, config))
             });
-            let listed = |vmid: u32, name: &str| {
-                roster.iter().any(|entry| &*entry.name == name) && matches!(self.own(name), Some(own) if own == vmid)
-            };
-            let mut holders: Vec<Holder> = known.filter(|holder| !listed(holder.vmid, &holder.name)).collect();
+            let listed: Vec<u32> = roster.iter().filter_map(|entry| self.own(&entry.name)).collect();
+            let mut holders: Vec<Holder> = known.filter(|holder| !listed.contains(&holder.vmid)).collect();
             let others = self.inventory.others.iter().filter(|row| row.kind == "qemu" && !row.template).cloned();
             let configs = others.map(|row| {
                 let pve = self.pve.clone();

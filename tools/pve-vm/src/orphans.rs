@@ -80,7 +80,7 @@ impl Inventory {
 
     /// Refuses to take the orphans that are seen for all there are.
     pub(crate) fn sees_orphans(&self, identity: &Identity, roster: &Roster) -> Result<(), Failure> {
-        let listed = |name: &str| roster.position(name).is_some();
+        let listed = |name: &str| roster.iter().any(|entry| identity.vm_name(&entry.name) == name);
         // A VM with the name of a listed node is that node's error.
         let unread =
             self.known.iter().filter(|known| !listed(&known.name)).filter_map(|known| known.config.as_ref().err());
@@ -101,7 +101,7 @@ impl Inventory {
         let is_marked = |known: &&Known| known.config.as_ref().is_ok_and(|config| identity.marks(config));
         let lacks_tags = || self.known.iter().filter(is_marked).any(|known| !known.is_tagged);
         match row.name.as_deref() {
-            Some(name) if roster.position(name).is_some() => false,
+            Some(name) if roster.iter().any(|entry| identity.vm_name(&entry.name) == name) => false,
             _ if tagged(row.tags.as_deref(), identity) => true,
             Some(_) => lacks_tags(),
             None => !self.is_new && (lacks_tags() || !self.known.iter().any(|known| is_marked(&known))),

@@ -23,6 +23,7 @@ use crate::{
     identity::Identity,
     inventory::{Inventory, Known, Namesakes, Wanted},
     machine::{Machine, Site},
+    naming::Naming,
     orphans::{self, Search},
     reconcile::{Allowed, Reconcile},
 };
@@ -314,15 +315,17 @@ impl PveVm {
     /// yet.
     async fn identity(&self, run: &Run, pve: &Client) -> Result<(Identity, bool), Failure> {
         let dir = run.dir()?;
+        let proxmox = run.cluster().typed_spec()?.proxmox.unwrap_or_default();
+        let naming = Naming::read(proxmox.names.as_deref(), run.cluster().name())?;
         let known = dir.lock()?.as_ref().and_then(Identity::of);
         match known {
-            Some(identity) => Ok((identity, false)),
+            Some(identity) => Ok((identity.named(naming), false)),
             None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure | Verb::Adopt) => {
-                Ok((Identity::new("(none)"), true))
+                Ok((Identity::new("(none)").named(naming), true))
             }
             None => {
                 // If ichor.lock was lost, the cluster's VMs still exist: they must not get a new identity.
-                let nobody = Identity::new("(none)");
+                let nobody = Identity::new("(none)").named(naming.clone());
                 let roster = run.cluster().roster().cloned().unwrap_or_default();
                 let inventory = self.inventory(run, pve, &nobody, true).await?;
                 let find = |name: &str| inventory.find(&nobody, run.cluster().name(), name, Namesakes::Refused);
@@ -331,7 +334,7 @@ impl PveVm {
                 if let Some(failure) = lost {
                     return Err(failure);
                 }
-                Ok((Identity::new(&dir.uid()?), true))
+                Ok((Identity::new(&dir.uid()?).named(naming), true))
             }
         }
     }

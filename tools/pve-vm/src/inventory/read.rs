@@ -153,7 +153,9 @@ impl Inventory {
             live.extend(list.iter().flatten().map(|row| (row.vmid, (host.as_str(), row))));
         }
         let ours = |name: Option<&str>, is_tagged: bool| {
-            is_tagged || name.is_none_or(|name| wanted.roster.iter().any(|entry| &*entry.name == name))
+            is_tagged
+                || name
+                    .is_none_or(|name| wanted.roster.iter().any(|entry| wanted.identity.vm_name(&entry.name) == name))
         };
         let mut candidates = Vec::new();
         // A VM that was made since is in its host's list only, one that is being moved in no list at all.

@@ -52,7 +52,7 @@ impl Reading<'_> {
             return Err(self.refused("boot", "VMs always boot from the image"));
         }
         if differs("name", &|name| name == self.node) {
-            return Err(self.refused("name", "the VM has the node's name"));
+            return Err(self.refused("name", "spec.proxmox.names says how VMs are named"));
         }
         if differs("start", &|start| flag(start) == Some(true)) {
             return Err(self.refused("start", "pve-vm starts its VMs"));

@@ -10,6 +10,7 @@ mod hidden;
 mod leftovers;
 mod moved;
 mod moving;
+mod naming;
 mod orphans;
 mod rights;
 mod speed;
