@@ -11,7 +11,7 @@ mod config;
 mod survey;
 
 pub use config::Config;
-pub use survey::{Bridge, Clock, CpuType, MachineType, Task};
+pub use survey::{Bridge, Clock, CpuType, HaResource, MachineType, Task};
 
 /// A release of Proxmox VE.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

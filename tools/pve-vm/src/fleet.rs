@@ -7,7 +7,7 @@ use std::{
 
 use pve_client::{
     Client,
-    answer::{Config, Resource},
+    answer::{Config, HaResource, Resource},
     request,
 };
 use record::{Failure, Roster, spec::ClusterSpec, status};
@@ -55,6 +55,8 @@ pub(crate) struct Fleet {
     looked: tokio::sync::Mutex<Option<(Instant, Arc<Vec<Resource>>)>>,
     /// The static addresses of all VMs.
     pub(crate) addresses: OnceCell<Vec<Holder>>,
+    /// The VMs that the manager of high availability has.
+    pub(crate) ha: OnceCell<Vec<HaResource>>,
     /// Passed before a control plane is switched off or destroyed.
     pub(crate) etcd: EtcdGate,
     /// Held by a run that changes anything: two at the same time would both create what is missing.
@@ -94,6 +96,7 @@ impl Fleet {
             reserved: OnceCell::new(),
             looked: tokio::sync::Mutex::default(),
             addresses: OnceCell::new(),
+            ha: OnceCell::new(),
             etcd: EtcdGate::default(),
             _claim: claim,
         }

@@ -25,6 +25,7 @@ mod error;
 mod etcd;
 mod fleet;
 mod gates;
+mod ha;
 mod identity;
 mod inventory;
 mod location;

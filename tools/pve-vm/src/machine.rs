@@ -6,6 +6,7 @@ use record::spec::{ClusterSpec, NodeSpec, StorageSpec};
 use crate::{
     disks::{Drive, SYSTEM},
     error::Error,
+    ha::{self, Managed},
     identity::Identity,
     nic::Nic,
     parameters::{When, find, index},
@@ -66,6 +67,8 @@ pub(crate) struct Machine {
     storage: StorageSpec,
     /// Parameters that only a creation can set.
     creation: Parameters,
+    /// Whether the manager of high availability looks after it.
+    pub(crate) managed: Managed,
     /// The first parameter that only root@pam can set.
     pub(crate) root_only: Option<String>,
 }
@@ -92,6 +95,7 @@ impl Machine {
             own_storage: vm.text("storage")?,
             storage: proxmox.storage.ok_or(Error::Unset("storage"))?,
             creation: Parameters::new(),
+            managed: ha::read(name, spec.vm.get("ha"))?,
             root_only: None,
         };
         for (key, value) in vm.settings()? {

@@ -96,6 +96,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     one("disks", Text, Ours),
     one("vmid", Number, Ours),
     one("storage", Text, Ours),
+    one("ha", Text, Ours),
     one("boot", BootOrder, PowerCycle),
     one("name", Text, Live),
     one("description", Lines, Live),
@@ -275,7 +276,7 @@ mod tests {
         let missing: Vec<_> = published.difference(&known).collect();
         assert_eq!(missing, [""; 0], "parameters that the table lacks");
         let ours: Vec<_> = known.difference(&published).collect();
-        assert_eq!(ours, ["disk", "disks"], "parameters that the API lacks");
+        assert_eq!(ours, ["disk", "disks", "ha"], "parameters that the API lacks");
     }
 
     fn creation(node: &serde_json::Value) -> Option<&serde_json::Map<String, serde_json::Value>> {

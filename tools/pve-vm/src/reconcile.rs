@@ -58,6 +58,7 @@ impl<'a> Reconcile<'a> {
     /// Creates the VM or changes it to match the spec, and starts it.
     pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let mut progress = Progress::new(allowed);
+        self.ha_difference(self.found.map(|known| known.vmid)).await?;
         // A VM that was just created is not recreated: it would only be the same again.
         let new = Allowed { recreate: false, ..allowed.clone() };
         let operation = match self.location() {
@@ -84,6 +85,7 @@ impl<'a> Reconcile<'a> {
         let started = operation.start_changed(&mut progress).await?;
         // Only now another control plane may be taken down.
         progress.permit = None;
+        progress.changes.extend(self.manage(&operation).await?);
         let addresses = match self.spec.static_address() {
             Some(address) => vec![address.to_string()],
             None => operation.addresses().await?,
@@ -172,10 +174,12 @@ impl<'a> Reconcile<'a> {
 
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
     pub(crate) async fn plan(&self, allowed: &Allowed) -> Result<Written, Stop> {
+        let managed = self.ha_difference(self.found.map(|known| known.vmid)).await?.map(|(change, _)| change);
         let Some(known) = self.found else {
             let host = self.placed().await?;
             self.run.say(self.node, &format!("would create a VM on {host}"));
-            let changes = vec![Change::live("VM").to(format!("on {host}")), switched_on()];
+            let mut changes = vec![Change::live("VM").to(format!("on {host}")), switched_on()];
+            changes.extend(managed);
             return Ok(self.known(None, Effect::Pending).changes(changes));
         };
         let operation = self.operation(Location { vmid: known.vmid, host: known.host.clone() });
@@ -205,6 +209,7 @@ impl<'a> Reconcile<'a> {
         if !running {
             changes.push(switched_on());
         }
+        changes.extend(managed);
         changes.extend(self.fleet.etcd.foresee(self, etcd::away(&difference, running)).await?);
         self.say_plan(known.vmid, &difference, running, allowed);
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Pending };

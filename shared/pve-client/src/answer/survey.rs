@@ -37,6 +37,29 @@ pub struct CpuType {
     pub name: String,
 }
 
+/// A VM that the manager of high availability has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HaResource {
+    /// Its name: `vm:100`.
+    pub sid: String,
+    /// `started`, `stopped`, `disabled`, `ignored`.
+    pub state: Option<String>,
+    /// The group of hosts, up to Proxmox VE 8.
+    pub group: Option<String>,
+    /// A note.
+    pub comment: Option<String>,
+    /// Whether it goes back to a better host; from Proxmox VE 9.
+    #[serde(deserialize_with = "scalar::flag_or_none")]
+    pub failback: Option<bool>,
+    /// How often it is moved to another host when its start fails.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub max_relocate: Option<u64>,
+    /// How often its start is tried again.
+    #[serde(deserialize_with = "scalar::number_or_none")]
+    pub max_restart: Option<u64>,
+}
+
 /// A host's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

@@ -148,7 +148,7 @@ fn what_can_not_be_is_refused_before_anything_is_created() {
         (json!({"boot": "pxe"}), "spec.vm.boot is not supported: VMs always boot from the image"),
         (json!({"template": true}), "spec.vm.template is not supported: a template can't be started"),
         (json!({"unused0": "local:1"}), "spec.vm.unused0 is not supported: Proxmox VE itself keeps"),
-        (json!({"name": "other"}), "spec.vm.name is not supported: the VM has the node's name"),
+        (json!({"name": "other"}), "spec.vm.name is not supported: spec.proxmox.names says how VMs are named"),
         (json!({"start": false}), "spec.vm.start is not supported: pve-vm starts its VMs"),
         (json!({"force": 1}), "spec.vm.force is not supported: it restores or replaces another VM"),
         (json!({"tags": "env:prod"}), "spec.vm.tags must be tags of letters"),

@@ -6,6 +6,7 @@ mod adopt;
 mod disks;
 mod etcd;
 mod guards;
+mod ha;
 mod hidden;
 mod leftovers;
 mod moved;
