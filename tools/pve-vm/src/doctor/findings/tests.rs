@@ -1,6 +1,7 @@
 //! What a doctor says, from data.
 
 use pve_client::answer::Permissions;
+use record::spec::ImagesSpec;
 
 use super::*;
 
@@ -8,10 +9,14 @@ fn spec() -> ProxmoxSpec {
     let name = |text: &str| Some(text.to_owned());
     ProxmoxSpec {
         storage: name("local-lvm").map(record::spec::StorageSpec::Everywhere),
-        images: name("local"),
+        images: images("local", Via::Download),
         bridge: name("vmbr0"),
         ..ProxmoxSpec::default()
     }
+}
+
+fn images(storage: &str, via: Via) -> Option<ImagesSpec> {
+    Some(ImagesSpec { storage: storage.into(), via })
 }
 
 fn storage(name: &str, kind: &str, content: &str) -> Storage {
@@ -70,8 +75,22 @@ fn storages_are_told_with_the_command_that_works() {
     let found = storages(&spec(), "pve1", &rows);
     assert_eq!(found[0].state, FindingState::Ok);
     assert_eq!(found[1].fix.as_deref(), Some("on a host: `pvesm set local --content iso,import`"));
-    let lvm = ProxmoxSpec { images: Some("local-lvm".into()), ..spec() };
+    let lvm = ProxmoxSpec { images: images("local-lvm", Via::Download), ..spec() };
     assert!(storages(&lvm, "pve1", &rows)[1].fix.as_ref().unwrap().contains("can't hold `import`"));
+}
+
+#[test]
+fn the_way_of_the_image_decides_what_is_needed_for_it() {
+    let by = |via| ProxmoxSpec { images: images("local", via), ..spec() };
+    let rows = [storage("local", "dir", "iso"), storage("local-lvm", "lvmthin", "images")];
+    for (via, holds, imports) in [(Via::Download, false, true), (Via::Upload, false, true), (Via::Iso, true, false)] {
+        assert_eq!(storages(&by(via), "pve1", &rows)[1].state == FindingState::Ok, holds, "{via}");
+        assert_eq!(version(&by(via), None, "8.3.2", (8, 3)).state == FindingState::Fail, imports, "{via}");
+        let role = rights::role((9, 2));
+        let held: Vec<&str> = role.into_iter().filter(|privilege| *privilege != "Sys.AccessNetwork").collect();
+        let found = privileges(&rights(&held), "talos@pve!cli", &by(via), (9, 2));
+        assert_eq!(found[0].state == FindingState::Ok, via == Via::Upload, "{via}: {found:?}");
+    }
 }
 
 #[test]
