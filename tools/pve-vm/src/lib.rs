@@ -27,6 +27,7 @@ mod identity;
 mod inventory;
 mod location;
 mod machine;
+mod medium;
 mod nic;
 mod occupied;
 mod parameters;
@@ -37,6 +38,7 @@ mod run;
 mod sizes;
 mod survey;
 mod values;
+mod watch;
 
 use std::{ffi::OsString, process::ExitCode};
 

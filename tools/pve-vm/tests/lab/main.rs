@@ -6,6 +6,7 @@ mod disks;
 mod etcd;
 mod guards;
 mod hidden;
+mod iso;
 mod leftovers;
 mod rights;
 mod speed;
