@@ -145,6 +145,7 @@ pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
     for known in &fleet.inventory.known {
         if let Some(config) = known.config.as_ref().ok().filter(|config| fleet.identity.marks(config)) {
             found.extend(findings::unused(known.vmid, &known.host, config));
+            found.extend(findings::medium(known.vmid, &known.host, config));
         }
     }
     found

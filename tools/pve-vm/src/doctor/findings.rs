@@ -301,6 +301,16 @@ pub(super) fn unused(vmid: u32, host: &str, config: &Config) -> Vec<Finding> {
     config.values().filter(|(name, _)| is_unused(name)).map(one).collect()
 }
 
+/// The ISO that a VM of ours was installed from: it keeps the VM on its host, and from starting once it is deleted.
+pub(super) fn medium(vmid: u32, host: &str, config: &Config) -> Option<Finding> {
+    let is_iso = |value: &str| value.split(',').next().is_some_and(|volume| volume.contains(":iso/talos-"));
+    let (slot, value) = config.values().find(|(_, value)| is_iso(value))?;
+    let volume = value.split(',').next().unwrap_or_default();
+    let why = format!("VM {vmid} has {volume} in its CD drive: it can't be migrated, nor started without that file");
+    let fix = format!("once Talos is installed: `qm set {vmid} -{slot} none,media=cdrom` on {host}");
+    Some(warn("image", Some(host), why, fix))
+}
+
 /// A VM of ours that the file doesn't list.
 pub(super) fn unlisted(vmid: u32, host: &str, name: &str) -> Finding {
     let why = format!("VM {vmid} ({name}) belongs to this cluster but isn't in the file: kept");

@@ -126,6 +126,18 @@ fn a_volume_is_a_leftover_only_if_no_guest_has_its_id() {
 }
 
 #[test]
+fn the_iso_that_stays_in_a_cd_drive_is_told_and_no_other_medium() {
+    let config = |value: &str| [("ide2", value), ("scsi0", "x:y")].into_iter().collect::<Config>();
+    let found = medium(100, "pve1", &config("local:iso/talos-v1.13.9-ab-nocloud-amd64.iso,media=cdrom")).unwrap();
+    assert_eq!(found.state, FindingState::Warn);
+    assert!(found.reason.starts_with("VM 100 has local:iso/talos-v1.13.9-ab-nocloud-amd64.iso in its CD drive"));
+    assert!(found.fix.unwrap().contains("`qm set 100 -ide2 none,media=cdrom` on pve1"));
+    for other in ["none,media=cdrom", "local:iso/tools.iso,media=cdrom", "local-lvm:vm-100-cloudinit,media=cdrom"] {
+        assert_eq!(medium(100, "pve1", &config(other)), None, "{other}");
+    }
+}
+
+#[test]
 fn a_clock_may_differ_by_a_little() {
     assert_eq!(clock("pve1", 1003, 1000).state, FindingState::Ok);
     assert_eq!(clock("pve1", 1060, 1000).reason, "it is 60 s ahead of ours");
