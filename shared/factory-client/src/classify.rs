@@ -11,6 +11,7 @@ impl Classify for Error {
             Self::Unreachable { .. } | Self::Cut { .. } => (Exit::Unreachable, Code::Unreachable),
             Self::Refused { source, .. } if matches!(source.status, 401..=403) => (Exit::NotAllowed, Code::NotAllowed),
             Self::Refused { source, .. } if source.is_transient() => (Exit::Unreachable, Code::Unreachable),
+            Self::Unwritten { .. } => (Exit::Failed, Code::File),
             Self::NoRoots { .. } | Self::Refused { .. } | Self::Foreign { .. } => (Exit::Failed, Code::FactoryRefused),
         };
         Facts::new(exit, code).maybe_hint(self.hint())

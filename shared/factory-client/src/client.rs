@@ -11,6 +11,7 @@ use reqwest::{RequestBuilder, Response};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use schematic::{FactoryUrl, Image};
 use talos_releases::Version;
@@ -22,6 +23,8 @@ use crate::{Error, Extension, Refusal, reply::Registered};
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(15), call: Duration::from_secs(60) };
 /// How long a build may take: the factory itself gives up after 20 minutes.
 const BUILD: Duration = Duration::from_secs(22 * 60);
+/// How long a download may bring nothing.
+const STALL: Duration = Duration::from_secs(60);
 /// Maximum number of attempts of a call while the factory fails.
 const TRIES: u32 = 4;
 
@@ -141,19 +144,25 @@ impl Client {
         }
     }
 
-    /// Downloads an image to compute its digest. A broken download continues where it broke, if the server supports
-    /// that; this factory doesn't when it serves the image itself.
+    /// Downloads an image into `sink`, and computes its digest; `moved` gets how many bytes came, and of how many. A broken
+    /// download continues where it broke, if the server supports that; this factory doesn't when it serves the image itself.
     ///
     /// # Errors
-    /// No answer, a refusal, or a download that was cut off (begin again).
-    pub async fn fetch(&self, url: &str) -> Result<Fetched, Error> {
+    /// No answer, a refusal, a download that was cut off (begin again with an empty sink), or a sink that can't be written.
+    pub async fn fetch(
+        &self,
+        url: &str,
+        sink: &mut (impl AsyncWrite + Unpin),
+        moved: impl Fn(u64, Option<u64>),
+    ) -> Result<Fetched, Error> {
         let call = format!("GET {}", url.strip_prefix(&self.base.to_string()).unwrap_or(url));
         let mut reply = self.ask(&call, || self.http.get(url)).await?;
         let etag = reply.headers().get(ETAG).cloned();
         let whole = length(&reply);
         let (mut digest, mut received) = (Sha256::new(), 0);
         loop {
-            let cause = match drain(&mut reply, &mut digest, &mut received).await {
+            let cause = match drain(&mut reply, sink, &mut digest, &mut received, |so_far| moved(so_far, whole)).await?
+            {
                 None if whole.is_none_or(|whole| whole == received) => break,
                 None => Cause(format!("{} bytes were announced", whole.unwrap_or_default())),
                 Some(cause) => cause,
@@ -163,6 +172,7 @@ impl Client {
             let rest = self.http.get(url).header(RANGE, format!("bytes={received}-")).header(IF_RANGE, etag);
             reply = rest.send().await.ok().filter(|reply| continues(reply, received)).ok_or_else(cut)?;
         }
+        sink.flush().await.map_err(|source| Error::Unwritten { source })?;
         let sha256 = base16ct::lower::encode_string(&digest.finalize());
         Ok(Fetched { sha256, bytes: received })
     }
@@ -217,16 +227,25 @@ impl Client {
     }
 }
 
-/// Reads until the end (`None`) or a break.
-async fn drain(reply: &mut Response, digest: &mut Sha256, received: &mut u64) -> Option<Cause> {
+/// Reads until the end (`None`) or a break. A server that sends nothing for a while has broken, too.
+async fn drain(
+    reply: &mut Response,
+    sink: &mut (impl AsyncWrite + Unpin),
+    digest: &mut Sha256,
+    received: &mut u64,
+    moved: impl Fn(u64),
+) -> Result<Option<Cause>, Error> {
     loop {
-        match reply.chunk().await {
-            Ok(Some(piece)) => {
+        match tokio::time::timeout(STALL, reply.chunk()).await {
+            Ok(Ok(Some(piece))) => {
                 digest.update(&piece);
+                sink.write_all(&piece).await.map_err(|source| Error::Unwritten { source })?;
                 *received += piece.len() as u64;
+                moved(*received);
             }
-            Ok(None) => return None,
-            Err(error) => return Some(Cause::innermost(&error)),
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Err(error)) => return Ok(Some(Cause::innermost(&error))),
+            Err(_) => return Ok(Some(Cause(format!("nothing came for {}s", STALL.as_secs())))),
         }
     }
 }

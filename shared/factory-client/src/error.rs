@@ -63,6 +63,13 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// What was downloaded can't be kept.
+    #[error("the image can't be written to this machine")]
+    Unwritten {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 impl Error {
@@ -88,6 +95,9 @@ impl Error {
             Self::NoRoots { .. } => Some("install the system's ca-certificates, or set SSL_CERT_FILE".into()),
             Self::Untrusted { .. } => {
                 Some("add its authority to the system's certificates, or name it in SSL_CERT_FILE".into())
+            }
+            Self::Unwritten { .. } => {
+                Some("free space in the cluster's folder: the whole image is kept there while it is uploaded".into())
             }
             _ => self.refusal().and_then(Refusal::hint),
         }

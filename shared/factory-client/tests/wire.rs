@@ -121,7 +121,7 @@ async fn an_image_that_can_not_be_built_is_refused_in_words() {
 const DIGEST: &str = "bef57ec7f53a6d40beb640a780a639c83bc29ac8a9816f1fc6c5c6dcd93c4721";
 
 async fn fetched(client: &Client) -> Result<Fetched, Error> {
-    client.fetch(&client.base().image(&image())).await
+    client.fetch(&client.base().image(&image()), &mut tokio::io::sink(), |_, _| ()).await
 }
 
 /// A factory that sends these bytes, one reply per connection, and closes it.

@@ -233,9 +233,9 @@ impl Storage {
     pub fn advice(&self, content: &str) -> String {
         const BLOCK: [&str; 6] = ["lvm", "lvmthin", "zfspool", "rbd", "iscsi", "iscsidirect"];
         let (storage, kind, held) = (&self.storage, &self.kind, &self.content);
-        match content == "import" && BLOCK.contains(&kind.as_str()) {
+        match matches!(content, "import" | "iso") && BLOCK.contains(&kind.as_str()) {
             true => format!(
-                "a storage of type {kind} can't hold `import`: name a directory, NFS or CIFS storage in `images`, as `local`"
+                "a storage of type {kind} can't hold `{content}`: name a directory, NFS or CIFS storage in `images`, as `local`"
             ),
             false => format!("on a host: `pvesm set {storage} --content {held},{content}`"),
         }
@@ -346,6 +346,7 @@ mod tests {
         };
         assert_eq!(storage("dir").advice("import"), "on a host: `pvesm set s --content images,import`");
         assert!(storage("lvmthin").advice("import").contains("can't hold `import`"));
+        assert!(storage("zfspool").advice("iso").contains("can't hold `iso`"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ const TAIL: usize = 5;
 /// A connection to the API of a Proxmox VE cluster, through any of its hosts.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     endpoint: Endpoint,
     token: Arc<str>,
     warnings: Arc<Mutex<Vec<Warning>>>,
@@ -183,7 +183,7 @@ impl Client {
         log.into_iter().map(|line| line.t).filter(|line| !line.trim().is_empty()).collect()
     }
 
-    fn url<T>(&self, request: &Request<T>) -> String {
+    pub(crate) fn url<T>(&self, request: &Request<T>) -> String {
         self.endpoint.base() + &request.target()
     }
 
@@ -201,7 +201,7 @@ impl Client {
         received(sending).await
     }
 
-    fn read<T: DeserializeOwned>(&self, request: &Request<T>, reply: &Reply) -> Result<T, Error> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, request: &Request<T>, reply: &Reply) -> Result<T, Error> {
         let call = request.call();
         request.read(reply).map_err(|fault| match fault {
             Fault::Refused(source) => {
@@ -212,7 +212,7 @@ impl Client {
         })
     }
 
-    fn failure(&self, error: &reqwest::Error) -> Error {
+    pub(crate) fn failure(&self, error: &reqwest::Error) -> Error {
         let endpoint = self.endpoint.clone();
         let tls = found::<rustls::Error>(error);
         if let Some(untrusted) = tls.and_then(tls::untrusted) {
@@ -226,7 +226,7 @@ impl Client {
     }
 }
 
-async fn received(sending: reqwest::RequestBuilder) -> Result<Reply, reqwest::Error> {
+pub(crate) async fn received(sending: reqwest::RequestBuilder) -> Result<Reply, reqwest::Error> {
     let response = sending.send().await?;
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let reason = response.extensions().get::<ReasonPhrase>();

@@ -14,10 +14,12 @@ use crate::{
     },
 };
 
+mod files;
 mod ha;
 mod moving;
 mod survey;
 
+pub use files::{StoredFile, copying, download, task_log_from, upload};
 pub use ha::{add_ha, change_ha, ha_resources, remove_ha};
 pub use moving::{migrate, move_disk};
 pub use survey::{at_work, bridges, clock, cpu_types, creations, disks, free, is_free, machines, resources};
@@ -298,18 +300,6 @@ pub fn storages(node: &str) -> Request<Vec<Storage>> {
 /// `GET /nodes/{node}/storage/{storage}/content?content={content}`.
 pub fn contents(node: &str, storage: &str, content: &str) -> Request<Vec<Content>> {
     Request::new(Method::Get, &["nodes", node, "storage", storage, "content"]).with("content", content)
-}
-
-/// `POST /nodes/{node}/storage/{storage}/download-url`: the host itself fetches `url` and checks the SHA-256.
-pub fn download(node: &str, storage: &str, file: &str, url: &str, sha256: Option<&str>) -> Request<Upid> {
-    let request = Request::new(Method::Post, &["nodes", node, "storage", storage, "download-url"])
-        .with("content", "import")
-        .with("filename", file)
-        .with("url", url);
-    match sha256 {
-        Some(digest) => request.with("checksum", digest).with("checksum-algorithm", "sha256"),
-        None => request,
-    }
 }
 
 /// `GET /nodes/{node}/tasks/{upid}/status`.

@@ -191,6 +191,13 @@ impl Lock {
             copies.insert(place.into(), mark.into());
         }
     }
+
+    /// Takes out what was noted of the file at this place.
+    pub fn forget_copy(&mut self, place: &str) {
+        if let Some(Value::Object(copies)) = self.fields.get_mut("copies") {
+            copies.shift_remove(place);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@ use serde_json::Value;
 
 use crate::Map;
 
+mod images;
+
+pub use images::{ImagesSpec, Via};
+
 /// What a node is in the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -115,9 +119,9 @@ pub struct ProxmoxSpec {
     /// Storage for VM disks, the EFI disk and the cloud-init drive; or one for each host: `{pve1: local-zfs, pve2: local-lvm}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<StorageSpec>,
-    /// Storage for images; must allow content `import`.
+    /// Storage for the image, and the way to it: `local`, or `{storage: local, via: upload}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub images: Option<String>,
+    pub images: Option<ImagesSpec>,
     /// Bridge of the first NIC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<String>,

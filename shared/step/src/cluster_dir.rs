@@ -125,6 +125,15 @@ impl ClusterDir {
         make().map_err(|error| failed(path, &error))
     }
 
+    /// A file for a large product on its way elsewhere. It has no name, so nothing is left of it when it is closed.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn scratch(&self) -> Result<File, Failure> {
+        self.folder()?;
+        tempfile::tempfile_in(&self.dir).map_err(|error| failed(&self.dir, &error))
+    }
+
     /// Makes the folder and its `.gitignore`.
     fn folder(&self) -> Result<(), Failure> {
         make_folder(&self.dir)?;

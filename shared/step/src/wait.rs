@@ -166,7 +166,7 @@ pub(crate) struct Entry<'a> {
 const SHOWN: usize = 8;
 
 impl Waits {
-    fn begin(&self, node: Option<&str>, limit: Option<Duration>, since: Instant) -> Entry<'_> {
+    pub(crate) fn begin(&self, node: Option<&str>, limit: Option<Duration>, since: Instant) -> Entry<'_> {
         self.add(node, limit, since, false)
     }
 
@@ -230,7 +230,7 @@ impl Waiting {
 }
 
 impl Entry<'_> {
-    fn note(&self, reason: &str) {
+    pub(crate) fn note(&self, reason: &str) {
         let mut entries = self.waits.lock();
         if let Some(waiting) = entries.list.iter_mut().find(|waiting| waiting.id == self.id) {
             waiting.reason = Some(reason.to_owned());

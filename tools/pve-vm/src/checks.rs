@@ -11,9 +11,11 @@ use crate::{
     changes::VmOperation,
     creation::storages,
     difference::Difference,
+    error::Error,
     fleet::Fleet,
     location::until_unlocked,
     machine::Machine,
+    medium,
     preflight::{Found, Intent, Refusal, Situation, bridges, failure, refusals},
 };
 
@@ -116,6 +118,9 @@ impl Fleet {
 
     /// Refuses what a creation of this machine on this host would run into.
     pub(crate) async fn check_creation(&self, machine: &Machine, host: &str) -> Result<(), Failure> {
+        if let Some(slot) = medium::endangered(&machine.drives, self.volume(host).unwrap_or_default()) {
+            return Err(Error::Endangered { node: machine.name.clone(), slot }.into());
+        }
         let found = self.refusals(host, &Intent::creation(machine, host), None).await?;
         failure(found).map_or(Ok(()), Err)
     }

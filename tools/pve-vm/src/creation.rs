@@ -20,6 +20,7 @@ use crate::{
     identity::Owner,
     location::{Location, settled},
     machine::Machine,
+    watch,
 };
 
 /// The result of one attempt.
@@ -90,7 +91,7 @@ async fn attempt(
     drop(slot);
     let location = Location { vmid, host: host.to_owned() };
     let error = match asked {
-        Ok(upid) => match fleet.pve.finish(&upid, run.wait_timeout()).await {
+        Ok(upid) => match watch::created(&fleet.pve, run, node, &upid).await {
             Ok(()) => return Ok(Outcome::Made(location)),
             Err(error) => error,
         },

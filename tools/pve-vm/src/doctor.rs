@@ -47,7 +47,7 @@ impl Checks<'_> {
         let insecure = step::variable("PROXMOX_VE_INSECURE").is_some();
         let mut found = vec![
             findings::tls(&self.pve.endpoint().to_string(), &spec, insecure),
-            findings::version(None, &release.version, release.minor()),
+            findings::version(&spec, None, &release.version, release.minor()),
         ];
         let rights = Rights::from(self.pve.ask(&request::permissions()).await?);
         found.extend(findings::privileges(&rights, self.pve.token(), &spec, release.minor()));
@@ -79,15 +79,15 @@ impl Checks<'_> {
     ) -> Result<Vec<Finding>, pve_client::Error> {
         let (host, spec) = (row.node.as_str(), self.spec.proxmox.clone().unwrap_or_default());
         let release = self.pve.ask(&request::node_version(host)).await?;
-        let mut found = vec![findings::version(Some(host), &release.version, release.minor())];
+        let mut found = vec![findings::version(&spec, Some(host), &release.version, release.minor())];
         let storages = self.pve.ask(&request::storages(host)).await?;
         found.extend(findings::storages(&spec, host, &storages, rights));
         let bridges = self.pve.ask(&request::bridges(host)).await?;
         let sees_all = rights.holds_below("/sdn/zones/localnetwork", "SDN.Use");
         found.extend(findings::bridge(&spec, host, &bridges, sees_all));
         let usable = |name: &str| storages.iter().any(|storage| storage.storage == name && storage.active);
-        if let Some(images) = spec.images.as_deref().filter(|name| usable(name)) {
-            let contents = self.pve.ask(&request::contents(host, images, "import")).await?;
+        if let Some(images) = spec.images.as_ref().filter(|images| usable(&images.storage)) {
+            let contents = self.pve.ask(&request::contents(host, &images.storage, images.via.content())).await?;
             let image: Option<Image> = self.run.cluster().get().ok().flatten();
             let volume = image.as_ref().and_then(|image| image.volumes.get(host)).map(String::as_str);
             found.push(findings::image(host, &self.spec.talos.version, volume, &contents));
@@ -147,6 +147,7 @@ pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
     for known in &fleet.inventory.known {
         if let Some(config) = known.config.as_ref().ok().filter(|config| fleet.identity.marks(config)) {
             found.extend(findings::unused(known.vmid, &known.host, config));
+            found.extend(findings::medium(known.vmid, &known.host, config));
         }
     }
     found

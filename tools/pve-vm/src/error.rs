@@ -40,6 +40,10 @@ pub(crate) enum Error {
     NoImage,
     #[error("the image is not on {0}")]
     NoImageOn(String),
+    #[error(
+        "node {node}: {slot} brings data, and while Talos installs itself from an ISO it could be taken for the system disk"
+    )]
+    Endangered { node: String, slot: String },
     #[error("no host can take node {node}: {}", listed(reasons))]
     NoRoom { node: String, reasons: BTreeMap<String, String> },
     #[error("node {node} can't be placed on {host}: {reason}")]
@@ -187,6 +191,9 @@ impl Classify for Error {
             }
             Self::NoImageOn(_) => unusable(Code::Image)
                 .hint("run talos-image again; check whether the host was offline or has no image storage"),
+            Self::Endangered { slot, .. } => guard(Code::Spec).hint(format!(
+                "create the VM without {slot} and add it when the node is ready, or set `via: download` or `via: upload` in `images`"
+            )),
             Self::NoRoom { .. } | Self::Host { .. } => Facts::new(Exit::Failed, Code::Placement),
             Self::Foreign { .. } => guard(Code::NotOurs).hint("rename the node or that VM"),
             Self::OtherLock { .. } => {

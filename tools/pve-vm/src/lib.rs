@@ -30,6 +30,7 @@ mod identity;
 mod inventory;
 mod location;
 mod machine;
+mod medium;
 mod moving;
 mod naming;
 mod nic;
@@ -46,6 +47,7 @@ mod run;
 mod sizes;
 mod survey;
 mod values;
+mod watch;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -8,6 +8,7 @@ use crate::{
     error::Error,
     ha::{self, Managed},
     identity::Identity,
+    medium,
     nic::Nic,
     parameters::{When, find, index},
     sizes::GIB,
@@ -197,16 +198,17 @@ impl Machine {
         Ok(drives)
     }
 
-    /// Every parameter of the creation; `image` is the volume that the first disk is imported from. Tags are set later:
-    /// a token that is restricted to a pool may not set them here.
+    /// Every parameter of the creation; `image` is the volume that the first disk is imported from, or installed from if it
+    /// is an ISO. Tags are set later: a token that is restricted to a pool may not set them here.
     pub(crate) fn creation(&self, host: &str, image: &str) -> Parameters {
         let storage = self.storage(host).unwrap_or_default();
         let setting = |setting: &Setting| (setting.key.clone(), setting.value.clone());
         let mut parameters: Parameters = self.settings.iter().map(setting).collect();
-        parameters.extend(self.drives.iter().map(|drive| (drive.slot.clone(), drive.creation(storage, image))));
+        let drives = medium::drives(&self.drives, image);
+        parameters.extend(drives.iter().map(|drive| (drive.slot.clone(), drive.creation(storage, image))));
         parameters.extend(self.creation.iter().filter(|(key, _)| key != "pool").cloned());
         parameters.extend(self.pool.iter().map(|pool| ("pool".to_owned(), pool.clone())));
-        parameters
+        medium::booting(parameters, image)
     }
 
     /// The parameter that makes a drive of an existing VM on this host.

@@ -9,7 +9,7 @@ use machine_config::generate::{Input, Options};
 use machine_config::node::{Bond, Node as Facts, Route, Vlan, Volume, tailor};
 use machine_config::{Config, Gate, MachineType, generate};
 use record::Role;
-use record::spec::{self, NodeSpec};
+use record::spec::{self, NodeSpec, Via};
 
 use crate::error::Error;
 use crate::patches::{self, Reader};
@@ -92,8 +92,11 @@ fn options(plan: &Plan, machine: MachineType, found: Found<'_>) -> Options {
         mirrors: spec.registry_mirrors.iter().map(|(host, urls)| (host.clone(), urls.clone())).collect(),
         ..Options::default()
     };
-    // A disk image needs no installation; but up to 1.13 Talos requires the section, and upgrades read it.
-    if !plan.contract.has(Gate::Documents) {
+    // A disk image needs no installation; but up to 1.13 Talos requires the section, and upgrades read it. From an ISO it
+    // is installed in any case.
+    let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref());
+    let installs = images.is_some_and(|images| images.via == Via::Iso);
+    if installs || !plan.contract.has(Gate::Documents) {
         DISK.clone_into(&mut options.install_disk);
         found.installer.unwrap_or(&plan.installer).clone_into(&mut options.install_image);
     }

@@ -34,9 +34,10 @@ pub(crate) struct Kind {
     #[arg(long, default_value = "amd64", value_parser = ["amd64", "arm64"])]
     pub(crate) arch: String,
 
-    /// File format: iso, or raw, qcow2, vhd, ova, optionally compressed (.xz, .zst, .gz, .tar.gz).
-    #[arg(long, value_name = "FORMAT", default_value = "qcow2")]
-    pub(crate) image_format: String,
+    /// File format: iso, or raw, qcow2, vhd, ova, optionally compressed (.xz, .zst, .gz, .tar.gz). Defaults to qcow2; to iso
+    /// where the cluster file says `via: iso`.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) image_format: Option<String>,
 
     /// Use the image that is signed for secure boot, and its installer.
     #[arg(long)]
@@ -75,6 +76,6 @@ mod tests {
         Args::command().debug_assert();
         assert!(Args::try_parse_from(["talos-image", "--schematic", "x"]).is_err(), "alone needs a version");
         let args = Args::parse_from(["talos-image", "--talos-version", "v1.13.9", "--raw"]);
-        assert_eq!(args.kind.image_format, "qcow2");
+        assert_eq!(args.kind.image_format, None);
     }
 }

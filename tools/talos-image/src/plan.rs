@@ -1,7 +1,7 @@
 //! The wanted schematic, image and their names, from the spec alone. Pure.
 
 use factory_client::{Extension, renamed};
-use record::spec::TalosSpec;
+use record::spec::{TalosSpec, Via};
 use schematic::{Image, Spec, Wanted};
 
 use crate::{args::Kind, error::Error};
@@ -12,16 +12,32 @@ pub(crate) fn wanted(spec: &TalosSpec, variable: Option<&str>) -> Result<Wanted,
     Ok(Wanted::read(Spec { version: &spec.version, schematic, factory }, variable)?)
 }
 
-/// The image of this schematic.
-pub(crate) fn image(wanted: &Wanted, schematic: &str, kind: &Kind) -> Result<Image, Error> {
+/// The image of this schematic; `via` is the way to Proxmox VE, if it goes there.
+pub(crate) fn image(wanted: &Wanted, schematic: &str, kind: &Kind, via: Option<Via>) -> Result<Image, Error> {
+    let format = format(kind, via)?;
     Ok(Image {
         schematic: schematic.into(),
         version: wanted.version,
         platform: kind.platform.clone(),
         arch: kind.arch.clone(),
-        format: kind.image_format.parse()?,
+        format: format.parse()?,
         secureboot: kind.secureboot,
     })
+}
+
+/// The format of the image. The factory makes every one without compression, and Proxmox VE takes no other.
+fn format(kind: &Kind, via: Option<Via>) -> Result<&str, Error> {
+    let usable: &[&str] = match via {
+        Some(Via::Iso) => &["iso"],
+        Some(Via::Download | Via::Upload) => &["qcow2", "raw"],
+        None => return Ok(kind.image_format.as_deref().unwrap_or("qcow2")),
+    };
+    match kind.image_format.as_deref() {
+        None => Ok(usable[0]),
+        Some(format) if usable.contains(&format) => Ok(format),
+        Some(format) if via == Some(Via::Iso) => Err(Error::NotAnIso(format.into())),
+        Some(format) => Err(Error::NotImportable(format.into())),
+    }
 }
 
 /// The reference of the image's installer.
@@ -67,6 +83,32 @@ mod tests {
         json!({"customization": {"systemExtensions": {"officialExtensions": [name]}}})
     }
 
+    fn kind(format: Option<&str>) -> Kind {
+        let image_format = format.map(str::to_owned);
+        Kind { platform: "nocloud".into(), arch: "amd64".into(), image_format, secureboot: false }
+    }
+
+    #[test]
+    fn the_way_decides_the_format_and_proxmox_gets_none_that_it_can_not_use() {
+        let of = |wanted: Option<&str>, via| match format(&kind(wanted), via) {
+            Ok(format) => format.to_owned(),
+            Err(error) => error.to_string(),
+        };
+        for (wanted, via, expected) in [
+            (None, None, "qcow2"),
+            (Some("raw.xz"), None, "raw.xz"),
+            (None, Some(Via::Download), "qcow2"),
+            (Some("raw"), Some(Via::Upload), "raw"),
+            (None, Some(Via::Iso), "iso"),
+            (Some("iso"), Some(Via::Iso), "iso"),
+            (Some("iso"), Some(Via::Upload), "Proxmox VE imports qcow2 and raw images, not iso"),
+            (Some("raw.xz"), Some(Via::Upload), "Proxmox VE imports qcow2 and raw images, not raw.xz"),
+            (Some("qcow2"), Some(Via::Iso), "the cluster file says `via: iso`, and --image-format is qcow2"),
+        ] {
+            assert_eq!(of(wanted, via), expected, "{wanted:?} {via:?}");
+        }
+    }
+
     fn extension(name: &str) -> Extension {
         Extension { name: name.into(), reference: String::new(), description: String::new() }
     }
@@ -97,10 +139,9 @@ mod tests {
     #[test]
     fn capitals_of_the_factory_mean_nothing() {
         let spec = TalosSpec { factory: Some("https://Factory.Talos.dev".into()), ..spec(agent()) };
-        let kind =
-            Kind { platform: "nocloud".into(), arch: "amd64".into(), image_format: "qcow2".into(), secureboot: false };
+        let kind = kind(None);
         let wanted = wanted(&spec, None).unwrap();
-        let image = image(&wanted, AGENT, &kind).unwrap();
+        let image = image(&wanted, AGENT, &kind, None).unwrap();
         assert_eq!(installer(&wanted, &image), format!("factory.talos.dev/nocloud-installer/{AGENT}:v1.13.9"));
     }
 

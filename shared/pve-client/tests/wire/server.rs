@@ -49,25 +49,30 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(answers: Vec<Answer>) -> Self {
-        Self::serve(answers, true).await
+        let mut answers = answers.into_iter();
+        Self::serve(move |_| answers.next(), true).await
+    }
+
+    /// One that chooses its answer by the request.
+    pub(crate) async fn answering(choose: impl FnMut(&str) -> Option<Answer> + Send + 'static) -> Self {
+        Self::serve(choose, true).await
     }
 
     pub(crate) async fn without_tls() -> Self {
-        Self::serve(Vec::new(), false).await
+        Self::serve(|_| None, false).await
     }
 
-    async fn serve(answers: Vec<Answer>, tls: bool) -> Self {
+    async fn serve(mut choose: impl FnMut(&str) -> Option<Answer> + Send + 'static, tls: bool) -> Self {
         let (acceptor, certificate, authority) = identity();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
         let task = tokio::spawn(async move {
-            let mut answers = answers.into_iter();
             while let Ok((stream, _)) = listener.accept().await {
                 if tls {
                     let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-                    answer(&mut stream, &mut answers, &seen).await;
+                    answer(&mut stream, &mut choose, &seen).await;
                 } else {
                     refuse(stream).await;
                 }
@@ -106,15 +111,16 @@ async fn refuse(mut stream: TcpStream) {
 
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    answers: &mut impl Iterator<Item = Answer>,
+    choose: &mut impl FnMut(&str) -> Option<Answer>,
     seen: &Mutex<Vec<String>>,
 ) {
     let request = received(stream).await;
     if request.is_empty() {
         return;
     }
+    let answer = choose(&request);
     seen.lock().unwrap().push(request);
-    if let Some(Answer::Say(text)) = answers.next() {
+    if let Some(Answer::Say(text)) = answer {
         // The reader may have gone away: then nothing is to be said.
         let _ = stream.write_all(text.as_bytes()).await;
         let _ = stream.shutdown().await;

@@ -197,6 +197,24 @@ async fn a_claim_waits_for_the_other_run_of_the_step_and_says_so() {
 }
 
 #[tokio::test]
+async fn work_that_says_how_far_it_is_stands_in_the_line_about_waits_until_it_is_over() {
+    let toy = Toy::doing(|run, _| async move {
+        let line = || run.context.waits.line(tokio::time::Instant::now()).unwrap_or_default();
+        let progress = run.progress(None, "uploading x to pve1");
+        let begun = line();
+        progress.percent(15, Some("38.5MB/s"));
+        let later = line();
+        drop(progress);
+        found(format!("{begun}|{later}|{}", line()))
+    });
+    let outcome = Setting { toy, ..Setting::of(stream(&["a-1"])) }.run().await;
+    let said: Vec<_> = digest(&outcome, "a-1").split('|').map(str::to_owned).collect();
+    assert!(said[0].contains("uploading x to pve1 (0 s)"), "{said:?}");
+    assert!(said[1].contains("uploading x to pve1: 15%, 38.5MB/s (0 s)"), "{said:?}");
+    assert!(!said[2].contains("uploading"), "{said:?}");
+}
+
+#[tokio::test]
 async fn the_places_to_work_at_are_counted_and_control_planes_get_them_first() {
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let (release, begun) = (Arc::new(tokio::sync::Semaphore::new(0)), Arc::clone(&order));

@@ -33,3 +33,5 @@ mod support;
 mod swapped;
 /// What people see on a terminal.
 mod terminal;
+/// Each way of the image to Proxmox VE.
+mod ways;

@@ -121,7 +121,7 @@ pub(crate) fn freed(state: &mut State, node: &str, volume: &str) -> Result<(), S
 /// `POST /nodes/{node}/storage/{storage}/download-url`.
 pub(crate) fn download(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     require_network(call)?;
-    let mut download = wanted(state, call)?;
+    let mut download = wanted(state, call, Way::Download)?;
     if call.param("compression").is_some() && download.content == "import" {
         download.verdict = Some(Err("decompression not supported for import".to_owned()));
     } else {
@@ -175,20 +175,31 @@ fn require_network(call: &Call<'_>) -> Result<(), Refusal> {
     }
 }
 
+/// How a file comes: the two calls refuse in different words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Download,
+    Upload,
+}
+
 /// Checks what is wanted of a download or an upload.
-fn wanted(state: &State, call: &Call<'_>) -> Result<Download, Refusal> {
+fn wanted(state: &State, call: &Call<'_>, way: Way) -> Result<Download, Refusal> {
     let storage = state.storage(call.storage())?;
     let content = call.param("content").unwrap_or_default();
     if storage.kind != StorageKind::Dir {
         let kind = storage::row(&storage, 0)["type"].as_str().unwrap_or_default().to_owned();
-        return Err(Refusal::failed(format!("can't upload to storage type '{kind}', not a file based storage!")));
+        let end = if way == Way::Download { ", not a file based storage!" } else { "" };
+        return Err(Refusal::failed(format!("can't upload to storage type '{kind}'{end}")));
     }
-    if !storage.takes(content) {
-        let name = &storage.name;
+    let name = &storage.name;
+    if way == Way::Download && !storage.takes(content) {
         return Err(Refusal::failed(format!("storage '{name}' is not configured for content-type '{content}'")));
     }
     let file = normal(call.param("filename").unwrap_or_default());
     check_extension(content, &file)?;
+    if !storage.takes(content) {
+        return Err(Refusal::failed(format!("storage '{name}' does not support '{content}' content")));
+    }
     let checksum = match (call.param("checksum-algorithm"), call.param("checksum")) {
         (Some(algorithm), Some(digest)) => Some((algorithm.to_owned(), digest.to_lowercase())),
         (Some(_), None) => {
@@ -297,15 +308,30 @@ fn stamp(now: u64) -> String {
 pub(crate) fn upload(state: &mut State, call: &Call<'_>, found: Found) -> Result<Reply, Refusal> {
     let path = format!("/storage/{}", call.storage());
     call.token.require(&path, &["Datastore.AllocateTemplate"]).map_err(Refusal::forbidden)?;
-    let mut download = wanted(state, call)?;
+    let mut download = wanted(state, call, Way::Upload)?;
     download.found = Some(Ok(found));
     state.begin(call, call.node(), TaskKind::Upload(download))
 }
 
 /// Puts an uploaded file in its place; an older one is replaced.
-pub(crate) fn uploaded(state: &mut State, mut download: Download, now: u64) -> Result<(), String> {
+pub(crate) fn uploaded(
+    state: &mut State,
+    mut download: Download,
+    now: u64,
+    log: &mut Vec<String>,
+) -> Result<(), String> {
+    const SPOOLED: &str = "/var/tmp/pveupload-0123456789abcdef0123456789abcdef";
     let found = download.found.take().unwrap_or_else(|| Err("no file".to_owned()))?;
-    keep(state, &download, found, now)
+    let (size, place) = (found.size, place(state, &download));
+    log.push(format!("starting file import from: {SPOOLED}"));
+    keep(state, &download, found, now)?;
+    log.extend(download.checksum.map(|_| "calculating checksum...OK, checksum verified".to_owned()));
+    log.push(format!("target node: {}", download.node));
+    log.push(format!("target file: {place}"));
+    log.push(format!("file size is: {size}"));
+    log.push(format!("command: cp -- {SPOOLED} {place}"));
+    log.push("finished file import successfully".to_owned());
+    Ok(())
 }
 
 fn keep(state: &mut State, download: &Download, found: Found, now: u64) -> Result<(), String> {

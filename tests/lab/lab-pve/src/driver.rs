@@ -154,7 +154,11 @@ impl Driver {
         for fetch in fetches {
             let driver = Arc::clone(self);
             let running = tokio::spawn(async move {
-                let found = download::fetch(&fetch.url).await.map_err(|error| format!("{error:#}"));
+                let unreached = driver.look(|state| state.faults.unreached.clone());
+                let found = match unreached {
+                    Some(text) => Err(text),
+                    None => download::fetch(&fetch.url).await.map_err(|error| format!("{error:#}")),
+                };
                 driver.fetched(&fetch.upid, found);
             });
             // Only an instant download is waited for; any other goes on while the caller has its answer.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lab_core::fault::Fault;
 
+use super::arrivals::Arrival;
 use super::locks::Lock;
 use super::storage::Storage;
 
@@ -32,6 +33,10 @@ pub(crate) struct Faults {
     pub(crate) offline: BTreeSet<String>,
     /// Hosts that are cut off from the majority.
     pub(crate) minority: BTreeSet<String>,
+    /// Files that are still to come.
+    pub(crate) arrivals: Vec<Arrival>,
+    /// Why no host can download anything.
+    pub(crate) unreached: Option<String>,
 }
 
 impl Faults {

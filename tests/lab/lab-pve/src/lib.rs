@@ -20,6 +20,7 @@ mod access_routes;
 mod address_formats;
 mod agent;
 mod allowed;
+mod arrivals;
 mod backup;
 mod browse;
 mod change;

@@ -94,7 +94,10 @@ async fn answer(driver: &Arc<Driver>, request: Request<Incoming>) -> Result<Resp
     let method = request.method().as_str().to_owned();
     let path = request.uri().path().to_owned();
     driver.note(&method, &path);
-    let fault = driver.with(|state| state.faults.of_request(&method, &path));
+    let fault = driver.with(|state| {
+        state.arrive(&path);
+        state.faults.of_request(&method, &path)
+    });
     let fault = fault.or_else(|| chosen(driver, &method, &path));
     let begun = tokio::time::Instant::now();
     match fault {

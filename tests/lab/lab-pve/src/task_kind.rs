@@ -319,7 +319,7 @@ impl State {
                 Ok(())
             }
             TaskKind::Download(download) => content::downloaded(self, download, now, log),
-            TaskKind::Upload(download) => content::uploaded(self, download, now),
+            TaskKind::Upload(download) => content::uploaded(self, download, now, log),
             TaskKind::Free { node, volume } => content::freed(self, &node, &volume),
         }
     }

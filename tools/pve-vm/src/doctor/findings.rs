@@ -9,7 +9,7 @@ use pve_client::{
 };
 use record::{
     Exit,
-    spec::ProxmoxSpec,
+    spec::{ProxmoxSpec, Via},
     status::{Finding, FindingState},
 };
 
@@ -59,14 +59,14 @@ pub(super) fn tls(endpoint: &str, spec: &ProxmoxSpec, insecure: bool) -> Finding
     ok("tls", None, format!("the certificate of {endpoint} is trusted: {by}"))
 }
 
-/// Whether a release can import disk images.
-pub(super) fn version(host: Option<&str>, version: &str, minor: (u32, u32)) -> Finding {
-    match minor < (8, 4) {
+/// Whether a release can import disk images, where they come so.
+pub(super) fn version(spec: &ProxmoxSpec, host: Option<&str>, version: &str, minor: (u32, u32)) -> Finding {
+    match minor < (8, 4) && via(spec) != Via::Iso {
         true => fail(
             "version",
             host,
             format!("Proxmox VE {version} can't import disk images"),
-            "upgrade to Proxmox VE 8.4 or later",
+            "upgrade to Proxmox VE 8.4 or later, or use `via: iso` in `images`",
         ),
         false => ok("version", host, format!("Proxmox VE {version}")),
     }
@@ -81,8 +81,11 @@ pub(super) fn privileges(rights: &Rights, token: &str, spec: &ProxmoxSpec, relea
         );
         return vec![fail("privileges", None, why, commands("/"))];
     }
+    // The hosts ask for nothing themselves if the image is uploaded to them.
+    let is_needed = |privilege: &&&str| **privilege != "Sys.AccessNetwork" || via(spec) != Via::Upload;
     let mut found: Vec<Finding> = rights::NEEDED
         .iter()
+        .filter(is_needed)
         .filter_map(|privilege| {
             let (path, held) = place(rights, privilege, spec);
             (!held).then(|| fail("privileges", None, format!("{privilege} is missing on {path}"), commands(&path)))
@@ -106,6 +109,11 @@ pub(super) fn privileges(rights: &Rights, token: &str, spec: &ProxmoxSpec, relea
     found
 }
 
+/// How the image gets to the hosts.
+fn via(spec: &ProxmoxSpec) -> Via {
+    spec.images.as_ref().map(|images| images.via).unwrap_or_default()
+}
+
 /// Where a privilege is needed, and whether it is held there.
 fn place(rights: &Rights, privilege: &str, spec: &ProxmoxSpec) -> (String, bool) {
     let storage = |name: &Option<String>| match name {
@@ -126,7 +134,7 @@ fn place(rights: &Rights, privilege: &str, spec: &ProxmoxSpec) -> (String, bool)
             }
         }
         "Datastore.AllocateTemplate" => {
-            let path = storage(&spec.images);
+            let path = storage(&spec.images.as_ref().map(|images| images.storage.clone()));
             let held = rights.holds(&path, privilege);
             (path, held)
         }
@@ -171,8 +179,11 @@ pub(super) fn host(row: &Resource) -> Finding {
 
 /// Whether the storages of the file are there and may hold what they have to.
 pub(super) fn storages(spec: &ProxmoxSpec, host: &str, rows: &[Storage], rights: &Rights) -> Vec<Finding> {
-    let wanted =
-        [(spec.storage.as_ref().and_then(|storage| storage.on(host)), "images"), (spec.images.as_deref(), "import")];
+    let images = spec.images.as_ref().map(|images| (images.storage.as_str(), images.via.content()));
+    let wanted = [
+        (spec.storage.as_ref().and_then(|storage| storage.on(host)), "images"),
+        (images.map(|(name, _)| name), images.map_or("import", |(_, content)| content)),
+    ];
     let one = |(name, content): (Option<&str>, &str)| {
         let name = name?;
         Some(match storage_finding(rows, name, content, rights) {
@@ -288,6 +299,16 @@ pub(super) fn unused(vmid: u32, host: &str, config: &Config) -> Vec<Finding> {
         warn("leftover", Some(host), why, format!("if nothing needs it: `qm set {vmid} -delete {name}` on {host}"))
     };
     config.values().filter(|(name, _)| is_unused(name)).map(one).collect()
+}
+
+/// The ISO that a VM of ours was installed from: it keeps the VM on its host, and from starting once it is deleted.
+pub(super) fn medium(vmid: u32, host: &str, config: &Config) -> Option<Finding> {
+    let is_iso = |value: &str| value.split(',').next().is_some_and(|volume| volume.contains(":iso/talos-"));
+    let (slot, value) = config.values().find(|(_, value)| is_iso(value))?;
+    let volume = value.split(',').next().unwrap_or_default();
+    let why = format!("VM {vmid} has {volume} in its CD drive: it can't be migrated, nor started without that file");
+    let fix = format!("once Talos is installed: `qm set {vmid} -{slot} none,media=cdrom` on {host}");
+    Some(warn("image", Some(host), why, fix))
 }
 
 /// A VM of ours that the file doesn't list, with the node that it was and the command that destroys it, if that is certain.

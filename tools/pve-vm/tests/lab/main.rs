@@ -8,6 +8,7 @@ mod etcd;
 mod guards;
 mod ha;
 mod hidden;
+mod iso;
 mod leftovers;
 mod moved;
 mod moving;

@@ -33,7 +33,7 @@ impl World {
         world
     }
 
-    fn image(&self) -> String {
+    pub(crate) fn image(&self) -> String {
         format!("{}/image/{SCHEMATIC}/v1.13.9/nocloud-amd64.qcow2", self.lab.factory().endpoint())
     }
 
@@ -45,13 +45,19 @@ impl World {
         let extensions = "            - siderolabs/qemu-guest-agent\n";
         let schematic = format!("customization:\n    systemExtensions:\n        officialExtensions:\n{extensions}");
         assert_eq!(factory.register(&schematic).await.unwrap(), SCHEMATIC);
+        self.download("import", "talos.qcow2", &self.image()).await;
+    }
+
+    /// Has each host download a file that the factory makes.
+    pub(crate) async fn download(&self, content: &str, file: &str, url: &str) {
         let environment = self.lab.env();
         let variable = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let ca = Some(self.lab.dir().join("pve-root-ca.pem"));
         let settings = pve_client::Settings { ca, ..pve_client::Settings::default() };
         let pve = settings.connect(variable).unwrap();
         for host in &self.hosts {
-            let request = pve_client::request::download(host, "local", "talos.qcow2", &self.image(), None);
+            let file = pve_client::request::StoredFile { node: host, storage: "local", content, file };
+            let request = pve_client::request::download(&file, url, None);
             pve.run(&request, std::time::Duration::from_secs(30)).await.unwrap();
         }
     }
@@ -137,7 +143,7 @@ impl World {
         Outcome::of(self.command(text, arguments, variables)).await
     }
 
-    fn records(&self) -> String {
+    pub(crate) fn records(&self) -> String {
         let text = std::fs::read_to_string(self.lab.cluster_file()).unwrap();
         let document = record::document::read_yaml(&text).unwrap().swap_remove(0);
         let mut exploded = record::document::explode(&document, self.lab.dir()).unwrap();

@@ -109,6 +109,25 @@ fn the_installer_stands_in_configs_up_to_1_13_and_disk_images_need_none_later() 
 }
 
 #[test]
+fn what_boots_from_an_iso_is_told_to_install_itself_with_the_installer_of_its_image() {
+    let secrets = bundle();
+    let from = |talos: &str, images: Value| {
+        let mut cluster = cluster(talos);
+        cluster["proxmox"] = json!({"images": images});
+        let plan = plan::plan("lab", serde_json::from_value(cluster).unwrap(), None, None).unwrap();
+        let spec: NodeSpec = serde_json::from_value(node("worker")).unwrap();
+        let found = Found { installer: Some("factory.lan/nocloud-installer/ab:v1.14.0"), ..Found::default() };
+        let made = config(&plan, &secrets, "n-1", &spec, found, &|path| Err(path.to_owned())).unwrap();
+        made.config.text(plan.contract.dialect())
+    };
+    let (iso, disk) = (json!({"storage": "local", "via": "iso"}), json!("local"));
+    let new = from("v1.14.0", iso.clone());
+    assert!(new.contains("kind: UnattendedInstallConfig") && new.contains("factory.lan/nocloud-installer/ab"), "{new}");
+    assert!(!from("v1.14.0", disk.clone()).contains("install"));
+    assert_eq!(from("v1.13.9", iso), from("v1.13.9", disk), "up to 1.13 the section stands there in any case");
+}
+
+#[test]
 fn links_are_found_by_mac_and_wired_as_the_spec_says() {
     let macs = ["BC:24:11:00:00:01", "BC:24:11:00:00:02", "BC:24:11:00:00:03"].map(str::to_owned);
     let network = json!({"network": {

@@ -214,6 +214,17 @@ async fn an_upload_may_be_of_any_size_and_names_the_algorithm_before_the_digest(
     let task = world.pve.tasks().pop().unwrap();
     assert!(task.upid.contains(":imgcopy::ichor@pve!lab:"), "{}", task.upid);
     assert_eq!(task.exit.as_deref(), Some("OK"));
+    assert_eq!(task.log[1], "calculating checksum...OK, checksum verified");
+    assert_eq!(task.log[6..], ["finished file import successfully", "TASK OK"]);
+}
+
+#[tokio::test]
+async fn an_upload_is_refused_in_words_of_its_own() {
+    let storages = vec![Storage::new("local", super::super::StorageKind::Dir, &["iso"])];
+    let world = World::start(Settings { storages, ..Settings::default() });
+    let (status, body) = uploaded(&world, &[("content", "import".to_owned())], vec![7]).await;
+    assert_eq!(status, 500);
+    assert!(body.contains("storage 'local' does not support 'import' content"), "{body}");
 }
 
 #[tokio::test]

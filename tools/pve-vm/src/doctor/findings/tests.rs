@@ -1,6 +1,7 @@
 //! What a doctor says, from data.
 
 use pve_client::answer::Permissions;
+use record::spec::ImagesSpec;
 
 use super::*;
 
@@ -8,10 +9,14 @@ fn spec() -> ProxmoxSpec {
     let name = |text: &str| Some(text.to_owned());
     ProxmoxSpec {
         storage: name("local-lvm").map(record::spec::StorageSpec::Everywhere),
-        images: name("local"),
+        images: images("local", Via::Download),
         bridge: name("vmbr0"),
         ..ProxmoxSpec::default()
     }
+}
+
+fn images(storage: &str, via: Via) -> Option<ImagesSpec> {
+    Some(ImagesSpec { storage: storage.into(), via })
 }
 
 fn storage(name: &str, kind: &str, content: &str) -> Storage {
@@ -81,7 +86,7 @@ fn storages_are_told_with_the_command_that_works() {
     let found = storages(&spec(), "pve1", &rows, &rights(&rights::NEEDED));
     assert_eq!(found[0].state, FindingState::Ok);
     assert_eq!(found[1].fix.as_deref(), Some("on a host: `pvesm set local --content iso,import`"));
-    let lvm = ProxmoxSpec { images: Some("local-lvm".into()), ..spec() };
+    let lvm = ProxmoxSpec { images: images("local-lvm", Via::Download), ..spec() };
     assert!(
         storages(&lvm, "pve1", &rows, &rights(&rights::NEEDED))[1]
             .fix
@@ -89,6 +94,24 @@ fn storages_are_told_with_the_command_that_works() {
             .unwrap()
             .contains("can't hold `import`")
     );
+}
+
+#[test]
+fn the_way_of_the_image_decides_what_is_needed_for_it() {
+    let by = |via| ProxmoxSpec { images: images("local", via), ..spec() };
+    let rows = [storage("local", "dir", "iso"), storage("local-lvm", "lvmthin", "images")];
+    for (via, holds, imports) in [(Via::Download, false, true), (Via::Upload, false, true), (Via::Iso, true, false)] {
+        assert_eq!(
+            storages(&by(via), "pve1", &rows, &rights(&rights::NEEDED))[1].state == FindingState::Ok,
+            holds,
+            "{via}"
+        );
+        assert_eq!(version(&by(via), None, "8.3.2", (8, 3)).state == FindingState::Fail, imports, "{via}");
+        let role = rights::role((9, 2));
+        let held: Vec<&str> = role.into_iter().filter(|privilege| *privilege != "Sys.AccessNetwork").collect();
+        let found = privileges(&rights(&held), "talos@pve!cli", &by(via), (9, 2));
+        assert_eq!(found[0].state == FindingState::Ok, via == Via::Upload, "{via}: {found:?}");
+    }
 }
 
 #[test]
@@ -121,6 +144,18 @@ fn a_volume_is_a_leftover_only_if_no_guest_has_its_id() {
     );
     let config: Config = [("unused0", "local-lvm:vm-100-disk-3"), ("scsi0", "x:y")].into_iter().collect();
     assert_eq!(unused(100, "pve1", &config).len(), 1);
+}
+
+#[test]
+fn the_iso_that_stays_in_a_cd_drive_is_told_and_no_other_medium() {
+    let config = |value: &str| [("ide2", value), ("scsi0", "x:y")].into_iter().collect::<Config>();
+    let found = medium(100, "pve1", &config("local:iso/talos-v1.13.9-ab-nocloud-amd64.iso,media=cdrom")).unwrap();
+    assert_eq!(found.state, FindingState::Warn);
+    assert!(found.reason.starts_with("VM 100 has local:iso/talos-v1.13.9-ab-nocloud-amd64.iso in its CD drive"));
+    assert!(found.fix.unwrap().contains("`qm set 100 -ide2 none,media=cdrom` on pve1"));
+    for other in ["none,media=cdrom", "local:iso/tools.iso,media=cdrom", "local-lvm:vm-100-cloudinit,media=cdrom"] {
+        assert_eq!(medium(100, "pve1", &config(other)), None, "{other}");
+    }
 }
 
 #[test]

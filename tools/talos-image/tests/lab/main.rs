@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
 
+mod ways;
+
 use std::process::Output;
 
 use lab::{Lab, Options, pve::Storage};
