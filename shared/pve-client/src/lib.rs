@@ -11,8 +11,10 @@ mod advice;
 pub mod answer;
 mod classify;
 mod client;
+mod console;
 mod endpoint;
 mod error;
+mod host;
 pub mod property;
 mod refusal;
 pub mod request;
@@ -24,6 +26,7 @@ mod token;
 mod upid;
 
 pub use client::{Client, Warning};
+pub use console::{Console, TERMINAL_WAITS, Terminal};
 pub use endpoint::{BadEndpoint, Endpoint};
 pub use error::{Error, FailedTask};
 pub use refusal::{Holder, Kind, Refusal};

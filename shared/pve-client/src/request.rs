@@ -14,8 +14,11 @@ use crate::{
     },
 };
 
+mod console;
 mod survey;
 
+pub use console::{leases, terminal};
+pub(crate) use console::{websocket, websocket_target};
 pub use survey::{at_work, bridges, clock, creations, disks, free, is_free, resources};
 
 /// The parameters of a call, in order.

@@ -86,7 +86,8 @@ fn a_bridge_that_no_host_has_is_told_and_one_that_can_not_be_seen_is_not_called_
 
 #[test]
 fn no_quorum_is_told() {
-    let cluster = |quorate| ClusterPart { kind: "cluster".into(), name: "lab".into(), quorate };
+    let cluster =
+        |quorate| ClusterPart { kind: "cluster".into(), name: "lab".into(), quorate, ..ClusterPart::default() };
     assert_eq!(quorum(Some(&[cluster(Some(false))])).state, FindingState::Fail);
     assert_eq!(quorum(Some(&[cluster(Some(true))])).state, FindingState::Ok);
     assert_eq!(quorum(Some(&[])).state, FindingState::Ok);
