@@ -236,7 +236,7 @@ impl<'a> VmOperation<'a> {
     ) -> Result<(), Failed> {
         let (host, vmid) = (&self.location.host, self.location.vmid);
         let tasks = self.fleet.pve.ask(&request::at_work(host, vmid)).await?;
-        if let Some(task) = tasks.iter().find(|task| task.endtime.is_none()) {
+        if let Some(task) = tasks.iter().find(|task| task.is_at_work()) {
             let last = format!("a task ({}) is at work on it", task.kind);
             return Err(Failed::Later(self.location.still_busy(last).into()));
         }

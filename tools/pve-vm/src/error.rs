@@ -69,7 +69,7 @@ pub(crate) enum Error {
     #[error("something responds at {address} already, while the VM that is to have this address is off")]
     AddressAnswers { address: String },
     #[error("VM {vmid} on {host} has no address yet: {last}")]
-    NoAddress { vmid: u32, host: String, last: String },
+    NoAddress { vmid: u32, host: String, last: String, advice: Option<String> },
     #[error("VM {vmid} on {host} is still busy: {last}")]
     StillBusy { vmid: u32, host: String, last: String },
     #[error("destroying needs --yes, or confirmation on a terminal")]
@@ -164,9 +164,12 @@ impl Classify for Error {
             }
             Self::AddressAnswers { .. } => guard(Code::AddressTaken)
                 .hint("give the node another `address`, or find the machine that has it and switch it off"),
-            Self::NoAddress { .. } => Facts::new(Exit::Unreachable, Code::NoAddress).hint(
-                "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node",
-            ),
+            Self::NoAddress { advice, .. } => {
+                let more = advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
+                Facts::new(Exit::Unreachable, Code::NoAddress).hint(format!(
+                    "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node{more}"
+                ))
+            }
             Self::StillBusy { .. } => Facts::new(Exit::Unreachable, Code::Timeout),
             Self::Unconfirmed => Facts::new(Exit::Usage, Code::Unconfirmed),
             Self::OtherName => guard(Code::Unconfirmed),

@@ -15,6 +15,7 @@ use step::{Claim, Run, Slot};
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
+    console::Consoles,
     error::Error,
     etcd::EtcdGate,
     gates::Gates,
@@ -34,6 +35,8 @@ const VOLUMES: usize = 2;
 const SHARED: usize = 1;
 /// Maximum number of guest agents asked at once on one host: a silent one occupies one of three workers for 3 s.
 const AGENTS: usize = 2;
+/// Maximum number of consoles read at once on one host: each is a process there, and takes one of 100 ports.
+const CONSOLES: usize = 32;
 
 /// What all nodes of a run share.
 pub(crate) struct Fleet {
@@ -54,6 +57,8 @@ pub(crate) struct Fleet {
     looked: tokio::sync::Mutex<Option<(Instant, Arc<Vec<Resource>>)>>,
     /// The static addresses of all VMs.
     pub(crate) addresses: OnceCell<Vec<Holder>>,
+    /// The hosts whose consoles are read.
+    pub(crate) consoles: Consoles,
     /// Passed before a control plane is switched off or destroyed.
     pub(crate) etcd: EtcdGate,
     /// Held by a run that changes anything: two at the same time would both create what is missing.
@@ -93,6 +98,7 @@ impl Fleet {
             reserved: OnceCell::new(),
             looked: tokio::sync::Mutex::default(),
             addresses: OnceCell::new(),
+            consoles: Consoles::default(),
             etcd: EtcdGate::default(),
             _claim: claim,
         }
@@ -283,6 +289,11 @@ impl Fleet {
     /// Waits until the guest agents of a host may be asked; control planes first.
     pub(crate) async fn agent_slot(&self, host: &str, machine: &Machine) -> Slot {
         self.gates.take(format!("agent {host}"), AGENTS, machine.control_plane).await
+    }
+
+    /// Waits until the console of one more VM may be read on a host; control planes first.
+    pub(crate) async fn console_slot(&self, host: &str, machine: &Machine) -> Slot {
+        self.gates.take(format!("consoles of {host}"), CONSOLES, machine.control_plane).await
     }
 
     /// Waits until volumes may be allocated or freed on these storages of a host; control planes first. Whatever makes

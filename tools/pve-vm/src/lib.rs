@@ -1,10 +1,12 @@
 //! `pve-vm` creates and updates the VMs on Proxmox VE.
 //!
 //! A VM is ours if its SMBIOS UUID is the one derived from the cluster's identity in `ichor.lock` and the node's name,
-//! and it has our mark. Other VMs are never touched. A change that a running VM takes is made immediately; one that needs
-//! a reboot or a new VM needs `--reboot` or `--recreate`. A disk is made once; what it is made from is a wish for its
-//! creation, and nothing takes its place unless `--replace-disk` names it. VMs of the cluster that the file doesn't list
-//! are reported and kept. A control plane is switched off or destroyed only while etcd keeps its quorum without it.
+//! and it has our mark. Other VMs are never touched. A change that a running VM takes is made immediately; one that
+//! needs a reboot or a new VM needs `--reboot` or `--recreate`. A disk is made once; what it is made from is a wish for
+//! its creation, and nothing takes its place unless `--replace-disk` names it. VMs of the cluster that the file doesn't
+//! list are reported and kept. A VM's addresses come from the file, its guest agent, Proxmox VE's own DHCP, or its
+//! serial console, which is read and never written to, and also tells by what certificate a new node is known. A
+//! control plane is switched off or destroyed only while etcd keeps its quorum without it.
 //!
 //! Exit status: as for every step; 7 for a VM that isn't ours, for a reboot or a new VM without its flag, and
 //! for a control plane that etcd can't do without.
@@ -14,6 +16,7 @@ mod apply;
 mod args;
 mod changes;
 mod checks;
+mod console;
 mod creation;
 mod destruction;
 mod difference;
@@ -34,6 +37,7 @@ mod placement;
 mod preflight;
 mod reconcile;
 mod run;
+mod search;
 mod sizes;
 mod survey;
 mod values;
