@@ -8,9 +8,11 @@ use serde_json::Value;
 use crate::scalar;
 
 mod config;
+mod console;
 mod survey;
 
 pub use config::Config;
+pub use console::{Lease, Ticket};
 pub use survey::{Bridge, Clock, CpuType, HaResource, MachineType, Task};
 
 /// A release of Proxmox VE.
@@ -69,6 +71,9 @@ pub struct ClusterPart {
     /// Of the cluster: whether enough hosts are connected to change anything.
     #[serde(deserialize_with = "scalar::flag_or_none")]
     pub quorate: Option<bool>,
+    /// Of a host: its address, as the other hosts know it.
+    #[serde(deserialize_with = "scalar::text_or_none")]
+    pub ip: Option<String>,
 }
 
 /// A host, a guest or something else as the whole cluster knows it.
@@ -301,6 +306,14 @@ pub struct AtWork {
     pub endtime: Option<u64>,
 }
 
+impl AtWork {
+    /// Whether it is under way, and may change the VM: who only looks at its screen or console doesn't.
+    pub fn is_at_work(&self) -> bool {
+        const LOOKING: [&str; 3] = ["vncproxy", "spiceproxy", "vncshell"];
+        self.endtime.is_none() && !LOOKING.contains(&self.kind.as_str())
+    }
+}
+
 /// A line of a task's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -334,6 +347,13 @@ mod tests {
         assert_eq!(task(Some("WARNINGS: 2")).outcome(), Some(Ok(())));
         assert_eq!(task(None).outcome(), Some(Err("unexpected status")));
         assert_eq!(TaskState { status: "running".into(), exitstatus: None }.outcome(), None);
+    }
+
+    #[test]
+    fn who_looks_at_a_console_is_not_at_work_on_the_vm() {
+        let work = |kind: &str, endtime| AtWork { kind: kind.into(), endtime };
+        assert!(work("qmconfig", None).is_at_work() && !work("qmconfig", Some(5)).is_at_work());
+        assert!(!work("vncproxy", None).is_at_work());
     }
 
     #[test]

@@ -11,7 +11,7 @@ impl Classify for Error {
             Self::Unreachable { .. } | Self::TaskRuns { .. } => (Exit::Unreachable, Code::Unreachable),
             Self::Refused { source, .. } => of_refusal(source.kind),
             Self::Task(task) => of_refusal(task.refusal.kind),
-            Self::Foreign { .. } | Self::Misread { .. } => (Exit::Failed, Code::ProxmoxRefused),
+            Self::Foreign { .. } | Self::Misread { .. } | Self::Console { .. } => (Exit::Failed, Code::ProxmoxRefused),
         };
         Facts::new(exit, code).maybe_hint(self.hint())
     }

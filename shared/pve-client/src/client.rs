@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use transport::{Cause, Timeouts, found};
 
 use crate::{
-    BadTrust, Endpoint, Error, FailedTask, Refusal, Request, Token, Trust, Untrusted, Upid,
+    BadTrust, Endpoint, Error, FailedTask, Fingerprint, Refusal, Request, Token, Trust, Untrusted, Upid,
     request::{self, Fault, Method, Reply},
     tls,
 };
@@ -34,6 +34,8 @@ pub struct Client {
     pub(crate) http: reqwest::Client,
     endpoint: Endpoint,
     token: Arc<str>,
+    /// With what it came in, for the other hosts of the cluster.
+    credentials: Arc<(Token, Trust)>,
     warnings: Arc<Mutex<Vec<Warning>>>,
 }
 
@@ -65,7 +67,23 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(3))
             .build()
             .expect("a client with TLS already set up");
-        Ok(Self { http, endpoint, token: token.id().into(), warnings: Arc::default() })
+        let credentials = Arc::new((token.clone(), trust.clone()));
+        Ok(Self { http, endpoint, token: token.id().into(), credentials, warnings: Arc::default() })
+    }
+
+    /// A client of another host of the same cluster, which is known the same way. Where the user pinned a certificate, or
+    /// trusts anyone, that host must show its own `certificate`, as the cluster tells it.
+    ///
+    /// # Errors
+    /// Trust that can't be set up.
+    pub fn at(&self, endpoint: Endpoint, certificate: Option<Fingerprint>) -> Result<Self, BadTrust> {
+        let (token, trust) = &*self.credentials;
+        match (trust, certificate) {
+            (Trust::Pinned(_) | Trust::Anyone, Some(seen)) if endpoint != self.endpoint => {
+                Self::new(endpoint, token, &Trust::Pinned(seen))
+            }
+            _ => Self::new(endpoint, token, trust),
+        }
     }
 
     /// Whom the token speaks for: `USER@REALM!TOKENID`.
@@ -198,7 +216,12 @@ impl Client {
         if let Some(body) = request.body() {
             sending = sending.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         }
-        received(sending).await
+        received(sending.send().await?).await
+    }
+
+    /// A call whose target nobody else may see.
+    pub(crate) fn get(&self, target: &str) -> reqwest::RequestBuilder {
+        self.http.get(self.endpoint.base() + target).timeout(TIMEOUTS.call)
     }
 
     pub(crate) fn read<T: DeserializeOwned>(&self, request: &Request<T>, reply: &Reply) -> Result<T, Error> {
@@ -210,6 +233,11 @@ impl Client {
             Fault::Foreign(what) => Error::Foreign { endpoint: self.endpoint.clone(), what },
             Fault::Misread(error) => Error::Misread { call, source: Cause(error.to_string()) },
         })
+    }
+
+    /// Something that isn't Proxmox VE.
+    pub(crate) fn foreign(&self, what: &str) -> Error {
+        Error::Foreign { endpoint: self.endpoint.clone(), what: what.to_owned() }
     }
 
     pub(crate) fn failure(&self, error: &reqwest::Error) -> Error {
@@ -226,8 +254,7 @@ impl Client {
     }
 }
 
-pub(crate) async fn received(sending: reqwest::RequestBuilder) -> Result<Reply, reqwest::Error> {
-    let response = sending.send().await?;
+pub(crate) async fn received(response: reqwest::Response) -> Result<Reply, reqwest::Error> {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let reason = response.extensions().get::<ReasonPhrase>();
     Ok(Reply {

@@ -56,6 +56,17 @@ pub enum Error {
     /// A task failed.
     #[error("task {} of {} on {} failed", .0.upid.kind(), .0.upid.id(), .0.upid.node())]
     Task(#[source] Box<FailedTask>),
+    /// A VM's console can't be read.
+    #[error("the console of VM {vmid} on {host} can't be read")]
+    Console {
+        /// The host of the VM.
+        host: String,
+        /// The VM.
+        vmid: u32,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
     /// A task did not end in time; it goes on.
     #[error("task {} of {} on {} is still running after {}s", upid.kind(), upid.id(), upid.node(), waited.as_secs())]
     TaskRuns {

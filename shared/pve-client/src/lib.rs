@@ -11,8 +11,10 @@ mod advice;
 pub mod answer;
 mod classify;
 mod client;
+mod console;
 mod endpoint;
 mod error;
+mod host;
 mod progress;
 pub mod property;
 mod refusal;
@@ -26,6 +28,7 @@ mod upid;
 mod upload;
 
 pub use client::{Client, Warning};
+pub use console::{Console, TERMINAL_WAITS, Terminal};
 pub use endpoint::{BadEndpoint, Endpoint};
 pub use error::{Error, FailedTask};
 pub use progress::Progress;

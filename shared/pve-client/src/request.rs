@@ -14,11 +14,14 @@ use crate::{
     },
 };
 
+mod console;
 mod files;
 mod ha;
 mod moving;
 mod survey;
 
+pub use console::{leases, terminal};
+pub(crate) use console::{websocket, websocket_target};
 pub use files::{StoredFile, copying, download, task_log_from, upload};
 pub use ha::{add_ha, change_ha, ha_resources, remove_ha};
 pub use moving::{migrate, move_disk};

@@ -79,7 +79,7 @@ impl Client {
         let sending = self.http.post(self.url(&request)).multipart(form(upload, Box::pin(before_the_end)));
         tokio::select! {
             biased;
-            reply = received(sending) => self.read(&request, &reply.map_err(|error| self.failure(&error))?),
+            reply = async { received(sending.send().await?).await } => self.read(&request, &reply.map_err(|error| self.failure(&error))?),
             source = stalled(&sent, size) => {
                 Err(Error::Unreachable { endpoint: self.endpoint().clone(), source })
             }

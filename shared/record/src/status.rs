@@ -189,7 +189,11 @@ pub struct Vm {
     pub uuid: String,
     /// Hardware addresses of its NICs, `net0` first, upper case.
     pub macs: Vec<String>,
-    /// Fingerprints of the maintenance certificate as seen on the serial console, base64.
+    /// Who told the addresses of the node.
+    #[serde(rename = "addressSource", skip_serializing_if = "Option::is_none")]
+    pub address_source: Option<AddressSource>,
+    /// Fingerprints of the certificates that the node showed in maintenance mode, as its serial console told them: base64,
+    /// the newest last. `talos-apply` sends the first config to no other.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fingerprints: Vec<String>,
     /// Topology zone: the host.
@@ -201,6 +205,20 @@ pub struct Vm {
     /// True if the cluster file doesn't list its node.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub orphan: bool,
+}
+
+/// Who told the addresses of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressSource {
+    /// The file.
+    Static,
+    /// The guest agent.
+    Agent,
+    /// Proxmox VE's own DHCP.
+    Ipam,
+    /// The serial console.
+    Console,
 }
 
 /// `Cluster.status.access`, by `talos-gen`.

@@ -285,7 +285,7 @@ impl<'a> VmOperation<'a> {
     /// Fails while a task is at work on the VM.
     async fn nothing_at_work(&self) -> Result<(), Failed> {
         let tasks = self.fleet.pve.ask(&request::at_work(&self.location.host, self.location.vmid)).await?;
-        match tasks.iter().find(|task| task.endtime.is_none()) {
+        match tasks.iter().find(|task| task.is_at_work()) {
             Some(task) => {
                 let last = format!("a task ({}) is at work on it", task.kind);
                 Err(Failed::Later(self.location.still_busy(last).into()))

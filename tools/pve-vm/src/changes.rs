@@ -1,4 +1,4 @@
-//! Operations on an existing VM: switching it on and off, and finding its addresses.
+//! Operations on an existing VM: switching it on and off, and its config.
 
 use std::time::Duration;
 
@@ -8,8 +8,6 @@ use record::Node;
 use step::{Hold, Run, Slot, Stop};
 
 use crate::{
-    addresses,
-    error::Error,
     fleet::Fleet,
     location::{Location, settled},
     machine::Machine,
@@ -34,12 +32,9 @@ impl VmOperation<'_> {
         power.map(|power| power.is_running())
     }
 
-    /// Starts the VM; says whether it was off. A place to work at that is held already is used.
-    pub(crate) async fn start(&self, held: Option<Slot>) -> Result<bool, Stop> {
+    /// Starts a VM that is off.
+    pub(crate) async fn switch_on(&self, held: Option<Slot>) -> Result<(), Stop> {
         let (host, vmid) = (&self.location.host, self.location.vmid);
-        if self.is_running().await? {
-            return Ok(false);
-        }
         let slot = match held {
             Some(slot) => slot,
             None => self.run.slot(self.node).await?,
@@ -55,7 +50,7 @@ impl VmOperation<'_> {
         drop(slot);
         self.until_running().await?;
         self.run.say(self.node, &format!("started VM {vmid} on {host}"));
-        Ok(true)
+        Ok(())
     }
 
     /// Shuts the guest down, and waits until the VM is off: with high availability, the task only requests it.
@@ -83,30 +78,6 @@ impl VmOperation<'_> {
             if power.is_running() { Ok(()) } else { Err(Hold::not_yet(format!("VM is {}", power.status))) }
         };
         self.run.wait(self.node).until_or(look, |expired| self.location.still_busy(expired.last).into()).await
-    }
-
-    /// The addresses that the VM got from DHCP, as its guest agent reports them.
-    pub(crate) async fn addresses(&self) -> Result<Vec<String>, Stop> {
-        let look = || async {
-            let _place = self.fleet.agent_slot(&self.location.host, self.machine).await;
-            match self.fleet.pve.ask(&request::nics(&self.location.host, self.location.vmid)).await {
-                Ok(nics) => match addresses::of(&nics, &self.machine.macs) {
-                    none if none.is_empty() => Err(Hold::not_yet("its guest agent reports no address")),
-                    found => Ok(found),
-                },
-                Err(error) if matches!(error.kind(), Some(Kind::NoAgent | Kind::Stopped)) => {
-                    Err(Hold::in_spite_of(&error))
-                }
-                Err(error) => Err(error.into()),
-            }
-        };
-        let pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(4)).seeded(&self.machine.name);
-        let Location { vmid, host } = self.location.clone();
-        self.run
-            .wait(self.node)
-            .paced(pauses)
-            .until_or(look, |expired| Error::NoAddress { vmid, host, last: expired.last }.into())
-            .await
     }
 
     /// The config, once the VM is unlocked.

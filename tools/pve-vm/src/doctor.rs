@@ -51,6 +51,7 @@ impl Checks<'_> {
         ];
         let rights = Rights::from(self.pve.ask(&request::permissions()).await?);
         found.extend(findings::privileges(&rights, self.pve.token(), &spec, release.minor()));
+        found.extend(findings::console(&rights, self.pve.token(), self.spec, release.minor()));
         let parts = match rights.holds("/", rights::USEFUL) {
             true => Some(self.pve.ask(&request::cluster_status()).await?),
             false => None,

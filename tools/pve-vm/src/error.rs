@@ -114,7 +114,7 @@ pub(crate) enum Error {
     #[error("VM {vmid} on {host} doesn't start with its changes, {}: {why}", standing(*.is_up))]
     NotStarted { vmid: u32, host: String, exit: Exit, why: String, is_up: bool },
     #[error("VM {vmid} on {host} has no address yet: {last}")]
-    NoAddress { vmid: u32, host: String, last: String },
+    NoAddress { vmid: u32, host: String, last: String, advice: Option<String> },
     #[error("VM {vmid} on {host} is still busy: {last}")]
     StillBusy { vmid: u32, host: String, last: String },
     #[error("destroying needs --yes, or confirmation on a terminal")]
@@ -260,9 +260,12 @@ impl Classify for Error {
             }
             Self::AddressAnswers { .. } => guard(Code::AddressTaken)
                 .hint("give the node another `address`, or find the machine that has it and switch it off"),
-            Self::NoAddress { .. } => Facts::new(Exit::Unreachable, Code::NoAddress).hint(
-                "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node",
-            ),
+            Self::NoAddress { advice, .. } => {
+                let more = advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
+                Facts::new(Exit::Unreachable, Code::NoAddress).hint(format!(
+                    "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node{more}"
+                ))
+            }
             Self::NotStarted { exit, .. } => {
                 Facts::new(*exit, Code::ProxmoxRefused).hint("correct the values in the file, and run again")
             }

@@ -15,6 +15,7 @@ use step::{Claim, Run, Slot};
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
+    console::Consoles,
     creation::storages,
     error::Error,
     etcd::EtcdGate,
@@ -35,6 +36,8 @@ const VOLUMES: usize = 2;
 const SHARED: usize = 1;
 /// Maximum number of guest agents asked at once on one host: a silent one occupies one of three workers for 3 s.
 const AGENTS: usize = 2;
+/// Maximum number of consoles read at once on one host: each is a process there, and takes one of 100 ports.
+const CONSOLES: usize = 32;
 
 /// What all nodes of a run share.
 pub(crate) struct Fleet {
@@ -57,6 +60,8 @@ pub(crate) struct Fleet {
     pub(crate) addresses: OnceCell<Vec<Holder>>,
     /// The VMs that the manager of high availability has.
     pub(crate) ha: OnceCell<Vec<HaResource>>,
+    /// The hosts whose consoles are read.
+    pub(crate) consoles: Consoles,
     /// Passed before a control plane is switched off or destroyed.
     pub(crate) etcd: EtcdGate,
     /// Held by a run that changes anything: two at the same time would both create what is missing.
@@ -97,6 +102,7 @@ impl Fleet {
             looked: tokio::sync::Mutex::default(),
             addresses: OnceCell::new(),
             ha: OnceCell::new(),
+            consoles: Consoles::default(),
             etcd: EtcdGate::default(),
             _claim: claim,
         }
@@ -304,6 +310,11 @@ impl Fleet {
     /// Waits until the guest agents of a host may be asked; control planes first.
     pub(crate) async fn agent_slot(&self, host: &str, machine: &Machine) -> Slot {
         self.gates.take(format!("agent {host}"), AGENTS, machine.control_plane).await
+    }
+
+    /// Waits until the console of one more VM may be read on a host; control planes first.
+    pub(crate) async fn console_slot(&self, host: &str, machine: &Machine) -> Slot {
+        self.gates.take(format!("consoles of {host}"), CONSOLES, machine.control_plane).await
     }
 
     /// Waits until volumes may be allocated or freed on these storages of a host; control planes first. Whatever makes

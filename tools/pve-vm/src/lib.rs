@@ -5,7 +5,8 @@
 //! a reboot or a new VM needs `--reboot` or `--recreate`. A disk is made once; what it is made from is a wish for its
 //! creation, and nothing takes its place unless `--replace-disk` names it. VMs of the cluster that the file doesn't list
 //! are reported with the command that removes them, and kept. A VM that another tool made is adopted with its UUID and MAC
-//! addresses. A control plane is switched off or destroyed only while etcd keeps its quorum without it.
+//! addresses. A VM's addresses come from the file, its guest agent, Proxmox VE's own DHCP, or its serial console, which is
+//! read and never written to, and also tells by what certificate a new node is known. A control plane is switched off or destroyed only while etcd keeps its quorum without it.
 //!
 //! Exit status: as for every step; 7 for a VM that isn't ours, for a reboot or a new VM without its flag, and
 //! for a control plane that etcd can't do without.
@@ -16,6 +17,7 @@ mod apply;
 mod args;
 mod changes;
 mod checks;
+mod console;
 mod creation;
 mod destruction;
 mod difference;
@@ -44,6 +46,7 @@ mod reconcile;
 mod removal;
 mod rollback;
 mod run;
+mod search;
 mod sizes;
 mod survey;
 mod values;

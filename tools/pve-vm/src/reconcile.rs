@@ -4,15 +4,15 @@ use pve_client::request;
 use record::{
     Change, Effect, Failure, Impact, Node,
     spec::NodeSpec,
-    status::{self, Addresses, Destroyed},
+    status::{self, AddressSource, Addresses, Destroyed},
 };
 use rolling::quorum::Away;
 use step::{Run, Stop, Written};
 
 use crate::{
-    addresses, apply::Progress, args::Disk, changes::VmOperation, creation::create, difference::Difference,
-    error::Error, etcd, fleet::Fleet, inventory::Known, location::Location, machine::Machine, moving,
-    preflight::Intent,
+    addresses, apply::Progress, args::Disk, changes::VmOperation, console::Watch, creation::create,
+    difference::Difference, error::Error, etcd, fleet::Fleet, inventory::Known, location::Location, machine::Machine,
+    moving, preflight::Intent,
 };
 
 /// Everything about one node.
@@ -82,21 +82,32 @@ impl<'a> Reconcile<'a> {
         if progress.is_new {
             operation.apply(self, &new, &mut progress).await?;
         }
-        let started = operation.start_changed(&mut progress).await?;
+        let mut changes = std::mem::take(&mut progress.changes);
+        let console = if operation.is_running().await? {
+            None
+        } else {
+            changes.push(switched_on());
+            self.switch_on(&operation, &mut progress).await?
+        };
         // Only now another control plane may be taken down.
         progress.permit = None;
-        progress.changes.extend(self.manage(&operation).await?);
-        let addresses = match self.spec.static_address() {
-            Some(address) => vec![address.to_string()],
-            None => operation.addresses().await?,
-        };
-        let mut changes = progress.changes;
-        if started {
-            changes.push(switched_on());
-        }
+        changes.extend(self.manage(&operation).await?);
+        let fixed = self.spec.static_address().map(|address| address.to_string());
+        let found = operation.search(fixed, console).await?;
+        let vm = self.vm(Some(&operation.location));
+        let vm = status::Vm { address_source: Some(found.source), fingerprints: found.fingerprints, ..vm };
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Changed };
-        let written = Written::field(&self.vm(Some(&operation.location)), effect).changes(changes);
-        Ok(written.and(&Addresses(addresses)))
+        Ok(Written::field(&vm, effect).changes(changes).and(&Addresses(found.addresses)))
+    }
+
+    /// Switches the VM on. Its console is opened before, so that nothing is missed that it says.
+    async fn switch_on(&self, operation: &VmOperation<'a>, progress: &mut Progress<'a>) -> Result<Option<Watch>, Stop> {
+        let console = operation.console(self.spec.static_address().is_none()).await;
+        operation.start_changed(progress).await?;
+        if let Some(console) = &console {
+            console.vm_is_on();
+        }
+        Ok(console)
     }
 
     /// Whether nothing differs, by what the inventory saw. A VM that somebody locks needs no wait then.
@@ -213,13 +224,14 @@ impl<'a> Reconcile<'a> {
         changes.extend(self.fleet.etcd.foresee(self, etcd::away(&difference, running)).await?);
         self.say_plan(known.vmid, &difference, running, allowed);
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Pending };
-        let written = self.known(Some(&operation.location), effect).changes(changes);
-        if self.spec.address.is_some() || !running {
-            return Ok(written);
+        let asks = self.spec.address.is_none() && running;
+        let nics = if asks { self.fleet.pve.ask(&request::nics(&known.host, known.vmid)).await.ok() } else { None };
+        let found = nics.map(|nics| addresses::of(&nics, &self.machine.macs)).unwrap_or_default();
+        if found.is_empty() {
+            return Ok(self.known(Some(&operation.location), effect).changes(changes));
         }
-        let nics = self.fleet.pve.ask(&request::nics(&known.host, known.vmid)).await.unwrap_or_default();
-        let addresses = addresses::of(&nics, &self.machine.macs);
-        Ok(if addresses.is_empty() { written } else { written.and(&Addresses(addresses)) })
+        let vm = status::Vm { address_source: Some(AddressSource::Agent), ..self.vm(Some(&operation.location)) };
+        Ok(Written::field(&vm, effect).changes(changes).and(&Addresses(found)))
     }
 
     fn say_plan(&self, vmid: u32, difference: &Difference, running: bool, allowed: &Allowed) {
@@ -278,6 +290,7 @@ impl<'a> Reconcile<'a> {
             node: location.map(|location| location.host.clone()).unwrap_or_default(),
             uuid: self.machine.uuid.clone(),
             macs: self.machine.macs.clone(),
+            address_source: self.spec.static_address().map(|_| AddressSource::Static),
             fingerprints: Vec::new(),
             zone: location.map(|location| location.host.clone()),
             region: location.map(|location| self.fleet.region(&location.host)),

@@ -17,9 +17,13 @@ use crate::{
 };
 
 impl VmOperation<'_> {
-    /// Starts the VM if it is off; says whether it was. One that can't start with its changes is started without them.
-    pub(crate) async fn start_changed(&self, progress: &mut Progress<'_>) -> Result<bool, Stop> {
-        let failure = match self.start(progress.slot.take()).await {
+    /// Starts the VM if it is off. One that can't start with its changes is started without them.
+    pub(crate) async fn start_changed(&self, progress: &mut Progress<'_>) -> Result<(), Stop> {
+        // A failure that left it running (a reply that was lost) has nothing to start.
+        if self.is_running().await? {
+            return Ok(());
+        }
+        let failure = match self.switch_on(progress.slot.take()).await {
             Err(Stop::Failed(failure)) if is_final(&failure) => failure,
             started => return started,
         };
@@ -36,7 +40,7 @@ impl VmOperation<'_> {
         let request = request::set_config(&host, vmid, now.digest(), old);
         let back = self.fleet.pve.settle(&request, self.run.wait_timeout()).await.map_err(Failure::from);
         let started = match back {
-            Ok(()) => self.start(None).await,
+            Ok(()) => self.switch_on(None).await,
             Err(failure) => Err(failure.into()),
         };
         let is_up = started.is_ok();

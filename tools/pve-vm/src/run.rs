@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf, sync::OnceLock};
 
-use pve_client::{Client, request};
+use pve_client::{Client, answer::AtWork, request};
 use record::{
     Code, Failure, Node,
     spec::ClusterSpec,
@@ -258,7 +258,7 @@ impl PveVm {
             let roster = run.cluster().roster().cloned().unwrap_or_default();
             for Known { vmid, host, .. } in inventory.nascent(identity, &roster) {
                 let tasks = pve.ask(&request::at_work(host, *vmid)).await?;
-                if tasks.iter().any(|task| task.endtime.is_none()) {
+                if tasks.iter().any(AtWork::is_at_work) {
                     return Err(Hold::not_yet(format!("VM {vmid} on {host} is being created, and may be a node's")));
                 }
             }

@@ -46,12 +46,17 @@ impl Delivery<'_> {
     }
 
     async fn bare(&self, found: Box<talos_client::Maintenance>) -> Result<Observed, Hold> {
-        machine::by_fingerprint(&self.pins, found.fingerprint)?;
-        self.is_meant(&found.node, found.uuid.as_deref()).await?;
+        self.is_known(&found).await?;
         match found.status.stage {
             talos_client::Stage::Maintenance => Ok(Observed::Bare(found)),
             _ => Err(Hold::not_yet(format!("in stage {}", found.status))),
         }
+    }
+
+    /// Whether a node in maintenance mode is the one that the config is for; asked each time before it is sent.
+    pub(crate) async fn is_known(&self, found: &talos_client::Maintenance) -> Result<(), Hold> {
+        machine::by_fingerprint(&self.pins, found.fingerprint)?;
+        self.is_meant(&found.node, found.uuid.as_deref()).await
     }
 
     async fn configured(&self, found: Box<Ours>) -> Result<Observed, Hold> {

@@ -50,7 +50,7 @@ impl Classify for Error {
                 guard(Code::OtherMachine).hint("check whether another machine has this address")
             }
             Self::OtherFingerprint { .. } => {
-                guard(Code::OtherMachine).hint("compare it with the fingerprint that the node prints on its console")
+                guard(Code::OtherMachine).hint("compare it with the last fingerprint on the node's console: it changes with the node's addresses, name and clock; another one means that another machine answers there")
             }
             Self::TalosVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
                 "the pipe never upgrades: run `talosctl upgrade` to {wanted}, or set the running version in the file"

@@ -83,6 +83,7 @@ impl Delivery<'_> {
         let never_seen = self.wanted.role == Role::Worker || self.identity.is_none();
         match probe(&self.address, self.identity.as_deref(), Limits::default()).await? {
             Probe::Maintenance(found) if matches!(sent, Sent::Unknown) && found.status.stage == Stage::Maintenance => {
+                self.is_known(&found).await?;
                 Ok(After::Again(found))
             }
             Probe::Maintenance(found) => Err(Hold::not_yet(format!("leaving maintenance ({})", found.status))),

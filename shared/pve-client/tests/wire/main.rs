@@ -155,3 +155,63 @@ async fn a_task_that_goes_on_is_told_from_one_that_failed() {
 
     assert!(matches!(error, Error::TaskRuns { .. }), "{error:?}");
 }
+
+const TICKET: &str = r#"{"data":{"user":"talos@pve!cli","ticket":"PVEVNC:6B0::s3cret==","port":5900,"upid":"x"}}"#;
+
+/// Asks for the console of a VM at a server that hands out a ticket and then says this.
+async fn terminal(answer: Answer) -> (Error, Vec<String>) {
+    let server = Server::start(vec![Answer::json(200, "OK", TICKET), answer]).await;
+    let error = pinned(&server).terminal("pve1", 100).await.err().unwrap();
+    (error, server.requests())
+}
+
+#[tokio::test]
+async fn a_console_is_asked_for_as_everything_else_and_its_ticket_is_in_no_error() {
+    let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n";
+    let wrong = Answer::Say(format!("{switched}Sec-WebSocket-Accept: bm90IG91cnM=\r\n\r\n"));
+    let refused = Answer::text(401, "permission denied - invalid PVEVNC ticket", "");
+    for answer in [refused, wrong, Answer::json(200, "OK", r#"{"data":{"port":"5900"}}"#), Answer::Drop] {
+        let (error, requests) = terminal(answer).await;
+
+        let chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        let words: String = chain.map(|error| format!("{error} {error:?}\n")).collect();
+        assert!(!words.contains("s3cret") && !words.contains("vncticket"), "{words}");
+        assert!(
+            requests[0].contains("POST /api2/json/nodes/pve1/qemu/100/termproxy")
+                && requests[0].ends_with("serial=serial0")
+        );
+        let wanted =
+            "GET /api2/json/nodes/pve1/qemu/100/vncwebsocket?port=5900&vncticket=PVEVNC%3A6B0%3A%3As3cret%3D%3D ";
+        assert!(requests[1].starts_with(wanted), "{}", requests[1]);
+        assert!(requests[1].contains("authorization: PVEAPIToken=talos@pve!cli=s3cret-s3cret"), "{}", requests[1]);
+    }
+    let (refused, _) = terminal(Answer::text(403, "Permission check failed (/vms/100, VM.Console)", "")).await;
+    assert!(refused.hint().unwrap().starts_with("VM.Console is missing on /vms"));
+}
+
+#[tokio::test]
+async fn a_host_that_nobody_vouches_for_gets_neither_the_token_nor_a_question_for_a_console() {
+    let server = Server::start(vec![Answer::json(200, "OK", TICKET)]).await;
+    let other = Trust::Pinned(Fingerprint::of(b"another certificate"));
+
+    let error = client(&server, &other).terminal("pve1", 100).await.err().unwrap();
+
+    assert!(matches!(error, Error::Untrusted { .. }), "{error:?}");
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn another_host_is_known_by_the_certificate_that_the_cluster_tells_or_not_at_all() {
+    let one = Server::start(vec![]).await;
+    let two = Server::start(vec![Answer::json(200, "OK", VERSION), Answer::json(200, "OK", VERSION)]).await;
+    let endpoint = || Endpoint::parse(&two.address()).unwrap();
+    let told = Some(Fingerprint::of(&two.certificate));
+    for client in [pinned(&one), client(&one, &Trust::Anyone)] {
+        assert!(client.at(endpoint(), told).unwrap().ask(&request::version()).await.is_ok());
+    }
+    let untold = pinned(&one).at(endpoint(), None).unwrap().ask(&request::version()).await.unwrap_err();
+    assert!(matches!(untold, Error::Untrusted { .. }), "{untold:?}");
+    let wrong = Some(Fingerprint::of(b"another certificate"));
+    let anyone = client(&one, &Trust::Anyone).at(endpoint(), wrong).unwrap();
+    assert!(matches!(anyone.ask(&request::version()).await, Err(Error::Untrusted { .. })));
+}

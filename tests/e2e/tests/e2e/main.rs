@@ -5,6 +5,8 @@
 mod alone;
 /// Input that cannot be used: one clear message, the status from the table, nothing half-written.
 mod bad_input;
+/// The serial console.
+mod console;
 /// `--dry-run` travels, and changes nothing.
 mod dry_run;
 /// The file was edited between two runs.

@@ -88,4 +88,8 @@ pub trait Machines: Send + Sync {
     fn disk_removed(&self, disk: &str);
     /// Interfaces as the guest agent reports them; `None` while no agent answers.
     fn agent(&self, uuid: &str) -> Option<Vec<Interface>>;
+    /// Lines that the guest has printed to its serial port since power-on, without the first so many.
+    fn console(&self, _uuid: &str, _seen: usize) -> Vec<String> {
+        Vec::new()
+    }
 }

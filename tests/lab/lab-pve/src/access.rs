@@ -25,7 +25,6 @@ pub const ROLE: &[&str] = &[
     "VM.Config.Memory",
     "VM.Config.Network",
     "VM.Config.Options",
-    "VM.Console",
     "VM.GuestAgent.Audit",
     "VM.PowerMgmt",
 ];

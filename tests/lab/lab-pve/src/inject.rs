@@ -107,6 +107,11 @@ impl Pve {
         self.driver.with(|state| state.vms.insert(id, vm));
     }
 
+    /// Lets Proxmox VE's own DHCP hand out an address.
+    pub fn add_lease(&self, address: &str, mac: &str) {
+        self.driver.with(|state| state.leases.push((address.to_owned(), mac.to_owned())));
+    }
+
     /// Adds somebody's VM with this name on the first host, and tells its ID.
     pub fn add_foreign_vm(&self, name: &str) -> u32 {
         let (id, node) = self.driver.with(|state| {

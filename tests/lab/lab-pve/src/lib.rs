@@ -75,6 +75,8 @@ mod storage_setup;
 mod task;
 mod task_kind;
 mod task_run;
+mod terminal;
+mod terminal_io;
 #[cfg(test)]
 mod tests;
 mod ticket;

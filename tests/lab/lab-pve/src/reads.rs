@@ -51,6 +51,20 @@ pub(crate) fn cluster_status(state: &mut State, _: &Call<'_>) -> Result<Reply, R
     Ok(Value::Array(rows).into())
 }
 
+/// `GET /cluster/sdn/ipams/{ipam}/status`: what is handed out in the zones that the token may audit.
+pub(crate) fn leases(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
+    let (zone, vnet) = ("inner", "nodes");
+    if call.path.get("ipam").is_none_or(|name| name != "pve") {
+        return Err(Refusal::failed("sdn 'ipam' does not exist"));
+    }
+    let path = format!("/sdn/zones/{zone}/{vnet}");
+    if !call.token.may(&path, "SDN.Audit") && !call.token.may(&path, "SDN.Allocate") {
+        return Ok(json!([]).into());
+    }
+    let rows = state.leases.iter().map(|(ip, mac)| json!({"ip": ip, "mac": mac, "vnet": vnet, "zone": zone}));
+    Ok(Value::Array(rows.collect()).into())
+}
+
 pub(crate) fn used_memory(state: &State, node: &str) -> u64 {
     const HOST: u64 = 2 << 30;
     let running = state.vms.values().filter(|vm| vm.node == node).filter_map(|vm| vm.running.as_ref());

@@ -96,6 +96,7 @@ const ROUTES: &[Route] = &[
         &[Param::optional("pending", Kind::Boolean), Param::optional("running", Kind::Boolean)],
         reads::nothing,
     ),
+    get("/cluster/sdn/ipams/{ipam}/status", Needs::Login, &[], reads::leases),
     get("/storage", Needs::Login, &[Param::optional("type", STORAGE_TYPES)], content::definitions),
     get("/nodes", Needs::Login, &[], resources::nodes),
     get("/nodes/{node}/version", Needs::Login, &[], reads::version),

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Map, Value};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::access::{Credentials, Token};
 use super::content;
@@ -23,6 +24,7 @@ use super::driver::{Driver, now};
 use super::form;
 use super::reply::{Refusal, Reply};
 use super::state::{Call, Config};
+use super::terminal_io;
 use super::upload::{self, Unread};
 use lab_core::fault::{Fault, GARBAGE};
 use lab_core::scenario::{Call as Asked, Side};
@@ -73,6 +75,7 @@ async fn connection(driver: Arc<Driver>, stream: TcpStream, acceptor: TlsAccepto
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await;
 }
 
@@ -142,6 +145,9 @@ async fn real(driver: &Arc<Driver>, request: Request<Incoming>, method: &str, pa
     };
     if !matches!(method, "GET" | "POST" | "PUT" | "DELETE") {
         return status_line(501, &format!("method '{method}' not available"));
+    }
+    if path.ends_with("/vncwebsocket") && request.headers().contains_key(header::UPGRADE) {
+        return websocket(driver, request, &token, path).await;
     }
     let outcome = match path.ends_with("/upload") && method == "POST" {
         true => uploaded(driver, request, &token, path).await,
@@ -226,6 +232,28 @@ async fn patiently(driver: &Arc<Driver>, token: &Token, request: dispatch::Reque
             }
         }
     }
+}
+
+/// `/nodes/{node}/qemu/{vmid}/vncwebsocket`: the connection becomes that of a terminal.
+async fn websocket(driver: &Arc<Driver>, mut request: Request<Incoming>, token: &Token, path: &str) -> Response<Body> {
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
+    let Some(key) = key else { return status_line(500, "missing websocket-key") };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let reply = match called(driver, request, token, "GET", path).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(refusal)) => return refusal_page(&refusal),
+        Err(reply) => return reply,
+    };
+    let port = reply.data["port"].as_str().and_then(|port| port.parse().ok()).unwrap_or_default();
+    tokio::spawn(terminal_io::serve(Arc::clone(driver), port, upgrade));
+    let mut reply = status_line(101, "Switching Protocols");
+    let headers = reply.headers_mut();
+    headers.insert(header::CONNECTION, header::HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, header::HeaderValue::from_static("websocket"));
+    if let Ok(accepted) = header::HeaderValue::from_str(&key) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted);
+    }
+    reply
 }
 
 fn content_type(request: &Request<Incoming>) -> String {

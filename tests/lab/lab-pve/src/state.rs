@@ -16,6 +16,7 @@ use super::snapshots::Snapshot;
 use super::storage::{Storage, Volumes};
 use super::task::Tasks;
 use super::task_run::TaskRun;
+use super::terminal::Terminals;
 use lab_core::machine::{Machine, Machines};
 
 /// Options of a VM, as the configuration file has them.
@@ -214,6 +215,10 @@ pub(crate) struct State {
     pub(crate) ha: Ha,
     /// Locks that are held.
     pub(crate) locks: Locks,
+    /// Terminals on consoles.
+    pub(crate) terminals: Terminals,
+    /// What Proxmox VE's own DHCP hands out: address and hardware address.
+    pub(crate) leases: Vec<(String, String)>,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// What is to be done outside, in order.
@@ -242,6 +247,8 @@ impl State {
             firewalls: BTreeMap::new(),
             ha: Ha::default(),
             locks: Locks::default(),
+            terminals: Terminals::default(),
+            leases: Vec::new(),
             faults: Faults::default(),
             effects: VecDeque::new(),
             next_ids: (100, 1_000_000),

@@ -5,11 +5,12 @@ use super::keys;
 use super::option_formats;
 use super::routes::{AUDIT_VM, DIGEST, Needs, Route, SKIP_LOCK, Takes, change, get};
 use super::schema::{INTEGER, Kind, Param, TEXT};
-use super::{backup, move_disk, power, snapshots};
+use super::{backup, move_disk, power, snapshots, terminal};
 
 const SNAPSHOT: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot"]);
 const ROLLBACK: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback"]);
 const READ_SNAPSHOT: Needs = Needs::Any("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback", "VM.Audit"]);
+const CONSOLE: Needs = Needs::Any("/vms/{vmid}", &["VM.Console"]);
 const POWER: Needs = Needs::Any("/vms/{vmid}", &["VM.PowerMgmt"]);
 const TIMEOUT: Param = Param::optional("timeout", Kind::Integer(Some(0), None));
 const KEEP_ACTIVE: Param = Param::optional("keepActive", Kind::Boolean);
@@ -110,6 +111,22 @@ pub(crate) const ROUTES: &[Route] = &[
         POWER,
         Takes::Only(&[SKIP_LOCK, Param::optional("nocheck", Kind::Boolean)]),
         power::go_on,
+    ),
+    change(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/termproxy",
+        CONSOLE,
+        Takes::Only(&[Param::optional("serial", Kind::OneOf(&["serial0", "serial1", "serial2", "serial3"]))]),
+        terminal::open,
+    ),
+    get(
+        "/nodes/{node}/qemu/{vmid}/vncwebsocket",
+        CONSOLE,
+        &[
+            Param::required("port", Kind::Integer(Some(5900), Some(5999))),
+            Param::required("vncticket", Kind::Text(Some(512))),
+        ],
+        terminal::connect,
     ),
     change("POST", "/nodes/{node}/qemu/{vmid}/move_disk", MOVE, MOVED, move_disk::start),
     change("POST", "/nodes/{node}/vzdump", Needs::Login, BACKUP, backup::start),

@@ -126,6 +126,11 @@ impl NodeHandle {
         self.see(|node| node.console.clone())
     }
 
+    /// Makes a node in maintenance mode show another certificate from now on.
+    pub fn reissue(&self) {
+        self.talos.update(|world| world.reissue(self.id));
+    }
+
     /// Waits until the node meets a condition; returns whether it did within the bound.
     pub async fn until(&self, bound: Duration, condition: impl Fn(&Self) -> bool) -> bool {
         self.talos.until(bound, |_| condition(self)).await

@@ -34,4 +34,11 @@ impl Machines for Talos {
             answers.then(|| world.interfaces(id))
         })
     }
+
+    fn console(&self, uuid: &str, seen: usize) -> Vec<String> {
+        self.read(|world| {
+            let lines = world.find(uuid).map(|id| world.nodes[id].console.as_slice()).unwrap_or_default();
+            lines.get(seen..).unwrap_or_default().to_vec()
+        })
+    }
 }

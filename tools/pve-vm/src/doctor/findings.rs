@@ -9,11 +9,11 @@ use pve_client::{
 };
 use record::{
     Exit,
-    spec::{ProxmoxSpec, Via},
+    spec::{ClusterSpec, ProxmoxSpec, Via},
     status::{Finding, FindingState},
 };
 
-use crate::{inventory::Known, orphans, preflight::storage_finding};
+use crate::{console, inventory::Known, orphans, preflight::storage_finding};
 
 /// Seconds that a host's clock may differ from ours.
 const CLOCK: u64 = 5;
@@ -112,6 +112,31 @@ pub(super) fn privileges(rights: &Rights, token: &str, spec: &ProxmoxSpec, relea
 /// How the image gets to the hosts.
 fn via(spec: &ProxmoxSpec) -> Via {
     spec.images.as_ref().map(|images| images.via).unwrap_or_default()
+}
+
+/// What a cluster without guest agents lacks: its nodes without a static address are found by their consoles only.
+pub(super) fn console(rights: &Rights, token: &str, spec: &ClusterSpec, release: (u32, u32)) -> Option<Finding> {
+    if !console::has_no_agent(spec) {
+        return None;
+    }
+    let why = |what: &str| {
+        format!(
+            "{what}: without a guest agent in the schematic, nodes without a static address are found by their consoles only"
+        )
+    };
+    let agent = "add siderolabs/qemu-guest-agent to the schematic";
+    if release < console::SINCE {
+        let what = "before Proxmox VE 9.1, API tokens can't read consoles";
+        return Some(warn("console", None, why(what), format!("{agent}, or upgrade Proxmox VE")));
+    }
+    let (path, held) = place(rights, console::PRIVILEGE, &spec.proxmox.clone().unwrap_or_default());
+    if held {
+        return None;
+    }
+    let mut role = rights::role(release);
+    role.push(console::PRIVILEGE);
+    let fix = format!("{agent}, or {}", rights::commands(token, &path, &role));
+    Some(warn("privileges", None, why(&format!("{} is missing on {path}", console::PRIVILEGE)), fix))
 }
 
 /// Where a privilege is needed, and whether it is held there.

@@ -21,12 +21,14 @@ mod locks;
 mod provider;
 mod running;
 mod states;
+mod terminal;
 
 /// Machines that only note what happens to them.
 #[derive(Default)]
 struct Guests {
     on: Mutex<BTreeMap<String, Machine>>,
     removed: Mutex<Vec<String>>,
+    lines: Mutex<Vec<String>>,
 }
 
 impl Machines for Guests {
@@ -48,6 +50,10 @@ impl Machines for Guests {
 
     fn agent(&self, _uuid: &str) -> Option<Vec<Interface>> {
         None
+    }
+
+    fn console(&self, _uuid: &str, seen: usize) -> Vec<String> {
+        self.lines.lock().unwrap().get(seen..).unwrap_or_default().to_vec()
     }
 }
 

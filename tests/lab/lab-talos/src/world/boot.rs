@@ -42,6 +42,8 @@ impl World {
 
     fn configured_boot(&mut self, id: Id, config: Arc<Config>) {
         self.nodes[id].stage = Stage::Booting;
+        let by = "\"component\": \"controller-runtime\", \"controller\": \"config.AcquireController\"";
+        self.print(id, &format!("machine config loaded successfully {{{by}, \"sources\": [\"state\"]}}"));
         self.activate(id, config);
         self.swap(id);
     }
@@ -54,24 +56,39 @@ impl World {
         self.announce(id);
     }
 
+    /// Prints how the node is reached, as the controller of its release does: each line ends with who says it.
     fn announce(&mut self, id: Id) {
-        let address = self.nodes[id].address().map(|a| a.to_string()).unwrap_or_default();
-        let fingerprint = match self.nodes[id].maintenance_identity() {
-            Ok(identity) => identity.fingerprint.clone(),
-            Err(_) => return,
+        let Ok(identity) = self.nodes[id].maintenance_identity() else { return };
+        let fingerprint = identity.fingerprint.clone();
+        let by = |name: &str, more: &str| {
+            format!("{{\"component\": \"controller-runtime\", \"controller\": \"{name}\"{more}}}")
         };
-        let controller =
-            "\"component\": \"controller-runtime\", \"controller\": \"runtime.MaintenanceServiceController\"";
-        self.print(id, "entering maintenance service");
-        self.print(id, "this machine is reachable at:");
-        self.print(id, &format!("\t{address}"));
-        let issued = format!("server certificate issued {{{controller}, \"fingerprint\": \"{fingerprint}\"}}");
+        let is_unified = self.nodes[id].version().unified_maintenance();
+        let informer = if is_unified { "MaintenanceServiceInformController" } else { "MaintenanceServiceController" };
+        let informer = format!("runtime.{informer}");
+        let addresses: Vec<String> = self.nodes[id].addresses.iter().map(|net| net.addr().to_string()).collect();
+        self.print(id, &format!("entering maintenance service {}", by("config.AcquireController", "")));
+        let mut inform = |text: &str, more: &str| self.print(id, &format!("{text} {}", by(&informer, more)));
+        inform("this machine is reachable at:", "");
+        addresses.iter().for_each(|address| inform(&format!("\t{address}"), ""));
+        inform("server certificate issued", &format!(", \"fingerprint\": \"{fingerprint}\""));
+        inform("upload configuration using talosctl:", "");
+        let command = format!("\ttalosctl apply-config --insecure --nodes {}", addresses.first().map_or("", |it| it));
+        inform(&format!("{command} --file <config.yaml>"), "");
+        inform("optionally with node fingerprint check:", "");
+        inform(&format!("{command} --cert-fingerprint '{fingerprint}' --file <config.yaml>"), "");
+    }
+
+    /// Issues another certificate of maintenance mode, as when the clock is set, and prints that.
+    pub(crate) fn reissue(&mut self, id: Id) {
+        self.nodes[id].maintenance = Arc::default();
+        self.nodes[id].generation += 1;
+        let Ok(identity) = self.nodes[id].maintenance_identity() else { return };
+        let by =
+            "\"component\": \"controller-runtime\", \"controller\": \"runtime.MaintenanceServiceInformController\"";
+        let issued = format!("server certificate issued {{{by}, \"fingerprint\": \"{}\"}}", identity.fingerprint);
         self.print(id, &issued);
-        self.print(id, "upload configuration using talosctl:");
-        let command = format!("\ttalosctl apply-config --insecure --nodes {address}");
-        self.print(id, &format!("{command} --file <config.yaml>"));
-        self.print(id, "optionally with node fingerprint check:");
-        self.print(id, &format!("{command} --cert-fingerprint '{fingerprint}' --file <config.yaml>"));
+        self.touch(id);
     }
 
     /// Makes a config the one that the node acts on.

@@ -72,6 +72,24 @@ fn a_storage_that_the_token_may_not_see_is_not_said_to_be_missing() {
 }
 
 #[test]
+fn without_guest_agents_the_console_takes_a_right_and_a_release() {
+    let rights = |json: &str| Rights::from(serde_json::from_str::<Permissions>(json).unwrap());
+    let (with, without) = (rights(r#"{"/vms":{"VM.Console":1}}"#), rights(r#"{"/vms":{"VM.Audit":1}}"#));
+    let bare = ClusterSpec { proxmox: Some(spec()), ..ClusterSpec::default() };
+    let found = |rights: &Rights, spec: &ClusterSpec, release| console(rights, "a@pve!cli", spec, release);
+
+    let missing = found(&without, &bare, (9, 2)).unwrap();
+    assert!(missing.reason.starts_with("VM.Console is missing on /vms: "), "{}", missing.reason);
+    assert!(missing.fix.unwrap().contains("VM.Console\"`"), "the commands give it");
+    assert_eq!(found(&with, &bare, (9, 2)), None);
+    assert_eq!(found(&with, &bare, (9, 0)).unwrap().check, "console");
+    let extensions = serde_json::json!({"officialExtensions": ["siderolabs/qemu-guest-agent"]});
+    let mut with_agent = bare.clone();
+    with_agent.talos.schematic = Some(serde_json::json!({"customization": {"systemExtensions": extensions}}));
+    assert_eq!(found(&without, &with_agent, (8, 4)), None);
+}
+
+#[test]
 fn a_pool_is_enough_for_vms_where_the_file_names_it() {
     let json = r#"{"/pool/talos":{"VM.Audit":1}}"#;
     let rights = Rights::from(serde_json::from_str::<Permissions>(json).unwrap());
@@ -126,7 +144,8 @@ fn a_bridge_that_no_host_has_is_told_and_one_that_can_not_be_seen_is_not_called_
 
 #[test]
 fn no_quorum_is_told() {
-    let cluster = |quorate| ClusterPart { kind: "cluster".into(), name: "lab".into(), quorate };
+    let cluster =
+        |quorate| ClusterPart { kind: "cluster".into(), name: "lab".into(), quorate, ..ClusterPart::default() };
     assert_eq!(quorum(Some(&[cluster(Some(false))])).state, FindingState::Fail);
     assert_eq!(quorum(Some(&[cluster(Some(true))])).state, FindingState::Ok);
     assert_eq!(quorum(Some(&[])).state, FindingState::Ok);

@@ -1,0 +1,47 @@
+use super::support::{Shape, World};
+
+/// A lab whose workers have neither addresses nor guest agents, with a token that may read consoles.
+async fn without_agents() -> World {
+    let world = World::start(Shape { dhcp: true, workers: 1, ..Shape::SMALL }).await;
+    world.edit("worker: {vm: {cores: 2", "worker: {vm: {agent: \"0\", cores: 2");
+    let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
+    let role: Vec<&str> = lab::pve::ROLE.iter().copied().chain(["VM.Console"]).collect();
+    world.lab.pve().add_token(name, secret, &[("/", &role)]);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_without_an_agent_are_found_by_their_consoles_and_known_from_the_first_contact_on() {
+    let world = without_agents().await;
+    let shown = |name: &str| world.node(name).fingerprint().unwrap();
+
+    world.sh("talos-image | pve-vm > lab.jsonl").await.exits(0);
+    let (control_plane, worker) = (shown("cp-1"), shown("w-1"));
+    let rest = World::pipe().replacen("talos-image | pve-vm", "cat lab.jsonl", 1);
+    let outcome = world.sh(&rest).await.exits(0).never_says("certificate not verified");
+
+    world.assert_up(&world.names());
+    let vm = &outcome.node("w-1")["status"]["vm"];
+    assert_eq!(
+        (vm["addressSource"].as_str(), vm["fingerprints"][0].as_str()),
+        (Some("console"), Some(worker.as_str()))
+    );
+    assert_eq!(outcome.node("w-1")["status"]["applied"]["fingerprint"], worker);
+    assert_eq!(outcome.node("cp-1")["status"]["applied"]["fingerprint"], control_plane);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_with_another_certificate_than_the_console_told_gets_no_config() {
+    let world = without_agents().await;
+    world.sh("talos-image | pve-vm > lab.jsonl").await.exits(0);
+    let told = world.node("w-1").fingerprint().unwrap();
+    world.node("w-1").reissue();
+    let shown = world.node("w-1").fingerprint().unwrap();
+    assert_ne!(told, shown);
+
+    let refused = world.sh("cat lab.jsonl | talos-gen | talos-apply").await.exits(7).says(&told).says(&shown);
+
+    assert!(world.node("w-1").config().is_none(), "it got the config all the same");
+    assert_eq!(refused.node("w-1")["status"]["error"]["code"], "other-machine");
+    assert!(world.node("cp-1").config().is_some(), "the other node was the one that was meant");
+}
