@@ -19,6 +19,9 @@ async fn a_running_cluster_of_another_tool_is_adopted_and_the_whole_pipe_finds_n
     let (before, pairs) = (world.lab.pve().vms(), pairs.join(","));
     world.sh("talos-image | pve-vm").await.exits(7).says("doesn't belong to this cluster");
 
+    let (cp, worker) = (world.lab.pve().vm_by_name("cp-1").unwrap().id, world.lab.pve().vm_by_name("w-1").unwrap().id);
+    let swapped = world.sh(&format!("pve-vm adopt --vm cp-1:{worker},w-1:{cp} --yes")).await.exits(7);
+    swapped.says("Talos on it is a controlplane, and the file says worker");
     let plan = world.sh(&format!("pve-vm adopt --vm {pairs} --dry-run")).await.exits(3);
     assert!(plan.node("cp-1")["status"]["adopted"]["differs"].is_null(), "{plan}");
     world.sh(&format!("pve-vm adopt --vm {pairs} --yes")).await.exits(0).says("nothing else differs from the file");

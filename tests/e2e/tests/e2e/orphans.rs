@@ -47,7 +47,7 @@ async fn nodes_that_left_the_file_go_through_a_pipe_and_take_no_quorum_with_them
     let refused = world.sh("pve-vm destroy --orphans --yes").await.exits(7);
     assert_eq!(refused.node("cp-2")["status"]["error"]["code"], "one-at-a-time");
     left(&world, &["cp-1", "cp-2"]);
-    let whole = world.sh("pve-vm destroy --yes").await.exits(0).says("destroys also VM");
+    let whole = world.sh("pve-vm destroy --yes").await.exits(0).says("also destroys VM");
     whole.says("its etcd is taken out of ichor.lock");
     left(&world, &[]);
 }
