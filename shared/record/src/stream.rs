@@ -239,7 +239,8 @@ impl Stream {
 /// The first of them.
 pub fn check_selection(only: &[String], roster: &Roster, cluster: &str) -> Result<(), Unusable> {
     match only.iter().find(|name| roster.position(name).is_none()) {
-        Some(name) => Err(Unusable::new(format!("--only {name}: no such node in cluster {cluster}"))),
+        Some(name) => Err(Unusable::new(format!("--only {name}: no such node in cluster {cluster}"))
+            .hint("it takes nodes of the cluster file; `pve-vm list --orphans` adds VMs of nodes that left the file")),
         None => Ok(()),
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use pve_client::answer::Config;
-use record::{Change, Impact, LockedMachine, Roster};
+use record::{Change, Impact, LockedMachine, Role, Roster};
 
 use crate::{
     difference::{Act, Difference, Item},
@@ -22,7 +22,7 @@ use crate::{
 mod doing;
 mod search;
 
-pub(crate) use doing::Adoption;
+pub(crate) use doing::{Adopting, Adoption};
 
 /// What the mark of a VM is written to.
 const MARK: [&str; 2] = ["description", "tags"];
@@ -56,6 +56,19 @@ pub(crate) struct Objection {
 impl Objection {
     fn new(why: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { why: why.into(), hint: hint.into() }
+    }
+
+    /// Another node of the same call gets the VM.
+    fn taken(other: &str) -> Self {
+        Self::new(format!("--vm gives it to node {other}, too"), "name each VM once")
+    }
+
+    /// The file says another role than Talos on the VM.
+    fn of_role(found: Role, wanted: Role) -> Self {
+        Self::new(
+            format!("Talos on it is a {found}, and the file says {wanted}"),
+            "correct the role in the file, or choose another VM",
+        )
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct Args {
     pub(crate) all: bool,
 }
 
-/// A VM for a node: `w-1:105`, `w-1:k8s-worker-1`.
+/// A VM for a node: `w-1:105`, `w-1:worker-7`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pair {
     pub(crate) node: String,

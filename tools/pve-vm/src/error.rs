@@ -195,13 +195,15 @@ impl Classify for Error {
                 "create the VM without {slot} and add it when the node is ready, or set `via: download` or `via: upload` in `images`"
             )),
             Self::NoRoom { .. } | Self::Host { .. } => Facts::new(Exit::Failed, Code::Placement),
-            Self::Foreign { .. } => guard(Code::NotOurs).hint("rename the node or that VM"),
+            Self::Foreign { vmid, node, .. } => guard(Code::NotOurs).hint(format!(
+                "rename the node or that VM; or see what it takes to have it as the node's: `pve-vm adopt -f FILE --vm {node}:{vmid} --dry-run`"
+            )),
             Self::OtherLock { .. } => {
                 guard(Code::OtherLock).hint("restore ichor.lock from version control, or remove that VM yourself")
             }
-            Self::Unmarked { .. } => guard(Code::NotOurs).hint(
-                "if it belongs to this cluster, put the line `ichor-uid: …` (uid of ichor.lock) into its description",
-            ),
+            Self::Unmarked { vmid, node, .. } => guard(Code::NotOurs).hint(format!(
+                "if it belongs to this cluster, mark it again: `pve-vm adopt -f FILE --vm {node}:{vmid}`"
+            )),
             Self::Twice { .. } => {
                 guard(Code::Ambiguous).hint("one is a copy of the other: give the copy another UUID, or remove it")
             }

@@ -50,7 +50,7 @@ pub(crate) struct Hidden {
 }
 
 /// Hosts and VMs.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Inventory {
     /// The name of the Proxmox VE cluster; a lone host has none.
     pub(crate) region: Option<String>,

@@ -19,7 +19,7 @@ use crate::{
 
 mod asking;
 
-pub(crate) use asking::{Search, announce, list};
+pub(crate) use asking::{Machine, Search, announce, list};
 
 /// A VM of the cluster whose node the file doesn't list.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +68,19 @@ pub(crate) fn macs(config: &Config) -> std::collections::BTreeMap<usize, String>
 }
 
 impl Inventory {
-    /// The VMs of nodes that the roster lacks, in the order of their VM IDs.
-    pub(crate) fn orphans<'a>(&'a self, identity: &'a Identity, roster: &Roster) -> Vec<Orphan<'a>> {
+    /// The VMs of nodes that the roster lacks, in the order of their VM IDs. A VM that somebody renamed and described anew
+    /// is known only to who asks for its node by name.
+    pub(crate) fn orphans<'a>(
+        &'a self,
+        identity: &'a Identity,
+        roster: &Roster,
+        asked: &'a [String],
+    ) -> Vec<Orphan<'a>> {
         let orphan = |known: &'a Known| {
-            let config = known.config.as_ref().ok()?;
-            let node = identity.node(config).filter(|node| roster.position(node).is_none())?;
+            let config = known.config.as_ref().ok().filter(|config| identity.marks(config))?;
+            let is_it = |name: &&'a str| config.uuid() == Some(identity.uuid(name));
+            let node = identity.node(config).or_else(|| asked.iter().map(String::as_str).find(is_it));
+            let node = node.filter(|node| roster.position(node).is_none())?;
             Some(Orphan { known, config, node, role: identity::role(config) })
         };
         self.known.iter().filter_map(orphan).collect()
@@ -129,10 +137,11 @@ fn named<'a>(orphans: Vec<Orphan<'a>>, names: &[String], roster: &Roster) -> Res
     Ok(orphans.into_iter().filter(|orphan| names.iter().any(|name| name == orphan.node)).collect())
 }
 
-/// The orphans among the nodes of a stream.
+/// The orphans among the nodes of a stream that the step acts on.
 pub(crate) fn listed(run: &Run) -> Vec<String> {
     let roster = run.listed();
-    roster.iter().filter(|entry: &&Entry| entry.orphan).map(|entry| entry.name.to_string()).collect()
+    let orphans = roster.iter().filter(|entry: &&Entry| entry.orphan && run.is_selected(&entry.name));
+    orphans.map(|entry| entry.name.to_string()).collect()
 }
 
 /// The command that destroys the VM of a node that left the file.

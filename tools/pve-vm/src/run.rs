@@ -10,10 +10,10 @@ use record::{
     table::{self, Row},
 };
 use step::{Flags, Hold, Job, Run, Source, Step, Stop, Written};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use crate::{
-    adopt::Adoption,
+    adopt::{Adopting, Adoption},
     args::{Args, Chosen, Pair, Verb},
     checks::tell_warnings,
     doctor,
@@ -48,10 +48,12 @@ pub(crate) struct PveVm {
     vms: Vec<Pair>,
     pub(crate) yes: bool,
     pub(crate) confirmed: OnceCell<Result<(), Failure>>,
-    /// Held while somebody is asked.
-    asking: Mutex<()>,
+    /// Which node is about to get which VM.
+    adopting: Adopting,
     /// The nodes that the file doesn't list and that this call is about, once they are known.
     orphans: OnceLock<Vec<String>>,
+    /// The inventory in which they were found: enough for a call that changes nothing.
+    seen: OnceLock<Inventory>,
 }
 
 impl Step for PveVm {
@@ -108,8 +110,9 @@ impl Step for PveVm {
             ignore_etcd: args.ignore_etcd,
             yes: args.yes,
             confirmed: OnceCell::new(),
-            asking: Mutex::default(),
+            adopting: Adopting::default(),
             orphans: OnceLock::new(),
+            seen: OnceLock::new(),
         };
         Ok(Job::Stream(step, Source::Input))
     }
@@ -149,12 +152,15 @@ impl Step for PveVm {
         let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy | Verb::Adopt) && !run.is_dry_run();
         let claim = if acts { Some(run.claim().await?) } else { None };
         let (identity, is_new) = self.identity(&run, &pve).await?;
-        let inventory = self.settled_inventory(&run, &pve, &identity, is_new).await?;
+        let inventory = match self.seen.get().filter(|_| !acts) {
+            Some(seen) => seen.clone(),
+            None => self.settled_inventory(&run, &pve, &identity, is_new).await?,
+        };
         let roster = run.cluster().roster().cloned().unwrap_or_default();
         for known in inventory.unlisted(&identity, &roster) {
             run.announce(&orphans::kept(&run, &identity, known));
         }
-        if self.verb == Verb::Destroy {
+        if self.chosen == Chosen::WithAll {
             orphans::announce(&run, &identity, &inventory);
         }
         let mut fleet = Fleet::new(pve, identity, run.cluster().name(), spec, inventory, image, claim);
@@ -171,8 +177,8 @@ impl Step for PveVm {
         let Some(fleet) = &shared.fleet else { return Ok(Written::nothing()) };
         let spec = node.typed_spec()?;
         if let Some(pair) = self.vms.iter().find(|pair| pair.node == node.name()) {
-            let (yes, asking, wanted) = (self.yes, &self.asking, pair.vm.as_str());
-            return Adoption { run: &run, fleet, node, spec: &spec, wanted, yes, asking }.adopted().await;
+            let (wanted, adopting) = (pair.vm.as_str(), &self.adopting);
+            return Adoption { run: &run, fleet, node, spec: &spec, wanted, yes: self.yes, adopting }.adopted().await;
         }
         let site = Site { cluster: &fleet.cluster, spec: &fleet.spec, identity: &fleet.identity };
         let machine = Machine::read(&site, node.name(), &spec)?;
@@ -238,7 +244,7 @@ impl PveVm {
             pool: spec.proxmox.as_ref().and_then(|proxmox| proxmox.pool.as_deref()),
             creates: !matches!(self.verb, Verb::List | Verb::Adopt | Verb::Doctor),
             is_new,
-            orphans: self.chosen != Chosen::None,
+            orphans: self.adds() && run.is_first(),
         };
         Inventory::read(pve, wanted).await
     }
@@ -294,7 +300,11 @@ impl PveVm {
             true => Inventory::default(),
             false => self.inventory(run, &pve, &identity, is_new).await?,
         };
-        Search { run, pve: &pve, identity: &identity, inventory: &inventory }.nodes(&self.chosen).await
+        let nodes = Search { run, pve: &pve, identity: &identity, inventory: &inventory }.nodes(&self.chosen).await?;
+        if !is_new {
+            self.seen.get_or_init(|| inventory);
+        }
+        Ok(nodes)
     }
 
     /// Checks everything, and reports it.

@@ -1,6 +1,8 @@
 //! Whole pipes, as processes. One executable, so that it is linked once; a module for each kind of run.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+/// A cluster of another tool.
+mod adopted;
 /// Each step without a stream, with talosctl's flags.
 mod alone;
 /// Input that cannot be used: one clear message, the status from the table, nothing half-written.
@@ -21,6 +23,8 @@ mod first_run;
 mod killed;
 /// One mistake is one message, whatever step it is in.
 mod one_mistake;
+/// Nodes that left the file.
+mod orphans;
 /// What every program has: help, version, completions, man page, schema.
 mod programs;
 /// The justfile, and `ichor-lab run`.

@@ -22,6 +22,10 @@ pub(crate) enum Operation {
     Recreate,
     /// Everything is destroyed.
     Destroy,
+    /// The worker left the file, and its VM is destroyed.
+    Orphans,
+    /// The worker's VM is another tool's, and is adopted.
+    Adopt,
 }
 
 /// The worker's VM as the file has it at first, and with each change.
@@ -29,8 +33,16 @@ const WORKER: &str = "worker: {vm: {cores: 2, memory: 2048, disk: 20}}";
 const FIRST: &str = "worker: {vm: {cores: 2, memory: 2048, disk: 20, scsi1: \"local-lvm:4\"}}";
 
 impl Operation {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Create, Self::ChangeLive, Self::ChangeOff, Self::Grow, Self::Recreate, Self::Destroy];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Create,
+        Self::ChangeLive,
+        Self::ChangeOff,
+        Self::Grow,
+        Self::Recreate,
+        Self::Destroy,
+        Self::Orphans,
+        Self::Adopt,
+    ];
 
     /// The command that is run, and run again.
     pub(crate) fn command(self) -> &'static str {
@@ -39,13 +51,15 @@ impl Operation {
             Self::ChangeOff => "pve-vm -f image.jsonl --wait-timeout 3s --reboot",
             Self::Recreate => "pve-vm -f image.jsonl --wait-timeout 3s --recreate --replace-disk w-1:scsi1",
             Self::Destroy => "pve-vm destroy -f image.jsonl --wait-timeout 3s --yes --all",
+            Self::Orphans => "pve-vm destroy -f cluster.yaml --wait-timeout 3s --yes --orphans",
+            Self::Adopt => "pve-vm adopt -f cluster.yaml --wait-timeout 3s --yes --vm w-1:k8s-w1",
         }
     }
 
     /// The worker's line in the file when the command runs.
     fn worker(self) -> &'static str {
         match self {
-            Self::Create | Self::Destroy => FIRST,
+            Self::Create | Self::Destroy | Self::Orphans | Self::Adopt => FIRST,
             Self::ChangeLive => {
                 "worker: {vm: {cores: 2, memory: 2048, disk: 20, scsi1: \"local-lvm:4\", description: new, tags: new}}"
             }
@@ -66,6 +80,11 @@ impl Operation {
             world.edit(FIRST, self.worker());
         }
         world.sh("talos-image > image.jsonl").await.exits(0);
+        match self {
+            Self::Orphans => forget_worker(&world),
+            Self::Adopt => disown(&world),
+            _ => {}
+        }
         world
     }
 
@@ -73,10 +92,28 @@ impl Operation {
     fn disturbs(self, node: &str) -> bool {
         match self {
             Self::Create | Self::Destroy => true,
-            Self::ChangeOff | Self::Recreate => node == "w-1",
-            Self::ChangeLive | Self::Grow => false,
+            Self::ChangeOff | Self::Recreate | Self::Orphans => node == "w-1",
+            Self::ChangeLive | Self::Grow | Self::Adopt => false,
         }
     }
+}
+
+/// Takes the worker out of the file.
+fn forget_worker(world: &World) {
+    let text = world.file();
+    let line = text.lines().find(|line| line.contains("name: w-1,")).unwrap().to_owned();
+    world.edit(&format!("{line}\n"), "");
+}
+
+/// Makes the VMs another tool's: they have no mark, and there is no lock that they derive from.
+fn disown(world: &World) {
+    std::fs::remove_file(world.scratch.path(world.lab.name()).join("ichor.lock")).unwrap();
+    for vm in world.lab.pve().vms() {
+        world.lab.pve().set_option(vm.id, "description", Some("mine"));
+        world.lab.pve().set_option(vm.id, "tags", Some("mine"));
+    }
+    let worker = world.lab.pve().vm_by_name("w-1").unwrap();
+    world.lab.pve().set_option(worker.id, "name", Some("k8s-w1"));
 }
 
 /// What must not be lost: disks, and what runs.
@@ -88,10 +125,15 @@ pub(crate) struct Before {
 
 impl Before {
     pub(crate) fn of(world: &World) -> Self {
-        let nodes = world.lab.pve().vms().into_iter().map(|vm| vm.name);
-        let boots = nodes.map(|name| (name.clone(), world.node(&name).boot_id())).collect();
+        let vms = world.lab.pve().vms().into_iter();
+        let boots = vms.map(|vm| (vm.name.clone(), world.node(node(&vm.name)).boot_id())).collect();
         Self { drives: drives(world), boots }
     }
+}
+
+/// The node that a VM is.
+fn node(vm: &str) -> &str {
+    if vm == "k8s-w1" { "w-1" } else { vm }
 }
 
 /// Slots of drives, those that nothing is attached to any more included.
@@ -116,13 +158,14 @@ pub(crate) fn assert_nothing_lost(operation: Operation, world: &World, before: &
     for name in before.boots.keys().filter(|name| !operation.disturbs(name)) {
         let vm = world.lab.pve().vm_by_name(name).unwrap_or_else(|| panic!("{name} is gone"));
         assert!(vm.running, "{name} was switched off for nothing");
-        assert_eq!(&world.node(name).boot_id(), &before.boots[name], "{name} was restarted for nothing");
+        assert_eq!(&world.node(node(name)).boot_id(), &before.boots[name], "{name} was restarted for nothing");
     }
     if matches!(operation, Operation::Recreate | Operation::Destroy) {
         return;
     }
     let disks = world.lab.pve().disks();
-    for ((node, slot), disk) in &before.drives {
+    let stay = before.drives.iter().filter(|((node, _), _)| operation != Operation::Orphans || node != "w-1");
+    for ((node, slot), disk) in stay {
         assert!(disks.contains(disk), "{slot} of {node} is another disk: {disk:?} is gone, there are {disks:#?}");
     }
 }
@@ -135,7 +178,13 @@ pub(crate) fn assert_done(operation: Operation, fate: Fate, world: &World, befor
         assert!(vms.is_empty() && disks.is_empty(), "{vms:#?} {disks:#?}");
         return;
     }
-    world.assert_one_vm_each(&["cp-1".to_owned(), "w-1".to_owned()]);
+    let worker = match operation {
+        Operation::Orphans => None,
+        Operation::Adopt => Some("k8s-w1"),
+        _ => Some("w-1"),
+    };
+    let names: Vec<String> = ["cp-1"].into_iter().chain(worker).map(str::to_owned).collect();
+    world.assert_one_vm_each(&names);
     for vm in &vms {
         assert!(vm.running, "{} is off", vm.name);
     }
@@ -144,17 +193,17 @@ pub(crate) fn assert_done(operation: Operation, fate: Fate, world: &World, befor
     }
     let unused: Vec<_> = drives.keys().filter(|(_, slot)| slot.starts_with("unused")).collect();
     assert!(unused.is_empty(), "disks were detached: {unused:?}");
+    let Some(worker) = vms.iter().find(|vm| Some(vm.name.as_str()) == worker) else { return };
     if !matches!(operation, Operation::Recreate | Operation::Create) {
         assert_eq!(drives, before.drives, "a disk was exchanged");
     }
-    let worker = vms.iter().find(|vm| vm.name == "w-1").unwrap();
     let option = |key: &str| worker.config.get(key).cloned().unwrap_or_default();
     let size = |slot: &str| option(slot).split(',').find_map(|part| part.strip_prefix("size=").map(str::to_owned));
     let (memory, system, data) = match operation {
         Operation::ChangeOff => ("3072", "20G", "4G"),
         Operation::Grow => ("2048", "24G", "6G"),
         Operation::Recreate => ("2048", "10G", "4G"),
-        Operation::Create | Operation::ChangeLive | Operation::Destroy => ("2048", "20G", "4G"),
+        _ => ("2048", "20G", "4G"),
     };
     assert_eq!((option("memory").as_str(), size("scsi0").as_deref()), (memory, Some(system)), "{worker:#?}");
     assert_eq!(size("scsi1").as_deref(), Some(data), "{worker:#?}");
@@ -162,5 +211,11 @@ pub(crate) fn assert_done(operation: Operation, fate: Fate, world: &World, befor
         // Tags may be reserved for others: that they were refused is a warning.
         let has_tags = option("tags").contains("new") || fate == Fate::Forbidden;
         assert!(option("description").starts_with("new") && has_tags, "{worker:#?}");
+    }
+    if operation == Operation::Adopt {
+        let has_tags = option("tags").contains("ichor") || fate == Fate::Forbidden;
+        assert!(option("description").ends_with("ichor-role: worker") && has_tags, "{worker:#?}");
+        let lock = std::fs::read_to_string(world.scratch.path(world.lab.name()).join("ichor.lock")).unwrap();
+        assert!(lock.contains(&worker.uuid), "{lock}");
     }
 }

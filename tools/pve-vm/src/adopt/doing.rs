@@ -1,6 +1,9 @@
 //! Adopting a VM: it is looked at, the difference is shown, and with consent it is marked.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use patience::Backoff;
 use pve_client::{Kind, answer::Config, request};
@@ -14,7 +17,9 @@ use crate::{
     difference::{Difference, Sight},
     error::Error,
     fleet::Fleet,
+    location::Location,
     machine::{Machine, Site},
+    orphans,
     parameters::find,
     preflight::Intent,
     values::{Extent, same},
@@ -30,8 +35,17 @@ pub(crate) struct Adoption<'a> {
     pub(crate) wanted: &'a str,
     /// Whether nobody is asked.
     pub(crate) yes: bool,
+    /// What the adoptions of a call share.
+    pub(crate) adopting: &'a Adopting,
+}
+
+/// What the adoptions of a call share.
+#[derive(Debug, Default)]
+pub(crate) struct Adopting {
     /// Held while somebody is asked: one question after the other, each below what it is about.
-    pub(crate) asking: &'a Mutex<()>,
+    asking: Mutex<()>,
+    /// Which node gets which VM: one VM has several names, and a node at most one.
+    taken: Mutex<BTreeMap<u32, String>>,
 }
 
 /// What was found out before anything is changed.
@@ -48,6 +62,7 @@ impl Adoption<'_> {
         let picked = search::pick(&self.fleet.inventory, self.wanted, self.node.name())?;
         let config = self.fleet.pve.ask(&request::pending(&picked.location.host, picked.location.vmid)).await?;
         let candidate = Candidate { location: &picked.location, name: &picked.name, config: &config };
+        self.take(&candidate).await?;
         let judged = self.judged(&candidate).await?;
         let written = |effect| self.written(&candidate, &judged, effect);
         let Judged { machine, plan, .. } = &judged;
@@ -66,7 +81,7 @@ impl Adoption<'_> {
         }
         operation.checked(&config, &intent).await?;
         {
-            let _turn = self.asking.lock().await;
+            let _turn = self.adopting.asking.lock().await;
             self.show("adopts", &candidate, &judged, &operation);
             self.confirm(&candidate).await?;
         }
@@ -74,6 +89,15 @@ impl Adoption<'_> {
         self.mark(&operation, &judged).await?;
         self.run.say(self.node, &format!("adopted {}", candidate.told()));
         Ok(written(Effect::Changed))
+    }
+
+    /// Refuses the same VM for two nodes of a call.
+    async fn take(&self, candidate: &Candidate<'_>) -> Result<(), Error> {
+        let mut taken = self.adopting.taken.lock().await;
+        match taken.insert(candidate.location.vmid, self.node.name().to_owned()) {
+            Some(other) => Err(candidate.refused(self.node.name(), &[Objection::taken(&other)])),
+            None => Ok(()),
+        }
     }
 
     /// Refuses what can't be kept as it is.
@@ -106,6 +130,7 @@ impl Adoption<'_> {
         let machine = Machine::read(&site, name, self.spec)?;
         let power = fleet.pve.ask(&request::power(&candidate.location.host, candidate.location.vmid)).await?;
         let running = power.is_running();
+        self.is_of_role(candidate, &known_by).await?;
         let difference = self.difference(candidate, &machine, running);
         if let Some(key) = difference.refused() {
             return Err(Error::RootOnly { node: name.to_owned(), key: key.to_owned() }.into());
@@ -115,6 +140,22 @@ impl Adoption<'_> {
             return Err(refused(&losses).into());
         }
         Ok(Judged { plan: plan(identity, name, &known_by, difference), machine, known_by, running })
+    }
+
+    /// Refuses a VM on which Talos says that it has another role: it would pass by the guard of etcd as a worker.
+    async fn is_of_role(&self, candidate: &Candidate<'_>, known_by: &LockedMachine) -> Result<(), Error> {
+        let Location { vmid, host } = candidate.location;
+        let machine = orphans::Machine { vmid: *vmid, host, config: candidate.config, uuid: &known_by.uuid };
+        match machine.role(self.run, &self.fleet.pve, self.node.address()).await {
+            Ok(role) if role == self.spec.role => Ok(()),
+            Ok(role) => Err(candidate.refused(self.node.name(), &[Objection::of_role(role, self.spec.role)])),
+            Err(why) => {
+                let text =
+                    format!("its role was not asked from Talos ({}): the file says {}", why.join("; "), self.spec.role);
+                self.run.say(self.node, &text);
+                Ok(())
+            }
+        }
     }
 
     fn difference(&self, candidate: &Candidate<'_>, machine: &Machine, is_running: bool) -> Difference {

@@ -1,7 +1,7 @@
 //! What can be adopted as it is, and what an adoption changes.
 
 use record::{
-    Entry, Role,
+    Entry,
     spec::{ClusterSpec, NodeSpec},
 };
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Finding the orphans of a call, and asking what they are.
 
-use pve_client::{Client, request};
+use pve_client::{Client, answer::Config, request};
 use record::{Effect, Failure, Node, Role, status::Addresses};
 use step::{Hold, Run, Stop, Written};
 use talos_access::{Answer, AtHand, Credentials};
@@ -25,7 +25,8 @@ impl Search<'_> {
     pub(crate) async fn nodes(&self, chosen: &Chosen) -> Result<Vec<Node>, Failure> {
         let Self { run, identity, inventory, .. } = self;
         let roster = run.listed();
-        let orphans = inventory.orphans(identity, &roster);
+        let asked: &[String] = if let Chosen::Named(names) = chosen { names } else { &[] };
+        let orphans = inventory.orphans(identity, &roster, asked);
         let all: Vec<String> = orphans.iter().map(|orphan| orphan.node.to_owned()).collect();
         let orphans = match chosen {
             Chosen::None => Vec::new(),
@@ -59,16 +60,36 @@ impl Search<'_> {
 
     /// The role of a node whose VM an earlier release made, as Talos there reports it.
     async fn asked_role(&self, orphan: Orphan<'_>) -> Result<Role, Error> {
-        let unknown = |why: Vec<String>| Error::UnknownRole { vm: orphan.told(), node: orphan.node.to_owned(), why };
-        let AtHand { identity, .. } = match Credentials::at_hand(self.run) {
+        let (known, uuid) = (orphan.known, self.identity.uuid(orphan.node));
+        let machine = Machine { vmid: known.vmid, host: &known.host, config: orphan.config, uuid: &uuid };
+        let asked = machine.role(self.run, self.pve, None).await;
+        asked.map_err(|why| Error::UnknownRole { vm: orphan.told(), node: orphan.node.to_owned(), why })
+    }
+}
+
+/// A VM whose role Talos knows.
+pub(crate) struct Machine<'a> {
+    pub(crate) vmid: u32,
+    pub(crate) host: &'a str,
+    pub(crate) config: &'a Config,
+    pub(crate) uuid: &'a str,
+}
+
+impl Machine<'_> {
+    /// The role that Talos on the VM reports: at this address, or where the VM is by its config or its guest agent.
+    ///
+    /// # Errors
+    /// Why nobody says it.
+    pub(crate) async fn role(&self, run: &Run, pve: &Client, at: Option<&str>) -> Result<Role, Vec<String>> {
+        let AtHand { identity, .. } = match Credentials::at_hand(run) {
             Ok(Some(at_hand)) => at_hand,
-            Ok(None) => return Err(unknown(vec!["there is no talosconfig to ask with".to_owned()])),
-            Err(failure) => return Err(unknown(vec![failure.message])),
+            Ok(None) => return Err(vec!["there is no talosconfig to ask with".to_owned()]),
+            Err(failure) => return Err(vec![failure.message]),
         };
         let mut why = Vec::new();
-        for address in self.addresses(orphan).await {
+        for address in self.addresses(pve, at).await {
             let answer = talos_access::ask(&address, Some(&identity)).await;
-            match self.role_of(orphan, answer).await {
+            match self.role_of(answer).await {
                 Ok(role) => return Ok(role),
                 Err(reason) => why.push(format!("{}: {reason}", address.host())),
             }
@@ -76,17 +97,17 @@ impl Search<'_> {
         if why.is_empty() {
             why.push("no address of it is known".to_owned());
         }
-        Err(unknown(why))
+        Err(why)
     }
 
-    async fn role_of(&self, orphan: Orphan<'_>, answer: Result<Answer, Hold>) -> Result<Role, String> {
+    async fn role_of(&self, answer: Result<Answer, Hold>) -> Result<Role, String> {
         let found = match answer {
             Ok(Answer::Ours(found)) => found,
             Ok(Answer::Maintenance(_)) => return Err("it is in maintenance mode".to_owned()),
             Err(Hold::NotYet(why)) => return Err(why),
             Err(Hold::Failed(failure)) => return Err(failure.message),
         };
-        if found.uuid != Some(self.identity.uuid(orphan.node)) {
+        if found.uuid.as_deref() != Some(self.uuid) {
             return Err("another machine responds there".to_owned());
         }
         match found.node.is_control_plane().await {
@@ -97,17 +118,19 @@ impl Search<'_> {
         }
     }
 
-    async fn addresses(&self, orphan: Orphan<'_>) -> Vec<Address> {
-        let texts = match address(orphan.config) {
-            Some(address) => vec![address.split('/').next().unwrap_or_default().to_owned()],
-            None => by_agent(self.pve, orphan.known.vmid, &orphan.known.host, orphan.config).await,
-        };
+    async fn addresses(&self, pve: &Client, at: Option<&str>) -> Vec<Address> {
+        let own = address(self.config).map(|address| address.split('/').next().unwrap_or_default().to_owned());
+        let mut texts: Vec<String> = own.into_iter().chain(at.map(str::to_owned)).collect();
+        if texts.is_empty() {
+            texts = by_agent(pve, self.vmid, self.host, self.config).await;
+        }
+        texts.dedup();
         texts.iter().filter_map(|text| text.parse().ok()).collect()
     }
 }
 
 /// The addresses that a VM's guest agent reports now; none if it doesn't.
-async fn by_agent(pve: &Client, vmid: u32, host: &str, config: &pve_client::answer::Config) -> Vec<String> {
+async fn by_agent(pve: &Client, vmid: u32, host: &str, config: &Config) -> Vec<String> {
     let nics = pve.ask(&request::nics(host, vmid)).await.unwrap_or_default();
     let macs: Vec<String> = macs(config).into_values().collect();
     addresses::of(&nics, &macs)
@@ -135,7 +158,7 @@ pub(crate) async fn list(fleet: &Fleet, reconcile: &Reconcile<'_>) -> Result<Wri
 
 /// Says which orphans go with the whole cluster, before anybody consents to that.
 pub(crate) fn announce(run: &Run, identity: &Identity, inventory: &Inventory) {
-    let would = if run.is_dry_run() { "would destroy also" } else { "destroys also" };
+    let would = if run.is_dry_run() { "would also destroy" } else { "also destroys" };
     let names = listed(run);
     for known in &inventory.known {
         let node = known.config.as_ref().ok().and_then(|config| identity.node(config));

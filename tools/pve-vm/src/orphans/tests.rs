@@ -48,7 +48,7 @@ fn an_orphan_is_known_by_its_uuid_and_its_role_by_its_mark() {
         vm(103, "w-3", &identity().uuid("w-3"), &earlier, true),
     ]);
     let identity = identity();
-    let found = inventory.orphans(&identity, &roster(&["w-1"]));
+    let found = inventory.orphans(&identity, &roster(&["w-1"]), &[]);
     let told: Vec<_> = found.iter().map(|orphan| (orphan.known.vmid, orphan.node, orphan.role)).collect();
     let expected = [(101, "cp-9", Some(Role::ControlPlane)), (102, "w-2", Some(Role::Worker)), (103, "w-3", None)];
     assert_eq!(told, expected, "whatever the VM is called");
@@ -61,14 +61,14 @@ fn a_copy_of_a_vm_and_a_vm_of_others_are_no_orphans() {
     let theirs = vm(105, "w-2", &identity().uuid("w-2"), "ichor-uid: ff", false);
     let said = super::copy(&copy);
     assert!(said.contains("VM 104 (w-2-copy) on pve1") && said.contains("not the UUID of node w-2"), "{said}");
-    assert!(of(vec![copy, theirs]).orphans(&identity(), &roster(&["w-1"])).is_empty());
+    assert!(of(vec![copy, theirs]).orphans(&identity(), &roster(&["w-1"]), &[]).is_empty());
 }
 
 #[test]
 fn two_vms_of_one_node_that_left_the_file_are_refused() {
     let inventory = of(vec![made(100, "w-2", Role::Worker), made(101, "w-2", Role::Worker)]);
     let identity = identity();
-    let error = distinct(&inventory.orphans(&identity, &roster(&["w-1"]))).unwrap_err();
+    let error = distinct(&inventory.orphans(&identity, &roster(&["w-1"]), &[])).unwrap_err();
     assert!(matches!(error, Error::Twice { first: 100, second: 101, .. }), "{error}");
 }
 
@@ -78,7 +78,7 @@ fn a_node_of_the_file_is_no_orphan_and_says_so() {
     let identity = identity();
     let pick = |names: &[&str]| {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        named(inventory.orphans(&identity, &roster(&["w-1"])), &names, &roster(&["w-1"])).map(|found| found.len())
+        named(inventory.orphans(&identity, &roster(&["w-1"]), &[]), &names, &roster(&["w-1"])).map(|found| found.len())
     };
     assert!(matches!(pick(&["w-1", "w-2"]), Err(Error::Listed { node }) if node == "w-1"));
     assert_eq!((pick(&["w-2"]).unwrap(), pick(&["w-7"]).unwrap()), (1, 0));
@@ -141,4 +141,19 @@ fn a_record_of_an_orphan_holds_what_its_vm_knows_of_it() {
     );
     let dhcp: Config = [("ipconfig0", "ip=dhcp")].into_iter().collect();
     assert_eq!(address(&dhcp), None);
+}
+
+#[test]
+fn a_vm_that_somebody_renamed_and_described_anew_is_found_by_its_nodes_name() {
+    let inventory = of(vec![vm(100, "big", &identity().uuid("w-2"), "mine", true)]);
+    let identity = identity();
+    let asked = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        inventory
+            .orphans(&identity, &roster(&["w-1"]), &names)
+            .iter()
+            .map(|orphan| orphan.node.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((asked(&[]), asked(&["w-3", "w-2"])), (Vec::new(), vec!["w-2".to_owned()]));
 }

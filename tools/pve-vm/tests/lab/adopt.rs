@@ -145,6 +145,8 @@ async fn what_can_not_be_kept_as_it_is_is_refused_with_reasons_and_nothing_is_wr
         ("w-1:777".to_owned(), 8, "there is no VM 777"),
         (format!("w-7:{id}"), 8, "node w-7, which isn't in cluster"),
     ];
+    let twice = format!("w-1:{id},cp-1:k8s-w1");
+    world.run_file(&["adopt", "--vm", &twice, "--dry-run"]).await.says("gives it to node");
     for (pair, exit, expected) in table {
         world.run_file(&["adopt", "--vm", &pair, "--dry-run"]).await.exits(exit).says(expected);
         world.run_file(&["adopt", "--vm", &pair, "--yes"]).await.exits(exit).says(expected);
@@ -197,4 +199,33 @@ async fn another_checkout_that_does_not_know_of_an_adoption_makes_no_second_vm()
     world.run(&[]).await.exits(7).says("is marked as node w-1 of this cluster, but has another UUID");
     world.run(&["plan"]).await.exits(7).says("restore ichor.lock from version control");
     assert_eq!(world.lab.pve().vms().len(), made);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_whose_mark_somebody_removed_gets_it_again() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let id = world.vm("w-1").id;
+    set(&world, id, &[("description", "mine now"), ("tags", "")]);
+
+    let adopt = format!("--vm w-1:{id}");
+    world.run(&[]).await.exits(7).says(&format!("`pve-vm adopt -f FILE {adopt}`"));
+    world.run_file(&["adopt", "--vm", &format!("w-1:{id}"), "--yes"]).await.exits(0);
+    assert!(lock(&world).unwrap().adopted().is_empty(), "its UUID and MACs are derived");
+    assert_eq!(world.run(&[]).await.exits(0).status("w-1")["vm"]["changed"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adopted_vm_whose_node_left_the_file_is_an_orphan_like_any_other() {
+    let world = World::start(options()).await;
+    let id = theirs(&world).await;
+    world.run_file(&["adopt", "--vm", &format!("w-1:{id}"), "--yes"]).await.exits(0);
+    world.edit("name: w-1", "name: w-9");
+
+    let listed = world.run_file(&["list", "--orphans"]).await.exits(0);
+    let vm = &listed.status("w-1")["vm"];
+    assert_eq!((&vm["id"], &vm["uuid"], &vm["orphan"]), (&json!(id), &json!(UUID), &json!(true)));
+    assert_eq!(vm["macs"], json!(["DE:AD:BE:EF:00:01"]));
+    world.run_file(&["destroy", "--orphan", "w-1", "--yes"]).await.exits(0);
+    assert!(world.lab.pve().vm(id).is_none());
 }

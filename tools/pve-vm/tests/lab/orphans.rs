@@ -154,13 +154,13 @@ async fn the_whole_cluster_goes_with_its_orphans_which_is_said_before() {
     let gone =
         format!("VM {} (cp-2) on pve1: node cp-2 belongs to this cluster but isn't in the file", world.vm("cp-2").id);
 
-    let plan = world.run_file(&["destroy", "--dry-run"]).await.exits(3).says(&format!("would destroy also {gone}"));
+    let plan = world.run_file(&["destroy", "--dry-run"]).await.exits(3).says(&format!("would also destroy {gone}"));
     assert_eq!(plan.status("cp-2")["destroyed"]["pending"], true);
     let part = world.run_file(&["destroy", "--only", "w-1", "--yes"]).await.exits(0).says("kept");
-    assert!(!part.stderr.contains("destroys also"), "{}", part.stderr);
+    assert!(!part.stderr.contains("also destroys"), "{}", part.stderr);
     assert_eq!(names(&world), ["cp-1", "cp-2", "w-2"]);
 
-    let whole = world.run_file(&["destroy", "--yes"]).await.exits(0).says(&format!("destroys also {gone}"));
+    let whole = world.run_file(&["destroy", "--yes"]).await.exits(0).says(&format!("also destroys {gone}"));
     whole.says("its etcd is taken out of ichor.lock");
     assert_eq!((names(&world).len(), lock(&world).etcd()), (0, LockedEtcd::Never));
 }

@@ -49,3 +49,20 @@ async fn creating_vms_never_lists_them_all_after_each() {
     assert_eq!(calls["GET qemu"], 2 * 3, "{calls:?}");
     assert!(calls["GET resources"] <= 2 + 12, "{calls:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_are_listed_with_one_look_and_one_config_of_each_vm_that_may_be_one() {
+    let world = World::start(cluster(1, 8)).await;
+    world.run(&[]).await.exits(0);
+    world.lab.pve().add_foreign_vm("somebody-elses");
+    let text = std::fs::read_to_string(world.lab.cluster_file()).unwrap();
+    std::fs::write(world.lab.cluster_file(), text.replace("name: w-8", "name: w-9")).unwrap();
+    let from = world.lab.pve().requests().len();
+
+    let outcome = world.run_file(&["list", "--orphans"]).await.exits(0);
+
+    let expected =
+        [("GET pending", 10), ("GET permissions", 1), ("GET qemu", 3), ("GET resources", 1), ("GET status", 1)];
+    let expected: BTreeMap<String, usize> = expected.map(|(name, count)| (name.to_owned(), count)).into();
+    assert_eq!(calls(&world, from), expected, "{}", outcome.stderr);
+}
