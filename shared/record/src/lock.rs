@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{API_VERSION, Map, Unusable};
 
 mod adopted;
+mod vms;
 
 pub use adopted::LockedMachine;
 

@@ -39,6 +39,8 @@ pub(crate) struct Progress<'a> {
     before: Option<Config>,
     /// The place to work at: kept from the first change until the VM runs again.
     pub(crate) slot: Option<Slot>,
+    /// Whether the notes leave out a disk that is being given up.
+    notes_are_behind: bool,
     /// Whether disks are moved to the storages that the file has them on.
     migrate: bool,
     /// The right to switch off a control plane: kept until it runs again.
@@ -225,12 +227,25 @@ impl<'a> VmOperation<'a> {
         is_running: bool,
         progress: &mut Progress<'a>,
     ) -> Result<Step, Failed> {
+        // Volumes that are freed give their names to new ones, so what the notes know is true before one is made.
+        let is_made = |item: &&Item| matches!(item.act, Act::Allocate(_) | Act::Beside(..) | Act::Replace(..));
+        if let Some(notes) = difference.items.iter().find(|item| item.key == NOTES)
+            && difference.items.iter().any(|item| is_made(&item))
+            && !progress.notes_are_behind
+        {
+            self.send(config.digest(), &[notes]).await?;
+            self.note(&[notes], is_running, progress);
+            return Ok(Step::More);
+        }
         // A disk in place of another comes last: the other one is told from those that may be the missing ones.
         let made = difference.items.iter().find(|item| matches!(item.act, Act::Allocate(_) | Act::Beside(..)));
         let replaced = difference.items.iter().find(|item| matches!(item.act, Act::Replace(..)) && !is_running);
         if let Some(item) = made.or(replaced) {
             match forgetting(config, item) {
-                Some(notes) => self.send(config.digest(), &[&notes]).await?,
+                Some(notes) => {
+                    progress.notes_are_behind = true;
+                    self.send(config.digest(), &[&notes]).await?;
+                }
                 None => self.allocate(config, item, is_running, progress).await?,
             }
             return Ok(Step::More);

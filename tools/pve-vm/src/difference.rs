@@ -19,7 +19,7 @@ use crate::{
 
 mod drives;
 mod effects;
-mod moved;
+pub(crate) mod moved;
 
 /// The flag that allows switching a VM off and on.
 const REBOOT: &str = "--reboot";

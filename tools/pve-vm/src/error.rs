@@ -99,7 +99,7 @@ pub(crate) enum Error {
     NeedsRecreate { vmid: u32, host: String, why: String },
     #[error("VM {vmid} on {host}: an empty disk would take the place of {slot}: {why}")]
     NeedsDisk { vmid: u32, host: String, node: String, slot: String, why: String },
-    #[error("VM {vmid} on {host} has the disk of {slot} in another slot: {why}")]
+    #[error("VM {vmid} on {host}: {slot} is left alone: {why}")]
     Moved { vmid: u32, host: String, slot: String, why: String },
     #[error("VM {vmid} on {host} must be recreated: {why}; its disks {} would be lost with it", .disks.join(", "))]
     NeedsDisks { vmid: u32, host: String, node: String, why: String, disks: Vec<String> },
@@ -242,10 +242,10 @@ impl Classify for Error {
                 guard(Code::NeedsRecreate).hint("--recreate allows it; the data on its disks is lost")
             }
             Self::NeedsDisk { node, slot, .. } => guard(Code::NeedsDisk).hint(format!(
-                "--replace-disk {node}:{slot} allows an empty disk there; the old one is kept, detached. Or correct the file"
+                "--replace-disk {node}:{slot} allows an empty disk there; no disk is deleted. Or correct the file"
             )),
             Self::Moved { host, .. } => guard(Code::MovedDisk).hint(format!(
-                "put the disks back on {host}, or write the slots as they are now into the file; if they are to stay so, remove the line `ichor-disks:` from the VM's notes"
+                "look on {host} which disk is which before you move one; then put them back, or write the slots as they are now into the file; if they are to stay so, remove the line `ichor-disks:` from the VM's notes"
             )),
             Self::NeedsDisks { node, disks, .. } => {
                 let named: Vec<String> = disks.iter().map(|disk| format!("{node}:{disk}")).collect();

@@ -156,15 +156,21 @@ impl EtcdGate {
         if !complete || self.partial || run.is_dry_run() || !run.cluster().only().is_empty() {
             return Ok(false);
         }
-        let remembered = run.dir()?.lock()?.is_some_and(|lock| lock.etcd() != LockedEtcd::Never);
-        let kept = kept(run, fleet);
-        if remembered && !kept.is_empty() {
+        let Some(lock) = run.dir()?.lock()?.filter(|lock| lock.etcd() != LockedEtcd::Never) else { return Ok(false) };
+        let mut kept = kept(run, fleet);
+        // Not found isn't destroyed: it may be on another Proxmox VE, or somebody removed it who has a copy.
+        let control_planes: Vec<String> = run.listed().control_planes().map(|entry| entry.name.to_string()).collect();
+        kept.extend(lock.nodes_with_vms().filter(|node| control_planes.iter().any(|name| name == node)).map(|node| {
+            let vmid = lock.vm(node).unwrap_or_default();
+            format!("VM {vmid} of {node} wasn't found, and pve-vm didn't destroy it (if it is gone for good, `talos-bootstrap --fresh` starts an empty etcd)")
+        }));
+        if !kept.is_empty() {
             run.announce(&format!(
                 "ichor.lock still remembers the cluster's etcd, because of VMs that stay: {}",
                 kept.join("; ")
             ));
         }
-        Ok(remembered && kept.is_empty())
+        Ok(kept.is_empty())
     }
 
     /// Takes the etcd out of the lock.

@@ -111,6 +111,17 @@ impl Inventory {
                 return Err(Error::Twice { first: vmid, second: second.vmid, node: node.into() }.into());
             }
             let marked = found.config.as_ref().is_ok_and(|config| identity.marks(config));
+            // A name that the pattern gives may be somebody else's already.
+            let name = identity.vm_name(node);
+            if found.name != name && namesakes == Namesakes::Refused {
+                let others = self.known.iter().filter(|known| known.name == name);
+                for known in others.filter(|known| known.vmid != vmid) {
+                    let config = known.config.as_ref().map_err(Clone::clone)?;
+                    if !identity.marks(config) {
+                        refuse_namesake(known, config, cluster)?;
+                    }
+                }
+            }
             return if marked {
                 Ok(Some(found))
             } else {
@@ -120,6 +131,10 @@ impl Inventory {
         let name = identity.vm_name(node);
         for known in self.known.iter().filter(|known| known.name == name) {
             let config = known.config.as_ref().map_err(Clone::clone)?;
+            // One of ours that has this name is another node's, or a copy.
+            if identity.marks(config) {
+                continue;
+            }
             match refuse_namesake(known, config, cluster) {
                 Err(Error::Foreign { .. }) if namesakes == Namesakes::Ignored => {}
                 checked => checked?,

@@ -43,6 +43,7 @@ mod parameters;
 mod placement;
 mod preflight;
 mod reconcile;
+mod remembered;
 mod removal;
 mod rollback;
 mod run;

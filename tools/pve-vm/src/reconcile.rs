@@ -10,9 +10,24 @@ use rolling::quorum::Away;
 use step::{Run, Stop, Written};
 
 use crate::{
-    addresses, apply::Progress, args::Disk, changes::VmOperation, console::Watch, creation::create,
-    difference::Difference, error::Error, etcd, fleet::Fleet, inventory::Known, location::Location, machine::Machine,
-    moving, preflight::Intent,
+    addresses,
+    apply::Progress,
+    args::Disk,
+    changes::VmOperation,
+    console::Watch,
+    creation::create,
+    difference::Difference,
+    difference::moved::owner,
+    disks::{Drive, Source},
+    error::Error,
+    etcd,
+    fleet::Fleet,
+    inventory::Known,
+    location::Location,
+    machine::Machine,
+    moving,
+    preflight::Intent,
+    remembered,
 };
 
 /// Everything about one node.
@@ -82,6 +97,7 @@ impl<'a> Reconcile<'a> {
         if progress.is_new {
             operation.apply(self, &new, &mut progress).await?;
         }
+        remembered::remember(self.run, self.node, operation.location.vmid)?;
         let mut changes = std::mem::take(&mut progress.changes);
         let console = if operation.is_running().await? {
             None
@@ -148,6 +164,11 @@ impl<'a> Reconcile<'a> {
     async fn placed(&self) -> Result<String, Failure> {
         if let Some(key) = &self.machine.root_only {
             return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.clone() }.into());
+        }
+        let is_owned = |drive: &&Drive| matches!(&drive.source, Source::Volume(volume) if owner(volume).is_some());
+        if let Some(drive) = self.machine.drives.iter().find(is_owned) {
+            let (node, key) = (self.machine.name.clone(), drive.slot.clone());
+            return Err(Error::Refused { node, key, why: "its volume belongs to another VM" }.into());
         }
         self.fleet.free_address(self.run, self.node, None).await?;
         let host = self.fleet.place(self.machine).await?;

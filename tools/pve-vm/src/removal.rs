@@ -5,7 +5,7 @@ use step::{Console, Stop, Written};
 
 use crate::{
     args::Chosen, error::Error, etcd::EtcdGate, fleet::Fleet, orphans, preflight::Intent, reconcile::Reconcile,
-    run::PveVm,
+    remembered, run::PveVm,
 };
 
 impl PveVm {
@@ -32,6 +32,7 @@ impl PveVm {
         self.confirmed(reconcile).await?;
         let permit = reconcile.fleet.etcd.pass_destroy(reconcile).await?;
         reconcile.operation(location.clone()).destroy().await?;
+        remembered::forget(reconcile.run, reconcile.node)?;
         Ok(reconcile.destroyed(&location, Effect::Changed, permit.destroyed(reconcile, false)))
     }
 

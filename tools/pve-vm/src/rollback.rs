@@ -34,8 +34,9 @@ impl VmOperation<'_> {
         if old.is_empty() {
             return Err(failure.into());
         }
-        let what: Vec<&str> = old.iter().map(|(key, _)| key.as_str()).filter(|key| *key != "delete").collect();
-        let what = what.join(", ");
+        let key =
+            |(key, value): &(String, String)| if key == "delete" { value.replace(',', ", ") } else { key.clone() };
+        let what = old.iter().map(key).collect::<Vec<_>>().join(", ");
         self.run.warn(&format!("VM {vmid} on {host} doesn't start with its changes: {what} is set back"));
         let request = request::set_config(&host, vmid, now.digest(), old);
         let back = self.fleet.pve.settle(&request, self.run.wait_timeout()).await.map_err(Failure::from);

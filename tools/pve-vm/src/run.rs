@@ -190,6 +190,9 @@ impl Step for PveVm {
             Verb::Ensure | Verb::Plan | Verb::Adopt | Verb::Doctor => Namesakes::Refused,
         };
         let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name(), namesakes)?;
+        if found.is_none() {
+            fleet.is_gone(&run, node).await?;
+        }
         match self.verb {
             Verb::Destroy if found.is_none() => run.say(node, "no VM was found: there is nothing to destroy"),
             Verb::List if found.is_none() => run.say(node, "no VM was found"),

@@ -34,7 +34,7 @@ impl Difference {
         let slot = drive.slot.as_str();
         let (now, next) = (sight.config.running(slot), sight.config.get(slot));
         let (now, next) = (now.map(Found::parse), next.map(Found::parse));
-        if let Some(why) = places.moved(drive) {
+        if let Some(why) = places.moved(drive, sight.location.vmid) {
             let change = Change::new(slot, Impact::DataLoss).to(drive.size.map(written).unwrap_or_default());
             return self.add(slot, change, Act::Moved(why));
         }

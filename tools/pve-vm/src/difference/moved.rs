@@ -14,6 +14,9 @@ use crate::{
     values::Extent,
 };
 
+/// The most characters that notes have.
+const LONGEST: usize = 8192;
+
 /// Where the volumes of a VM are, and where they were made.
 pub(super) struct Places {
     /// The volumes that were made for the VM; empty for a VM of an earlier version.
@@ -60,11 +63,22 @@ impl Places {
     }
 
     /// Why a drive's slot isn't touched: its volume is in another slot, and something else in its own. Of the system disk,
-    /// and of a volume that the file names, that is enough.
-    pub(super) fn moved(&self, drive: &Drive) -> Option<String> {
-        let (slot, (other, volume)) = (drive.slot.as_str(), self.elsewhere(drive)?);
+    /// and of a volume that the file names, that is enough. A disk that was moved to another storage may leave its old
+    /// volume as a detached one: then what is in the slot is the disk, unless it was made for another slot.
+    pub(super) fn moved(&self, drive: &Drive, vmid: u32) -> Option<String> {
+        let slot = drive.slot.as_str();
         let own = self.found.iter().find(|(found, _)| found == slot);
+        if let (Source::Volume(volume), None) = (&drive.source, own)
+            && let Some(owner) = owner(volume).filter(|owner| *owner != vmid)
+        {
+            return Some(format!(
+                "the file says {slot} is {volume}, which belongs to VM {owner} (`qm disk reassign` on the host gives it to this VM)"
+            ));
+        }
+        let (other, volume) = self.elsewhere(drive)?;
+        let is_of_another = |own: &str| self.made.iter().any(|(made_for, made)| made == own && made_for != slot);
         match own {
+            Some((_, own)) if is_detached(other) && !is_of_another(own) => None,
             Some((_, own)) => Some(format!("{slot} was made as {volume}, which is {other} now, and {slot} is {own}")),
             None if slot == SYSTEM => Some(format!("{slot} was made as {volume}, which is {other} now")),
             None if matches!(drive.source, Source::Volume(_)) => {
@@ -87,12 +101,12 @@ impl Places {
         if let Some(volume) = self.made.of(slot) {
             return Some(format!("{slot} was made as {volume}, which the VM doesn't have any more"));
         }
-        if is_firmware(slot) {
+        if is_firmware(slot) && !self.made.is_empty() {
             return None;
         }
         let may_be = |(other, volume): &&(String, String)| match self.made.is_empty() {
             // Of a VM that remembers nothing, any disk that the file doesn't have may be it.
-            true => !self.wanted.contains(other) && !is_firmware(other),
+            true => !self.wanted.contains(other) && !is_firmware(other) && (!is_firmware(slot) || is_detached(other)),
             false => !self.wanted.contains(other) && self.made.iter().any(|(_, made)| made == volume),
         };
         let others: Vec<String> = self
@@ -108,8 +122,13 @@ impl Places {
     }
 
     /// What is to be remembered: a disk that isn't where it was made stays as it was.
-    fn remembered(&self, wanted: &Machine, config: &Config) -> Volumes {
+    fn remembered(&self, wanted: &Machine, config: &Config, vmid: u32) -> Volumes {
         let mut volumes = Volumes::default();
+        // A disk that left the file, and that the VM still has, may come again.
+        let is_left = |(slot, volume): &(&str, &str)| {
+            !self.wanted.contains(*slot) && self.found.iter().any(|(_, found)| found == volume)
+        };
+        self.made.iter().filter(is_left).for_each(|(slot, volume)| volumes.remember(slot, volume));
         for drive in &wanted.drives {
             if !matches!(drive.source, Source::New(_) | Source::Import(_)) {
                 continue;
@@ -117,7 +136,7 @@ impl Places {
             let slot = drive.slot.as_str();
             let [now, next] = [config.running(slot), config.get(slot)].map(|text| text.map(Found::parse));
             // What somebody else left for the next start is taken back.
-            let found = now.or(next).filter(|found| drive.is(found) && self.elsewhere(drive).is_none());
+            let found = now.or(next).filter(|found| drive.is(found) && self.moved(drive, vmid).is_none());
             match (found, self.made.of(slot)) {
                 (Some(found), _) => volumes.remember(slot, &found.volume),
                 (None, Some(volume)) => volumes.remember(slot, volume),
@@ -128,11 +147,22 @@ impl Places {
     }
 }
 
+/// Whether a slot is that of a detached disk.
+fn is_detached(slot: &str) -> bool {
+    crate::parameters::index(slot, "unused").is_some()
+}
+
+/// The VM that a volume was allocated for, by its name.
+pub(crate) fn owner(volume: &str) -> Option<u32> {
+    let name = volume.rsplit([':', '/']).next()?;
+    name.strip_prefix("vm-").or_else(|| name.strip_prefix("base-"))?.split('-').next()?.parse().ok()
+}
+
 /// How a disk gets into a slot.
 fn attached(vmid: u32, slot: &str, other: &str, volume: &str) -> String {
-    match crate::parameters::index(other, "unused") {
-        Some(_) => format!("`qm set {vmid} --{slot} {volume}` attaches it"),
-        None => format!("`qm set {vmid} --delete {other}`, then `qm set {vmid} --{slot} {volume}` moves it"),
+    match is_detached(other) {
+        true => format!("`qm set {vmid} --{slot} {volume}` attaches it"),
+        false => format!("`qm set {vmid} --delete {other}`, then `qm set {vmid} --{slot} {volume}` moves it"),
     }
 }
 
@@ -141,18 +171,23 @@ impl Difference {
     pub(super) fn notes(&mut self, wanted: &Machine, places: &Places, sight: Sight<'_>) {
         let Some(setting) = wanted.settings.iter().find(|setting| setting.key == NOTES) else { return };
         let found = sight.config.get(NOTES).unwrap_or_default();
-        let volumes = places.remembered(wanted, sight.config);
+        let volumes = places.remembered(wanted, sight.config, sight.location.vmid);
         let own = match setting.extent {
             Extent::Whole => notes::own(&setting.value),
             Extent::Part => notes::own(found),
         };
         let ours: Vec<&str> = setting.value.lines().filter(|line| Identity::wrote(line)).collect();
         let has_ours = ours.iter().all(|line| found.lines().any(|it| it.trim() == *line));
+        let is_full = |text: &str| text.chars().count() > LONGEST;
         if has_ours && notes::own(found) == own && Volumes::read(found) == volumes {
             return;
         }
         let gap = if own.is_empty() { "" } else { "\n\n" };
         let text = notes::with(&format!("{own}{gap}{}", ours.join("\n")), &volumes);
+        if has_ours && is_full(&text) {
+            self.told.push("its notes are full: which disk is which is no longer remembered there".to_owned());
+            return;
+        }
         self.add(NOTES, Change::live(NOTES).from(found).to(text.as_str()), Act::Set(text));
     }
 }

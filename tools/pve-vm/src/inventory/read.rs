@@ -15,11 +15,6 @@ use crate::{identity::Identity, placement::Host};
 
 /// Maximum number of reads at once: the server has three workers a host, and each read takes it some milliseconds.
 const AT_ONCE: usize = 16;
-/// The lowest VM ID.
-const FIRST_ID: u32 = 100;
-/// How many IDs above the highest known one are asked for, and how many in all.
-const AROUND: u32 = 16;
-const PROBES: usize = 256;
 /// How often a VM is looked for again that isn't where it just was.
 const MOVES: usize = 3;
 
@@ -91,9 +86,6 @@ impl Inventory {
         if let Some(vmid) = self.rights.unseen_vms().first() {
             self.unread = Some(unseen(*vmid));
         }
-        if self.unread.is_none() && self.rights.holds_below("/vms", "VM.Audit") {
-            self.unread = self.concealed(pve).await;
-        }
         let guests = self.others.iter().filter(|guest| guest.kind == "qemu" && !guest.template);
         let candidates = guests.map(|guest| Candidate {
             vmid: guest.vmid,
@@ -118,27 +110,6 @@ impl Inventory {
             }
         }
         self.known.sort_by_key(|known| known.vmid);
-    }
-
-    /// A guest that exists and that the token, which may see all, doesn't see: a role on its own path replaces the rights
-    /// from above, and no list tells. The server knows whether an ID is free.
-    async fn concealed(&self, pve: &Client) -> Option<Failure> {
-        let last = self.taken.last().copied().unwrap_or(FIRST_ID).saturating_add(AROUND);
-        let unknown = (FIRST_ID..last).filter(|id| !self.taken.contains(id)).take(PROBES);
-        let asked = |vmid: u32| {
-            let pve = pve.clone();
-            async move { (vmid, pve.ask(&request::is_free(vmid)).await) }
-        };
-        let mut answers = together(unknown.map(asked)).await;
-        answers.sort_by_key(|(vmid, _)| *vmid);
-        for (vmid, answer) in answers {
-            match answer {
-                Ok(_) => {}
-                Err(error) if matches!(error.kind(), Some(Kind::Exists | Kind::Invalid)) => return Some(unseen(vmid)),
-                Err(error) => return Some(error.into()),
-            }
-        }
-        None
     }
 
     /// Tells the VMs that may be ours from the others, and from those that can't be seen.

@@ -197,3 +197,24 @@ async fn a_part_of_a_stream_is_not_the_whole_cluster() {
     assert_eq!(names(&world), ["cp-1", "cp-2", "cp-3"]);
     assert!(lock(&world).etcd().is_bootstrapped());
 }
+
+/// Not found isn't destroyed: the lock may be used with another Proxmox VE, or the disks may be elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destruction_that_finds_no_control_plane_leaves_the_memory_of_etcd() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+    for vm in world.lab.pve().vms() {
+        for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
+            world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{}{path}", vm.id), &[]).unwrap();
+        }
+    }
+
+    for _ in 0..2 {
+        world
+            .run(&["destroy", "--yes", "--all"])
+            .await
+            .exits(0)
+            .says("of cp-1 wasn't found, and pve-vm didn't destroy it");
+    }
+    assert!(lock(&world).etcd().is_bootstrapped());
+}

@@ -69,7 +69,7 @@ async fn a_vm_to_which_the_token_has_no_access_is_not_made_again_and_not_taken_f
     let acl = [("path", &*format!("/vms/{id}")), ("tokens", token.as_str()), ("roles", "NoAccess")];
     world.lab.pve().call_as("root@pam", "PUT", "/access/acl", &acl).unwrap();
 
-    let said = format!("the token may not see VM {id}, which may be a node's");
+    let said = format!("the token may not see VM {id}, which the node had last");
     for arguments in [&[][..], &["plan"], &["list"], &["destroy", "--yes", "--only", "w-1"]] {
         world.run(arguments).await.exits(6).says(&said);
     }

@@ -1,6 +1,9 @@
 //! Disks that somebody moved, and VMs that don't start with their changes.
 
-use lab::pve::Fault;
+use lab::{
+    Options,
+    pve::{Fault, Storage, StorageKind},
+};
 
 use crate::world::{World, options};
 
@@ -109,7 +112,7 @@ async fn a_data_disk_in_the_place_of_the_system_disk_is_neither_grown_nor_booted
     by_hand(&world, &[("scsi0", &data), ("scsi1", &system)]);
 
     for flags in [&[][..], &["--reboot", "--recreate"], &["--replace-disk", "w-1:scsi0,w-1:scsi1"]] {
-        refuses(&world, flags, "in another slot").await;
+        refuses(&world, flags, "is left alone").await;
     }
     assert!(!world.vm("w-1").running);
 
@@ -177,4 +180,77 @@ async fn a_new_disk_beside_one_that_was_moved_is_made_once_in_spite_of_lost_repl
 
     assert_eq!((volume(&world, "virtio2"), volumes(&world).len()), (disk, before + 1));
     changes_nothing(&world).await;
+}
+
+/// A volume that is freed gives its name to the next one that is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_on_another_storage_is_not_confused_with_a_new_one_that_gets_its_old_name() {
+    let storages =
+        vec![Storage::local(), Storage::local_lvm(), Storage::new("fast", StorageKind::LvmThin, &["images"])];
+    let world = World::start(Options { storages, ..options() }).await;
+    world.run(&[]).await.exits(0);
+    let old = volume(&world, "scsi0");
+    move_by_hand(&world, "scsi0", &[("delete", "1")]).await;
+    world.edit(PLAIN, &format!("{PLAIN}, disks: [{{size: 4}}]"));
+
+    world.run(&[]).await.exits(0);
+
+    assert_eq!(volume(&world, "scsi1"), old, "the name was free");
+    assert!(volume(&world, "scsi0").starts_with("fast:"));
+    changes_nothing(&world).await;
+}
+
+/// The web interface leaves the old volume unless told otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_copied_to_another_storage_and_left_its_old_volume_is_the_disk() {
+    let storages =
+        vec![Storage::local(), Storage::local_lvm(), Storage::new("fast", StorageKind::LvmThin, &["images"])];
+    let world = World::start(Options { storages, ..options() }).await;
+    world.run(&[]).await.exits(0);
+    move_by_hand(&world, "scsi0", &[]).await;
+    assert!(world.vm("w-1").config.contains_key("unused0"));
+
+    world.run(&[]).await.exits(0).says("--migrate moves the disk");
+    assert!(world.vm("w-1").config["description"].contains("scsi0=fast:"));
+    changes_nothing(&world).await;
+}
+
+async fn move_by_hand(world: &World, disk: &str, more: &[(&str, &str)]) {
+    let id = world.vm("w-1").id;
+    let params = [&[("disk", disk), ("storage", "fast")], more].concat();
+    world.lab.pve().call_as("root@pam", "POST", &format!("/nodes/pve1/qemu/{id}/move_disk"), &params).unwrap();
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(5));
+    while !volume(world, disk).starts_with("fast:") {
+        ticks.tick().await;
+    }
+}
+
+/// The disk was taken out of the file, detached as the tool says, and put back into the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_left_the_file_and_comes_again_is_no_empty_one() {
+    let world = with(r#"scsi1: "local-lvm:100""#).await;
+    let disk = volume(&world, "scsi1");
+    world.edit(r#", scsi1: "local-lvm:100""#, "");
+    world.run(&[]).await.exits(0).says("which isn't in the file: kept");
+    by_hand(&world, &[("delete", "scsi1")]);
+    world.run(&[]).await.exits(0);
+    world.edit(PLAIN, &format!("{PLAIN}, scsi1: \"local-lvm:100\""));
+
+    refuses(&world, &["--reboot"], "--replace-disk w-1:scsi1").await;
+    by_hand(&world, &[("scsi1", &disk)]);
+    world.run(&[]).await.exits(0);
+    assert_eq!(volume(&world, "scsi1"), disk);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_of_one_vm_is_never_attached_to_another() {
+    let world = with("onboot: true").await;
+    world.edit(PLAIN, &format!("{PLAIN}, scsi1: \"local-lvm:vm-900-disk-0\""));
+    refuses(&world, &["--reboot"], "belongs to VM 900").await;
+
+    let id = world.vm("w-1").id;
+    for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
+        world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{id}{path}"), &[]).unwrap();
+    }
+    world.run(&["--only", "w-1"]).await.exits(8).says("its volume belongs to another VM");
 }

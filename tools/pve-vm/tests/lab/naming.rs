@@ -42,6 +42,18 @@ async fn a_pattern_that_comes_later_renames_the_vms_while_they_run() {
     world.run(&[]).await.exits(8).says("not a pattern with {node}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_is_not_renamed_to_the_name_of_somebody_elses() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    world.lab.pve().add_foreign_vm("k8s-w-1");
+    world.edit("bridge: vmbr0", "names: \"k8s-{node}\"\n    bridge: vmbr0");
+    for arguments in [&["--only", "w-1", "--recreate"][..], &["plan"]] {
+        world.run(arguments).await.exits(7).says("has the name k8s-w-1, but doesn't belong to this cluster");
+    }
+    assert!(world.vm("w-1").running);
+}
+
 /// Somebody else's VM of the name that the pattern gives stands in the way, one of the node's own name doesn't.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namesake_is_who_has_the_name_of_the_pattern() {

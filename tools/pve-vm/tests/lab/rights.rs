@@ -133,6 +133,29 @@ async fn a_pool_is_enough_where_the_file_names_it() {
     assert_eq!(world.lab.pve().vms(), []);
 }
 
+/// Whoever takes a VM out of the pool hides it from such a token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_left_the_pool_is_not_made_again_and_not_taken_for_destroyed() {
+    let world = World::start(options()).await;
+    world.lab.pve().add_pool("talos");
+    world.edit("    bridge: vmbr0", "    bridge: vmbr0\n    pool: talos");
+    let (vms, others): (Vec<&str>, Vec<&str>) = role("").into_iter().partition(|it| it.starts_with("VM."));
+    let grants: [(&str, &[&str]); 4] =
+        [("/pool/talos", &vms), ("/storage", &others), ("/nodes", &others), ("/sdn/zones/localnetwork", &others)];
+    grant(&world, &grants);
+    world.run(&[]).await.exits(0);
+    let id = world.vm("w-1").id.to_string();
+    let pve = world.lab.pve();
+    pve.call_as("root@pam", "POST", &format!("/nodes/pve1/qemu/{id}/status/stop"), &[]).unwrap();
+    pve.call_as("root@pam", "PUT", "/pools/talos", &[("vms", &*id), ("delete", "1")]).unwrap();
+
+    let said = format!("the token may not see VM {id}, which the node had last");
+    for arguments in [&[][..], &["plan"], &["list"], &["destroy", "--yes", "--all"]] {
+        world.run(arguments).await.exits(6).says(&said);
+    }
+    assert!(world.lab.pve().vm_by_name("w-1").is_some());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_says_which_right_is_missing_and_exits_with_that() {
     let world = World::start(options()).await;

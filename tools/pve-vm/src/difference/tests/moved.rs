@@ -63,6 +63,17 @@ fn the_small_disks_of_the_firmware_are_remembered_too() {
     assert_eq!(found.costs(false)[0].needs.as_deref(), Some("--replace-disk w-1:tpmstate0"));
 }
 
+/// A VM of an earlier version remembers nothing: a detached disk may be the missing state of its TPM.
+#[test]
+fn of_a_vm_that_remembers_nothing_a_detached_disk_may_be_the_firmwares() {
+    let file = json!({"tpmstate0": "local-lvm:1,version=v2.0"});
+    let rows = [json!({"key": "tpmstate0"}), slot("scsi0", FIRST)];
+    let detached = seen(&file, &[], &[&rows[..], &[unused(SECOND)]].concat());
+    assert!(detached.replaced().any(|(slot, _)| slot == "tpmstate0"), "{detached:#?}");
+    let none = seen(&file, &[], &[&rows[..], &[slot("virtio5", SECOND)]].concat());
+    assert!(none.items.iter().any(|item| item.key == "tpmstate0" && matches!(item.act, Act::Allocate(_))), "{none:#?}");
+}
+
 #[test]
 fn a_slot_that_was_renamed_in_the_file_gets_no_empty_disk_unasked() {
     let made = [("scsi0", FIRST), ("scsi1", SECOND), ("efidisk0", "local-lvm:vm-100-efidisk0")];
@@ -112,6 +123,7 @@ fn disks_that_changed_places_are_left_alone_whatever_is_allowed() {
         [slot("scsi0", FIRST), slot("scsi1", THIRD), slot("scsi2", SECOND)],
         [json!({"key": "scsi0"}), slot("scsi1", SECOND), slot("scsi2", FIRST)],
         [slot("scsi0", FIRST), slot("scsi1", "local-lvm:vm-100-disk-9"), slot("scsi2", SECOND)],
+        [slot("scsi0", SECOND), slot("scsi1", THIRD), slot("scsi2", "local-lvm:vm-100-disk-9")],
     ];
     for rows in swapped {
         let found = seen(&file, &made, &rows);

@@ -1,0 +1,56 @@
+//! The VMs that `ichor.lock` remembers. What a token can't see is in no list; whether it exists, the server says of every
+//! ID. So a node whose VM isn't seen is taken for one without a VM only if its last one is gone.
+
+use pve_client::{Kind, request};
+use record::{Code, Exit, Failure, Node};
+use step::{Run, Stop};
+
+use crate::fleet::Fleet;
+
+impl Fleet {
+    /// Refuses to take a node's VM for absent that exists and can't be seen.
+    pub(crate) async fn is_gone(&self, run: &Run, node: &Node) -> Result<(), Stop> {
+        let remembered = run.dir()?.lock()?.and_then(|lock| lock.vm(node.name()));
+        let Some(vmid) = remembered.filter(|vmid| !self.inventory.taken.contains(vmid)) else { return Ok(()) };
+        match self.pve.ask(&request::is_free(vmid)).await {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.kind(), Some(Kind::Exists | Kind::Invalid)) => {
+                // Somebody may have taken the ID since the lists were read.
+                let guests = self.pve.ask(&request::guests()).await?;
+                if guests.iter().any(|guest| guest.vmid == vmid) {
+                    return Err(Failure::new(
+                        Exit::Unreachable,
+                        Code::Unreachable,
+                        format!("VM {vmid} was just made, and may be the node's"),
+                    )
+                    .into());
+                }
+                let message = format!("the token may not see VM {vmid}, which the node had last");
+                let hint = format!(
+                    "give it VM.Audit on /vms/{vmid}, or put the VM into the pool of the file; if it is nobody's any more, \
+                     take the node's entry out of `vms` in ichor.lock"
+                );
+                Err(Failure::new(Exit::NotAllowed, Code::NotAllowed, message).hint(hint).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Remembers the VM that a node has.
+pub(crate) fn remember(run: &Run, node: &Node, vmid: u32) -> Result<(), Failure> {
+    let dir = run.dir()?;
+    if dir.lock()?.is_some_and(|lock| lock.vm(node.name()) == Some(vmid)) {
+        return Ok(());
+    }
+    dir.update_lock(|lock| lock.remember_vm(node.name(), vmid))
+}
+
+/// Forgets the VM of a node, which this run has destroyed.
+pub(crate) fn forget(run: &Run, node: &Node) -> Result<(), Failure> {
+    let dir = run.dir()?;
+    if dir.lock()?.is_some_and(|lock| lock.vm(node.name()).is_some()) {
+        dir.update_lock(|lock| lock.forget_vm(node.name()))?;
+    }
+    Ok(())
+}
