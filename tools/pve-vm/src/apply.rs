@@ -19,7 +19,6 @@ use crate::{
     difference::{Act, Difference, Item, NOTES, Sight},
     error::Error,
     etcd::Permit,
-    notes::{self, Volumes},
     preflight::Intent,
     reconcile::{Allowed, Reconcile},
 };
@@ -241,7 +240,7 @@ impl<'a> VmOperation<'a> {
         let made = difference.items.iter().find(|item| matches!(item.act, Act::Allocate(_) | Act::Beside(..)));
         let replaced = difference.items.iter().find(|item| matches!(item.act, Act::Replace(..)) && !is_running);
         if let Some(item) = made.or(replaced) {
-            match forgetting(config, item) {
+            match item.forgetting(config) {
                 Some(notes) => {
                     progress.notes_are_behind = true;
                     self.send(config.digest(), &[&notes]).await?;
@@ -380,19 +379,6 @@ impl<'a> VmOperation<'a> {
             }
         }
     }
-}
-
-/// The notes without the disk that the user gives up for this one. They are sent before the new disk is made: a run that is
-/// cut between the two must not take the old one for a disk that was moved.
-fn forgetting(config: &Config, item: &Item) -> Option<Item> {
-    if !matches!(item.act, Act::Replace(..) | Act::Beside(..)) {
-        return None;
-    }
-    let notes = config.get(NOTES).unwrap_or_default();
-    let volumes = Volumes::read(notes);
-    volumes.of(&item.key)?;
-    let act = Act::Set(notes::with(notes, &volumes.without(&item.key)));
-    Some(Item { key: NOTES.to_owned(), change: Change::live(NOTES), act })
 }
 
 /// Why a step didn't succeed.

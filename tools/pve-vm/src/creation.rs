@@ -164,7 +164,7 @@ async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Lo
         }
         if twin.vmid < made.vmid || was_before || runs(fleet, &twin).await? {
             run.say(node, &format!("VM {} already exists: removing the duplicate {}", twin.vmid, made.vmid));
-            VmOperation { fleet, run, node, machine, location: made }.destroy().await?;
+            VmOperation { fleet, run, node, machine, location: made }.destroy(None).await?;
             return Ok(twin);
         }
     }

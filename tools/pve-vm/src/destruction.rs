@@ -12,6 +12,7 @@ use crate::{
     inventory::whereabouts,
     location::{Location, until_unlocked},
     preflight::Intent,
+    reconcile::Reconcile,
 };
 
 /// How often the removal of a volume that a destroyed VM left is tried.
@@ -19,11 +20,12 @@ const REMOVALS: usize = 3;
 
 impl VmOperation<'_> {
     /// Stops the VM and destroys it with its disks. Everything that can refuse that is asked first: a VM that stays is not
-    /// switched off.
-    pub(crate) async fn destroy(&self) -> Result<(), Stop> {
+    /// switched off. `guard` is the node whose etcd is asked once more when it is off; without an answer that allows the
+    /// destruction, the VM is switched on again.
+    pub(crate) async fn destroy(&self, guard: Option<&Reconcile<'_>>) -> Result<(), Stop> {
         let Some((location, config)) = self.found().await? else { return Ok(()) };
         let operation = VmOperation { location, ..*self };
-        operation.destroy_here(&config).await
+        operation.destroy_here(&config, guard).await
     }
 
     /// Where the VM is now, and its config: it may have been moved, or destroyed. Once more it is checked to be ours.
@@ -46,7 +48,7 @@ impl VmOperation<'_> {
         Ok(Some((location, config)))
     }
 
-    async fn destroy_here(&self, config: &Config) -> Result<(), Stop> {
+    async fn destroy_here(&self, config: &Config, guard: Option<&Reconcile<'_>>) -> Result<(), Stop> {
         let (host, vmid) = (&self.location.host, self.location.vmid);
         self.checked(config, &Intent::destruction()).await?;
         let drives = storages(config.values());
@@ -56,7 +58,17 @@ impl VmOperation<'_> {
             () = stopping.cancelled() => return Err(Failure::interrupted().into()),
         };
         let slot = self.run.slot(self.node).await?;
+        let was_running = guard.is_some() && self.is_running().await?;
         self.switch_off().await?;
+        if let Some(guard) = guard
+            && let Err(stop) = self.fleet.etcd.confirm(guard).await
+        {
+            if was_running {
+                self.run.say(self.node, "etcd can't do without it any more: it isn't destroyed, and switched on again");
+                self.switch_on(Some(slot)).await?;
+            }
+            return Err(stop);
+        }
         let destroy = request::destroy(host, vmid);
         let removed = self.persist(|| async {
             match self.fleet.pve.run(&destroy, self.run.wait_timeout()).await {

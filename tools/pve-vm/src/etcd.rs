@@ -97,6 +97,16 @@ impl EtcdGate {
         }
     }
 
+    /// Asks once more, now that the node is off and before its disks are destroyed: somebody else, from another folder, may
+    /// have been allowed at the same moment to take another control plane down.
+    pub(crate) async fn confirm(&self, reconcile: &Reconcile<'_>) -> Result<(), Stop> {
+        if self.ignored || !reconcile.machine.control_plane || self.whole.get() == Some(&true) {
+            return Ok(());
+        }
+        let asked = ask(reconcile).await?;
+        judge(&asked.locked, &asked.look, Away::ForGood).map_err(Into::into)
+    }
+
     /// What [`Self::pass`] would say, and what it would leave behind, as changes of a plan.
     pub(crate) async fn foresee(&self, reconcile: &Reconcile<'_>, away: Option<Away>) -> Result<Vec<Change>, Stop> {
         let Some(away) = away.filter(|_| reconcile.machine.control_plane) else { return Ok(Vec::new()) };

@@ -56,6 +56,8 @@ impl Step for TalosImage {
         let wanted = plan::wanted(&spec.talos, step::variable(FACTORY_VARIABLE).as_deref())?;
         let client = Client::new(wanted.factory.clone())?;
         let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref().map(|images| (proxmox, images)));
+        // What is wrong with the settings or the token is told before the factory is asked for anything.
+        let pve = images.map(|(proxmox, _)| pve_access::connect(proxmox, self.token_file.clone())).transpose()?;
         let image = self.registered(&run, &client, &wanted, images.map(|(_, images)| images.via)).await?;
         let mut status = status::Image {
             schematic: image.schematic.clone(),
@@ -64,9 +66,8 @@ impl Step for TalosImage {
             installer: plan::installer(&wanted, &image),
             ..status::Image::default()
         };
-        let (effect, changes) = match images {
-            Some((proxmox, images)) => {
-                let pve = pve_access::connect(proxmox, self.token_file.clone())?;
+        let (effect, changes) = match images.zip(pve) {
+            Some(((_, images), pve)) => {
                 let place = Place { storage: images.storage.clone(), file: image.stored_file(), via: images.via };
                 let delivery = Delivery { run: &run, factory: &client, image: &image, pve, place };
                 delivery.deliver(&mut status).await?

@@ -97,6 +97,24 @@ async fn a_control_plane_is_destroyed_while_etcd_can_do_without_it_and_what_stay
     world.assert_one_vm_each(&["cp-1".into(), "cp-2".into(), "w-1".into()]);
 }
 
+/// A colleague, and a pipeline, each with a copy of the folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_folders_at_the_same_moment_never_destroy_more_than_etcd_can_do_without() {
+    let world = World::start(ALONE).await;
+    world.up().await.exits(0);
+    let name = world.lab.name();
+    let destroy = format!(
+        "for n in 1 2 3; do cp -r {name} copy-$n; done; for n in 1 2 3; do \
+         (pve-vm destroy --yes --dir copy-$n -f \"$ICHOR_CLUSTER\" --only cp-$n > out-$n 2> err-$n; echo $? > exit-$n) & done; wait"
+    );
+    let outcome = world.sh(&destroy).await.exits(0);
+
+    let running: Vec<_> = world.lab.pve().vms().into_iter().filter(|vm| vm.running).map(|vm| vm.name).collect();
+    let told = ["1", "2", "3"].map(|n| std::fs::read_to_string(world.scratch.path(&format!("err-{n}"))).unwrap());
+    assert!(running.len() >= 2, "{running:?} {told:#?} {outcome}");
+    assert!(told.iter().any(|told| told.contains("etcd")), "{told:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_power_cycle_of_a_control_plane_waits_until_etcd_can_do_without_it() {
     let world = World::start(THREE).await;

@@ -1,9 +1,25 @@
 //! What a difference means for the VM: what is sent, what is lost, what it costs.
 
-use pve_client::request::Parameters;
+use pve_client::{answer::Config, request::Parameters};
 use record::{Change, Impact};
 
 use super::{Act, Difference, Item, NOTES, REBOOT};
+use crate::notes::{self, Volumes};
+
+impl Item {
+    /// The notes without the disk that the user gives up for this one. They are sent before the new disk is made: a run that
+    /// is cut between the two must not take the old one for a disk that was moved.
+    pub(crate) fn forgetting(&self, config: &Config) -> Option<Self> {
+        if !matches!(self.act, Act::Replace(..) | Act::Beside(..)) {
+            return None;
+        }
+        let notes = config.get(NOTES).unwrap_or_default();
+        let volumes = Volumes::read(notes);
+        volumes.of(&self.key)?;
+        let act = Act::Set(notes::with(notes, &volumes.without(&self.key)));
+        Some(Self { key: NOTES.to_owned(), change: Change::live(NOTES), act })
+    }
+}
 
 impl Difference {
     /// Whether nothing is to be done.
