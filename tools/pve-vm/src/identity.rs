@@ -147,7 +147,7 @@ impl Identity {
 pub(crate) fn described(config: &Config) -> Option<&str> {
     let lines = config.get("description")?.lines().map(str::trim);
     let named = lines.filter_map(|line| line.strip_prefix("Node ")?.split_once(" of the Talos cluster "));
-    named.map(|(node, _)| node).filter(|node| !node.contains(' ')).next_back()
+    named.map(|(node, _)| node).rfind(|node| !node.contains(' '))
 }
 
 /// The node's role, if the VM's mark says it: VMs of earlier releases have a mark without it.
@@ -162,8 +162,8 @@ pub(crate) fn role(config: &Config) -> Option<Role> {
 
 /// The mark of another cluster that a VM has, or of another lock of this one: its line, or its tag.
 pub(crate) fn other_mark<'a>(config: &'a Config, identity: &Identity) -> Option<&'a str> {
-    let lines = config.get("description").unwrap_or_default().lines().map(str::trim);
-    let line = lines.filter(|line| line.strip_prefix(MARK).is_some_and(|uid| uid.trim() != identity.uid)).next_back();
+    let mut lines = config.get("description").unwrap_or_default().lines().map(str::trim);
+    let line = lines.rfind(|line| line.strip_prefix(MARK).is_some_and(|uid| uid.trim() != identity.uid));
     let is_mark = |tag: &&str| {
         let uid = tag.strip_prefix("ichor-").unwrap_or_default();
         uid.len() == 8 && uid.bytes().all(|byte| byte.is_ascii_hexdigit()) && !tag.eq_ignore_ascii_case(&identity.tag())

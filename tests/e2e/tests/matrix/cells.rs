@@ -61,7 +61,8 @@ pub(crate) struct Chosen {
 const SAMPLE: Duration = Duration::from_secs(12);
 
 impl Chosen {
-    /// All cells for a soak, those of `ICHOR_CELL` alone, or a sample that differs from day to day.
+    /// All cells for a soak, those of `ICHOR_CELL` alone (one by its name, or all of `Adopt/`), or a sample that differs
+    /// from day to day.
     pub(crate) fn from_environment(calls: &[(Operation, u64)]) -> Self {
         let all = calls.iter().flat_map(|(operation, calls)| {
             (0..*calls).flat_map(|call| Fate::ALL.map(|fate| Cell { operation: *operation, call, fate }))
@@ -72,7 +73,8 @@ impl Chosen {
         let seed = soak.as_ref().map_or_else(today, |text| text.parse().expect("ICHOR_SOAK is a number"));
         shuffle(&mut cells, seed);
         if let Ok(name) = std::env::var("ICHOR_CELL") {
-            cells.retain(|cell| cell.to_string() == name);
+            let is_it = |cell: String| cell == name || (name.ends_with('/') && cell.starts_with(&name));
+            cells.retain(|cell| is_it(cell.to_string()));
             assert!(!cells.is_empty(), "there is no cell {name}");
             return Self { seed, cells, within: None, notes: None };
         }
