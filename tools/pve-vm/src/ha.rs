@@ -194,9 +194,9 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
-    fn call(wanted: Value, found: Option<Value>) -> Option<Call> {
+    fn call(wanted: &Value, found: Option<Value>) -> Option<Call> {
         let found = found.map(self::found);
-        Managed::read(&wanted).unwrap().difference(found.as_ref()).map(|(_, call)| call)
+        Managed::read(wanted).unwrap().difference(found.as_ref()).map(|(_, call)| call)
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Parameters {
@@ -208,24 +208,28 @@ mod tests {
         let managed =
             json!({"sid": "vm:100", "state": "started", "max_restart": 1, "max_relocate": "3", "digest": "x"});
         let started = ("state", "started");
-        assert_eq!(call(json!(true), None), Some(Call::Add(pairs(&[started]))));
-        assert_eq!(call(json!({"max_restart": 2}), None), Some(Call::Add(pairs(&[started, ("max_restart", "2")]))));
-        assert_eq!(call(json!(true), Some(managed.clone())), None);
-        assert_eq!(call(json!({"max_restart": 1, "failback": true}), Some(managed.clone())), None, "the defaults hold");
+        assert_eq!(call(&json!(true), None), Some(Call::Add(pairs(&[started]))));
+        assert_eq!(call(&json!({"max_restart": 2}), None), Some(Call::Add(pairs(&[started, ("max_restart", "2")]))));
+        assert_eq!(call(&json!(true), Some(managed.clone())), None);
         assert_eq!(
-            call(json!({"max_relocate": 2, "failback": "0"}), Some(managed.clone())),
+            call(&json!({"max_restart": 1, "failback": true}), Some(managed.clone())),
+            None,
+            "the defaults hold"
+        );
+        assert_eq!(
+            call(&json!({"max_relocate": 2, "failback": "0"}), Some(managed.clone())),
             Some(Call::Change(pairs(&[("failback", "0"), ("max_relocate", "2")])))
         );
-        assert_eq!(call(json!(false), Some(managed)), Some(Call::Remove));
-        assert_eq!(call(json!(false), None), None);
+        assert_eq!(call(&json!(false), Some(managed)), Some(Call::Remove));
+        assert_eq!(call(&json!(false), None), None);
     }
 
     #[test]
     fn what_somebody_disabled_stays_disabled_and_what_is_to_be_off_is_to_run() {
         for state in ["disabled", "ignored"] {
-            assert_eq!(call(json!(true), Some(json!({"sid": "vm:100", "state": state}))), None);
+            assert_eq!(call(&json!(true), Some(json!({"sid": "vm:100", "state": state}))), None);
         }
-        let stopped = call(json!(true), Some(json!({"sid": "vm:100", "state": "stopped"})));
+        let stopped = call(&json!(true), Some(json!({"sid": "vm:100", "state": "stopped"})));
         assert_eq!(stopped, Some(Call::Change(pairs(&[("state", "started")]))));
     }
 
