@@ -49,6 +49,7 @@ const NOT_PROGRAMS: [&str; 9] = [
     "talos-vmtoolsd",
     "ichor-uid",
     "ichor-role",
+    "ichor-disks",
 ];
 
 type Pattern = LazyLock<Regex>;

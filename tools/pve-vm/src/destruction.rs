@@ -8,6 +8,7 @@ use crate::{
     changes::VmOperation,
     creation::storages,
     error::Error,
+    etcd::Permit,
     identity::Owner,
     inventory::whereabouts,
     location::{Location, until_unlocked},
@@ -20,9 +21,9 @@ const REMOVALS: usize = 3;
 
 impl VmOperation<'_> {
     /// Stops the VM and destroys it with its disks. Everything that can refuse that is asked first: a VM that stays is not
-    /// switched off. `guard` is the node whose etcd is asked once more when it is off; without an answer that allows the
-    /// destruction, the VM is switched on again.
-    pub(crate) async fn destroy(&self, guard: Option<&Reconcile<'_>>) -> Result<(), Stop> {
+    /// switched off. `guard` is the node whose etcd is asked once more when it is off, and what it was allowed by; without
+    /// an answer that allows the destruction, the VM is switched on again.
+    pub(crate) async fn destroy(&self, guard: Option<(&Reconcile<'_>, &Permit<'_>)>) -> Result<(), Stop> {
         let Some((location, config)) = self.found().await? else { return Ok(()) };
         let operation = VmOperation { location, ..*self };
         operation.destroy_here(&config, guard).await
@@ -48,7 +49,7 @@ impl VmOperation<'_> {
         Ok(Some((location, config)))
     }
 
-    async fn destroy_here(&self, config: &Config, guard: Option<&Reconcile<'_>>) -> Result<(), Stop> {
+    async fn destroy_here(&self, config: &Config, guard: Option<(&Reconcile<'_>, &Permit<'_>)>) -> Result<(), Stop> {
         let (host, vmid) = (&self.location.host, self.location.vmid);
         self.checked(config, &Intent::destruction()).await?;
         let drives = storages(config.values());
@@ -60,8 +61,8 @@ impl VmOperation<'_> {
         let slot = self.run.slot(self.node).await?;
         let was_running = guard.is_some() && self.is_running().await?;
         self.switch_off().await?;
-        if let Some(guard) = guard
-            && let Err(stop) = self.fleet.etcd.confirm(guard).await
+        if let Some((reconcile, permit)) = guard
+            && let Err(stop) = self.fleet.etcd.confirm(reconcile, permit).await
         {
             if was_running {
                 self.run.say(self.node, "etcd can't do without it any more: it isn't destroyed, and switched on again");

@@ -36,6 +36,8 @@ pub(crate) struct EtcdGate {
 #[derive(Debug, Default)]
 pub(crate) struct Permit<'a> {
     _turn: Option<MutexGuard<'a, ()>>,
+    /// Whether there is an etcd whose other members can be asked again.
+    has_members: bool,
     left: Vec<Left>,
 }
 
@@ -86,7 +88,8 @@ impl EtcdGate {
             }
             Err(refused) => return Err(refused.into()),
         }
-        Ok(Permit { _turn: Some(turn), left: left(&asked, away) })
+        let has_members = matches!(asked.look, Look::Members { .. });
+        Ok(Permit { _turn: Some(turn), has_members, left: left(&asked, away) })
     }
 
     /// As [`Self::pass`], before a node is destroyed. With the whole cluster, etcd goes too, and nobody is asked.
@@ -99,8 +102,9 @@ impl EtcdGate {
 
     /// Asks once more, now that the node is off and before its disks are destroyed: somebody else, from another folder, may
     /// have been allowed at the same moment to take another control plane down.
-    pub(crate) async fn confirm(&self, reconcile: &Reconcile<'_>) -> Result<(), Stop> {
-        if self.ignored || !reconcile.machine.control_plane || self.whole.get() == Some(&true) {
+    /// A node without a member was asked itself, while it ran.
+    pub(crate) async fn confirm(&self, reconcile: &Reconcile<'_>, permit: &Permit<'_>) -> Result<(), Stop> {
+        if self.ignored || !permit.has_members {
             return Ok(());
         }
         let asked = ask(reconcile).await?;

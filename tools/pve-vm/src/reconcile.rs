@@ -193,7 +193,7 @@ impl<'a> Reconcile<'a> {
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
-        operation.destroy(Some(self)).await?;
+        operation.destroy(Some((self, &permit))).await?;
         let left = permit.destroyed(self, true);
         let changes = std::mem::take(&mut progress.changes).into_iter().chain(difference.costs(true)).collect();
         *progress = Progress::of_new(changes);

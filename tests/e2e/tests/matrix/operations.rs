@@ -214,7 +214,7 @@ pub(crate) fn assert_done(operation: Operation, fate: Fate, world: &World, befor
     }
     if operation == Operation::Adopt {
         let has_tags = option("tags").contains("ichor") || fate == Fate::Forbidden;
-        assert!(option("description").ends_with("ichor-role: worker") && has_tags, "{worker:#?}");
+        assert!(option("description").contains("\nichor-role: worker") && has_tags, "{worker:#?}");
         let lock = std::fs::read_to_string(world.scratch.path(world.lab.name()).join("ichor.lock")).unwrap();
         assert!(lock.contains(&worker.uuid), "{lock}");
     }
