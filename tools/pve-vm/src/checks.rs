@@ -126,6 +126,20 @@ impl Fleet {
     }
 }
 
+impl Fleet {
+    /// Refuses to go on without the image that a new VM is made from: asked before an old one is destroyed for it.
+    pub(crate) async fn check_image(&self, host: &str) -> Result<(), Failure> {
+        let volume = self.volume(host)?;
+        let Some((storage, name)) = volume.split_once(':') else { return Ok(()) };
+        let content = if name.starts_with("iso/") { "iso" } else { "import" };
+        match self.pve.ask(&request::contents(host, storage, content)).await {
+            Ok(contents) if contents.iter().any(|content| content.volid == volume) => Ok(()),
+            Ok(_) => Err(Error::NoImageOn(host.into()).into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 impl VmOperation<'_> {
     /// Refuses an address that the VM would get and another machine has.
     pub(crate) async fn address_is_free(&self, difference: &Difference) -> Result<(), Failure> {

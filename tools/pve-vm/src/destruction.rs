@@ -65,7 +65,7 @@ impl VmOperation<'_> {
             && let Err(stop) = self.fleet.etcd.confirm(reconcile, permit).await
         {
             if was_running {
-                self.run.say(self.node, "etcd can't do without it any more: it isn't destroyed, and switched on again");
+                self.run.say(self.node, "etcd doesn't agree that it goes: it isn't destroyed, and switched on again");
                 self.switch_on(Some(slot)).await?;
             }
             return Err(stop);

@@ -113,6 +113,8 @@ pub(crate) enum Error {
     AddressAnswers { address: String },
     #[error("VM {vmid} on {host} doesn't start with its changes, {}: {why}", standing(*.is_up))]
     NotStarted { vmid: u32, host: String, exit: Exit, why: String, is_up: bool },
+    #[error("VM {vmid} on {host} was made for a {was}, the file says {wanted}: a node doesn't change its role")]
+    OtherRole { vmid: u32, host: String, was: record::Role, wanted: record::Role },
     #[error("VM {vmid} on {host} has no address yet: {last}")]
     NoAddress { vmid: u32, host: String, last: String, advice: Option<String> },
     #[error("VM {vmid} on {host} is still busy: {last}")]
@@ -268,6 +270,9 @@ impl Classify for Error {
                     "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node{more}"
                 ))
             }
+            Self::OtherRole { .. } => guard(Code::OtherRole).hint(
+                "restore the role in the file; to replace the node, destroy its VM first (`pve-vm destroy`, which asks etcd)",
+            ),
             Self::NotStarted { exit, .. } => {
                 Facts::new(*exit, Code::ProxmoxRefused).hint("correct the values in the file, and run again")
             }

@@ -6,16 +6,24 @@
 use std::{
     collections::BTreeSet,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
+use patience::{Backoff, Deadline};
 use record::{Change, Failure, Impact, LockedEtcd};
 use rolling::{Look, Target, judge, look, quorum::Away};
 use step::{Run, Stop};
 use talos_access::{AtHand, Credentials};
 use talos_client::{Address, Member};
-use tokio::sync::{MutexGuard, OnceCell};
+use tokio::{
+    sync::{MutexGuard, OnceCell},
+    time::{Instant, sleep},
+};
 
-use crate::{difference::Difference, fleet::Fleet, orphans, reconcile::Reconcile};
+use crate::{difference::Difference, fleet::Fleet, inventory::Namesakes, orphans, reconcile::Reconcile};
+
+/// How long etcd gets to agree with itself when a member has just gone: it elects a leader within a few seconds.
+const ELECTION: Duration = Duration::from_secs(10);
 
 /// The guard of etcd.
 #[derive(Debug, Default)]
@@ -65,7 +73,7 @@ impl EtcdGate {
 
     /// Waits for its turn and asks whether the node may be taken down. Keep the permit until the act is done.
     pub(crate) async fn pass(&self, reconcile: &Reconcile<'_>, away: Away) -> Result<Permit<'_>, Stop> {
-        if !reconcile.machine.control_plane {
+        if !reconcile.is_control_plane() {
             return Ok(Permit::default());
         }
         let stopping = reconcile.run.stopping();
@@ -94,7 +102,7 @@ impl EtcdGate {
 
     /// As [`Self::pass`], before a node is destroyed. With the whole cluster, etcd goes too, and nobody is asked.
     pub(crate) async fn pass_destroy(&self, reconcile: &Reconcile<'_>) -> Result<Permit<'_>, Stop> {
-        match reconcile.machine.control_plane && self.is_whole(reconcile).await? {
+        match reconcile.is_control_plane() && self.is_whole(reconcile).await? {
             true => Ok(Permit::default()),
             false => self.pass(reconcile, Away::ForGood).await,
         }
@@ -107,13 +115,23 @@ impl EtcdGate {
         if self.ignored || !permit.has_members {
             return Ok(());
         }
-        let asked = ask(reconcile).await?;
-        judge(&asked.locked, &asked.look, Away::ForGood).map_err(Into::into)
+        // A leader may be elected first: one answer is none yet.
+        let deadline = Deadline::within(ELECTION);
+        let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(2)).seeded(reconcile.node.name());
+        loop {
+            let asked = ask(reconcile).await?;
+            let Err(refused) = judge(&asked.locked, &asked.look, Away::ForGood) else { return Ok(()) };
+            let now = Instant::now();
+            if deadline.passed(now) {
+                return Err(refused.into());
+            }
+            sleep(deadline.at_most(now, pauses.pause())).await;
+        }
     }
 
     /// What [`Self::pass`] would say, and what it would leave behind, as changes of a plan.
     pub(crate) async fn foresee(&self, reconcile: &Reconcile<'_>, away: Option<Away>) -> Result<Vec<Change>, Stop> {
-        let Some(away) = away.filter(|_| reconcile.machine.control_plane) else { return Ok(Vec::new()) };
+        let Some(away) = away.filter(|_| reconcile.is_control_plane()) else { return Ok(Vec::new()) };
         let asked = ask(reconcile).await?;
         let mut changes = Vec::new();
         if let Err(refused) = judge(&asked.locked, &asked.look, away) {
@@ -139,8 +157,11 @@ impl EtcdGate {
             let came = run.control_planes().await?;
             let all =
                 !self.partial && run.cluster().only().is_empty() && came.len() == run.listed().control_planes().count();
-            if !all || kept(run, fleet).is_empty() {
-                return Ok::<_, Stop>(all);
+            if !all || !can_all_go(run, fleet)? {
+                return Ok::<_, Stop>(false);
+            }
+            if kept(run, fleet).is_empty() {
+                return Ok(true);
             }
             let listed = |member: &Member| {
                 came.iter().any(|node| {
@@ -172,11 +193,14 @@ impl EtcdGate {
         }
         let Some(lock) = run.dir()?.lock()?.filter(|lock| lock.etcd() != LockedEtcd::Never) else { return Ok(false) };
         let mut kept = kept(run, fleet);
-        // Not found isn't destroyed: it may be on another Proxmox VE, or somebody removed it who has a copy.
+        // Not found isn't destroyed: it may be hidden, on another Proxmox VE, or somebody removed it who has a copy. What
+        // pve-vm destroyed, in this run or an earlier one, the lock says.
         let control_planes: Vec<String> = run.listed().control_planes().map(|entry| entry.name.to_string()).collect();
-        kept.extend(lock.nodes_with_vms().filter(|node| control_planes.iter().any(|name| name == node)).map(|node| {
-            let vmid = lock.vm(node).unwrap_or_default();
-            format!("VM {vmid} of {node} wasn't found, and pve-vm didn't destroy it (if it is gone for good, `talos-bootstrap --fresh` starts an empty etcd)")
+        let unknown = control_planes.iter().filter(|node| !lock.was_destroyed(node)).map(String::as_str);
+        let left: BTreeSet<&str> = lock.nodes_with_vms().chain(unknown).collect();
+        kept.extend(left.into_iter().map(|node| {
+            let vmid = lock.vm(node).map_or_else(|| "the VM".to_owned(), |vmid| format!("VM {vmid}"));
+            format!("{vmid} of {node} wasn't found, and pve-vm didn't destroy it (if it is gone for good, `talos-bootstrap --fresh` starts an empty etcd)")
         }));
         if !kept.is_empty() {
             run.announce(&format!(
@@ -189,7 +213,10 @@ impl EtcdGate {
 
     /// Takes the etcd out of the lock.
     pub(crate) fn forget(run: &Run) -> Result<(), Failure> {
-        run.dir()?.update_lock(record::Lock::forget_etcd)?;
+        run.dir()?.update_lock(|lock| {
+            lock.forget_etcd();
+            lock.forget_vms();
+        })?;
         run.announce(
             "the whole cluster is destroyed: its etcd is taken out of ichor.lock, and the next one starts empty",
         );
@@ -230,6 +257,25 @@ pub(crate) fn away(difference: &Difference, running: bool) -> Option<Away> {
 
 fn is_called(member: &Member, name: &str) -> bool {
     !member.hostname.is_empty() && member.hostname.split('.').next() == name.split('.').next()
+}
+
+/// Whether every control plane can be seen and destroyed, and no VM is left that only the lock knows: otherwise it isn't the
+/// whole cluster that goes, and etcd is asked.
+fn can_all_go(run: &Run, fleet: &Fleet) -> Result<bool, Failure> {
+    let listed = run.listed();
+    let lock = run.dir()?.lock()?;
+    let is_strange = |node: &str| listed.position(node).is_none();
+    if lock.as_ref().is_some_and(|lock| lock.nodes_with_vms().any(is_strange)) {
+        return Ok(false);
+    }
+    Ok(listed.control_planes().all(|entry| {
+        let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, &entry.name, Namesakes::Ignored);
+        match found {
+            Ok(Some(known)) => known.config.as_ref().is_ok_and(|config| !config.is_set("protection")),
+            Ok(None) => lock.as_ref().is_none_or(|lock| lock.vm(&entry.name).is_none()),
+            Err(_) => false,
+        }
+    }))
 }
 
 /// The cluster's VMs that the file doesn't list: they stay.

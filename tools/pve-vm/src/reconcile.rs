@@ -2,7 +2,7 @@
 
 use pve_client::request;
 use record::{
-    Change, Effect, Failure, Impact, Node,
+    Change, Effect, Failure, Impact, Node, Role,
     spec::NodeSpec,
     status::{self, AddressSource, Addresses, Destroyed},
 };
@@ -22,6 +22,7 @@ use crate::{
     error::Error,
     etcd,
     fleet::Fleet,
+    identity::role,
     inventory::Known,
     location::Location,
     machine::Machine,
@@ -65,6 +66,26 @@ impl<'a> Reconcile<'a> {
         self.found.map(|known| Location { vmid: known.vmid, host: known.host.clone() })
     }
 
+    /// Whether the node may be a member of etcd: the file says so, or the VM was made for one. A slip in the file must not
+    /// switch the guard off.
+    pub(crate) fn is_control_plane(&self) -> bool {
+        self.machine.control_plane || self.made_as() == Some(Role::ControlPlane)
+    }
+
+    /// The role that the VM's notes say.
+    fn made_as(&self) -> Option<Role> {
+        role(self.found?.config.as_ref().ok()?)
+    }
+
+    /// Refuses another role than that which the VM was made for: Talos never changes it.
+    fn check_role(&self) -> Result<(), Error> {
+        let (Some(known), Some(was)) = (self.found, self.made_as()) else { return Ok(()) };
+        match was == self.spec.role {
+            true => Ok(()),
+            false => Err(Error::OtherRole { vmid: known.vmid, host: known.host.clone(), was, wanted: self.spec.role }),
+        }
+    }
+
     /// Operations on the VM at this location.
     pub(crate) fn operation(&self, location: Location) -> VmOperation<'a> {
         VmOperation { fleet: self.fleet, run: self.run, node: self.node, machine: self.machine, location }
@@ -73,6 +94,7 @@ impl<'a> Reconcile<'a> {
     /// Creates the VM or changes it to match the spec, and starts it.
     pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let mut progress = Progress::new(allowed);
+        self.check_role()?;
         self.ha_difference(self.found.map(|known| known.vmid)).await?;
         // A VM that was just created is not recreated: it would only be the same again.
         let new = Allowed { recreate: false, ..allowed.clone() };
@@ -81,6 +103,7 @@ impl<'a> Reconcile<'a> {
                 let operation = self.operation(location);
                 self.check_start(&operation).await?;
                 let (operation, is_as_wanted) = match operation.target(allowed) {
+                    Some(_) if !self.passes(&operation, allowed)? => (operation, false),
                     Some(target) => (operation.migrated(target, &mut progress).await?, false),
                     None => {
                         let is_as_wanted = self.is_as_wanted(&operation, allowed);
@@ -124,6 +147,15 @@ impl<'a> Reconcile<'a> {
             console.vm_is_on();
         }
         Ok(console)
+    }
+
+    /// Refuses what the user didn't allow before the VM is moved. Whether it is worth moving: one that is recreated isn't.
+    fn passes(&self, operation: &VmOperation<'_>, allowed: &Allowed) -> Result<bool, Failure> {
+        let Some(known) = self.found else { return Ok(true) };
+        let config = known.config.as_ref().map_err(Clone::clone)?;
+        let difference = operation.difference(config, known.running, &Progress::new(allowed));
+        operation.guard(&difference, known.running, allowed)?;
+        Ok(difference.recreate().is_empty())
     }
 
     /// Whether nothing differs, by what the inventory saw. A VM that somebody locks needs no wait then.
@@ -190,6 +222,7 @@ impl<'a> Reconcile<'a> {
         self.fleet.release(&operation.location.host, &config, self.machine);
         let host = self.fleet.place(self.machine).await?;
         self.fleet.check_creation(self.machine, &host).await?;
+        self.fleet.check_image(&host).await?;
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
@@ -206,6 +239,7 @@ impl<'a> Reconcile<'a> {
 
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
     pub(crate) async fn plan(&self, allowed: &Allowed) -> Result<Written, Stop> {
+        self.check_role()?;
         let managed = self.ha_difference(self.found.map(|known| known.vmid)).await?.map(|(change, _)| change);
         let Some(known) = self.found else {
             let host = self.placed().await?;

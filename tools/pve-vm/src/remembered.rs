@@ -46,11 +46,11 @@ pub(crate) fn remember(run: &Run, node: &Node, vmid: u32) -> Result<(), Failure>
     dir.update_lock(|lock| lock.remember_vm(node.name(), vmid))
 }
 
-/// Forgets the VM of a node, which this run has destroyed.
-pub(crate) fn forget(run: &Run, node: &Node) -> Result<(), Failure> {
+/// Remembers that this run has destroyed a node's VM.
+pub(crate) fn destroyed(run: &Run, node: &Node) -> Result<(), Failure> {
     let dir = run.dir()?;
-    if dir.lock()?.is_some_and(|lock| lock.vm(node.name()).is_some()) {
-        dir.update_lock(|lock| lock.forget_vm(node.name()))?;
+    if dir.lock()?.is_some_and(|lock| lock.was_destroyed(node.name())) {
+        return Ok(());
     }
-    Ok(())
+    dir.update_lock(|lock| lock.remember_destroyed(node.name()))
 }

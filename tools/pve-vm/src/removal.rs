@@ -32,7 +32,7 @@ impl PveVm {
         self.confirmed(reconcile).await?;
         let permit = reconcile.fleet.etcd.pass_destroy(reconcile).await?;
         reconcile.operation(location.clone()).destroy(Some((reconcile, &permit))).await?;
-        remembered::forget(reconcile.run, reconcile.node)?;
+        remembered::destroyed(reconcile.run, reconcile.node)?;
         Ok(reconcile.destroyed(&location, Effect::Changed, permit.destroyed(reconcile, false)))
     }
 

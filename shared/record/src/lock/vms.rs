@@ -19,27 +19,37 @@ impl Lock {
     /// The nodes whose VMs are remembered.
     pub fn nodes_with_vms(&self) -> impl Iterator<Item = &str> {
         let vms = self.fields.get(KEY).and_then(Value::as_object);
-        vms.into_iter().flat_map(|vms| vms.keys().map(String::as_str))
+        vms.into_iter().flat_map(|vms| vms.iter().filter(|(_, vmid)| !vmid.is_null()).map(|(node, _)| node.as_str()))
+    }
+
+    /// Whether a node's VM was destroyed on purpose, and none made since.
+    #[must_use]
+    pub fn was_destroyed(&self, node: &str) -> bool {
+        self.fields.get(KEY).and_then(|vms| vms.get(node)).is_some_and(Value::is_null)
     }
 
     /// Remembers the VM that a node has.
     pub fn remember_vm(&mut self, node: &str, vmid: u32) {
+        self.set_vm(node, vmid.into());
+    }
+
+    /// Remembers that a node's VM was destroyed on purpose.
+    pub fn remember_destroyed(&mut self, node: &str) {
+        self.set_vm(node, Value::Null);
+    }
+
+    /// Forgets all VMs: the whole cluster was destroyed.
+    pub fn forget_vms(&mut self) {
+        self.fields.shift_remove(KEY);
+    }
+
+    fn set_vm(&mut self, node: &str, vmid: Value) {
         let entry = self.fields.entry(KEY).or_insert_with(|| Map::new().into());
         if !entry.is_object() {
             *entry = Map::new().into();
         }
         if let Value::Object(entry) = entry {
-            entry.insert(node.to_owned(), vmid.into());
-        }
-    }
-
-    /// Forgets the VM of a node: it was destroyed.
-    pub fn forget_vm(&mut self, node: &str) {
-        if let Some(Value::Object(entry)) = self.fields.get_mut(KEY) {
-            entry.shift_remove(node);
-            if entry.is_empty() {
-                self.fields.shift_remove(KEY);
-            }
+            entry.insert(node.to_owned(), vmid);
         }
     }
 }
@@ -57,9 +67,11 @@ mod tests {
         lock.remember_vm("w-1", 102);
         let mut lock = Lock::parse(&lock.emit(), "lab").unwrap();
         assert_eq!((lock.vm("w-1"), lock.vm("cp-1"), lock.vm("w-2")), (Some(102), Some(100), None));
-        lock.forget_vm("w-1");
+        lock.remember_destroyed("w-1");
+        let mut lock = Lock::parse(&lock.emit(), "lab").unwrap();
         assert_eq!(lock.nodes_with_vms().collect::<Vec<_>>(), ["cp-1"]);
-        lock.forget_vm("cp-1");
+        assert_eq!((lock.vm("w-1"), lock.was_destroyed("w-1"), lock.was_destroyed("w-2")), (None, true, false));
+        lock.forget_vms();
         assert_eq!(lock.emit(), Lock::new("lab").emit());
     }
 
@@ -68,7 +80,6 @@ mod tests {
         let mut lock = Lock::new("lab");
         lock.fields.insert(KEY.into(), "x".into());
         assert_eq!((lock.vm("w-1"), lock.nodes_with_vms().count()), (None, 0));
-        lock.forget_vm("w-1");
         lock.remember_vm("w-1", 101);
         assert_eq!(lock.vm("w-1"), Some(101));
     }

@@ -22,6 +22,7 @@ use crate::{
     orphans,
     parameters::find,
     preflight::Intent,
+    remembered,
     values::{Extent, same},
 };
 
@@ -86,6 +87,7 @@ impl Adoption<'_> {
             self.confirm(&candidate).await?;
         }
         self.remember(plan)?;
+        remembered::remember(self.run, self.node, candidate.location.vmid)?;
         self.mark(&operation, &judged).await?;
         self.run.say(self.node, &format!("adopted {}", candidate.told()));
         Ok(written(Effect::Changed))

@@ -129,6 +129,11 @@ impl Places {
             !self.wanted.contains(*slot) && self.found.iter().any(|(_, found)| found == volume)
         };
         self.made.iter().filter(is_left).for_each(|(slot, volume)| volumes.remember(slot, volume));
+        // And one that never was in the file may come into it.
+        let is_extra = |(slot, volume): &&(String, String)| {
+            !self.wanted.contains(slot) && is_on_a_bus(slot) && !self.made.iter().any(|(_, made)| made == volume)
+        };
+        self.found.iter().filter(is_extra).for_each(|(slot, volume)| volumes.remember(slot, volume));
         for drive in &wanted.drives {
             if !matches!(drive.source, Source::New(_) | Source::Import(_)) {
                 continue;

@@ -58,6 +58,14 @@ fn remember(wanted: &Machine, rows: &mut [Value]) {
         let found = text.map(Found::parse).filter(Found::holds_data);
         found.iter().for_each(|found| volumes.remember(&drive.slot, &found.volume));
     }
+    for row in rows.iter().filter(|row| crate::disks::is_on_a_bus(row["key"].as_str().unwrap_or_default())) {
+        let (slot, found) = (row["key"].as_str().unwrap(), row["value"].as_str().map(Found::parse));
+        let is_listed = wanted.drives.iter().any(|drive| drive.slot == slot);
+        found
+            .filter(|found| !is_listed && found.holds_data())
+            .iter()
+            .for_each(|found| volumes.remember(slot, &found.volume));
+    }
     for row in rows.iter_mut().filter(|row| row["key"] == NOTES) {
         row["value"] = json!(notes::with(row["value"].as_str().unwrap(), &volumes));
     }

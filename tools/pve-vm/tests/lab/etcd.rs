@@ -218,3 +218,38 @@ async fn a_destruction_that_finds_no_control_plane_leaves_the_memory_of_etcd() {
     }
     assert!(lock(&world).etcd().is_bootstrapped());
 }
+
+/// A slip in the file must not switch the guard off, nor make the notes untrue.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_that_the_file_calls_a_worker_is_guarded_and_not_changed() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+    let before = names(&world);
+    world.edit("{name: cp-2, role: controlplane", "{name: cp-2, role: worker");
+
+    for arguments in [&["plan"][..], &["--only", "cp-2", "--reboot", "--recreate"]] {
+        world.run(arguments).await.exits(7).says("was made for a controlplane, the file says worker");
+    }
+    world.run(&["destroy", "--yes", "--only", "cp-2"]).await.exits(7).says("etcd");
+    assert_eq!(names(&world), before);
+    assert!(world.vm("cp-2").config["description"].contains("ichor-role: controlplane"));
+}
+
+/// Of a control plane that left the file and is hidden, only the lock knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_control_plane_that_left_the_file_keeps_the_memory_of_etcd() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+    let pve = world.lab.pve();
+    let (id, token) = (world.vm("cp-2").id, pve.token().split('=').next().unwrap().to_owned());
+    let acl = [("path", &*format!("/vms/{id}")), ("tokens", token.as_str()), ("roles", "NoAccess")];
+    pve.call_as("root@pam", "PUT", "/access/acl", &acl).unwrap();
+    let file = std::fs::read_to_string(world.lab.cluster_file()).unwrap();
+    let line = file.lines().find(|line| line.contains("name: cp-2")).unwrap();
+    world.edit(&format!("{line}\n"), "");
+
+    let outcome = world.run(&["destroy", "--yes", "--all"]).await.exits(7);
+
+    assert_eq!(names(&world).iter().filter(|name| name.starts_with("cp-")).count(), 3, "{}", outcome.stderr);
+    assert!(lock(&world).etcd().is_bootstrapped());
+}

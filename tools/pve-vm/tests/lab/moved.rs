@@ -254,3 +254,28 @@ async fn the_disk_of_one_vm_is_never_attached_to_another() {
     }
     world.run(&["--only", "w-1"]).await.exits(8).says("its volume belongs to another VM");
 }
+
+/// The old VM is destroyed only if a new one can be made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_is_not_recreated_from_an_image_that_is_gone() {
+    let world = with("onboot: true").await;
+    let id = world.vm("w-1").id;
+    world
+        .lab
+        .pve()
+        .call_as("root@pam", "DELETE", "/nodes/pve1/storage/local/content/local:import%2Ftalos.qcow2", &[])
+        .unwrap();
+    world.edit(PLAIN, "memory: 2048, disk: 10");
+    world.run(&["--recreate", "--only", "w-1"]).await.exits(8).says("the image is not on pve1");
+    assert_eq!((world.vm("w-1").id, world.vm("w-1").running), (id, true));
+}
+
+/// A disk that was never in the file, and is attached, may come into it in another slot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_was_never_in_the_file_is_no_reason_for_an_empty_one() {
+    let world = with("onboot: true").await;
+    by_hand(&world, &[("scsi3", "local-lvm:7")]);
+    world.run(&[]).await.exits(0).says("which isn't in the file: kept");
+    world.edit(PLAIN, &format!("{PLAIN}, virtio1: \"local-lvm:7\""));
+    refuses(&world, &["--reboot"], "--replace-disk w-1:virtio1").await;
+}
