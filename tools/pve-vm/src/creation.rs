@@ -155,9 +155,15 @@ pub(crate) fn storages<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>)
 /// the same time, the one with the lowest VM ID is kept; one that runs or was there before is kept in any case. The other
 /// one is removed before it is ever started.
 async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Location) -> Result<Location, Stop> {
-    let guests = fleet.guests(Instant::now()).await?;
-    for row in guests.iter().filter(|row| may_be_twin(fleet, row, &fleet.identity.vm_name(&machine.name))) {
-        let twin = Location { vmid: row.vmid, host: row.node.clone() };
+    let twins: Vec<Location> = {
+        // A creation of this run that is just being answered would pass for somebody else's, and be waited for.
+        let _claim = fleet.claim.lock().await;
+        let guests = fleet.guests(Instant::now()).await?;
+        let vm_name = fleet.identity.vm_name(&machine.name);
+        let twins = guests.iter().filter(|row| may_be_twin(fleet, row, &vm_name));
+        twins.map(|row| Location { vmid: row.vmid, host: row.node.clone() }).collect()
+    };
+    for twin in twins {
         let was_before = fleet.inventory.taken.contains(&twin.vmid);
         if twin.vmid == made.vmid || !is_ours(fleet, run, node, &twin).await? {
             continue;
