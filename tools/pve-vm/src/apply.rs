@@ -227,9 +227,8 @@ impl<'a> VmOperation<'a> {
         progress: &mut Progress<'a>,
     ) -> Result<Step, Failed> {
         // Volumes that are freed give their names to new ones, so what the notes know is true before one is made.
-        let is_made = |item: &&Item| matches!(item.act, Act::Allocate(_) | Act::Beside(..) | Act::Replace(..));
         if let Some(notes) = difference.items.iter().find(|item| item.key == NOTES)
-            && difference.items.iter().any(|item| is_made(&item))
+            && difference.items.iter().any(Item::makes_a_volume)
             && !progress.notes_are_behind
         {
             self.send(config.digest(), &[notes]).await?;
@@ -313,19 +312,9 @@ impl<'a> VmOperation<'a> {
         let mut parameters = Parameters::new();
         let mut reverted = Vec::new();
         for item in items {
-            match &item.act {
-                Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) => {
-                    parameters.push((item.key.clone(), value.clone()));
-                }
-                Act::Replace(value, _) | Act::Beside(value, _) => parameters.push((item.key.clone(), value.clone())),
+            match item.act {
                 Act::Revert => reverted.push(item.key.as_str()),
-                Act::Cycle
-                | Act::Grow(_)
-                | Act::MoveDisk { .. }
-                | Act::Moved(_)
-                | Act::Recreate(_)
-                | Act::Lose
-                | Act::Refuse => {}
+                _ => parameters.extend(item.value().map(|value| (item.key.clone(), value.to_owned()))),
             }
         }
         if !reverted.is_empty() {

@@ -112,6 +112,21 @@ impl Standing {
 }
 
 impl Item {
+    /// The value that is sent for it.
+    pub(crate) fn value(&self) -> Option<&str> {
+        match &self.act {
+            Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) => Some(value),
+            Act::Replace(value, _) | Act::Beside(value, _) => Some(value),
+            Act::Cycle | Act::Revert | Act::Grow(_) | Act::MoveDisk { .. } | Act::Moved(_) => None,
+            Act::Recreate(_) | Act::Lose | Act::Refuse => None,
+        }
+    }
+
+    /// Whether a volume is made for it.
+    pub(crate) fn makes_a_volume(&self) -> bool {
+        matches!(self.act, Act::Allocate(_) | Act::Replace(..) | Act::Beside(..))
+    }
+
     /// What is noted when it was sent and taken.
     pub(crate) fn mark(&self) -> Option<String> {
         match &self.act {

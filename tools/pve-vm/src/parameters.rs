@@ -2,6 +2,8 @@
 //!
 //! Which of them a running VM takes was seen on Proxmox VE 9.2 and 8.4; what is not plain from there stands beside it.
 
+use strsim::levenshtein;
+
 /// A parameter of `spec.vm`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parameter {
@@ -217,23 +219,8 @@ pub(crate) fn meant(name: &str) -> Option<&'static str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
     let known = PARAMETERS.iter().map(|known| known.name);
     known
-        .filter(|known| distance(&plain(known), &plain(name)) <= known.len() / 4)
-        .min_by_key(|known| distance(&plain(known), &plain(name)))
-}
-
-/// How many letters must be inserted, removed or replaced to get from one to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, letter) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (column, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
+        .filter(|known| levenshtein(&plain(known), &plain(name)) <= known.len() / 4)
+        .min_by_key(|known| levenshtein(&plain(known), &plain(name)))
 }
 
 #[cfg(test)]

@@ -113,6 +113,36 @@ async fn a_node_held_back_does_not_hold_back_the_others() {
     world.assert_up(&world.names());
 }
 
+/// A VM whose creation is just being answered has neither name nor mark: it must not pass for a twin of somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_not_held_back_by_a_creation_of_the_same_run_that_is_just_being_answered() {
+    let world = World::start(Shape::SMALL).await;
+    let pve = world.lab.pve();
+    for name in ["w-1", "w-2"] {
+        pve.hold(&world.vm_name(name));
+    }
+    // The control plane comes first.
+    for millis in [50, 1500, 1500] {
+        pve.fault("POST", "/qemu", lab::pve::Fault::Slow { by: Some(std::time::Duration::from_millis(millis)) });
+    }
+    let command = world.scratch.command("talos-image | pve-vm > lab.jsonl");
+    let running = tokio::spawn(crate::support::finish(command, "the pipe"));
+    let has_come = || {
+        let text = std::fs::read_to_string(world.scratch.path("lab.jsonl")).unwrap_or_default();
+        text.contains(r#""kind":"Node","name":"cp-1""#)
+    };
+    let arrived = tokio::time::timeout(SOON, async {
+        while !has_come() {
+            tokio::task::yield_now().await;
+        }
+    });
+    arrived.await.expect("the control plane waits for the workers");
+    for name in ["w-1", "w-2"] {
+        pve.release(&world.vm_name(name));
+    }
+    running.await.unwrap().exits(0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_goes_away_stops_the_pipe_and_the_next_run_goes_on() {
     let world = World::start(Shape::SMALL).await;

@@ -43,29 +43,17 @@ impl Difference {
 
     /// The parameters that are sent, with their values.
     pub(crate) fn sent(&self) -> Parameters {
-        let sent = self.items.iter().filter_map(|item| match &item.act {
-            Act::Set(value) | Act::Allocate(value) | Act::SetOff(value) => Some((item.key.clone(), value.clone())),
-            Act::Replace(value, _) | Act::Beside(value, _) => Some((item.key.clone(), value.clone())),
+        let sent = self.items.iter().filter_map(|item| match item.act {
             Act::Revert => Some((item.key.clone(), String::new())),
-            Act::Cycle
-            | Act::Grow(_)
-            | Act::MoveDisk { .. }
-            | Act::Moved(_)
-            | Act::Recreate(_)
-            | Act::Lose
-            | Act::Refuse => None,
+            _ => item.value().map(|value| (item.key.clone(), value.to_owned())),
         });
         sent.collect()
     }
 
     /// Those among them that make a volume.
     pub(crate) fn made(&self) -> Parameters {
-        let made = self.items.iter().filter_map(|item| match &item.act {
-            Act::Allocate(value) | Act::Replace(value, _) | Act::Beside(value, _) => {
-                Some((item.key.clone(), value.clone()))
-            }
-            _ => None,
-        });
+        let made = self.items.iter().filter(|item| item.makes_a_volume());
+        let made = made.filter_map(|item| item.value().map(|value| (item.key.clone(), value.to_owned())));
         made.collect()
     }
 

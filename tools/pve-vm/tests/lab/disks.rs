@@ -3,38 +3,16 @@
 use lab::pve::Fault;
 use serde_json::json;
 
-use crate::world::{Outcome, World, options};
-
-const PLAIN: &str = "memory: 2048, disk: 20";
+use crate::{
+    by_hand::{PLAIN, change, stop, volume, volumes},
+    world::{Outcome, World, options},
+};
 
 /// A world whose worker has these parameters besides its own.
 async fn with(vm: &str) -> World {
     let world = World::start(options()).await;
     world.edit(PLAIN, &format!("{PLAIN}, {vm}"));
     world
-}
-
-/// The volumes of all VMs.
-fn volumes(world: &World) -> Vec<String> {
-    let mut volumes = world.lab.pve().volumes("pve1", "local-lvm");
-    volumes.sort();
-    volumes
-}
-
-/// The volume of a drive of the worker.
-fn volume(world: &World, slot: &str) -> String {
-    let config = world.vm("w-1").config;
-    let drive = config.get(slot).unwrap_or_else(|| panic!("no {slot}: {config:?}"));
-    drive.split(',').next().unwrap().to_owned()
-}
-
-/// Changes the worker as somebody would in the web interface.
-fn by_hand(world: &World, params: &[(&str, &str)]) {
-    world.lab.pve().call("POST", &format!("/nodes/pve1/qemu/{}/config", world.vm("w-1").id), params).unwrap();
-}
-
-fn stop(world: &World) {
-    world.lab.pve().call("POST", &format!("/nodes/pve1/qemu/{}/status/stop", world.vm("w-1").id), &[]).unwrap();
 }
 
 /// Runs it, and holds that it sends nothing that changes anything.
@@ -165,13 +143,13 @@ async fn no_empty_disk_stands_in_for_one_that_was_detached() {
     world.run(&[]).await.exits(0);
     let (disk, made) = (volume(&world, "scsi1"), volumes(&world));
     stop(&world);
-    by_hand(&world, &[("delete", "scsi1")]);
+    change(&world, &[("delete", "scsi1")]);
     assert_eq!(world.vm("w-1").config["unused0"], disk);
 
     world.run(&["--reboot"]).await.exits(7).says("attaches it");
 
     assert_eq!(volumes(&world), made);
-    by_hand(&world, &[("scsi1", &disk)]);
+    change(&world, &[("scsi1", &disk)]);
     world.run(&[]).await.exits(0);
     assert_eq!(volume(&world, "scsi1"), disk);
 }
@@ -216,7 +194,7 @@ async fn a_card_that_could_not_be_plugged_is_never_taken_for_done() {
     assert!(mac.starts_with("BC:24:11:"));
     changes_nothing(&world, &[]).await;
 
-    by_hand(&world, &[("net0", &format!("virtio={mac},bridge=vmbr9"))]);
+    change(&world, &[("net0", &format!("virtio={mac},bridge=vmbr9"))]);
     world.edit("bridge=vmbr0,model", "bridge=vmbr9,model");
     for _ in 0..2 {
         world.run(&[]).await.exits(1).says("no bridge vmbr9");
@@ -266,7 +244,7 @@ async fn a_value_that_waits_for_a_power_cycle_is_told_until_it_is_in_force() {
     let world = World::start(options()).await;
     world.run(&[]).await.exits(0);
     world.edit("memory: 2048", "memory: 3072");
-    by_hand(&world, &[("memory", "3072")]);
+    change(&world, &[("memory", "3072")]);
 
     for _ in 0..2 {
         world.run(&[]).await.exits(7).says("set, takes effect when the VM was off");
@@ -281,7 +259,7 @@ async fn a_value_that_waits_for_a_power_cycle_is_told_until_it_is_in_force() {
 async fn somebody_elses_pending_change_is_told_and_taken_back_without_a_power_cycle() {
     let world = World::start(options()).await;
     world.run(&[]).await.exits(0);
-    by_hand(&world, &[("memory", "1024")]);
+    change(&world, &[("memory", "1024")]);
 
     let planned = world.run(&["plan"]).await.exits(3).says("pending change is taken back");
     assert_eq!(planned.status("w-1")["vm"]["changes"][0]["impact"], "live");
@@ -324,7 +302,7 @@ async fn a_password_is_printed_nowhere_and_no_difference_for_ever() {
 
     let first = world.run(&[]).await.exits(0);
     let again = changes_nothing(&world, &[]).await;
-    by_hand(&world, &[("delete", "cipassword")]);
+    change(&world, &[("delete", "cipassword")]);
     let planned = world.run(&["plan"]).await.exits(3);
     let refused = world.run(&[]).await.exits(7);
 

@@ -4,7 +4,10 @@
 use record::{Lock, LockedEtcd};
 use serde_json::json;
 
-use crate::world::{Outcome, World, options};
+use crate::{
+    by_hand::remove,
+    world::{Outcome, World, options},
+};
 
 /// Three control planes and a worker, which run and have no config.
 async fn three() -> World {
@@ -204,9 +207,7 @@ async fn a_destruction_that_finds_no_control_plane_leaves_the_memory_of_etcd() {
     let world = three().await;
     bootstrapped_and_silent(&world);
     for vm in world.lab.pve().vms() {
-        for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
-            world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{}{path}", vm.id), &[]).unwrap();
-        }
+        remove(&world, vm.id);
     }
 
     for _ in 0..2 {

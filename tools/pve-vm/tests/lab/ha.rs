@@ -1,18 +1,9 @@
 //! High availability as the file has it.
 
-use crate::world::{World, options};
-
-const PLAIN: &str = "memory: 2048, disk: 20";
-
-fn allow(world: &World, privilege: &str) {
-    let pve = world.lab.pve();
-    let token = pve.token().split('=').next().unwrap().to_owned();
-    let user = token.split('!').next().unwrap();
-    pve.call_as("root@pam", "POST", "/access/roles", &[("roleid", "More"), ("privs", privilege)]).unwrap();
-    for holder in [("tokens", token.as_str()), ("users", user)] {
-        pve.call_as("root@pam", "PUT", "/access/acl", &[("path", "/"), holder, ("roles", "More")]).unwrap();
-    }
-}
+use crate::{
+    by_hand::{PLAIN, allow},
+    world::{World, options},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_is_managed_as_the_file_says_and_let_go_again() {

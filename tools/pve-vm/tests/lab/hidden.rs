@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use lab::{Options, pve::Storage};
 
-use crate::world::{World, options};
+use crate::{
+    by_hand::remove,
+    world::{World, options},
+};
 
 fn count(world: &World) -> usize {
     world.lab.pve().vms().len()
@@ -117,9 +120,7 @@ async fn a_duplicate_is_removed_although_its_creation_held_the_storage() {
     let world = World::start(Options { storages, ..options() }).await;
     world.run(&[]).await.exits(0);
     let first = world.vm("w-1");
-    for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
-        world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{}{path}", first.id), &[]).unwrap();
-    }
+    remove(&world, first.id);
     world.lab.pve().hold("w-1");
 
     let run = world.run(&["--only", "w-1", "--wait-timeout", "20s"]);

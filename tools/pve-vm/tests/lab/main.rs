@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers do")]
 
 mod adopt;
+mod by_hand;
 mod console;
 mod disks;
 mod etcd;

@@ -5,9 +5,10 @@ use lab::{
     pve::{Fault, Storage, StorageKind},
 };
 
-use crate::world::{World, options};
-
-const PLAIN: &str = "memory: 2048, disk: 20";
+use crate::{
+    by_hand::{PLAIN, change, remove, stop, volume, volumes},
+    world::{World, options},
+};
 
 /// A world whose worker has these parameters besides its own.
 async fn with(vm: &str) -> World {
@@ -15,26 +16,6 @@ async fn with(vm: &str) -> World {
     world.edit(PLAIN, &format!("{PLAIN}, {vm}"));
     world.run(&[]).await.exits(0);
     world
-}
-
-fn volumes(world: &World) -> Vec<String> {
-    let mut volumes = world.lab.pve().volumes("pve1", "local-lvm");
-    volumes.sort();
-    volumes
-}
-
-fn volume(world: &World, slot: &str) -> String {
-    let config = world.vm("w-1").config;
-    let drive = config.get(slot).unwrap_or_else(|| panic!("no {slot}: {config:?}"));
-    drive.split(',').next().unwrap().to_owned()
-}
-
-fn by_hand(world: &World, params: &[(&str, &str)]) {
-    world.lab.pve().call("POST", &format!("/nodes/pve1/qemu/{}/config", world.vm("w-1").id), params).unwrap();
-}
-
-fn stop(world: &World) {
-    world.lab.pve().call("POST", &format!("/nodes/pve1/qemu/{}/status/stop", world.vm("w-1").id), &[]).unwrap();
 }
 
 /// Runs it with these flags, and holds that it is refused and sends nothing that changes anything.
@@ -55,8 +36,8 @@ async fn changes_nothing(world: &World) {
 async fn no_empty_disk_stands_in_for_one_that_was_moved_to_another_slot() {
     let world = with(r#"scsi1: "local-lvm:100""#).await;
     let (disk, made) = (volume(&world, "scsi1"), volumes(&world));
-    by_hand(&world, &[("delete", "scsi1")]);
-    by_hand(&world, &[("virtio2", &format!("{disk},iothread=1"))]);
+    change(&world, &[("delete", "scsi1")]);
+    change(&world, &[("virtio2", &format!("{disk},iothread=1"))]);
 
     for flags in [&[][..], &["--reboot", "--recreate"]] {
         refuses(&world, flags, "which is virtio2 now").await;
@@ -108,16 +89,16 @@ async fn a_data_disk_in_the_place_of_the_system_disk_is_neither_grown_nor_booted
     let world = with(r#"scsi1: "local-lvm:10""#).await;
     let (system, data) = (volume(&world, "scsi0"), volume(&world, "scsi1"));
     stop(&world);
-    by_hand(&world, &[("delete", "scsi0,scsi1")]);
-    by_hand(&world, &[("scsi0", &data), ("scsi1", &system)]);
+    change(&world, &[("delete", "scsi0,scsi1")]);
+    change(&world, &[("scsi0", &data), ("scsi1", &system)]);
 
     for flags in [&[][..], &["--reboot", "--recreate"], &["--replace-disk", "w-1:scsi0,w-1:scsi1"]] {
         refuses(&world, flags, "is left alone").await;
     }
     assert!(!world.vm("w-1").running);
 
-    by_hand(&world, &[("delete", "scsi0,scsi1")]);
-    by_hand(&world, &[("scsi0", &system), ("scsi1", &data)]);
+    change(&world, &[("delete", "scsi0,scsi1")]);
+    change(&world, &[("scsi0", &system), ("scsi1", &data)]);
     world.run(&["--reboot"]).await.exits(0);
     assert_eq!((volume(&world, "scsi0"), volume(&world, "scsi1")), (system, data));
     assert!(world.vm("w-1").running);
@@ -170,8 +151,8 @@ async fn a_vm_that_does_not_start_with_its_changes_runs_again_without_them() {
 async fn a_new_disk_beside_one_that_was_moved_is_made_once_in_spite_of_lost_replies() {
     let world = with(r#"scsi1: "local-lvm:100""#).await;
     let (disk, before) = (volume(&world, "scsi1"), volumes(&world).len());
-    by_hand(&world, &[("delete", "scsi1")]);
-    by_hand(&world, &[("virtio2", &disk)]);
+    change(&world, &[("delete", "scsi1")]);
+    change(&world, &[("virtio2", &disk)]);
     for _ in 0..2 {
         world.lab.pve().fault("POST", "/config", Fault::LoseReply);
     }
@@ -232,12 +213,12 @@ async fn a_disk_that_left_the_file_and_comes_again_is_no_empty_one() {
     let disk = volume(&world, "scsi1");
     world.edit(r#", scsi1: "local-lvm:100""#, "");
     world.run(&[]).await.exits(0).says("which isn't in the file: kept");
-    by_hand(&world, &[("delete", "scsi1")]);
+    change(&world, &[("delete", "scsi1")]);
     world.run(&[]).await.exits(0);
     world.edit(PLAIN, &format!("{PLAIN}, scsi1: \"local-lvm:100\""));
 
     refuses(&world, &["--reboot"], "--replace-disk w-1:scsi1").await;
-    by_hand(&world, &[("scsi1", &disk)]);
+    change(&world, &[("scsi1", &disk)]);
     world.run(&[]).await.exits(0);
     assert_eq!(volume(&world, "scsi1"), disk);
 }
@@ -248,10 +229,7 @@ async fn the_disk_of_one_vm_is_never_attached_to_another() {
     world.edit(PLAIN, &format!("{PLAIN}, scsi1: \"local-lvm:vm-900-disk-0\""));
     refuses(&world, &["--reboot"], "belongs to VM 900").await;
 
-    let id = world.vm("w-1").id;
-    for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
-        world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{id}{path}"), &[]).unwrap();
-    }
+    remove(&world, world.vm("w-1").id);
     world.run(&["--only", "w-1"]).await.exits(8).says("its volume belongs to another VM");
 }
 
@@ -274,7 +252,7 @@ async fn a_vm_is_not_recreated_from_an_image_that_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_was_never_in_the_file_is_no_reason_for_an_empty_one() {
     let world = with("onboot: true").await;
-    by_hand(&world, &[("scsi3", "local-lvm:7")]);
+    change(&world, &[("scsi3", "local-lvm:7")]);
     world.run(&[]).await.exits(0).says("which isn't in the file: kept");
     world.edit(PLAIN, &format!("{PLAIN}, virtio1: \"local-lvm:7\""));
     refuses(&world, &["--reboot"], "--replace-disk w-1:virtio1").await;

@@ -5,9 +5,10 @@ use lab::{
     pve::{Storage, StorageKind},
 };
 
-use crate::world::{World, options};
-
-const PLAIN: &str = "memory: 2048, disk: 20";
+use crate::{
+    by_hand::{PLAIN, allow},
+    world::{World, options},
+};
 
 async fn two_hosts() -> World {
     let storages =
@@ -37,13 +38,7 @@ async fn a_vm_goes_to_the_host_of_the_file_when_asked_and_runs_on() {
         world.run(arguments).await.exits(6).says("lacks VM.Migrate on /vms/");
     }
     assert_eq!(world.vm("w-1").node, "pve1");
-    let pve = world.lab.pve();
-    let token = pve.token().split('=').next().unwrap().to_owned();
-    let user = token.split('!').next().unwrap();
-    pve.call_as("root@pam", "POST", "/access/roles", &[("roleid", "Mover"), ("privs", "VM.Migrate")]).unwrap();
-    for holder in [("tokens", token.as_str()), ("users", user)] {
-        pve.call_as("root@pam", "PUT", "/access/acl", &[("path", "/"), holder, ("roles", "Mover")]).unwrap();
-    }
+    allow(&world, "VM.Migrate");
     let planned = world.run(&["plan", "--migrate"]).await.exits(3).says("would move VM");
     let change = &planned.status("w-1")["vm"]["changes"][0];
     assert_eq!((&change["what"], &change["from"], &change["to"]), (&"host".into(), &"pve1".into(), &"pve2".into()));

@@ -17,6 +17,18 @@ fn separate(world: &World) {
     world.lab.pve().add_token(name, secret, &[]);
 }
 
+/// A world whose token sees VMs in the pool of the file only.
+async fn pooled() -> World {
+    let world = World::start(options()).await;
+    world.lab.pve().add_pool("talos");
+    world.edit("    bridge: vmbr0", "    bridge: vmbr0\n    pool: talos");
+    let (vms, others): (Vec<&str>, Vec<&str>) = role("").into_iter().partition(|it| it.starts_with("VM."));
+    let grants: [(&str, &[&str]); 4] =
+        [("/pool/talos", &vms), ("/storage", &others), ("/nodes", &others), ("/sdn/zones/localnetwork", &others)];
+    grant(&world, &grants);
+    world
+}
+
 fn role(without: &str) -> Vec<&'static str> {
     pve_vm::privileges().into_iter().filter(|privilege| *privilege != without).collect()
 }
@@ -117,13 +129,7 @@ async fn a_change_without_its_privilege_is_refused_before_any_of_it_is_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_is_enough_where_the_file_names_it() {
-    let world = World::start(options()).await;
-    world.lab.pve().add_pool("talos");
-    world.edit("    bridge: vmbr0", "    bridge: vmbr0\n    pool: talos");
-    let (vms, others): (Vec<&str>, Vec<&str>) = role("").into_iter().partition(|it| it.starts_with("VM."));
-    let grants: [(&str, &[&str]); 4] =
-        [("/pool/talos", &vms), ("/storage", &others), ("/nodes", &others), ("/sdn/zones/localnetwork", &others)];
-    grant(&world, &grants);
+    let world = pooled().await;
 
     world.run(&[]).await.exits(0);
     let again = world.run(&[]).await.exits(0);
@@ -136,13 +142,7 @@ async fn a_pool_is_enough_where_the_file_names_it() {
 /// Whoever takes a VM out of the pool hides it from such a token.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_that_left_the_pool_is_not_made_again_and_not_taken_for_destroyed() {
-    let world = World::start(options()).await;
-    world.lab.pve().add_pool("talos");
-    world.edit("    bridge: vmbr0", "    bridge: vmbr0\n    pool: talos");
-    let (vms, others): (Vec<&str>, Vec<&str>) = role("").into_iter().partition(|it| it.starts_with("VM."));
-    let grants: [(&str, &[&str]); 4] =
-        [("/pool/talos", &vms), ("/storage", &others), ("/nodes", &others), ("/sdn/zones/localnetwork", &others)];
-    grant(&world, &grants);
+    let world = pooled().await;
     world.run(&[]).await.exits(0);
     let id = world.vm("w-1").id.to_string();
     let pve = world.lab.pve();
