@@ -17,6 +17,10 @@ pub(crate) fn of(refusal: &Refusal, call: &str) -> Option<String> {
         }
         Kind::Locked => refusal.lock().map(locked),
         Kind::Protected => Some("switch the VM's protection off first".into()),
+        Kind::NotFound if refusal.message.contains("(pool '") => {
+            let pool = refusal.message.split('\'').nth(1).unwrap_or("NAME");
+            Some(format!("correct `pool` in the file, or on a host: `pveum pool add {pool}`"))
+        }
         Kind::NoQuorum => Some(NO_QUORUM.into()),
         Kind::Unfit => unfit(&refusal.message),
         _ => None,
@@ -109,6 +113,9 @@ mod tests {
         assert!(hint("POST /nodes/pve1/qemu").starts_with("VM.Allocate is missing on /vms: "));
         let download = "POST /nodes/pve1/storage/local/download-url";
         assert!(hint(download).starts_with("Sys.AccessNetwork is missing on /nodes/pve1: "), "{}", hint(download));
+        let pool =
+            of(&refused("Permission check failed (pool 'tallos' does not exist)"), "POST /nodes/pve1/qemu").unwrap();
+        assert!(pool.contains("`pveum pool add tallos`"), "{pool}");
         let startup = of(&refused("Permission check failed (/, Sys.Modify)"), "").unwrap();
         assert!(startup.starts_with("Sys.Modify is missing on /: ") && startup.contains(" Sys.Modify\""), "{startup}");
     }

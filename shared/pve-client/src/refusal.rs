@@ -149,7 +149,7 @@ impl std::error::Error for Refusal {}
 
 /// Texts of status 500 and of tasks, and what they mean. They are the same from 8.4 to 9.2; the first that is found
 /// counts, so a lock that wasn't got in time comes before the VM that it was for.
-const TEXTS: [(&str, Kind); 29] = [
+const TEXTS: [(&str, Kind); 31] = [
     ("- got timeout", Kind::Busy),
     ("got lock request timeout", Kind::Busy),
     ("got no worker upid", Kind::Busy),
@@ -163,6 +163,7 @@ const TEXTS: [(&str, Kind); 29] = [
     ("is running - destroy failed", Kind::Running),
     ("already running", Kind::Running),
     ("already exists", Kind::Exists),
+    ("already defined", Kind::Exists),
     ("refusing to override existing file", Kind::Exists),
     ("QEMU guest agent is not running", Kind::NoAgent),
     ("No QEMU guest agent configured", Kind::NoAgent),
@@ -173,6 +174,7 @@ const TEXTS: [(&str, Kind); 29] = [
     ("does not exist", Kind::NotFound),
     ("no such cluster node", Kind::NotFound),
     ("hostname lookup '", Kind::NotFound),
+    ("no such resource", Kind::NotFound),
     ("no such task", Kind::NotFound),
     ("no such VM", Kind::NotFound),
     ("is not available on node", Kind::NotFound),
@@ -195,6 +197,8 @@ fn kind(status: u16, message: &str, parameters: &[(String, String)]) -> Kind {
     }
     match status {
         401 => Kind::Unauthorized,
+        // Who asks for rights on a pool that isn't there has none.
+        403 if message.contains("(pool '") && message.contains("' does not exist)") => Kind::NotFound,
         403 => Kind::Forbidden,
         400 if parameters.iter().any(|(_, text)| text.contains("already exists")) => Kind::Exists,
         400 if parameters.iter().any(|(_, text)| text.contains("no such task")) => Kind::NotFound,
@@ -231,6 +235,8 @@ mod tests {
             ("MAX 2 vcpus allowed per VM on this node", Kind::Unfit),
             ("bridge 'vmbr9' does not exist", Kind::Unfit),
             ("cluster not ready - no quorum?", Kind::NoQuorum),
+            ("resource ID 'vm:100' already defined", Kind::Exists),
+            ("no such resource 'vm:100'", Kind::NotFound),
             ("something new", Kind::Other),
         ] {
             assert_eq!(kind_of(500, text), kind, "{text}");
@@ -277,6 +283,8 @@ mod tests {
         let refusal = Refusal::new(403, "Permission check failed (/vms/100, VM.Audit|VM.Monitor)\n", Vec::new());
         assert_eq!(refusal.privilege(), Some(("/vms/100", "VM.Audit|VM.Monitor")));
         assert_eq!(Refusal::new(403, "Permission check failed", Vec::new()).privilege(), None);
+        assert_eq!(kind_of(403, "Permission check failed"), Kind::Forbidden);
+        assert_eq!(kind_of(403, "Permission check failed (pool 'x' does not exist)"), Kind::NotFound);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pve_client::{answer::HaResource, request, request::Parameters};
+use pve_client::{Kind, answer::HaResource, request, request::Parameters};
 use record::{Change, Code, Exit, Failure};
 use serde_json::Value;
 use step::Stop;
@@ -156,12 +156,12 @@ impl Reconcile<'_> {
             match &call {
                 Call::Add(options) => match self.fleet.pve.ask(&request::add_ha(vmid, options.clone())).await {
                     // The reply to an earlier try was lost.
-                    Err(error) if error.to_string().contains("already defined") => Ok(()),
+                    Err(error) if error.kind() == Some(Kind::Exists) => Ok(()),
                     sent => sent,
                 },
                 Call::Change(options) => self.fleet.pve.ask(&request::change_ha(vmid, options.clone())).await,
                 Call::Remove => match self.fleet.pve.ask(&request::remove_ha(vmid)).await {
-                    Err(error) if error.to_string().contains("no such resource") => Ok(()),
+                    Err(error) if error.kind() == Some(Kind::NotFound) => Ok(()),
                     sent => sent,
                 },
             }
