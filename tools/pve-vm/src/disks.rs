@@ -187,7 +187,7 @@ impl Drive {
         let amount = size.trim_end_matches("iB").trim_end_matches(['G', 'g']).trim().to_owned();
         let size = gibibytes(&amount).filter(|size| *size > 0).ok_or(ENTRY)?;
         let slot = words.remove("slot").unwrap_or_else(|| format!("scsi{}", place + 1));
-        if !is_on_a_bus(&slot) || slot == SYSTEM {
+        if !is_on_a_bus(&slot) || crate::parameters::find(&slot).is_none() || slot == SYSTEM {
             return Err("a list of disks whose slots are scsi1, virtio0, sata0 and so on");
         }
         let storage = words.remove("storage");

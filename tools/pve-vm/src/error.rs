@@ -247,7 +247,7 @@ impl Classify for Error {
                 "--replace-disk {node}:{slot} allows an empty disk there; no disk is deleted. Or correct the file"
             )),
             Self::Moved { host, .. } => guard(Code::MovedDisk).hint(format!(
-                "look on {host} which disk is which before you move one; then put them back, or write the slots as they are now into the file; if they are to stay so, remove the line `ichor-disks:` from the VM's notes"
+                "look on {host} which disk is which before you move one; then put them back; if they are to stay so, write that into the file and remove the line `ichor-disks:` from the VM's notes"
             )),
             Self::NeedsDisks { node, disks, .. } => {
                 let named: Vec<String> = disks.iter().map(|disk| format!("{node}:{disk}")).collect();
@@ -271,7 +271,7 @@ impl Classify for Error {
                 ))
             }
             Self::OtherRole { .. } => guard(Code::OtherRole).hint(
-                "restore the role in the file; to replace the node, destroy its VM first (`pve-vm destroy`, which asks etcd)",
+                "restore the role in the file; if the VM's notes are wrong, correct their line `ichor-role:`; to replace the node, destroy its VM first (`pve-vm destroy`, which asks etcd)",
             ),
             Self::NotStarted { exit, .. } => {
                 Facts::new(*exit, Code::ProxmoxRefused).hint("correct the values in the file, and run again")

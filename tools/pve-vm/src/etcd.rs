@@ -20,7 +20,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{difference::Difference, fleet::Fleet, inventory::Namesakes, orphans, reconcile::Reconcile};
+use crate::{
+    difference::Difference, fleet::Fleet, inventory::Namesakes, orphans, reconcile::Reconcile, remembered::strangers,
+};
 
 /// How long etcd gets to agree with itself when a member has just gone: it elects a leader within a few seconds.
 const ELECTION: Duration = Duration::from_secs(10);
@@ -157,8 +159,16 @@ impl EtcdGate {
             let came = run.control_planes().await?;
             let all =
                 !self.partial && run.cluster().only().is_empty() && came.len() == run.listed().control_planes().count();
-            if !all || !can_all_go(run, fleet)? {
+            if !all {
                 return Ok::<_, Stop>(false);
+            }
+            let stay = stay(run, fleet).await?;
+            if !stay.is_empty() {
+                run.announce(&format!(
+                    "etcd is asked before each control plane goes, because not all can: {}",
+                    stay.join("; ")
+                ));
+                return Ok(false);
             }
             if kept(run, fleet).is_empty() {
                 return Ok(true);
@@ -181,7 +191,7 @@ impl EtcdGate {
 
     /// Notes that a node has no VM any more. Whether that completes the destruction of a cluster whose etcd the lock
     /// remembers.
-    pub(crate) fn completes(&self, reconcile: &Reconcile<'_>) -> Result<bool, Failure> {
+    pub(crate) async fn completes(&self, reconcile: &Reconcile<'_>) -> Result<bool, Failure> {
         let Reconcile { run, fleet, node, .. } = reconcile;
         let complete = {
             let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,15 +206,14 @@ impl EtcdGate {
         // Not found isn't destroyed: it may be hidden, on another Proxmox VE, or somebody removed it who has a copy. What
         // pve-vm destroyed, in this run or an earlier one, the lock says.
         let control_planes: Vec<String> = run.listed().control_planes().map(|entry| entry.name.to_string()).collect();
-        let unknown = control_planes.iter().filter(|node| !lock.was_destroyed(node)).map(String::as_str);
-        let left: BTreeSet<&str> = lock.nodes_with_vms().chain(unknown).collect();
-        kept.extend(left.into_iter().map(|node| {
+        kept.extend(strangers(run, fleet).await?);
+        kept.extend(control_planes.iter().filter(|node| !lock.was_destroyed(node)).map(|node| {
             let vmid = lock.vm(node).map_or_else(|| "the VM".to_owned(), |vmid| format!("VM {vmid}"));
-            format!("{vmid} of {node} wasn't found, and pve-vm didn't destroy it (if it is gone for good, `talos-bootstrap --fresh` starts an empty etcd)")
+            format!("{vmid} of {node} wasn't found, and pve-vm didn't destroy it")
         }));
         if !kept.is_empty() {
             run.announce(&format!(
-                "ichor.lock still remembers the cluster's etcd, because of VMs that stay: {}",
+                "ichor.lock still remembers the cluster's etcd: {}. If nothing of it is left, `talos-bootstrap --fresh` starts an empty one",
                 kept.join("; ")
             ));
         }
@@ -259,23 +268,28 @@ fn is_called(member: &Member, name: &str) -> bool {
     !member.hostname.is_empty() && member.hostname.split('.').next() == name.split('.').next()
 }
 
-/// Whether every control plane can be seen and destroyed, and no VM is left that only the lock knows: otherwise it isn't the
-/// whole cluster that goes, and etcd is asked.
-fn can_all_go(run: &Run, fleet: &Fleet) -> Result<bool, Failure> {
-    let listed = run.listed();
+/// Why it isn't the whole cluster that goes: control planes that can't be seen or destroyed, and VMs that only the lock knows.
+async fn stay(run: &Run, fleet: &Fleet) -> Result<Vec<String>, Failure> {
     let lock = run.dir()?.lock()?;
-    let is_strange = |node: &str| listed.position(node).is_none();
-    if lock.as_ref().is_some_and(|lock| lock.nodes_with_vms().any(is_strange)) {
-        return Ok(false);
-    }
-    Ok(listed.control_planes().all(|entry| {
-        let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, &entry.name, Namesakes::Ignored);
+    let why = |node: &str| {
+        let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, node, Namesakes::Ignored);
         match found {
-            Ok(Some(known)) => known.config.as_ref().is_ok_and(|config| !config.is_set("protection")),
-            Ok(None) => lock.as_ref().is_none_or(|lock| lock.vm(&entry.name).is_none()),
-            Err(_) => false,
+            Ok(Some(known)) => match &known.config {
+                Ok(config) => config.is_set("protection").then(|| "its VM is protected".to_owned()),
+                Err(failure) => Some(failure.message.clone()),
+            },
+            Ok(None) => {
+                let vmid = lock.as_ref().and_then(|lock| lock.vm(node));
+                vmid.map(|vmid| format!("VM {vmid}, which it had last, isn't found"))
+            }
+            Err(failure) => Some(failure.message),
         }
-    }))
+    };
+    let listed = run.listed();
+    let mut stay: Vec<String> =
+        listed.control_planes().filter_map(|entry| Some(format!("{}: {}", entry.name, why(&entry.name)?))).collect();
+    stay.extend(strangers(run, fleet).await?);
+    Ok(stay)
 }
 
 /// The cluster's VMs that the file doesn't list: they stay.

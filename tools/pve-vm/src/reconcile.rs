@@ -66,10 +66,10 @@ impl<'a> Reconcile<'a> {
         self.found.map(|known| Location { vmid: known.vmid, host: known.host.clone() })
     }
 
-    /// Whether the node may be a member of etcd: the file says so, or the VM was made for one. A slip in the file must not
-    /// switch the guard off.
+    /// Whether the node may be a member of etcd: the file says so, or the VM was made for one, or its notes don't say what
+    /// it was made for, as those of earlier releases. A slip in the file must not switch the guard off.
     pub(crate) fn is_control_plane(&self) -> bool {
-        self.machine.control_plane || self.made_as() == Some(Role::ControlPlane)
+        self.machine.control_plane || (self.found.is_some() && self.made_as() != Some(Role::Worker))
     }
 
     /// The role that the VM's notes say.

@@ -37,6 +37,24 @@ impl Fleet {
     }
 }
 
+/// VMs of nodes that aren't in the file, which only the lock knows, and which exist.
+pub(crate) async fn strangers(run: &Run, fleet: &Fleet) -> Result<Vec<String>, Failure> {
+    let (listed, lock) = (run.listed(), run.dir()?.lock()?);
+    let mut found = Vec::new();
+    for node in lock.iter().flat_map(record::Lock::nodes_with_vms).filter(|node| listed.position(node).is_none()) {
+        let Some(vmid) = lock.as_ref().and_then(|lock| lock.vm(node)) else { continue };
+        if fleet.inventory.taken.contains(&vmid) {
+            continue;
+        }
+        match fleet.pve.ask(&request::is_free(vmid)).await {
+            Ok(_) => {}
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(_) => found.push(format!("VM {vmid} of {node}, which isn't in the file, can't be seen")),
+        }
+    }
+    Ok(found)
+}
+
 /// Remembers the VM that a node has.
 pub(crate) fn remember(run: &Run, node: &Node, vmid: u32) -> Result<(), Failure> {
     let dir = run.dir()?;
@@ -46,7 +64,7 @@ pub(crate) fn remember(run: &Run, node: &Node, vmid: u32) -> Result<(), Failure>
     dir.update_lock(|lock| lock.remember_vm(node.name(), vmid))
 }
 
-/// Remembers that this run has destroyed a node's VM.
+/// Remembers that this run destroys a node's VM.
 pub(crate) fn destroyed(run: &Run, node: &Node) -> Result<(), Failure> {
     let dir = run.dir()?;
     if dir.lock()?.is_some_and(|lock| lock.was_destroyed(node.name())) {

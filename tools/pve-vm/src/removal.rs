@@ -11,7 +11,7 @@ use crate::{
 impl PveVm {
     pub(crate) async fn destroy(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
         let (fleet, written) = (reconcile.fleet, self.destroy_vm(reconcile).await?);
-        if fleet.etcd.completes(reconcile)? {
+        if fleet.etcd.completes(reconcile).await? {
             self.confirmed(reconcile).await?;
             EtcdGate::forget(reconcile.run)?;
         }
@@ -31,8 +31,12 @@ impl PveVm {
         }
         self.confirmed(reconcile).await?;
         let permit = reconcile.fleet.etcd.pass_destroy(reconcile).await?;
-        reconcile.operation(location.clone()).destroy(Some((reconcile, &permit))).await?;
+        // Before the act: whoever is killed in the middle of it must not forget that it was wanted.
         remembered::destroyed(reconcile.run, reconcile.node)?;
+        if let Err(stop) = reconcile.operation(location.clone()).destroy(Some((reconcile, &permit))).await {
+            remembered::remember(reconcile.run, reconcile.node, location.vmid)?;
+            return Err(stop);
+        }
         Ok(reconcile.destroyed(&location, Effect::Changed, permit.destroyed(reconcile, false)))
     }
 

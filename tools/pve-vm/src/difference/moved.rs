@@ -126,7 +126,8 @@ impl Places {
         let mut volumes = Volumes::default();
         // A disk that left the file, and that the VM still has, may come again.
         let is_left = |(slot, volume): &(&str, &str)| {
-            !self.wanted.contains(*slot) && self.found.iter().any(|(_, found)| found == volume)
+            let is_here = |(at, found): &(String, String)| found == volume && !self.wanted.contains(at);
+            !self.wanted.contains(*slot) && self.found.iter().any(is_here)
         };
         self.made.iter().filter(is_left).for_each(|(slot, volume)| volumes.remember(slot, volume));
         // And one that never was in the file may come into it.

@@ -1,5 +1,6 @@
 //! Reading `spec.vm`: what Proxmox VE would refuse is refused here, before anything is created.
 
+use pve_client::property::Property;
 use record::Map;
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(super) struct Reading<'a> {
 const SCALAR: &str = "text, a number, true or false";
 /// The values of a whole number.
 const NUMBER: &str = "a whole number from 0 to 4294967295";
+/// The values of a number of pieces, or of MiB.
+const WHOLE: &str = "a whole number (of MiB for memory, as in 4096), not 0";
 /// The letters of a tag.
 const TAGS: &str = "tags of letters, digits and _ - + . which begin with a letter, a digit or _";
 
@@ -102,6 +105,9 @@ impl Reading<'_> {
                     let on = flag(&text).ok_or_else(|| self.wrong(key, "true or false"))?;
                     if on { "1" } else { "0" }.to_owned()
                 }
+                _ if least(key).is_some_and(|least| !is_whole(&text, least)) => {
+                    return Err(self.wrong(key, WHOLE));
+                }
                 Kind::Number if text.parse::<f64>().is_ok_and(|number| number >= 0.0) => text,
                 Kind::Number => return Err(self.wrong(key, "a number, 0 or larger")),
                 _ => text,
@@ -146,6 +152,23 @@ impl Reading<'_> {
         tags.dedup();
         Ok(tags)
     }
+}
+
+/// The least value of a parameter that is a whole number.
+fn least(key: &str) -> Option<u32> {
+    match key {
+        "cores" | "sockets" => Some(1),
+        // What Proxmox VE takes at least, in MiB.
+        "memory" => Some(16),
+        _ => None,
+    }
+}
+
+/// Whether a value, or its key `current`, is a whole number of at least this.
+fn is_whole(text: &str, least: u32) -> bool {
+    let property = Property::parse(text);
+    let number = property.get("current").or(property.bare());
+    number.and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number >= least)
 }
 
 fn is_drive(parameter: &crate::parameters::Parameter) -> bool {

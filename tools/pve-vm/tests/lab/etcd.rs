@@ -254,3 +254,54 @@ async fn a_hidden_control_plane_that_left_the_file_keeps_the_memory_of_etcd() {
     assert_eq!(names(&world).iter().filter(|name| name.starts_with("cp-")).count(), 3, "{}", outcome.stderr);
     assert!(lock(&world).etcd().is_bootstrapped());
 }
+
+/// VMs of earlier releases don't say what they were made for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_whose_notes_say_no_role_is_guarded_whatever_the_file_says() {
+    let world = three().await;
+    bootstrapped_and_silent(&world);
+    let before = names(&world);
+    for name in ["cp-2", "cp-3"] {
+        let vm = world.vm(name);
+        let notes = vm.config["description"].replace("ichor-role: controlplane\n", "");
+        world.lab.pve().set_option(vm.id, "description", Some(&notes));
+        world.edit(&format!("{{name: {name}, role: controlplane"), &format!("{{name: {name}, role: worker"));
+    }
+    world.run(&["destroy", "--yes", "--only", "cp-2,cp-3"]).await.exits(7).says("etcd");
+    assert_eq!(names(&world), before);
+}
+
+/// Workers that somebody removed by hand, in the file or not, are no members.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_are_gone_do_not_keep_etcd_in_the_lock() {
+    for leaves_the_file in [false, true] {
+        let world = three().await;
+        bootstrapped_and_silent(&world);
+        remove(&world, world.vm("w-1").id);
+        if leaves_the_file {
+            let file = std::fs::read_to_string(world.lab.cluster_file()).unwrap();
+            let line = file.lines().find(|line| line.contains("name: w-1")).unwrap();
+            world.edit(&format!("{line}\n"), "");
+        }
+        world.run(&["destroy", "--yes", "--all"]).await.exits(0);
+        assert_eq!((names(&world), lock(&world).etcd()), (Vec::new(), LockedEtcd::Never), "{leaves_the_file}");
+    }
+}
+
+/// Of each call of a destruction that is killed, the next run knows that it was wanted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destruction_that_is_killed_is_finished_by_the_next_and_etcd_is_forgotten() {
+    for call in [("POST", "/status/stop"), ("DELETE", "/qemu/100")] {
+        let world = three().await;
+        bootstrapped_and_silent(&world);
+        let id = world.vm("cp-1").id;
+        let path = if call.0 == "DELETE" { format!("/qemu/{id}") } else { call.1.to_owned() };
+        let long = lab::pve::Fault::Slow { by: Some(std::time::Duration::from_secs(600)) };
+        world.lab.pve().fault(call.0, &path, long);
+        world.killed_at((call.0, &path), &["destroy", "--yes", "--all"]).await;
+        world.lab.pve().heal();
+
+        world.run(&["destroy", "--yes", "--all"]).await.exits(0);
+        assert_eq!((names(&world), lock(&world).etcd()), (Vec::new(), LockedEtcd::Never), "{call:?}");
+    }
+}

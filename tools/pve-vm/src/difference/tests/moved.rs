@@ -162,6 +162,16 @@ fn a_disk_is_moved_to_the_storage_of_the_file_only_when_asked() {
     assert!(!moves.needs_power_cycle());
 }
 
+/// The file followed the disk to its new slot: its old one is free for another.
+#[test]
+fn a_slot_whose_disk_the_file_has_elsewhere_now_is_free() {
+    let file = json!({"virtio1": "local-lvm:20", "scsi0": "ssd=1"});
+    let made = [("scsi0", FIRST), ("scsi1", SECOND), ("efidisk0", "local-lvm:vm-100-efidisk0")];
+    let found = seen(&file, &made, &[slot("scsi0", FIRST), slot("virtio1", SECOND)]);
+    let text = found.items.iter().find(|item| item.key == NOTES).unwrap().value().unwrap().to_owned();
+    assert!(text.contains("virtio1=local-lvm:vm-100-disk-2") && !text.contains("scsi1="), "{text}");
+}
+
 #[test]
 fn a_volume_that_the_file_names_is_never_attached_twice() {
     let made = [("scsi0", FIRST), ("efidisk0", "local-lvm:vm-100-efidisk0")];
