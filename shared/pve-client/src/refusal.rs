@@ -149,7 +149,7 @@ impl std::error::Error for Refusal {}
 
 /// Texts of status 500 and of tasks, and what they mean. They are the same from 8.4 to 9.2; the first that is found
 /// counts, so a lock that wasn't got in time comes before the VM that it was for.
-const TEXTS: [(&str, Kind); 31] = [
+const TEXTS: [(&str, Kind); 33] = [
     ("- got timeout", Kind::Busy),
     ("got lock request timeout", Kind::Busy),
     ("got no worker upid", Kind::Busy),
@@ -158,6 +158,7 @@ const TEXTS: [(&str, Kind); 31] = [
     ("Permission check failed", Kind::Forbidden),
     ("only root can set", Kind::Forbidden),
     ("checksum mismatch (file change by other user?)", Kind::Changed),
+    ("detected modified configuration", Kind::Changed),
     ("VM is locked", Kind::Locked),
     ("protection mode enabled", Kind::Protected),
     ("is running - destroy failed", Kind::Running),
@@ -177,6 +178,7 @@ const TEXTS: [(&str, Kind); 31] = [
     ("no such resource", Kind::NotFound),
     ("no such task", Kind::NotFound),
     ("no such VM", Kind::NotFound),
+    ("not HA managed", Kind::NotFound),
     ("is not available on node", Kind::NotFound),
     ("Connection timed out", Kind::Busy),
     ("Connection refused", Kind::Busy),
@@ -237,6 +239,11 @@ mod tests {
             ("cluster not ready - no quorum?", Kind::NoQuorum),
             ("resource ID 'vm:100' already defined", Kind::Exists),
             ("no such resource 'vm:100'", Kind::NotFound),
+            ("cannot delete service 'vm:100', not HA managed!", Kind::NotFound),
+            (
+                "update HA rules failed: error during cfs-locked 'domain-ha' operation: detected modified configuration - file changed by other user? Try again.",
+                Kind::Changed,
+            ),
             ("something new", Kind::Other),
         ] {
             assert_eq!(kind_of(500, text), kind, "{text}");

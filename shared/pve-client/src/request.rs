@@ -23,7 +23,9 @@ mod survey;
 pub use console::{leases, terminal};
 pub(crate) use console::{websocket, websocket_target};
 pub use files::{StoredFile, copying, download, task_log_from, upload};
-pub use ha::{add_ha, change_ha, ha_resources, remove_ha};
+pub use ha::{
+    add_ha, add_ha_rule, change_ha, change_ha_rule, ha_groups, ha_resources, ha_rules, remove_ha, remove_ha_rule,
+};
 pub use moving::{migrate, move_disk};
 pub use survey::{at_work, bridges, clock, cpu_types, creations, disks, free, is_free, machines, resources};
 

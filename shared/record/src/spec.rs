@@ -276,7 +276,7 @@ pub struct NodeSpec {
     /// The node's network, with the cluster's values merged in.
     #[serde(default)]
     pub network: NetworkSpec,
-    /// The VM: Proxmox VE's own parameter names, and ours: `node`, `disk` (GiB of scsi0), `disks`, `storage`, `boot`.
+    /// The VM: Proxmox VE's own parameter names, and ours: `node`, `disk` (GiB of scsi0), `disks`, `storage`, `boot`, `ha`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub vm: Map,
     /// Kubernetes labels.

@@ -81,7 +81,9 @@ impl VmOperation<'_> {
         removed.await?;
         drop(slot);
         self.run.say(self.node, &format!("destroyed VM {vmid} on {host}"));
-        self.clean_up().await
+        let left = self.leave_rules().await;
+        self.clean_up().await?;
+        left
     }
 
     /// Cuts the power, and waits until it is off: with high availability, the task only requests that.

@@ -48,6 +48,20 @@ pub(crate) enum Error {
     NoRoom { node: String, reasons: BTreeMap<String, String> },
     #[error("node {node} can't be placed on {host}: {reason}")]
     Host { node: String, host: String, reason: String },
+    #[error("node {node}: Proxmox VE {}.{} has no spec.vm.ha.{key}", release.0, release.1)]
+    HaRelease { node: String, key: &'static str, release: (u32, u32) },
+    #[error("node {node}: spec.vm.ha.group is {group}, and there is no such group of HA (groups: {groups})")]
+    NoHaGroup { node: String, group: String, groups: String },
+    #[error("node {node}: spec.vm.ha.nodes names {host}, and there is no such host (hosts: {hosts})")]
+    HaHost { node: String, host: String, hosts: String },
+    #[error("node {node}: spec.vm.ha.separate: {why}")]
+    Crowded { node: String, why: String },
+    #[error(
+        "VM {vmid} is in the HA rule {rule} already, which isn't this cluster's: Proxmox VE takes no second one for spec.vm.ha.nodes of node {node}"
+    )]
+    ForeignRule { vmid: u32, node: String, rule: String },
+    #[error("node {node}: the rules of HA can't be changed: {last}")]
+    RulesBusy { node: String, last: String },
     #[error("VM {vmid} on {host} has the name {node}, but doesn't belong to this cluster")]
     Foreign { vmid: u32, host: String, node: String },
     #[error("VM {vmid} ({node}) on {host} was created from another ichor.lock of cluster {cluster:?}")]
@@ -197,6 +211,18 @@ impl Classify for Error {
                 "create the VM without {slot} and add it when the node is ready, or set `via: download` or `via: upload` in `images`"
             )),
             Self::NoRoom { .. } | Self::Host { .. } => Facts::new(Exit::Failed, Code::Placement),
+            Self::HaRelease { key, .. } if *key == "group" => unusable(Code::Spec)
+                .hint("groups of hosts became rules: write the hosts as `nodes`, as in `nodes: \"pve1:2,pve2\"`"),
+            Self::HaRelease { .. } => unusable(Code::Spec)
+                .hint("rules and failback come with Proxmox VE 9: before, name a group of hosts as `group`, or leave it out"),
+            Self::NoHaGroup { group, .. } => Facts::new(Exit::Failed, Code::Spec)
+                .hint(format!("on a host: `ha-manager groupadd {group} --nodes HOST,HOST`, or correct `group`")),
+            Self::HaHost { .. } | Self::Crowded { .. } => {
+                Facts::new(Exit::Failed, Code::Placement).hint("correct `ha` in the file, or add hosts")
+            }
+            Self::ForeignRule { rule, .. } => guard(Code::NotOurs)
+                .hint(format!("on a host: `ha-manager rules remove {rule}`, or leave `nodes` out")),
+            Self::RulesBusy { .. } => Facts::new(Exit::Unreachable, Code::Unreachable).hint("run again"),
             Self::Foreign { vmid, node, .. } => guard(Code::NotOurs).hint(format!(
                 "rename the node or that VM; or see what it takes to have it as the node's: `pve-vm adopt -f FILE --vm {node}:{vmid} --dry-run`"
             )),

@@ -20,6 +20,7 @@ use crate::{
     error::Error,
     etcd::EtcdGate,
     gates::Gates,
+    ha::Rules,
     identity::Identity,
     inventory::{Inventory, Namesakes},
     machine::Machine,
@@ -60,6 +61,8 @@ pub(crate) struct Fleet {
     pub(crate) addresses: OnceCell<Vec<Holder>>,
     /// The VMs that the manager of high availability has.
     pub(crate) ha: OnceCell<Vec<HaResource>>,
+    /// Where it keeps them.
+    pub(crate) rules: Rules,
     /// The hosts whose consoles are read.
     pub(crate) consoles: Consoles,
     /// Passed before a control plane is switched off or destroyed.
@@ -102,6 +105,7 @@ impl Fleet {
             looked: tokio::sync::Mutex::default(),
             addresses: OnceCell::new(),
             ha: OnceCell::new(),
+            rules: Rules::default(),
             consoles: Consoles::default(),
             etcd: EtcdGate::default(),
             _claim: claim,
@@ -130,6 +134,10 @@ impl Fleet {
 
     /// Why a host can't hold the drives of a machine: each may have a storage of its own.
     async fn obstacle(&self, host: &str, machine: &Machine) -> Result<Option<String>, Failure> {
+        let kept = machine.managed.hosts();
+        if !kept.is_empty() && !kept.contains(host) {
+            return Ok(Some("spec.vm.ha.nodes doesn't name it".to_owned()));
+        }
         if machine.storage(host).is_none() {
             return Ok(Some("spec.proxmox.storage names no storage for it".to_owned()));
         }

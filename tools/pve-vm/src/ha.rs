@@ -1,6 +1,6 @@
-//! High availability: whether Proxmox VE's own manager looks after a node's VM.
+//! High availability: whether Proxmox VE's own manager looks after a node's VM, and where it keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pve_client::{Kind, answer::HaResource, request, request::Parameters};
 use record::{Change, Code, Exit, Failure};
@@ -9,11 +9,30 @@ use step::Stop;
 
 use crate::{changes::VmOperation, error::Error, fleet::Fleet, reconcile::Reconcile, values::flag};
 
+mod affinity;
+mod rules;
+
+use affinity::{Affinity, Group, Relation};
+pub(crate) use rules::Rules;
+
 /// The values of `ha`.
-pub(crate) const FORM: &str = "true, false, or options as in {max_restart: 2, max_relocate: 2}";
-/// What the manager does where nothing is said.
+pub(crate) const FORM: &str =
+    "true, false, or options as in {max_restart: 2, nodes: \"pve1:2,pve2\", strict: true, separate: etcd}";
+/// The values of an option that is a number.
+const NUMBER: &str = "a whole number from 0 to 4294967295";
+/// The values of an option that is on or off.
+const FLAG: &str = "true or false";
+/// The values of an option that is text.
+const TEXT: &str = "text";
+/// The values of `nodes`.
+const NODES: &str = "hosts with priorities as in \"pve1:2,pve2\"";
+/// The values of `separate` and `together`.
+const GROUP: &str = "a name of letters, digits, - and _, which all VMs of the group have";
+/// Options of the manager for a VM, and what it does where nothing is said.
 const DEFAULTS: [(&str, &str); 5] =
     [("comment", ""), ("failback", "1"), ("group", ""), ("max_relocate", "1"), ("max_restart", "1")];
+/// The release from which on there are rules in place of groups of hosts.
+const RULES_SINCE: (u32, u32) = (9, 0);
 
 /// What the file says of a VM.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,8 +42,8 @@ pub(crate) enum Managed {
     Unset,
     /// It isn't managed.
     No,
-    /// It is, with these options.
-    Yes(BTreeMap<String, String>),
+    /// It is, with these options, and kept there.
+    Yes(BTreeMap<String, String>, Affinity),
 }
 
 /// What is sent to the manager.
@@ -36,27 +55,77 @@ pub(crate) enum Call {
 }
 
 impl Managed {
-    /// Reads `spec.vm.ha`. The state is none of the options: pve-vm starts its VMs.
-    pub(crate) fn read(value: &Value) -> Result<Self, &'static str> {
+    /// Reads `spec.vm.ha`; what is wrong is told with its key and what is wanted there. The state is none of the options:
+    /// pve-vm starts its VMs.
+    pub(crate) fn read(value: &Value) -> Result<Self, (String, &'static str)> {
+        let whole = || ("ha".to_owned(), FORM);
         if let Some(options) = value.as_object() {
-            let option = |(key, value): (&String, &Value)| {
-                let is_known = DEFAULTS.iter().any(|(known, _)| known == key);
-                let text = match value {
-                    Value::Bool(on) => Some(if *on { "1" } else { "0" }.to_owned()),
-                    Value::Number(number) => Some(number.to_string()),
-                    Value::String(text) => Some(text.clone()),
-                    _ => None,
-                };
-                text.filter(|_| is_known).map(|text| (key.clone(), text)).ok_or(FORM)
-            };
-            return options.iter().map(option).collect::<Result<_, _>>().map(Self::Yes);
+            let (mut plain, mut affinity, mut is_strict) = (BTreeMap::new(), Affinity::default(), None);
+            for (key, value) in options {
+                let wrong = |wanted| (format!("ha.{key}"), wanted);
+                let text = written(value).ok_or_else(|| wrong(TEXT))?;
+                match key.as_str() {
+                    "nodes" => affinity.hosts = affinity::hosts(&text).ok_or_else(|| wrong(NODES))?,
+                    "strict" => is_strict = Some(flag(&text).ok_or_else(|| wrong(FLAG))?),
+                    "failback" => {
+                        let on = flag(&text).ok_or_else(|| wrong(FLAG))?;
+                        plain.insert(key.clone(), u8::from(on).to_string());
+                    }
+                    "max_relocate" | "max_restart" => {
+                        text.parse::<u32>().map_err(|_| wrong(NUMBER))?;
+                        plain.insert(key.clone(), text);
+                    }
+                    "comment" | "group" => drop(plain.insert(key.clone(), text)),
+                    _ => {
+                        let relation = Relation::ALL.into_iter().find(|relation| relation.key() == key);
+                        let relation = relation.ok_or_else(whole)?;
+                        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+                        if text.is_empty() || !text.chars().all(is_part) {
+                            return Err(wrong(GROUP));
+                        }
+                        affinity.groups.insert(Group { relation, name: text });
+                    }
+                }
+            }
+            affinity.strict = is_strict.unwrap_or_default();
+            if is_strict.is_some() && affinity.hosts.is_empty() {
+                return Err(("ha.strict".to_owned(), "left out where there are no `nodes`"));
+            }
+            if affinity.is_ranked() && !affinity.groups.is_empty() {
+                return Err(("ha.nodes".to_owned(), "hosts of one priority beside `separate` or `together`"));
+            }
+            return Ok(Self::Yes(plain, affinity));
         }
         let text = value.as_bool().map(|on| on.to_string()).or_else(|| value.as_str().map(str::to_owned));
         match text.as_deref().and_then(flag) {
-            Some(true) => Ok(Self::Yes(BTreeMap::new())),
+            Some(true) => Ok(Self::Yes(BTreeMap::new(), Affinity::default())),
             Some(false) => Ok(Self::No),
-            None => Err(FORM),
+            None => Err(whole()),
         }
+    }
+
+    /// The hosts that the VM is kept on; any if there are none.
+    pub(crate) fn hosts(&self) -> BTreeSet<&str> {
+        match self {
+            Self::Yes(_, affinity) => affinity.hosts.keys().map(String::as_str).collect(),
+            Self::Unset | Self::No => BTreeSet::new(),
+        }
+    }
+
+    /// The first key that this release doesn't have.
+    fn unknown_to(&self, release: (u32, u32)) -> Option<&'static str> {
+        let Self::Yes(options, affinity) = self else { return None };
+        if release >= RULES_SINCE {
+            return options.contains_key("group").then_some("group");
+        }
+        let group = affinity.groups.first().map(|group| group.relation.key());
+        let failback = options.contains_key("failback").then_some("failback");
+        (!affinity.hosts.is_empty()).then_some("nodes").or(group).or(failback)
+    }
+
+    /// Whether what it says depends on the release.
+    fn depends_on_release(&self) -> bool {
+        self.unknown_to((0, 0)).or_else(|| self.unknown_to(RULES_SINCE)).is_some()
     }
 
     /// The change that makes it so, and the call for it.
@@ -66,14 +135,14 @@ impl Managed {
             (Self::No, Some(found)) => {
                 Some((Change::live("ha").from(told(&options(found))).to("not managed"), Call::Remove))
             }
-            (Self::Yes(wanted), None) => {
+            (Self::Yes(wanted, _), None) => {
                 let all: BTreeMap<&str, String> =
                     wanted.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
                 let mut sent = vec![("state".to_owned(), "started".to_owned())];
                 sent.extend(wanted.clone());
                 Some((Change::live("ha").from("not managed").to(told(&all)), Call::Add(sent)))
             }
-            (Self::Yes(wanted), Some(found)) => {
+            (Self::Yes(wanted, _), Some(found)) => {
                 let now = options(found);
                 let value = |key: &str, usual: &str| now.get(key).cloned().unwrap_or_else(|| usual.to_owned());
                 let mut sent: Parameters = DEFAULTS
@@ -113,29 +182,38 @@ fn told(options: &BTreeMap<&str, String>) -> String {
 }
 
 impl Fleet {
+    /// The VMs that the manager had when it was first asked.
+    async fn ha_resources(&self) -> Result<&[HaResource], Failure> {
+        let read = || async { self.pve.ask(&request::ha_resources()).await };
+        Ok(self.ha.get_or_try_init(read).await?)
+    }
+
     /// What the manager has of a VM.
     async fn ha_resource(&self, vmid: Option<u32>) -> Result<Option<HaResource>, Failure> {
         let Some(vmid) = vmid else { return Ok(None) };
-        let read = || async { self.pve.ask(&request::ha_resources()).await };
-        let resources = self.ha.get_or_try_init(read).await?;
-        Ok(resources.iter().find(|resource| resource.sid == format!("vm:{vmid}")).cloned())
+        let resources = self.ha_resources().await?;
+        Ok(resources.iter().find(|resource| resource.sid == affinity::sid(vmid)).cloned())
     }
 }
 
 impl Reconcile<'_> {
-    /// What differs in the management of the VM. Whatever the token lacks for it is refused before anything is done.
-    pub(crate) async fn ha_difference(&self, vmid: Option<u32>) -> Result<Option<(Change, Call)>, Failure> {
+    /// What differs in the management of the VM, and in where it is kept. Whatever would be refused is refused before
+    /// anything is done.
+    pub(crate) async fn ha_differences(&self, vmid: Option<u32>) -> Result<Vec<Change>, Failure> {
         let managed = &self.machine.managed;
         if *managed == Managed::Unset {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         self.ha_right("Sys.Audit")?;
+        self.check_ha_release().await?;
         let found = self.fleet.ha_resource(vmid).await?;
-        let difference = managed.difference(found.as_ref());
-        if difference.is_some() {
+        let mut changes: Vec<Change> =
+            managed.difference(found.as_ref()).map(|(change, _)| change).into_iter().collect();
+        changes.extend(self.rule_differences(vmid).await?);
+        if !changes.is_empty() {
             self.ha_right("Sys.Console")?;
         }
-        Ok(difference)
+        Ok(changes)
     }
 
     fn ha_right(&self, privilege: &str) -> Result<(), Failure> {
@@ -148,27 +226,61 @@ impl Reconcile<'_> {
         Err(Failure::new(Exit::NotAllowed, Code::NotAllowed, message).hint(hint))
     }
 
-    /// Tells the manager what the file says of the VM, which runs.
-    pub(crate) async fn manage(&self, operation: &VmOperation<'_>) -> Result<Option<Change>, Stop> {
-        let vmid = operation.location.vmid;
-        let Some((change, call)) = self.ha_difference(Some(vmid)).await? else { return Ok(None) };
-        let sent = || async {
-            match &call {
-                Call::Add(options) => match self.fleet.pve.ask(&request::add_ha(vmid, options.clone())).await {
-                    // The reply to an earlier try was lost.
-                    Err(error) if error.kind() == Some(Kind::Exists) => Ok(()),
-                    sent => sent,
-                },
-                Call::Change(options) => self.fleet.pve.ask(&request::change_ha(vmid, options.clone())).await,
-                Call::Remove => match self.fleet.pve.ask(&request::remove_ha(vmid)).await {
-                    Err(error) if error.kind() == Some(Kind::NotFound) => Ok(()),
-                    sent => sent,
-                },
+    /// Refuses what this release of Proxmox VE doesn't have, and a group of hosts that isn't there.
+    async fn check_ha_release(&self) -> Result<(), Failure> {
+        let (managed, node) = (&self.machine.managed, self.machine.name.clone());
+        if !managed.depends_on_release() {
+            return Ok(());
+        }
+        let release = self.fleet.release_of_ha().await?;
+        if let Some(key) = managed.unknown_to(release) {
+            return Err(Error::HaRelease { node, key, release }.into());
+        }
+        let Managed::Yes(options, _) = managed else { return Ok(()) };
+        let Some(group) = options.get("group").filter(|group| !group.is_empty()) else { return Ok(()) };
+        let groups = self.fleet.pve.ask(&request::ha_groups()).await?;
+        match groups.iter().any(|known| known.group == *group) {
+            true => Ok(()),
+            false => {
+                let names: Vec<&str> = groups.iter().map(|known| known.group.as_str()).collect();
+                let groups = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                Err(Error::NoHaGroup { node, group: group.clone(), groups }.into())
             }
-        };
-        operation.persist(sent).await?;
-        self.run.say(self.node, &format!("changed VM {vmid}: high availability: {}", words(&change)));
-        Ok(Some(change))
+        }
+    }
+
+    /// Tells the manager what the file says of the VM, which runs.
+    pub(crate) async fn manage(&self, operation: &VmOperation<'_>) -> Result<Vec<Change>, Stop> {
+        let vmid = operation.location.vmid;
+        if self.machine.managed == Managed::Unset {
+            return Ok(Vec::new());
+        }
+        let found = self.fleet.ha_resource(Some(vmid)).await?;
+        let difference = self.machine.managed.difference(found.as_ref());
+        let mut changes = Vec::new();
+        if let Some((change, call)) = difference {
+            operation.persist(|| self.sent_to_ha(vmid, &call)).await?;
+            self.run.say(self.node, &format!("changed VM {vmid}: high availability: {}", words(&change)));
+            changes.push(change);
+        }
+        changes.extend(self.keep_rules(vmid).await?);
+        Ok(changes)
+    }
+
+    async fn sent_to_ha(&self, vmid: u32, call: &Call) -> Result<(), pve_client::Error> {
+        let pve = &self.fleet.pve;
+        match call {
+            Call::Add(options) => match pve.ask(&request::add_ha(vmid, options.clone())).await {
+                // The reply to an earlier try was lost.
+                Err(error) if error.kind() == Some(Kind::Exists) => Ok(()),
+                sent => sent,
+            },
+            Call::Change(options) => pve.ask(&request::change_ha(vmid, options.clone())).await,
+            Call::Remove => match pve.ask(&request::remove_ha(vmid)).await {
+                Err(error) if error.kind() == Some(Kind::NotFound) => Ok(()),
+                sent => sent,
+            },
+        }
     }
 }
 
@@ -177,66 +289,24 @@ fn words(change: &Change) -> &str {
     change.to.as_ref().and_then(Value::as_str).unwrap_or_default()
 }
 
+/// A scalar as Proxmox VE takes it.
+fn written(value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(on) => Some(if *on { "1" } else { "0" }.to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
 /// Refuses a value of `ha` that is none.
 pub(crate) fn read(node: &str, value: Option<&Value>) -> Result<Managed, Error> {
     let Some(value) = value else { return Ok(Managed::Unset) };
-    let wrong = |wanted| Error::Value { node: node.to_owned(), key: "ha".into(), wanted, found: value.to_string() };
-    Managed::read(value).map_err(wrong)
+    Managed::read(value).map_err(|(key, wanted)| {
+        let option = key.strip_prefix("ha.").and_then(|option| value.get(option)).unwrap_or(value);
+        Error::Value { node: node.to_owned(), wanted, found: option.to_string(), key }
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn found(json: Value) -> HaResource {
-        serde_json::from_value(json).unwrap()
-    }
-
-    fn call(wanted: &Value, found: Option<Value>) -> Option<Call> {
-        let found = found.map(self::found);
-        Managed::read(wanted).unwrap().difference(found.as_ref()).map(|(_, call)| call)
-    }
-
-    fn pairs(pairs: &[(&str, &str)]) -> Parameters {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    }
-
-    #[test]
-    fn a_vm_is_managed_as_the_file_says_and_what_it_leaves_out_stays() {
-        let managed =
-            json!({"sid": "vm:100", "state": "started", "max_restart": 1, "max_relocate": "3", "digest": "x"});
-        let started = ("state", "started");
-        assert_eq!(call(&json!(true), None), Some(Call::Add(pairs(&[started]))));
-        assert_eq!(call(&json!({"max_restart": 2}), None), Some(Call::Add(pairs(&[started, ("max_restart", "2")]))));
-        assert_eq!(call(&json!(true), Some(managed.clone())), None);
-        assert_eq!(
-            call(&json!({"max_restart": 1, "failback": true}), Some(managed.clone())),
-            None,
-            "the defaults hold"
-        );
-        assert_eq!(
-            call(&json!({"max_relocate": 2, "failback": "0"}), Some(managed.clone())),
-            Some(Call::Change(pairs(&[("failback", "0"), ("max_relocate", "2")])))
-        );
-        assert_eq!(call(&json!(false), Some(managed)), Some(Call::Remove));
-        assert_eq!(call(&json!(false), None), None);
-    }
-
-    #[test]
-    fn what_somebody_disabled_stays_disabled_and_what_is_to_be_off_is_to_run() {
-        for state in ["disabled", "ignored"] {
-            assert_eq!(call(&json!(true), Some(json!({"sid": "vm:100", "state": state}))), None);
-        }
-        let stopped = call(&json!(true), Some(json!({"sid": "vm:100", "state": "stopped"})));
-        assert_eq!(stopped, Some(Call::Change(pairs(&[("state", "started")]))));
-    }
-
-    #[test]
-    fn a_value_that_the_manager_does_not_know_is_refused() {
-        for wrong in [json!("maybe"), json!(1.5), json!({"state": "started"}), json!({"max_restart": []}), json!([])] {
-            assert_eq!(Managed::read(&wrong), Err(FORM), "{wrong}");
-        }
-    }
-}
+mod tests;

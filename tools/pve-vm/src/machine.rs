@@ -99,6 +99,7 @@ impl Machine {
             managed: ha::read(name, spec.vm.get("ha"))?,
             root_only: None,
         };
+        machine.check_hosts()?;
         for (key, value) in vm.settings()? {
             machine.pass_through(key, value);
         }
@@ -108,6 +109,16 @@ impl Machine {
         machine.drives = machine.all_drives(&vm)?;
         machine.memory = machine.memory_bytes();
         Ok(machine)
+    }
+
+    /// Refuses a host that high availability would move the VM away from.
+    fn check_hosts(&self) -> Result<(), Error> {
+        let kept = self.managed.hosts();
+        let Some(host) = self.host.as_deref().filter(|host| !kept.is_empty() && !kept.contains(host)) else {
+            return Ok(());
+        };
+        let wanted = "one of the hosts in `ha.nodes`, for high availability moves the VM to these";
+        Err(Error::Value { node: self.name.clone(), key: "node".into(), wanted, found: host.to_owned() })
     }
 
     /// A parameter of the user, over the default.

@@ -95,7 +95,7 @@ impl<'a> Reconcile<'a> {
     pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let mut progress = Progress::new(allowed);
         self.check_role()?;
-        self.ha_difference(self.found.map(|known| known.vmid)).await?;
+        self.ha_differences(self.found.map(|known| known.vmid)).await?;
         // A VM that was just created is not recreated: it would only be the same again.
         let new = Allowed { recreate: false, ..allowed.clone() };
         let operation = match self.location() {
@@ -240,7 +240,7 @@ impl<'a> Reconcile<'a> {
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
     pub(crate) async fn plan(&self, allowed: &Allowed) -> Result<Written, Stop> {
         self.check_role()?;
-        let managed = self.ha_difference(self.found.map(|known| known.vmid)).await?.map(|(change, _)| change);
+        let managed = self.ha_differences(self.found.map(|known| known.vmid)).await?;
         let Some(known) = self.found else {
             let host = self.placed().await?;
             self.run.say(self.node, &format!("would create a VM on {host}"));

@@ -60,6 +60,39 @@ pub struct HaResource {
     pub max_restart: Option<u64>,
 }
 
+/// A group of hosts of the manager of high availability, up to Proxmox VE 8.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HaGroup {
+    /// Its name.
+    pub group: String,
+}
+
+/// A rule about where the manager of high availability keeps VMs, from Proxmox VE 9.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HaRule {
+    /// Its name.
+    pub rule: String,
+    /// `node-affinity` or `resource-affinity`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is about: `vm:100,vm:101`.
+    pub resources: String,
+    /// The hosts of a node affinity with their priorities: `pve1:2,pve2`.
+    pub nodes: Option<String>,
+    /// Whether only these hosts will do.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub strict: bool,
+    /// `positive`: on the same host; `negative`: on different ones.
+    pub affinity: Option<String>,
+    /// Whether somebody switched it off.
+    #[serde(deserialize_with = "scalar::flag")]
+    pub disable: bool,
+    /// What guards changes of all rules against changes in between.
+    pub digest: Option<String>,
+}
+
 /// A host's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

@@ -74,6 +74,14 @@ impl Rules {
     }
 }
 
+impl super::Pve {
+    /// The rules of high availability, by name, with their properties.
+    pub fn ha_rules(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        let properties = |(name, rule): (&String, &Rule)| (name.clone(), rule.properties.clone());
+        self.driver.with(|state| state.ha.rules.all.iter().map(properties).collect())
+    }
+}
+
 /// `GET /cluster/ha/rules`.
 pub(crate) fn list(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let rules = &state.ha.rules;
@@ -126,21 +134,66 @@ fn check(state: &State, rule: &Rule) -> Result<(), Refusal> {
     if !strange.is_empty() {
         return Err(Refusal::failed(format!("cannot use non-existent node(s) {}.", strange.join(", "))));
     }
-    if rule.text("type") == "resource-affinity" && resources.len() < 2 {
-        return Err(Refusal::failed("rule is not feasible: rule is defined for less than two resources"));
-    }
     Ok(())
+}
+
+/// Whether a rule can be kept beside the others, by the text that says why not.
+fn check_feasible(state: &State, name: &str, rule: &Rule) -> Result<(), Refusal> {
+    let all = || state.ha.rules.all.iter().filter(|(other, _)| *other != name).map(|(_, rule)| rule);
+    let resources = rule.members();
+    let shares = |other: &&Rule| other.members().iter().any(|member| resources.contains(member));
+    let of_type = |kind: &'static str| move |other: &&Rule| other.text("type") == kind && other.text("disable") != "1";
+    let is_resource = rule.text("type") == "resource-affinity";
+    let why = if rule.text("disable") == "1" {
+        return Ok(());
+    } else if is_resource && resources.len() < 2 {
+        "rule is ineffective as there are less than two resources".to_owned()
+    } else if rule.text("affinity") == "negative" && is_resource && resources.len() > state.settings.nodes.len() {
+        "rule defines more resources than available nodes".to_owned()
+    } else if is_resource && all().filter(of_type("node-affinity")).filter(shares).any(is_ranked) {
+        "resources are in node affinity rules with multiple priorities".to_owned()
+    } else if !is_resource && is_ranked(rule) && all().filter(of_type("resource-affinity")).any(|it| shares(&it)) {
+        "resources are in a resource affinity rule and cannot be in a node affinity rule with multiple priorities"
+            .to_owned()
+    } else if let Some(other) = all().filter(of_type("node-affinity")).find(shares).filter(|_| !is_resource) {
+        let shared = other.members().into_iter().find(|member| resources.contains(member)).unwrap_or_default();
+        format!("resource 'vm:{shared}' is already used in another node affinity rule")
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::failed(format!("400 Rule '{name}' is invalid.\nresources: {why}")))
+}
+
+/// Whether the hosts of a rule have different priorities.
+fn is_ranked(rule: &Rule) -> bool {
+    let nodes = rule.text("nodes");
+    let mut priorities = super::form::listed(nodes).map(|node| node.split_once(':').map_or("0", |(_, rank)| rank));
+    let first = priorities.next();
+    priorities.any(|other| Some(other) != first)
+}
+
+/// A refusal as the lock of high availability passes it on: plain errors with its name, others as they are.
+fn within_lock(before: &str, refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Failed(text) if text.starts_with("400 ") => Refusal::failed(format!("{before}{text}")),
+        Refusal::Failed(text) => {
+            Refusal::failed(format!("{before}error during cfs-locked 'domain-ha' operation: {text}"))
+        }
+        other => other,
+    }
 }
 
 /// `POST /cluster/ha/rules`.
 pub(crate) fn add(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    state.ha_locked("create ha rule failed: ")?;
+    const BEFORE: &str = "create ha rule failed: ";
+    state.ha_locked(BEFORE)?;
     let name = call.param("rule").unwrap_or_default().to_owned();
     let rule = Rule { order: state.ha.rules.count + 1, properties: properties(call) };
-    check(state, &rule)?;
-    if state.ha.rules.all.contains_key(&name) {
-        return Err(Refusal::failed(format!("HA rule '{name}' already defined")));
-    }
+    let added = match state.ha.rules.all.contains_key(&name) {
+        true => Err(Refusal::failed(format!("HA rule '{name}' already defined"))),
+        false => check(state, &rule).and_then(|()| check_feasible(state, &name, &rule)),
+    };
+    added.map_err(|refusal| within_lock(BEFORE, refusal))?;
     state.ha.rules.count += 1;
     state.ha.rules.all.insert(name, rule);
     Ok(Value::Null.into())
@@ -148,20 +201,27 @@ pub(crate) fn add(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> 
 
 /// `PUT /cluster/ha/rules/{rule}`.
 pub(crate) fn change(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    state.ha_locked("update HA rules failed: ")?;
-    let failed = |text: String| Refusal::failed(format!("update HA rules failed: {text}"));
+    const BEFORE: &str = "update HA rules failed: ";
+    state.ha_locked(BEFORE)?;
+    let (name, changed) = changed(state, call).map_err(|refusal| within_lock(BEFORE, refusal))?;
+    state.ha.rules.all.insert(name, changed);
+    Ok(Value::Null.into())
+}
+
+fn changed(state: &State, call: &Call<'_>) -> Result<(String, Rule), Refusal> {
     let (rules, name) = (&state.ha.rules, call.path["rule"].clone());
     if call.param("digest").is_some_and(|known| known != rules.digest()) {
-        return Err(failed(MODIFIED.to_owned()));
+        return Err(Refusal::failed(MODIFIED.to_owned()));
     }
-    let mut rule = rules.all.get(&name).cloned().ok_or_else(|| failed(format!("HA rule '{name}' does not exist")))?;
+    let missing = || Refusal::failed(format!("HA rule '{name}' does not exist"));
+    let mut rule = rules.all.get(&name).cloned().ok_or_else(missing)?;
     for property in super::form::listed(call.param("delete").unwrap_or_default()) {
         rule.properties.remove(property);
     }
     rule.properties.extend(properties(call));
     check(state, &rule)?;
-    state.ha.rules.all.insert(name, rule);
-    Ok(Value::Null.into())
+    check_feasible(state, &name, &rule)?;
+    Ok((name, rule))
 }
 
 /// `DELETE /cluster/ha/rules/{rule}`.

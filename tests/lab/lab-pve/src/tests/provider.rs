@@ -118,7 +118,8 @@ async fn a_rule_is_read_and_changed_and_forgets_a_vm_that_is_not_managed_any_mor
     assert_eq!((&row["order"], &row["disable"]), (&1.into(), &Value::Null));
     let kind = ("type", "node-affinity");
     let (_, body) = world.put(&format!("{rules}/near"), &[kind, ("nodes", "pve9")]).await;
-    assert_eq!(body["message"], "cannot use non-existent node(s) pve9.\n");
+    let locked = "error during cfs-locked 'domain-ha' operation";
+    assert_eq!(body["message"], format!("update HA rules failed: {locked}: cannot use non-existent node(s) pve9.\n"));
     world.done(Method::PUT, &format!("{rules}/near"), &[kind, ("strict", "1"), ("delete", "comment")]).await;
     assert_eq!(world.get(&format!("{rules}/near")).await.1["data"]["strict"], 1);
     world.done(Method::DELETE, "/cluster/ha/resources/vm:101", &[]).await;
