@@ -13,16 +13,20 @@ use crate::{
     difference::Difference,
     error::Error,
     fleet::Fleet,
+    ha::Managed,
     location::until_unlocked,
     machine::Machine,
     medium,
-    preflight::{Found, Intent, Refusal, Situation, bridges, failure, refusals},
+    preflight::{Found, Intent, Refusal, Situation, bridges, failure, missing_rights, refusals},
 };
 
 impl Intent {
-    /// What it takes to make this machine and to start it.
+    /// What it takes to make this machine and to start it, and what the file says of it besides.
     pub(crate) fn creation(machine: &Machine, host: &str) -> Self {
-        let parameters = machine.creation(host, "-");
+        let mut parameters = machine.creation(host, "-");
+        if machine.managed != Managed::Unset {
+            parameters.push(("ha".to_owned(), String::new()));
+        }
         let pairs = || parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Self {
             creates: true,
@@ -114,6 +118,22 @@ impl Fleet {
             vm,
         };
         Ok(refusals(intent, situation))
+    }
+
+    /// What the token lacks of all that the file says of a machine that exists: to set it is asked for, and no creation.
+    pub(crate) fn lacking(&self, machine: &Machine, host: &str, vm: Found<'_>) -> Option<Refusal> {
+        let intent = Intent { creates: false, ..Intent::creation(machine, host) };
+        let found = self.host(host);
+        let situation = Situation {
+            token: self.pve.token(),
+            rights: &self.inventory.rights,
+            quorate: self.inventory.quorate,
+            host: &found,
+            storages: None,
+            pool: self.pool(),
+            vm: Some(vm),
+        };
+        missing_rights(&intent, situation)
     }
 
     /// Refuses what a creation of this machine on this host would run into.

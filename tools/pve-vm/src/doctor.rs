@@ -193,9 +193,13 @@ async fn check_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) ->
     };
     let config = known.config.as_ref().map_err(Clone::clone)?;
     let power = fleet.pve.ask(&request::power(&known.host, known.vmid)).await?;
-    let vm = Some(Found { vmid: known.vmid, config, power: Some(&power) });
+    let found = Found { vmid: known.vmid, config, power: Some(&power) };
+    let vm = Some(found);
     let starts = Intent::change(machine, &crate::difference::Difference::default(), known.running);
-    if let Some(failure) = failure(fleet.refusals(&known.host, &starts, vm).await?) {
+    let mut refused = fleet.refusals(&known.host, &starts, vm).await?;
+    // What the VM has already may be set again by a change of the file, or after somebody's.
+    refused.extend(fleet.lacking(machine, &known.host, found));
+    if let Some(failure) = failure(refused) {
         return Err(failure);
     }
     for refusal in fleet.refusals(&known.host, &Intent::destruction(), vm).await? {

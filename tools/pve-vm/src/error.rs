@@ -215,8 +215,8 @@ impl Classify for Error {
                 .hint("groups of hosts became rules: write the hosts as `nodes`, as in `nodes: \"pve1:2,pve2\"`"),
             Self::HaRelease { .. } => unusable(Code::Spec)
                 .hint("rules and failback come with Proxmox VE 9: before, name a group of hosts as `group`, or leave it out"),
-            Self::NoHaGroup { group, .. } => Facts::new(Exit::Failed, Code::Spec)
-                .hint(format!("on a host: `ha-manager groupadd {group} --nodes HOST,HOST`, or correct `group`")),
+            Self::NoHaGroup { .. } => Facts::new(Exit::Failed, Code::Spec)
+                .hint("make the group in Proxmox VE (Datacenter, HA, Groups), or correct `group`"),
             Self::HaHost { .. } | Self::Crowded { .. } => {
                 Facts::new(Exit::Failed, Code::Placement).hint("correct `ha` in the file, or add hosts")
             }

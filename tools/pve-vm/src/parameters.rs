@@ -17,6 +17,19 @@ pub(crate) struct Parameter {
     pub(crate) when: When,
     /// What holds where it isn't set.
     pub(crate) default: Option<&'static str>,
+    /// What setting it takes.
+    pub(crate) privileges: Privileges,
+}
+
+/// The privileges that setting a parameter takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Privileges {
+    /// On the VM; none if empty, and of two that are joined by `|` either is enough.
+    pub(crate) vm: &'static str,
+    /// On `/`, each of them.
+    pub(crate) cluster: &'static [&'static str],
+    /// The kind of mapping that its value may name, which takes `Mapping.Use`.
+    pub(crate) mapping: Option<&'static str>,
 }
 
 /// What the values of a parameter are.
@@ -69,16 +82,69 @@ pub(crate) enum When {
     Refused(&'static str),
 }
 
+/// What most parameters take.
+const OPTIONS: Privileges = Privileges { vm: "VM.Config.Options", cluster: &[], mapping: None };
+
+const fn by(vm: &'static str, parameter: Parameter) -> Parameter {
+    Parameter { privileges: Privileges { vm, ..parameter.privileges }, ..parameter }
+}
+
+const fn cpu(parameter: Parameter) -> Parameter {
+    by("VM.Config.CPU", parameter)
+}
+
+const fn memory(parameter: Parameter) -> Parameter {
+    by("VM.Config.Memory", parameter)
+}
+
+const fn hardware(parameter: Parameter) -> Parameter {
+    by("VM.Config.HWType", parameter)
+}
+
+const fn disk(parameter: Parameter) -> Parameter {
+    by("VM.Config.Disk", parameter)
+}
+
+const fn medium(parameter: Parameter) -> Parameter {
+    by("VM.Config.CDROM|VM.Config.Disk", parameter)
+}
+
+const fn network(parameter: Parameter) -> Parameter {
+    by("VM.Config.Network", parameter)
+}
+
+const fn cloud_init(parameter: Parameter) -> Parameter {
+    by("VM.Config.Cloudinit|VM.Config.Network", parameter)
+}
+
+/// Releases differ.
+const fn releases(parameter: Parameter) -> Parameter {
+    by("VM.Config.HWType|VM.Config.Options", parameter)
+}
+
+/// It takes no privilege on the VM beyond those for what it brings about.
+const fn free(parameter: Parameter) -> Parameter {
+    by("", parameter)
+}
+
+const fn cluster(cluster: &'static [&'static str], parameter: Parameter) -> Parameter {
+    Parameter { privileges: Privileges { cluster, ..parameter.privileges }, ..parameter }
+}
+
+const fn mapped(kind: &'static str, parameter: Parameter) -> Parameter {
+    Parameter { privileges: Privileges { mapping: Some(kind), ..parameter.privileges }, ..parameter }
+}
+
 const fn one(name: &'static str, kind: Kind, when: When) -> Parameter {
-    Parameter { name, count: 0, kind, when, default: None }
+    Parameter { name, count: 0, kind, when, default: None, privileges: OPTIONS }
 }
 
 const fn defaulted(name: &'static str, kind: Kind, when: When, default: &'static str) -> Parameter {
-    Parameter { name, count: 0, kind, when, default: Some(default) }
+    Parameter { name, count: 0, kind, when, default: Some(default), privileges: OPTIONS }
 }
 
 const fn many(name: &'static str, count: u16, kind: Kind, when: When) -> Parameter {
-    Parameter { name, count, kind, when, default: None }
+    Parameter { name, count, kind, when, default: None, privileges: OPTIONS }
 }
 
 /// The name of a key that may be left out; no key has a value of its own otherwise.
@@ -93,108 +159,108 @@ const RESTORES: When = Refused("it restores or replaces another VM");
 
 /// Every parameter.
 pub(crate) const PARAMETERS: &[Parameter] = &[
-    one("node", Text, Ours),
-    one("disk", Number, Ours),
-    one("disks", Text, Ours),
-    one("vmid", Number, Ours),
-    one("storage", Text, Ours),
-    one("ha", Text, Ours),
-    one("boot", BootOrder, PowerCycle),
+    free(one("node", Text, Ours)),
+    free(one("disk", Number, Ours)),
+    free(one("disks", Text, Ours)),
+    free(one("vmid", Number, Ours)),
+    free(one("storage", Text, Ours)),
+    cluster(&["Sys.Audit", "Sys.Console"], free(one("ha", Text, Ours))),
+    disk(one("boot", BootOrder, PowerCycle)),
     one("name", Text, Live),
     one("description", Lines, Live),
     one("tags", Words, Live),
     defaulted("onboot", Flag, Live, "0"),
-    one("startup", keys("order"), Live),
+    cluster(&["Sys.Modify"], one("startup", keys("order"), Live)),
     defaulted("protection", Flag, Live, "0"),
-    defaulted("hotplug", Words, Live, "network,disk,usb"),
-    defaulted("cpulimit", Number, Live, "0"),
-    one("cpuunits", Number, Live),
-    defaulted("shares", Number, Live, "1000"),
+    releases(defaulted("hotplug", Words, Live, "network,disk,usb")),
+    cpu(defaulted("cpulimit", Number, Live, "0")),
+    cpu(one("cpuunits", Number, Live)),
+    memory(defaulted("shares", Number, Live, "1000")),
     defaulted("migrate_downtime", Number, Live, "0.1"),
     defaulted("migrate_speed", Number, Live, "0"),
     one("vmstatestorage", Text, Live),
-    defaulted("cores", Number, PowerCycle, "1"),
-    defaulted("sockets", Number, PowerCycle, "1"),
-    defaulted("vcpus", Number, PowerCycle, "0"),
-    defaulted("smp", Number, PowerCycle, "1"),
-    defaulted("cpu", keys("cputype"), PowerCycle, "kvm64"),
-    defaulted("memory", keys("current"), PowerCycle, "512"),
-    one("balloon", Number, PowerCycle),
-    defaulted("allow-ksm", Flag, PowerCycle, "1"),
-    defaulted("numa", Flag, PowerCycle, "0"),
-    many("numa", 8, keys(""), PowerCycle),
-    one("machine", keys("type"), PowerCycle),
-    defaulted("bios", Text, Recreate, "seabios"),
-    defaulted("scsihw", Text, PowerCycle, "lsi"),
+    cpu(defaulted("cores", Number, PowerCycle, "1")),
+    cpu(defaulted("sockets", Number, PowerCycle, "1")),
+    cpu(defaulted("vcpus", Number, PowerCycle, "0")),
+    cpu(defaulted("smp", Number, PowerCycle, "1")),
+    cpu(defaulted("cpu", keys("cputype"), PowerCycle, "kvm64")),
+    memory(defaulted("memory", keys("current"), PowerCycle, "512")),
+    memory(one("balloon", Number, PowerCycle)),
+    memory(defaulted("allow-ksm", Flag, PowerCycle, "1")),
+    cpu(defaulted("numa", Flag, PowerCycle, "0")),
+    cpu(many("numa", 8, keys(""), PowerCycle)),
+    hardware(one("machine", keys("type"), PowerCycle)),
+    releases(defaulted("bios", Text, Recreate, "seabios")),
+    hardware(defaulted("scsihw", Text, PowerCycle, "lsi")),
     defaulted("ostype", Text, PowerCycle, "other"),
-    one("smbios1", keys(""), PowerCycle),
+    hardware(one("smbios1", keys(""), PowerCycle)),
     defaulted(
         "agent",
         Property("enabled", &[("type", "virtio"), ("fstrim_cloned_disks", "0"), ("freeze-fs", "1")]),
         PowerCycle,
         "0",
     ),
-    one("vga", Property("type", &[("type", "std")]), PowerCycle),
-    many("serial", 4, Text, PowerCycle),
-    one("rng0", keys("source"), PowerCycle),
-    one("watchdog", Property("model", &[("model", "i6300esb")]), PowerCycle),
-    one("audio0", Property("", &[("driver", "spice")]), PowerCycle),
-    many("hostpci", 16, Property("host", &[("rombar", "1")]), PowerCycle),
-    many("usb", 14, Property("host", &[("usb3", "0")]), Plugged("usb")),
-    many("virtiofs", 10, Property("dirid", &[("cache", "auto")]), PowerCycle),
-    one("amd-sev", keys("type"), PowerCycle),
-    one("intel-tdx", keys("type"), PowerCycle),
-    one("arch", Text, PowerCycle),
+    hardware(one("vga", Property("type", &[("type", "std")]), PowerCycle)),
+    hardware(many("serial", 4, Text, PowerCycle)),
+    hardware(one("rng0", keys("source"), PowerCycle)),
+    hardware(one("watchdog", Property("model", &[("model", "i6300esb")]), PowerCycle)),
+    hardware(one("audio0", Property("", &[("driver", "spice")]), PowerCycle)),
+    mapped("pci", hardware(many("hostpci", 16, Property("host", &[("rombar", "1")]), PowerCycle))),
+    mapped("usb", hardware(many("usb", 14, Property("host", &[("usb3", "0")]), Plugged("usb")))),
+    mapped("dir", many("virtiofs", 10, Property("dirid", &[("cache", "auto")]), PowerCycle)),
+    cpu(one("amd-sev", keys("type"), PowerCycle)),
+    cpu(one("intel-tdx", keys("type"), PowerCycle)),
+    hardware(one("arch", Text, PowerCycle)),
     one("keyboard", Text, PowerCycle),
-    defaulted("acpi", Flag, PowerCycle, "1"),
-    defaulted("kvm", Flag, PowerCycle, "1"),
-    defaulted("tablet", Flag, PowerCycle, "1"),
+    hardware(defaulted("acpi", Flag, PowerCycle, "1")),
+    hardware(defaulted("kvm", Flag, PowerCycle, "1")),
+    hardware(defaulted("tablet", Flag, PowerCycle, "1")),
     one("localtime", Flag, PowerCycle),
     defaulted("startdate", Text, PowerCycle, "now"),
     defaulted("tdf", Flag, PowerCycle, "0"),
     defaulted("autostart", Flag, PowerCycle, "0"),
     defaulted("freeze", Flag, PowerCycle, "0"),
     defaulted("reboot", Flag, PowerCycle, "1"),
-    one("bootdisk", Text, PowerCycle),
-    many("net", 32, Nic, Plugged("network")),
-    many("scsi", 31, Drive, Plugged("disk")),
-    many("virtio", 16, Drive, Plugged("disk")),
+    disk(one("bootdisk", Text, PowerCycle)),
+    network(many("net", 32, Nic, Plugged("network"))),
+    disk(many("scsi", 31, Drive, Plugged("disk"))),
+    disk(many("virtio", 16, Drive, Plugged("disk"))),
     // Of these buses nothing can be plugged in or out.
-    many("sata", 6, Drive, PowerCycle),
-    many("ide", 4, Drive, PowerCycle),
-    one("cdrom", Drive, PowerCycle),
-    one("efidisk0", Drive, PowerCycle),
-    one("tpmstate0", Drive, PowerCycle),
-    many("unused", 256, Drive, Refused("Proxmox VE itself keeps detached disks there")),
-    many("ipconfig", 32, keys(""), NextStart),
-    one("nameserver", Addresses, NextStart),
-    one("searchdomain", Text, NextStart),
-    one("citype", Text, NextStart),
-    one("ciuser", Text, NextStart),
-    one("cipassword", Secret, NextStart),
-    defaulted("ciupgrade", Flag, NextStart, "1"),
-    one("cicustom", keys(""), NextStart),
-    one("sshkeys", Text, NextStart),
-    one("pool", Text, Creation),
-    one("ha-managed", Flag, Creation),
-    one("bwlimit", Number, Creation),
-    one("import-working-storage", Text, Creation),
-    one("start", Flag, Ours),
-    one("affinity", Text, Root),
+    disk(many("sata", 6, Drive, PowerCycle)),
+    disk(many("ide", 4, Drive, PowerCycle)),
+    medium(one("cdrom", Drive, PowerCycle)),
+    disk(one("efidisk0", Drive, PowerCycle)),
+    disk(one("tpmstate0", Drive, PowerCycle)),
+    disk(many("unused", 256, Drive, Refused("Proxmox VE itself keeps detached disks there"))),
+    cloud_init(many("ipconfig", 32, keys(""), NextStart)),
+    cloud_init(one("nameserver", Addresses, NextStart)),
+    cloud_init(one("searchdomain", Text, NextStart)),
+    cloud_init(one("citype", Text, NextStart)),
+    cloud_init(one("ciuser", Text, NextStart)),
+    cloud_init(one("cipassword", Secret, NextStart)),
+    cloud_init(defaulted("ciupgrade", Flag, NextStart, "1")),
+    cloud_init(one("cicustom", keys(""), NextStart)),
+    cloud_init(one("sshkeys", Text, NextStart)),
+    free(one("pool", Text, Creation)),
+    cluster(&["Sys.Console"], free(one("ha-managed", Flag, Creation))),
+    free(one("bwlimit", Number, Creation)),
+    free(one("import-working-storage", Text, Creation)),
+    free(one("start", Flag, Ours)),
+    cpu(one("affinity", Text, Root)),
     one("args", Text, Root),
     one("hookscript", Text, Root),
-    one("hugepages", Text, Root),
-    defaulted("keephugepages", Flag, Root, "0"),
-    one("ivshmem", keys(""), Root),
+    memory(one("hugepages", Text, Root)),
+    memory(defaulted("keephugepages", Flag, Root, "0")),
+    hardware(one("ivshmem", keys(""), Root)),
     many("parallel", 3, Text, Root),
     one("spice_enhancements", Property("", &[("foldersharing", "0"), ("videostreaming", "off")]), Root),
-    one("vmgenid", Text, Root),
-    one("lock", Text, Refused("Proxmox VE itself locks a VM while it works on it")),
+    releases(one("vmgenid", Text, Root)),
+    free(one("lock", Text, Refused("Proxmox VE itself locks a VM while it works on it"))),
     one("template", Flag, Refused("a template can't be started")),
-    one("archive", Text, RESTORES),
-    one("force", Flag, RESTORES),
-    one("unique", Flag, RESTORES),
-    one("live-restore", Flag, RESTORES),
+    free(one("archive", Text, RESTORES)),
+    free(one("force", Flag, RESTORES)),
+    free(one("unique", Flag, RESTORES)),
+    free(one("live-restore", Flag, RESTORES)),
 ];
 
 /// The parameter of this name; `None` for a name that is none.

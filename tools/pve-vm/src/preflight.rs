@@ -15,8 +15,6 @@ use crate::placement::Host;
 mod hardware;
 mod privilege;
 
-pub(crate) use privilege::of_parameter;
-
 /// Where the networks are.
 const ZONES: &str = "/sdn/zones";
 
@@ -240,7 +238,7 @@ pub(crate) fn storage_finding(
 }
 
 /// The privileges that this takes and the token lacks.
-fn missing_rights(intent: &Intent, situation: Situation<'_>) -> Option<Refusal> {
+pub(crate) fn missing_rights(intent: &Intent, situation: Situation<'_>) -> Option<Refusal> {
     let vm = match situation.vm {
         Some(vm) => format!("/vms/{}", vm.vmid),
         None => "/vms".to_owned(),
@@ -316,10 +314,11 @@ fn needed<'a>(intent: &'a Intent, vm: &str) -> Vec<(String, &'static str, &'a st
         needed.push((ZONES.into(), "SDN.Use", "bridge"));
     }
     for (name, value) in &intent.parameters {
-        needed.extend(of_parameter(name, value).into_iter().map(|privilege| (vm.into(), privilege, name.as_str())));
-        if name == "startup" {
-            needed.push(("/".into(), "Sys.Modify", "startup"));
-        }
+        needed.extend(
+            privilege::of_parameter(name, value).into_iter().map(|privilege| (vm.into(), privilege, name.as_str())),
+        );
+        let on_cluster = privilege::on_cluster(name).iter();
+        needed.extend(on_cluster.map(|privilege| ("/".into(), *privilege, name.as_str())));
         needed.extend(privilege::of_mapping(name, value).map(|path| (path, "Mapping.Use", name.as_str())));
     }
     needed

@@ -91,6 +91,20 @@ pub(super) fn privileges(rights: &Rights, token: &str, spec: &ProxmoxSpec, relea
             (!held).then(|| fail("privileges", None, format!("{privilege} is missing on {path}"), commands(&path)))
         })
         .collect();
+    // Who may only bring the image there can neither see it nor make a VM from it.
+    if let Some(images) = &spec.images {
+        let path = format!("/storage/{}", images.storage);
+        let uses = ["Datastore.AllocateSpace", "Datastore.Audit"];
+        let is_told = found.iter().any(|it| it.reason == format!("{} is missing on {path}", uses[0]));
+        if !is_told && !uses.iter().any(|privilege| rights.holds(&path, privilege)) {
+            found.push(fail(
+                "privileges",
+                None,
+                format!("{} is missing on {path}", uses.join(" or ")),
+                commands(&path),
+            ));
+        }
+    }
     let agent = rights::agent_privilege(release);
     if !place(rights, agent, spec).1 {
         let why = format!("{agent} is missing on /vms: nodes without a static address can't be found");
@@ -104,7 +118,8 @@ pub(super) fn privileges(rights: &Rights, token: &str, spec: &ProxmoxSpec, relea
         found.push(warn("privileges", None, why, commands("/")));
     }
     if found.is_empty() {
-        found.push(ok("privileges", None, format!("the token {token} has every privilege")));
+        let why = format!("the token {token} has every privilege that all VMs need; each node's own are checked below");
+        found.push(ok("privileges", None, why));
     }
     found
 }

@@ -1,71 +1,22 @@
-//! Which privilege a parameter of a VM takes.
+//! Which privileges a parameter of a VM takes, by the table and by its value.
 
 use pve_client::property::Property;
 
-/// Parameters by the privilege that setting them takes; those that aren't listed take `VM.Config.Options`.
-const GROUPS: [(&str, &[&str]); 6] = [
-    (
-        "VM.Config.CPU",
-        &[
-            "affinity",
-            "cores",
-            "cpu",
-            "cpulimit",
-            "cpuunits",
-            "numa",
-            "smp",
-            "sockets",
-            "vcpus",
-            "amd-sev",
-            "intel-tdx",
-        ],
-    ),
-    ("VM.Config.Memory", &["allow-ksm", "balloon", "hugepages", "keephugepages", "memory", "shares"]),
-    (
-        "VM.Config.HWType",
-        &[
-            "acpi", "arch", "audio", "hostpci", "ivshmem", "kvm", "machine", "rng", "scsihw", "serial", "smbios1",
-            "tablet", "usb", "vga", "watchdog",
-        ],
-    ),
-    ("VM.Config.Disk", &["boot", "bootdisk", "efidisk", "ide", "sata", "scsi", "tpmstate", "unused", "virtio"]),
-    ("VM.Config.Network", &["net"]),
-    (
-        "VM.Config.Cloudinit|VM.Config.Network",
-        &[
-            "cicustom",
-            "cipassword",
-            "citype",
-            "ciupgrade",
-            "ciuser",
-            "ipconfig",
-            "nameserver",
-            "searchdomain",
-            "sshkeys",
-        ],
-    ),
-];
+use crate::parameters::find;
 
 /// The path of the mapping that a parameter uses; using one takes `Mapping.Use` there.
 pub(super) fn of_mapping(name: &str, value: &str) -> Option<String> {
     let value = Property::parse(value);
-    let (kind, mapping) = match crate::parameters::find(name)?.name {
-        "hostpci" => ("pci", value.get("mapping")?),
-        "usb" => ("usb", value.get("mapping")?),
-        "virtiofs" => ("dir", value.get("dirid").or(value.bare())?),
-        _ => return None,
+    let kind = find(name)?.privileges.mapping?;
+    let mapping = match kind {
+        "dir" => value.get("dirid").or(value.bare())?,
+        _ => value.get("mapping")?,
     };
     Some(format!("/mapping/{kind}/{mapping}"))
 }
 
-/// Parameters of a creation that aren't the VM's own.
-const NOT_OPTIONS: [&str; 4] = ["pool", "digest", "delete", "storage"];
-
-/// The privilege that setting a parameter to this value takes; two of which either is enough are joined by `|`.
+/// The privilege on the VM that setting a parameter to this value takes; two of which either is enough are joined by `|`.
 pub(crate) fn of_parameter(name: &str, value: &str) -> Option<&'static str> {
-    if NOT_OPTIONS.contains(&name) {
-        return None;
-    }
     // A drive for cloud-init comes with its settings.
     if name.starts_with("ide") && value.contains("cloudinit") {
         return Some("VM.Config.Disk");
@@ -73,13 +24,12 @@ pub(crate) fn of_parameter(name: &str, value: &str) -> Option<&'static str> {
     if value.contains("media=cdrom") {
         return Some("VM.Config.CDROM|VM.Config.Disk");
     }
-    // Releases differ.
-    if matches!(name, "hotplug" | "bios" | "vmgenid") {
-        return Some("VM.Config.HWType|VM.Config.Options");
-    }
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let has = |list: &[&str]| list.contains(&name) || (stem != name && list.contains(&stem));
-    Some(GROUPS.iter().find(|(_, list)| has(list)).map_or("VM.Config.Options", |(privilege, _)| privilege))
+    Some(find(name)?.privileges.vm).filter(|privilege| !privilege.is_empty())
+}
+
+/// The privileges on `/` that setting a parameter takes.
+pub(super) fn on_cluster(name: &str) -> &'static [&'static str] {
+    find(name).map_or(&[], |parameter| parameter.privileges.cluster)
 }
 
 #[cfg(test)]
@@ -107,6 +57,11 @@ mod tests {
             assert_eq!(of_parameter(name, "x"), Some(privilege), "{name}");
         }
         assert_eq!(of_parameter("pool", "talos"), None);
+        assert_eq!((on_cluster("startup"), on_cluster("cores")), (&["Sys.Modify"][..], &[][..]));
+        assert_eq!(on_cluster("ha"), ["Sys.Audit", "Sys.Console"]);
+        assert_eq!(of_mapping("hostpci3", "mapping=gpu,pcie=1").as_deref(), Some("/mapping/pci/gpu"));
+        assert_eq!(of_mapping("usb0", "spice"), None);
+        assert_eq!(of_mapping("virtiofs0", "data,cache=always").as_deref(), Some("/mapping/dir/data"));
         assert_eq!(of_parameter("ide2", "none,media=cdrom"), Some("VM.Config.CDROM|VM.Config.Disk"));
     }
 }

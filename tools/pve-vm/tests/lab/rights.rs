@@ -1,6 +1,9 @@
 //! A token that can't see the VMs makes and destroys none, and the commands in our texts give it the rights.
 
-use crate::world::{Outcome, World, options};
+use crate::{
+    by_hand::{self, PLAIN},
+    world::{Outcome, World, options},
+};
 
 /// Gives the lab's own token these rights and no others.
 fn grant(world: &World, grants: &[(&str, &[&str])]) {
@@ -168,4 +171,28 @@ async fn doctor_says_which_right_is_missing_and_exits_with_that() {
 
     run_pveum(&world, &hint(&outcome));
     world.run(&["doctor"]).await.exits(0);
+}
+
+/// What only some nodes of the file need is asked for them, whether their VMs are there or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_asks_for_what_the_nodes_of_the_file_need_besides() {
+    for (parameter, lacks) in [
+        ("startup: \"order=2\"", "lacks Sys.Modify on / (startup)"),
+        ("ha: true", "lacks Sys.Console on / (ha)"),
+        ("hostpci0: \"mapping=gpu\"", "lacks Mapping.Use on /mapping/pci/gpu (hostpci0)"),
+        ("usb0: \"mapping=stick\"", "lacks Mapping.Use on /mapping/usb/stick (usb0)"),
+        ("storage: slow", "Datastore.AllocateSpace on /storage/slow"),
+    ] {
+        let world = World::start(options()).await;
+        let (storage, rest): (Vec<&str>, Vec<&str>) =
+            role("").into_iter().partition(|privilege| privilege.starts_with("Datastore."));
+        grant(&world, &[("/", &rest), ("/storage/local", &storage), ("/storage/local-lvm", &storage)]);
+        world.run(&[]).await.exits(0);
+        world.run(&["doctor"]).await.exits(0).says("has every privilege that all VMs need").says("each node's own");
+        world.edit(PLAIN, &format!("{PLAIN}, {parameter}"));
+
+        world.run(&["doctor"]).await.exits(6).says(lacks);
+        by_hand::remove(&world, world.vm("w-1").id);
+        world.run(&["doctor"]).await.exits(6).says(lacks);
+    }
 }
