@@ -130,8 +130,7 @@ impl Cluster {
     /// # Errors
     /// A field whose type differs from the contract; the error names it.
     pub fn typed_spec(&self) -> Result<ClusterSpec, Unusable> {
-        serde_json::from_value(Value::Object(self.spec().clone()))
-            .map_err(|error| Unusable::new(format!("cluster {}: spec: {error}", self.name())))
+        fields::typed_spec(self.spec(), &format!("cluster {}", self.name()))
     }
 
     /// What steps have found, without `nodes`.

@@ -96,8 +96,7 @@ impl Node {
     /// # Errors
     /// A field whose type differs from the contract; the error names it.
     pub fn typed_spec(&self) -> Result<NodeSpec, Unusable> {
-        serde_json::from_value(Value::Object(self.spec().clone()))
-            .map_err(|error| Unusable::new(format!("node {}: spec: {error}", self.name())))
+        crate::fields::typed_spec(self.spec(), &format!("node {}", self.name()))
     }
 
     /// What steps have found, untyped.
