@@ -39,7 +39,14 @@ fn of_refusal(kind: Kind) -> (Exit, Code) {
 
 impl Classify for Unset {
     fn facts(&self) -> Facts {
-        Facts::new(Exit::Unusable, Code::ProxmoxSettings).maybe_hint(self.hint())
+        let exit = match self {
+            // Without a token nothing is allowed, as with one that has no rights.
+            Self::NoToken => Exit::NotAllowed,
+            Self::NoEndpoint | Self::Endpoint(_) | Self::Token(_) | Self::Trust(_) | Self::File { .. } => {
+                Exit::Unusable
+            }
+        };
+        Facts::new(exit, Code::ProxmoxSettings).maybe_hint(self.hint())
     }
 }
 

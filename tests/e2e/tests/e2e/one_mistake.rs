@@ -62,7 +62,7 @@ async fn a_missing_token_is_told_once() {
         "unset PROXMOX_VE_API_TOKEN; ichor explode -f cluster.yaml | {pipe} | {}",
         World::pipe().replacen("talos-image | ", "", 1)
     );
-    let outcome = scratch.sh(&command).await.exits(8);
+    let outcome = scratch.sh(&command).await.exits(6);
     let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("error:")).collect();
     assert_eq!(errors.len(), 1, "{outcome}");
     assert!(errors[0].starts_with("pve-vm error: no Proxmox VE API token"), "{outcome}");
@@ -71,7 +71,7 @@ async fn a_missing_token_is_told_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_token_is_told_by_the_first_step_that_needs_it_alone() {
     let world = World::start(Shape::SMALL).await;
-    let outcome = world.sh(&format!("unset PROXMOX_VE_API_TOKEN; {}", World::pipe())).await.exits(8);
+    let outcome = world.sh(&format!("unset PROXMOX_VE_API_TOKEN; {}", World::pipe())).await.exits(6);
     let errors: Vec<_> = outcome.stderr.lines().filter(|line| line.contains(" error: ")).collect();
     assert_eq!(errors.len(), 1, "{outcome}");
     assert!(errors[0].starts_with("talos-image error: no Proxmox VE API token"), "{outcome}");
