@@ -13,7 +13,7 @@ mod survey;
 
 pub use config::Config;
 pub use console::{Lease, Ticket};
-pub use survey::{Bridge, Clock, CpuType, HaGroup, HaResource, HaRule, MachineType, Task};
+pub use survey::{Bridge, Clock, CpuType, HaGroup, HaResource, HaRule, MachineType, Pool, Snapshot, Task};
 
 /// A release of Proxmox VE.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -27,7 +27,9 @@ pub use ha::{
     add_ha, add_ha_rule, change_ha, change_ha_rule, ha_groups, ha_resources, ha_rules, remove_ha, remove_ha_rule,
 };
 pub use moving::{migrate, move_disk};
-pub use survey::{at_work, bridges, clock, cpu_types, creations, disks, free, is_free, machines, resources};
+pub use survey::{
+    at_work, bridges, clock, cpu_types, creations, disks, free, is_free, machines, pools, resources, snapshots,
+};
 
 /// The parameters of a call, in order.
 pub type Parameters = Vec<(String, String)>;

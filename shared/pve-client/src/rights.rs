@@ -92,6 +92,11 @@ impl Rights {
         self.holds(below, privilege) || self.0.iter().any(|(path, held)| inside(path) && held.contains_key(privilege))
     }
 
+    /// Whether the server lists rights on this very path: somebody gave some there.
+    pub fn lists(&self, path: &str) -> bool {
+        self.0.get(path).is_some_and(|held| !held.is_empty())
+    }
+
     /// Whether a privilege is handed down from a path; `None` if it isn't held there.
     fn at(&self, path: &str, privilege: &str) -> Option<bool> {
         let hands_down = |value: &serde_json::Value| crate::scalar::written(value).is_some_and(|text| text != "0");

@@ -86,7 +86,7 @@ impl Intent {
 
 impl Fleet {
     /// The pool of the nodes, as the file names it.
-    fn pool(&self) -> Option<&str> {
+    pub(crate) fn pool(&self) -> Option<&str> {
         self.spec.proxmox.as_ref().and_then(|proxmox| proxmox.pool.as_deref())
     }
 

@@ -17,7 +17,7 @@ use crate::{
     values::{flag, pairs, same, words},
 };
 
-mod drives;
+pub(crate) mod drives;
 mod effects;
 pub(crate) mod moved;
 

@@ -171,7 +171,7 @@ impl Drive {
 
     /// Reads an entry of `disks`; without a slot it takes that of its place, behind the system disk.
     pub(crate) fn listed(place: usize, entry: &Value) -> Result<Self, &'static str> {
-        const ENTRY: &str = "a list of disks as in {size: 100, storage: local-lvm, ssd: 1}";
+        const ENTRY: &str = "a disk as in {size: 100, storage: local-lvm, ssd: 1}";
         let entry = entry.as_object().ok_or(ENTRY)?;
         let word = |value: &Value| match value {
             Value::String(text) => Some(text.clone()),
@@ -188,7 +188,7 @@ impl Drive {
         let size = gibibytes(&amount).filter(|size| *size > 0).ok_or(ENTRY)?;
         let slot = words.remove("slot").unwrap_or_else(|| format!("scsi{}", place + 1));
         if !is_on_a_bus(&slot) || crate::parameters::find(&slot).is_none() || slot == SYSTEM {
-            return Err("a list of disks whose slots are scsi1, virtio0, sata0 and so on");
+            return Err("a disk whose slot is scsi1, virtio0, sata0 and so on");
         }
         let storage = words.remove("storage");
         Ok(Self { slot, source: Source::New(amount), storage, size: Some(size), options: words, extent: Extent::Whole })

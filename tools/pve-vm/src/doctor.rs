@@ -140,6 +140,10 @@ pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
         let storage = rows.iter().find(|row| Some(row.storage.as_str()) == wanted);
         found.push(findings::room(host, storage));
     }
+    if let Some(pool) = fleet.pool() {
+        // A server that can't be asked is a finding already.
+        found.push(findings::pool(pool, fleet.has_pool(pool).await.unwrap_or_default()));
+    }
     let roster = run.cluster().roster().cloned().unwrap_or_default();
     for known in fleet.inventory.unlisted(&fleet.identity, &roster) {
         let node = known.config.as_ref().ok().and_then(|config| fleet.identity.node(config));

@@ -12,6 +12,8 @@ pub(crate) enum Error {
     Unset(&'static str),
     #[error("node {node}: spec.vm.{key} must be {wanted}, got {found}")]
     Value { node: String, key: String, wanted: &'static str, found: String },
+    #[error("node {node}: spec.vm.{key}: {why}")]
+    Key { node: String, key: String, why: String },
     #[error("node {node}: spec.vm.{key} is not supported: {why}")]
     Refused { node: String, key: String, why: &'static str },
     #[error("node {node}: spec.vm.{key} is no parameter of a VM{}", guess(*.meant))]
@@ -48,6 +50,14 @@ pub(crate) enum Error {
     NoRoom { node: String, reasons: BTreeMap<String, String> },
     #[error("node {node} can't be placed on {host}: {reason}")]
     Host { node: String, host: String, reason: String },
+    #[error("node {node}: there is no pool {pool}")]
+    NoPool { node: String, pool: String },
+    #[error(
+        "node {node}: the token {token} can't see whether there is a pool {pool}: no VM is destroyed to be made again in it"
+    )]
+    UnseenPool { node: String, pool: String, token: String },
+    #[error("--replace-disk names node {0}, which isn't in cluster {1} (nodes: {2})")]
+    NoSuchDiskNode(String, String, String),
     #[error("node {node}: Proxmox VE {}.{} has no spec.vm.ha.{key}", release.0, release.1)]
     HaRelease { node: String, key: &'static str, release: (u32, u32) },
     #[error("node {node}: spec.vm.ha.group is {group}, and there is no such group of HA (groups: {groups})")]
@@ -183,7 +193,7 @@ impl Classify for Error {
         let guard = |code| Facts::new(Exit::Guard, code);
         let unusable = |code| Facts::new(Exit::Unusable, code);
         match self {
-            Self::Unset(_) | Self::Value { .. } | Self::Range(_) | Self::Names(_) => unusable(Code::Spec),
+            Self::Unset(_) | Self::Value { .. } | Self::Key { .. } | Self::Range(_) | Self::Names(_) => unusable(Code::Spec),
             Self::Refused { key, .. } => unusable(Code::Spec).hint(format!("remove `{key}`")),
             Self::Unknown { .. } => unusable(Code::Spec),
             Self::RootOnly { key, .. } => unusable(Code::Spec).hint(format!(
@@ -250,6 +260,12 @@ impl Classify for Error {
                 "restore ichor.lock from version control if the VM was adopted with it; remove the mark from its description and tags if it is a copy",
             ),
             Self::NoSuchNode(..) => unusable(Code::UnusableInput).hint("--vm NODE:VM takes a node of the cluster file"),
+            Self::NoPool { pool, .. } => Facts::new(Exit::Failed, Code::Spec)
+                .hint(format!("correct `pool` in the file, or on a host: `pveum pool add {pool}`")),
+            Self::UnseenPool { pool, .. } => Facts::new(Exit::NotAllowed, Code::NotAllowed)
+                .hint(format!("give the token Pool.Audit on /pool/{pool}")),
+            Self::NoSuchDiskNode(..) => Facts::new(Exit::Usage, Code::Usage)
+                .hint("--replace-disk NODE:SLOT takes a node of the cluster file and one of its disks"),
             Self::NoSuchVm { .. } => unusable(Code::NotAdoptable).hint("--vm NODE:VM takes the ID or the name of a VM"),
             Self::SameName { .. } => guard(Code::Ambiguous).hint("name the VM by its ID"),
             Self::Container { .. } => guard(Code::NotAdoptable).hint("a node of Talos needs a VM"),

@@ -232,7 +232,7 @@ impl Reconcile<'_> {
         if !managed.depends_on_release() {
             return Ok(());
         }
-        let release = self.fleet.release_of_ha().await?;
+        let release = self.fleet.pve_release().await?;
         if let Some(key) = managed.unknown_to(release) {
             return Err(Error::HaRelease { node, key, release }.into());
         }

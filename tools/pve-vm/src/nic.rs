@@ -4,25 +4,10 @@ use std::collections::BTreeMap;
 
 use pve_client::property::Property;
 
-use crate::values::{Extent, plain};
-
-/// Models of network cards; each may stand as a key whose value is the hardware address.
-const MODELS: [&str; 14] = [
-    "e1000",
-    "e1000-82540em",
-    "e1000-82544gc",
-    "e1000-82545em",
-    "e1000e",
-    "i82551",
-    "i82557b",
-    "i82559er",
-    "ne2k_isa",
-    "ne2k_pci",
-    "pcnet",
-    "rtl8139",
-    "virtio",
-    "vmxnet3",
-];
+use crate::{
+    parameters::keys::MODELS,
+    values::{Extent, plain},
+};
 
 /// Values that hold where a key isn't set.
 const DEFAULTS: [(&str, &str); 4] = [("firewall", "0"), ("host-tunnel", "0"), ("link_down", "0"), ("queues", "0")];

@@ -58,6 +58,21 @@ pub(crate) fn own(notes: &str) -> String {
     kept.join("\n").trim().to_owned()
 }
 
+/// What a change of the notes does, in words.
+pub(crate) fn told(from: &str, to: &str) -> &'static str {
+    if own(from) != own(to) {
+        return "its description";
+    }
+    let ours = |notes: &str| -> Vec<String> {
+        notes.lines().map(str::trim).filter(|line| Identity::wrote(line)).map(str::to_owned).collect()
+    };
+    match (ours(from) == ours(to), Volumes::read(from) == Volumes::read(to)) {
+        (true, _) => "its notes remember which disk is which",
+        (false, true) => "its notes say whose it is, and in which role",
+        (false, false) => "its notes say whose it is, in which role, and which disk is which",
+    }
+}
+
 /// The notes with these volumes instead of those that they had.
 pub(crate) fn with(notes: &str, volumes: &Volumes) -> String {
     let line =

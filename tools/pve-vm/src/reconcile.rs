@@ -1,6 +1,6 @@
 //! One node and its VM: the current state, the wanted state, and the steps between them.
 
-use pve_client::request;
+use pve_client::{answer::Config, request};
 use record::{
     Change, Effect, Failure, Impact, Node, Role,
     spec::NodeSpec,
@@ -95,6 +95,7 @@ impl<'a> Reconcile<'a> {
     pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let mut progress = Progress::new(allowed);
         self.check_role()?;
+        self.check_references().await?;
         self.ha_differences(self.found.map(|known| known.vmid)).await?;
         // A VM that was just created is not recreated: it would only be the same again.
         let new = Allowed { recreate: false, ..allowed.clone() };
@@ -219,16 +220,16 @@ impl<'a> Reconcile<'a> {
         let config = operation.config().await?;
         operation.checked(&config, &Intent::destruction()).await?;
         operation.address_is_free(difference).await?;
-        self.fleet.release(&operation.location.host, &config, self.machine);
-        let host = self.fleet.place(self.machine).await?;
-        self.fleet.check_creation(self.machine, &host).await?;
-        self.fleet.check_image(&host).await?;
+        let host = self.replacement(&operation.location, &config).await?;
+        let mut lost = operation.snapshots_lost().await?;
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
         operation.destroy(Some((self, &permit))).await?;
         let left = permit.destroyed(self, true);
-        let changes = std::mem::take(&mut progress.changes).into_iter().chain(difference.costs(true)).collect();
+        let mut changes = std::mem::take(&mut progress.changes);
+        changes.extend(difference.costs(true));
+        changes.append(&mut lost);
         *progress = Progress::of_new(changes);
         let location = create(self.fleet, self.run, self.node, self.machine, &host).await?;
         progress.changes.push(created(&location));
@@ -237,9 +238,23 @@ impl<'a> Reconcile<'a> {
         Ok(self.operation(location))
     }
 
+    /// The host for a VM that takes the place of this one, once everything that could refuse the new one was asked.
+    async fn replacement(&self, old: &Location, config: &Config) -> Result<String, Failure> {
+        self.check_pool(true).await?;
+        self.fleet.release(&old.host, config, self.machine);
+        let host = self.fleet.place(self.machine).await?;
+        self.fleet.check_creation(self.machine, &host).await?;
+        // A plan of the file alone doesn't know where the image is.
+        if !(self.run.is_dry_run() && self.fleet.image.volumes.is_empty()) {
+            self.fleet.check_image(&host).await?;
+        }
+        Ok(host)
+    }
+
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.
     pub(crate) async fn plan(&self, allowed: &Allowed) -> Result<Written, Stop> {
         self.check_role()?;
+        self.check_references().await?;
         let managed = self.ha_differences(self.found.map(|known| known.vmid)).await?;
         let Some(known) = self.found else {
             let host = self.placed().await?;
@@ -260,6 +275,7 @@ impl<'a> Reconcile<'a> {
             operation.checked_plan(&config, &Intent::change(self.machine, &difference, running)).await?;
         } else if allowed.recreate {
             operation.checked_plan(&config, &Intent::destruction()).await?;
+            self.replacement(&operation.location, &config).await?;
         }
         if running {
             operation.address_is_free(&difference).await?;
@@ -267,6 +283,9 @@ impl<'a> Reconcile<'a> {
             self.fleet.free_address(self.run, self.node, Some(known.vmid)).await?;
         }
         let mut changes = difference.costs(running);
+        if !difference.recreate().is_empty() {
+            changes.extend(operation.snapshots_lost().await?);
+        }
         if let Some(target) = operation.target(allowed) {
             operation.check_target(target, &config).await?;
             self.run.say(self.node, &format!("would move VM {} from {} to {target}", known.vmid, known.host));
@@ -287,32 +306,6 @@ impl<'a> Reconcile<'a> {
         }
         let vm = status::Vm { address_source: Some(AddressSource::Agent), ..self.vm(Some(&operation.location)) };
         Ok(Written::field(&vm, effect).changes(changes).and(&Addresses(found)))
-    }
-
-    fn say_plan(&self, vmid: u32, difference: &Difference, running: bool, allowed: &Allowed) {
-        let recreate = difference.recreate();
-        if !recreate.is_empty() {
-            let needs = if allowed.recreate { "" } else { " (needs --recreate)" };
-            self.run.say(self.node, &format!("would recreate VM {vmid}: {}{needs}", recreate.join(", ")));
-            let named = |slot: &&str| allowed.names(&self.machine.name, slot);
-            for slot in difference.lost().filter(|slot| !named(slot)) {
-                let node = &self.machine.name;
-                self.run
-                    .say(self.node, &format!("would lose disk {slot} with it (needs --replace-disk {node}:{slot})"));
-            }
-        }
-        for (slot, why) in difference.replaced() {
-            let node = &self.machine.name;
-            let is_named = allowed.names(node, slot);
-            let needs = if is_named { String::new() } else { format!(" (needs --replace-disk {node}:{slot})") };
-            self.run.say(self.node, &format!("would give up disk {slot} of VM {vmid}: {why}{needs}"));
-        }
-        let texts = difference.texts();
-        if !texts.is_empty() {
-            let is_allowed = !running || !difference.needs_power_cycle() || allowed.reboot;
-            let needs = if is_allowed { "" } else { " (needs --reboot)" };
-            self.run.say(self.node, &format!("would change VM {vmid}: {}{needs}", texts.join(", ")));
-        }
     }
 
     /// The record of an existing VM, for `list`.

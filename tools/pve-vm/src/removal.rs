@@ -26,18 +26,21 @@ impl PveVm {
                 reconcile.operation(location.clone()).checked_plan(&config, &Intent::destruction()).await?;
             }
             reconcile.run.say(reconcile.node, &format!("would destroy {location}"));
-            let left = reconcile.fleet.etcd.foresee_destroy(reconcile).await?;
+            let mut left = reconcile.fleet.etcd.foresee_destroy(reconcile).await?;
+            left.extend(reconcile.operation(location.clone()).snapshots_lost().await?);
             return Ok(reconcile.destroyed(&location, Effect::Pending, left));
         }
         self.confirmed(reconcile).await?;
         let permit = reconcile.fleet.etcd.pass_destroy(reconcile).await?;
         // Before the act: whoever is killed in the middle of it must not forget that it was wanted.
+        let lost = reconcile.operation(location.clone()).snapshots_lost().await?;
         remembered::destroyed(reconcile.run, reconcile.node)?;
         if let Err(stop) = reconcile.operation(location.clone()).destroy(Some((reconcile, &permit))).await {
             remembered::remember(reconcile.run, reconcile.node, location.vmid)?;
             return Err(stop);
         }
-        Ok(reconcile.destroyed(&location, Effect::Changed, permit.destroyed(reconcile, false)))
+        let left = [permit.destroyed(reconcile, false), lost].concat();
+        Ok(reconcile.destroyed(&location, Effect::Changed, left))
     }
 
     async fn confirmed(&self, reconcile: &Reconcile<'_>) -> Result<(), Stop> {
@@ -46,6 +49,23 @@ impl PveVm {
             confirmed = self.confirmed.get_or_init(|| self.confirm(reconcile)) => Ok(confirmed.clone()?),
             () = stopping.cancelled() => Err(Failure::interrupted().into()),
         }
+    }
+
+    /// The VMs that this call is about, each with what goes with it, in the file's order.
+    async fn going(&self, reconcile: &Reconcile<'_>) -> Result<Vec<String>, Failure> {
+        let (run, fleet) = (reconcile.run, reconcile.fleet);
+        let orphans = orphans::listed(run);
+        let is_meant = |name: &str| match self.chosen.is_alone() {
+            true => orphans.iter().any(|orphan| orphan == name),
+            false => run.is_selected(name),
+        };
+        let names: Vec<String> =
+            run.listed().iter().map(|entry| entry.name.to_string()).filter(|name| is_meant(name)).collect();
+        let mut lines = Vec::new();
+        for name in names {
+            lines.extend(fleet.told_to_go(&name).await?);
+        }
+        Ok(lines)
     }
 
     /// Asks once for all nodes.
@@ -60,6 +80,9 @@ impl PveVm {
             _ if names.is_empty() => "the VMs of this cluster".to_owned(),
             _ => format!("the VMs of this cluster, also of {names}, which aren't in the file"),
         };
+        for line in self.going(reconcile).await? {
+            reconcile.run.announce(&format!("would destroy {line}"));
+        }
         let question = format!("type {} to destroy {what}: ", fleet.cluster);
         let asking = tokio::task::spawn_blocking(move || Console::new("pve-vm").ask(&question));
         match asking.await.ok().flatten() {

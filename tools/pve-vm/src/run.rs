@@ -276,9 +276,14 @@ impl PveVm {
         Ok(run.wait_for_cluster().until(look).await??)
     }
 
-    /// Refuses a VM for a node that the cluster doesn't have.
+    /// Refuses a VM, or a disk to give up, of a node that the cluster doesn't have.
     fn check_vms(&self, run: &Run) -> Result<(), Failure> {
         let roster = run.listed();
+        if let Some(disk) = self.allowed.disks.iter().find(|disk| roster.position(&disk.node).is_none()) {
+            let nodes: Vec<String> = roster.iter().map(|entry| entry.name.to_string()).collect();
+            let cluster = run.cluster().name().to_owned();
+            return Err(Error::NoSuchDiskNode(disk.node.clone(), cluster, nodes.join(", ")).into());
+        }
         match self.vms.iter().find(|pair| roster.position(&pair.node).is_none()) {
             Some(pair) => Err(Error::NoSuchNode(pair.node.clone(), run.cluster().name().to_owned()).into()),
             None => Ok(()),

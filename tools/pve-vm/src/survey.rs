@@ -17,9 +17,41 @@ pub(crate) struct Survey {
     bridges: Mutex<BTreeMap<String, Option<Vec<String>>>>,
     machines: Mutex<BTreeMap<String, Option<Vec<String>>>>,
     cpu_types: Mutex<BTreeMap<String, Option<Vec<String>>>>,
+    release: OnceCell<(u32, u32)>,
+    pools: OnceCell<Vec<String>>,
 }
 
 impl Fleet {
+    /// The release of Proxmox VE, by the host that answers.
+    pub(crate) async fn pve_release(&self) -> Result<(u32, u32), Failure> {
+        let read = || async { self.pve.ask(&request::version()).await.map(|release| release.minor()) };
+        Ok(*self.survey.release.get_or_try_init(read).await?)
+    }
+
+    /// Whether there is a pool of this name; `None` if the token may not know.
+    pub(crate) async fn has_pool(&self, pool: &str) -> Result<Option<bool>, Failure> {
+        let path = format!("/pool/{pool}");
+        let rights = &self.inventory.rights;
+        if self.inventory.pools.values().any(|known| known == pool) {
+            return Ok(Some(true));
+        }
+        if !rights.holds(&path, "Pool.Audit") {
+            // Somebody gave the token rights on it.
+            return Ok(rights.lists(&path).then_some(true));
+        }
+        let read = || async {
+            let pools = self.pve.ask(&request::pools()).await?;
+            Ok::<_, pve_client::Error>(pools.into_iter().map(|row| row.poolid).collect())
+        };
+        Ok(Some(self.survey.pools.get_or_try_init(read).await?.iter().any(|known| known == pool)))
+    }
+
+    /// The names of a VM's snapshots.
+    pub(crate) async fn snapshots(&self, host: &str, vmid: u32) -> Result<Vec<String>, Failure> {
+        let rows = self.pve.ask(&request::snapshots(host, vmid)).await?;
+        Ok(rows.into_iter().map(|row| row.name).filter(|name| name != "current").collect())
+    }
+
     /// The storages of a host.
     pub(crate) async fn storages(&self, host: &str) -> Result<Arc<Vec<Storage>>, Failure> {
         let mut known = self.survey.storages.lock().await;

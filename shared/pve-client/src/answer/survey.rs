@@ -93,6 +93,22 @@ pub struct HaRule {
     pub digest: Option<String>,
 }
 
+/// A pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Pool {
+    /// Its name.
+    pub poolid: String,
+}
+
+/// A snapshot of a VM, or its present state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    /// Its name; `current` is none.
+    pub name: String,
+}
+
 /// A host's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

@@ -3,13 +3,23 @@
 use super::{Method, Request};
 use crate::{
     Upid,
-    answer::{AtWork, Bridge, Clock, Content, CpuType, MachineType, Resource, Task, VmId},
+    answer::{AtWork, Bridge, Clock, Content, CpuType, MachineType, Pool, Resource, Snapshot, Task, VmId},
 };
 
 /// `GET /cluster/resources`: the hosts and every guest that the token may see. Existence, hosts, tags and locks are exact;
 /// names and states are broadcast every 10 s, and are missing where nobody has broadcast them yet.
 pub fn resources() -> Request<Vec<Resource>> {
     Request::new(Method::Get, &["cluster", "resources"])
+}
+
+/// `GET /pools`: the pools on which the token has Pool.Audit, and no others.
+pub fn pools() -> Request<Vec<Pool>> {
+    Request::new(Method::Get, &["pools"])
+}
+
+/// `GET /nodes/{node}/qemu/{vmid}/snapshot`: the snapshots of a VM, and the present state (`current`).
+pub fn snapshots(node: &str, vmid: u32) -> Request<Vec<Snapshot>> {
+    super::vm(Method::Get, node, vmid, &["snapshot"])
 }
 
 /// `GET /cluster/nextid?vmid={vmid}`: refused if any guest has this ID, also one that the token may not see.

@@ -50,7 +50,11 @@ async fn destroying_wants_the_clusters_name() {
     }
     let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
     world.sh("talos-image | pve-vm").await.exits(0);
-    on_a_terminal(&world, "pve-vm destroy -f cluster.yaml", "prod\\n").await.exits(7);
+    let asked = on_a_terminal(&world, "pve-vm destroy -f cluster.yaml", "prod\\n").await.exits(7);
+    for name in ["cp-1", "w-1"] {
+        let id = world.lab.pve().vm_by_name(name).unwrap().id;
+        assert!(asked.stdout.contains(&format!("would destroy {name}: VM {id} on pve1")), "{asked}");
+    }
     assert_eq!(world.lab.pve().vms().len(), 2);
     on_a_terminal(&world, "pve-vm destroy -f cluster.yaml", "lab\\n").await.exits(0);
     assert_eq!(world.lab.pve().vms(), []);

@@ -227,7 +227,7 @@ fn data(config: &Config) -> BTreeMap<String, String> {
 }
 
 /// Disks that were detached and kept.
-pub(super) fn unused(config: &Config) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn unused(config: &Config) -> impl Iterator<Item = (&str, &str)> {
     config.values().filter(|(name, _)| crate::parameters::index(name, "unused").is_some())
 }
 

@@ -112,8 +112,14 @@ impl Difference {
     /// The differences as changes: a VM that is off takes everything immediately, and one that runs is switched off for a
     /// disk in place of another.
     pub(crate) fn costs(&self, running: bool) -> Vec<Change> {
+        let is_recreated = !self.recreate().is_empty();
         let cost = |item: &Item| {
             let mut change = item.change.clone();
+            // The VM that is made again has it from the beginning.
+            if is_recreated && change.needs.as_deref() == Some(REBOOT) {
+                change.needs = Some("--recreate".to_owned());
+                return change;
+            }
             if change.impact == Impact::PowerCycle && !running {
                 change.impact = Impact::Live;
                 change.needs = change.needs.filter(|needs| needs != REBOOT);
@@ -127,24 +133,45 @@ impl Difference {
         self.items.iter().map(cost).collect()
     }
 
+    /// Whether an item is told with the VM or the disk that is given up for it.
+    fn is_told_apart(item: &Item) -> bool {
+        matches!(item.act, Act::Recreate(_) | Act::Lose | Act::Replace(..) | Act::Beside(..))
+    }
+
+    /// The differences as text, without those that take a VM or a disk to be given up.
+    pub(crate) fn others(&self) -> Vec<String> {
+        self.items.iter().filter(|item| !Self::is_told_apart(item)).map(text).collect()
+    }
+
+    /// Whether one of these takes effect only after the VM was off.
+    pub(crate) fn others_need_power_cycle(&self) -> bool {
+        let others = self.items.iter().filter(|item| !Self::is_told_apart(item));
+        others.into_iter().any(|item| item.change.impact == Impact::PowerCycle)
+    }
+
     /// The differences as text: `memory 2048 -> 4096`, without the long description.
     pub(crate) fn texts(&self) -> Vec<String> {
-        let shown = |value: &Option<serde_json::Value>| match value.as_ref().and_then(serde_json::Value::as_str) {
-            None | Some("") => "(none)".to_owned(),
-            Some(text) => text.to_owned(),
-        };
-        let text = |item: &Item| {
-            let change = &item.change;
-            if change.what == NOTES {
-                return change.what.clone();
-            }
-            let text = format!("{} {} -> {}", change.what, shown(&change.from), shown(&change.to));
-            match item.act {
-                Act::Cycle => format!("{text} (set, takes effect when the VM was off)"),
-                Act::Revert => format!("{text} (somebody's pending change is taken back)"),
-                _ => text,
-            }
-        };
         self.items.iter().map(text).collect()
+    }
+}
+
+/// A difference as text.
+fn text(item: &Item) -> String {
+    let shown = |value: &Option<serde_json::Value>| match value.as_ref().and_then(serde_json::Value::as_str) {
+        None | Some("") => "(none)".to_owned(),
+        Some(text) => text.to_owned(),
+    };
+    let change = &item.change;
+    if change.what == NOTES {
+        let notes = |value: &Option<serde_json::Value>| {
+            value.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        };
+        return notes::told(&notes(&change.from), &notes(&change.to)).to_owned();
+    }
+    let text = format!("{} {} -> {}", change.what, shown(&change.from), shown(&change.to));
+    match item.act {
+        Act::Cycle => format!("{text} (set, takes effect when the VM was off)"),
+        Act::Revert => format!("{text} (somebody's pending change is taken back)"),
+        _ => text,
     }
 }

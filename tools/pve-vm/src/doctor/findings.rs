@@ -280,6 +280,21 @@ pub(super) fn image(host: &str, version: &str, volume: Option<&str>, contents: &
     }
 }
 
+/// Whether the pool of the file is there; `None` if the token may not know.
+pub(super) fn pool(name: &str, is_there: Option<bool>) -> Finding {
+    match is_there {
+        Some(true) => ok("pool", None, format!("{name} is there")),
+        Some(false) => {
+            let fix = format!("correct `pool` in the file, or on a host: `pveum pool add {name}`");
+            fail("pool", None, format!("there is no pool {name}"), fix)
+        }
+        None => {
+            let why = format!("{name} can't be seen: no VM is recreated in it");
+            unknown("pool", None, why, format!("give the token Pool.Audit on /pool/{name}"))
+        }
+    }
+}
+
 /// How much room a host has.
 pub(super) fn room(host: &crate::placement::Host, storage: Option<&Storage>) -> Finding {
     let gib = |bytes: u64| bytes >> 30;

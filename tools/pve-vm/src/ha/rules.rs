@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pve_client::{Kind, answer::HaRule, request};
 use record::{Change, Failure};
 use step::{Expired, Hold, Stop};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use super::{
     Managed,
@@ -17,7 +17,6 @@ use crate::{changes::VmOperation, error::Error, fleet::Fleet, reconcile::Reconci
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     book: Mutex<Book>,
-    release: OnceCell<(u32, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -30,12 +29,6 @@ struct Book {
 }
 
 impl Fleet {
-    /// The release, which says whether there are rules or groups of hosts.
-    pub(super) async fn release_of_ha(&self) -> Result<(u32, u32), Failure> {
-        let read = || async { self.pve.ask(&request::version()).await.map(|release| release.minor()) };
-        Ok(*self.rules.release.get_or_try_init(read).await?)
-    }
-
     /// The names of all VMs that high availability has.
     async fn managed_vms(&self, book: &Book) -> Result<BTreeSet<String>, Failure> {
         let at_first = self.ha_resources().await?.iter().map(|resource| resource.sid.clone());
@@ -91,7 +84,7 @@ impl Reconcile<'_> {
             return Err(Error::Crowded { node: self.machine.name.clone(), why }.into());
         }
         // A VM that isn't there yet is in no rule; and before there are rules, nobody has one.
-        if (wish.is_none() && vmid.is_none()) || self.fleet.release_of_ha().await? < super::RULES_SINCE {
+        if (wish.is_none() && vmid.is_none()) || self.fleet.pve_release().await? < super::RULES_SINCE {
             return Ok(Vec::new());
         }
         let rules = self.rules_in(&mut book).await?;
@@ -129,7 +122,7 @@ impl Reconcile<'_> {
     /// Makes the rules about the VM what the file says. It is managed by now, if the file says so.
     pub(super) async fn keep_rules(&self, vmid: u32) -> Result<Vec<Change>, Stop> {
         let (wish, tag) = (self.affinity(), self.fleet.identity.tag());
-        if self.fleet.release_of_ha().await? < super::RULES_SINCE {
+        if self.fleet.pve_release().await? < super::RULES_SINCE {
             return Ok(Vec::new());
         }
         let book = Mutex::new(self.fleet.rules.book.lock().await);
@@ -188,7 +181,7 @@ impl VmOperation<'_> {
         if !rights.holds("/", "Sys.Console") || !rights.holds("/", "Sys.Audit") {
             return Ok(());
         }
-        if self.fleet.release_of_ha().await? < super::RULES_SINCE {
+        if self.fleet.pve_release().await? < super::RULES_SINCE {
             return Ok(());
         }
         let tag = self.fleet.identity.tag();

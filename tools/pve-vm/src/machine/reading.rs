@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     disks::Drive,
     error::Error,
-    parameters::{Kind, When, find, meant},
+    parameters::{Kind, When, find, keys::wrong, meant},
     values::{flag, words},
 };
 
@@ -46,6 +46,10 @@ impl Reading<'_> {
             {
                 return Err(self.refused(key, why));
             }
+            // Those with a least value are judged where they are read.
+            if let Some(text) = written(value).filter(|_| least(key).is_none()) {
+                self.check_keys(key, key, &text)?;
+            }
         }
         let differs = |key: &str, fine: &dyn Fn(&str) -> bool| match self.text(key) {
             Ok(found) => found.is_some_and(|found| !fine(&found)),
@@ -61,6 +65,14 @@ impl Reading<'_> {
             return Err(self.refused("start", "pve-vm starts its VMs"));
         }
         Ok(())
+    }
+
+    /// Refuses keys that a value can't have, and what can't stand for them. `place` is where the value stands.
+    fn check_keys(&self, place: &str, key: &str, text: &str) -> Result<(), Error> {
+        match wrong(key, text) {
+            None => Ok(()),
+            Some(why) => Err(Error::Key { node: self.node.into(), key: place.into(), why }),
+        }
     }
 
     fn refused(&self, key: &str, why: &'static str) -> Error {
@@ -129,8 +141,15 @@ impl Reading<'_> {
             Some(Value::Array(listed)) => listed,
             Some(_) => return Err(self.wrong("disks", LIST)),
         };
-        for (place, entry) in listed.iter().enumerate() {
-            drives.push(Drive::listed(place, entry).map_err(|wanted| self.wrong("disks", wanted))?);
+        for (index, entry) in listed.iter().enumerate() {
+            let place = format!("disks[{index}]");
+            let wrong =
+                |wanted| Error::Value { node: self.node.into(), key: place.clone(), wanted, found: entry.to_string() };
+            let drive = Drive::listed(index, entry).map_err(wrong)?;
+            for (key, value) in &drive.options {
+                self.check_keys(&place, &drive.slot, &format!("{key}={value}"))?;
+            }
+            drives.push(drive);
         }
         let mut slots: Vec<&str> = drives.iter().map(|drive| drive.slot.as_str()).collect();
         slots.sort_unstable();

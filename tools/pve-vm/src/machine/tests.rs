@@ -109,12 +109,12 @@ fn disks_stand_beside_the_keys_of_proxmox_and_storages_are_by_disk_by_node_and_b
         machine.creation(host, "i").into_iter().find(|(known, _)| known == key).map(|(_, value)| value)
     };
     let machine =
-        read(json!({"disks": [{"size": 100}, {"size": "50G", "storage": "fast", "ssd": true, "slot": "virtio1"}],
+        read(json!({"disks": [{"size": 100}, {"size": "50G", "storage": "fast", "iothread": true, "slot": "virtio1"}],
         "sata0": "slow:10"}));
 
     assert_eq!(of(&machine, "pve1", "scsi1").as_deref(), Some("local-zfs:100"));
     assert_eq!(of(&machine, "pve2", "scsi1").as_deref(), Some("local-lvm:100"));
-    assert_eq!(of(&machine, "pve2", "virtio1").as_deref(), Some("fast:50,ssd=1"));
+    assert_eq!(of(&machine, "pve2", "virtio1").as_deref(), Some("fast:50,iothread=1"));
     assert_eq!(of(&machine, "pve2", "sata0").as_deref(), Some("slow:10"));
     assert!(of(&machine, "pve1", "efidisk0").unwrap().starts_with("local-zfs:1,"));
     let own = read(json!({"storage": "nvme", "disks": [{"size": 10}]}));
@@ -136,7 +136,7 @@ fn values_of_another_type_are_named() {
     assert!(error(&json!({"scsi1": "local-lvm:0"})).contains("must be a disk of at least 1 GiB"));
     assert!(error(&json!({"scsi1": "ssd=1"})).contains("must be a drive as in"));
     assert!(error(&json!({"scsi1": "/dev/sdb"})).contains("only root@pam may name a path"));
-    assert!(error(&json!({"disks": [{"size": 0}]})).contains("must be a list of disks"));
+    assert!(error(&json!({"disks": [{"size": 0}]})).contains("spec.vm.disks[0] must be a disk as in {size: 100"));
     assert!(error(&json!({"disks": {"size": 1}})).contains("must be a list of disks"));
     assert!(error(&json!({"onboot": "maybe"})).contains("must be true or false"));
     assert_eq!(worker(&json!({"onboot": "yes"})).setting("onboot"), Some("1"));
@@ -158,9 +158,15 @@ fn what_can_not_be_is_refused_before_anything_is_created() {
         (json!({"memory": 4}), "spec.vm.memory must be a whole number"),
         (json!({"cores": 0}), "spec.vm.cores must be a whole number"),
         (json!({"sockets": 1.5}), "spec.vm.sockets must be a whole number"),
-        (json!({"disks": [{"size": 1, "slot": "scsi99"}]}), "spec.vm.disks must be a list of disks whose slots"),
+        (json!({"disks": [{"size": 1, "slot": "scsi99"}]}), "spec.vm.disks[0] must be a disk whose slot is"),
         (json!({"tags": "env:prod"}), "spec.vm.tags must be tags of letters"),
         (json!({"scsi1": "a:1", "disks": [{"size": 1}]}), "spec.vm.scsi1 is not supported: the file has two drives"),
+        (json!({"scsi1": "x:1,sdd=1"}), "spec.vm.scsi1: sdd is no key of it; did you mean `ssd`?"),
+        (
+            json!({"disks": [{"size": 1}, {"size": 1, "cach": "none"}]}),
+            "spec.vm.disks[1]: cach is no key of it; did you mean `cache`?",
+        ),
+        (json!({"scsihw": "virtio"}), "spec.vm.scsihw: must be one of lsi, "),
         (json!({"memry": 1}), "spec.vm.memry is no parameter of a VM; did you mean `memory`?"),
         (json!({"colour": "red"}), "spec.vm.colour is no parameter of a VM"),
     ] {

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Gives the lab's own token these rights and no others.
-fn grant(world: &World, grants: &[(&str, &[&str])]) {
+pub(crate) fn grant(world: &World, grants: &[(&str, &[&str])]) {
     let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
     world.lab.pve().add_token(name, secret, grants);
 }
@@ -32,7 +32,7 @@ async fn pooled() -> World {
     world
 }
 
-fn role(without: &str) -> Vec<&'static str> {
+pub(crate) fn role(without: &str) -> Vec<&'static str> {
     pve_vm::privileges().into_iter().filter(|privilege| *privilege != without).collect()
 }
 
