@@ -81,9 +81,7 @@ impl VmOperation<'_> {
         removed.await?;
         drop(slot);
         self.run.say(self.node, &format!("destroyed VM {vmid} on {host}"));
-        let left = self.leave_rules().await;
-        self.clean_up().await?;
-        left
+        self.clean_up().await
     }
 
     /// Cuts the power, and waits until it is off: with high availability, the task only requests that.

@@ -191,6 +191,9 @@ impl Fleet {
     /// What the manager has of a VM.
     async fn ha_resource(&self, vmid: Option<u32>) -> Result<Option<HaResource>, Failure> {
         let Some(vmid) = vmid else { return Ok(None) };
+        if self.has_destroyed(vmid).await {
+            return Ok(None);
+        }
         let resources = self.ha_resources().await?;
         Ok(resources.iter().find(|resource| resource.sid == affinity::sid(vmid)).cloned())
     }

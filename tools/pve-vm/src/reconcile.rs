@@ -226,6 +226,7 @@ impl<'a> Reconcile<'a> {
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
         operation.destroy(Some((self, &permit))).await?;
+        operation.leave_rules(true).await?;
         let left = permit.destroyed(self, true);
         let mut changes = std::mem::take(&mut progress.changes);
         changes.extend(difference.costs(true));

@@ -39,6 +39,7 @@ impl PveVm {
             remembered::remember(reconcile.run, reconcile.node, location.vmid)?;
             return Err(stop);
         }
+        reconcile.operation(location.clone()).leave_rules(false).await?;
         let left = [permit.destroyed(reconcile, false), lost].concat();
         Ok(reconcile.destroyed(&location, Effect::Changed, left))
     }

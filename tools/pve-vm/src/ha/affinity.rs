@@ -238,18 +238,20 @@ pub(crate) fn foreign<'a>(tag: &str, vmid: u32, rules: &'a [HaRule]) -> Option<&
     })
 }
 
-/// What takes a VM that is gone, or managed no longer, out of our rules.
-pub(crate) fn forgetting(tag: &str, vmid: u32, rules: &[HaRule]) -> Option<RuleCall> {
+/// What takes a VM that is gone, or managed no longer, out of our rules. Proxmox VE takes it out itself, and leaves a rule
+/// that is about one VM, which may wait for the one that takes its place.
+pub(crate) fn forgetting(tag: &str, vmid: u32, rules: &[HaRule], is_replaced: bool) -> Option<RuleCall> {
     let call = |rule: &HaRule| {
         if rule.rule == of_hosts(tag, vmid) {
             return Some(RuleCall::Remove(rule.rule.clone()));
         }
         let (relation, name) = group_of(tag, &rule.rule)?;
-        let is_empty = resources(rule).len() < 2 && !resources(rule).contains(&sid(vmid));
-        // Proxmox VE takes the VM out itself, and leaves a rule that is about one VM.
-        match is_empty {
-            true => Some(RuleCall::Remove(rule.rule.clone())),
-            false => left(rule, vmid, relation, name).map(|(_, call)| call),
+        let mut rest = resources(rule);
+        rest.remove(&sid(vmid));
+        match rest.len() {
+            0 | 1 if is_replaced => None,
+            0 | 1 => Some(RuleCall::Remove(rule.rule.clone())),
+            _ => left(rule, vmid, relation, name).map(|(_, call)| call),
         }
     };
     rules.iter().find_map(call)

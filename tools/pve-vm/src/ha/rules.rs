@@ -26,13 +26,21 @@ struct Book {
     members: Members,
     /// The VMs that this run has put under high availability.
     managed: BTreeSet<String>,
+    /// Those that it has destroyed: what was seen of them before doesn't hold for a new VM of the same ID.
+    gone: BTreeSet<String>,
 }
 
 impl Fleet {
     /// The names of all VMs that high availability has.
     async fn managed_vms(&self, book: &Book) -> Result<BTreeSet<String>, Failure> {
         let at_first = self.ha_resources().await?.iter().map(|resource| resource.sid.clone());
-        Ok(at_first.chain(book.managed.iter().cloned()).collect())
+        let now = at_first.filter(|sid| !book.gone.contains(sid));
+        Ok(now.chain(book.managed.iter().cloned()).collect())
+    }
+
+    /// Whether this run has destroyed the VM that had this ID.
+    pub(super) async fn has_destroyed(&self, vmid: u32) -> bool {
+        self.rules.book.lock().await.gone.contains(&sid(vmid))
     }
 
     /// Sends a call about a rule. Without an answer, the rules are read again before anything else is decided.
@@ -175,9 +183,14 @@ fn told(change: &Change) -> String {
 
 impl VmOperation<'_> {
     /// Takes a VM that was destroyed out of our rules: Proxmox VE leaves one that is about a single VM, and the next VM of
-    /// this ID must not be in one.
-    pub(crate) async fn leave_rules(&self) -> Result<(), Stop> {
+    /// this ID must not be in one. If another one takes its place, such a rule stays for it.
+    pub(crate) async fn leave_rules(&self, is_replaced: bool) -> Result<(), Stop> {
         let (vmid, rights) = (self.location.vmid, &self.fleet.inventory.rights);
+        let mut book = self.fleet.rules.book.lock().await;
+        book.known = None;
+        book.managed.remove(&sid(vmid));
+        book.gone.insert(sid(vmid));
+        book.members.remove(&self.machine.name);
         if !rights.holds("/", "Sys.Console") || !rights.holds("/", "Sys.Audit") {
             return Ok(());
         }
@@ -185,14 +198,10 @@ impl VmOperation<'_> {
             return Ok(());
         }
         let tag = self.fleet.identity.tag();
-        let mut book = self.fleet.rules.book.lock().await;
-        book.known = None;
-        book.managed.remove(&sid(vmid));
-        book.members.remove(&self.machine.name);
         let look = || async {
             loop {
                 let rules = self.fleet.pve.ask(&request::ha_rules()).await?;
-                let Some(call) = forgetting(&tag, vmid, &rules) else { return Ok(()) };
+                let Some(call) = forgetting(&tag, vmid, &rules, is_replaced) else { return Ok(()) };
                 self.fleet.send_rule(&call, rules.first().and_then(|rule| rule.digest.as_deref())).await?;
             }
         };

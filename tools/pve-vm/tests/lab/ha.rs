@@ -111,6 +111,26 @@ async fn a_vm_that_is_destroyed_leaves_no_rule_of_ours_behind() {
     assert_eq!(rules(&world).len(), 1);
 }
 
+/// Also with the ID of the one before, which the manager had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_takes_the_place_of_another_is_managed_and_kept_apart_again() {
+    for vmid in ["", ", vmid: 777"] {
+        let world = three_hosts(Release::V9_2).await;
+        world.edit("name: w-2, role: worker", &format!("name: w-2, role: worker, vm: {{disk: 30{vmid}}}"));
+        say(&world, "separate: web");
+        world.run(&WORKERS).await.exits(0);
+        world.edit("disk: 30", "disk: 20");
+        world.run(&["--recreate", "--only", "w-2"]).await.exits(0).says("recreating VM").says("high availability");
+        let mut sids = ["w-1", "w-2"].map(|name| format!("vm:{}", world.vm(name).id));
+        sids.sort();
+        let found: Vec<_> = rules(&world).into_values().collect();
+        assert_eq!(found.iter().map(|rule| rule["resources"].as_str()).collect::<Vec<_>>(), [sids.join(",")]);
+        let writes = world.lab.pve().writes();
+        world.run(&WORKERS).await.exits(0);
+        assert_eq!(world.lab.pve().writes(), writes);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_manager_would_refuse_is_refused_before_a_vm_is_made() {
     let world = three_hosts(Release::V9_2).await;

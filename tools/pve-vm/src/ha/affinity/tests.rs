@@ -136,7 +136,7 @@ fn rules_of_others_are_never_touched() {
         foreign_rule("near", "node-affinity"),
     ];
     assert_eq!(calls(&Affinity::default(), &others, &[]), []);
-    assert_eq!(forgetting(TAG, 101, &others), None);
+    assert_eq!(forgetting(TAG, 101, &others, false), None);
     assert_eq!(foreign(TAG, 101, &others).map(|rule| rule.rule.as_str()), Some("near"));
     let off = [HaRule { disable: true, ..foreign_rule("near", "node-affinity") }];
     assert_eq!(foreign(TAG, 101, &off), None);
@@ -146,13 +146,14 @@ fn rules_of_others_are_never_touched() {
 #[test]
 fn a_vm_that_is_gone_leaves_nothing_in_our_rules() {
     let hosts = rule("hosts-101", "node-affinity", "vm:101");
-    assert_eq!(forgetting(TAG, 101, &[hosts]), Some(RuleCall::Remove("ichor-5c2e3008-hosts-101".into())));
+    assert_eq!(forgetting(TAG, 101, &[hosts], true), Some(RuleCall::Remove("ichor-5c2e3008-hosts-101".into())));
     let with = |resources| [rule("separate-etcd", "resource-affinity", resources)];
-    let kept = forgetting(TAG, 101, &with("vm:100,vm:101,vm:102")).unwrap();
+    let kept = forgetting(TAG, 101, &with("vm:100,vm:101,vm:102"), true).unwrap();
     assert_eq!(value(&kept, "resources"), "vm:100,vm:102");
     for about_one in ["vm:100", "vm:100,vm:101"] {
         let gone = RuleCall::Remove("ichor-5c2e3008-separate-etcd".into());
-        assert_eq!(forgetting(TAG, 101, &with(about_one)), Some(gone), "{about_one}");
+        assert_eq!(forgetting(TAG, 101, &with(about_one), false), Some(gone), "{about_one}");
     }
-    assert_eq!(forgetting(TAG, 101, &with("vm:100,vm:102")), None);
+    assert_eq!(forgetting(TAG, 101, &with("vm:100,vm:102"), false), None);
+    assert_eq!(forgetting(TAG, 101, &with("vm:100"), true), None, "it waits for the new VM");
 }
