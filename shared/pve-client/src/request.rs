@@ -284,6 +284,11 @@ pub fn shutdown(node: &str, vmid: u32, seconds: u32) -> Request<Upid> {
     vm(Method::Post, node, vmid, &["status", "shutdown"]).with("timeout", seconds).with("forceStop", 1)
 }
 
+/// `POST /nodes/{node}/qemu/{vmid}/status/reset`: presses the reset button of a VM that runs.
+pub fn reset(node: &str, vmid: u32) -> Request<Upid> {
+    vm(Method::Post, node, vmid, &["status", "reset"])
+}
+
 /// `DELETE /nodes/{node}/qemu/{vmid}?purge=1`: removes the VM, its own disks, and its place in jobs and HA.
 pub fn destroy(node: &str, vmid: u32) -> Request<Upid> {
     vm(Method::Delete, node, vmid, &[]).with("purge", 1)

@@ -29,7 +29,7 @@ pub use cluster::Cluster;
 pub use failure::Failure;
 pub use fields::marked;
 pub use framer::{Frame, Framer, MAX_RECORD};
-pub use lock::{Lock, LockedEtcd, LockedMachine};
+pub use lock::{Contact, Lock, LockedEtcd, LockedMachine};
 pub use node::Node;
 pub use roster::{Entry, Roster};
 pub use spec::Role;

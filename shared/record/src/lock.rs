@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use crate::{API_VERSION, Map, Unusable};
 
 mod adopted;
+mod contacts;
 mod vms;
 
 pub use adopted::LockedMachine;
+pub use contacts::Contact;
 
 /// The version of a lock that remembers an etcd, or machines that were adopted. A program that doesn't know the entries
 /// must not work with such a lock: it would start an empty etcd in the place of the one that is remembered, and make a

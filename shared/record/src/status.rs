@@ -219,6 +219,8 @@ pub enum AddressSource {
     Ipam,
     /// The serial console.
     Console,
+    /// `ichor.lock`: nobody tells now, and something answers where the node was found last.
+    Lock,
 }
 
 /// `Cluster.status.access`, by `talos-gen`.

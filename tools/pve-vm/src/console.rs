@@ -110,9 +110,6 @@ impl Members {
 impl Fleet {
     /// Opens the console of a VM. What keeps it from being read is no error: the addresses may come from elsewhere.
     pub(crate) async fn console(&self, machine: &Machine, location: &Location) -> Result<Watch, Obstacle> {
-        if machine.setting(PORT.0) != Some(PORT.1) {
-            return Err(Obstacle::NoPort);
-        }
         self.may_read(machine, location)?;
         let host = location.host.as_str();
         let pve = self.host_client(host).await?;
@@ -120,7 +117,11 @@ impl Fleet {
         Ok(Watch::of_vm(pve, location, place))
     }
 
-    fn may_read(&self, machine: &Machine, location: &Location) -> Result<(), Obstacle> {
+    /// Whether the VM has a console, and the token may read it.
+    pub(crate) fn may_read(&self, machine: &Machine, location: &Location) -> Result<(), Obstacle> {
+        if machine.setting(PORT.0) != Some(PORT.1) {
+            return Err(Obstacle::NoPort);
+        }
         let rights = &self.inventory.rights;
         let vm = format!("/vms/{}", location.vmid);
         let pool = self.inventory.pool(location.vmid).or(machine.pool.as_deref());

@@ -34,6 +34,7 @@ mod inventory;
 mod location;
 mod machine;
 mod medium;
+mod meeting;
 mod moving;
 mod naming;
 mod nic;

@@ -129,7 +129,7 @@ fn holder_of(vmid: u32, host: &str, name: &str, config: &Config) -> Holder {
 }
 
 /// Whether something accepts connections where the VM will: only the transport is tried, nothing is sent.
-async fn answers(address: IpAddr) -> bool {
+pub(crate) async fn answers(address: IpAddr) -> bool {
     matches!(timeout(PROBE, TcpStream::connect((address, TALOS))).await, Ok(Ok(_)))
 }
 

@@ -14,7 +14,6 @@ use crate::{
     apply::Progress,
     args::Disk,
     changes::VmOperation,
-    console::Watch,
     creation::create,
     difference::Difference,
     difference::moved::owner,
@@ -26,6 +25,7 @@ use crate::{
     inventory::Known,
     location::Location,
     machine::Machine,
+    meeting::switched_on,
     moving,
     preflight::Intent,
     remembered,
@@ -123,31 +123,19 @@ impl<'a> Reconcile<'a> {
         }
         remembered::remember(self.run, self.node, operation.location.vmid)?;
         let mut changes = std::mem::take(&mut progress.changes);
-        let console = if operation.is_running().await? {
-            None
-        } else {
-            changes.push(switched_on());
-            self.switch_on(&operation, &mut progress).await?
+        let met = match operation.is_running().await? {
+            true => self.meet(&operation).await?,
+            false => self.switch_on(&operation, &mut progress).await?,
         };
+        changes.extend(met.changes.iter().cloned());
         // Only now another control plane may be taken down.
         progress.permit = None;
         changes.extend(self.manage(&operation).await?);
-        let fixed = self.spec.static_address().map(|address| address.to_string());
-        let found = operation.search(fixed, console).await?;
+        let found = self.find(&operation, met).await?;
         let vm = self.vm(Some(&operation.location));
         let vm = status::Vm { address_source: Some(found.source), fingerprints: found.fingerprints, ..vm };
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Changed };
         Ok(Written::field(&vm, effect).changes(changes).and(&Addresses(found.addresses)))
-    }
-
-    /// Switches the VM on. Its console is opened before, so that nothing is missed that it says.
-    async fn switch_on(&self, operation: &VmOperation<'a>, progress: &mut Progress<'a>) -> Result<Option<Watch>, Stop> {
-        let console = operation.console(self.spec.static_address().is_none()).await;
-        operation.start_changed(progress).await?;
-        if let Some(console) = &console {
-            console.vm_is_on();
-        }
-        Ok(console)
     }
 
     /// Refuses what the user didn't allow before the VM is moved. Whether it is worth moving: one that is recreated isn't.
@@ -225,6 +213,7 @@ impl<'a> Reconcile<'a> {
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
+        remembered::forget_contact(self.run, self.node)?;
         operation.destroy(Some((self, &permit))).await?;
         operation.leave_rules(true).await?;
         let left = permit.destroyed(self, true);
@@ -296,6 +285,9 @@ impl<'a> Reconcile<'a> {
             changes.push(switched_on());
         }
         changes.extend(managed);
+        if running {
+            changes.extend(self.foresee_meeting(&operation).await?);
+        }
         changes.extend(self.fleet.etcd.foresee(self, etcd::away(&difference, running)).await?);
         self.say_plan(known.vmid, &difference, running, allowed);
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Pending };
@@ -350,8 +342,4 @@ impl<'a> Reconcile<'a> {
 
 fn created(location: &Location) -> Change {
     Change::live("VM").to(location.to_string())
-}
-
-fn switched_on() -> Change {
-    Change::live("power").from("stopped").to("running")
 }

@@ -2,10 +2,10 @@
 //! ID. So a node whose VM isn't seen is taken for one without a VM only if its last one is gone.
 
 use pve_client::{Kind, request};
-use record::{Code, Exit, Failure, Node};
+use record::{Code, Contact, Exit, Failure, Node};
 use step::{Run, Stop};
 
-use crate::fleet::Fleet;
+use crate::{changes::VmOperation, fleet::Fleet};
 
 impl Fleet {
     /// Refuses to take a node's VM for absent that exists and can't be seen.
@@ -62,6 +62,26 @@ pub(crate) fn remember(run: &Run, node: &Node, vmid: u32) -> Result<(), Failure>
         return Ok(());
     }
     dir.update_lock(|lock| lock.remember_vm(node.name(), vmid))
+}
+
+/// What is known of this VM of a node.
+pub(crate) fn contact(run: &Run, node: &Node, operation: &VmOperation<'_>) -> Result<Option<Contact>, Failure> {
+    let contact = run.dir()?.lock()?.and_then(|lock| lock.contact(node.name()));
+    Ok(contact.filter(|contact| contact.vm == operation.location.vmid))
+}
+
+/// Remembers what is known of a node's VM.
+pub(crate) fn remember_contact(run: &Run, node: &Node, contact: &Contact) -> Result<(), Failure> {
+    run.dir()?.update_lock(|lock| lock.remember_contact(node.name(), contact))
+}
+
+/// Forgets it, before the VM is destroyed: the next one may have its ID.
+pub(crate) fn forget_contact(run: &Run, node: &Node) -> Result<(), Failure> {
+    let dir = run.dir()?;
+    if dir.lock()?.and_then(|lock| lock.contact(node.name())).is_none() {
+        return Ok(());
+    }
+    dir.update_lock(|lock| lock.forget_contact(node.name()))
 }
 
 /// Remembers that this run destroys a node's VM.

@@ -1,6 +1,6 @@
 //! Finding out where a VM answers, and by what certificate it is known until it has its config.
 //!
-//! The sources, in order: the file, the guest agent, Proxmox VE's own DHCP, the serial console. Each look asks them in this
+//! The sources, in order: the file, the guest agent, Proxmox VE's own DHCP, the serial console, `ichor.lock`. Each look asks them in this
 //! order, and the first that knows is believed.
 
 use std::time::Duration;
@@ -17,6 +17,7 @@ use crate::{
     console::{Obstacle, SILENCE, Watch},
     error::Error,
     location::Location,
+    meeting::still_there,
 };
 
 /// How often a search looks at what is known here; others are asked less often.
@@ -34,6 +35,8 @@ pub(crate) struct Found {
     pub(crate) source: AddressSource,
     /// Of the certificates that it shows in maintenance mode, the newest last.
     pub(crate) fingerprints: Vec<String>,
+    /// Whether its console said that it has its config.
+    pub(crate) is_configured: bool,
 }
 
 impl VmOperation<'_> {
@@ -50,21 +53,28 @@ impl VmOperation<'_> {
         Some(console)
     }
 
-    /// The VM's addresses, and the certificates that it shows until it has its config, if its console was opened.
-    pub(crate) async fn search(&self, fixed: Option<String>, console: Option<Watch>) -> Result<Found, Stop> {
+    /// The VM's addresses, and the certificates that it shows until it has its config, if its console was opened. Where
+    /// it was found `last` is believed if nobody tells, and something answers there.
+    pub(crate) async fn search(
+        &self,
+        fixed: Option<String>,
+        console: Option<Watch>,
+        last: &[String],
+    ) -> Result<Found, Stop> {
         let (addresses, source, console) = match fixed {
             Some(address) => (vec![address], AddressSource::Static, console),
             None => {
-                let search = Mutex::new(Search::new(self, console));
+                let search = Mutex::new(Search::new(self, console, last));
                 let (addresses, source) = self.until_found(&search).await?;
                 (addresses, source, search.into_inner().console)
             }
         };
-        let fingerprints = match console {
-            Some(console) => self.fingerprints(&console).await?,
-            None => Vec::new(),
+        let fingerprints = match &console {
+            Some(console) if source != AddressSource::Lock => self.fingerprints(console).await?,
+            _ => Vec::new(),
         };
-        Ok(Found { addresses, source, fingerprints })
+        let is_configured = console.is_some_and(|console| console.is_configured());
+        Ok(Found { addresses, source, fingerprints, is_configured })
     }
 
     async fn until_found(&self, search: &Mutex<Search<'_>>) -> Result<(Vec<String>, AddressSource), Stop> {
@@ -125,6 +135,8 @@ impl VmOperation<'_> {
 /// The search for the addresses of a VM without a static one.
 struct Search<'a> {
     operation: &'a VmOperation<'a>,
+    /// Where the VM was found last.
+    last: &'a [String],
     console: Option<Watch>,
     /// What keeps the console from being read, and what to do about it.
     obstacle: Option<Obstacle>,
@@ -142,10 +154,11 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(operation: &'a VmOperation<'a>, console: Option<Watch>) -> Self {
+    fn new(operation: &'a VmOperation<'a>, console: Option<Watch>, last: &'a [String]) -> Self {
         let now = Instant::now();
         Self {
             operation,
+            last,
             was_on: console.is_none(),
             console,
             obstacle: None,
@@ -174,6 +187,9 @@ impl<'a> Search<'a> {
             return Ok((found, AddressSource::Console));
         }
         self.open().await;
+        if let Some(found) = self.by_lock().await {
+            return Ok((found, AddressSource::Lock));
+        }
         self.speak();
         Err(Hold::not_yet(self.reason()))
     }
@@ -219,6 +235,12 @@ impl<'a> Search<'a> {
         }
         let leases = fleet.pve.ask(&request::leases()).await.ok()?;
         Some(addresses::leased(&leases, &machine.macs)).filter(|found| !found.is_empty())
+    }
+
+    /// Looks where the VM was found last, once the others had their time. A VM that has just been switched on tells itself.
+    async fn by_lock(&self) -> Option<Vec<String>> {
+        let is_time = self.was_on && self.begun.elapsed() >= SILENCE;
+        if is_time { still_there(self.last).await } else { None }
     }
 
     /// Opens the console of a VM that was on already: it says when its addresses change.

@@ -50,7 +50,11 @@ impl Classify for Error {
                 guard(Code::OtherMachine).hint("check whether another machine has this address")
             }
             Self::OtherFingerprint { .. } => {
-                guard(Code::OtherMachine).hint("compare it with the last fingerprint on the node's console: it changes with the node's addresses, name and clock; another one means that another machine answers there")
+                guard(Code::OtherMachine).hint(
+                    "compare it with the last fingerprint on the node's console. A VM that never had a config is reset by \
+                     the next run of the whole pipe, which reads its certificate anew; one that was reset since is, after \
+                     `qm stop`. If they differ again, another machine answers there",
+                )
             }
             Self::TalosVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
                 "the pipe never upgrades: run `talosctl upgrade` to {wanted}, or set the running version in the file"

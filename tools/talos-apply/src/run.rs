@@ -1,7 +1,7 @@
 //! The step.
 
 use record::{
-    Change, Code, Effect, Exit, Failure, Impact, Node, Role,
+    Change, Code, Contact, Effect, Exit, Failure, Impact, Lock, Node, Role,
     spec::ClusterSpec,
     status::{self, Applied},
     table::{self, Row},
@@ -81,10 +81,18 @@ impl Step for Apply {
         if run.is_dry_run() {
             return self.plan(&delivery).await;
         }
-        match delivery.until_seen().await? {
+        let seen = delivery.until_seen().await?;
+        if !matches!(seen, Observed::Bare(_)) {
+            self.was_met(&run, node)?;
+        }
+        match seen {
             Observed::Same => Ok(delivery.unchanged()),
             Observed::Bare(_) if self.is_strict() => Err(Error::Maintenance.into()),
-            Observed::Bare(found) => delivery.first(found).await,
+            Observed::Bare(found) => {
+                let written = delivery.first(found).await?;
+                self.was_met(&run, node)?;
+                Ok(written)
+            }
             Observed::Differs(found, differences) => {
                 delivery.change(found, differences, self.allowed, &self.queue).await
             }
@@ -133,6 +141,23 @@ impl Apply {
         let known = vm.map(|vm| vm.fingerprints.as_slice()).unwrap_or_default();
         let read = known.iter().map(|text| text.parse::<Fingerprint>()).collect::<Result<_, _>>();
         read.map_err(|error| Failure::new(Exit::Unusable, Code::UnusableInput, error.to_string()))
+    }
+
+    /// Notes that a node has its config: from now on that proves who it is, and nobody resets it to see its certificate.
+    fn was_met(&self, run: &Run, node: &Node) -> Result<(), Failure> {
+        if self.alone.is_some() {
+            return Ok(());
+        }
+        let dir = run.dir()?;
+        let is_open = |lock: &Lock| lock.contact(node.name()).filter(Contact::is_open);
+        if dir.lock()?.as_ref().and_then(is_open).is_none() {
+            return Ok(());
+        }
+        dir.update_lock(|lock| {
+            if let Some(contact) = is_open(lock) {
+                lock.remember_contact(node.name(), &Contact { is_configured: true, ..contact });
+            }
+        })
     }
 
     /// Whether a node in maintenance mode is refused: as with talosctl, it needs `--insecure`.

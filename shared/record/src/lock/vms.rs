@@ -36,11 +36,13 @@ impl Lock {
     /// Remembers that a node's VM was destroyed on purpose.
     pub fn remember_destroyed(&mut self, node: &str) {
         self.set_vm(node, Value::Null);
+        self.forget_contact(node);
     }
 
     /// Forgets all VMs: the whole cluster was destroyed.
     pub fn forget_vms(&mut self) {
         self.fields.shift_remove(KEY);
+        self.forget_contacts();
     }
 
     fn set_vm(&mut self, node: &str, vmid: Value) {

@@ -4,10 +4,15 @@ use super::support::{Shape, World};
 async fn without_agents() -> World {
     let world = World::start(Shape { dhcp: true, workers: 1, ..Shape::SMALL }).await;
     world.edit("worker: {vm: {cores: 2", "worker: {vm: {agent: \"0\", cores: 2");
-    let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
-    let role: Vec<&str> = lab::pve::ROLE.iter().copied().chain(["VM.Console"]).collect();
-    world.lab.pve().add_token(name, secret, &[("/", &role)]);
+    allow(&world, &["VM.Console"]);
     world
+}
+
+/// Gives the token the usual rights and these.
+fn allow(world: &World, more: &[&str]) {
+    let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
+    let role: Vec<&str> = lab::pve::ROLE.iter().chain(more).copied().collect();
+    world.lab.pve().add_token(name, secret, &[("/", &role)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,6 +33,11 @@ async fn nodes_without_an_agent_are_found_by_their_consoles_and_known_from_the_f
     );
     assert_eq!(outcome.node("w-1")["status"]["applied"]["fingerprint"], worker);
     assert_eq!(outcome.node("cp-1")["status"]["applied"]["fingerprint"], control_plane);
+
+    // Nobody tells its address any more, and it is known where it was.
+    let again = world.sh(&World::pipe()).await.exits(0);
+    assert_eq!(again.node("w-1")["status"]["vm"]["addressSource"], "lock");
+    assert_eq!(again.node("w-1")["status"]["applied"]["changed"], false);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,4 +54,16 @@ async fn a_machine_with_another_certificate_than_the_console_told_gets_no_config
     assert!(world.node("w-1").config().is_none(), "it got the config all the same");
     assert_eq!(refused.node("w-1")["status"]["error"]["code"], "other-machine");
     assert!(world.node("cp-1").config().is_some(), "the other node was the one that was meant");
+
+    // Also from the file, in another run, while nobody may look at the console.
+    allow(&world, &[]);
+    world.sh("talos-image | pve-vm | talos-gen | talos-apply").await.exits(7).says(&shown);
+    assert!(world.node("w-1").config().is_none(), "a later run believed it");
+
+    // With the right to look it is reset, and then known: it has nothing to lose.
+    allow(&world, &["VM.Console"]);
+    let again = world.sh(&World::pipe()).await.exits(0).says("resetting it with its console open");
+    world.assert_up(&world.names());
+    let known = again.node("w-1")["status"]["vm"]["fingerprints"].as_array().unwrap().clone();
+    assert!(known.contains(&again.node("w-1")["status"]["applied"]["fingerprint"]));
 }

@@ -250,7 +250,7 @@ pub(crate) fn on(state: &mut State, vmid: u32, now: u64) -> Result<(), String> {
     let machine = guest::machine(state, vmid, vm, &config);
     let Some(vm) = state.vms.get_mut(&vmid) else { return Err(create::gone(vmid)) };
     vm.config = config.clone();
-    vm.running = Some(Running { since: now, pid: 20_000 + vmid, config, paused: false });
+    vm.running = Some(Running { since: now, pid: 20_000 + vmid, config, paused: false, resets: 0 });
     vm.changed = now;
     state.effects.push_back(Effect::On(Box::new(machine)));
     Ok(())
@@ -292,7 +292,8 @@ pub(crate) fn shutdown(
 /// Presses reset: the emulator keeps the options that it was started with.
 pub(crate) fn reset(state: &mut State, vmid: u32, now: u64) -> Result<(), String> {
     let vm = state.vms.get(&vmid).ok_or_else(|| create::gone(vmid))?;
-    let running = vm.running.clone().ok_or_else(|| format!("VM {vmid} not running"))?;
+    let mut running = vm.running.clone().ok_or_else(|| format!("VM {vmid} not running"))?;
+    running.resets += 1;
     let machine = guest::machine(state, vmid, vm, &running.config);
     off(state, vmid, now)?;
     if let Some(vm) = state.vms.get_mut(&vmid) {

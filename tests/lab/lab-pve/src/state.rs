@@ -56,6 +56,8 @@ pub(crate) struct Running {
     pub(crate) config: Config,
     /// Whether it was stopped where it is.
     pub(crate) paused: bool,
+    /// How often its reset button was pressed. Whoever reads its console reads on.
+    pub(crate) resets: u32,
 }
 
 /// What `/cluster/resources` shows of a VM.

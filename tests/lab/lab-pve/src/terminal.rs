@@ -49,6 +49,13 @@ struct Console {
     sent: Vec<u8>,
 }
 
+/// How far a reader has read.
+pub(crate) struct Place {
+    resets: u32,
+    /// Lines since the power came or the reset button was pressed.
+    seen: usize,
+}
+
 /// What a terminal does next.
 pub(crate) enum Next {
     /// Nothing yet.
@@ -113,11 +120,11 @@ pub(crate) fn banner(state: &State, port: u16) -> Result<String, String> {
     Ok(format!("starting serial terminal on interface {serial}\r\n"))
 }
 
-/// Begins to read, if nobody else does; the number of lines that are lost to this reader.
-pub(crate) fn attach(state: &mut State, port: u16, now: u64) -> Option<usize> {
+/// Begins to read, if nobody else does; what was printed before this place is lost to the reader.
+pub(crate) fn attach(state: &mut State, port: u16, now: u64) -> Option<Place> {
     let (terminal, vm) = vm(state, port)?;
     let (vmid, uuid) = (terminal.vmid, vm.uuid()?);
-    let Running { pid, since, .. } = vm.running.clone()?;
+    let Running { pid, since, resets, .. } = vm.running.clone()?;
     let console = state.terminals.consoles.entry(vmid).or_default();
     if console.held || console.reader.is_some() {
         return None;
@@ -125,18 +132,23 @@ pub(crate) fn attach(state: &mut State, port: u16, now: u64) -> Option<usize> {
     console.reader = Some(port);
     let is_first = console.was_read.replace(pid) != Some(pid);
     let is_early = now.saturating_sub(since) <= BOOT;
-    Some(if is_first && is_early { 0 } else { state.guests.console(&uuid, 0).len() })
+    let seen = if is_first && is_early { 0 } else { state.guests.console(&uuid, 0).len() };
+    Some(Place { resets, seen })
 }
 
-/// What a reader that has seen so many lines sees next.
-pub(crate) fn next(state: &State, port: u16, seen: &mut usize) -> Next {
-    let Some((terminal, vm)) = vm(state, port).filter(|(_, vm)| vm.running.is_some()) else { return Next::End };
+/// What a reader at this place sees next.
+pub(crate) fn next(state: &State, port: u16, place: &mut Place) -> Next {
+    let Some((terminal, vm)) = vm(state, port) else { return Next::End };
+    let Some(resets) = vm.running.as_ref().map(|running| running.resets) else { return Next::End };
+    if place.resets != resets {
+        *place = Place { resets, seen: 0 };
+    }
     let flood = state.terminals.consoles.get(&terminal.vmid).map(|console| &console.flood);
     if let Some(flood) = flood.filter(|flood| !flood.is_empty()) {
         return Next::Say(flood.clone());
     }
-    let lines = state.guests.console(&vm.uuid().unwrap_or_default(), *seen);
-    *seen += lines.len();
+    let lines = state.guests.console(&vm.uuid().unwrap_or_default(), place.seen);
+    place.seen += lines.len();
     match lines.is_empty() {
         true => Next::Wait,
         false => Next::Say(lines.iter().flat_map(|line| format!("{line}\r\n").into_bytes()).collect()),

@@ -58,7 +58,7 @@ async fn session(
             return Ok(socket.close(None).await?);
         }
     }
-    let mut seen = None;
+    let mut place = None;
     let mut ticks = tokio::time::interval(PACE);
     loop {
         tokio::select! {
@@ -68,7 +68,7 @@ async fn session(
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
             },
-            _ = ticks.tick() => match next(driver, port, &mut seen) {
+            _ = ticks.tick() => match next(driver, port, &mut place) {
                 Next::Wait => {}
                 Next::Say(bytes) => socket.send(Message::binary(bytes)).await?,
                 Next::End => return Ok(socket.close(None).await?),
@@ -77,12 +77,12 @@ async fn session(
     }
 }
 
-fn next(driver: &Arc<Driver>, port: u16, seen: &mut Option<usize>) -> Next {
-    if seen.is_none() {
-        *seen = driver.with(|state| terminal::attach(state, port, now()));
+fn next(driver: &Arc<Driver>, port: u16, place: &mut Option<terminal::Place>) -> Next {
+    if place.is_none() {
+        *place = driver.with(|state| terminal::attach(state, port, now()));
     }
-    match seen {
-        Some(seen) => driver.look(|state| terminal::next(state, port, seen)),
+    match place {
+        Some(place) => driver.look(|state| terminal::next(state, port, place)),
         None if driver.look(|state| terminal::waits(state, port)) => Next::Wait,
         None => Next::End,
     }

@@ -25,6 +25,10 @@ const OPENINGS: usize = 5;
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long switching the VM on waits for its console at most.
 const OPENED: Duration = Duration::from_secs(15);
+/// How long a terminal that has announced itself takes to get the VM's port.
+const ATTACHES: Duration = Duration::from_secs(1);
+/// How often it is looked whether a VM has said something.
+const LOOKS: Duration = Duration::from_millis(100);
 
 /// A console that is being read; dropping this ends it.
 pub(crate) struct Watch {
@@ -43,6 +47,8 @@ enum Stage {
     Opened,
     /// The VM is on.
     On,
+    /// The terminal has said something.
+    Read,
 }
 
 /// What is known of a console.
@@ -73,7 +79,7 @@ impl Watch {
             let _place = place;
             let why = reader.follow().await;
             lock(&reader.shown).ended.get_or_insert(why);
-            raise(&reader.stage, Stage::Opened);
+            raise(&reader.stage, Stage::Read);
         });
         Self { shown, stage, task }
     }
@@ -88,6 +94,31 @@ impl Watch {
     /// The VM is on: reading begins.
     pub(crate) fn vm_is_on(&self) {
         raise(&self.stage, Stage::On);
+    }
+
+    /// Waits until what a VM says that is on is seen, or can't be.
+    pub(crate) async fn until_read(&self) {
+        {
+            let mut stage = self.stage.subscribe();
+            let _late = timeout(OPENED, stage.wait_for(|stage| *stage >= Stage::Read)).await;
+        }
+        // The terminal announces itself before it has the VM's port.
+        sleep(ATTACHES).await;
+    }
+
+    /// Whether the VM says something within a few seconds.
+    pub(crate) async fn hears(&self) -> bool {
+        let since = Instant::now();
+        loop {
+            let is_heard = self.shown().transcript.is_heard();
+            if is_heard {
+                return true;
+            }
+            if since.elapsed() >= SILENCE || self.ended().is_some() {
+                return false;
+            }
+            sleep(LOOKS).await;
+        }
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
@@ -173,7 +204,7 @@ impl Reader {
     async fn until_on(&self) {
         let mut stage = self.stage.subscribe();
         // We hold a sender ourselves, so it never ends early.
-        let _on = stage.wait_for(|stage| *stage == Stage::On).await;
+        let _on = stage.wait_for(|stage| *stage >= Stage::On).await;
     }
 
     /// Opens a terminal and reads it to its end.
@@ -197,6 +228,7 @@ impl Reader {
         while let Some(bytes) = console.read().await.map_err(|error| Obstacle::of(&error))? {
             let fed = lock(&self.shown).transcript.feed(&bytes, Instant::now());
             fed.map_err(|_| Obstacle::Flood)?;
+            raise(&self.stage, Stage::Read);
         }
         match lock(&self.shown).transcript.refusal() {
             Some(Refused::NoPort) => Err(Obstacle::NoPort),

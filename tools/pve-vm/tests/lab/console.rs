@@ -189,3 +189,94 @@ async fn whoever_looks_at_a_console_does_not_hold_up_changes() {
 
     assert!(world.vm("w-1").config.contains_key("scsi1"), "{:?}", world.vm("w-1").config);
 }
+
+/// How often a VM was reset.
+fn resets(world: &World) -> usize {
+    calls(world, "/status/reset")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_nobody_tells_the_address_of_is_found_where_it_was() {
+    let world = without_agent(Release::V9_2).await;
+    grant(&world, &["VM.Console"]);
+    let first = world.run(&[]).await.exits(0);
+
+    let second = world.run(&[]).await.exits(0);
+
+    let (before, after) = (first.status("w-1"), second.status("w-1"));
+    assert_eq!(after["vm"]["addressSource"], "lock");
+    assert_eq!(after["addresses"], before["addresses"]);
+    assert_eq!(after["vm"]["fingerprints"], before["vm"]["fingerprints"], "the first contact may be still to come");
+    assert_eq!(after["vm"]["changed"], false);
+    assert_eq!(resets(&world), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_a_config_that_shows_another_certificate_is_reset_and_met_again() {
+    let world = World::start(options()).await;
+    grant(&world, &["VM.Console"]);
+    let first = world.run(&[]).await.exits(0);
+    node(&world, "w-1").reissue();
+    node(&world, "cp-1").reissue();
+
+    let planned = world.run(&["--dry-run"]).await.exits(3);
+    assert_eq!(planned.status("w-1")["vm"]["changes"][0]["to"], "reset, to learn its certificate");
+    assert_eq!(resets(&world), 0);
+    let second = world.run(&[]).await.exits(0).says("shows another certificate than its console told: resetting it");
+
+    assert_eq!(resets(&world), 2);
+    for name in ["cp-1", "w-1"] {
+        let (before, after) = (first.status(name), second.status(name));
+        assert_ne!(after["vm"]["fingerprints"], before["vm"]["fingerprints"]);
+        let shown = node(&world, name).fingerprint().unwrap();
+        assert!(after["vm"]["fingerprints"].as_array().unwrap().contains(&shown.into()), "{after}");
+    }
+    world.run(&[]).await.exits(0);
+    assert_eq!(resets(&world), 2, "what it shows is known now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_contact_that_was_cut_before_the_certificate_was_seen_is_begun_again() {
+    let world = World::start(options()).await;
+    grant(&world, &["VM.Console"]);
+    world.killed_at(("POST", "/status/start"), &["--only", "w-1"]).await;
+    world.lab.pve().until(|pve| pve.vm_by_name("w-1").is_some_and(|vm| vm.running)).await;
+    assert!(node(&world, "w-1").until(Duration::from_secs(20), |node| node.fingerprint().is_some()).await);
+
+    let outcome = world.run(&["--only", "w-1"]).await.exits(0);
+
+    assert_eq!(resets(&world), 1);
+    let shown = node(&world, "w-1").fingerprint().unwrap();
+    let fingerprints = outcome.status("w-1")["vm"]["fingerprints"].as_array().unwrap().clone();
+    assert_eq!(fingerprints.last().unwrap(), &shown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_had_a_config_is_never_reset_and_nobody_else_is_believed_for_it() {
+    let world = World::start(options()).await;
+    grant(&world, &["VM.Console"]);
+    let first = world.run(&[]).await.exits(0);
+    let lock = world.lab.dir().join("lab/ichor.lock");
+    let text = std::fs::read_to_string(&lock).unwrap();
+    std::fs::write(&lock, text.replace("\"watched\": true", "\"watched\": true, \"configured\": true")).unwrap();
+    node(&world, "w-1").reissue();
+
+    let second = world.run(&[]).await.exits(0);
+
+    assert_eq!(resets(&world), 0);
+    assert_eq!(second.status("w-1")["vm"]["fingerprints"], first.status("w-1")["vm"]["fingerprints"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_console_told_holds_when_nobody_may_read_it_any_more() {
+    let world = World::start(options()).await;
+    grant(&world, &["VM.Console"]);
+    let first = world.run(&[]).await.exits(0);
+    node(&world, "w-1").reissue();
+    grant(&world, &[]);
+
+    let second = world.run(&[]).await.exits(0);
+
+    assert_eq!(resets(&world), 0);
+    assert_eq!(second.status("w-1")["vm"]["fingerprints"], first.status("w-1")["vm"]["fingerprints"]);
+}
