@@ -89,7 +89,7 @@ pub struct Resource {
     #[serde(rename = "type")]
     pub kind: String,
     /// Its name; missing right after its creation.
-    #[serde(deserialize_with = "scalar::text_or_none")]
+    #[serde(deserialize_with = "scalar::name_or_none")]
     pub name: Option<String>,
     /// Of a guest `running`, `stopped`, or `unknown` while no host reports it; of a host `online` or `offline`.
     pub status: String,
@@ -119,7 +119,7 @@ pub struct VmRow {
     #[serde(deserialize_with = "scalar::number")]
     pub vmid: u32,
     /// Its name.
-    #[serde(deserialize_with = "scalar::text_or_none")]
+    #[serde(deserialize_with = "scalar::name_or_none")]
     pub name: Option<String>,
     /// `running` or `stopped`.
     pub status: String,

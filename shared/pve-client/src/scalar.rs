@@ -50,6 +50,11 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     written(&value).ok_or_else(|| D::Error::custom(format_args!("{value} is not text")))
 }
 
+/// The name of a guest. One without a name, as each is while it is being created, is shown as `VM 100`; names have no spaces.
+pub(crate) fn name_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(text_or_none(deserializer)?.filter(|name| !name.contains(' ')))
+}
+
 /// Text that may be missing or null.
 pub(crate) fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(written(&Value::deserialize(deserializer)?))
@@ -90,6 +95,18 @@ mod tests {
 
         let row: Row = serde_json::from_str(r#"{"vmid":100,"maxmem":null,"template":0,"name":"a"}"#).unwrap();
         assert_eq!((row.vmid, row.maxmem, row.template), (100, None, false));
+    }
+
+    #[test]
+    fn what_a_guest_without_a_name_is_shown_as_is_no_name() {
+        #[derive(Deserialize)]
+        struct Guest {
+            #[serde(default, deserialize_with = "name_or_none")]
+            name: Option<String>,
+        }
+        for (text, name) in [("{}", None), (r#"{"name":"VM 102"}"#, None), (r#"{"name":"w-1.lab"}"#, Some("w-1.lab"))] {
+            assert_eq!(serde_json::from_str::<Guest>(text).unwrap().name.as_deref(), name, "{text}");
+        }
     }
 
     #[test]

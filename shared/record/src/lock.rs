@@ -8,6 +8,7 @@ use crate::{API_VERSION, Map, Unusable};
 
 mod adopted;
 mod contacts;
+mod leftovers;
 mod vms;
 
 pub use adopted::LockedMachine;

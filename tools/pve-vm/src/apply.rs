@@ -248,7 +248,7 @@ impl<'a> VmOperation<'a> {
             }
             return Ok(Step::More);
         }
-        if let Some((item, from, storage)) = difference.first_move() {
+        if let Some((item, from, storage)) = difference.first_move(is_running) {
             self.nothing_at_work().await?;
             let _places = self.places_of_move(from, storage).await.map_err(|failure| Failed::Now(failure.into()))?;
             self.move_disk(&item.key, from, storage).await?;

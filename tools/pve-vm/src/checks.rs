@@ -65,7 +65,7 @@ impl Intent {
         Self {
             stops,
             starts: stops || !running,
-            grows: difference.grows() || difference.first_move().is_some(),
+            grows: difference.grows() || difference.moved_to().next().is_some(),
             storages: storages(made.iter().map(|(name, value)| (name.as_str(), value.as_str())))
                 .into_iter()
                 .chain(difference.moved_to())

@@ -9,7 +9,7 @@ use pve_client::{
     property::Property,
     request::{self, Parameters},
 };
-use record::{Failure, Node};
+use record::{Code, Exit, Failure, Node};
 use step::{Hold, Run, Stop};
 use tokio::time::{Instant, sleep};
 
@@ -72,6 +72,22 @@ pub(crate) async fn create(
     }
 }
 
+/// Refuses to replace a VM by one that Proxmox VE wouldn't make. It is asked to make it under the ID of the old one: then it
+/// checks all that it checks of a creation, and says at last that this ID is taken.
+pub(crate) async fn rehearse(fleet: &Fleet, machine: &Machine, host: &str, old: &Location) -> Result<(), Failure> {
+    let parameters = machine.creation(host, fleet.volume(host)?);
+    match fleet.pve.ask(&request::create(host, old.vmid, parameters)).await {
+        Err(error) if error.kind() == Some(Kind::Exists) => Ok(()),
+        Err(error) => Err(error.into()),
+        // It was destroyed a moment ago; what is made now is what is wanted.
+        Ok(_) => Err(Failure::new(
+            Exit::Unreachable,
+            Code::Unreachable,
+            format!("{old} was destroyed by somebody else meanwhile, and is being made again"),
+        )),
+    }
+}
+
 async fn attempt(
     fleet: &Fleet,
     run: &Run,
@@ -113,22 +129,22 @@ async fn attempt(
             fleet.take(vmid);
             Ok(Outcome::Again)
         }
-        Some(Kind::VolumeExists) => left_over(fleet, run, machine, &error, location),
+        Some(Kind::VolumeExists) => left_over(fleet, run, machine, &error, location).await,
         _ if error.is_transient() => Ok(Outcome::Later(error.into())),
         _ => Err(error.into()),
     }
 }
 
 /// A volume of an earlier VM of this ID is in the way: the VM ID itself is free.
-fn left_over(
+async fn left_over(
     fleet: &Fleet,
     run: &Run,
     machine: &Machine,
     error: &pve_client::Error,
     location: Location,
 ) -> Result<Outcome, Stop> {
-    let volume =
-        error.refusal().and_then(pve_client::Refusal::volume).unwrap_or("its name is in the task's log").to_owned();
+    let named = error.refusal().and_then(pve_client::Refusal::volume).unwrap_or("VOLUME").to_owned();
+    let volume = volume_id(fleet, machine, &location.host, &named).await.unwrap_or(named);
     let left = Error::InTheWay { vmid: location.vmid, host: location.host, volume };
     if machine.vmid.is_some() {
         return Err(left.into());
@@ -136,6 +152,20 @@ fn left_over(
     run.warn(&format!("VM ID {} is left out: {left}", location.vmid));
     fleet.take(location.vmid);
     Ok(Outcome::Again)
+}
+
+/// The ID of a volume that the server named by its path: only that is what `pvesm` takes.
+async fn volume_id(fleet: &Fleet, machine: &Machine, host: &str, named: &str) -> Option<String> {
+    let last = |name: &str| name.rsplit(['/', ':']).next().map(str::to_owned);
+    let parameters = machine.creation(host, "-");
+    for storage in storages(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
+        let volumes = fleet.pve.ask(&request::disks(host, &storage)).await.unwrap_or_default();
+        let found = volumes.into_iter().map(|volume| volume.volid).find(|volid| last(volid) == last(named));
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
 }
 
 /// The storages of the drives among these parameters.

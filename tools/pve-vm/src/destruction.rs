@@ -11,13 +11,11 @@ use crate::{
     etcd::Permit,
     identity::Owner,
     inventory::whereabouts,
+    leftovers,
     location::{Location, until_unlocked},
     preflight::Intent,
     reconcile::Reconcile,
 };
-
-/// How often the removal of a volume that a destroyed VM left is tried.
-const REMOVALS: usize = 3;
 
 impl VmOperation<'_> {
     /// Stops the VM and destroys it with its disks. Everything that can refuse that is asked first: a VM that stays is not
@@ -81,7 +79,7 @@ impl VmOperation<'_> {
         removed.await?;
         drop(slot);
         self.run.say(self.node, &format!("destroyed VM {vmid} on {host}"));
-        self.clean_up().await
+        Ok(leftovers::after(self.run, self.fleet, self.node, &self.location).await?)
     }
 
     /// Cuts the power, and waits until it is off: with high availability, the task only requests that.
@@ -118,81 +116,5 @@ impl VmOperation<'_> {
             }
         };
         self.run.wait(self.node).until_or(look, |expired| self.location.still_busy(expired.last).into()).await
-    }
-
-    /// Removes the volumes that the destruction left, and reports those that it can't remove. They are ours: this run
-    /// destroyed the VM, and their names carry its ID.
-    async fn clean_up(&self) -> Result<(), Stop> {
-        let (host, vmid) = (self.location.host.clone(), self.location.vmid);
-        let (mut left, mut why) = (Vec::new(), String::new());
-        for line in self.fleet.pve.warnings(vmid).into_iter().flat_map(|warning| warning.lines) {
-            let Some(volume) = left_volume(&line, vmid) else {
-                self.run.warn(&format!("VM {vmid} on {host}: {line}"));
-                continue;
-            };
-            match self.remove(volume).await {
-                Ok(()) => self.run.say(self.node, &format!("removed {volume}, which the destruction left")),
-                Err(reason) => {
-                    left.push(volume.to_owned());
-                    why = reason;
-                }
-            }
-        }
-        if left.is_empty() { Ok(()) } else { Err(Error::Leftover { vmid, host, volumes: left, why }.into()) }
-    }
-
-    /// Removes a volume; says why it can't.
-    async fn remove(&self, volume: &str) -> Result<(), String> {
-        let storage = volume.split(':').next().unwrap_or_default();
-        let free = request::free(&self.location.host, storage, volume);
-        let mut last = String::new();
-        for _ in 0..REMOVALS {
-            match self.fleet.pve.settle(&free, self.run.wait_timeout()).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == Some(Kind::NotFound) => return Ok(()),
-                Err(error) => {
-                    last = error.refusal().map_or_else(|| error.to_string(), ToString::to_string);
-                    if !error.is_transient() {
-                        break;
-                    }
-                }
-            }
-        }
-        Err(last)
-    }
-}
-
-/// The volume that a warning of a destruction names, if its name carries the VM's ID.
-fn left_volume(line: &str, vmid: u32) -> Option<&str> {
-    let carries = |name: &str| {
-        let (_, name) = name.split_once(':')?;
-        let file = name.rsplit('/').next()?;
-        let rest = file.strip_prefix(&format!("vm-{vmid}-"))?;
-        (!rest.is_empty()).then_some(())
-    };
-    if !line.contains("Could not remove disk") {
-        return None;
-    }
-    line.split('\'').nth(1).filter(|name| carries(name).is_some())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_volume_that_was_left_is_ours_by_the_id_in_its_name() {
-        let line = |volume: &str| {
-            format!(
-                "WARN: Could not remove disk '{volume}', check manually: can't lock file '/var/lock/x' - got timeout"
-            )
-        };
-        assert_eq!(left_volume(&line("local-lvm:vm-107-disk-1"), 107), Some("local-lvm:vm-107-disk-1"));
-        assert_eq!(
-            left_volume(&line("local:107/vm-107-cloudinit.qcow2"), 107),
-            Some("local:107/vm-107-cloudinit.qcow2")
-        );
-        assert_eq!(left_volume(&line("local-lvm:vm-1071-disk-1"), 107), None);
-        assert_eq!(left_volume("WARN: something else 'local-lvm:vm-107-disk-1'", 107), None);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use pve_client::rights;
 use record::{Classify, Code, Exit, Facts};
 
+use crate::leftovers::{self, Left};
+
 /// One variant for each problem that users solve differently.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -32,8 +34,8 @@ pub(crate) enum Error {
     Taken { vmid: u32, holder: String, node: String },
     #[error("a volume of an earlier VM {vmid} is in the way on {host}: {volume}")]
     InTheWay { vmid: u32, host: String, volume: String },
-    #[error("VM {vmid} on {host} is destroyed, but these volumes are left: {}", volumes.join(", "))]
-    Leftover { vmid: u32, host: String, volumes: Vec<String>, why: String },
+    #[error("{}", leftovers::told(*vmid, left))]
+    Leftover { vmid: Option<u32>, left: Vec<Left> },
     #[error("the token {token} has no rights at all")]
     NoRights { token: String },
     #[error("the token {token} lacks {} on {path}: it can't {} the cluster's VMs", missing.join(" and "), barred(missing))]
@@ -201,10 +203,12 @@ impl Classify for Error {
             )),
             Self::RangeFull(..) => Facts::new(Exit::Failed, Code::Vmid),
             Self::Taken { .. } => guard(Code::Vmid).hint("choose another `vmid`, or leave it out"),
-            Self::InTheWay { host, .. } => guard(Code::Leftover)
-                .hint(format!("if nothing needs it: `pvesm free VOLUME` on {host}; or choose another `vmid`")),
-            Self::Leftover { host, volumes, why, .. } => Facts::new(Exit::Partial, Code::Leftover)
-                .hint(format!("on {host}: `pvesm free {}` ({why})", volumes.join("`, `pvesm free "))),
+            Self::InTheWay { host, volume, .. } => guard(Code::Leftover)
+                .hint(format!("if nothing needs it: `pvesm free {volume}` on {host}; or choose another `vmid`")),
+            Self::Leftover { left, .. } => {
+                let exit = left.iter().map(|it| it.exit).find(|exit| *exit == Exit::NotAllowed);
+                Facts::new(exit.unwrap_or(Exit::Partial), Code::Leftover).hint(leftovers::removal(left))
+            }
             Self::NoRights { token } => Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(format!(
                 "a token with privilege separation has only the rights that are given to itself, within its user's; {}",
                 rights::commands(token, "/", &least())

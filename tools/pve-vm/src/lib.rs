@@ -31,6 +31,7 @@ mod gates;
 mod ha;
 mod identity;
 mod inventory;
+mod leftovers;
 mod location;
 mod machine;
 mod medium;

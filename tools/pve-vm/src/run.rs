@@ -22,6 +22,7 @@ use crate::{
     fleet::{Fleet, distinct},
     identity::Identity,
     inventory::{Inventory, Known, Namesakes, Wanted},
+    leftovers,
     machine::{Machine, Site},
     naming::Naming,
     orphans::{self, Search},
@@ -165,7 +166,20 @@ impl Step for PveVm {
         }
         let mut fleet = Fleet::new(pve, identity, run.cluster().name(), spec, inventory, image, claim);
         fleet.etcd = EtcdGate::new(self.ignore_etcd, self.chosen.is_alone());
-        Ok(Shared { fleet: Some(fleet), unfit: None })
+        let left = if acts { leftovers::of_before(&run, &fleet).await? } else { None };
+        let unfit = match left {
+            Some(left) if self.verb == Verb::Destroy => Some(left.into()),
+            Some(left) => {
+                let failure = Failure::from(left);
+                run.warn(&format!(
+                    "{failure}{}",
+                    failure.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default()
+                ));
+                None
+            }
+            None => None,
+        };
+        Ok(Shared { fleet: Some(fleet), unfit })
     }
 
     /// Ends `doctor` with what it found, beside the checks of nodes.

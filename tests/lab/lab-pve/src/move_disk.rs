@@ -97,6 +97,9 @@ pub(crate) fn moved(
     log.push(format!("copying volume '{file}' from current storage '{}' to target storage '{target}'", from.name));
     let gone = || format!("storage migration failed: volume '{file}' does not exist");
     let source = state.volumes.get(&from, &node, &file).cloned().ok_or_else(gone)?;
+    if disk.starts_with("tpmstate") && vm.running.is_some() {
+        return Err("storage migration failed: cannot move TPM state while VM is running".to_owned());
+    }
     log.push(format!("create full clone of drive {disk} ({file})"));
     let image = source.image.clone();
     let wanted = storage::Wanted { node: &node, vmid, stem: None, format, size: source.size, image };

@@ -61,12 +61,12 @@ fn vm_rows(state: &mut State, call: &Call<'_>) -> Vec<Value> {
     seen.iter().filter_map(|vmid| Some(vm_row(state, *vmid, state.vms.get(vmid)?, call.now))).collect()
 }
 
-/// Name and status come with the next broadcast of the VM's host; until then the old ones are shown, if they are known.
+/// Name and status come with the next broadcast of the VM's host; until then the old ones are shown, if they are known. One
+/// that is looked at while it is being created has no name of its own yet.
 fn publish(state: &mut State, vmid: u32, now: u64, lag: u64) {
     if let Some(vm) = state.vms.get_mut(&vmid)
         && vm.changed + lag <= now
         && !state.faults.offline.contains(&vm.node)
-        && !vm.config.contains_key("lock")
     {
         vm.published = Some(Published { name: vm.name(vmid), running: vm.running.is_some() });
     }

@@ -84,7 +84,7 @@ impl Vm {
 
     /// Its name, or what Proxmox VE calls a VM without one.
     pub(crate) fn name(&self, vmid: u32) -> String {
-        self.config.get("name").cloned().unwrap_or_else(|| format!("VM{vmid}"))
+        self.config.get("name").cloned().unwrap_or_else(|| format!("VM {vmid}"))
     }
 
     /// The refusal of a VM that is locked.

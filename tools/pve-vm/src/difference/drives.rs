@@ -132,18 +132,25 @@ impl Difference {
     }
 
     fn elsewhere(&mut self, wanted: &Machine, drive: &Drive, found: &Found, sight: Sight<'_>) {
-        let made = matches!(drive.source, Source::New(_) | Source::Import(_));
+        let made = matches!(drive.source, Source::New(_) | Source::Import(_) | Source::CloudInit);
         let storage = drive.storage.as_deref().or_else(|| wanted.storage(&sight.location.host));
         let (Some(storage), Some(now)) = (storage.filter(|_| made), found.storage()) else { return };
         if storage == now {
             return;
         }
-        let slot = drive.slot.as_str();
+        let (slot, vmid, host) = (drive.slot.as_str(), sight.location.vmid, &sight.location.host);
+        if drive.source == Source::CloudInit {
+            self.told.push(format!(
+                "VM {vmid} has its cloud-init drive on {now}, the file says {storage}: Proxmox VE moves none (after `qm set {vmid} --delete {slot}` on {host} and a shutdown, the next run makes it there)"
+            ));
+            return;
+        }
         if sight.migrates {
             let act = Act::MoveDisk { from: now.to_owned(), to: storage.to_owned() };
-            return self.add(slot, Change::live(slot).from(now).to(storage), act);
+            // The state of a TPM is open while the VM runs.
+            let impact = if moves_off(slot) { Impact::PowerCycle } else { Impact::Live };
+            return self.add(slot, Change::new(slot, impact).from(now).to(storage), act);
         }
-        let vmid = sight.location.vmid;
         self.told.push(format!("VM {vmid} has {slot} on {now}, the file says {storage}: --migrate moves the disk"));
     }
 
@@ -207,6 +214,11 @@ impl Difference {
             }
         }
     }
+}
+
+/// Whether Proxmox VE moves a disk only while its VM is off.
+pub(super) fn moves_off(slot: &str) -> bool {
+    crate::parameters::index(slot, "tpmstate").is_some()
 }
 
 /// The flag that allows giving up a disk.

@@ -3,7 +3,7 @@
 use pve_client::{answer::Config, request::Parameters};
 use record::{Change, Impact};
 
-use super::{Act, Difference, Item, NOTES, REBOOT};
+use super::{Act, Difference, Item, NOTES, REBOOT, drives::moves_off};
 use crate::notes::{self, Volumes};
 
 impl Item {
@@ -67,9 +67,10 @@ impl Difference {
         self.items.iter().any(|item| matches!(item.act, Act::Grow(_)))
     }
 
-    /// The first disk that is moved, from where and to where.
-    pub(crate) fn first_move(&self) -> Option<(&Item, &str, &str)> {
+    /// The first disk that can be moved now, from where and to where.
+    pub(crate) fn first_move(&self, is_running: bool) -> Option<(&Item, &str, &str)> {
         self.items.iter().find_map(|item| match &item.act {
+            Act::MoveDisk { .. } if is_running && moves_off(&item.key) => None,
             Act::MoveDisk { from, to } => Some((item, from.as_str(), to.as_str())),
             _ => None,
         })

@@ -95,7 +95,7 @@ impl Places {
         }
         let slot = drive.slot.as_str();
         if let Some((other, volume)) = self.elsewhere(drive) {
-            let back = attached(vmid, slot, other, volume);
+            let back = attached(vmid, drive, other, volume);
             return Some(format!("{slot} was made as {volume}, which is {other} now ({back})"));
         }
         if let Some(volume) = self.made.of(slot) {
@@ -113,7 +113,7 @@ impl Places {
             .found
             .iter()
             .filter(may_be)
-            .map(|(other, volume)| format!("{other} is {volume} ({})", attached(vmid, slot, other, volume)))
+            .map(|(other, volume)| format!("{other} is {volume} ({})", attached(vmid, drive, other, volume)))
             .collect();
         if others.is_empty() {
             return None;
@@ -164,11 +164,12 @@ pub(crate) fn owner(volume: &str) -> Option<u32> {
     name.strip_prefix("vm-").or_else(|| name.strip_prefix("base-"))?.split('-').next()?.parse().ok()
 }
 
-/// How a disk gets into a slot.
-fn attached(vmid: u32, slot: &str, other: &str, volume: &str) -> String {
+/// How a disk gets into a drive's slot, with the options that the file has for it.
+fn attached(vmid: u32, drive: &Drive, other: &str, volume: &str) -> String {
+    let (slot, value) = (&drive.slot, drive.over(&Found::parse(volume)));
     match is_detached(other) {
-        true => format!("`qm set {vmid} --{slot} {volume}` attaches it"),
-        false => format!("`qm set {vmid} --delete {other}`, then `qm set {vmid} --{slot} {volume}` moves it"),
+        true => format!("`qm set {vmid} --{slot} {value}` attaches it"),
+        false => format!("`qm set {vmid} --delete {other}`, then `qm set {vmid} --{slot} {value}` moves it"),
     }
 }
 

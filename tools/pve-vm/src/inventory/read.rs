@@ -138,8 +138,8 @@ impl Inventory {
                 let (host, name) = (host.to_owned(), row.name.clone().unwrap_or_default());
                 candidates.push(Candidate { vmid, host, name, running: row.status == "running", is_tagged });
             } else {
-                let row = guests.iter().find(|guest| guest.vmid == vmid).cloned();
-                self.others.extend(row.map(|guest| Resource { node: host.to_owned(), ..guest }));
+                let known = guests.iter().find(|guest| guest.vmid == vmid).cloned().unwrap_or_default();
+                self.others.push(as_listed(host, row, known));
             }
         }
         for guest in guests.iter().filter(|guest| guest.kind == "qemu" && !listed.contains(&guest.vmid)) {
@@ -158,6 +158,21 @@ impl Inventory {
             }
         }
         candidates
+    }
+}
+
+/// A VM as its host lists it: its row among the resources of the cluster may be some seconds old, or not there yet.
+fn as_listed(host: &str, row: &VmRow, known: Resource) -> Resource {
+    Resource {
+        vmid: row.vmid,
+        node: host.to_owned(),
+        kind: "qemu".to_owned(),
+        name: row.name.clone(),
+        status: row.status.clone(),
+        tags: row.tags.clone(),
+        lock: row.lock.clone(),
+        template: row.template,
+        ..known
     }
 }
 
@@ -274,5 +289,28 @@ fn described(host: &Resource, guests: &[Resource]) -> Host {
         cpus: host.maxcpu.unwrap_or_default(),
         cores_assigned: cores,
         ..Host::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vm_is_named_as_its_host_lists_it_also_while_the_cluster_does_not_know_it_yet() {
+        let row = |vmid: u32, name: Option<&str>| VmRow { vmid, name: name.map(Into::into), ..VmRow::default() };
+        let lists = BTreeMap::from([("pve1".to_owned(), Ok(vec![row(300, Some("hand")), row(301, Some("new"))]))]);
+        let old = Resource { vmid: 300, node: "pve1".into(), kind: "qemu".into(), ..Resource::default() };
+        let (identity, roster) = (Identity::new("00112233445566778899aabbccddeeff"), Roster::default());
+        let wanted =
+            Wanted { identity: &identity, roster: &roster, pool: None, creates: true, is_new: false, orphans: false };
+        let mut inventory = Inventory::default();
+
+        assert!(inventory.sort_out(&[old], &lists, wanted).is_empty());
+
+        let named: Vec<(u32, Option<&str>)> =
+            inventory.others.iter().map(|other| (other.vmid, other.name.as_deref())).collect();
+        assert_eq!(named, [(300, Some("hand")), (301, Some("new"))]);
+        assert!(inventory.others.iter().all(|other| other.kind == "qemu" && other.node == "pve1"));
     }
 }

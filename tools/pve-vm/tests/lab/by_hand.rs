@@ -46,3 +46,10 @@ pub(crate) fn allow(world: &World, privilege: &str) {
         pve.call_as("root@pam", "PUT", "/access/acl", &[("path", "/"), holder, ("roles", "More")]).unwrap();
     }
 }
+
+/// Gives the token the usual role with these privileges more, and nothing else.
+pub(crate) fn grant(world: &World, more: &[&str]) {
+    let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
+    let role: Vec<&str> = pve_vm::privileges().into_iter().chain(more.iter().copied()).collect();
+    world.lab.pve().add_token(name, secret, &[("/", &role)]);
+}

@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use lab::{Options, pve::Release};
 
-use crate::world::{Outcome, World, options};
-
-/// The lab's own token, with the right to read consoles and more.
-fn grant(world: &World, more: &[&str]) {
-    let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
-    let role: Vec<&str> = pve_vm::privileges().into_iter().chain(more.iter().copied()).collect();
-    world.lab.pve().add_token(name, secret, &[("/", &role)]);
-}
+use crate::{
+    by_hand::grant,
+    world::{Outcome, World, options},
+};
 
 /// A control plane with a static address, and a worker without one that has no channel for a guest agent.
 async fn without_agent(proxmox: Release) -> World {

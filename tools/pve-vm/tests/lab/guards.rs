@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::{World, options};
+use crate::{
+    by_hand::PLAIN,
+    world::{World, options},
+};
 
 fn two_hosts() -> lab::Options {
     let hosts = ["pve1", "pve2"].map(str::to_owned).to_vec();
@@ -256,4 +259,18 @@ async fn a_vm_that_was_moved_meanwhile_is_destroyed_where_it_is() {
         .says(&format!("destroyed VM {} on {other}", vm.id));
 
     assert_eq!(count(&world), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_is_not_destroyed_for_one_that_proxmox_would_not_make() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let (id, uuid) = (world.vm("w-1").id, world.vm("w-1").uuid);
+    world.edit(PLAIN, "memory: 2048, disk: 10, sshkeys: \"no key\"");
+
+    let refused = world.run(&["--recreate", "--reboot"]).await.exits(1);
+
+    assert!(refused.stderr.contains("sshkeys: invalid format"), "{}", refused.stderr);
+    let vm = world.vm("w-1");
+    assert_eq!((vm.id, vm.uuid, vm.running), (id, uuid, true));
 }

@@ -7,7 +7,10 @@ use lab::{
     pve::{Lock, Storage},
 };
 
-use crate::world::{World, options};
+use crate::{
+    by_hand::grant,
+    world::{World, options},
+};
 
 fn disks(world: &World) -> Vec<String> {
     world.lab.pve().volumes("pve1", "local-lvm")
@@ -48,8 +51,36 @@ async fn a_volume_that_the_destruction_left_is_removed_or_named() {
     assert_eq!(outcome.status("w-1")["error"]["code"], "leftover");
     assert!(outcome.stderr.contains("pvesm free local-lvm:vm-"), "{}", outcome.stderr);
     assert!(world.lab.pve().vm_by_name("w-1").is_none());
+    let again = world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(5);
+    let again = again.says("VMs that were destroyed before left");
+    assert!(again.stderr.contains(&format!("local-lvm:vm-{id}-disk-0 on pve1")), "{}", again.stderr);
     world.lab.pve().give_lock(&lock());
     world.run(&["doctor"]).await.exits(0).says(&format!("was allocated for VM {id}, which doesn't exist"));
+
+    // The right to remove volumes is no part of the usual role.
+    grant(&world, &[]);
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(6).says("Datastore.Allocate on /storage/local-lvm");
+    grant(&world, &["Datastore.Allocate"]);
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(0).says("had left");
+    assert!(!disks(&world).iter().any(|disk| disk.contains(&format!("vm-{id}-"))), "{:?}", disks(&world));
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(0);
+}
+
+/// A new VM of the same ID may have a volume of the same name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leftover_whose_id_is_in_use_again_is_left_alone() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let id = world.vm("w-1").id;
+    world.lab.pve().take_lock(&lock());
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(4);
+    world.lab.pve().give_lock(&lock());
+    grant(&world, &["Datastore.Allocate"]);
+    world.lab.pve().add_vm(id, "pve1", &[("name", "somebody-elses"), ("memory", "512")]);
+
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(0).says("in use again");
+
+    assert!(disks(&world).iter().any(|disk| disk.contains(&format!("vm-{id}-disk-0"))), "{:?}", disks(&world));
 }
 
 #[tokio::test(flavor = "multi_thread")]

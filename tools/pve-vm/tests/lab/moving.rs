@@ -79,3 +79,24 @@ async fn disks_go_to_the_storage_of_the_file_when_asked() {
     assert!(notes.contains("scsi1=fast:"), "{notes}");
     changes_nothing(&world, &["--migrate"]).await;
 }
+
+/// The state of a TPM is open while the VM runs, and Proxmox VE moves it only afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_a_tpm_is_moved_while_the_vm_is_off() {
+    let world = two_hosts().await;
+    world.edit("node: pve1, scsi1", "node: pve1, tpmstate0: \"local-lvm:1,version=v2.0\", scsi1");
+    world.run(&["--reboot"]).await.exits(0);
+    world.edit("tpmstate0: \"local-lvm:1", "tpmstate0: \"fast:1");
+    world.edit("local-lvm:10", "fast:10");
+
+    let planned = world.run(&["plan", "--migrate"]).await.exits(3);
+    assert!(planned.status("w-1")["vm"]["changes"].to_string().contains("--reboot"), "{}", planned.stderr);
+    world.run(&["--migrate"]).await.exits(7).says("--reboot");
+    assert!(world.vm("w-1").config["scsi1"].starts_with("local-lvm:"), "nothing was done");
+    world.run(&["--migrate", "--reboot"]).await.exits(0).says("moving tpmstate0 of VM");
+
+    let vm = world.vm("w-1");
+    assert!(vm.config["tpmstate0"].starts_with("fast:") && vm.config["scsi1"].starts_with("fast:"), "{:?}", vm.config);
+    assert!(vm.running);
+    changes_nothing(&world, &["--migrate"]).await;
+}

@@ -155,9 +155,9 @@ fn a_disk_is_moved_to_the_storage_of_the_file_only_when_asked() {
     let sight =
         |migrates| Sight { location: &location, config: &config, is_running: true, pool: None, migrates, sent: &sent };
     let told = Difference::between(&wanted, sight(false));
-    assert!(told.first_move().is_none() && told.told.iter().any(|told| told.contains("--migrate moves the disk")));
+    assert!(told.first_move(true).is_none() && told.told.iter().any(|told| told.contains("--migrate moves the disk")));
     let moves = Difference::between(&wanted, sight(true));
-    let (item, from, to) = moves.first_move().unwrap();
+    let (item, from, to) = moves.first_move(true).unwrap();
     assert_eq!((item.key.as_str(), from, to), ("scsi1", "local-lvm", "fast"));
     assert!(!moves.needs_power_cycle());
 }

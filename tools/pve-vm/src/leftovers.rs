@@ -1,0 +1,148 @@
+//! Volumes that a destruction left: removed where they are provably ours, else named until they are gone.
+//!
+//! They are ours because a run of ours destroyed their VM and wrote that down, and only as long as no guest has its ID: a
+//! new one may have a volume of the same name.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use pve_client::{Client, Kind, request};
+use record::{Exit, Failure, Node};
+use step::Run;
+
+use crate::{difference::moved::owner, error::Error, fleet::Fleet, location::Location};
+
+/// How often the removal of a volume is tried.
+const REMOVALS: usize = 3;
+
+/// A volume that can't be removed.
+#[derive(Debug, Clone)]
+pub(crate) struct Left {
+    pub(crate) host: String,
+    pub(crate) volume: String,
+    pub(crate) why: String,
+    pub(crate) exit: Exit,
+}
+
+/// Removes the volumes that the destruction of this VM has just left, and remembers those that it can't remove.
+pub(crate) async fn after(run: &Run, fleet: &Fleet, node: &Node, location: &Location) -> Result<(), Failure> {
+    let Location { vmid, host } = location;
+    let mut left = Vec::new();
+    for line in fleet.pve.warnings(*vmid).into_iter().flat_map(|warning| warning.lines) {
+        let Some(volume) = left_volume(&line, *vmid) else {
+            run.warn(&format!("VM {vmid} on {host}: {line}"));
+            continue;
+        };
+        match remove(&fleet.pve, host, volume, run.wait_timeout()).await {
+            Ok(()) => run.say(node, &format!("removed {volume}, which the destruction left")),
+            Err(volume) => left.push(volume),
+        }
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    run.dir()?.update_lock(|lock| left.iter().for_each(|it| lock.remember_leftover(&it.host, &it.volume)))?;
+    Err(Error::Leftover { vmid: Some(*vmid), left }.into())
+}
+
+/// Removes what earlier destructions left; what stays, and why.
+pub(crate) async fn of_before(run: &Run, fleet: &Fleet) -> Result<Option<Error>, Failure> {
+    let dir = run.dir()?;
+    let Some(lock) = dir.lock()? else { return Ok(None) };
+    let mut left = Vec::new();
+    for (host, volume) in lock.leftovers() {
+        let free = match owner(volume) {
+            Some(vmid) => fleet.pve.ask(&request::is_free(vmid)).await.map(|_| vmid),
+            None => continue,
+        };
+        let said = match free {
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(_) => format!(
+                "{volume} on {host} was left by a VM whose ID is in use again: it is nobody's to remove but yours"
+            ),
+            Ok(vmid) => match remove(&fleet.pve, host, volume, run.wait_timeout()).await {
+                Ok(()) => format!("removed {volume} on {host}, which the destruction of VM {vmid} had left"),
+                Err(volume) => {
+                    left.push(volume);
+                    continue;
+                }
+            },
+        };
+        run.announce(&said);
+        dir.update_lock(|lock| lock.forget_leftover(host, volume))?;
+    }
+    Ok((!left.is_empty()).then_some(Error::Leftover { vmid: None, left }))
+}
+
+/// The message about volumes that are left, by the destruction of this VM or by earlier ones.
+pub(crate) fn told(vmid: Option<u32>, left: &[Left]) -> String {
+    let volumes: Vec<String> = left.iter().map(|it| format!("{} on {}", it.volume, it.host)).collect();
+    let volumes = volumes.join(", ");
+    match vmid {
+        Some(vmid) => format!("VM {vmid} is destroyed, but left {volumes}"),
+        None => format!("VMs that were destroyed before left {volumes}"),
+    }
+}
+
+/// What to do about them.
+pub(crate) fn removal(left: &[Left]) -> String {
+    let mut ways: Vec<String> =
+        left.iter().map(|it| format!("`pvesm free {}` on {} ({})", it.volume, it.host, it.why)).collect();
+    let storages: BTreeSet<&str> =
+        left.iter().filter(|it| it.exit == Exit::NotAllowed).filter_map(|it| it.volume.split(':').next()).collect();
+    ways.extend(
+        storages.iter().map(|storage| format!("with Datastore.Allocate on /storage/{storage} the next run does it")),
+    );
+    ways.join("; ")
+}
+
+/// Removes a volume.
+async fn remove(pve: &Client, host: &str, volume: &str, within: Duration) -> Result<(), Left> {
+    let storage = volume.split(':').next().unwrap_or_default();
+    let free = request::free(host, storage, volume);
+    let mut left = Left { host: host.to_owned(), volume: volume.to_owned(), why: String::new(), exit: Exit::Partial };
+    for _ in 0..REMOVALS {
+        match pve.settle(&free, within).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == Some(Kind::NotFound) => return Ok(()),
+            Err(error) => {
+                left.why = error.refusal().map_or_else(|| error.to_string(), ToString::to_string);
+                if error.kind() == Some(Kind::Forbidden) {
+                    left.exit = Exit::NotAllowed;
+                }
+                if !error.is_transient() {
+                    break;
+                }
+            }
+        }
+    }
+    Err(left)
+}
+
+/// The volume that a warning of a destruction names, if its name carries the VM's ID.
+fn left_volume(line: &str, vmid: u32) -> Option<&str> {
+    if !line.contains("Could not remove disk") {
+        return None;
+    }
+    line.split('\'').nth(1).filter(|name| name.contains(':') && owner(name) == Some(vmid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_that_was_left_is_ours_by_the_id_in_its_name() {
+        let line = |volume: &str| {
+            format!(
+                "WARN: Could not remove disk '{volume}', check manually: can't lock file '/var/lock/x' - got timeout"
+            )
+        };
+        for volume in ["local-lvm:vm-107-disk-1", "local:107/vm-107-cloudinit.qcow2"] {
+            assert_eq!(left_volume(&line(volume), 107), Some(volume));
+        }
+        for other in ["local-lvm:vm-1071-disk-1", "vm-107-disk-1"] {
+            assert_eq!(left_volume(&line(other), 107), None, "{other}");
+        }
+        assert_eq!(left_volume("WARN: something else 'local-lvm:vm-107-disk-1'", 107), None);
+    }
+}
