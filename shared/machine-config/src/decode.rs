@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 
 use go_yaml::{Data, Key, Map, Node, Origin, Place, Resolved, Value};
+use redaction::REDACTED;
 
-use crate::scalar::{REDACTED, typed};
+use crate::scalar::typed;
 use crate::schema::{Schema, Type};
 use crate::secret_detection::Carrier;
 use crate::suggest;

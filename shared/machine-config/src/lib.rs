@@ -34,7 +34,8 @@ pub use diff::{diff, is_same};
 pub use explain::{Unknown, explain};
 pub use generate::generate;
 pub use load::{Error as LoadError, load};
-pub use redact::{Found, redact, secrets};
-pub use scalar::REDACTED;
+pub use redact::{Found, redact, secret_values, secrets};
+/// The placeholder for a private key that was removed from a config.
+pub use redaction::REDACTED;
 pub use talos_releases::Gate;
 pub use version_gates::{contract_of, unknown_to};

@@ -1,10 +1,11 @@
 //! Secrets in a config: found, and hidden before anything is shown.
 
 use go_yaml::{Map, Value};
+use redaction::names_a_secret;
 
 use crate::config::{Config, Document, Identity};
 use crate::schema::{Field, Schema, Type};
-use crate::secret_detection::{Carrier, names_a_secret};
+use crate::secret_detection::Carrier;
 
 /// A secret in a config.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,6 +30,11 @@ pub fn redact(config: &Config) -> Config {
 /// Every secret of a document.
 pub fn secrets(document: &Document) -> Vec<Found> {
     found(document, |text, carrier| carrier.is_secret(text))
+}
+
+/// The values of a config that are never shown, for the redaction of texts that others write about it.
+pub fn secret_values(config: &Config) -> Vec<String> {
+    config.documents().iter().flat_map(hidden).map(|found| found.value).collect()
 }
 
 /// Every text of a document that isn't shown unchanged.
@@ -200,6 +206,58 @@ mod tests {
             let shown = redact(&config).text(go_yaml::Dialect::V4);
             assert!(shown.contains("******") && !shown.contains("HUSH"), "{shown}");
         }
+    }
+
+    /// Every field of the table that is a secret: its key, and whether its value is base64.
+    fn secret_fields() -> Vec<(&'static str, Type)> {
+        let (mut seen, mut found) = (Vec::new(), Vec::new());
+        let mut next: Vec<&'static Schema> =
+            crate::kinds::KINDS.iter().chain([&crate::kinds::LEGACY]).map(|kind| kind.schema).collect();
+        while let Some(schema) = next.pop() {
+            if seen.iter().any(|known| std::ptr::eq(*known, schema)) {
+                continue;
+            }
+            seen.push(schema);
+            for field in schema.fields() {
+                if field.secret {
+                    found.push((field.key, field.ty));
+                }
+                let mut ty = &field.ty;
+                while let Type::Pointer(inner) | Type::List(inner) | Type::Map(inner) = ty {
+                    ty = inner;
+                }
+                next.extend(ty.schema());
+            }
+        }
+        found
+    }
+
+    /// With it, what a node says of a config that is not at hand loses the same secrets as our own diff.
+    #[test]
+    fn the_value_of_each_secret_key_of_the_table_is_hidden_in_a_nodes_diff() {
+        // A key is PEM, alone or in base64, and looks like one; the free one is full of keys that are called `secret`.
+        let looks_like_one = ["key"];
+        let fields = secret_fields();
+        assert!(fields.len() > 15, "{fields:?}");
+        for (key, ty) in fields.into_iter().filter(|(key, _)| !looks_like_one.contains(key)) {
+            let value = match ty {
+                Type::Map(_) => "\n+      X-A: hush",
+                Type::Free => "\n+      keys:\n+        - secret: hush",
+                _ => " hush",
+            };
+            let diff = format!(
+                "--- a\n+++ b\n@@ -1,2 +1,2 @@\n     type: worker\n-    {key}:{value}\n+    {key}:{value}\n     on: true"
+            );
+            let shown = redaction::Redaction::new().shown(&diff);
+            assert!(!shown.contains("hush") && shown.contains("type: worker") && shown.contains("on: true"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_values_that_are_never_shown_are_those_of_the_fields_and_of_what_carries_one() {
+        let text =
+            "machine:\n  type: worker\n  token: abc.def\n  env: {A_TOKEN: hush, B: c}\n  ca: {crt: QUJD, key: QUJE}\n";
+        assert_eq!(secret_values(&crate::load(text).unwrap()), ["abc.def", "QUJE", "hush"]);
     }
 
     #[test]

@@ -9,9 +9,6 @@ use go_yaml::{Scalar, Url, Value};
 use crate::schema::Type;
 use crate::size;
 
-/// The placeholder for a private key that was removed from a config.
-pub const REDACTED: &str = "******";
-
 /// Types a scalar; the error is what was expected.
 pub(crate) fn typed(scalar: &Scalar, ty: &Type) -> Result<Value, String> {
     let text = scalar.text.as_str();

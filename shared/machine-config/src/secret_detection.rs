@@ -1,6 +1,8 @@
 //! Secret detection in texts whose field isn't a secret: passwords in URLs, tokens in variables, keys in files.
 
-use crate::scalar::REDACTED;
+use redaction::{
+    REDACTED, has_secret_query, is_value, names_a_secret, without_password, without_query, without_secret_query,
+};
 
 /// How a text may carry a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,64 +64,6 @@ fn without_assigned(line: &str) -> String {
         return format!("{}{REDACTED}", &line[..kept]);
     }
     line.to_owned()
-}
-
-/// Whether a name is that of a secret. `key` alone names too many other things.
-pub(crate) fn names_a_secret(name: &str) -> bool {
-    let plain = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '-');
-    let name = name.trim_matches(plain).to_ascii_lowercase();
-    let ends = ["secret", "password", "passphrase", "token", "key"];
-    name != "key" && !name.contains("public") && ends.iter().any(|word| name.ends_with(word))
-}
-
-/// Whether a value can be a secret: no switch, number, path or variable.
-fn is_value(text: &str) -> bool {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ','));
-    let switch = matches!(text, "" | "true" | "false" | "null" | "|" | "{" | "[" | REDACTED);
-    !switch && !text.starts_with(['/', '$']) && text.parse::<f64>().is_err()
-}
-
-/// A text without the credentials in its URLs.
-fn without_password(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end =
-            part.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'')).unwrap_or(part.len());
-        out.push_str("://");
-        match part[..end].rfind('@') {
-            Some(at) => out.extend([REDACTED, &part[at..]]),
-            None => out.push_str(part),
-        }
-    }
-    out
-}
-
-/// A URL without its query, in which tokens travel.
-fn without_query(url: &str) -> String {
-    url.split_once('?').map_or_else(|| url.to_owned(), |(before, _)| format!("{before}?{REDACTED}"))
-}
-
-/// A text without the values of secret query parameters in its URLs.
-fn without_secret_query(text: &str) -> String {
-    let Some((before, query)) = text.split_once("://").and_then(|_| text.split_once('?')) else {
-        return text.to_owned();
-    };
-    let end = query.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(query.len());
-    let shown = |pair: &str| match pair.split_once('=') {
-        Some((name, value)) if names_a_secret(name) && is_value(value) => format!("{name}={REDACTED}"),
-        _ => pair.to_owned(),
-    };
-    let pairs: Vec<String> = query[..end].split('&').map(shown).collect();
-    format!("{before}?{}{}", pairs.join("&"), &query[end..])
-}
-
-fn has_secret_query(url: &str) -> bool {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .any(|(name, value)| names_a_secret(name) && is_value(value))
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use record::{Failure, spec::ProxmoxSpec};
 /// # Errors
 /// Settings that are missing, or that can't be used (exit 8).
 pub fn connect(spec: &ProxmoxSpec, token_file: Option<PathBuf>) -> Result<Client, Failure> {
+    if let Some(text) = token_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) {
+        step::protect_token(&text);
+    }
     let settings = Settings {
         endpoint: spec.endpoint.clone(),
         ca: spec.ca.as_ref().map(PathBuf::from),

@@ -173,7 +173,8 @@ impl Cluster {
         self.set_status(F::NAME, fields::marked(fields::plain(field), effect, changes));
     }
 
-    fn set_status(&mut self, name: &str, value: Value) {
+    /// Sets a field of `status` by its name.
+    pub fn set_status(&mut self, name: &str, value: Value) {
         self.status_mut().insert(name.to_owned(), value);
     }
 

@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use record::{Code, Exit, Failure};
 use tokio::time::Instant;
 
+use crate::secrets;
+
 /// The terminal, or a replacement for it. Cheap to clone.
 #[derive(Clone)]
 pub struct Console {
@@ -73,7 +75,7 @@ impl Console {
 
     /// Prints lines that belong together in one write.
     fn print(&self, lines: &[String]) {
-        let text: String = lines.iter().map(|line| one_line(line) + "\n").collect();
+        let text: String = lines.iter().map(|line| one_line(&secrets::redacted(line)) + "\n").collect();
         let write = || {
             let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
             stderr.printed = Some(Instant::now());

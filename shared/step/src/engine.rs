@@ -28,7 +28,7 @@ use crate::signals::Stopping;
 use crate::slots::Slots;
 use crate::source::Opened;
 use crate::wait::{Heartbeat, LOOK, Waits};
-use crate::{Step, Stop, Written, cluster_dir};
+use crate::{Step, Stop, Written, cluster_dir, secrets};
 
 type Outcome = Result<Written, Stop>;
 
@@ -201,6 +201,7 @@ impl<S: Step> Engine<S> {
         if let Some(dir) = dir {
             cluster.set_dir(dir);
         }
+        cluster.dir().iter().for_each(|dir| secrets::protect_folder(dir));
         if self.run.flags().dry_run {
             cluster.set(&DryRun(true));
         }
@@ -350,7 +351,8 @@ impl<S: Step> Engine<S> {
     }
 
     /// Signs a failure, prints it and puts it into the record.
-    fn fail(&mut self, node: &mut Node, mut failure: Failure) {
+    fn fail(&mut self, node: &mut Node, failure: Failure) {
+        let mut failure = secrets::redacted_failure(failure);
         self.run.context.row.name.clone_into(&mut failure.step);
         if !failure.is(Code::Interrupted) {
             self.run.context.console.failure(Some(node.name()), &failure);

@@ -14,7 +14,7 @@ use crate::output::Layout;
 use crate::pipes::{Pipes, Place};
 use crate::signals::{Signals, Stopping};
 use crate::source::{Opened, stdin_is_pipe, stdout_is_pipe, stdout_reader_is_gone};
-use crate::{Job, Step};
+use crate::{Job, Step, secrets};
 
 /// Runs a program whose arguments have been parsed.
 pub(crate) fn start<S: Step>(args: S::Args, argv: &[OsString]) -> Exit {
@@ -53,7 +53,8 @@ pub(crate) fn refuse<S: Step>(failure: Failure, argv: &[OsString]) -> Exit {
 }
 
 /// Prints a failure that is signed by `step`, and writes it as a stream if records were to come.
-pub(crate) fn end_with(program: &'static str, step: &str, mut failure: Failure, records: bool) -> Exit {
+pub(crate) fn end_with(program: &'static str, step: &str, failure: Failure, records: bool) -> Exit {
+    let mut failure = secrets::redacted_failure(failure);
     let console = Console::new(program);
     step.clone_into(&mut failure.step);
     console.failure(None, &failure);

@@ -30,6 +30,7 @@ mod output;
 mod pipes;
 mod progress;
 mod run;
+mod secrets;
 mod signals;
 mod slots;
 mod source;
@@ -53,6 +54,7 @@ pub use flags::{Flags, Format, InlineFlag, ParallelFlag, RawFlag, StreamFlags, W
 pub use progress::Progress;
 pub use record;
 pub use run::{Need, Run};
+pub use secrets::{protect, protect_keys, protect_token};
 pub use slots::{Slot, Slots};
 pub use source::Source;
 pub use wait::{Expired, Hold, Wait};
@@ -195,8 +197,9 @@ impl Written {
 
     /// Puts the fields into a record.
     pub(crate) fn put(self, node: &mut Node) {
-        let mut changes = self.changes;
+        let mut changes = secrets::redacted_changes(self.changes);
         for (name, value) in self.fields {
+            let value = secrets::without_known(value);
             node.set_status(name, record::marked(value, self.effect, std::mem::take(&mut changes)));
         }
     }
@@ -227,6 +230,8 @@ pub fn refuse(program: &'static str, failure: Failure) -> ExitCode {
 /// Runs a program: `argv` begins with its name.
 pub fn main<S: Step>(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut argv: Vec<OsString> = argv.into_iter().collect();
+    secrets::hide_in_panics();
+    secrets::protect_environment();
     let parsed = arguments::parse::<S>(&argv);
     if let Some((program, verb)) = S::ROWS[0].name.split_once(' ') {
         // From here on, as the user types it.

@@ -14,7 +14,7 @@ use crate::console::Console;
 use crate::signals::Stopping;
 use crate::slots::{Slot, Slots};
 use crate::wait::{Expired, Hold, Wait, Waits};
-use crate::{Flags, Stop};
+use crate::{Flags, Stop, secrets};
 
 /// The run of a task. Cheap to clone.
 #[derive(Clone)]
@@ -307,7 +307,9 @@ impl Run {
     /// Sets a field of the Cluster's `status`, marked with what was done, and writes the Cluster line.
     pub fn write_cluster<F: ClusterField>(&self, field: &F, effect: Effect, changes: Vec<Change>) {
         let _in_order = self.context.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.context.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_marked(field, effect, changes));
+        let value = secrets::without_known(serde_json::to_value(field).expect("a status is plain data"));
+        let value = record::marked(value, effect, secrets::redacted_changes(changes));
+        self.context.world.send_modify(|world| Arc::make_mut(&mut world.cluster).set_status(F::NAME, value));
         // The engine exists as long as tasks do.
         let _ = self.context.grown.send(effect);
     }

@@ -104,7 +104,9 @@ impl Credentials {
                 .hint("talos-gen writes the talosconfig")
         };
         let bytes = dir.read(&access.talosconfig)?.unwrap_or_default();
-        let config = Talosconfig::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| unusable(&error))?;
+        let text = String::from_utf8_lossy(&bytes);
+        step::protect_keys(&text);
+        let config = Talosconfig::parse(&text).map_err(|error| unusable(&error))?;
         let context = self.choose(&config, run.cluster().name()).map_err(|error| unusable(&error))?;
         checked(context, access, OffsetDateTime::now_utc())?;
         let ca = context.ca_pem().map_err(|error| unusable(&error))?;

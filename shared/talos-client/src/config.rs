@@ -84,7 +84,8 @@ impl Node {
         let message = self.only(call, reply.messages)?;
         Ok(Applied {
             warnings: message.warnings,
-            reboots: message.mode_details.contains("with a reboot"),
+            // A diff of the configs follows, which may say anything.
+            reboots: message.mode_details.lines().take(2).any(|line| line.contains("with a reboot")),
             details: message.mode_details,
         })
     }

@@ -225,7 +225,11 @@ async fn try_all(addresses: &[Address], identity: &Identity) -> Result<String, H
 
 async fn kubeconfig(address: &Address, identity: &Identity) -> Result<String, Hold> {
     match ask(address, Some(identity)).await? {
-        Answer::Ours(found) => Ok(found.node.kubeconfig().await?),
+        Answer::Ours(found) => {
+            let text = found.node.kubeconfig().await?;
+            step::protect_keys(&text);
+            Ok(text)
+        }
         Answer::Maintenance(_) => Err(Hold::not_yet(format!("{address} is in maintenance"))),
     }
 }

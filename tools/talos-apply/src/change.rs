@@ -71,8 +71,7 @@ impl Delivery<'_> {
         let reboots = trial.as_ref().is_some_and(|trial| trial.reboots);
         let outcome = outcome(allowed.mode, reboots);
         let changes = changes(differences, reboots);
-        let held = (reboots && !allowed.reboot)
-            .then(|| Error::NeedsReboot(trial.map(|trial| reason(&trial.details)).unwrap_or_default()));
+        let held = (reboots && !allowed.reboot).then(|| Error::NeedsReboot(places(differences)));
         if self.run.is_dry_run() {
             // In a plan, what a flag allows is a change that names the flag.
             held.iter().for_each(|held| self.run.say(self.node, &format!("needs --reboot: {held}")));
@@ -179,11 +178,16 @@ fn outcome(mode: Mode, reboots: bool) -> &'static str {
     }
 }
 
-/// Why the node would reboot, in its own words: the text after "with a reboot:".
-fn reason(details: &str) -> String {
-    let why = details.lines().find_map(|line| line.split_once("with a reboot").map(|(_, why)| why));
-    let why = why.unwrap_or(details).trim_start_matches(':').trim();
-    why.trim_end_matches("(skipped in dry-run).").trim().to_owned()
+/// How many places a refusal names.
+const NAMED: usize = 8;
+
+/// Where the configs differ: a node that would reboot doesn't say why.
+fn places(differences: &[Difference]) -> String {
+    let named: Vec<_> = differences.iter().take(NAMED).map(Difference::place).collect();
+    match differences.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more places", named.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -191,11 +195,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_for_a_reboot_is_in_the_words_of_the_node() {
-        let details = "Dry run summary:\nApplied configuration with a reboot: this config change can't be applied in \
-                       immediate mode (skipped in dry-run).\nConfig diff:\n\nNo changes.";
+    fn a_reboot_is_explained_by_the_places_that_differ() {
+        let at = |n: usize| Difference::Changed(format!("machine.x{n}"));
 
-        assert_eq!(reason(details), "this config change can't be applied in immediate mode");
+        assert_eq!(places(&[Difference::Added("machine.env".to_owned()), at(1)]), "machine.env, machine.x1");
+        assert!(places(&(0..10).map(at).collect::<Vec<_>>()).ends_with("machine.x7 and 2 more places"));
     }
 
     #[test]

@@ -63,7 +63,10 @@ impl Delivery<'_> {
         self.is_meant(&found.node, found.uuid.as_deref()).await?;
         let inactive = || Hold::not_yet("its configuration is not active yet");
         let running = found.node.machine_config().await?.ok_or_else(inactive)?;
+        // Whatever the node says about the change may quote either config.
+        step::protect_keys(&running);
         let config = machine_config::load(&running).map_err(Error::Running)?;
+        step::protect(machine_config::secret_values(&config));
         let talos = found.version.as_ref().map(|version| version.tag.as_str());
         plan::may_change(&self.wanted, &config, &self.versions, talos)?;
         if self.wanted.is_run_by(&running) {

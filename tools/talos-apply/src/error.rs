@@ -25,7 +25,7 @@ pub(crate) enum Error {
     TalosVersion { running: String, wanted: String },
     #[error("the node runs Kubernetes {running}, but the file says {wanted}")]
     KubernetesVersion { running: String, wanted: String },
-    #[error("the change would reboot the node: {0}")]
+    #[error("the change would reboot the node (differs: {0})")]
     NeedsReboot(String),
     #[error("the node is in maintenance mode, and --insecure is not set")]
     Maintenance,

@@ -111,9 +111,11 @@ pub(crate) fn first_config() -> Change {
     Change::new("machine config", Impact::Reboot).to("the first config")
 }
 
-/// The node's own message about a config that it refuses: it names the document and the field.
+/// The node's own message about a config that it refuses: it names the document and the field. The diff that may follow
+/// is left out: it shows the secrets around each change, and where the configs differ was said before.
 pub(crate) fn refused(error: Error) -> Failure {
-    match error.message() {
+    let words = error.message().map(|words| words.split_once("\ndiff:\n").map_or(words, |(why, _)| why));
+    match words {
         Some(words) if words.contains("failed to parse config") || matches!(error, Error::Invalid { .. }) => {
             error::refused_by_node(words)
         }

@@ -116,6 +116,7 @@ impl Apply {
         }
         let vm: Option<status::Vm> = run.want(node)?;
         let address = talos_access::address(run, node)?;
+        step::protect(machine_config::secret_values(&wanted.config));
         let pins = self.pins(vm.as_ref())?;
         let versions = versions(&run.cluster().typed_spec()?, &wanted);
         Ok(Some(Delivery { run, node, address, identity, pins, vm, wanted, versions }))

@@ -52,12 +52,14 @@ pub(crate) fn same_cluster(dir: &ClusterDir, locked: Option<&str>, found: &str) 
 
 fn read(path: &str, bytes: &[u8]) -> Result<Bundle, Failure> {
     let text = String::from_utf8_lossy(bytes);
+    step::protect_keys(&text);
     Bundle::from_yaml(&text).map_err(|source| Error::Bundle { path: path.to_owned(), source }.into())
 }
 
 /// Generates the bundle. Of two runs at the same time, one writes it and the other one reads it.
 pub(crate) fn make(dir: &ClusterDir, contract: Contract) -> Result<(Bundle, Made), Failure> {
     let bundle = Bundle::generate(contract, OffsetDateTime::now_utc(), &mut entropy()?).map_err(Error::Pki)?;
+    step::protect_keys(bundle.to_yaml().expose());
     let made = dir.create(SECRETS, bundle.to_yaml().expose().as_bytes())?;
     match made {
         Made::Now => Ok((bundle, made)),

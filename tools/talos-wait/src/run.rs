@@ -115,6 +115,7 @@ impl Wait {
             }
             (None, None, None) => return Ok(None),
         };
+        step::protect_keys(&text);
         Ok(Some(Kubeconfig::parse(&text, context.as_deref()).map_err(|error| unusable(&place, &error))?))
     }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Engine;
 use super::events::shown;
 use super::shared::Shared;
-use crate::{Step, Stop};
+use crate::{Step, Stop, secrets};
 
 /// A failure of the step's work that isn't printed yet: the step before reads the same settings, and may be about to
 /// report the same mistake.
@@ -50,7 +50,8 @@ impl<S: Step> Engine<S> {
         self.keep(failure);
     }
 
-    fn signed(&self, mut failure: Failure) -> Failure {
+    fn signed(&self, failure: Failure) -> Failure {
+        let mut failure = secrets::redacted_failure(failure);
         self.run.context.row.name.clone_into(&mut failure.step);
         failure
     }

@@ -29,6 +29,8 @@ mod orphans;
 mod programs;
 /// The justfile, and `ichor-lab run`.
 mod recipes;
+/// No secret leaves the program, whoever repeats it.
+mod secrets;
 /// Servers and nodes that are wrong or broken.
 mod servers;
 /// Ctrl-C.

@@ -18,6 +18,8 @@ pub(crate) struct Faults {
     pub(crate) hang: bool,
     /// How long each call takes in addition.
     pub(crate) delay: Duration,
+    /// What the node says in addition wherever it says anything: in warnings and details, and of its services.
+    pub(crate) says: Option<String>,
     /// What happens to the next calls, in order: name of the method as in `Bootstrap`, any if `None`.
     pub(crate) next: VecDeque<(Option<String>, Fault)>,
 }

@@ -178,6 +178,11 @@ impl NodeHandle {
         self.next(method, Fault::Fail { status: code as u16, message: message.to_owned() });
     }
 
+    /// Makes the node say this in addition wherever it says anything: in warnings and details, and of its services.
+    pub fn says(&self, text: Option<&str>) {
+        self.disturb(|faults| faults.says = text.map(str::to_owned));
+    }
+
     fn next(&self, method: Option<&str>, fault: Fault) {
         let method = method.map(str::to_owned);
         self.disturb(|faults| faults.next.push_back((method, fault)));

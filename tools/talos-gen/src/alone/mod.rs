@@ -47,6 +47,7 @@ fn load(path: &str) -> Result<machine_config::Config, Failure> {
 fn bundle_of(path: &Path) -> Result<Bundle, Failure> {
     let path = path.display().to_string();
     let text = files::read(&path)?;
+    step::protect_keys(&text);
     Bundle::from_yaml(&text).map_err(|source| Error::Bundle { path, source }.into())
 }
 

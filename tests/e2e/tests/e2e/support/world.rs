@@ -37,6 +37,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(shape: Shape) -> Self {
+        Self::start_with(shape, None).await
+    }
+
+    /// The same, with what goes wrong.
+    pub(crate) async fn start_with(shape: Shape, scenario: Option<lab::scenario::Scenario>) -> Self {
         let mut scratch = Scratch::new();
         let delays = if shape.realistic { lab::delays::Delays::REALISTIC } else { lab::delays::Delays::ZERO };
         let options = Options {
@@ -45,6 +50,7 @@ impl World {
             vip: shape.vip,
             dhcp: shape.dhcp,
             delays,
+            scenario,
             dir: Some(scratch.work()),
             ..Options::default()
         };
@@ -63,6 +69,11 @@ impl World {
         let folder = self.scratch.path(self.lab.name());
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("secrets.yaml"), secrets()).unwrap();
+    }
+
+    /// The secrets bundle of every lab of this process.
+    pub(crate) fn secrets() -> &'static str {
+        secrets()
     }
 
     /// The cluster file.

@@ -24,7 +24,11 @@ pub(super) fn apply(
         try_timeout: timeout.map(|t| Duration::new(t.seconds.unsigned_abs(), t.nanos.unsigned_abs())),
         admin: call.is_admin(),
     };
-    let applied = call.act(|world, id| world.apply(id, &apply))?;
+    let mut applied = call.act(|world, id| world.apply(id, &apply))?;
+    if let Some(says) = call.see(|node| node.faults.says.clone()) {
+        applied.details.push_str(&says);
+        applied.warnings.push(says);
+    }
     Ok(ApplyConfigurationResponse {
         messages: vec![ApplyConfiguration {
             metadata: None,

@@ -81,7 +81,10 @@ fn history(world: &World, id: Id, service: &Service) -> Vec<ServiceEvent> {
 }
 
 fn info(world: &World, id: Id, service: Service) -> ServiceInfo {
-    let events = history(world, id, &service);
+    let mut events = history(world, id, &service);
+    if let Some(says) = &world.nodes[id].faults.says {
+        events.push(entry(service.state, says, world.timestamp_at(world.now)));
+    }
     let health = ServiceHealth {
         unknown: service.unknown,
         healthy: service.healthy,

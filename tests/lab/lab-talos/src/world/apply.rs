@@ -133,7 +133,8 @@ impl World {
         let loaded = self.load(id, text)?;
         let Some(config) = loaded.config else { return Err(Status::invalid_argument(NO_CONFIG)) };
         let (mode, why) = self.effective_mode(id, apply.mode, &config)?;
-        let details = details(mode, apply, why);
+        // A dry run doesn't say why.
+        let details = details(mode, apply, why.as_deref().filter(|_| !apply.dry_run));
         if apply.dry_run {
             let current = self.nodes[id].config.as_ref().map(|c| c.text.clone()).unwrap_or_default();
             return Ok(Applied { mode, details: dry_run(&details, &current, text), warnings: Vec::new() });
@@ -142,20 +143,21 @@ impl World {
         Ok(Applied { mode, details, warnings: loaded.warnings })
     }
 
-    /// The mode that a call ends up with, and why it needs a reboot if it does.
-    fn effective_mode(&self, id: Id, asked: Mode, config: &Config) -> Result<(Mode, Option<&'static str>), Status> {
+    /// The mode that a call ends up with, and why it needs a reboot if it does: with a diff in which nothing is hidden.
+    fn effective_mode(&self, id: Id, asked: Mode, config: &Config) -> Result<(Mode, Option<String>), Status> {
         let always_immediate = self.nodes[id].version().applies_without_reboot();
         let current = self.nodes[id].config.as_ref();
-        let needed = !always_immediate && current.is_some_and(|current| needs_reboot(current, config));
-        match asked {
-            Mode::Reboot if always_immediate => Err(Status::unimplemented(
+        let needed = current.filter(|current| !always_immediate && needs_reboot(current, config));
+        let why = needed.map(|current| format!("{NEEDS_REBOOT}\ndiff:\n{}", diff(&current.text, &config.text)));
+        match (asked, why) {
+            (Mode::Reboot, _) if always_immediate => Err(Status::unimplemented(
                 "the REBOOT mode is not supported, please use AUTO or NO_REBOOT modes instead",
             )),
-            Mode::Reboot => Ok((Mode::Reboot, None)),
-            Mode::Auto if needed => Ok((Mode::Reboot, Some(NEEDS_REBOOT))),
-            Mode::Auto => Ok((Mode::NoReboot, None)),
-            Mode::NoReboot | Mode::Try if needed => Err(Status::new(Code::InvalidArgument, NEEDS_REBOOT)),
-            other => Ok((other, None)),
+            (Mode::Reboot, _) => Ok((Mode::Reboot, None)),
+            (Mode::Auto, Some(why)) => Ok((Mode::Reboot, Some(why))),
+            (Mode::Auto, None) => Ok((Mode::NoReboot, None)),
+            (Mode::NoReboot | Mode::Try, Some(why)) => Err(Status::new(Code::InvalidArgument, why)),
+            (other, _) => Ok((other, None)),
         }
     }
 
@@ -220,9 +222,13 @@ fn go_duration(duration: Duration) -> String {
 fn dry_run(details: &str, before: &str, after: &str) -> String {
     let diff = match before == after {
         true => "No changes.".to_owned(),
-        false => similar::TextDiff::from_lines(before, after).unified_diff().header("a", "b").to_string(),
+        false => diff(before, after),
     };
     format!("Dry run summary:\n{details} (skipped in dry-run).\nConfig diff:\n\n{diff}")
+}
+
+fn diff(before: &str, after: &str) -> String {
+    similar::TextDiff::from_lines(before, after).unified_diff().header("a", "b").to_string()
 }
 
 /// What a running node of a release up to 1.13 can change in the v1alpha1 config without a reboot.

@@ -1,0 +1,152 @@
+//! What this process must never print or write into an error: one redaction for all that others send.
+//!
+//! It is applied where texts leave the program: to every line on stderr, to failures and changes before they reach a
+//! record, and to panics. A tool only says what it holds ([`protect`], [`protect_keys`]); it redacts nothing itself.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use record::{Change, Failure};
+use redaction::{Redaction, names_a_secret};
+use serde_json::Value;
+
+/// Of the process and not of a run: a panic, or a failure before the run begins, must not show them either.
+static SECRETS: LazyLock<RwLock<Redaction>> = LazyLock::new(RwLock::default);
+
+/// The files with secrets in a cluster's folder.
+const FILES: [&str; 3] = ["secrets.yaml", "talosconfig", "kubeconfig"];
+
+/// Learns values that must never be shown, whoever repeats them in whatever encoding.
+pub fn protect<S: AsRef<str>>(values: impl IntoIterator<Item = S>) {
+    let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    values.into_iter().for_each(|value| secrets.learn(value.as_ref()));
+}
+
+/// Learns the values of the keys that name a secret, from YAML or JSON: a secrets bundle, a talosconfig, a kubeconfig.
+/// A text that can't be read holds none: whoever needs it reports that.
+pub fn protect_keys(text: &str) {
+    let mut found = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        match <Value as serde::Deserialize>::deserialize(document) {
+            Ok(value) => find("", &value, &mut found),
+            Err(_) => break,
+        }
+    }
+    protect(found);
+}
+
+fn find(key: &str, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if key == "key" || key.ends_with("-key-data") || names_a_secret(key) => {
+            found.push(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| find(key, item, found)),
+        Value::Object(map) => map.iter().for_each(|(key, value)| find(key, value, found)),
+        _ => {}
+    }
+}
+
+/// Learns the secrets of a cluster's folder, which every step of its pipe must keep.
+pub(crate) fn protect_folder(dir: &Path) {
+    for text in FILES.iter().filter_map(|file| std::fs::read_to_string(dir.join(file)).ok()) {
+        protect_keys(&text);
+    }
+}
+
+/// Learns a token; of `USER@REALM!NAME=SECRET` also the last part.
+pub fn protect_token(text: &str) {
+    protect(text.trim().rsplit_once('=').map(|(_, secret)| secret));
+    protect([text]);
+}
+
+/// Learns the values of environment variables whose names name a secret.
+pub(crate) fn protect_environment() {
+    let named = |(name, _): &(std::ffi::OsString, _)| name.to_str().is_some_and(names_a_secret);
+    std::env::vars_os().filter(named).for_each(|(_, value)| protect_token(&value.to_string_lossy()));
+}
+
+/// A text as it may be shown.
+pub(crate) fn redacted(text: &str) -> String {
+    SECRETS.read().unwrap_or_else(PoisonError::into_inner).shown(text)
+}
+
+/// A failure as it may be written into a record.
+pub(crate) fn redacted_failure(mut failure: Failure) -> Failure {
+    failure.message = redacted(&failure.message);
+    failure.hint = failure.hint.map(|hint| redacted(&hint));
+    failure
+}
+
+/// Changes as they may be written into a record.
+pub(crate) fn redacted_changes(mut changes: Vec<Change>) -> Vec<Change> {
+    for change in &mut changes {
+        change.what = redacted(&change.what);
+        [&mut change.from, &mut change.to].into_iter().flatten().for_each(|value| each_text(value, &redacted));
+    }
+    changes
+}
+
+/// A field without the values that are known to be secret. What only looks like one stays: a fingerprint does. What
+/// `--inline` asks for stays, too.
+pub(crate) fn without_known(mut field: Value) -> Value {
+    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    let hide = |text: &str| secrets.without_known(text);
+    match &mut field {
+        Value::Object(map) => {
+            map.iter_mut().filter(|(key, _)| *key != "inline").for_each(|(_, value)| each_text(value, &hide));
+        }
+        value => each_text(value, &hide),
+    }
+    field
+}
+
+fn each_text(value: &mut Value, shown: &impl Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = shown(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, shown)),
+        Value::Object(map) => map.values_mut().for_each(|value| each_text(value, shown)),
+        _ => {}
+    }
+}
+
+/// Prints panics without secrets: one may quote the text that it could not handle.
+pub(crate) fn hide_in_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let told = format!("thread '{}' {panic}", thread.name().unwrap_or("unnamed"));
+        let trace = std::backtrace::Backtrace::capture();
+        let trace = match trace.status() {
+            std::backtrace::BacktraceStatus::Captured => format!("{trace}"),
+            _ => String::new(),
+        };
+        // If stderr is closed, there is nowhere to report that.
+        let _ = std::io::stderr().write_all(format!("{}\n{trace}", redacted(&told)).as_bytes());
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use record::{Code, Exit};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_values_of_a_bundle_are_hidden_in_errors_changes_and_fields() {
+        let (secret, token) = ("bm90IGEgc2VjcmV0IG9mIGFueSBjbHVzdGVyIQ==", "n0tah7.l3ad1ng0secret9x");
+        protect_keys(&format!("cluster:\n  id: lab-of-a-test\n  secret: {secret}\nlist:\n  - {{token: {token}}}\n"));
+
+        let failure = Failure::new(Exit::Failed, Code::Failed, format!("no {secret}")).hint(format!("not {token}"));
+        let failure = redacted_failure(failure);
+        assert_eq!((failure.message.as_str(), failure.hint.as_deref()), ("no ******", Some("not ******")));
+        let change = Change::live(format!("VM {token}")).from(json!([secret])).to(json!({"a": token}));
+        let change = &redacted_changes(vec![change])[0];
+        assert_eq!(change.what, "VM ******");
+        assert_eq!((change.from.clone(), change.to.clone()), (Some(json!(["******"])), Some(json!({"a": "******"}))));
+        let print = "XaLQIdV4dJkTwA7pK3bR2mNfYc9sUhGe6vZo1tWqEjI=";
+        let field = without_known(json!({"name": format!("a {secret}"), "fingerprint": print, "inline": token}));
+        assert_eq!(field, json!({"name": "a ******", "fingerprint": print, "inline": token}));
+        assert_eq!(redacted("lab-of-a-test"), "lab-of-a-test");
+    }
+}
