@@ -9,6 +9,9 @@ const ETCD_MEMBER: Kind = Kind { call: "EtcdMember", namespace: "etcd", name: "E
 /// Where etcd keeps its data.
 const DATA: &str = "/var/lib/etcd";
 
+/// What a node that has etcd data answers when it is asked to bootstrap.
+const HAS_DATA: &str = "etcd data directory is not empty";
+
 /// A member of the etcd cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -111,6 +114,8 @@ impl Node {
         match answer {
             Ok(_) => Ok(Bootstrap::Done),
             Err(Error::Failed { code: tonic::Code::AlreadyExists, .. }) => Ok(Bootstrap::Already),
+            // Its data appeared while the call was under way; the code is no special one then.
+            Err(Error::Failed { message, .. }) if message.contains(HAS_DATA) => Ok(Bootstrap::Already),
             Err(Error::NotYet { message, .. }) if !is_for_workers(&message) => Ok(Bootstrap::NotYet(message)),
             Err(Error::NotYet { address, message, .. }) => Err(Error::NotOffered { address, call, message }),
             Err(error) => Err(error),

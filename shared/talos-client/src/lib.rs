@@ -23,6 +23,7 @@ mod identity;
 mod kubeconfig;
 mod node;
 mod probe;
+mod services;
 mod status;
 mod tls;
 
@@ -36,4 +37,5 @@ pub use identity::{Identity, IdentityError};
 pub use kubeconfig::KubeconfigError;
 pub use node::Node;
 pub use probe::{Generation, Maintenance, NotOurs, Ours, Probe, probe};
+pub use services::{EtcdService, Service, ServiceEvent};
 pub use status::{Link, MachineStatus, NodeStatus, Stage, SystemInformation, Unmet, VersionInfo};

@@ -187,6 +187,8 @@ codes! {
     EtcdLost = "etcd-lost",
     /// The etcd that runs is not the one that ichor.lock remembers.
     OtherEtcd = "other-etcd",
+    /// etcd was stopped for good while it was starting: only a reboot of the node starts it again.
+    EtcdStuck = "etcd-stuck",
     /// The step would act on a node that --only excludes.
     NotSelected = "not-selected",
 }
@@ -234,7 +236,7 @@ mod tests {
         no-address unconfirmed unfit talosconfig kubeconfig other-cluster other-machine other-role \
         other-version unknown-node refused-by-node maintenance configured running-config halted \
         split not-selected locked no-quorum leftover needs-disk moved-disk \
-        etcd-lost other-etcd";
+        etcd-lost other-etcd etcd-stuck";
         let known: std::collections::HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         let gone: Vec<_> = FROZEN.split_whitespace().filter(|word| !known.contains(word)).collect();
         assert_eq!(gone, [""; 0]);

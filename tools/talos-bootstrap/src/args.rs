@@ -20,6 +20,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
 
+    /// Reboot a control plane whose etcd was stopped for good while it was starting: nothing else starts it again.
+    #[arg(long)]
+    pub(crate) reboot_stuck: bool,
+
     /// Give up the etcd that ichor.lock remembers: start a new, empty one if no control plane has etcd data (all
     /// Kubernetes objects are lost), or accept another one that runs.
     #[arg(long)]

@@ -13,6 +13,10 @@ pub(crate) enum Error {
     NotSelected(String),
     #[error("{0} and {1} are members of two etcd clusters that have no member in common")]
     Split(String, String),
+    #[error(
+        "etcd on {node} was stopped for good by a second bootstrap while it was starting, and {node} has data of it"
+    )]
+    Stuck { node: String },
     #[error("ichor.lock says that etcd was bootstrapped, but no control plane has any etcd data")]
     Lost { address: String },
     #[error(
@@ -30,6 +34,8 @@ impl Classify for Error {
             Self::NotSelected(_) => guard(Code::NotSelected)
                 .hint("run without --only: etcd is bootstrapped once for the whole cluster"),
             Self::Split(..) => guard(Code::Split).hint("reset one of the two; its etcd data will be lost"),
+            Self::Stuck { .. } => guard(Code::EtcdStuck)
+                .hint("only a reboot of the node starts it again: --reboot-stuck allows it; no data is lost"),
             Self::Lost { address } => guard(Code::EtcdLost).hint(format!(
                 "restore a snapshot: `talosctl bootstrap --recover-from=FILE -n {address}`; or start a new, empty etcd, in which all Kubernetes objects are lost: `talos-bootstrap --fresh`"
             )),

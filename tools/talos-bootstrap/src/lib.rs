@@ -2,7 +2,9 @@
 //!
 //! It acts once every control plane has responded. If one of them reports members, etcd runs and nothing is done. If no
 //! control plane has etcd data, it bootstraps the first one in file order. If anything is unknown, it doesn't bootstrap:
-//! a second bootstrap would split the cluster. It retries on "not yet"; "already" is success. Once it has seen an etcd,
+//! a second bootstrap would split the cluster. It retries on "not yet"; "already" is success. A request is sent once: then
+//! the node's etcd service decides, also in the next run. A node whose etcd was stopped for good by a second request is
+//! recognised, and rebooted with `--reboot-stuck`. Once it has seen an etcd,
 //! `ichor.lock` remembers it, and no empty one is started in its place without `--fresh`.
 //!
 //! Exit status: as for every step; 5 if a control plane was never reached, 7 if etcd is already split, was lost, or is
@@ -12,6 +14,7 @@ mod args;
 mod error;
 mod observe;
 mod plan;
+mod request;
 mod run;
 
 use std::{ffi::OsString, process::ExitCode};

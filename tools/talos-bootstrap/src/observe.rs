@@ -7,7 +7,7 @@ use record::status::{Applied, Vm};
 use record::{Code, Exit, Failure, Node, chain};
 use step::Hold;
 use talos_access::{Answer, ask};
-use talos_client::{Address, Error, Identity};
+use talos_client::{Address, Error, EtcdService, Identity};
 
 use crate::plan::{Etcd, Observation};
 
@@ -76,15 +76,47 @@ async fn etcd(address: &Address, identity: &Identity) -> Result<Etcd, Failure> {
         let Answer::Ours(found) = ask(address, Some(identity)).await? else {
             return Err(Hold::not_yet("it is in maintenance"));
         };
-        match found.node.has_etcd_data().await? {
-            true => Ok(members(found.node.local_etcd_members().await)),
-            false => Ok(Etcd::Empty),
+        let node = &found.node;
+        let service = EtcdService::of(&node.services().await?);
+        let etcd = state(service.as_ref(), node.has_etcd_data().await?);
+        match (etcd, service) {
+            // A node whose etcd doesn't run never answers this.
+            (Etcd::Silent(_), Some(EtcdService::Running)) => Ok(members(node.local_etcd_members().await)),
+            (Etcd::OnItsWay(what), _) => Ok(Etcd::OnItsWay(with_pull_error(what, node.etcd_pull_error().await))),
+            (etcd, _) => Ok(etcd),
         }
     };
     match looked.await {
         Ok(etcd) => Ok(etcd),
         Err(Hold::NotYet(reason)) => Ok(Etcd::Unknown(reason)),
         Err(Hold::Failed(failure)) => Err(failure),
+    }
+}
+
+/// What etcd is by its service and whether it has data. Whoever runs is asked for its members.
+fn state(service: Option<&EtcdService>, has_data: bool) -> Etcd {
+    let says = |service: Option<&EtcdService>| match service {
+        None => "its service has not been started yet".to_owned(),
+        Some(EtcdService::Joining) => "it is starting".to_owned(),
+        Some(EtcdService::Running) => "it runs".to_owned(),
+        Some(EtcdService::StoppedToBootstrap) => "it was stopped to bootstrap".to_owned(),
+        Some(EtcdService::OnItsWay(message) | EtcdService::Ended(message)) => message.clone(),
+    };
+    match (service, has_data) {
+        (Some(EtcdService::StoppedToBootstrap), true) => Etcd::Stuck,
+        (_, true) => Etcd::Silent(says(service)),
+        (Some(EtcdService::Running | EtcdService::OnItsWay(_)), false) => Etcd::OnItsWay(says(service)),
+        (Some(EtcdService::Ended(_) | EtcdService::StoppedToBootstrap), false) => Etcd::Ended(says(service)),
+        (None | Some(EtcdService::Joining), false) => Etcd::Empty,
+    }
+}
+
+/// What an etcd that is on its way is doing, and why its image can't be pulled, if the node says so. Whether it does is
+/// no condition for anything.
+fn with_pull_error(what: String, error: Result<Option<String>, Error>) -> String {
+    match error {
+        Ok(Some(error)) => format!("{what}; {error}"),
+        Ok(None) | Err(_) => what,
     }
 }
 
@@ -107,6 +139,29 @@ mod tests {
         let mut node = Node::new("cp-1", "lab", Map::from_iter([("role".to_owned(), "controlplane".into())]));
         address.iter().for_each(|address| node.set(&Addresses(vec![(*address).to_owned()])));
         node
+    }
+
+    #[test]
+    fn the_service_and_the_data_together_say_what_etcd_is() {
+        let way = || EtcdService::OnItsWay("Preparing: x".to_owned());
+        let ended = || EtcdService::Ended("Failed: x".to_owned());
+        let text = |text: &str| text.to_owned();
+        for (service, has_data, etcd) in [
+            (None, false, Etcd::Empty),
+            (None, true, Etcd::Silent(text("its service has not been started yet"))),
+            (Some(EtcdService::Joining), false, Etcd::Empty),
+            (Some(EtcdService::Joining), true, Etcd::Silent(text("it is starting"))),
+            (Some(way()), false, Etcd::OnItsWay(text("Preparing: x"))),
+            (Some(way()), true, Etcd::Silent(text("Preparing: x"))),
+            (Some(EtcdService::Running), false, Etcd::OnItsWay(text("it runs"))),
+            (Some(EtcdService::Running), true, Etcd::Silent(text("it runs"))),
+            (Some(EtcdService::StoppedToBootstrap), false, Etcd::Ended(text("it was stopped to bootstrap"))),
+            (Some(EtcdService::StoppedToBootstrap), true, Etcd::Stuck),
+            (Some(ended()), false, Etcd::Ended(text("Failed: x"))),
+            (Some(ended()), true, Etcd::Silent(text("Failed: x"))),
+        ] {
+            assert_eq!(state(service.as_ref(), has_data), etcd, "{service:?} {has_data}");
+        }
     }
 
     #[test]

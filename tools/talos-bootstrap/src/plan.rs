@@ -11,8 +11,14 @@ pub(crate) enum Etcd {
     Members(Vec<(u64, String)>),
     /// It has data, but reports no members: it is starting, or has no leader.
     Silent(String),
+    /// It has no data yet, and is on its way: the node was asked to bootstrap, or is joining; what the node says.
+    OnItsWay(String),
+    /// It has data, and was stopped for good.
+    Stuck,
     /// It has no data.
     Empty,
+    /// It has no data, and its service has ended; what the node says.
+    Ended(String),
     /// Not known yet, and why.
     Unknown(String),
     /// The node refuses us: it belongs to another cluster, or doesn't accept our credentials.
@@ -42,6 +48,8 @@ pub(crate) enum Decision {
     },
     /// etcd is to be started on this node.
     Start(String),
+    /// etcd on this node was stopped for good: only a reboot starts it again.
+    Stuck(String),
     /// It was bootstrapped before and none of it is left: an empty one could be started on this node.
     Lost(String),
     /// It runs, but has no member in common with the one that is remembered.
@@ -110,7 +118,8 @@ fn from_what_is_seen(seen: &[Observation]) -> Decision {
         if let Some((other, _)) = reported.find(|(_, other)| apart(other)) {
             return Decision::Split(first.name.clone(), other.name.clone());
         }
-        let members = members.iter().map(|(_, hostname)| hostname.clone()).collect();
+        // A member that was added and hasn't started yet has no name.
+        let members = members.iter().map(|(_, hostname)| hostname.clone()).filter(|name| !name.is_empty()).collect();
         return Decision::Runs { node: first.name.clone(), members, ids: reported_ids(seen) };
     }
     let refused = seen.iter().find_map(|seen| match &seen.etcd {
@@ -120,7 +129,10 @@ fn from_what_is_seen(seen: &[Observation]) -> Decision {
     if let Some(failure) = refused {
         return Decision::Refused(Failure::clone(failure));
     }
-    if let Some(reason) = seen.iter().find_map(silent) {
+    if let Some(stuck) = seen.iter().find(|seen| seen.etcd == Etcd::Stuck) {
+        return Decision::Stuck(stuck.name.clone());
+    }
+    if let Some(reason) = seen.iter().find_map(silent).or_else(|| seen.iter().find_map(on_its_way)) {
         return Decision::Wait(reason);
     }
     if seen.iter().any(|seen| seen.etcd == Etcd::Never) {
@@ -147,7 +159,22 @@ pub(crate) fn shown(ids: &BTreeSet<u64>) -> String {
 
 /// What is still unknown about a control plane that should have been asked, for a plan.
 pub(crate) fn doubt(seen: &[Observation]) -> Option<String> {
-    seen.iter().find_map(silent).or_else(|| seen.iter().find_map(unknown))
+    seen.iter().find_map(silent).or_else(|| seen.iter().find_map(on_its_way)).or_else(|| seen.iter().find_map(unknown))
+}
+
+/// What the node says of an etcd that has ended without data.
+pub(crate) fn ended<'a>(seen: &'a [Observation], node: &str) -> Option<&'a str> {
+    seen.iter().find(|seen| seen.name == node).and_then(|seen| match &seen.etcd {
+        Etcd::Ended(why) => Some(why.as_str()),
+        _ => None,
+    })
+}
+
+fn on_its_way(seen: &Observation) -> Option<String> {
+    match &seen.etcd {
+        Etcd::OnItsWay(what) => Some(format!("etcd is starting on {}: {what}", seen.name)),
+        _ => None,
+    }
 }
 
 fn silent(seen: &Observation) -> Option<String> {
@@ -229,6 +256,39 @@ mod tests {
         let all = [seen("cp-1", Etcd::Empty), seen("cp-2", Etcd::Never), seen("cp-3", unknown())];
 
         assert_eq!(decide(&all), Decision::Explained);
+    }
+
+    #[test]
+    fn an_etcd_that_is_on_its_way_is_waited_for_whatever_the_others_are() {
+        let way = || seen("cp-2", Etcd::OnItsWay("Preparing: Running pre state".to_owned()));
+        let wait = Decision::Wait("etcd is starting on cp-2: Preparing: Running pre state".to_owned());
+        for other in [Etcd::Empty, Etcd::Never, unknown(), Etcd::Ended("Failed: x".to_owned())] {
+            assert_eq!(decide(&[seen("cp-1", other), way()]), wait);
+        }
+        assert!(matches!(decide(&[seen("cp-1", members(&[1])), way()]), Decision::Runs { .. }));
+    }
+
+    #[test]
+    fn an_etcd_that_was_stopped_for_good_is_told_unless_etcd_runs_elsewhere() {
+        let stuck = || seen("cp-2", Etcd::Stuck);
+        for other in [Etcd::Empty, Etcd::Never, unknown(), Etcd::Silent("x".to_owned())] {
+            assert_eq!(decide(&[seen("cp-1", other), stuck()]), Decision::Stuck("cp-2".to_owned()));
+        }
+        assert!(matches!(decide(&[seen("cp-1", members(&[1])), stuck()]), Decision::Runs { .. }));
+    }
+
+    #[test]
+    fn an_etcd_that_ended_without_data_may_be_started() {
+        let all = [seen("cp-1", Etcd::Ended("Failed: no image".to_owned())), seen("cp-2", Etcd::Empty)];
+        assert_eq!(decide(&all), Decision::Start("cp-1".to_owned()));
+        assert_eq!((ended(&all, "cp-1"), ended(&all, "cp-2")), (Some("Failed: no image"), None));
+    }
+
+    #[test]
+    fn a_member_that_has_not_started_has_no_name_and_is_not_listed() {
+        let joining = Etcd::Members(vec![(1, "cp-1".to_owned()), (2, String::new())]);
+        let runs = Decision::Runs { node: "cp-1".to_owned(), members: vec!["cp-1".to_owned()], ids: [1, 2].into() };
+        assert_eq!(decide(&[seen("cp-1", joining)]), runs);
     }
 
     #[test]

@@ -3,11 +3,10 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use record::{
-    Change, Code, Effect, Exit, Failure, Impact, LockedEtcd, Node, Role, chain, status,
+    Change, Code, Effect, Exit, Failure, Impact, LockedEtcd, Node, Role, status,
     table::{self, Row},
 };
 use step::{Expired, Flags, Hold, Job, Run, Source, Step, Stop, Written};
@@ -19,17 +18,16 @@ use crate::{
     args::Args,
     error::Error,
     observe::{ControlPlane, observe},
-    plan::{Before, Decision, Etcd, Observation, decide, doubt, shown},
+    plan::{Before, Decision, Etcd, Observation, decide, doubt, ended, shown},
+    request::{Request, may_send},
 };
-
-/// How long a node that was asked to bootstrap may show no etcd data before it is asked again.
-const STARTING: Duration = Duration::from_secs(30);
 
 /// Bootstraps etcd.
 pub(crate) struct Bootstrap {
     credentials: Credentials,
     without: Vec<String>,
     fresh: bool,
+    reboot_stuck: bool,
     /// Whether it works without a stream, and so without an `ichor.lock`.
     alone: bool,
 }
@@ -42,6 +40,25 @@ pub(crate) struct Outcome {
     changes: Vec<Change>,
     /// The nodes that reported to be members.
     members: Vec<String>,
+}
+
+/// What this run has done.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The last request to bootstrap, and when it was sent.
+    request: Option<(Request, Instant)>,
+    /// Whether the last look saw an etcd that has ended without data.
+    ended: bool,
+    /// The node that was rebooted.
+    rebooted: Option<String>,
+}
+
+impl Progress {
+    /// The changes, for the node that reports etcd.
+    fn changes(&self, node: &str) -> Vec<Change> {
+        let rebooted = self.rebooted.iter().map(|name| revived(name));
+        rebooted.chain(self.request.iter().map(|_| bootstrapped(node))).collect()
+    }
 }
 
 impl Step for Bootstrap {
@@ -62,7 +79,8 @@ impl Step for Bootstrap {
         }
         let source = if is_alone { alone(&args)? } else { Source::Input };
         let credentials = args.talos.credentials(true)?;
-        Ok(Job::Stream(Self { credentials, without: args.without, fresh: args.fresh, alone: is_alone }, source))
+        let Args { without, fresh, reboot_stuck, .. } = args;
+        Ok(Job::Stream(Self { credentials, without, fresh, reboot_stuck, alone: is_alone }, source))
     }
 
     async fn cluster(&self, run: Run) -> Result<Outcome, Stop> {
@@ -101,14 +119,19 @@ impl Bootstrap {
         let control_planes = self.control_planes(run).await?;
         let before = Before { locked: self.locked(run)?, fresh: self.fresh };
         if run.is_dry_run() {
-            return plan(&control_planes, identity.as_ref(), &before).await;
+            return self.plan(&control_planes, identity.as_ref(), &before).await;
         }
         let Some(identity) = identity else { return Err(Stop::Explained) };
-        let started = Mutex::new(None);
-        let step = || self.advance(run, &control_planes, &identity, &before, &started);
+        // Of two runs, the second one looks only when the first has done what it does.
+        let _claim = if self.alone { None } else { Some(run.claim().await?) };
+        let progress = Mutex::default();
+        let step = || self.advance(run, &control_planes, &identity, &before, &progress);
         let expired = |expired: Expired| {
-            Failure::new(Exit::Unreachable, Code::Timeout, expired.to_string())
-                .hint("if a control plane is gone for good, --without NODE continues without it")
+            let failure = Failure::new(Exit::Unreachable, Code::Timeout, expired.to_string());
+            match control_planes.len() {
+                1 => failure.hint("--wait-timeout sets a longer timeout"),
+                _ => failure.hint("if a control plane is gone for good, --without NODE continues without it"),
+            }
         };
         run.wait_for_cluster().until_or(step, expired).await?.ok_or(Stop::Explained)
     }
@@ -163,32 +186,27 @@ impl Bootstrap {
         control_planes: &[ControlPlane],
         identity: &Arc<Identity>,
         before: &Before,
-        started: &Mutex<Option<Instant>>,
+        progress: &Mutex<Progress>,
     ) -> Result<Option<Outcome>, Hold> {
         let seen = observe(control_planes, identity).await;
-        let since = *started.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = |name: &str| {
+            let found = control_planes.iter().find(|control_plane| control_plane.name == name);
+            found.and_then(|control_plane| control_plane.address.as_ref())
+        };
         match decide(&seen, before) {
             Decision::Runs { node, members, ids } => {
                 self.remember(run, before, &ids)?;
-                let changes = if since.is_some() { vec![bootstrapped(&node)] } else { Vec::new() };
-                let effect = if since.is_some() { Effect::Changed } else { Effect::Unchanged };
+                let changes = progress.lock().unwrap_or_else(PoisonError::into_inner).changes(&node);
+                let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Changed };
                 Ok(Some(Outcome { changes, ..outcome(&seen, node, members, effect) }))
             }
             Decision::Lost(name) => Err(lost(control_planes, &name).into()),
             Decision::Other { node, ids, remembered } => Err(other(node, &ids, &remembered).into()),
-            Decision::Start(node) if since.is_some_and(|since| since.elapsed() < STARTING) => {
-                Err(Hold::not_yet(format!("etcd is starting on {node}")))
-            }
+            Decision::Stuck(name) => self.revive(run, (&name, address(&name)), identity, progress).await,
             Decision::Start(name) if !run.is_selected(&name) => Err(Error::NotSelected(name).into()),
             Decision::Start(name) => {
-                let found = control_planes.iter().find(|control_plane| control_plane.name == name);
-                if before.locked.is_bootstrapped() {
-                    run.warn(&format!("starting a new, empty etcd on {name}: the objects of the old one are lost"));
-                }
-                match found.and_then(|control_plane| control_plane.address.as_ref()) {
-                    Some(address) => self.start(run, &name, address, identity, started).await,
-                    None => Ok(None),
-                }
+                let Some(address) = address(&name) else { return Ok(None) };
+                self.start(run, (&name, address), ended(&seen, &name), identity, (before, progress)).await
             }
             Decision::Wait(reason) => Err(Hold::NotYet(reason)),
             Decision::Explained => Ok(None),
@@ -197,64 +215,127 @@ impl Bootstrap {
         }
     }
 
-    /// Asks a node to bootstrap etcd. After a lost reply, the next look shows whether it did.
+    /// Asks a node to bootstrap etcd, unless an earlier request may still be on its way. After it, the next look shows what
+    /// became of it.
     async fn start(
         &self,
         run: &Run,
-        name: &str,
-        address: &Address,
+        (name, address): (&str, &Address),
+        ended: Option<&str>,
         identity: &Identity,
-        started: &Mutex<Option<Instant>>,
+        (before, progress): (&Before, &Mutex<Progress>),
     ) -> Result<Option<Outcome>, Hold> {
-        let named = |hold| match hold {
-            Hold::NotYet(reason) => Hold::NotYet(format!("{name}: {reason}")),
-            failed @ Hold::Failed(_) => failed,
+        let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let node = configured(name, address, identity).await?;
+        let boot = node.boot_id().await?;
+        let waits = || Hold::not_yet(format!("etcd is starting on {name}"));
+        let may = {
+            let mut progress = lock();
+            // For a moment, one that is about to bootstrap looks like one that has ended.
+            let seen_twice = std::mem::replace(&mut progress.ended, ended.is_some());
+            let last = progress.request.as_ref().map(|(request, at)| (request, at.elapsed()));
+            may_send(last, name, &boot, ended.is_some()) && (ended.is_none() || seen_twice)
         };
-        let node = ask(address, Some(identity)).await.and_then(talos_access::Answer::configured).map_err(named)?.node;
-        let sent = || *started.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        let reason = match node.bootstrap().await {
+        if !may {
+            return Err(ended.map_or_else(waits, |why| Hold::not_yet(format!("etcd on {name} has ended ({why})"))));
+        }
+        if before.locked.is_bootstrapped() {
+            run.warn(&format!("starting a new, empty etcd on {name}: the objects of the old one are lost"));
+        }
+        if let Some(why) = ended {
+            run.warn(&format!("etcd on {name} has ended without data ({why}): bootstrapping it again"));
+        }
+        let sent = |accepted| {
+            let request = Request { node: name.to_owned(), boot: boot.clone(), accepted };
+            lock().request = Some((request, Instant::now()));
+        };
+        match node.bootstrap().await {
             Ok(talos_client::Bootstrap::Done) => {
-                sent();
+                sent(true);
                 run.announce(&format!("started etcd on {name}"));
-                format!("etcd is starting on {name}")
+                Err(waits())
             }
-            Ok(talos_client::Bootstrap::Already) => format!("etcd on {name} has data"),
-            Ok(talos_client::Bootstrap::NotYet(reason)) => format!("{name}: {reason}"),
+            Ok(talos_client::Bootstrap::Already) => Err(Hold::not_yet(format!("etcd on {name} has data"))),
+            Ok(talos_client::Bootstrap::NotYet(reason)) => Err(Hold::not_yet(format!("{name}: {reason}"))),
             Err(error) if error.class() == Class::Retry => {
-                sent();
-                chain(&error)
+                sent(false);
+                Err(Hold::in_spite_of(&error))
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reboots a node whose etcd was stopped for good, once.
+    async fn revive(
+        &self,
+        run: &Run,
+        (name, address): (&str, Option<&Address>),
+        identity: &Identity,
+        progress: &Mutex<Progress>,
+    ) -> Result<Option<Outcome>, Hold> {
+        let Some(address) = address.filter(|_| self.reboot_stuck) else {
+            return Err(Error::Stuck { node: name.to_owned() }.into());
         };
-        Err(Hold::NotYet(reason))
+        if !run.is_selected(name) {
+            return Err(Error::NotSelected(name.to_owned()).into());
+        }
+        let rebooting = || Hold::not_yet(format!("{name} is rebooting, because etcd was stopped for good on it"));
+        if progress.lock().unwrap_or_else(PoisonError::into_inner).rebooted.as_deref() == Some(name) {
+            return Err(rebooting());
+        }
+        let node = configured(name, address, identity).await?;
+        run.announce(&format!("rebooting {name}: etcd was stopped for good on it (--reboot-stuck)"));
+        match node.reboot().await {
+            Err(error) if error.class() != Class::Retry => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        progress.lock().unwrap_or_else(PoisonError::into_inner).rebooted = Some(name.to_owned());
+        Err(rebooting())
     }
 }
 
-/// Reports what would be done, from one look. What needs `--fresh` is a change that says so.
-async fn plan(
-    control_planes: &[ControlPlane],
-    identity: Option<&Arc<Identity>>,
-    before: &Before,
-) -> Result<Outcome, Stop> {
-    let seen = match identity {
-        Some(identity) => observe(control_planes, identity).await,
-        None => Vec::new(),
+/// A control plane that runs its config; the reason why it can't be asked names it.
+async fn configured(name: &str, address: &Address, identity: &Identity) -> Result<talos_client::Node, Hold> {
+    let named = |hold| match hold {
+        Hold::NotYet(reason) => Hold::NotYet(format!("{name}: {reason}")),
+        failed @ Hold::Failed(_) => failed,
     };
-    match decide(&seen, before) {
-        Decision::Runs { node, members, .. } => Ok(outcome(&seen, node, members, Effect::Unchanged)),
-        Decision::Other { node, ids, remembered } => {
-            let change = Change::live("etcd").from(shown(&remembered)).to(shown(&ids)).needs("--fresh");
-            Ok(Outcome { changes: vec![change], ..outcome(&seen, node, Vec::new(), Effect::Pending) })
-        }
-        Decision::Split(one, other) => Err(Error::Split(one, other).into()),
-        Decision::Refused(failure) => Err(failure.into()),
-        Decision::Explained if identity.is_some() && control_planes.iter().any(ControlPlane::failed) => {
-            Err(Stop::Explained)
-        }
-        Decision::Start(_) | Decision::Lost(_) | Decision::Wait(_) | Decision::Explained => {
-            let first = control_planes.first().ok_or(Stop::Explained)?.name.clone();
-            let changes = vec![would_bootstrap(&first, &seen, before)];
-            Ok(Outcome { changes, ..outcome(&seen, first, Vec::new(), Effect::Pending) })
+    Ok(ask(address, Some(identity)).await.and_then(talos_access::Answer::configured).map_err(named)?.node)
+}
+
+impl Bootstrap {
+    /// Reports what would be done, from one look. What needs a flag is a change that says so.
+    async fn plan(
+        &self,
+        control_planes: &[ControlPlane],
+        identity: Option<&Arc<Identity>>,
+        before: &Before,
+    ) -> Result<Outcome, Stop> {
+        let seen = match identity {
+            Some(identity) => observe(control_planes, identity).await,
+            None => Vec::new(),
+        };
+        match decide(&seen, before) {
+            Decision::Runs { node, members, .. } => Ok(outcome(&seen, node, members, Effect::Unchanged)),
+            Decision::Other { node, ids, remembered } => {
+                let change = Change::live("etcd").from(shown(&remembered)).to(shown(&ids)).needs("--fresh");
+                Ok(Outcome { changes: vec![change], ..outcome(&seen, node, Vec::new(), Effect::Pending) })
+            }
+            Decision::Stuck(name) => {
+                let change = revived(&name);
+                let change = if self.reboot_stuck { change } else { change.needs("--reboot-stuck") };
+                Ok(Outcome { changes: vec![change], ..outcome(&seen, name, Vec::new(), Effect::Pending) })
+            }
+            Decision::Split(one, other) => Err(Error::Split(one, other).into()),
+            Decision::Refused(failure) => Err(failure.into()),
+            Decision::Explained if identity.is_some() && control_planes.iter().any(ControlPlane::failed) => {
+                Err(Stop::Explained)
+            }
+            Decision::Start(_) | Decision::Lost(_) | Decision::Wait(_) | Decision::Explained => {
+                let first = control_planes.first().ok_or(Stop::Explained)?.name.clone();
+                let changes = vec![would_bootstrap(&first, &seen, before)];
+                Ok(Outcome { changes, ..outcome(&seen, first, Vec::new(), Effect::Pending) })
+            }
         }
     }
 }
@@ -267,6 +348,10 @@ fn would_bootstrap(first: &str, seen: &[Observation], before: &Before) -> Change
         Some(doubt) => Change::live("etcd").to(format!("not known yet: {doubt}")),
         None => Change { impact: Impact::DataLoss, ..bootstrapped(first) }.from("lost").needs("--fresh"),
     }
+}
+
+fn revived(node: &str) -> Change {
+    Change::new("etcd", Impact::Reboot).from("stopped for good").to(format!("started by a reboot of {node}"))
 }
 
 fn bootstrapped(node: &str) -> Change {

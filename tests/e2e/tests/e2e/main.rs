@@ -7,6 +7,8 @@ mod adopted;
 mod alone;
 /// Input that cannot be used: one clear message, the status from the table, nothing half-written.
 mod bad_input;
+/// etcd is asked to bootstrap once.
+mod bootstrap;
 /// The serial console.
 mod console;
 /// `--dry-run` travels, and changes nothing.

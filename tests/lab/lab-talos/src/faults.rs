@@ -18,6 +18,10 @@ pub(crate) struct Faults {
     pub(crate) hang: bool,
     /// How long each call takes in addition.
     pub(crate) delay: Duration,
+    /// The image of etcd can't be pulled until this is lifted: why, or nothing if it only takes long.
+    pub(crate) hold_etcd_pull: Option<String>,
+    /// etcd has begun to write its data and isn't up until this is lifted.
+    pub(crate) hold_etcd_start: bool,
     /// What the node says in addition wherever it says anything: in warnings and details, and of its services.
     pub(crate) says: Option<String>,
     /// What happens to the next calls, in order: name of the method as in `Bootstrap`, any if `None`.

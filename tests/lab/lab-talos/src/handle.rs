@@ -153,6 +153,17 @@ impl NodeHandle {
         self.talos.update(|world| world.release_boot(self.id));
     }
 
+    /// Lets a bootstrap wait for the image of etcd, with this error (or none, if the pull only takes long), or lets the
+    /// pull end.
+    pub fn hold_etcd_pull(&self, error: Option<&str>) {
+        self.talos.update(|world| world.hold_etcd_pull(self.id, error));
+    }
+
+    /// Keeps etcd at the point at which it has begun to write its data, or lets it come up.
+    pub fn hold_etcd_start(&self, hold: bool) {
+        self.talos.update(|world| world.hold_etcd_start(self.id, hold));
+    }
+
     /// Closes port 50000, or opens it again.
     pub fn refuse(&self, refuse: bool) {
         self.disturb(|faults| faults.refuse = refuse);
@@ -171,6 +182,11 @@ impl NodeHandle {
     /// Acts on the next call of a method (`Bootstrap`; any if `None`), but loses the reply with the connection.
     pub fn lose_reply(&self, method: Option<&str>) {
         self.next(method, Fault::LoseReply);
+    }
+
+    /// Never answers the next call of a method.
+    pub fn hang_next(&self, method: &str) {
+        self.next(Some(method), Fault::Hang);
     }
 
     /// Fails the next call of a method (any if `None`) without acting on it.

@@ -71,8 +71,12 @@ pub(crate) enum EtcdService {
     Absent,
     /// Looking for a cluster to join.
     Preparing,
+    /// Pulling its image, after a Bootstrap; it has no data yet.
+    Pulling,
     Starting,
     Running,
+    /// A second Bootstrap has stopped it while it was starting: nothing but a reboot starts it again.
+    Stuck,
     /// Its recovery failed.
     Failed,
 }
@@ -144,6 +148,8 @@ pub(crate) struct Node {
     /// Whether a controller installs Talos while the boot continues.
     pub(crate) installing: bool,
     pub(crate) etcd: EtcdService,
+    /// When it was last asked to bootstrap in this boot, and took it.
+    pub(crate) etcd_asked: Option<Duration>,
     pub(crate) apiserver: Progress,
     pub(crate) kubelet: Progress,
     /// Whether the kubelet is on its way down and up again.
@@ -186,6 +192,7 @@ impl Node {
             time_synced: true,
             installing: false,
             etcd: EtcdService::Absent,
+            etcd_asked: None,
             apiserver: Progress::Off,
             kubelet: Progress::Off,
             kubelet_away: false,

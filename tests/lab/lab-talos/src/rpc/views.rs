@@ -155,7 +155,7 @@ async fn services_tell_how_they_came_up_and_what_was_done_with_them() {
         let service = list.messages[0].services.iter().find(|service| service.id == id).unwrap().clone();
         service.events.unwrap().events.into_iter().map(|event| event.state).collect::<Vec<_>>()
     };
-    let up = ["Starting", "Preparing", "Preparing", "Running", "Running"];
+    let up = ["Starting", "Waiting", "Preparing", "Preparing", "Running", "Running"];
     assert_eq!(states(one(&talos, "ServiceList", &()).await, "etcd"), up);
 
     let id = "ext-qemu-guest-agent".to_owned();

@@ -8,6 +8,9 @@ use crate::events::Content;
 use crate::node::{EtcdService, Stage};
 use lab_core::kubernetes::Objects;
 
+/// The answer to a Bootstrap of a node that has etcd data.
+const HAS_DATA: &str = "etcd data directory is not empty";
+
 /// One etcd cluster, with the Kubernetes objects that it stores.
 pub(crate) struct Etcd {
     pub(crate) id: u64,
@@ -57,9 +60,59 @@ impl World {
         self.nodes[id].has_etcd() && self.etcd_of(id).is_some_and(|etcd| self.has_quorum(etcd))
     }
 
-    /// Starts a new etcd cluster on a control plane.
+    /// Starts a new etcd cluster on a control plane: what runs of etcd is stopped, and the image is pulled once more. An
+    /// etcd that has begun to write is stopped, too, and stays so (internal/app/machined/pkg/system/services/etcd.go
+    /// `BootstrapEtcd`).
     pub(crate) fn bootstrap(&mut self, id: Id) -> Result<(), Status> {
         self.may_bootstrap(id)?;
+        self.print(id, "bootstrap request received");
+        if self.nodes[id].etcd == EtcdService::Starting {
+            self.nodes[id].etcd = EtcdService::Stuck;
+            self.tell(id, &Content::service("etcd", 5, "Bootstrap requested"), "");
+            self.print(id, "service[etcd](Finished): Bootstrap requested");
+            self.touch(id);
+            return Err(Status::unknown(HAS_DATA));
+        }
+        self.nodes[id].counts.bootstrapped += 1;
+        self.nodes[id].etcd_asked = Some(self.now);
+        self.nodes[id].etcd = EtcdService::Pulling;
+        self.touch(id);
+        match self.nodes[id].faults.hold_etcd_pull.clone() {
+            Some(error) => {
+                self.print_pull_error(id, &error);
+                Ok(())
+            }
+            None => self.pulled(id),
+        }
+    }
+
+    fn print_pull_error(&mut self, id: Id, error: &str) {
+        if !error.is_empty() {
+            let image = format!("registry.k8s.io/etcd:v{}", self.nodes[id].version().etcd());
+            self.print(id, &format!("retrying error: failed to pull image \"{image}\": {error}"));
+        }
+    }
+
+    /// Lets the pull of etcd's image wait or fail, or end.
+    pub(crate) fn hold_etcd_pull(&mut self, id: Id, error: Option<&str>) {
+        self.nodes[id].faults.hold_etcd_pull = error.map(str::to_owned);
+        if error.is_none() && self.nodes[id].etcd == EtcdService::Pulling {
+            // Whatever it lacks was there when it was asked.
+            let _ = self.pulled(id);
+        }
+        self.touch(id);
+    }
+
+    /// Keeps etcd from coming up once it has begun to write, or lets it.
+    pub(crate) fn hold_etcd_start(&mut self, id: Id, hold: bool) {
+        self.nodes[id].faults.hold_etcd_start = hold;
+        if !hold {
+            self.etcd_up(id);
+        }
+    }
+
+    /// The image is there: etcd begins to write.
+    fn pulled(&mut self, id: Id) -> Result<(), Status> {
         let Some(config) = self.nodes[id].config.clone() else {
             return Err(Status::unimplemented("machine type is not set, cannot use bootstrap API"));
         };
@@ -76,7 +129,6 @@ impl World {
             downgrading: false,
             store: self.kubernetes.objects(seed),
         });
-        self.nodes[id].counts.bootstrapped += 1;
         self.join(id, self.etcds.len() - 1, false);
         let place = self.etcds.len() - 1;
         self.etcds[place].leader = self.etcds[place].members[0].id;
@@ -127,9 +179,11 @@ impl World {
         if !node.time_synced {
             return Err(Status::failed_precondition("time is not in sync yet"));
         }
+        // A first one that is starting has created nothing yet when the call comes.
+        let begins = node.etcd == EtcdService::Starting && node.etcd_asked.is_some();
         match self.disk(id).and_then(|disk| disk.etcd) {
-            Some(_) => Err(Status::already_exists("etcd data directory is not empty")),
-            None => Ok(()),
+            Some(_) if !begins => Err(Status::already_exists(HAS_DATA)),
+            _ => Ok(()),
         }
     }
 
@@ -151,6 +205,10 @@ impl World {
     }
 
     pub(super) fn etcd_up(&mut self, id: Id) {
+        let node = &self.nodes[id];
+        if node.etcd != EtcdService::Starting || node.faults.hold_etcd_start {
+            return;
+        }
         self.nodes[id].etcd = EtcdService::Running;
         self.tell(id, &Content::service("etcd", 3, "Health check successful"), "");
         let Some(etcd) = self.etcd_of(id) else { return };
@@ -226,5 +284,71 @@ impl World {
     pub(super) fn forget_lost_etcds(&mut self) {
         let kept: Vec<u64> = self.disks.values().filter_map(|disk| disk.etcd).map(|(id, _)| id).collect();
         self.etcds.retain(|etcd| kept.contains(&etcd.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::{Secrets, machine};
+    use crate::world::{Apply, Mode};
+    use lab_core::delays::Delays;
+
+    /// A control plane that runs its config, and whose etcd takes a while to come up.
+    fn configured() -> World {
+        let delays = Delays { etcd: Duration::from_secs(1), ..Delays::ZERO };
+        let net = "127.80.4.0/24".parse().unwrap();
+        let epoch = time::OffsetDateTime::UNIX_EPOCH;
+        let mut world = World::new(delays, net, 7, epoch, std::sync::Arc::new(lab_kube::Kube));
+        world.power_on(machine("cp-1", "127.80.4.11", "v1.13.9"));
+        world.advance(Duration::from_secs(1));
+        let data = Secrets::new().control_plane("cp-1", "https://127.80.4.11:6443").into_bytes();
+        world.apply(0, &Apply { data, mode: Mode::Auto, dry_run: false, try_timeout: None, admin: true }).unwrap();
+        world.advance(world.now);
+        world
+    }
+
+    fn state(world: &World) -> (&'static str, String) {
+        let service = world.services(0).into_iter().find(|service| service.id == "etcd").unwrap();
+        (service.state, service.message)
+    }
+
+    /// vectors/talos-real/double-bootstrap-window.txt and console-double-bootstrap-brick.txt.
+    #[test]
+    fn a_second_bootstrap_while_etcd_is_starting_stops_it_until_the_node_reboots() {
+        let mut world = configured();
+        world.bootstrap(0).unwrap();
+
+        let second = world.bootstrap(0).unwrap_err();
+
+        assert_eq!((second.code(), second.message()), (tonic::Code::Unknown, HAS_DATA));
+        world.advance(world.now + Duration::from_secs(60));
+        assert_eq!(state(&world), ("Finished", "Bootstrap requested".to_owned()));
+        assert_eq!(world.bootstrap(0).unwrap_err().code(), tonic::Code::AlreadyExists);
+        world.go_down(0, crate::world::Down::Reboot);
+        world.advance(world.now + Duration::from_secs(10));
+        assert_eq!(state(&world).0, "Running");
+    }
+
+    /// vectors/talos-real/resend-sweep.txt.
+    #[test]
+    fn a_bootstrap_is_taken_again_and_again_while_the_image_is_pulled() {
+        let mut world = configured();
+        world.hold_etcd_pull(0, Some("connection refused"));
+        for taken in 1..=3 {
+            world.bootstrap(0).unwrap();
+            assert_eq!(world.nodes[0].counts.bootstrapped, taken);
+        }
+        assert_eq!(state(&world), ("Preparing", "Running pre state".to_owned()));
+        assert!(
+            world.nodes[0].console.iter().any(|line| line.contains("failed to pull image \"registry.k8s.io/etcd:v3"))
+        );
+
+        world.hold_etcd_pull(0, None);
+        world.advance(world.now + Duration::from_secs(2));
+
+        assert_eq!((state(&world).0, world.etcds.len()), ("Running", 1));
     }
 }

@@ -83,6 +83,7 @@ impl World {
         node.api = Api::Closed;
         node.api_due = false;
         node.etcd = EtcdService::Absent;
+        node.etcd_asked = None;
         node.apiserver = Progress::Off;
         node.kubelet = Progress::Off;
         node.kubelet_away = false;

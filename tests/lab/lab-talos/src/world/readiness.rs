@@ -78,9 +78,12 @@ impl World {
     fn etcd_service(&self, id: Id) -> Option<Service> {
         Some(match self.nodes[id].etcd {
             EtcdService::Absent => return None,
-            EtcdService::Preparing => Service::waiting("etcd", "Preparing", "Running pre state"),
+            EtcdService::Preparing | EtcdService::Pulling => Service::waiting("etcd", "Preparing", "Running pre state"),
+            EtcdService::Stuck => {
+                Service { unknown: false, ..Service::waiting("etcd", "Finished", "Bootstrap requested") }
+            }
             EtcdService::Failed => Service::waiting("etcd", "Failed", "Failed to run pre stage"),
-            EtcdService::Starting => Service::waiting("etcd", "Starting", "Starting service"),
+            EtcdService::Starting => Service::waiting("etcd", "Preparing", "Creating service runner"),
             EtcdService::Running => match self.etcd_healthy(id) {
                 true => Service::running("etcd"),
                 false => Service {

@@ -1,0 +1,91 @@
+use std::time::{Duration, Instant};
+
+use crate::support::{SOON, Shape, World};
+
+const ONE: Shape = Shape { workers: 0, ..Shape::SMALL };
+const BRIEFLY: &str = "talos-bootstrap -f applied.jsonl --wait-timeout 2s";
+
+/// A lab whose control planes run their configs, in `applied.jsonl`.
+async fn applied(shape: Shape) -> World {
+    let world = World::start(shape).await;
+    world.sh("talos-image | pve-vm | talos-gen | talos-apply > applied.jsonl").await.exits(0);
+    world
+}
+
+fn requests(world: &World) -> u32 {
+    world.node("cp-1").counts().bootstrapped
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_image_takes_long_is_asked_once_by_all_runs_and_says_why_it_takes_long() {
+    let world = applied(ONE).await;
+    world.node("cp-1").hold_etcd_pull(Some("dial tcp 10.5.0.1:5000: connect: connection refused"));
+    let first = world.sh(BRIEFLY).await.exits(5).says("started etcd on cp-1");
+    first.says("failed to pull image \"registry.k8s.io/etcd").says("connection refused");
+    for _ in 0..2 {
+        world.sh(BRIEFLY).await.exits(5).says("etcd is starting on cp-1").never_says("started etcd");
+    }
+    assert_eq!(requests(&world), 1, "each request cancels the pull");
+
+    world.node("cp-1").hold_etcd_pull(None);
+    world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
+    assert_eq!((requests(&world), world.lab.talos().etcd_clusters(world.lab.name())), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_that_is_starting_is_not_asked_again_by_a_run_after_one_that_was_killed() {
+    let world = applied(ONE).await;
+    world.node("cp-1").hold_etcd_start(true);
+    let mut killed = world.scratch.command("exec talos-bootstrap -f applied.jsonl").spawn().unwrap();
+    assert!(world.node("cp-1").until(SOON, |node| node.counts().bootstrapped == 1).await);
+    killed.kill().await.unwrap();
+    // A node whose etcd doesn't run never answers this: who asks loses 20 s.
+    world.node("cp-1").hang_next("EtcdMemberList");
+    let begun = Instant::now();
+    world.sh(BRIEFLY).await.exits(5).says("etcd on cp-1 has data but doesn't respond: Preparing");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+
+    world.node("cp-1").hold_etcd_start(false);
+    world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
+    assert_eq!((requests(&world), world.lab.talos().etcd_clusters(world.lab.name())), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_rebooted_before_etcd_had_data_is_asked_again() {
+    let world = applied(ONE).await;
+    world.node("cp-1").hold_etcd_pull(Some(""));
+    world.sh(BRIEFLY).await.exits(5);
+    world.node("cp-1").reboot();
+    world.node("cp-1").hold_etcd_pull(None);
+    world.sh("talos-bootstrap -f applied.jsonl").await.exits(0).says("started etcd on cp-1");
+    assert_eq!((requests(&world), world.lab.talos().etcd_clusters(world.lab.name())), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_runs_at_once_one_asks() {
+    let world = applied(ONE).await;
+    world.node("cp-1").hold_etcd_pull(Some(""));
+    world.sh(&format!("{BRIEFLY} & {BRIEFLY} & {BRIEFLY} & wait")).await;
+    assert_eq!(requests(&world), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_that_was_stopped_for_good_is_recognised_and_started_by_a_reboot_that_is_allowed() {
+    let world = applied(ONE).await;
+    world.node("cp-1").hold_etcd_start(true);
+    world.sh(BRIEFLY).await.exits(5);
+    assert!(world.node("cp-1").bootstrap().is_err(), "somebody else's request stops it");
+    world.node("cp-1").hold_etcd_start(false);
+
+    let refused = world.sh(BRIEFLY).await.exits(7).says("--reboot-stuck");
+    assert_eq!(refused.end()["status"]["error"]["code"], "etcd-stuck");
+    let plan = world.sh("talos-bootstrap -f applied.jsonl --dry-run").await.exits(3);
+    assert_eq!(plan.end()["status"]["bootstrap"]["changes"][0]["needs"], "--reboot-stuck", "{plan}");
+    let before = world.node("cp-1").boot_id();
+    let revived = world.sh("talos-bootstrap -f applied.jsonl --reboot-stuck").await.exits(0).says("rebooting cp-1");
+    assert_eq!(revived.end()["status"]["bootstrap"]["changed"], true, "{revived}");
+    assert_ne!(world.node("cp-1").boot_id(), before);
+    let again = world.sh("talos-bootstrap -f applied.jsonl --reboot-stuck").await.exits(0);
+    assert_eq!(again.end()["status"]["bootstrap"]["changed"], false, "{again}");
+    assert_eq!((requests(&world), world.lab.talos().etcd_clusters(world.lab.name())), (1, 1));
+}
