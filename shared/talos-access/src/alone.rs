@@ -6,6 +6,7 @@ use record::{
     Cluster, Code, Entry, Exit, Failure, Map, Node, Role, Roster,
     status::{Access, Addresses},
 };
+use talos_client::Address;
 use talosconfig::Talosconfig;
 
 use crate::TalosFlags;
@@ -13,7 +14,7 @@ use crate::TalosFlags;
 /// The records of a tool that works without a stream.
 #[derive(Debug)]
 pub struct Alone {
-    /// Named after the context of the talosconfig.
+    /// Named after the context of the talosconfig, as far as a record can have that name.
     pub cluster: Cluster,
     /// Named after their addresses.
     pub nodes: Vec<Node>,
@@ -38,8 +39,20 @@ pub fn alone(flags: &TalosFlags, role: Role) -> Result<Alone, Failure> {
         return Err(Failure::new(Exit::Usage, Code::Usage, "no nodes given")
             .hint("give their addresses with -n, pipe records in, or name a cluster file with -f"));
     }
+    for address in &addresses {
+        let parsed = address.parse::<Address>();
+        parsed.map_err(|error| Failure::new(Exit::Usage, Code::Usage, error.to_string()))?;
+    }
     let name = config.as_ref().map(|config| if wanted.is_empty() { config.context.as_str() } else { wanted });
-    records(name.filter(|name| !name.is_empty()).unwrap_or("talos"), &addresses, role, file.as_deref())
+    records(&name_of(name.unwrap_or_default()), &addresses, role, file.as_deref())
+}
+
+/// The name of the cluster in the records, from that of a context, which others choose: talosctl calls one `reader@lab`.
+fn name_of(context: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let name: String = context.chars().take(63).map(|c| if fits(c) { c } else { '-' }).collect();
+    let name = name.trim_matches(['-', '.']);
+    if name.is_empty() { "talos".to_owned() } else { name.to_owned() }
 }
 
 fn read(file: &Path) -> Result<Talosconfig, Failure> {
@@ -51,7 +64,7 @@ fn read(file: &Path) -> Result<Talosconfig, Failure> {
 }
 
 fn records(name: &str, addresses: &[String], role: Role, file: Option<&Path>) -> Result<Alone, Failure> {
-    let roster = Roster::new(addresses.iter().map(|address| Entry::new(address, role)).collect())?;
+    let roster = Roster::new(addresses.iter().map(|address| Entry::new(named_after(address), role)).collect())?;
     let mut cluster = Cluster::new(name, Map::new(), roster);
     let absolute = |path: &Path| {
         std::path::absolute(path).map_err(|error| Failure::new(Exit::Usage, Code::Usage, format!("{path:?}: {error}")))
@@ -66,10 +79,15 @@ fn records(name: &str, addresses: &[String], role: Role, file: Option<&Path>) ->
     Ok(Alone { cluster, nodes })
 }
 
+/// The name of the node at this address in the records: endpoints of a talosconfig may be URLs.
+fn named_after(address: &str) -> &str {
+    address.split_once("://").map_or(address, |(_, rest)| rest).trim_end_matches('/')
+}
+
 fn node(address: &str, cluster: &str, role: Role) -> Node {
     let mut spec = Map::new();
     spec.insert("role".to_owned(), role.as_str().into());
-    let mut node = Node::new(address, cluster, spec);
+    let mut node = Node::new(named_after(address), cluster, spec);
     node.set(&Addresses(vec![address.to_owned()]));
     node
 }
@@ -102,6 +120,22 @@ mod tests {
     }
 
     #[test]
+    fn a_context_may_have_any_name() {
+        for (context, name) in [
+            ("lab", "lab"),
+            ("reader@lab", "reader-lab"),
+            ("Prod.EU", "Prod.EU"),
+            ("../../etc", "etc"),
+            ("東京", "talos"),
+            ("", "talos"),
+            ("-n x\u{1b}[2J", "n-x--2J"),
+        ] {
+            assert_eq!(name_of(context), name, "{context}");
+        }
+        assert_eq!(name_of(&"a".repeat(300)).len(), 63);
+    }
+
+    #[test]
     fn without_named_nodes_those_of_the_context_are_taken() {
         let (_file, flags) = flags(CONFIG, &[]);
 
@@ -109,6 +143,17 @@ mod tests {
 
         assert_eq!(alone.nodes.iter().map(Node::name).collect::<Vec<_>>(), ["10.0.0.11", "10.0.0.12"]);
         assert!(alone.nodes.iter().all(Node::is_control_plane));
+    }
+
+    #[test]
+    fn an_endpoint_may_be_a_url_and_what_is_no_address_is_wrong_usage() {
+        let (_file, mut flags) = flags("context: ''\ncontexts: {}\n", &["https://cp.lan:50000/"]);
+        let node = &alone(&flags, Role::ControlPlane).expect("records").nodes[0];
+        assert_eq!((node.name(), node.address()), ("cp.lan:50000", Some("https://cp.lan:50000/")));
+
+        flags.nodes = vec!["a b@c".to_owned()];
+        let failure = alone(&flags, Role::ControlPlane).expect_err("no address");
+        assert_eq!((failure.exit, failure.message.contains("`a b@c` is not an address")), (Exit::Usage, true));
     }
 
     #[test]

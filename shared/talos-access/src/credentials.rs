@@ -31,7 +31,8 @@ pub struct AtHand {
 }
 
 impl Credentials {
-    /// Those of this context; else of the one with the cluster's name, else of the current one.
+    /// Those of this context, an empty name being the current one; else of the one with the cluster's name, else of the
+    /// current one.
     pub fn of_context(context: Option<String>) -> Self {
         Self { context, identity: OnceCell::new() }
     }

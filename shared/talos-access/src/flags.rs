@@ -24,7 +24,7 @@ pub struct TalosFlags {
     #[arg(long, value_name = "FILE")]
     pub talosconfig: Option<PathBuf>,
 
-    /// Context of the talosconfig [default: the cluster's name, else the current one].
+    /// Context of the talosconfig [default: the cluster's name, else the current one; with -n the current one].
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 }
@@ -80,7 +80,9 @@ impl TalosFlags {
             let failure = Failure::new(Exit::Usage, Code::Usage, message);
             return Err(failure.hint("name one with --talosconfig, or in TALOSCONFIG; talos-gen writes it"));
         }
-        Ok(Credentials::of_context(self.context.clone()))
+        // Alone, the current context, whatever it is called: the name of the cluster in the records is only made from it.
+        let current = self.is_alone().then(String::new);
+        Ok(Credentials::of_context(self.context.clone().or(current)))
     }
 
     /// The file with the credentials: the flag, else the first of talosctl's usual places that exists.

@@ -106,7 +106,8 @@ impl Step for Bootstrap {
 fn alone(args: &Args) -> Result<Source, Failure> {
     let mut alone = talos_access::alone(&args.talos, Role::ControlPlane)?;
     for node in &mut alone.nodes {
-        let applied = status::Applied { address: node.name().to_owned(), ..status::Applied::default() };
+        let address = node.address().unwrap_or_default().to_owned();
+        let applied = status::Applied { address, ..status::Applied::default() };
         node.set(&applied);
     }
     Ok(Source::Records(Box::new(alone.cluster), alone.nodes))
