@@ -34,7 +34,7 @@ impl Error {
             Self::CertificateRefused { .. } => {
                 (Code::NotAllowed, Some("check that these credentials belong to this cluster and haven't expired"))
             }
-            Self::NotAuthorized { .. } => (Code::NotAllowed, Some("use credentials with the role `os:admin`")),
+            Self::NotAuthorized { call, .. } => (Code::NotAllowed, Some(role_for(call))),
             Self::Identity(_) => (Code::NotAllowed, None),
             Self::Foreign { .. } => {
                 (Code::OtherCluster, Some("check the address, and whether the machine was part of another cluster"))
@@ -60,9 +60,48 @@ impl Error {
     }
 }
 
+/// Which role a call takes, as a hint (internal/app/machined/pkg/system/services/machined.go `rules`; of the resources that
+/// we read, only the machine config is for administrators). A call that isn't listed there is for administrators.
+fn role_for(call: &str) -> &'static str {
+    const READERS: [&str; 11] = [
+        "Dmesg",
+        "EtcdMember",
+        "LinkStatus",
+        "List",
+        "MachineStatus",
+        "MachineType",
+        "NodeStatus",
+        "Nodename",
+        "ServiceList",
+        "SystemInformation",
+        "Version",
+    ];
+    match call {
+        "EtcdMemberList" => "use credentials with the role `os:reader`, `os:etcd:backup`, `os:operator` or `os:admin`",
+        "Reboot" => "use credentials with the role `os:operator` or `os:admin`",
+        _ if READERS.contains(&call) => "use credentials with the role `os:reader`, `os:operator` or `os:admin`",
+        _ => "use credentials with the role `os:admin`",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_that_a_role_lacks_is_told_with_the_roles_that_have_it() {
+        let hint = |call| {
+            let facts = Error::NotAuthorized { address: "10.0.0.11".parse().expect("an address"), call }.facts();
+            assert_eq!((facts.exit, facts.code), (Exit::NotAllowed, Code::NotAllowed));
+            facts.hint.expect("a hint")
+        };
+        for call in ["Bootstrap", "Kubeconfig", "Read", "ApplyConfiguration", "MachineConfig", "NewCall"] {
+            assert_eq!(hint(call), "use credentials with the role `os:admin`", "{call}");
+        }
+        assert!(hint("Reboot").contains("`os:operator`") && !hint("Reboot").contains("`os:reader`"));
+        assert!(hint("ServiceList").contains("`os:reader`") && !hint("ServiceList").contains("backup"));
+        assert!(hint("EtcdMemberList").contains("`os:etcd:backup`"));
+    }
 
     #[test]
     fn a_node_in_maintenance_may_be_configured_the_next_time() {

@@ -32,6 +32,64 @@ async fn the_steps_after_the_config_work_with_talosctls_flags() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_talosconfig_as_talosctl_writes_it_is_used_whatever_its_context_is_called() {
+    let world = configured().await;
+    let (cp, name) = (address(&world, "cp-1"), world.lab.name());
+    world.sh("talos-gen config other https://127.0.0.9:6443 -o other").await.exits(0);
+    // `talosctl config new --roles os:reader` calls it `ROLE@CLUSTER`; and there is one of the name that we make of that.
+    let text = |file: &str, from: &str, to: &str| {
+        world
+            .scratch
+            .read(file)
+            .replace(&format!("context: {from}\n"), &format!("context: {to}\n"))
+            .replace(&format!("    {from}:\n"), &format!("    {to}:\n"))
+    };
+    let ours = text(&format!("{name}/talosconfig"), name, &format!("reader@{name}"));
+    let other = text("other/talosconfig", "other", &format!("reader-{name}"));
+    let (_, other) = other.split_once("contexts:\n").unwrap();
+    world.scratch.write("talosconfig", format!("{ours}{other}"));
+
+    for command in ["talos-bootstrap", "talos-wait --for etcd", "kubeconfig-export --raw"] {
+        world.sh(&format!("{command} -n {cp} --talosconfig talosconfig")).await.exits(0);
+    }
+    let apply = format!("talos-apply -n {cp} -f {name}/nodes/cp-1.yaml --talosconfig talosconfig");
+    world.sh(&apply).await.exits(0).says("1 unchanged");
+    let missing = world.sh(&format!("talos-bootstrap -n {cp} --talosconfig talosconfig --context a@b")).await.exits(8);
+    missing.says("context \"a@b\" not found in config");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_role_may_not_do_is_refused_with_the_role_that_it_takes() {
+    let world = configured().await;
+    let (cp, name) = (address(&world, "cp-1"), world.lab.name());
+    for role in ["os:reader", "os:operator", "os:etcd:backup"] {
+        let file = role.replace(':', "-");
+        let made = format!(
+            "talos-gen talosconfig {name} --with-secrets {name}/secrets.yaml --role {role} --endpoints {cp} -o {file}"
+        );
+        world.sh(&made).await.exits(0);
+    }
+    let sh = async |command: &str, role: &str| world.sh(&format!("{command} -n {cp} --talosconfig {role}")).await;
+    let apply = format!("talos-apply -f {name}/nodes/cp-1.yaml");
+    let admin = "the role `os:admin`";
+
+    for role in ["os-reader", "os-operator", "os-etcd-backup"] {
+        sh("talos-bootstrap", role).await.exits(6).says("use credentials with the role `os:");
+        sh("kubeconfig-export --raw", role).await.exits(6).says("use credentials with the role `os:");
+        sh(&apply, role).await.exits(6).says("use credentials with the role `os:");
+    }
+    assert_eq!(world.node("cp-1").counts().bootstrapped, 0);
+    sh("talos-bootstrap", &format!("{name}/talosconfig")).await.exits(0);
+    for role in ["os-reader", "os-operator"] {
+        sh("talos-bootstrap", role).await.exits(0).says("unchanged");
+        sh("talos-wait --for etcd", role).await.exits(0);
+        sh(&apply, role).await.exits(6).says(admin);
+        sh("kubeconfig-export --raw", role).await.exits(6).says(admin);
+    }
+    sh("talos-wait --for etcd", "os-etcd-backup").await.exits(6).says("the role `os:reader`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_another_cluster_are_refused_and_not_retried() {
     let world = configured().await;
     let cp = address(&world, "cp-1");
