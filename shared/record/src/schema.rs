@@ -81,7 +81,7 @@ pub fn document() -> Value {
 }
 
 /// Keys of a node that no layer above it can give.
-const NODE_ONLY: [&str; 3] = ["role", "address", "hostname"];
+const NODE_ONLY: [&str; 4] = ["role", "address", "hostname", "fingerprint"];
 
 /// The keys that the cluster and its roles can set for all of their nodes: a node's keys, except its own.
 fn layer(node: &Value, own: &[&str]) -> serde_json::Map<String, Value> {

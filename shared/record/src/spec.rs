@@ -273,6 +273,10 @@ pub struct NodeSpec {
     /// Host name, which may be fully qualified. Defaults to the node's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// Fingerprint of the certificate that the node shows until it has its config, as its console prints it: base64. With
+    /// one, `talos-apply` sends the first config to no machine that shows another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// The node's network, with the cluster's values merged in.
     #[serde(default)]
     pub network: NetworkSpec,

@@ -165,6 +165,8 @@ codes! {
     OtherCluster = "other-cluster",
     /// The machine at this address is not the expected one.
     OtherMachine = "other-machine",
+    /// No fingerprint is known of a machine that would get its first config.
+    NoFingerprint = "no-fingerprint",
     /// Node and config have different roles.
     OtherRole = "other-role",
     /// The node's version differs from the one in the file.

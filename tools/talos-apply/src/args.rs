@@ -38,6 +38,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
 
+    /// Send the first config only to machines whose certificate is known: from the VM's console, the file's `fingerprint`, or
+    /// --cert-fingerprint.
+    #[arg(long)]
+    pub(crate) require_fingerprint: bool,
+
     /// Allow changes that reboot a running node.
     #[arg(long)]
     pub(crate) reboot: bool,

@@ -21,6 +21,8 @@ pub(crate) struct Delivery<'a> {
     /// `None`: only a node in maintenance mode can be reached.
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) pins: Vec<Fingerprint>,
+    /// Whether a machine that no fingerprint is known of is refused.
+    pub(crate) is_wary: bool,
     pub(crate) vm: Option<status::Vm>,
     pub(crate) wanted: Wanted,
     pub(crate) versions: Versions,
@@ -55,7 +57,7 @@ impl Delivery<'_> {
 
     /// Whether a node in maintenance mode is the one that the config is for; asked each time before it is sent.
     pub(crate) async fn is_known(&self, found: &talos_client::Maintenance) -> Result<(), Hold> {
-        machine::by_fingerprint(&self.pins, found.fingerprint)?;
+        machine::by_fingerprint(&self.pins, found.fingerprint, self.is_wary)?;
         self.is_meant(&found.node, found.uuid.as_deref()).await
     }
 

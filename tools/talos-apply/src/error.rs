@@ -21,6 +21,8 @@ pub(crate) enum Error {
     OtherMachine { found: String, wanted: String },
     #[error("the node's certificate fingerprint is {found}, expected {given}")]
     OtherFingerprint { found: String, given: String },
+    #[error("the node is in maintenance mode with the fingerprint {found}, and no fingerprint of it is known")]
+    NoFingerprint { found: String },
     #[error("the node runs Talos {running}, but the file says {wanted}")]
     TalosVersion { running: String, wanted: String },
     #[error("the node runs Kubernetes {running}, but the file says {wanted}")]
@@ -56,6 +58,9 @@ impl Classify for Error {
                      `qm stop`. If they differ again, another machine answers there",
                 )
             }
+            Self::NoFingerprint { .. } => guard(Code::NoFingerprint).hint(
+                "compare it with the last fingerprint on the node's console, and write that into the file (`fingerprint` of the node); with VM.Console, pve-vm reads it from there",
+            ),
             Self::TalosVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
                 "the pipe never upgrades: run `talosctl upgrade` to {wanted}, or set the running version in the file"
             )),

@@ -35,8 +35,11 @@ pub(crate) fn by_nics(vm: &Vm, uuid: &str, links: &[Link]) -> Result<(), Error> 
     Err(Error::OtherMachine { found: uuid.to_owned(), wanted: vm.uuid.clone() })
 }
 
-/// Compares the fingerprint of a node in maintenance mode with the known ones, if there are any.
-pub(crate) fn by_fingerprint(pins: &[Fingerprint], found: Fingerprint) -> Result<(), Error> {
+/// Compares the fingerprint of a node in maintenance mode with the known ones. If there are none, whoever is wary refuses it.
+pub(crate) fn by_fingerprint(pins: &[Fingerprint], found: Fingerprint, is_wary: bool) -> Result<(), Error> {
+    if pins.is_empty() && is_wary {
+        return Err(Error::NoFingerprint { found: found.to_string() });
+    }
     if pins.is_empty() || pins.contains(&found) {
         return Ok(());
     }
@@ -82,8 +85,10 @@ mod tests {
         let found: Fingerprint = "pnduMqbUZ/sQyDW1o4kP6c1u1PoB2gRQu8KEV38guAM=".parse().expect("a fingerprint");
         let other: Fingerprint = "AAAAMqbUZ/sQyDW1o4kP6c1u1PoB2gRQu8KEV38guAM=".parse().expect("a fingerprint");
 
-        assert!(by_fingerprint(&[], found).is_ok());
-        assert!(by_fingerprint(&[other, found], found).is_ok());
-        assert!(by_fingerprint(&[other], found).is_err());
+        for is_wary in [false, true] {
+            assert_eq!(by_fingerprint(&[], found, is_wary).is_ok(), !is_wary);
+            assert!(by_fingerprint(&[other, found], found, is_wary).is_ok());
+            assert!(by_fingerprint(&[other], found, is_wary).is_err());
+        }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Apply {
     allowed: Allowed,
     credentials: Credentials,
     queue: Queue,
+    /// `--require-fingerprint`
+    is_wary: bool,
     alone: Option<Alone>,
 }
 
@@ -66,7 +68,8 @@ impl Step for Apply {
             .talos
             .credentials(!args.insecure.insecure)
             .map_err(|failure| failure.hint("name one with --talosconfig; a node in maintenance needs only -i"))?;
-        Ok(Job::Stream(Self { allowed, credentials, queue, alone }, source))
+        let is_wary = args.require_fingerprint;
+        Ok(Job::Stream(Self { allowed, credentials, queue, is_wary, alone }, source))
     }
 
     async fn cluster(&self, _: Run) -> Result<(), Stop> {
@@ -117,9 +120,10 @@ impl Apply {
         let vm: Option<status::Vm> = run.want(node)?;
         let address = talos_access::address(run, node)?;
         step::protect(machine_config::secret_values(&wanted.config));
-        let pins = self.pins(vm.as_ref())?;
+        let pins = self.pins(node, vm.as_ref())?;
         let versions = versions(&run.cluster().typed_spec()?, &wanted);
-        Ok(Some(Delivery { run, node, address, identity, pins, vm, wanted, versions }))
+        let is_wary = self.is_wary;
+        Ok(Some(Delivery { run, node, address, identity, pins, is_wary, vm, wanted, versions }))
     }
 
     /// The config that the record refers to; `None` if a dry run has only planned it.
@@ -135,13 +139,20 @@ impl Apply {
         Ok(Some(Wanted::read(text, Some(role))?))
     }
 
-    fn pins(&self, vm: Option<&status::Vm>) -> Result<Vec<Fingerprint>, Failure> {
+    /// The fingerprints by which the node is known: what the file says, and what the console of its VM said.
+    fn pins(&self, node: &Node, vm: Option<&status::Vm>) -> Result<Vec<Fingerprint>, Failure> {
         if let Some(alone) = &self.alone {
             return Ok(alone.pins.clone());
         }
-        let known = vm.map(|vm| vm.fingerprints.as_slice()).unwrap_or_default();
-        let read = known.iter().map(|text| text.parse::<Fingerprint>()).collect::<Result<_, _>>();
-        read.map_err(|error| Failure::new(Exit::Unusable, Code::UnusableInput, error.to_string()))
+        let written = node.typed_spec()?.fingerprint;
+        let told = vm.map(|vm| vm.fingerprints.as_slice()).unwrap_or_default();
+        let texts = written.iter().map(|text| ("spec.fingerprint", text));
+        let texts = texts.chain(told.iter().map(|text| ("status.vm.fingerprints", text)));
+        let parse = |(place, text): (&str, &String)| {
+            let wrong = |error| Failure::new(Exit::Unusable, Code::UnusableInput, format!("{place}: {error}"));
+            text.parse::<Fingerprint>().map_err(wrong)
+        };
+        texts.map(parse).collect()
     }
 
     /// Notes that a node has its config: from now on that proves who it is, and nobody resets it to see its certificate.

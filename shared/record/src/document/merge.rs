@@ -14,7 +14,7 @@ const DEFAULTS: &[&str] = &["network", "vm", "labels", "annotations", "taints", 
 pub(super) fn node(cluster: &Map, role: Role, node: &Map, place: &str) -> Result<Map, Unusable> {
     let mut merged = Map::new();
     merged.insert("role".into(), role.as_str().into());
-    for key in ["address", "hostname"] {
+    for key in ["address", "hostname", "fingerprint"] {
         if let Some(value) = node.get(key).filter(|value| !value.is_null()) {
             merged.insert(key.into(), value.clone());
         }

@@ -1,5 +1,24 @@
 use super::support::{Shape, World};
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fingerprint_in_the_file_is_believed_alone_and_one_can_be_required() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.sh("talos-image | pve-vm > /dev/null").await.exits(0);
+    let shown = |name: &str| world.node(name).fingerprint().unwrap();
+    let rest = "talos-image | pve-vm | talos-gen | talos-apply --require-fingerprint";
+    world.sh(rest).await.exits(7).says("no fingerprint of it is known").says(&shown("w-1"));
+
+    world.edit("name: w-1, role: worker", &format!("name: w-1, role: worker, fingerprint: {}", shown("cp-1")));
+    world.sh(rest).await.exits(7).says(&format!("the node's certificate fingerprint is {}", shown("w-1")));
+    world.edit(&shown("cp-1"), "nonsense");
+    world.sh(rest).await.exits(8).says("spec.fingerprint: `nonsense` is not a certificate fingerprint");
+    assert!(world.node("w-1").config().is_none() && world.node("cp-1").config().is_none());
+
+    world.edit("nonsense", &shown("w-1"));
+    world.sh(rest).await.exits(7).never_says("node w-1");
+    assert!(world.node("w-1").config().is_some() && world.node("cp-1").config().is_none());
+}
+
 /// A lab whose workers have neither addresses nor guest agents, with a token that may read consoles.
 async fn without_agents() -> World {
     let world = World::start(Shape { dhcp: true, workers: 1, ..Shape::SMALL }).await;
