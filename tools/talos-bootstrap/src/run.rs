@@ -9,7 +9,7 @@ use record::{
     Change, Code, Effect, Exit, Failure, Impact, LockedEtcd, Node, Role, status,
     table::{self, Row},
 };
-use step::{Expired, Flags, Hold, Job, Run, Source, Step, Stop, Written};
+use step::{Claim, Expired, Flags, Hold, Job, Run, Source, Step, Stop, Written};
 use talos_access::{Credentials, ask};
 use talos_client::{Address, Class, Identity};
 use tokio::time::Instant;
@@ -51,6 +51,8 @@ struct Progress {
     ended: bool,
     /// The node that was rebooted.
     rebooted: Option<String>,
+    /// Keeps other runs in the same folder from acting.
+    claim: Option<Claim>,
 }
 
 impl Progress {
@@ -123,8 +125,6 @@ impl Bootstrap {
             return self.plan(&control_planes, identity.as_ref(), &before).await;
         }
         let Some(identity) = identity else { return Err(Stop::Explained) };
-        // Of two runs, the second one looks only when the first has done what it does.
-        let _claim = if self.alone { None } else { Some(run.claim().await?) };
         let progress = Mutex::default();
         let step = || self.advance(run, &control_planes, &identity, &before, &progress);
         let expired = |expired: Expired| {
@@ -216,6 +216,19 @@ impl Bootstrap {
         }
     }
 
+    /// Claims the cluster's folder before anything is done, and looks once more then: of two runs one acts.
+    fn claim(&self, run: &Run, progress: &Mutex<Progress>) -> Result<(), Hold> {
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.alone || progress.claim.is_some() {
+            return Ok(());
+        }
+        progress.claim = run.dir()?.claim(table::TALOS_BOOTSTRAP.program())?;
+        Err(Hold::not_yet(match progress.claim {
+            Some(_) => "etcd is to be started",
+            None => "another run of this step is at work on this cluster",
+        }))
+    }
+
     /// Asks a node to bootstrap etcd, unless an earlier request may still be on its way. After it, the next look shows what
     /// became of it.
     async fn start(
@@ -226,6 +239,7 @@ impl Bootstrap {
         identity: &Identity,
         (before, progress): (&Before, &Mutex<Progress>),
     ) -> Result<Option<Outcome>, Hold> {
+        self.claim(run, progress)?;
         let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
         let node = configured(name, address, identity).await?;
         let boot = node.boot_id().await?;
@@ -280,6 +294,7 @@ impl Bootstrap {
         if !run.is_selected(name) {
             return Err(Error::NotSelected(name.to_owned()).into());
         }
+        self.claim(run, progress)?;
         let rebooting = || Hold::not_yet(format!("{name} is rebooting, because etcd was stopped for good on it"));
         if progress.lock().unwrap_or_else(PoisonError::into_inner).rebooted.as_deref() == Some(name) {
             return Err(rebooting());
