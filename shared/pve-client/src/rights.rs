@@ -1,5 +1,9 @@
 //! What a token may do, what it has to, and the commands that allow it.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::answer::Permissions;
 
 /// The role that the commands here make. Names that begin with PVE are refused, in any case.
@@ -41,14 +45,29 @@ pub fn role(release: (u32, u32)) -> Vec<&'static str> {
     NEEDED.into_iter().chain([agent_privilege(release), USEFUL]).collect()
 }
 
-/// The commands, to be run on a host, that give a token and its user everything that is needed below this path. The role
-/// is whole, for a right that is given at a path replaces those from above; one that exists keeps what else it has.
+/// The commands, to be run on a host, that give a token and its user everything that is needed below this path, where it
+/// isn't known what they have there: [`Rights::commands`] keeps that.
 pub fn commands(token: &str, path: &str, role: &[&str]) -> String {
+    let (user, id) = token.split_once('!').unwrap_or((token, "TOKENID"));
+    let tail = match path {
+        "/" => String::new(),
+        _ => format!(
+            "; it replaces what they have there from above: add what `pveum user permissions {user} --path {path}` and \
+             `pveum user token permissions {user} {id} --path {path}` list"
+        ),
+    };
+    given(token, &[path], role) + &tail
+}
+
+/// The role is whole, for a role that is given at a path replaces those from above; one that exists keeps what else it has.
+fn given(token: &str, paths: &[&str], role: &[&str]) -> String {
     let user = token.split('!').next().unwrap_or(token);
+    let acl = |path: &&str| format!("`pveum acl modify {path} --users {user} --tokens '{token}' --roles {ROLE}`");
+    let acls: Vec<String> = paths.iter().map(acl).collect();
     format!(
-        "on a host: `pveum role add {ROLE} -privs \"{}\"` (if it exists: `pveum role modify` with `-append 1`), then \
-         `pveum acl modify {path} --users {user} --tokens '{token}' --roles {ROLE}`",
-        role.join(" ")
+        "on a host: `pveum role add {ROLE} -privs \"{}\"` (if it exists: `pveum role modify` with `-append 1`), then {}",
+        role.join(" "),
+        acls.join(" and ")
     )
 }
 
@@ -65,7 +84,7 @@ impl From<Permissions> for Rights {
 impl Rights {
     /// Whether the token may do nothing at all: with privilege separation it has only rights that were given to itself.
     pub fn is_empty(&self) -> bool {
-        self.0.values().all(std::collections::BTreeMap::is_empty)
+        self.0.values().all(BTreeMap::is_empty)
     }
 
     /// The IDs of VMs that the token may not see although it has rights around them.
@@ -97,21 +116,52 @@ impl Rights {
         self.0.get(path).is_some_and(|held| !held.is_empty())
     }
 
-    /// Whether a privilege is handed down from a path; `None` if it isn't held there.
-    fn at(&self, path: &str, privilege: &str) -> Option<bool> {
-        let hands_down = |value: &serde_json::Value| crate::scalar::written(value).is_some_and(|text| text != "0");
-        if let Some(held) = self.0.get(path) {
-            return held.get(privilege).map(hands_down);
-        }
-        let mut above = path;
-        while let Some(end) = above.rfind('/').filter(|_| above != "/") {
-            above = if end == 0 { "/" } else { &above[..end] };
-            if let Some(held) = self.0.get(above) {
-                return held.get(privilege).map(hands_down).filter(|down| *down);
+    /// The commands, to be run on a host, that give a token and its user this role at each of these paths. A role that is
+    /// given at a path replaces what is handed down to it, so the role has everything that the token holds there already.
+    pub fn commands(&self, token: &str, paths: &[&str], role: &[&str]) -> String {
+        let mut whole = role.to_vec();
+        for privilege in paths.iter().flat_map(|path| self.held(path)) {
+            if !whole.contains(&privilege) {
+                whole.push(privilege);
             }
         }
-        None
+        let user = token.split('!').next().unwrap_or(token);
+        let below = paths.iter().find(|path| **path != "/");
+        let tail = below.map(|path| {
+            format!("; what {user} itself has there beyond the token, `pveum user permissions {user} --path {path}` lists: keep that, too")
+        });
+        given(token, paths, &whole) + &tail.unwrap_or_default()
     }
+
+    /// What is held on a path: given there, or handed down to it.
+    fn held(&self, path: &str) -> Vec<&str> {
+        let Some((is_here, held)) = self.nearest(path) else { return Vec::new() };
+        let counts = |value: &Value| is_here || hands_down(value);
+        held.iter().filter(|(_, value)| counts(value)).map(|(privilege, _)| privilege.as_str()).collect()
+    }
+
+    /// Whether a privilege is handed down from a path; `None` if it isn't held there.
+    fn at(&self, path: &str, privilege: &str) -> Option<bool> {
+        let (is_here, held) = self.nearest(path)?;
+        held.get(privilege).map(hands_down).filter(|down| *down || is_here)
+    }
+
+    /// What is held on the path itself, or on the nearest one above it that the server lists, and whether it is the former.
+    fn nearest(&self, path: &str) -> Option<(bool, &BTreeMap<String, Value>)> {
+        let mut at = path;
+        loop {
+            if let Some(held) = self.0.get(at) {
+                return Some((at == path, held));
+            }
+            let end = at.rfind('/').filter(|_| at != "/")?;
+            at = if end == 0 { "/" } else { &at[..end] };
+        }
+    }
+}
+
+/// Whether a privilege reaches further down than its path.
+fn hands_down(value: &Value) -> bool {
+    crate::scalar::written(value).is_some_and(|text| text != "0")
 }
 
 #[cfg(test)]
@@ -147,6 +197,23 @@ mod tests {
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(sorted.len(), role((9, 2)).len());
+    }
+
+    /// Seen on Proxmox VE 9.2: a role at `/vms` took away what a role at `/` had given there.
+    #[test]
+    fn the_commands_keep_what_the_token_holds_at_the_path_by_its_own_or_from_above() {
+        let rights = rights(r#"{"/":{"VM.Console":1,"Sys.Audit":0},"/pool/a":{"VM.Migrate":0,"VM.Audit":1}}"#);
+        let privileges = |text: &str| text.split('"').nth(1).unwrap().to_owned();
+
+        let told = rights.commands("talos@pve!cli", &["/vms"], &["VM.Audit"]);
+        assert_eq!(privileges(&told), "VM.Audit VM.Console", "what isn't handed down isn't held there");
+        assert!(told.contains("pveum user permissions talos@pve --path /vms"), "{told}");
+        let told = rights.commands("talos@pve!cli", &["/pool/a", "/"], &["VM.Audit"]);
+        assert_eq!(privileges(&told), "VM.Audit VM.Migrate Sys.Audit VM.Console");
+        assert!(told.contains("acl modify /pool/a --users") && told.contains("acl modify / --users"), "{told}");
+        let unknown = commands("talos@pve!cli", "/vms", &["VM.Audit"]);
+        assert!(unknown.contains("pveum user token permissions talos@pve cli --path /vms"), "{unknown}");
+        assert!(!commands("talos@pve!cli", "/", &["VM.Audit"]).contains("permissions"), "nothing is above it");
     }
 
     #[test]

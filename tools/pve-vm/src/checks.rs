@@ -17,7 +17,7 @@ use crate::{
     location::until_unlocked,
     machine::Machine,
     medium,
-    preflight::{Found, Intent, Refusal, Situation, bridges, failure, missing_rights, refusals},
+    preflight::{Found, Intent, Refusal, Situation, bridges, failure, is_cd, missing_rights, refusals},
 };
 
 impl Intent {
@@ -65,7 +65,8 @@ impl Intent {
         Self {
             stops,
             starts: stops || !running,
-            grows: difference.grows() || difference.moved_to().next().is_some(),
+            grows: difference.grown().next().is_some() || difference.moved_to().next().is_some(),
+            grown: difference.grown().map(str::to_owned).collect(),
             storages: storages(made.iter().map(|(name, value)| (name.as_str(), value.as_str())))
                 .into_iter()
                 .chain(difference.moved_to())
@@ -122,7 +123,9 @@ impl Fleet {
 
     /// What the token lacks of all that the file says of a machine that exists: to set it is asked for, and no creation.
     pub(crate) fn lacking(&self, machine: &Machine, host: &str, vm: Found<'_>) -> Option<Refusal> {
-        let intent = Intent { creates: false, ..Intent::creation(machine, host) };
+        let mut intent = Intent { creates: false, ..Intent::creation(machine, host) };
+        // A CD that it has already stays; one that it lacks is among the differences.
+        intent.parameters.retain(|(name, value)| !is_cd(name, value));
         let found = self.host(host);
         let situation = Situation {
             token: self.pve.token(),

@@ -11,7 +11,7 @@ mod watch;
 use std::collections::BTreeMap;
 
 use pve_client::{
-    Client, Endpoint, Fingerprint,
+    Client, Endpoint, Fingerprint, Rights,
     answer::{ClusterPart, Host},
     request, rights,
 };
@@ -34,7 +34,7 @@ pub(crate) enum Obstacle {
     #[error("API tokens can open consoles from Proxmox VE 9.1 on, {host} has {version}")]
     Release { host: String, version: String },
     #[error("the token {token} lacks {PRIVILEGE}, so its console is not read")]
-    Right { token: String, path: String },
+    Right { token: String, path: String, rights: Rights },
     #[error("it has no `serial0: socket`, so it has no console to read")]
     NoPort,
     #[error("{host} itself is not reached, and a console belongs to its host: {why}")]
@@ -58,10 +58,10 @@ impl Obstacle {
     pub(crate) fn advice(&self, release: (u32, u32)) -> Option<String> {
         match self {
             Self::Right { .. } if release < SINCE => None,
-            Self::Right { token, path } => {
+            Self::Right { token, path, rights } => {
                 let mut role = rights::role(release);
                 role.push(PRIVILEGE);
-                Some(format!("or let the serial console be read: {}", rights::commands(token, path, &role)))
+                Some(format!("or let the serial console be read: {}", rights.commands(token, &[path], &role)))
             }
             Self::NoPort => Some("or set `serial0: socket` for it, so that its console can be read".to_owned()),
             Self::NoHost { host, .. } => {
@@ -130,7 +130,7 @@ impl Fleet {
             return Ok(());
         }
         let path = by_pool.unwrap_or_else(|| "/vms".to_owned());
-        Err(Obstacle::Right { token: self.pve.token().to_owned(), path })
+        Err(Obstacle::Right { token: self.pve.token().to_owned(), path, rights: rights.clone() })
     }
 
     /// What to do about an obstacle.
@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn what_keeps_a_console_from_being_read_is_told_with_what_helps() {
-        let right = Obstacle::Right { token: "a@pve!cli".into(), path: "/vms".into() };
+        let rights = Rights::default();
+        let right = Obstacle::Right { token: "a@pve!cli".into(), path: "/vms".into(), rights };
         let advice = right.advice((9, 2)).unwrap();
         assert!(advice.contains("pveum acl modify /vms") && advice.contains("VM.GuestAgent.Audit"), "{advice}");
         assert!(advice.contains("VM.Console\"`"), "{advice}");

@@ -14,9 +14,11 @@ use record::{
 use step::{Run, Stop, Written};
 
 use crate::{
+    difference::{Difference, Sight},
     error::Error,
     fleet::Fleet,
     inventory::{Inventory, Namesakes},
+    location::Location,
     machine::Machine,
     orphans,
     preflight::{Found, Intent, failure},
@@ -133,12 +135,14 @@ fn unanswered(host: &str, error: &pve_client::Error) -> Finding {
 /// What the cluster's VMs show, and how much room the hosts have.
 pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
     let mut found = Vec::new();
+    let rights = &fleet.inventory.rights;
+    let sees_all = rights.holds_below("/vms", "VM.Audit") && rights.unseen_vms().is_empty();
     for host in fleet.inventory.hosts.iter().filter(|host| host.obstacle.is_none()) {
         let wanted = fleet.spec.proxmox.as_ref().and_then(|proxmox| proxmox.storage.as_ref()?.on(&host.name));
         // A host that can't be asked is a finding already.
         let rows = fleet.storages(&host.name).await.unwrap_or_default();
         let storage = rows.iter().find(|row| Some(row.storage.as_str()) == wanted);
-        found.push(findings::room(host, storage));
+        found.push(findings::room(host, storage, sees_all));
     }
     if let Some(pool) = fleet.pool() {
         // A server that can't be asked is a finding already.
@@ -199,8 +203,12 @@ async fn check_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) ->
     let power = fleet.pve.ask(&request::power(&known.host, known.vmid)).await?;
     let found = Found { vmid: known.vmid, config, power: Some(&power) };
     let vm = Some(found);
-    let starts = Intent::change(machine, &crate::difference::Difference::default(), known.running);
-    let mut refused = fleet.refusals(&known.host, &starts, vm).await?;
+    let location = Location { vmid: known.vmid, host: known.host.clone() };
+    let (pool, sent) = (fleet.inventory.pool(known.vmid), BTreeSet::new());
+    let sight =
+        Sight { location: &location, config, is_running: power.is_running(), pool, migrates: false, sent: &sent };
+    let change = Intent::change(machine, &Difference::between(machine, sight), power.is_running());
+    let mut refused = fleet.refusals(&known.host, &change, vm).await?;
     // What the VM has already may be set again by a change of the file, or after somebody's.
     refused.extend(fleet.lacking(machine, &known.host, found));
     if let Some(failure) = failure(refused) {

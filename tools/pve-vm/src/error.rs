@@ -39,7 +39,7 @@ pub(crate) enum Error {
     #[error("the token {token} has no rights at all")]
     NoRights { token: String },
     #[error("the token {token} lacks {} on {path}: it can't {} the cluster's VMs", missing.join(" and "), barred(missing))]
-    Privileges { token: String, missing: Vec<&'static str>, path: String },
+    Privileges { token: String, missing: Vec<&'static str>, path: String, commands: String },
     #[error("no host has the image: status.image.volumes is empty")]
     NoImage,
     #[error("the image is not on {0}")]
@@ -213,9 +213,7 @@ impl Classify for Error {
                 "a token with privilege separation has only the rights that are given to itself, within its user's; {}",
                 rights::commands(token, "/", &least())
             )),
-            Self::Privileges { token, path, .. } => {
-                Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(rights::commands(token, path, &least()))
-            }
+            Self::Privileges { commands, .. } => Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(commands.clone()),
             Self::NoImage => {
                 unusable(Code::Image).hint("set `spec.proxmox.images` to the storage for images, and run talos-image before pve-vm")
             }
@@ -331,6 +329,6 @@ impl Classify for Error {
 }
 
 /// The privileges of the role, but that for guest agents, whose name depends on the release.
-fn least() -> Vec<&'static str> {
+pub(crate) fn least() -> Vec<&'static str> {
     rights::NEEDED.into_iter().chain([rights::USEFUL]).collect()
 }

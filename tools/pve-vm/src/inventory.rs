@@ -12,7 +12,7 @@ use pve_client::{
 use record::{Failure, Roster};
 
 use crate::{
-    error::Error,
+    error::{Error, least},
     identity::{Identity, described, has_tag},
     placement::Host,
 };
@@ -244,7 +244,9 @@ pub(crate) fn allowed(rights: &Rights, token: &str, pool: Option<&str>, creates:
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::Privileges { token, missing, path: pool.unwrap_or_else(|| "/vms".into()) })
+    let path = pool.unwrap_or_else(|| "/vms".into());
+    let commands = rights.commands(&token, &[&path], &least());
+    Err(Error::Privileges { token, missing, path, commands })
 }
 
 #[cfg(test)]

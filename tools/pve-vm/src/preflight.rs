@@ -10,10 +10,15 @@ use pve_client::{
 };
 use record::{Code, Exit, Failure};
 
-use crate::placement::Host;
+use crate::{
+    parameters::{Kind, find},
+    placement::Host,
+};
 
 mod hardware;
 mod privilege;
+
+pub(crate) use privilege::is_cd;
 
 /// Where the networks are.
 const ZONES: &str = "/sdn/zones";
@@ -31,6 +36,8 @@ pub(crate) struct Intent {
     pub(crate) starts: bool,
     /// A disk grows, or moves to another storage.
     pub(crate) grows: bool,
+    /// The slots of the disks that grow.
+    pub(crate) grown: Vec<String>,
     /// It leaves its host for another one.
     pub(crate) migrates: bool,
     /// It comes from another host.
@@ -213,13 +220,12 @@ pub(crate) fn storage_finding(
     content: &str,
     rights: &Rights,
 ) -> Option<(Exit, String, Option<String>)> {
-    const ANY: [&str; 4] =
-        ["Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit", "Datastore.Allocate"];
     let path = format!("/storage/{name}");
     let Some(row) = rows.iter().find(|row| row.storage == name) else {
         // The server lists only those on which the token has one of these.
-        if !ANY.iter().any(|privilege| rights.holds(&path, privilege)) {
-            let privilege = if content == "images" { ANY[0] } else { ANY[1] };
+        if !["Datastore.AllocateSpace", "Datastore.Audit"].iter().any(|privilege| rights.holds(&path, privilege)) {
+            let both = "Datastore.AllocateSpace or Datastore.Audit";
+            let privilege = if content == "images" { "Datastore.AllocateSpace" } else { both };
             let why = format!("the token can't see storage {name}: it lacks {privilege} on {path}");
             return Some((Exit::NotAllowed, why, Some(format!("give the token {privilege} on {path}"))));
         }
@@ -252,21 +258,31 @@ pub(crate) fn missing_rights(intent: &Intent, situation: Situation<'_>) -> Optio
             || (path == ZONES && situation.rights.holds_somewhere(ZONES, privilege))
     };
     let mut missing: BTreeMap<(String, &str), Vec<&str>> = BTreeMap::new();
-    for (path, privilege, why) in needed(intent, &vm) {
+    for (path, privilege, why) in needed(intent, &vm, situation.vm.map(|vm| vm.config)) {
         // One of two is enough where the table names two.
         if !privilege.split('|').any(|privilege| holds(&path, privilege)) {
-            missing.entry((path, privilege)).or_default().push(why);
+            let whys = missing.entry((path, privilege)).or_default();
+            if !whys.contains(&why) {
+                whys.push(why);
+            }
         }
     }
     let text = |((path, privilege), why): (&(String, &str), &Vec<&str>)| {
         format!("{} on {path} ({})", privilege.replace('|', " or "), why.join(", "))
     };
     let all: Vec<String> = missing.iter().map(text).collect();
-    let granted: BTreeSet<String> = missing.keys().map(|(path, _)| granted_at(path, pool.as_deref())).collect();
-    let path = match granted.first()? {
-        _ if granted.len() > 1 => "/",
-        one => one,
-    };
+    let granted: BTreeSet<String> = missing
+        .keys()
+        .map(|(path, privilege)| match situation.rights.holds_below("/vms", privilege) {
+            // Rights that somebody gave on this VM replace those from above.
+            true => path.clone(),
+            false => granted_at(path, pool.as_deref()),
+        })
+        .collect();
+    let paths: Vec<&str> = granted.iter().map(String::as_str).collect();
+    if paths.is_empty() {
+        return None;
+    }
     let mut role: Vec<&str> = rights::NEEDED.into_iter().chain([rights::USEFUL]).collect();
     for (_, privilege) in missing.keys() {
         role.extend(privilege.split('|').next().filter(|privilege| !role.contains(privilege)));
@@ -275,7 +291,7 @@ pub(crate) fn missing_rights(intent: &Intent, situation: Situation<'_>) -> Optio
         Exit::NotAllowed,
         Code::NotAllowed,
         format!("the token {} lacks {}", situation.token, all.join(", ")),
-        rights::commands(situation.token, path, &role),
+        situation.rights.commands(situation.token, &paths, &role),
     ))
 }
 
@@ -289,7 +305,7 @@ fn granted_at(path: &str, pool: Option<&str>) -> String {
 }
 
 /// The privileges that this takes: the path, the privilege, and what it is for.
-fn needed<'a>(intent: &'a Intent, vm: &str) -> Vec<(String, &'static str, &'a str)> {
+fn needed<'a>(intent: &'a Intent, vm: &str, config: Option<&Config>) -> Vec<(String, &'static str, &'a str)> {
     let mut needed: Vec<(String, &'static str, &'a str)> = Vec::new();
     if intent.creates {
         needed.push((vm.into(), "VM.Allocate", "create"));
@@ -309,14 +325,25 @@ fn needed<'a>(intent: &'a Intent, vm: &str) -> Vec<(String, &'static str, &'a st
     for storage in &intent.storages {
         needed.push((format!("/storage/{storage}"), "Datastore.AllocateSpace", "disks"));
     }
+    // A disk grows where it is, wherever the file has it.
+    let volume = |slot: &String| Some(config?.get(slot)?.split(':').next()?.trim_start_matches("file=").to_owned());
+    for storage in intent.grown.iter().filter_map(volume) {
+        needed.push((format!("/storage/{storage}"), "Datastore.AllocateSpace", "disk"));
+    }
     let nics = intent.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     if !bridges(nics).is_empty() {
         needed.push((ZONES.into(), "SDN.Use", "bridge"));
     }
     for (name, value) in &intent.parameters {
-        needed.extend(
-            privilege::of_parameter(name, value).into_iter().map(|privilege| (vm.into(), privilege, name.as_str())),
-        );
+        // What a drive was counts as well as what it becomes.
+        let was =
+            config.and_then(|config| config.get(name)).filter(|_| find(name).is_some_and(|it| it.kind == Kind::Drive));
+        let values = [Some(value.as_str()).filter(|value| was.is_none() || !value.is_empty()), was];
+        let privileges = values
+            .into_iter()
+            .flatten()
+            .flat_map(|value| privilege::of_parameter(name, value, !intent.creates && config.is_some()));
+        needed.extend(privileges.map(|privilege| (vm.into(), privilege, name.as_str())));
         let on_cluster = privilege::on_cluster(name).iter();
         needed.extend(on_cluster.map(|privilege| ("/".into(), *privilege, name.as_str())));
         needed.extend(privilege::of_mapping(name, value).map(|path| (path, "Mapping.Use", name.as_str())));

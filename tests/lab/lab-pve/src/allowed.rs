@@ -42,9 +42,10 @@ pub(crate) fn option(
         None => Ok(()),
         Some(_) if call.token.is_root() => Ok(()),
         Some(Group::Root) => Err(Refusal::failed(format!("only root can set '{name}' config"))),
-        // Of a VM that is there, devices are checked where the change is made.
+        // Of a VM that is there, devices and drives are checked where the change is made.
         Some(Group::Device) if !target.is_new => Ok(()),
         Some(Group::Device) => device(state, call, target, name, value),
+        Some(Group::Disk) if !target.is_new && options::is_drive(name) => Ok(()),
         Some(Group::Cpu) => need(&["VM.Config.CPU"]),
         Some(Group::Memory) => need(&["VM.Config.Memory"]),
         Some(Group::Hardware) => need(&["VM.Config.HWType"]),
@@ -113,16 +114,35 @@ fn device(state: &State, call: &Call<'_>, target: Target<'_>, name: &str, value:
     }
 }
 
-/// The refusal that the worker of a change ends with, if somebody may not set or take out one of the devices.
-pub(crate) fn devices<'a>(
+/// Whether somebody may set or take out a drive of a VM that is there: one of cloud-init takes two rights, any other CD one
+/// of them, and a disk a third.
+fn drive(state: &State, call: &Call<'_>, name: &str, value: &str) -> Result<(), Refusal> {
+    let pairs = super::disks::parse(name, value);
+    let file = property::get(&pairs, "file").unwrap_or_default();
+    let stem = file.rsplit([':', '/']).next().and_then(|name| name.split('.').next()).unwrap_or_default();
+    let is_cloud_init =
+        file.contains(':') && (stem == "cloudinit" || (stem.starts_with("vm-") && stem.ends_with("-cloudinit")));
+    let needs: &[&str] = match property::get(&pairs, "media") {
+        _ if is_cloud_init => &["VM.Config.Cloudinit", "VM.Config.CDROM"],
+        Some("cdrom") => &["VM.Config.CDROM"],
+        _ => &["VM.Config.Disk"],
+    };
+    needs.iter().try_for_each(|need| state.may(call.token, call.vmid(), None, &[need]))
+}
+
+/// The refusal that the worker of a change ends with, if somebody may not set or take out one of the devices and drives.
+pub(crate) fn in_worker<'a>(
     state: &State,
     call: &Call<'_>,
-    devices: impl Iterator<Item = (&'a str, &'a str)>,
+    mut options: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<(), Refusal> {
     let target = Target::existing(call.vmid());
-    let mut devices = devices.filter(|(name, _)| options::group_of(name) == Some(Group::Device));
-    match call.token.is_root() {
-        true => Ok(()),
-        false => devices.try_for_each(|(name, value)| device(state, call, target, name, value)),
+    if call.token.is_root() {
+        return Ok(());
     }
+    options.try_for_each(|(name, value)| match options::group_of(name) {
+        Some(Group::Device) => device(state, call, target, name, value),
+        Some(Group::Disk) if options::is_drive(name) => drive(state, call, name, value),
+        _ => Ok(()),
+    })
 }

@@ -144,8 +144,10 @@ fn check(state: &State, call: &Call<'_>) -> Result<Change, Refusal> {
         _ => vm.unlocked().map_err(Refusal::failed)?,
     }
     let taken_out = gone.iter().filter_map(|name| Some((name.as_str(), vm.config.get(name)?.as_str())));
-    let devices = set().map(|(name, value)| (name.as_str(), value.as_str())).chain(taken_out);
-    Ok(Change { params: call.params.clone(), refusal: allowed::devices(state, call, devices).err() })
+    let drives = set().filter(|(name, _)| options::is_drive(name));
+    let replaced = drives.filter_map(|(name, _)| Some((name.as_str(), vm.config.get(name)?.as_str())));
+    let touched = set().map(|(name, value)| (name.as_str(), value.as_str())).chain(taken_out).chain(replaced);
+    Ok(Change { params: call.params.clone(), refusal: allowed::in_worker(state, call, touched).err() })
 }
 
 /// The options that a change takes out.
@@ -163,7 +165,11 @@ pub(crate) fn put_size(state: &mut State, call: &Call<'_>) -> Result<Reply, Refu
         return Err(Refusal::failed("checksum mismatch (file change by other user?)"));
     }
     let size = call.param("size").unwrap_or_default().to_owned();
-    state.begin(call, call.node(), TaskKind::Resize { vmid: call.vmid(), disk, size })
+    let file = vm.config.get(&disk).and_then(|drive| disks::file(&disk, drive));
+    let storage = file.as_deref().and_then(super::storage::split).map(|(storage, _)| format!("/storage/{storage}"));
+    // The worker asks for that right, after the call was taken.
+    let refusal = storage.and_then(|path| call.token.require(&path, &["Datastore.AllocateSpace"]).err());
+    state.begin(call, call.node(), TaskKind::Resize { vmid: call.vmid(), disk, size, refusal })
 }
 
 /// Grows a disk.

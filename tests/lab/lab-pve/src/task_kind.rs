@@ -33,6 +33,8 @@ pub(crate) enum TaskKind {
         disk: String,
         /// The new size.
         size: String,
+        /// Why the worker refuses it.
+        refusal: Option<String>,
     },
     /// Switches on.
     Start(u32),
@@ -278,7 +280,8 @@ impl State {
             TaskKind::Configure { vmid, change } => {
                 change::apply(self, vmid, &change, now, log).map_err(|error| error.text())
             }
-            TaskKind::Resize { vmid, disk, size } => config::resize(self, vmid, &disk, &size, log),
+            TaskKind::Resize { refusal: Some(text), .. } => Err(super::reply::Refusal::forbidden(text).text()),
+            TaskKind::Resize { vmid, disk, size, .. } => config::resize(self, vmid, &disk, &size, log),
             TaskKind::Start(vmid) | TaskKind::Wake(vmid) => start::run(self, vmid, now, log),
             TaskKind::Stop(vmid) => power::off(self, vmid, now),
             TaskKind::Shutdown { vmid, force } => power::shutdown(self, vmid, force, now, log),

@@ -62,9 +62,9 @@ impl Difference {
         self.items.iter().any(|item| item.key.starts_with("ipconfig"))
     }
 
-    /// Whether a disk grows.
-    pub(crate) fn grows(&self) -> bool {
-        self.items.iter().any(|item| matches!(item.act, Act::Grow(_)))
+    /// The slots of the disks that grow.
+    pub(crate) fn grown(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().filter(|item| matches!(item.act, Act::Grow(_))).map(|item| item.key.as_str())
     }
 
     /// The first disk that can be moved now, from where and to where.

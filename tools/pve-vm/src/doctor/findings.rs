@@ -5,20 +5,25 @@ use std::collections::BTreeSet;
 use pve_client::{
     Rights,
     answer::{Bridge, ClusterPart, Config, Content, Resource, Storage},
-    rights,
 };
 use record::{
     Exit,
-    spec::{ClusterSpec, ProxmoxSpec, Via},
+    spec::{ProxmoxSpec, Via},
     status::{Finding, FindingState},
 };
 
-use crate::{console, inventory::Known, orphans, preflight::storage_finding};
+use crate::{inventory::Known, orphans, preflight::storage_finding};
 
 /// Seconds that a host's clock may differ from ours.
 const CLOCK: u64 = 5;
 /// Minimum of free GiB on the storage for disks before it is worth a word.
 const ROOM: u64 = 20;
+
+mod privileges;
+
+#[cfg(test)]
+use privileges::place;
+pub(super) use privileges::{console, privileges};
 
 fn finding(check: &str, host: Option<&str>, state: FindingState, reason: impl Into<String>) -> Finding {
     Finding { check: check.into(), host: host.map(Into::into), state, reason: reason.into(), fix: None }
@@ -72,123 +77,9 @@ pub(super) fn version(spec: &ProxmoxSpec, host: Option<&str>, version: &str, min
     }
 }
 
-/// The privileges that the token lacks, each where it is needed.
-pub(super) fn privileges(rights: &Rights, token: &str, spec: &ProxmoxSpec, release: (u32, u32)) -> Vec<Finding> {
-    let commands = |path: &str| rights::commands(token, path, &rights::role(release));
-    if rights.is_empty() {
-        let why = format!(
-            "the token {token} has no rights at all: with privilege separation it has only those that are given to itself"
-        );
-        return vec![fail("privileges", None, why, commands("/"))];
-    }
-    // The hosts ask for nothing themselves if the image is uploaded to them.
-    let is_needed = |privilege: &&&str| **privilege != "Sys.AccessNetwork" || via(spec) != Via::Upload;
-    let mut found: Vec<Finding> = rights::NEEDED
-        .iter()
-        .filter(is_needed)
-        .filter_map(|privilege| {
-            let (path, held) = place(rights, privilege, spec);
-            (!held).then(|| fail("privileges", None, format!("{privilege} is missing on {path}"), commands(&path)))
-        })
-        .collect();
-    // Who may only bring the image there can neither see it nor make a VM from it.
-    if let Some(images) = &spec.images {
-        let path = format!("/storage/{}", images.storage);
-        let uses = ["Datastore.AllocateSpace", "Datastore.Audit"];
-        let is_told = found.iter().any(|it| it.reason == format!("{} is missing on {path}", uses[0]));
-        if !is_told && !uses.iter().any(|privilege| rights.holds(&path, privilege)) {
-            found.push(fail(
-                "privileges",
-                None,
-                format!("{} is missing on {path}", uses.join(" or ")),
-                commands(&path),
-            ));
-        }
-    }
-    let agent = rights::agent_privilege(release);
-    if !place(rights, agent, spec).1 {
-        let why = format!("{agent} is missing on /vms: nodes without a static address can't be found");
-        found.push(warn("privileges", None, why, commands("/vms")));
-    }
-    if !rights.holds("/", rights::USEFUL) {
-        let why = format!(
-            "{} is missing on /: memory, cores, quorum and the cluster's name (a node's region) are not known",
-            rights::USEFUL
-        );
-        found.push(warn("privileges", None, why, commands("/")));
-    }
-    if found.is_empty() {
-        let why = format!("the token {token} has every privilege that all VMs need; each node's own are checked below");
-        found.push(ok("privileges", None, why));
-    }
-    found
-}
-
 /// How the image gets to the hosts.
 fn via(spec: &ProxmoxSpec) -> Via {
     spec.images.as_ref().map(|images| images.via).unwrap_or_default()
-}
-
-/// What a cluster without guest agents lacks: its nodes without a static address are found by their consoles only.
-pub(super) fn console(rights: &Rights, token: &str, spec: &ClusterSpec, release: (u32, u32)) -> Option<Finding> {
-    if !console::has_no_agent(spec) {
-        return None;
-    }
-    let why = |what: &str| {
-        format!(
-            "{what}: without a guest agent in the schematic, nodes without a static address are found by their consoles only"
-        )
-    };
-    let agent = "add siderolabs/qemu-guest-agent to the schematic";
-    if release < console::SINCE {
-        let what = "before Proxmox VE 9.1, API tokens can't read consoles";
-        return Some(warn("console", None, why(what), format!("{agent}, or upgrade Proxmox VE")));
-    }
-    let (path, held) = place(rights, console::PRIVILEGE, &spec.proxmox.clone().unwrap_or_default());
-    if held {
-        return None;
-    }
-    let mut role = rights::role(release);
-    role.push(console::PRIVILEGE);
-    let fix = format!("{agent}, or {}", rights::commands(token, &path, &role));
-    Some(warn("privileges", None, why(&format!("{} is missing on {path}", console::PRIVILEGE)), fix))
-}
-
-/// Where a privilege is needed, and whether it is held there.
-fn place(rights: &Rights, privilege: &str, spec: &ProxmoxSpec) -> (String, bool) {
-    let storage = |name: &Option<String>| match name {
-        Some(name) => format!("/storage/{name}"),
-        None => "/storage".to_owned(),
-    };
-    match privilege {
-        "Datastore.AllocateSpace" => {
-            let names = spec.storage.as_ref().map(|storage| storage.names()).unwrap_or_default();
-            let mut paths: Vec<String> = names.into_iter().map(|name| storage(&Some(name.to_owned()))).collect();
-            if paths.is_empty() {
-                paths.push(storage(&None));
-            }
-            let lacks = |path: &&String| !rights.holds(path, privilege);
-            match paths.iter().find(lacks) {
-                Some(path) => (path.clone(), false),
-                None => (paths.swap_remove(0), true),
-            }
-        }
-        "Datastore.AllocateTemplate" => {
-            let path = storage(&spec.images.as_ref().map(|images| images.storage.clone()));
-            let held = rights.holds(&path, privilege);
-            (path, held)
-        }
-        "SDN.Use" => ("/sdn/zones".into(), rights.holds_somewhere("/sdn/zones", privilege)),
-        "Sys.AccessNetwork" => ("/nodes".into(), rights.holds_somewhere("/nodes", privilege)),
-        _ => match &spec.pool {
-            Some(pool) if !rights.holds_below("/vms", privilege) => {
-                let path = format!("/pool/{pool}");
-                let held = rights.holds(&path, privilege);
-                (path, held)
-            }
-            _ => ("/vms".into(), rights.holds_below("/vms", privilege)),
-        },
-    }
 }
 
 /// Whether enough hosts are connected.
@@ -295,8 +186,8 @@ pub(super) fn pool(name: &str, is_there: Option<bool>) -> Finding {
     }
 }
 
-/// How much room a host has.
-pub(super) fn room(host: &crate::placement::Host, storage: Option<&Storage>) -> Finding {
+/// How much room a host has; `sees_all` is whether the token sees every VM, for those that it doesn't are not counted.
+pub(super) fn room(host: &crate::placement::Host, storage: Option<&Storage>, sees_all: bool) -> Finding {
     let gib = |bytes: u64| bytes >> 30;
     let mut parts = Vec::new();
     if let Some(memory) = host.memory {
@@ -308,6 +199,9 @@ pub(super) fn room(host: &crate::placement::Host, storage: Option<&Storage>) -> 
     }
     if host.cpus > 0 {
         parts.push(format!("{} CPUs, {} cores assigned", host.cpus, host.cores_assigned));
+    }
+    if !sees_all && !parts.is_empty() {
+        parts.push("VMs that the token may not see are not counted".to_owned());
     }
     let free = storage.and_then(|row| Some((row.storage.as_str(), row.avail?)));
     parts.extend(free.map(|(name, avail)| format!("{} GiB free on {name}", gib(avail))));

@@ -2,7 +2,7 @@
 
 use pve_client::property::Property;
 
-use crate::parameters::find;
+use crate::parameters::{Kind, find};
 
 /// The path of the mapping that a parameter uses; using one takes `Mapping.Use` there.
 pub(super) fn of_mapping(name: &str, value: &str) -> Option<String> {
@@ -15,16 +15,39 @@ pub(super) fn of_mapping(name: &str, value: &str) -> Option<String> {
     Some(format!("/mapping/{kind}/{mapping}"))
 }
 
-/// The privilege on the VM that setting a parameter to this value takes; two of which either is enough are joined by `|`.
-pub(crate) fn of_parameter(name: &str, value: &str) -> Option<&'static str> {
-    // A drive for cloud-init comes with its settings.
-    if name.starts_with("ide") && value.contains("cloudinit") {
-        return Some("VM.Config.Disk");
+/// The privileges on the VM that setting a parameter to this value takes; of two that are joined by `|` either is enough.
+/// `exists` is whether the VM does: a creation asks less of drives.
+pub(crate) fn of_parameter(name: &str, value: &str, exists: bool) -> Vec<&'static str> {
+    let Some(parameter) = find(name) else { return Vec::new() };
+    match parameter.kind {
+        Kind::Drive => of_drive(name, value, exists),
+        _ => Some(parameter.privileges.vm).filter(|privilege| !privilege.is_empty()).into_iter().collect(),
     }
-    if value.contains("media=cdrom") {
-        return Some("VM.Config.CDROM|VM.Config.Disk");
+}
+
+/// Of an existing VM, Proxmox VE looks at what a drive is, on every bus (seen on 9.2); a drive for cloud-init comes with the
+/// settings of a creation.
+fn of_drive(name: &str, value: &str, exists: bool) -> Vec<&'static str> {
+    match (exists, is_cd(name, value)) {
+        _ if is_cloud_init(value) && exists => vec!["VM.Config.Cloudinit", "VM.Config.CDROM"],
+        (true, true) => vec!["VM.Config.CDROM"],
+        (false, true) if !is_cloud_init(value) => vec!["VM.Config.CDROM|VM.Config.Disk"],
+        _ => vec!["VM.Config.Disk"],
     }
-    Some(find(name)?.privileges.vm).filter(|privilege| !privilege.is_empty())
+}
+
+/// Whether a drive has a CD, or the settings of cloud-init in the place of one.
+pub(crate) fn is_cd(name: &str, value: &str) -> bool {
+    let drive = Property::parse(value);
+    name == "cdrom" || drive.get("media") == Some("cdrom") || is_cloud_init(value)
+}
+
+fn is_cloud_init(value: &str) -> bool {
+    let drive = Property::parse(value);
+    let file = drive.get("file").or(drive.bare()).unwrap_or_default();
+    let name = file.rsplit([':', '/']).next().unwrap_or_default();
+    let name = name.split('.').next().unwrap_or_default();
+    file.contains(':') && (name == "cloudinit" || (name.starts_with("vm-") && name.ends_with("-cloudinit")))
 }
 
 /// The privileges on `/` that setting a parameter takes.
@@ -54,14 +77,31 @@ mod tests {
             ("name", "VM.Config.Options"),
             ("agent", "VM.Config.Options"),
         ] {
-            assert_eq!(of_parameter(name, "x"), Some(privilege), "{name}");
+            assert_eq!(of_parameter(name, "x", true), [privilege], "{name}");
         }
-        assert_eq!(of_parameter("pool", "talos"), None);
+        assert_eq!(of_parameter("pool", "talos", true), [""; 0]);
         assert_eq!((on_cluster("startup"), on_cluster("cores")), (&["Sys.Modify"][..], &[][..]));
         assert_eq!(on_cluster("ha"), ["Sys.Audit", "Sys.Console"]);
         assert_eq!(of_mapping("hostpci3", "mapping=gpu,pcie=1").as_deref(), Some("/mapping/pci/gpu"));
         assert_eq!(of_mapping("usb0", "spice"), None);
         assert_eq!(of_mapping("virtiofs0", "data,cache=always").as_deref(), Some("/mapping/dir/data"));
-        assert_eq!(of_parameter("ide2", "none,media=cdrom"), Some("VM.Config.CDROM|VM.Config.Disk"));
+    }
+
+    #[test]
+    fn a_drive_takes_what_it_is_and_more_of_a_vm_that_exists() {
+        const DISK: &[&str] = &["VM.Config.Disk"];
+        const BOTH: &[&str] = &["VM.Config.Cloudinit", "VM.Config.CDROM"];
+        for (name, value, existing, new) in [
+            ("scsi1", "local-lvm:5,ssd=1", DISK, DISK),
+            ("ide0", "local-lvm:cloudinit,media=cdrom", BOTH, DISK),
+            ("sata1", "local:101/vm-101-cloudinit.qcow2,media=cdrom", BOTH, DISK),
+            ("scsi3", "file=local-lvm:vm-101-cloudinit", BOTH, DISK),
+            ("ide2", "none,media=cdrom", &["VM.Config.CDROM"], &["VM.Config.CDROM|VM.Config.Disk"]),
+            ("cdrom", "local:iso/talos.iso", &["VM.Config.CDROM"], &["VM.Config.CDROM|VM.Config.Disk"]),
+            ("scsi2", "local:iso/cloudinit-notes.iso", DISK, DISK),
+        ] {
+            assert_eq!(of_parameter(name, value, true), existing, "{name}: {value}");
+            assert_eq!(of_parameter(name, value, false), new, "{name}: {value}");
+        }
     }
 }

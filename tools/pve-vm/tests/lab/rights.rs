@@ -1,7 +1,10 @@
 //! A token that can't see the VMs makes and destroys none, and the commands in our texts give it the rights.
 
+use lab::pve::Storage;
+use pve_client::{Rights, request};
+
 use crate::{
-    by_hand::{self, PLAIN},
+    by_hand::{self, PLAIN, allow},
     world::{Outcome, World, options},
 };
 
@@ -56,7 +59,7 @@ fn run_pveum(world: &World, text: &str) {
                     made => made,
                 }
             }
-            ["role", "modify"] => Ok(()),
+            ["role", "modify"] | ["user", _] => Ok(()),
             ["acl", "modify"] => {
                 let (user, token, role) = (after("--users"), after("--tokens"), after("--roles"));
                 let given = [("path", words[3]), ("users", user), ("tokens", token), ("roles", role)];
@@ -69,8 +72,8 @@ fn run_pveum(world: &World, text: &str) {
 }
 
 fn hint(outcome: &Outcome) -> String {
-    let error = &outcome.records.last().unwrap()["status"]["error"];
-    error["hint"].as_str().unwrap_or_else(|| panic!("{}", outcome.stderr)).to_owned()
+    let hint = outcome.records.iter().rev().find_map(|record| record["status"]["error"]["hint"].as_str());
+    hint.unwrap_or_else(|| panic!("{}", outcome.stderr)).to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,6 +131,119 @@ async fn a_change_without_its_privilege_is_refused_before_any_of_it_is_made() {
         world.run(&["--reboot"]).await.exits(6).says(&said);
         assert_eq!(world.vm("w-1"), before, "{privilege}");
     }
+}
+
+/// Seen on Proxmox VE 9.2: disk and notes were changed already when a worker refused the drive for cloud-init.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cd_that_an_existing_vm_lacks_takes_more_than_the_role_and_that_is_known_before_anything_is_changed() {
+    for (before, after, exit, lacks) in [
+        ("ide0", "", 6, Some("lacks VM.Config.CDROM on /vms/ID (ide0), VM.Config.Cloudinit on /vms/ID (ide0)")),
+        ("", ", ide2: \"none,media=cdrom\"", 6, Some("lacks VM.Config.CDROM on /vms/ID (ide2)")),
+        ("", "", 0, None),
+    ] {
+        let world = World::start(options()).await;
+        world.run(&[]).await.exits(0);
+        let id = world.vm("w-1").id;
+        if !before.is_empty() {
+            by_hand::stop(&world);
+            allow(&world, "VM.Config.Cloudinit,VM.Config.CDROM");
+            by_hand::change(&world, &[("delete", before)]);
+        }
+        grant(&world, &[("/", &role(""))]);
+        world.edit(PLAIN, &format!("memory: 3072, disk: 20{after}"));
+        let was = world.vm("w-1");
+        let Some(lacks) = lacks else {
+            world.run(&["doctor"]).await.exits(0);
+            world.run(&["--reboot"]).await.exits(0);
+            continue;
+        };
+        let said = lacks.replace("ID", &id.to_string());
+        world.run(&["doctor"]).await.exits(exit).says(&said);
+        world.run(&["plan"]).await.exits(exit).says(&said);
+        let refused = world.run(&["--reboot"]).await.exits(exit).says(&said);
+        assert_eq!(world.vm("w-1"), was, "nothing was changed");
+
+        run_pveum(&world, &hint(&refused));
+        world.run(&["doctor"]).await.exits(0);
+        world.run(&["--reboot"]).await.exits(0);
+    }
+}
+
+/// Seen on Proxmox VE 9.2: memory and cores were set, and then the disk could not grow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_grows_takes_a_right_on_the_storage_that_it_is_on() {
+    let fast = Storage { name: "fast".into(), ..Storage::local_lvm() };
+    let storages = vec![Storage::local(), Storage::local_lvm(), fast];
+    let world = World::start(lab::Options { storages, ..options() }).await;
+    world.run(&[]).await.exits(0);
+    world.edit(PLAIN, "memory: 3072, disk: 30, storage: fast");
+    let (space, rest): (Vec<&str>, Vec<&str>) = role("").into_iter().partition(|it| *it == "Datastore.AllocateSpace");
+    let grants = |on: &'static str| {
+        [
+            ("/", rest.clone()),
+            ("/storage/local", space.clone()),
+            ("/storage", vec!["Datastore.Audit"]),
+            (on, [&space[..], &rest[..]].concat()),
+        ]
+    };
+    let grant_on = |on| {
+        let grants = grants(on);
+        let grants: Vec<(&str, &[&str])> = grants.iter().map(|(path, held)| (*path, &held[..])).collect();
+        grant(&world, &grants);
+    };
+    grant_on("/storage/fast");
+    let before = world.vm("w-1");
+
+    let said = "lacks Datastore.AllocateSpace on /storage/local-lvm (disk)";
+    for arguments in [&["plan", "--only", "w-1"][..], &["--reboot", "--only", "w-1"]] {
+        world.run(arguments).await.exits(6).says(said);
+    }
+    assert_eq!(world.vm("w-1"), before);
+
+    grant_on("/storage/local-lvm");
+    world.run(&["--reboot", "--only", "w-1"]).await.exits(0);
+    assert!(world.vm("w-1").config["scsi0"].contains("size=30G"));
+}
+
+/// Seen on Proxmox VE 9.2: a role at /vms replaces what one at / gave there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_in_a_hint_take_nothing_away() {
+    let world = World::start(options()).await;
+    separate(&world);
+    let held = [&role("VM.Config.CPU")[..], &["VM.Console", "VM.Migrate"]].concat().join(" ");
+    run_pveum(&world, &format!("`pveum role add Mine -privs \"{held}\"`"));
+    run_pveum(&world, "`pveum acl modify / --users ichor@pve --tokens 'ichor@pve!lab' --roles Mine`");
+    let refused = world.run(&[]).await.exits(6).says("lacks VM.Config.CPU on /vms");
+    let doctor = world.run(&["doctor"]).await.exits(6).says("VM.Config.CPU is missing on /vms");
+
+    for outcome in [refused, doctor] {
+        run_pveum(&world, &hint(&outcome));
+        let rights: Rights = world.client().ask(&request::permissions()).await.unwrap().into();
+        for privilege in held.split(' ').chain(["VM.Config.CPU"]) {
+            assert!(rights.holds_below("/vms", privilege), "{privilege}: {rights:?}");
+        }
+    }
+    world.run(&[]).await.exits(0);
+}
+
+/// Seen on Proxmox VE 9.2: the hint for a pool's token named /vms, and VMs that it doesn't see were not said to be left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_names_the_pool_of_a_token_that_has_its_rights_there_and_what_it_does_not_count() {
+    let world = pooled().await;
+    let (vms, others): (Vec<&str>, Vec<&str>) =
+        role("VM.GuestAgent.Audit").into_iter().partition(|it| it.starts_with("VM."));
+    grant(
+        &world,
+        &[("/pool/talos", &vms), ("/storage", &others), ("/nodes", &others), ("/sdn/zones/localnetwork", &others)],
+    );
+
+    let outcome = world.run(&["doctor"]).await.exits(0);
+
+    let said = "VM.GuestAgent.Audit is missing on /pool/talos: nodes without a static address can't be found";
+    let outcome = outcome.says(said).says("pveum acl modify /pool/talos");
+    outcome.says("0 cores assigned; VMs that the token may not see are not counted");
+    grant(&world, &[("/", &role(""))]);
+    assert!(!world.run(&["doctor"]).await.exits(0).stderr.contains("not counted"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

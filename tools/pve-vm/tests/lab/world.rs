@@ -50,16 +50,21 @@ impl World {
 
     /// Has each host download a file that the factory makes.
     pub(crate) async fn download(&self, content: &str, file: &str, url: &str) {
-        let environment = self.lab.env();
-        let variable = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let ca = Some(self.lab.dir().join("pve-root-ca.pem"));
-        let settings = pve_client::Settings { ca, ..pve_client::Settings::default() };
-        let pve = settings.connect(variable).unwrap();
+        let pve = self.client();
         for host in &self.hosts {
             let file = pve_client::request::StoredFile { node: host, storage: "local", content, file };
             let request = pve_client::request::download(&file, url, None);
             pve.run(&request, std::time::Duration::from_secs(30)).await.unwrap();
         }
+    }
+
+    /// A client with the lab's own token.
+    pub(crate) fn client(&self) -> pve_client::Client {
+        let environment = self.lab.env();
+        let variable = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let ca = Some(self.lab.dir().join("pve-root-ca.pem"));
+        let settings = pve_client::Settings { ca, ..pve_client::Settings::default() };
+        settings.connect(variable).unwrap()
     }
 
     /// The VM of this name.

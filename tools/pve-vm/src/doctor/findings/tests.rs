@@ -1,7 +1,7 @@
 //! What a doctor says, from data.
 
-use pve_client::answer::Permissions;
-use record::spec::ImagesSpec;
+use pve_client::{answer::Permissions, rights};
+use record::spec::{ClusterSpec, ImagesSpec};
 
 use super::*;
 
@@ -64,13 +64,17 @@ fn a_token_without_rights_is_one_finding_and_not_one_for_each_privilege() {
 
 #[test]
 fn a_storage_that_the_token_may_not_see_is_not_said_to_be_missing() {
-    let found = storages(&spec(), "pve1", &[], &rights(&["Datastore.AllocateTemplate"]));
+    let found = storages(&spec(), "pve1", &[], &rights(&["Datastore.Audit"]));
     assert!(found[0].reason.contains("there is no storage local-lvm"), "{found:?}");
-    let found = storages(&spec(), "pve1", &[], &rights(&["VM.Audit"]));
-    assert_eq!(
-        found[0].reason,
-        "the token can't see storage local-lvm: it lacks Datastore.AllocateSpace on /storage/local-lvm"
-    );
+    // Who may only bring images sees no storage.
+    for held in ["VM.Audit", "Datastore.AllocateTemplate"] {
+        let found = storages(&spec(), "pve1", &[], &rights(&[held]));
+        assert_eq!(
+            found[0].reason,
+            "the token can't see storage local-lvm: it lacks Datastore.AllocateSpace on /storage/local-lvm"
+        );
+        assert!(found[1].reason.contains("it lacks Datastore.AllocateSpace or Datastore.Audit on /storage/local"));
+    }
 }
 
 #[test]
