@@ -159,6 +159,9 @@ impl Drive {
         }
         let size = match (&source, options.remove("size")) {
             _ if is_firmware(slot) => None,
+            (Source::New(amount), Some(size)) if bytes(&size) != gibibytes(amount) => {
+                return Err("a drive with one size: the number behind its storage, in GiB");
+            }
             (Source::New(amount), _) => gibibytes(amount),
             (_, size) => size.and_then(|size| bytes(&size)),
         };

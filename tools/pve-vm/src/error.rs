@@ -16,6 +16,8 @@ pub(crate) enum Error {
     Value { node: String, key: String, wanted: &'static str, found: String },
     #[error("node {node}: spec.vm.{key}: {why}")]
     Key { node: String, key: String, why: String },
+    #[error("node {node}: spec.vm.{key} is {found}, and {place} gives {wanted}")]
+    Clash { node: String, key: String, found: String, place: &'static str, wanted: String },
     #[error("node {node}: spec.vm.{key} is not supported: {why}")]
     Refused { node: String, key: String, why: &'static str },
     #[error("node {node}: spec.vm.{key} is no parameter of a VM{}", guess(*.meant))]
@@ -196,6 +198,9 @@ impl Classify for Error {
         let unusable = |code| Facts::new(Exit::Unusable, code);
         match self {
             Self::Unset(_) | Self::Value { .. } | Self::Key { .. } | Self::Range(_) | Self::Names(_) => unusable(Code::Spec),
+            Self::Clash { key, place, .. } => {
+                unusable(Code::Spec).hint(format!("remove spec.vm.{key}, or make it say what {place} gives"))
+            }
             Self::Refused { key, .. } => unusable(Code::Spec).hint(format!("remove `{key}`")),
             Self::Unknown { .. } => unusable(Code::Spec),
             Self::RootOnly { key, .. } => unusable(Code::Spec).hint(format!(

@@ -11,8 +11,8 @@ use crate::{
     medium,
     nic::Nic,
     parameters::{When, find, index},
-    sizes::GIB,
-    values::Extent,
+    sizes::{GIB, written},
+    values::{Extent, same},
 };
 
 mod reading;
@@ -105,7 +105,7 @@ impl Machine {
         }
         machine.name_it(site, name, spec.role, &vm)?;
         machine.network(site, &vm, proxmox.bridge.as_deref())?;
-        machine.address(spec);
+        machine.address(spec)?;
         machine.drives = machine.all_drives(&vm)?;
         machine.memory = machine.memory_bytes();
         Ok(machine)
@@ -136,9 +136,16 @@ impl Machine {
         let own = vm.text("smbios1")?;
         let extent = if own.is_some() { Extent::Whole } else { Extent::Part };
         let mut smbios = Property::parse(&own.unwrap_or_default());
+        if let Some(uuid) = smbios.get("uuid").filter(|uuid| !uuid.eq_ignore_ascii_case(&self.uuid)) {
+            return Err(self.clash("smbios1", &format!("uuid={uuid}"), "ichor.lock", format!("uuid={}", self.uuid)));
+        }
         smbios.set("uuid", &self.uuid);
+        let vm_name = site.identity.vm_name(name);
+        if let Some(own) = vm.text("name")?.filter(|own| *own != vm_name) {
+            return Err(self.clash("name", &own, "spec.proxmox.names", vm_name));
+        }
         let own = vm.text("description")?;
-        self.put("name", site.identity.vm_name(name), Extent::Whole);
+        self.put("name", vm_name, Extent::Whole);
         self.put("smbios1", smbios.to_string(), extent);
         // Where the file says nothing, what somebody wrote there stays.
         let extent = if own.is_some() { Extent::Whole } else { Extent::Part };
@@ -170,16 +177,32 @@ impl Machine {
     }
 
     /// A static address is set through the cloud-init drive, which Talos reads as platform network config.
-    fn address(&mut self, spec: &NodeSpec) {
-        let Some(address) = &spec.address else { return };
-        let family = if address.contains(':') { ("ip6", "gw6") } else { ("ip", "gw") };
-        let gateway = spec.network.gateway.as_ref().map(|gateway| format!(",{}={gateway}", family.1));
-        let config = format!("{}={address}{}", family.0, gateway.unwrap_or_default());
-        self.put("ipconfig0", config, Extent::Whole);
-        if !spec.network.nameservers.is_empty() {
-            self.put("nameserver", spec.network.nameservers.join(" "), Extent::Whole);
+    fn address(&mut self, spec: &NodeSpec) -> Result<(), Error> {
+        let network = &spec.network;
+        if !network.nameservers.is_empty() && (spec.address.is_some() || self.setting("nameserver").is_some()) {
+            self.ours("nameserver", network.nameservers.join(" "), "spec.network.nameservers")?;
         }
-        self.put("citype", "nocloud".into(), Extent::Whole);
+        let Some(address) = &spec.address else { return Ok(()) };
+        let family = if address.contains(':') { ("ip6", "gw6") } else { ("ip", "gw") };
+        let gateway = network.gateway.as_ref().map(|gateway| format!(",{}={gateway}", family.1));
+        let place = if gateway.is_some() { "spec.address with spec.network.gateway" } else { "spec.address" };
+        self.ours("ipconfig0", format!("{}={address}{}", family.0, gateway.unwrap_or_default()), place)?;
+        self.ours("citype", "nocloud".into(), "spec.address")
+    }
+
+    /// A value that a key of ours gives. Beside one of the user's it never wins unsaid: that one stays if it says the same,
+    /// and maybe more.
+    fn ours(&mut self, key: &str, value: String, place: &'static str) -> Result<(), Error> {
+        match self.setting(key) {
+            None => self.put(key, value, Extent::Whole),
+            Some(own) if find(key).is_some_and(|known| same(known, Extent::Part, &value, Some(own))) => {}
+            Some(own) => return Err(self.clash(key, own, place, value)),
+        }
+        Ok(())
+    }
+
+    fn clash(&self, key: &str, found: &str, place: &'static str, wanted: String) -> Error {
+        Error::Clash { node: self.name.clone(), key: key.to_owned(), found: found.to_owned(), place, wanted }
     }
 
     /// The drives of the file, and those that every VM has.
@@ -204,7 +227,14 @@ impl Machine {
             for (key, value) in [("discard", "on"), ("ssd", "1")] {
                 system.options.entry(key.to_owned()).or_insert_with(|| value.to_owned());
             }
-            system.size = Some(vm.number("disk")?.unwrap_or(DISK).max(SMALLEST) * GIB);
+            let wanted = vm.number("disk")?.map(|disk| disk.max(SMALLEST) * GIB);
+            match (system.size, wanted) {
+                (Some(own), Some(wanted)) if own != wanted => {
+                    let [own, wanted] = [own, wanted].map(written);
+                    return Err(self.clash(SYSTEM, &format!("size={own}"), "spec.vm.disk", wanted));
+                }
+                (own, wanted) => system.size = own.or(wanted).or(Some(DISK * GIB)).max(Some(SMALLEST * GIB)),
+            }
         }
         Ok(drives)
     }

@@ -58,8 +58,8 @@ impl Reading<'_> {
         if differs("boot", &|boot| matches!(boot, "image" | "disk")) {
             return Err(self.refused("boot", "VMs always boot from the image"));
         }
-        if differs("name", &|name| name == self.node) {
-            return Err(self.refused("name", "spec.proxmox.names says how VMs are named"));
+        if self.vm.contains_key("ha") && self.vm.contains_key("ha-managed") {
+            return Err(self.refused("ha-managed", "`ha` beside it says whether and how HA manages the VM"));
         }
         if differs("start", &|start| flag(start) == Some(true)) {
             return Err(self.refused("start", "pve-vm starts its VMs"));

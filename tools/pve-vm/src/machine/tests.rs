@@ -148,7 +148,8 @@ fn what_can_not_be_is_refused_before_anything_is_created() {
         (json!({"boot": "pxe"}), "spec.vm.boot is not supported: VMs always boot from the image"),
         (json!({"template": true}), "spec.vm.template is not supported: a template can't be started"),
         (json!({"unused0": "local:1"}), "spec.vm.unused0 is not supported: Proxmox VE itself keeps"),
-        (json!({"name": "other"}), "spec.vm.name is not supported: spec.proxmox.names says how VMs are named"),
+        (json!({"ha": true, "ha-managed": true}), "spec.vm.ha-managed is not supported: `ha` beside it"),
+        (json!({"scsi1": "a:10,size=5G"}), "spec.vm.scsi1 must be a drive with one size"),
         (json!({"start": false}), "spec.vm.start is not supported: pve-vm starts its VMs"),
         (json!({"force": 1}), "spec.vm.force is not supported: it restores or replaces another VM"),
         (
@@ -173,6 +174,43 @@ fn what_can_not_be_is_refused_before_anything_is_created() {
         assert!(error(&vm).contains(what), "{what}");
     }
     assert!(machine(json!({"role": "worker", "vm": {"name": "cp-1", "start": true, "template": false}})).is_ok());
+}
+
+/// Seen on Proxmox VE 9.2: `vm.nameserver` was ignored without a word, exit 0.
+#[test]
+fn a_key_of_ours_and_one_of_proxmox_ve_never_win_over_each_other_unsaid() {
+    let node = |vm: Value| {
+        json!({"role": "worker", "address": "10.0.0.11/24", "vm": vm,
+            "network": {"gateway": "10.0.0.1", "nameservers": ["10.0.0.1", "1.1.1.1"]}})
+    };
+    for (vm, said) in [
+        (json!({"name": "other"}), "spec.vm.name is other, and spec.proxmox.names gives cp-1"),
+        (
+            json!({"nameserver": "9.9.9.9"}),
+            "spec.vm.nameserver is 9.9.9.9, and spec.network.nameservers gives 10.0.0.1",
+        ),
+        (
+            json!({"ipconfig0": "ip=10.0.0.12/24,gw=10.0.0.1"}),
+            "spec.vm.ipconfig0 is ip=10.0.0.12/24,gw=10.0.0.1, and spec.address with spec.network.gateway gives ip=10.0.0.11",
+        ),
+        (json!({"ipconfig0": "ip=10.0.0.11/24,gw=10.0.0.9"}), "spec.vm.ipconfig0 is"),
+        (json!({"ipconfig0": "ip=dhcp"}), "spec.vm.ipconfig0 is ip=dhcp, and spec.address"),
+        (json!({"citype": "configdrive2"}), "spec.vm.citype is configdrive2, and spec.address gives nocloud"),
+        (json!({"smbios1": "uuid=4c4c4544-0038-3010-8054-b2c04f4d5032"}), "spec.vm.smbios1 is uuid=4c4c4544"),
+        (json!({"disk": 20, "scsi0": "size=30G"}), "spec.vm.scsi0 is size=30G, and spec.vm.disk gives 20G"),
+    ] {
+        let error = machine(node(vm)).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        let failure = record::Failure::from(error);
+        assert_eq!((failure.exit.code(), failure.code.as_str()), (8, "spec"));
+    }
+    let fuller = "gw=10.0.0.1,ip=10.0.0.11/24,ip6=auto";
+    let fine = json!({"name": "cp-1", "nameserver": "10.0.0.1 1.1.1.1", "ipconfig0": fuller, "citype": "nocloud",
+        "searchdomain": "lan", "smbios1": "manufacturer=x", "scsi0": "size=30G"});
+    let machine = machine(node(fine)).unwrap();
+    assert_eq!((machine.setting("ipconfig0"), machine.setting("searchdomain")), (Some(fuller), Some("lan")));
+    let size = |machine: &Machine| machine.drives.iter().find(|drive| drive.slot == "scsi0").unwrap().size;
+    assert_eq!(size(&machine), Some(30 << 30));
 }
 
 #[test]
