@@ -11,7 +11,7 @@ use tokio::{io::AsyncSeekExt, task::JoinSet};
 
 use crate::{
     error::Error,
-    storage::{Comparison, Copy, Found, Place, is_begun},
+    storage::{Comparison, Copy, Found, Place, is_begun, marked_size, unsure},
 };
 
 /// How many hosts download at the same time.
@@ -46,8 +46,10 @@ impl Delivery<'_> {
         let url = status.url.clone();
         let locked = self.run.dir()?.lock()?.and_then(|lock| lock.image(&url).map(str::to_owned));
         if self.run.is_dry_run() {
+            let found = Found { volumes: status.volumes.clone(), absent, copies };
+            let planned = self.plan(&found, &url, locked.as_deref()).await;
             status.sha256 = locked;
-            return Ok(self.plan(&absent, &url, &status.volumes));
+            return planned;
         }
         let mut kept = None;
         let sha256 = match locked {
@@ -84,14 +86,35 @@ impl Delivery<'_> {
         Ok((Effect::Changed, changes(&hosts(), &status.volumes)))
     }
 
-    /// What would be done.
-    fn plan(&self, absent: &[String], url: &str, volumes: &BTreeMap<String, String>) -> (Effect, Vec<Change>) {
-        if absent.is_empty() {
-            return (Effect::Unchanged, Vec::new());
+    /// What would be done. A file that is there is not trusted by its name: what can be known of it without a download is its
+    /// size.
+    async fn plan(&self, found: &Found, url: &str, sha256: Option<&str>) -> Result<(Effect, Vec<Change>), Stop> {
+        let (lock, mut hosts, mut announced) = (self.run.dir()?.lock()?, found.absent.clone(), None);
+        for copy in &found.copies {
+            let mark = lock.as_ref().and_then(|lock| lock.copy(&copy.place()));
+            if mark.is_some() && mark == sha256.map(|sha256| copy.mark(sha256)).as_deref() {
+                continue;
+            }
+            let mut size = sha256.and_then(|sha256| marked_size(mark?, sha256));
+            if size.is_none() {
+                // A factory that can't be asked leaves it open.
+                size = *announced.get_or_insert(self.factory.prepare(self.image).await.ok().flatten());
+            }
+            let (host, volume) = (copy.host.clone(), self.place.volume());
+            match size.filter(|wanted| *wanted != copy.size) {
+                None => self
+                    .run
+                    .announce(&format!("{host} would compare the image that it has with its digest: {}", unsure(mark))),
+                Some(_) if is_begun(mark) && self.place.via == Via::Upload => hosts.push(host),
+                Some(wanted) => return Err(Error::WrongSize { volume, host, size: copy.size, wanted }.into()),
+            }
+        }
+        if hosts.is_empty() {
+            return Ok((Effect::Unchanged, Vec::new()));
         }
         let how = if self.place.via == Via::Upload { "upload" } else { "download" };
-        self.run.announce(&format!("would {how} {url} to {} on {}", self.place.storage, absent.join(", ")));
-        (Effect::Pending, changes(absent, volumes))
+        self.run.announce(&format!("would {how} {url} to {} on {}", self.place.storage, hosts.join(", ")));
+        Ok((Effect::Pending, changes(&hosts, &found.volumes)))
     }
 
     /// Has the hosts compare the files whose content isn't known; returns those that an upload of ours left unfinished.
@@ -104,12 +127,7 @@ impl Delivery<'_> {
             if mark.as_ref() == Some(&copy.mark(sha256)) {
                 continue;
             }
-            let is_ours = is_begun(mark.as_deref());
-            let why = match mark {
-                Some(_) if is_ours => "its upload was cut off",
-                Some(_) => "it has changed",
-                None => "it was never compared",
-            };
+            let (is_ours, why) = (is_begun(mark.as_deref()), unsure(mark.as_deref()));
             self.run.announce(&format!("{} compares the image that it has with its digest: {why}", copy.host));
             match self.compare(&copy.host, url, sha256).await? {
                 Comparison::Same => self.remember(copy, sha256)?,

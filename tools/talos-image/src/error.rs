@@ -37,6 +37,8 @@ pub(crate) enum Error {
     Rebuilt { url: String },
     #[error("{volume} on {host} is not the image: its SHA-256 differs from the digest in ichor.lock")]
     WrongFile { volume: String, host: String },
+    #[error("{volume} on {host} is not the image: it has {size} bytes, and the image {wanted}")]
+    WrongSize { volume: String, host: String, size: u64, wanted: u64 },
     #[error("{host} can't download {url} ({why})")]
     NotFetched { host: String, url: String, why: String, storage: String, volume: String, via: Via },
     #[error("the token {token} may not upload to storage {storage}")]
@@ -78,7 +80,7 @@ impl Classify for Error {
                 "importing disk images needs Proxmox VE 8.4 or later; on older ones Talos can be installed from an ISO: `images: {storage: NAME, via: iso}`",
             ),
             Self::NotImportable(_) | Self::NotAnIso(_) => failed(Code::Import).hint("remove --image-format"),
-            Self::WrongFile { volume, host } => Facts::new(Exit::Guard, Code::DigestMismatch).hint(format!(
+            Self::WrongFile { volume, host } | Self::WrongSize { volume, host, .. } => Facts::new(Exit::Guard, Code::DigestMismatch).hint(format!(
                 "it was cut, replaced, or downloaded with another digest; if nothing needs it: `pvesm free {volume}` on {host}, then run again"
             )),
             Self::NotFetched { host, why, storage, volume, via, .. } => {

@@ -69,6 +69,20 @@ pub(crate) fn is_begun(mark: Option<&str>) -> bool {
     mark.is_some_and(|mark| mark.starts_with(BEGUN))
 }
 
+/// The size that a file had when it was compared with this digest, by its mark.
+pub(crate) fn marked_size(mark: &str, sha256: &str) -> Option<u64> {
+    mark.strip_prefix(sha256)?.trim_start().split(' ').next()?.parse().ok()
+}
+
+/// Why a file is compared whose mark isn't that of the file as it is.
+pub(crate) fn unsure(mark: Option<&str>) -> &'static str {
+    match mark {
+        Some(_) if is_begun(mark) => "its upload was cut off",
+        Some(_) => "it has changed",
+        None => "it was never compared",
+    }
+}
+
 impl Copy {
     /// Where it is, as ichor.lock names it.
     pub(crate) fn place(&self) -> String {
@@ -307,6 +321,7 @@ mod tests {
     fn a_place_with_a_begun_upload_is_told_from_one_whose_file_was_compared() {
         let copy = Copy { host: "pve1".into(), volume: "local:import/x".into(), size: 7, ctime: 9 };
         assert_eq!((copy.place().as_str(), copy.mark("ab").as_str()), ("pve1/local:import/x", "ab 7 9"));
+        assert_eq!((marked_size(&copy.mark("ab"), "ab"), marked_size("ab 7 9", "cd")), (Some(7), None));
         assert!(is_begun(Some(&begun("ab"))));
         assert!(!is_begun(Some(&copy.mark("ab"))) && !is_begun(None));
     }

@@ -115,6 +115,41 @@ async fn a_file_of_the_images_name_is_compared_before_it_is_taken_for_the_image(
     assert!(said.contains("is not the image") && said.contains("pvesm free local:import/talos-v1.13.9-"), "{said}");
 }
 
+/// Seen on Proxmox VE 9.2: a dry run called a corrupted copy unchanged, and the run refused it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_refuses_a_file_that_can_not_be_the_image_and_says_what_would_be_compared() {
+    let file = format!("talos-v1.13.9-{AGENT}-nocloud-amd64.qcow2");
+    let lab = start().await;
+    run(&lab, &[]).await;
+    let writes = lab.pve().writes();
+    assert!(lab.pve().spoil_image("pve1", &format!("local:import/{file}"), 1000));
+    for arguments in [&["--dry-run"][..], &[]] {
+        let output = run(&lab, arguments).await;
+        assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+        assert!(stderr(&output).contains("is not the image"), "{}", stderr(&output));
+    }
+    assert_eq!(lab.pve().writes(), writes + 1, "the run's comparison");
+
+    // Nothing is remembered of a file that somebody else put there: its size is that of the image or not.
+    let lab = start().await;
+    lab.pve().add_image("pve1", "local", "import", &file, 1000);
+    run(&lab, &["--talos-version", "v1.13.9", "--extension", "siderolabs/qemu-guest-agent", "--raw"]).await;
+    let output = run(&lab, &["--dry-run"]).await;
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert!(stderr(&output).contains("it has 1000 bytes, and the image "), "{}", stderr(&output));
+
+    let lab = start().await;
+    run(&lab, &[]).await;
+    let mut text: Value = serde_json::from_str(&std::fs::read_to_string(lock(&lab)).unwrap()).unwrap();
+    text.as_object_mut().unwrap().remove("copies").unwrap();
+    std::fs::write(lock(&lab), text.to_string()).unwrap();
+    let output = run(&lab, &["--dry-run"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("pve1 would compare the image that it has with its digest: it was never compared")
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_digest_that_was_changed_in_the_lock_is_noticed_while_the_file_is_there() {
     let lab = start().await;
