@@ -8,7 +8,7 @@ use std::{
 use pve_client::{Client, Rights, answer::Resource, request, rights};
 use record::{
     Classify, Effect, Exit, Failure, Node,
-    spec::ClusterSpec,
+    spec::{ClusterSpec, NodeSpec},
     status::{Doctor, Finding, FindingState, Image},
 };
 use step::{Run, Stop, Written};
@@ -17,11 +17,12 @@ use crate::{
     difference::{Difference, Sight},
     error::Error,
     fleet::Fleet,
-    inventory::{Inventory, Namesakes},
+    inventory::{Inventory, Known, Namesakes},
     location::Location,
     machine::Machine,
     orphans,
     preflight::{Found, Intent, failure},
+    reconcile::Reconcile,
 };
 
 mod findings;
@@ -93,7 +94,9 @@ impl Checks<'_> {
             let contents = self.pve.ask(&request::contents(host, &images.storage, images.via.content())).await?;
             let image: Option<Image> = self.run.cluster().get().ok().flatten();
             let volume = image.as_ref().and_then(|image| image.volumes.get(host)).map(String::as_str);
-            found.push(findings::image(host, &self.spec.talos.version, volume, &contents));
+            let lock = self.run.dir().and_then(|dir| dir.lock()).ok().flatten();
+            let mark = |volume: &str| lock.as_ref()?.copy(&format!("{host}/{volume}")).map(str::to_owned);
+            found.push(findings::image(host, &self.spec.talos.version, volume, &contents, mark));
         }
         let disks = spec.storage.as_ref().and_then(|storage| storage.on(host));
         if let Some(disks) = disks.filter(|name| usable(name)) {
@@ -184,8 +187,14 @@ pub(crate) fn report(run: &Run, found: Vec<Finding>) -> Option<Failure> {
 }
 
 /// Asks for a node what `ensure` and `destroy` would be refused.
-pub(crate) async fn of_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) -> Result<Written, Stop> {
-    let checked = check_node(fleet, run, node, machine).await;
+pub(crate) async fn of_node(
+    fleet: &Fleet,
+    run: &Run,
+    node: &Node,
+    machine: &Machine,
+    spec: &NodeSpec,
+) -> Result<Written, Stop> {
+    let checked = check_node(fleet, run, node, machine, spec).await;
     checked.map_err(|mut failure| {
         if failure.exit != Exit::NotAllowed {
             failure.exit = Exit::Failed;
@@ -195,10 +204,24 @@ pub(crate) async fn of_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Mac
     Ok(Written::nothing())
 }
 
-async fn check_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine) -> Result<(), Failure> {
-    let Some(known) = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name(), Namesakes::Refused)? else {
-        return check_new(fleet, machine).await;
+async fn check_node(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, spec: &NodeSpec) -> Result<(), Failure> {
+    let found = fleet.inventory.find(&fleet.identity, &fleet.cluster, node.name(), Namesakes::Refused)?;
+    let refused = match found {
+        None => check_new(fleet, machine).await,
+        Some(known) => check_known(fleet, run, node, machine, known).await,
     };
+    // A right that is missing may be why the rest can't be seen; else what isn't there is why nothing can be done.
+    if let Err(failure) = &refused
+        && failure.exit == Exit::NotAllowed
+    {
+        return refused;
+    }
+    Reconcile { run, fleet, node, machine, spec, found }.check_all_references().await?;
+    refused
+}
+
+/// Asks what the next run, and `destroy`, would be refused.
+async fn check_known(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, known: &Known) -> Result<(), Failure> {
     let config = known.config.as_ref().map_err(Clone::clone)?;
     let power = fleet.pve.ask(&request::power(&known.host, known.vmid)).await?;
     let found = Found { vmid: known.vmid, config, power: Some(&power) };

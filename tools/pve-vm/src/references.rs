@@ -16,6 +16,15 @@ use crate::{
 };
 
 impl Reconcile<'_> {
+    /// Refuses what the file names and Proxmox VE doesn't have, also in the management by HA.
+    pub(crate) async fn check_all_references(&self) -> Result<(), Failure> {
+        if let Some(key) = self.machine.root_only.as_ref().filter(|_| self.found.is_none()) {
+            return Err(Error::RootOnly { node: self.machine.name.clone(), key: key.clone() }.into());
+        }
+        self.check_references().await?;
+        self.ha_differences(self.found.map(|known| known.vmid)).await.map(drop)
+    }
+
     /// Refuses what the file names and Proxmox VE doesn't have.
     pub(crate) async fn check_references(&self) -> Result<(), Failure> {
         self.check_host()?;

@@ -197,7 +197,7 @@ impl Step for PveVm {
         let site = Site { cluster: &fleet.cluster, spec: &fleet.spec, identity: &fleet.identity };
         let machine = Machine::read(&site, node.name(), &spec)?;
         if self.verb == Verb::Doctor {
-            return doctor::of_node(fleet, &run, node, &machine).await;
+            return doctor::of_node(fleet, &run, node, &machine, &spec).await;
         }
         let namesakes = match self.verb {
             Verb::Destroy | Verb::List => Namesakes::Ignored,

@@ -154,20 +154,41 @@ pub(super) fn bridge(spec: &ProxmoxSpec, host: &str, rows: &[Bridge], sees_all: 
     })
 }
 
-/// Whether an image of this release is on the host.
-pub(super) fn image(host: &str, version: &str, volume: Option<&str>, contents: &[Content]) -> Finding {
+/// Whether an image of this release is on the host; `mark` is what `talos-image` remembers of a volume that it compared: its
+/// digest, size and time.
+pub(super) fn image(
+    host: &str,
+    version: &str,
+    volume: Option<&str>,
+    contents: &[Content],
+    mark: impl Fn(&str) -> Option<String>,
+) -> Finding {
     let is_it = |content: &&Content| match volume {
         Some(volume) => content.volid == volume,
         None => content.volid.contains(&format!("/talos-{version}-")),
     };
-    match contents.iter().find(is_it) {
-        Some(content) => ok("image", Some(host), format!("{} is there", content.volid)),
-        None => warn(
-            "image",
-            Some(host),
-            format!("the image of Talos {version} is not there yet"),
-            "`talos-image` brings it",
-        ),
+    let Some(content) = contents.iter().find(is_it) else {
+        let why = format!("the image of Talos {version} is not there yet");
+        return warn("image", Some(host), why, "`talos-image` brings it");
+    };
+    let volume = &content.volid;
+    let marked = mark(volume).unwrap_or_default();
+    let mut compared = marked.split(' ').skip(1).map(|number| number.parse::<u64>().ok());
+    match (compared.next().flatten(), compared.next().flatten()) {
+        (Some(size), _) if content.size.is_some_and(|now| now != size) => {
+            let now = content.size.unwrap_or_default();
+            let why = format!("{volume} is not the image: it had {size} bytes when it was compared, and has {now} now");
+            let fix = format!("if nothing needs it: `pvesm free {volume}` on {host}, then run `talos-image` again");
+            fail("image", Some(host), why, fix)
+        }
+        (Some(_), time) if content.ctime.is_some() && content.ctime == time => {
+            ok("image", Some(host), format!("{volume} is there, and was compared with its digest"))
+        }
+        (Some(_), _) => {
+            let why = format!("{volume} has changed since it was compared with its digest");
+            warn("image", Some(host), why, "`talos-image` compares it again")
+        }
+        (None, _) => ok("image", Some(host), format!("{volume} is there; `talos-image` has not compared it yet")),
     }
 }
 

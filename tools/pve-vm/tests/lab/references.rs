@@ -3,7 +3,7 @@
 use lab::pve::Release;
 
 use crate::{
-    by_hand::{PLAIN, volume, volumes},
+    by_hand::{PLAIN, allow, volume, volumes},
     rights::{grant, role},
     world::{World, options},
 };
@@ -40,6 +40,28 @@ async fn a_vm_is_not_destroyed_for_one_that_proxmox_ve_would_refuse() {
         let world = to_recreate().await;
         world.edit("memory: 2048", &format!("memory: 2048, {vm}"));
         refuses(&world, exit, said).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_what_the_file_names_and_proxmox_ve_does_not_have() {
+    for exists in [true, false] {
+        for (vm, said) in [
+            ("node: pve7", "node w-1 can't be placed on pve7: no such host; hosts: pve1"),
+            ("disks: [{size: 1, storage: nowhere}]", "there is no storage nowhere (storages: "),
+            ("scsi2: \"local-lvm:1,cyls=5\"", "spec.vm.scsi2: Proxmox VE 9.2 has no cyls"),
+            ("ha: {group: fast}", "Proxmox VE 9.2 has no spec.vm.ha.group"),
+            ("ha: {nodes: pve9}", "spec.vm.ha.nodes names pve9, and there is no such host"),
+        ] {
+            let world = World::start(options()).await;
+            allow(&world, "Sys.Console");
+            if exists {
+                world.run(&[]).await.exits(0);
+            }
+            world.run(&["doctor"]).await.exits(0);
+            world.edit(PLAIN, &format!("{PLAIN}, {vm}"));
+            world.run(&["doctor"]).await.exits(1).says(said);
+        }
     }
 }
 

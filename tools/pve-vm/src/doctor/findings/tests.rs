@@ -196,3 +196,26 @@ fn rights_decide_the_exit_status_before_anything_else_and_warnings_do_not() {
     assert_eq!(verdict(&[failed("storage")]).unwrap().0, Exit::Failed);
     assert_eq!(verdict(&[failed("storage"), failed("privileges")]).unwrap().0, Exit::NotAllowed);
 }
+
+/// Seen on Proxmox VE 9.2: a corrupted copy was said to be there.
+#[test]
+fn an_image_is_judged_by_what_talos_image_compared_and_not_by_its_name() {
+    let volume = "local:import/talos-v1.13.9-x.qcow2";
+    let content =
+        |size, ctime| Content { volid: volume.into(), size: Some(size), ctime: Some(ctime), ..Content::default() };
+    let judged = |mark: Option<&str>, size| {
+        let mark = mark.map(str::to_owned);
+        let found = image("pve1", "v1.13.9", None, &[content(size, 9)], |_| mark.clone());
+        (found.state, found.reason)
+    };
+    assert_eq!(judged(Some("ab 7 9"), 7).0, FindingState::Ok);
+    let (state, why) = judged(Some("ab 7 9"), 6);
+    assert!(state == FindingState::Fail && why.contains("had 7 bytes when it was compared, and has 6 now"), "{why}");
+    let (state, why) = judged(Some("ab 7 8"), 7);
+    assert!(state == FindingState::Warn && why.contains("has changed since"), "{why}");
+    for mark in [None, Some("upload of ab")] {
+        let (state, why) = judged(mark, 7);
+        assert!(state == FindingState::Ok && why.contains("has not compared it yet"), "{mark:?}: {why}");
+    }
+    assert_eq!(image("pve1", "v1.13.9", None, &[], |_| None).state, FindingState::Warn);
+}
