@@ -1,7 +1,7 @@
 //! Destroying a VM of ours.
 
 use pve_client::{Kind, answer::Config, request};
-use record::Failure;
+use record::{Code, Failure};
 use step::{Hold, Stop};
 
 use crate::{
@@ -25,6 +25,23 @@ impl VmOperation<'_> {
         let Some((location, config)) = self.found().await? else { return Ok(()) };
         let operation = VmOperation { location, ..*self };
         operation.destroy_here(&config, guard).await
+    }
+
+    /// The same, and takes the VM out of our rules of high availability, also if it left volumes: then it is gone all the
+    /// same. `is_replaced` is whether another one takes its place in this run.
+    pub(crate) async fn destroy_for_good(
+        &self,
+        guard: Option<(&Reconcile<'_>, &Permit<'_>)>,
+        is_replaced: bool,
+    ) -> Result<(), Stop> {
+        match self.destroy(guard).await {
+            Ok(()) => self.leave_rules(is_replaced).await,
+            Err(Stop::Failed(failure)) if failure.is(Code::Leftover) => {
+                self.leave_rules(false).await?;
+                Err(failure.into())
+            }
+            Err(stop) => Err(stop),
+        }
     }
 
     /// Where the VM is now, and its config: it may have been moved, or destroyed. Once more it is checked to be ours.

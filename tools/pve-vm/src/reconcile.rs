@@ -215,8 +215,7 @@ impl<'a> Reconcile<'a> {
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
         remembered::forget_contact(self.run, self.node)?;
-        operation.destroy(Some((self, &permit))).await?;
-        operation.leave_rules(true).await?;
+        operation.destroy_for_good(Some((self, &permit)), true).await?;
         let left = permit.destroyed(self, true);
         let mut changes = std::mem::take(&mut progress.changes);
         changes.extend(difference.costs(true));
@@ -285,7 +284,9 @@ impl<'a> Reconcile<'a> {
         if !running {
             changes.push(switched_on());
         }
-        changes.extend(managed);
+        // The VM that takes the place of another is in no rule yet, and not managed.
+        let is_recreated = allowed.recreate && !difference.recreate().is_empty();
+        changes.extend(if is_recreated { self.ha_differences(None).await? } else { managed });
         if running {
             changes.extend(self.foresee_meeting(&operation).await?);
         }

@@ -35,11 +35,11 @@ impl PveVm {
         // Before the act: whoever is killed in the middle of it must not forget that it was wanted.
         let lost = reconcile.operation(location.clone()).snapshots_lost().await?;
         remembered::destroyed(reconcile.run, reconcile.node)?;
-        if let Err(stop) = reconcile.operation(location.clone()).destroy(Some((reconcile, &permit))).await {
+        let operation = reconcile.operation(location.clone());
+        if let Err(stop) = operation.destroy_for_good(Some((reconcile, &permit)), false).await {
             remembered::remember(reconcile.run, reconcile.node, location.vmid)?;
             return Err(stop);
         }
-        reconcile.operation(location.clone()).leave_rules(false).await?;
         let left = [permit.destroyed(reconcile, false), lost].concat();
         Ok(reconcile.destroyed(&location, Effect::Changed, left))
     }

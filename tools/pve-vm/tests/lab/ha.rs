@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lab::{
     Options,
-    pve::{Fault, Release},
+    pve::{Fault, Lock, Release},
 };
 
 use crate::{
@@ -129,6 +129,40 @@ async fn a_vm_that_takes_the_place_of_another_is_managed_and_kept_apart_again() 
         world.run(&WORKERS).await.exits(0);
         assert_eq!(world.lab.pve().writes(), writes);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_left_a_volume_leaves_no_rule_either() {
+    let world = three_hosts(Release::V9_2).await;
+    say(&world, "nodes: \"pve1,pve2\", separate: web");
+    world.run(&WORKERS).await.exits(0);
+    let vm = world.vm("w-1");
+    world.lab.pve().take_lock(&Lock::Local { node: vm.node.clone(), storage: "local-lvm".into() });
+
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(4).says("is destroyed, but left");
+
+    let sid = format!("vm:{}", vm.id);
+    assert!(rules(&world).values().all(|rule| !rule["resources"].contains(&sid)), "{:?}", rules(&world));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_of_a_recreation_lists_what_high_availability_is_told_of_the_new_vm() {
+    let world = three_hosts(Release::V9_2).await;
+    world.edit(PLAIN, "memory: 2048, disk: 30");
+    world.edit("disk: 30", "disk: 30, ha: {separate: web, max_restart: 2}");
+    world.run(&WORKERS).await.exits(0);
+    world.edit("disk: 30", "disk: 20");
+
+    let plan = world.run(&["plan", "--recreate", "--only", "w-1"]).await.exits(3);
+    let whats = |outcome: &Outcome| -> Vec<String> {
+        let changes = outcome.status("w-1")["vm"]["changes"].as_array().unwrap().clone();
+        let ha = changes.iter().filter(|change| change["what"].as_str().unwrap().starts_with("ha"));
+        ha.map(|change| change["what"].as_str().unwrap().to_owned()).collect()
+    };
+    let planned = whats(&plan);
+    assert!(planned.contains(&"ha".to_owned()) && planned.len() == 2, "{planned:?}");
+    let done = world.run(&["--recreate", "--only", "w-1"]).await.exits(0);
+    assert_eq!(whats(&done), planned);
 }
 
 #[tokio::test(flavor = "multi_thread")]
