@@ -11,6 +11,7 @@ use pve_client::{
 use record::{Code, Exit, Failure};
 
 use crate::{
+    difference::NOTES,
     parameters::{Kind, find},
     placement::Host,
 };
@@ -20,6 +21,10 @@ mod privilege;
 
 pub(crate) use privilege::is_cd;
 
+/// How many characters the notes of a VM may have.
+const LONGEST_NOTES: usize = 8192;
+/// How many of them the name of a volume may take, with its slot.
+const VOLUME: usize = 80;
 /// Where the networks are.
 const ZONES: &str = "/sdn/zones";
 
@@ -128,8 +133,29 @@ pub(crate) fn refusals(intent: &Intent, situation: Situation<'_>) -> Vec<Refusal
         found.extend(of_vm(intent, vm, &situation.host.name));
     }
     found.extend(hardware::of_host(intent, situation.host));
+    found.extend(notes_too_long(intent, situation.vm.map(|vm| vm.vmid)));
     found.extend(of_storages(intent, situation));
     found
+}
+
+/// Notes that Proxmox VE doesn't take. Those of a new VM grow by a line that says which disk is which.
+fn notes_too_long(intent: &Intent, vmid: Option<u32>) -> Option<Refusal> {
+    let (_, notes) = intent.parameters.iter().find(|(name, _)| name == NOTES)?;
+    let is_drive = |name: &str| find(name).is_some_and(|known| known.kind == Kind::Drive);
+    let drives = intent.parameters.iter().filter(|(name, _)| intent.creates && is_drive(name)).count();
+    let length = notes.chars().count() + drives * VOLUME;
+    let whose = vmid.map_or_else(|| "the new VM".to_owned(), |vmid| format!("VM {vmid}"));
+    (length > LONGEST_NOTES).then(|| {
+        Refusal::new(
+            Exit::Failed,
+            Code::Spec,
+            format!(
+                "the notes of {whose} would have {length} characters with the lines by which Ichor knows it, and Proxmox \
+                 VE keeps {LONGEST_NOTES}"
+            ),
+            "shorten the VM's notes, or `description` in the file",
+        )
+    })
 }
 
 /// What the VM itself has against it.

@@ -51,7 +51,16 @@ impl Search<'_> {
         for orphan in orphans {
             let role = match orphan.role {
                 Some(role) => role,
-                None => self.asked_role(orphan).await?,
+                None => match self.asked_role(orphan).await {
+                    Ok(role) => role,
+                    // What this call is not about keeps nobody from the rest.
+                    Err(_) if !run.is_selected(orphan.node) => {
+                        let told = orphan.told();
+                        run.announce(&format!("{told} is not listed: nothing says its role, and --only names others"));
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                },
             };
             nodes.push(orphan.record(run.cluster().name(), role));
         }

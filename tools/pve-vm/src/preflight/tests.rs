@@ -136,6 +136,20 @@ fn each_kind_of_change_takes_its_own_privilege() {
 }
 
 #[test]
+fn notes_that_proxmox_ve_would_not_take_are_refused_before_anything_is_remembered() {
+    let notes = |length: usize| set("description", &"ö".repeat(length));
+    assert_eq!(World::new().refusals(&notes(8192)), []);
+    World::new().refuses(&notes(8193), Exit::Failed, "the notes of VM 101 would have 8193 characters");
+    let creation = |length| Intent {
+        creates: true,
+        parameters: [notes(length).parameters, vec![("scsi0".into(), "a:1".into())]].concat(),
+        ..Intent::default()
+    };
+    assert_eq!(World::new().refusals(&creation(8100)), []);
+    World::new().refuses(&creation(8192), Exit::Failed, "the notes of the new VM would have 8272");
+}
+
+#[test]
 fn a_host_with_too_few_cpus_or_without_the_bridge_is_known_before_the_vm_is_off() {
     let intent = Intent { cores: 12, ..power_cycle() };
     World::new().refuses(&intent, Exit::Failed, "it has 8 CPUs, and 12 cores are wanted");

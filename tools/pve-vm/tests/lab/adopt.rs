@@ -229,3 +229,19 @@ async fn an_adopted_vm_whose_node_left_the_file_is_an_orphan_like_any_other() {
     world.run_file(&["destroy", "--orphan", "w-1", "--yes"]).await.exits(0);
     assert!(world.lab.pve().vm(id).is_none());
 }
+
+/// Seen on Proxmox VE 9.2: ichor.lock had the VM already when the server refused its notes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_whose_notes_have_no_room_for_the_mark_is_not_adopted_and_not_remembered() {
+    let world = World::start(options()).await;
+    let id = theirs(&world).await;
+    set(&world, id, &[("description", &"x".repeat(8100))]);
+    let before = world.lab.pve().vm(id).unwrap();
+    for arguments in [&["--dry-run"][..], &["--yes"]] {
+        let pair = format!("w-1:{id}");
+        let outcome = world.run_file(&[&["adopt", "--vm", &pair], arguments].concat()).await.exits(1);
+        outcome.says(&format!("the notes of VM {id} would have ")).says("shorten the VM's notes");
+    }
+    assert_eq!(world.lab.pve().vm(id).unwrap(), before);
+    assert!(lock(&world).unwrap().adopted().is_empty());
+}

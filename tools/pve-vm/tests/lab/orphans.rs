@@ -187,6 +187,22 @@ async fn a_role_that_nobody_knows_is_asked_from_a_person_and_never_guessed() {
     assert_eq!(names(&world), ["cp-1", "cp-2", "w-1"]);
 }
 
+/// Seen on Proxmox VE 9.2: a call for one orphan failed because nothing said the role of another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_of_unknown_role_keeps_nobody_from_another_one() {
+    let world = left().await;
+    of_an_earlier_release(&world, "cp-2");
+    world.lab.talos().node("cp-2").unwrap().refuse(true);
+
+    world.run_file(&["list", "--orphans"]).await.exits(7).says("nothing says whether node cp-2");
+    let listed = world.run_file(&["list", "--orphans", "--only", "w-2"]).await.exits(0);
+    let listed = listed.says("(cp-2) on pve1 is not listed: nothing says its role, and --only names others");
+    assert_eq!(listed.status("w-2")["vm"]["id"], world.vm("w-2").id);
+    world.run_file(&["list", "--orphans", "--only", "cp-2"]).await.exits(7);
+    world.run_file(&["destroy", "--orphan", "w-2", "--yes"]).await.exits(0);
+    assert_eq!(names(&world), ["cp-1", "cp-2", "w-1"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mark_of_an_earlier_release_gets_the_role_with_the_next_run() {
     let world = World::start(options()).await;
