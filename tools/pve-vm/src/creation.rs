@@ -9,7 +9,7 @@ use pve_client::{
     property::Property,
     request::{self, Parameters},
 };
-use record::{Code, Exit, Failure, Node};
+use record::{Failure, Node};
 use step::{Hold, Run, Stop};
 use tokio::time::{Instant, sleep};
 
@@ -72,22 +72,6 @@ pub(crate) async fn create(
     }
 }
 
-/// Refuses to replace a VM by one that Proxmox VE wouldn't make. It is asked to make it under the ID of the old one: then it
-/// checks all that it checks of a creation, and says at last that this ID is taken.
-pub(crate) async fn rehearse(fleet: &Fleet, machine: &Machine, host: &str, old: &Location) -> Result<(), Failure> {
-    let parameters = machine.creation(host, fleet.volume(host)?);
-    match fleet.pve.ask(&request::create(host, old.vmid, parameters)).await {
-        Err(error) if error.kind() == Some(Kind::Exists) => Ok(()),
-        Err(error) => Err(error.into()),
-        // It was destroyed a moment ago; what is made now is what is wanted.
-        Ok(_) => Err(Failure::new(
-            Exit::Unreachable,
-            Code::Unreachable,
-            format!("{old} was destroyed by somebody else meanwhile, and is being made again"),
-        )),
-    }
-}
-
 async fn attempt(
     fleet: &Fleet,
     run: &Run,
@@ -115,7 +99,7 @@ async fn attempt(
     };
     // The reply may be wrong (a lost success): look at the VM itself. If it can't be seen, that is the node's error: a
     // second VM would be worse than none.
-    if may_exist(&error) && is_ours(fleet, run, node, &location).await? {
+    if may_exist(&error) && is_ours(fleet, run, (node, &machine.name), &location).await? {
         fleet.make(vmid, &machine.name);
         return Ok(Outcome::Made(location));
     }
@@ -195,7 +179,7 @@ async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Lo
     };
     for twin in twins {
         let was_before = fleet.inventory.taken.contains(&twin.vmid);
-        if twin.vmid == made.vmid || !is_ours(fleet, run, node, &twin).await? {
+        if twin.vmid == made.vmid || !is_ours(fleet, run, (node, &machine.name), &twin).await? {
             continue;
         }
         if twin.vmid < made.vmid || was_before || runs(fleet, &twin).await? {
@@ -223,14 +207,14 @@ fn may_exist(error: &pve_client::Error) -> bool {
 }
 
 /// Whether the VM there is this node's. One that is being created is waited for: until then its config says nothing.
-async fn is_ours(fleet: &Fleet, run: &Run, node: &Node, location: &Location) -> Result<bool, Stop> {
+async fn is_ours(fleet: &Fleet, run: &Run, (node, name): (&Node, &str), location: &Location) -> Result<bool, Stop> {
     let (host, vmid) = (&location.host, location.vmid);
     let gone = |error: &pve_client::Error| error.is_no_vm();
     match fleet.pve.ask(&request::pending(host, vmid)).await {
         Err(error) if gone(&error) => return Ok(false),
         Err(error) => return Err(error.into()),
         Ok(config) if config.lock() != Some("create") || config.uuid().is_some() => {
-            return finished(fleet, run, node, location, &config).await;
+            return finished(fleet, run, (node, name), location, &config).await;
         }
         Ok(_) => {}
     }
@@ -243,7 +227,7 @@ async fn is_ours(fleet: &Fleet, run: &Run, node: &Node, location: &Location) -> 
     match fleet.pve.ask(&request::pending(host, vmid)).await {
         Err(error) if gone(&error) => Ok(false),
         Err(error) => Err(error.into()),
-        Ok(config) => finished(fleet, run, node, location, &config).await,
+        Ok(config) => finished(fleet, run, (node, name), location, &config).await,
     }
 }
 
@@ -251,11 +235,11 @@ async fn is_ours(fleet: &Fleet, run: &Run, node: &Node, location: &Location) -> 
 async fn finished(
     fleet: &Fleet,
     run: &Run,
-    node: &Node,
+    (node, name): (&Node, &str),
     location: &Location,
     config: &pve_client::answer::Config,
 ) -> Result<bool, Stop> {
-    let ours = fleet.identity.owner(config, node.name()) == Owner::Ours;
+    let ours = fleet.identity.owner(config, name) == Owner::Ours;
     if ours {
         settled(fleet, run, node, location).await?;
     }

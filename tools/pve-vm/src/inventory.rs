@@ -36,7 +36,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// Whether it has this SMBIOS UUID.
-    fn has(&self, uuid: &str) -> bool {
+    pub(crate) fn has(&self, uuid: &str) -> bool {
         self.config.as_ref().is_ok_and(|config| config.uuid().as_deref() == Some(uuid))
     }
 }

@@ -54,6 +54,7 @@ mod run;
 mod search;
 mod sizes;
 mod survey;
+mod trial;
 mod values;
 mod watch;
 

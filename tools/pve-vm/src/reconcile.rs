@@ -14,7 +14,7 @@ use crate::{
     apply::Progress,
     args::Disk,
     changes::VmOperation,
-    creation::{create, rehearse},
+    creation::create,
     difference::Difference,
     difference::moved::owner,
     disks::{Drive, Source},
@@ -211,7 +211,7 @@ impl<'a> Reconcile<'a> {
         let host = self.replacement(&operation.location, &config).await?;
         let mut lost = operation.snapshots_lost().await?;
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
-        rehearse(self.fleet, self.machine, &host, &operation.location).await?;
+        self.tried(&host).await?;
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
         remembered::forget_contact(self.run, self.node)?;

@@ -261,16 +261,42 @@ async fn a_vm_that_was_moved_meanwhile_is_destroyed_where_it_is() {
     assert_eq!(count(&world), 1);
 }
 
+/// Some of it is refused by the call, some only while the disks are made.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_vm_is_not_destroyed_for_one_that_proxmox_would_not_make() {
+async fn a_vm_is_not_destroyed_for_one_that_proxmox_does_not_make() {
     let world = World::start(options()).await;
     world.run(&[]).await.exits(0);
-    let (id, uuid) = (world.vm("w-1").id, world.vm("w-1").uuid);
+    let before = world.vm("w-1");
     world.edit(PLAIN, "memory: 2048, disk: 10, sshkeys: \"no key\"");
+    let kept = format!("so VM {} on pve1 is kept", before.id);
+    world.run(&["--recreate", "--reboot"]).await.exits(1).says("sshkeys: invalid format").says(&kept);
 
-    let refused = world.run(&["--recreate", "--reboot"]).await.exits(1);
+    world.edit(", sshkeys: \"no key\"", "");
+    let text = "unable to create VM 102 - unable to create image: The image size is too large for file format 'raw'";
+    world.lab.pve().fail_create("w-1-trial", text, 1);
+    world.run(&["--recreate"]).await.exits(1).says("too large for file format").says(&kept);
 
-    assert!(refused.stderr.contains("sshkeys: invalid format"), "{}", refused.stderr);
     let vm = world.vm("w-1");
-    assert_eq!((vm.id, vm.uuid, vm.running), (id, uuid, true));
+    assert_eq!((vm.id, &vm.uuid, vm.running), (before.id, &before.uuid, true));
+    assert_eq!(world.lab.pve().vms().len(), 2, "nothing of the trials is left");
+    world.run(&["--recreate"]).await.exits(0).says("trying whether Proxmox VE makes the new VM");
+    assert_eq!((world.vm("w-1").uuid, world.lab.pve().vms().len()), (before.uuid, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_that_was_killed_is_removed_by_the_next() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let before = world.vm("w-1");
+    world.edit(PLAIN, "memory: 2048, disk: 10");
+    world.killed_at(("POST", "/nodes/pve1/qemu"), &["--recreate"]).await;
+    world.lab.pve().until(|pve| pve.vm_by_name("w-1-trial").is_some_and(|vm| !vm.config.contains_key("lock"))).await;
+    assert_eq!(world.vm("w-1").id, before.id);
+
+    world.run(&["--recreate"]).await.exits(0);
+
+    let names: Vec<String> = world.lab.pve().vms().into_iter().map(|vm| vm.name).collect();
+    assert!(names.len() == 2 && names.contains(&"w-1".to_owned()), "{names:?}");
+    assert_eq!(world.vm("w-1").uuid, before.uuid);
+    assert!(world.vm("w-1").config["scsi0"].contains("size=10G"));
 }
