@@ -91,6 +91,11 @@ impl Managed {
             if is_strict.is_some() && affinity.hosts.is_empty() {
                 return Err(("ha.strict".to_owned(), "left out where there are no `nodes`"));
             }
+            // Each VM has a rule of hosts of its own, and Proxmox VE keeps no VMs together that are in several of those.
+            let together = affinity.groups.iter().any(|group| group.relation == Relation::Together);
+            if together && !affinity.hosts.is_empty() {
+                return Err(("ha.nodes".to_owned(), "left out beside `together`"));
+            }
             if affinity.is_ranked() && !affinity.groups.is_empty() {
                 return Err(("ha.nodes".to_owned(), "hosts of one priority beside `separate` or `together`"));
             }

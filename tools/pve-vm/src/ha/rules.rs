@@ -85,10 +85,15 @@ impl Reconcile<'_> {
     pub(super) async fn rule_differences(&self, vmid: Option<u32>) -> Result<Vec<Change>, Failure> {
         let (wish, tag) = (self.affinity(), self.fleet.identity.tag());
         self.check_hosts(&wish)?;
+        let others = self.wishes_of_others(&wish).await?;
         let mut book = self.fleet.rules.book.lock().await;
         book.members.insert(self.machine.name.clone(), (wish.clone(), vmid));
         let hosts = self.fleet.inventory.hosts.len();
-        if let Some(why) = wish.groups.iter().find_map(|group| crowded(&book.members, group, hosts)) {
+        let mut all = book.members.clone();
+        for (node, wish) in others {
+            all.entry(node).or_insert((wish, None));
+        }
+        if let Some(why) = wish.groups.iter().find_map(|group| crowded(&all, group, hosts)) {
             return Err(Error::Crowded { node: self.machine.name.clone(), why }.into());
         }
         // A VM that isn't there yet is in no rule; and before there are rules, nobody has one.
@@ -104,6 +109,25 @@ impl Reconcile<'_> {
         let managed = self.fleet.managed_vms(&book).await?;
         let found = wish.differences(self.owner(&tag, vmid, true), &rules, &book.members, &managed);
         Ok(found.into_iter().map(|(change, _)| change).collect())
+    }
+
+    /// What the other control planes wish, if this is one and is in a group: what there is no room for is refused before the
+    /// first of them is made.
+    async fn wishes_of_others(&self, wish: &Affinity) -> Result<Vec<(String, Affinity)>, Failure> {
+        if !self.machine.control_plane || wish.groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut wishes = Vec::new();
+        // It ends early only where the step was asked to stop.
+        let others = self.run.control_planes().await.map_err(|_| Failure::interrupted())?;
+        for node in others {
+            let Some(value) = node.typed_spec()?.vm.get("ha").cloned() else { continue };
+            // What is wrong with its wish is that node's own error.
+            if let Ok(Managed::Yes(_, affinity)) = Managed::read(&value) {
+                wishes.push((node.name().to_owned(), affinity));
+            }
+        }
+        Ok(wishes)
     }
 
     fn check_hosts(&self, wish: &Affinity) -> Result<(), Error> {

@@ -55,6 +55,7 @@ fn a_value_that_the_manager_does_not_know_is_refused() {
         (json!({"strict": true}), "strict"),
         (json!({"separate": "a b"}), "separate"),
         (json!({"nodes": "pve1:2,pve2", "separate": "etcd"}), "nodes"),
+        (json!({"nodes": "pve1,pve2", "together": "db"}), "nodes"),
     ] {
         let (found, _) = Managed::read(&wrong).unwrap_err();
         assert_eq!(found, format!("ha.{key}"), "{wrong}");

@@ -227,3 +227,16 @@ async fn before_proxmox_ve_9_there_are_groups_of_hosts_in_place_of_rules() {
     world.run(&["--only", "w-1"]).await.exits(0);
     world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_planes_that_can_not_all_be_kept_apart_are_refused_before_the_first_is_made() {
+    let hosts = ["pve1", "pve2"].map(str::to_owned).to_vec();
+    let world = World::start(Options { hosts, control_planes: 3, workers: 0, ..options() }).await;
+    allow(&world, "Sys.Console");
+    world.edit("memory: 4096, disk: 20", "memory: 4096, disk: 20, ha: {separate: etcd}");
+
+    let refused = world.run(&[]).await.exits(1);
+
+    let told = refused.stderr.matches("3 VMs are kept apart as etcd, and there are 2 hosts").count();
+    assert_eq!((told, world.lab.pve().vms().len()), (3, 0), "{}", refused.stderr);
+}
