@@ -52,8 +52,8 @@ pub fn commands(token: &str, path: &str, role: &[&str]) -> String {
     let tail = match path {
         "/" => String::new(),
         _ => format!(
-            "; it replaces what they have there from above: add what `pveum user permissions {user} --path {path}` and \
-             `pveum user token permissions {user} {id} --path {path}` list"
+            "; this replaces what both have there from above: add what `pveum user permissions {user} --path {path}` and \
+             `pveum user token permissions {user} {id} --path {path}` show"
         ),
     };
     given(token, &[path], role) + &tail
@@ -128,7 +128,7 @@ impl Rights {
         let user = token.split('!').next().unwrap_or(token);
         let below = paths.iter().find(|path| **path != "/");
         let tail = below.map(|path| {
-            format!("; what {user} itself has there beyond the token, `pveum user permissions {user} --path {path}` lists: keep that, too")
+            format!("; `pveum user permissions {user} --path {path}` shows what {user} itself has there beyond the token: keep that, too")
         });
         given(token, paths, &whole) + &tail.unwrap_or_default()
     }

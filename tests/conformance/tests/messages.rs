@@ -26,7 +26,7 @@ const FILES: [&str; 7] = [
 
 /// Programs of others, with the flags of theirs that our texts name.
 const OTHERS: [(&str, &[&str]); 9] = [
-    ("pveum", &["--tokens", "--users", "--roles"]),
+    ("pveum", &["--tokens", "--users", "--roles", "--path"]),
     ("pvesm", &["--content"]),
     ("pvecm", &[]),
     ("ha-manager", &["--state"]),

@@ -4,7 +4,7 @@ use record::{Classify, Code, Exit, Facts, spec::Via};
 use schematic::Part;
 
 /// The privileges of the role that the hint makes.
-const LEAST: [&str; 13] = pve_client::rights::NEEDED;
+pub(crate) const LEAST: [&str; 13] = pve_client::rights::NEEDED;
 
 /// One variant for each problem that users solve differently.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +41,8 @@ pub(crate) enum Error {
     WrongSize { volume: String, host: String, size: u64, wanted: u64 },
     #[error("{host} can't download {url} ({why})")]
     NotFetched { host: String, url: String, why: String, storage: String, volume: String, via: Via },
-    #[error("the token {token} may not upload to storage {storage}")]
-    NoUpload { token: String, storage: String },
+    #[error("the token {token} may not {} to storage {storage}: it lacks {}", verb(*.how), .lacks.join(", "))]
+    MayNot { token: String, storage: String, how: Via, lacks: Vec<String>, commands: String },
     #[error("whether {volume} on {host} is the image can't be found out: the token {token} lacks Sys.AccessNetwork")]
     NotCompared { volume: String, host: String, token: String },
     #[error("{volume} on {host} has {size} bytes, not {wanted}, right after its upload")]
@@ -88,10 +88,7 @@ impl Classify for Error {
                 let exit = if why.contains("certificate") { Exit::Failed } else { Exit::Unreachable };
                 Facts::new(exit, Code::Unreachable).hint(unfetched(host, storage, volume, *via))
             }
-            Self::NoUpload { token, storage } => Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(format!(
-                "Datastore.AllocateTemplate is missing: {}",
-                pve_client::rights::commands(token, &format!("/storage/{storage}"), &LEAST)
-            )),
+            Self::MayNot { commands, .. } => Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(commands.clone()),
             Self::NotCompared { volume, host, token } => Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(format!(
                 "{}; or, if nothing needs that file: `pvesm free {volume}` on {host}, then run again to upload the image",
                 pve_client::rights::commands(token, &format!("/nodes/{host}"), &LEAST)
@@ -103,6 +100,14 @@ impl Classify for Error {
                 "the factory may have rebuilt it; if you trust that, remove {url} from `images` in ichor.lock"
             )),
         }
+    }
+}
+
+/// What brings the image, in a word.
+fn verb(how: Via) -> &'static str {
+    match how {
+        Via::Upload => "upload",
+        Via::Download | Via::Iso => "have the image downloaded",
     }
 }
 
@@ -155,10 +160,16 @@ mod tests {
                 "via: upload",
             ),
             (
-                Error::NoUpload { token: token.clone(), storage: "local".into() },
+                Error::MayNot {
+                    token: token.clone(),
+                    storage: "local".into(),
+                    how: Via::Upload,
+                    lacks: vec!["Datastore.AllocateTemplate on /storage/local".into()],
+                    commands: "as commands say".into(),
+                },
                 Exit::NotAllowed,
-                "the token talos@pve!cli may not upload to storage local",
-                "pveum acl modify /storage/local --users talos@pve --tokens 'talos@pve!cli'",
+                "the token talos@pve!cli may not upload to storage local: it lacks Datastore.AllocateTemplate on /storage/local",
+                "as commands say",
             ),
             (
                 Error::NotCompared { volume: volume.clone(), host: host.clone(), token },

@@ -9,7 +9,7 @@ use pve_client::{
 };
 use record::{Failure, spec::Via};
 
-use crate::error::Error;
+use crate::error::{Error, LEAST};
 
 /// How long a host may take to download an image, or to compare one.
 const DOWNLOAD: Duration = Duration::from_secs(40 * 60);
@@ -140,16 +140,27 @@ impl Place {
         Ok(found)
     }
 
-    /// Nobody says no to an upload before all of it was sent: so that is asked first.
+    /// Nobody says no to an upload before all of it was sent, nor to a download before a digest was read: so that is asked
+    /// first, and a plan knows it, too.
     fn allowed(&self, pve: &Client, rights: &Rights, found: &Found) -> Result<(), Failure> {
-        let may = || rights.holds(&format!("/storage/{}", self.storage), "Datastore.AllocateTemplate");
-        match self.via == Via::Upload && !found.absent.is_empty() && !may() {
-            true => {
-                let (token, storage) = (pve.token().to_owned(), self.storage.clone());
-                Err(Error::NoUpload { token, storage }.into())
-            }
-            false => Ok(()),
+        let missing = self.missing(rights, &found.absent);
+        if missing.is_empty() {
+            return Ok(());
         }
+        let paths: Vec<&str> = missing.iter().map(|(path, _)| path.as_str()).collect();
+        let commands = rights.commands(pve.token(), &paths, &LEAST);
+        let lacks = missing.iter().map(|(path, privilege)| format!("{privilege} on {path}")).collect();
+        let (token, storage) = (pve.token().to_owned(), self.storage.clone());
+        Err(Error::MayNot { token, storage, how: self.via, lacks, commands }.into())
+    }
+
+    /// The rights that bringing the image to these hosts takes, and the token lacks.
+    fn missing(&self, rights: &Rights, hosts: &[String]) -> Vec<(String, &'static str)> {
+        let has_both = ["Sys.Audit", "Sys.Modify"].iter().all(|privilege| rights.holds("/", privilege));
+        let storage = (!hosts.is_empty()).then(|| (format!("/storage/{}", self.storage), "Datastore.AllocateTemplate"));
+        let asks = hosts.iter().filter(|_| self.via != Via::Upload && !has_both);
+        let nodes = asks.map(|host| (format!("/nodes/{host}"), "Sys.AccessNetwork"));
+        storage.into_iter().chain(nodes).filter(|(path, privilege)| !rights.holds(path, privilege)).collect()
     }
 
     /// Refuses a storage that can't take the image; the error is what is wrong with it.
@@ -324,6 +335,27 @@ mod tests {
         assert_eq!((marked_size(&copy.mark("ab"), "ab"), marked_size("ab 7 9", "cd")), (Some(7), None));
         assert!(is_begun(Some(&begun("ab"))));
         assert!(!is_begun(Some(&copy.mark("ab"))) && !is_begun(None));
+    }
+
+    #[test]
+    fn what_the_token_may_not_is_known_before_anything_is_read() {
+        let rights = |json: &str| Rights::from(serde_json::from_str::<pve_client::answer::Permissions>(json).unwrap());
+        let place = |via| Place { storage: "local".into(), file: "x".into(), via };
+        let (template, access) = ("Datastore.AllocateTemplate", "Sys.AccessNetwork");
+        let hosts = ["pve1".to_owned()];
+        for (held, via, lacks) in [
+            (r#"{"/":{"Datastore.AllocateTemplate":1,"Sys.AccessNetwork":1}}"#, Via::Download, &[][..]),
+            (r#"{"/":{"Datastore.AllocateTemplate":1,"Sys.Audit":1,"Sys.Modify":1}}"#, Via::Iso, &[]),
+            (r#"{"/":{"Datastore.AllocateTemplate":1}}"#, Via::Download, &[("/nodes/pve1", access)]),
+            (r#"{"/":{"Datastore.AllocateTemplate":1}}"#, Via::Upload, &[]),
+            (r#"{"/":{"Sys.AccessNetwork":1}}"#, Via::Download, &[("/storage/local", template)]),
+            (r#"{"/":{"VM.Audit":1}}"#, Via::Iso, &[("/storage/local", template), ("/nodes/pve1", access)]),
+        ] {
+            let found = place(via).missing(&rights(held), &hosts);
+            let found: Vec<(&str, &str)> = found.iter().map(|(path, privilege)| (path.as_str(), *privilege)).collect();
+            assert_eq!(found, lacks, "{held} {via:?}");
+            assert_eq!(place(via).missing(&rights(held), &[]), [], "nothing is brought");
+        }
     }
 
     #[test]

@@ -232,6 +232,20 @@ async fn a_token_that_may_not_upload_is_told_so_before_anything_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_may_not_have_the_image_downloaded_is_told_so_by_a_plan_and_before_anything_is_read() {
+    let lab = with("download").await;
+    let (token, secret) = lab.pve().token().split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    lab.pve().add_token(&token, &secret, &[("/", &["Datastore.AllocateSpace", "Datastore.AllocateTemplate"])]);
+
+    for arguments in [&["--dry-run"][..], &[]] {
+        let said = exits(&run(&lab, arguments).await, 6);
+        assert!(said.contains("to storage local: it lacks Sys.AccessNetwork on /nodes/pve1"), "{said}");
+        assert!(said.contains("pveum acl modify /nodes/pve1 --users"), "{said}");
+    }
+    assert!(!lab.factory().requests().iter().any(|(_, path)| path.starts_with("/image/")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_needs_no_right_to_let_the_hosts_ask_around() {
     let lab = with("upload").await;
     let (token, secret) = lab.pve().token().split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
