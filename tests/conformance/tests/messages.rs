@@ -30,7 +30,7 @@ const OTHERS: [(&str, &[&str]); 9] = [
     ("pvesm", &["--content"]),
     ("pvecm", &[]),
     ("ha-manager", &["--state"]),
-    ("qm", &["--delete"]),
+    ("qm", &["--delete", "--target-vmid", "--target-disk"]),
     ("pvesh", &["--vms", "--allow-move"]),
     ("talosctl", &["--to", "--insecure", "--recover-from", "--talosconfig"]),
     ("kubectl", &[]),

@@ -50,6 +50,8 @@ pub(crate) enum Error {
         "node {node}: {slot} brings data, and while Talos installs itself from an ISO it could be taken for the system disk"
     )]
     Endangered { node: String, slot: String },
+    #[error("node {node}: {slot} is a volume of VM {vmid}, and would be destroyed with it")]
+    GoesWithVm { node: String, slot: String, vmid: u32 },
     #[error("no host can take node {node}: {}", listed(reasons))]
     NoRoom { node: String, reasons: BTreeMap<String, String> },
     #[error("node {node} can't be placed on {host}: {reason}")]
@@ -226,6 +228,9 @@ impl Classify for Error {
                 .hint("run talos-image again; check whether the host was offline or has no image storage"),
             Self::Endangered { slot, .. } => guard(Code::Spec).hint(format!(
                 "create the VM without {slot} and add it when the node is ready, or set `via: download` or `via: upload` in `images`"
+            )),
+            Self::GoesWithVm { vmid, slot, .. } => guard(Code::NeedsDisk).hint(format!(
+                "give the volume to another VM first (`qm disk move {vmid} {slot} --target-vmid OTHER --target-disk {slot}`), or let the file ask for a new disk"
             )),
             Self::NoRoom { .. } | Self::Host { .. } => Facts::new(Exit::Failed, Code::Placement),
             Self::HaRelease { key, .. } if *key == "group" => unusable(Code::Spec)

@@ -51,10 +51,11 @@ impl<'a> Reconcile<'a> {
             Seen::Known => {}
             Seen::Configured => contact.is_configured = true,
             Seen::Stranger => {
-                let Some(console) = self.reset(operation).await? else {
+                let Some((console, hears)) = self.reset(operation).await? else {
                     return Ok(Met { console: None, contact, changes: Vec::new() });
                 };
-                let contact = self.expect(operation, Some(contact), true)?;
+                // Whoever holds the console must not make us believe anybody.
+                let contact = if hears { self.expect(operation, Some(contact), true)? } else { contact };
                 return Ok(Met { console: Some(console), contact, changes: vec![was_reset()] });
             }
         }
@@ -104,8 +105,8 @@ impl<'a> Reconcile<'a> {
         }
     }
 
-    /// Resets the VM with its console open; `None` if that can't be opened.
-    async fn reset(&self, operation: &VmOperation<'a>) -> Result<Option<Watch>, Stop> {
+    /// Resets the VM with its console open, and whether that showed anything then; `None` if it can't be opened.
+    async fn reset(&self, operation: &VmOperation<'a>) -> Result<Option<(Watch, bool)>, Stop> {
         let Some(console) = operation.console(true).await.filter(|console| console.ended().is_none()) else {
             return Ok(None);
         };
@@ -124,10 +125,10 @@ impl<'a> Reconcile<'a> {
         for _ in 0..RESETS {
             operation.persist(|| self.fleet.pve.run(&request, self.run.wait_timeout())).await?;
             if console.hears().await {
-                break;
+                return Ok(Some((console, true)));
             }
         }
-        Ok(Some(console))
+        Ok(Some((console, false)))
     }
 
     /// Finds the VM's addresses and certificates, and remembers them.
@@ -145,7 +146,7 @@ impl<'a> Reconcile<'a> {
         if !found.fingerprints.is_empty() {
             after.fingerprints.clone_from(&found.fingerprints);
             after.is_watched = true;
-        } else if was_opened && !after.is_configured {
+        } else if was_opened && !after.is_configured && after.fingerprints.is_empty() {
             // Nothing was to be read: nobody can be compared.
             after.is_watched = false;
         }

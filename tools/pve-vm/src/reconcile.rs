@@ -230,6 +230,7 @@ impl<'a> Reconcile<'a> {
 
     /// The host for a VM that takes the place of this one, once everything that could refuse the new one was asked.
     async fn replacement(&self, old: &Location, config: &Config) -> Result<String, Failure> {
+        self.check_own_volumes(old.vmid)?;
         self.check_pool(true).await?;
         self.fleet.release(&old.host, config, self.machine);
         let host = self.fleet.place(self.machine).await?;
@@ -239,6 +240,15 @@ impl<'a> Reconcile<'a> {
             self.fleet.check_image(&host).await?;
         }
         Ok(host)
+    }
+
+    /// Refuses to recreate a VM from a volume that goes with it.
+    fn check_own_volumes(&self, vmid: u32) -> Result<(), Error> {
+        let goes = |drive: &&Drive| matches!(&drive.source, Source::Volume(volume) if owner(volume) == Some(vmid));
+        match self.machine.drives.iter().find(goes) {
+            None => Ok(()),
+            Some(drive) => Err(Error::GoesWithVm { node: self.machine.name.clone(), slot: drive.slot.clone(), vmid }),
+        }
     }
 
     /// Reports what `ensure` would do. A change that needs a flag doesn't fail; it names the flag.

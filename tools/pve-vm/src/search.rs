@@ -237,9 +237,11 @@ impl<'a> Search<'a> {
         Some(addresses::leased(&leases, &machine.macs)).filter(|found| !found.is_empty())
     }
 
-    /// Looks where the VM was found last, once the others had their time. A VM that has just been switched on tells itself.
+    /// Looks where the VM was found last, once the others had their time. A VM that has just been switched on tells
+    /// itself, unless its console is mute.
     async fn by_lock(&self) -> Option<Vec<String>> {
-        let is_time = self.was_on && self.begun.elapsed() >= SILENCE;
+        let is_mute = self.console.as_ref().and_then(Watch::silent_for).is_some_and(|time| time >= MUTE);
+        let is_time = is_mute || (self.was_on && self.begun.elapsed() >= SILENCE);
         if is_time { still_there(self.last).await } else { None }
     }
 

@@ -72,7 +72,7 @@ impl Places {
             && let Some(owner) = owner(volume).filter(|owner| *owner != vmid)
         {
             return Some(format!(
-                "the file says {slot} is {volume}, which belongs to VM {owner} (`qm disk reassign` on the host gives it to this VM)"
+                "the file says {slot} is {volume}, which belongs to VM {owner} (on its host, `qm disk move {owner} SLOT --target-vmid {vmid} --target-disk {slot}` gives it to this VM)"
             ));
         }
         let (other, volume) = self.elsewhere(drive)?;

@@ -300,3 +300,21 @@ async fn a_trial_that_was_killed_is_removed_by_the_next() {
     assert_eq!(world.vm("w-1").uuid, before.uuid);
     assert!(world.vm("w-1").config["scsi0"].contains("size=10G"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_is_not_recreated_from_a_volume_that_goes_with_it() {
+    let world = World::start(options()).await;
+    world.edit(PLAIN, &format!("{PLAIN}, scsi1: \"local-lvm:5\""));
+    world.run(&[]).await.exits(0);
+    let vm = world.vm("w-1");
+    let volume = vm.config["scsi1"].split(',').next().unwrap().to_owned();
+    world.edit("disk: 20, scsi1: \"local-lvm:5\"", &format!("disk: 10, scsi1: \"{volume}\""));
+
+    for arguments in
+        [&["plan", "--recreate", "--replace-disk", "w-1:scsi1"][..], &["--recreate", "--replace-disk", "w-1:scsi1"]]
+    {
+        world.run(arguments).await.exits(7).says(&format!("scsi1 is a volume of VM {}", vm.id));
+    }
+
+    assert!(world.vm("w-1").running && world.vm("w-1").config["scsi1"].starts_with(&volume));
+}
