@@ -73,6 +73,7 @@ impl VmOperation<'_> {
             places = self.fleet.storage_slots(host, &drives, self.machine) => places?,
             () = stopping.cancelled() => return Err(Failure::interrupted().into()),
         };
+        self.tell_rules().await?;
         let slot = self.run.slot(self.node).await?;
         let was_running = guard.is_some() && self.is_running().await?;
         self.switch_off().await?;

@@ -238,6 +238,13 @@ pub(crate) fn foreign<'a>(tag: &str, vmid: u32, rules: &'a [HaRule]) -> Option<&
     })
 }
 
+/// The rules of others that a VM is in: it leaves them when it is destroyed.
+pub(crate) fn others<'a>(tag: &str, vmid: u32, rules: &'a [HaRule]) -> Vec<&'a str> {
+    let is_ours = |rule: &&HaRule| rule.rule == of_hosts(tag, vmid) || group_of(tag, &rule.rule).is_some();
+    let theirs = rules.iter().filter(|rule| !is_ours(rule) && resources(rule).contains(&sid(vmid)));
+    theirs.map(|rule| rule.rule.as_str()).collect()
+}
+
 /// What takes a VM that is gone, or managed no longer, out of our rules. Proxmox VE takes it out itself, and leaves a rule
 /// that is about one VM, which may wait for the one that takes its place.
 pub(crate) fn forgetting(tag: &str, vmid: u32, rules: &[HaRule], is_replaced: bool) -> Option<RuleCall> {

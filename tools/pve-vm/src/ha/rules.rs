@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Managed,
-    affinity::{Affinity, Members, Owner, RuleCall, crowded, foreign, forgetting, sid},
+    affinity::{Affinity, Members, Owner, RuleCall, crowded, foreign, forgetting, others, sid},
 };
 use crate::{changes::VmOperation, error::Error, fleet::Fleet, reconcile::Reconcile};
 
@@ -206,6 +206,27 @@ fn told(change: &Change) -> String {
 }
 
 impl VmOperation<'_> {
+    /// Says in which rules of others the VM is that is about to be destroyed: Proxmox VE takes it out of them, and a rule
+    /// about it alone goes.
+    pub(crate) async fn tell_rules(&self) -> Result<(), Stop> {
+        let rights = &self.fleet.inventory.rights;
+        if !rights.holds("/", "Sys.Audit") || self.fleet.pve_release().await? < super::RULES_SINCE {
+            return Ok(());
+        }
+        let vmid = self.location.vmid;
+        let is_managed = self.fleet.ha_resources().await?.iter().any(|resource| resource.sid == sid(vmid));
+        if !is_managed {
+            return Ok(());
+        }
+        let rules = self.fleet.pve.ask(&request::ha_rules()).await?;
+        let theirs = others(&self.fleet.identity.tag(), vmid, &rules);
+        if !theirs.is_empty() {
+            let text = format!("Proxmox VE takes VM {vmid} out of the HA rules of others, too: {}", theirs.join(", "));
+            self.run.say(self.node, &text);
+        }
+        Ok(())
+    }
+
     /// Takes a VM that was destroyed out of our rules: Proxmox VE leaves one that is about a single VM, and the next VM of
     /// this ID must not be in one. If another one takes its place, such a rule stays for it.
     pub(crate) async fn leave_rules(&self, is_replaced: bool) -> Result<(), Stop> {

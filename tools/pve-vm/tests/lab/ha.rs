@@ -198,6 +198,7 @@ async fn a_rule_of_somebody_else_for_the_hosts_of_a_vm_is_named_and_left() {
         outcome.says("is in the HA rule theirs already").says("ha-manager rules remove theirs");
     }
     assert_eq!(rules(&world).len(), 1);
+    world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(0).says("out of the HA rules of others, too: theirs");
 }
 
 /// High availability knows the hosts only some seconds after it got its first VM.
