@@ -12,17 +12,17 @@ use crate::leftovers::{self, Left};
 pub(crate) enum Error {
     #[error("spec.proxmox.{0} is missing")]
     Unset(&'static str),
-    #[error("node {node}: spec.vm.{key} must be {wanted}, got {found}")]
+    #[error("{}.{key} must be {wanted}, got {found}", at(node))]
     Value { node: String, key: String, wanted: &'static str, found: String },
-    #[error("node {node}: spec.vm.{key}: {why}")]
+    #[error("{}.{key}: {why}", at(node))]
     Key { node: String, key: String, why: String },
-    #[error("node {node}: spec.vm.{key} is {found}, and {place} gives {wanted}")]
+    #[error("{}.{key} is {found}, and {place} gives {wanted}", at(node))]
     Clash { node: String, key: String, found: String, place: &'static str, wanted: String },
-    #[error("node {node}: spec.vm.{key} is not supported: {why}")]
+    #[error("{}.{key} is not supported: {why}", at(node))]
     Refused { node: String, key: String, why: &'static str },
-    #[error("node {node}: spec.vm.{key} is no parameter of a VM{}", guess(*.meant))]
+    #[error("{}.{key} is no parameter of a VM{}", at(node), guess(*.meant))]
     Unknown { node: String, key: String, meant: Option<&'static str> },
-    #[error("node {node}: spec.vm.{key} can be set by root@pam only, never by a token")]
+    #[error("{}.{key} can be set by root@pam only, never by a token", at(node))]
     RootOnly { node: String, key: String },
     #[error("spec.proxmox.vmids is {0:?}, not a range like 900-999")]
     Range(String),
@@ -155,6 +155,23 @@ pub(crate) enum Error {
     OtherName,
     #[error("{reasons}")]
     Unfit { exit: Exit, reasons: String, fixes: String },
+}
+
+impl Error {
+    /// The key of `vm` that this is about, if it is about one that stands in the file.
+    pub(crate) fn key(&self) -> Option<&str> {
+        let (Self::Value { key, .. } | Self::Key { key, .. } | Self::Refused { key, .. } | Self::Unknown { key, .. }) =
+            self
+        else {
+            return None;
+        };
+        key.split(['.', '[']).next()
+    }
+}
+
+/// Where the keys of `vm` stand: a node's own, or those of a layer above the nodes, whose path is no name of a node.
+fn at(node: &str) -> String {
+    if node.starts_with("spec.") { node.to_owned() } else { format!("node {node}: spec.vm") }
 }
 
 fn guess(meant: Option<&str>) -> String {

@@ -15,6 +15,7 @@ use crate::{
     values::{Extent, same},
 };
 
+pub(crate) mod layers;
 mod reading;
 
 use reading::Reading;

@@ -23,7 +23,7 @@ use crate::{
     identity::Identity,
     inventory::{Inventory, Known, Namesakes, Wanted},
     leftovers,
-    machine::{Machine, Site},
+    machine::{Machine, Site, layers},
     naming::Naming,
     orphans::{self, Search},
     reconcile::{Allowed, Reconcile},
@@ -153,6 +153,10 @@ impl Step for PveVm {
         let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy | Verb::Adopt) && !run.is_dry_run();
         let claim = if acts { Some(run.claim().await?) } else { None };
         let (identity, is_new) = self.identity(&run, &pve).await?;
+        if makes {
+            let cluster = run.cluster();
+            layers::check(&Site { cluster: cluster.name(), spec: &spec, identity: &identity }, cluster.spec())?;
+        }
         let inventory = match self.seen.get().filter(|_| !acts) {
             Some(seen) => seen.clone(),
             None => self.settled_inventory(&run, &pve, &identity, is_new).await?,

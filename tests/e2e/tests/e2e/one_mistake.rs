@@ -265,3 +265,12 @@ async fn explode_turns_a_cluster_file_into_records_for_a_pipe_that_begins_with_a
         "{completions}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_in_what_many_vms_share_is_told_once_and_nothing_is_made() {
+    let world = World::start(Shape { workers: 3, ..Shape::SMALL }).await;
+    world.edit("worker: {vm: {cores", "worker: {vm: {corse");
+    let outcome = world.sh(&World::pipe()).await.exits(8).says("spec.worker.vm.corse is no parameter of a VM");
+    let errors = outcome.stderr.lines().filter(|line| line.contains("error:")).count();
+    assert_eq!((errors, world.lab.pve().vms().len()), (1, 0), "{outcome}");
+}

@@ -345,7 +345,7 @@ async fn what_proxmox_would_refuse_is_refused_before_anything_is_created() {
     let world = World::start(options()).await;
     let mut last = PLAIN.to_owned();
     for (vm, exit, said) in [
-        (r#"tags: "env:prod""#, 8, "spec.vm.tags must be tags"),
+        (r#"tags: "env:prod""#, 8, "spec.worker.vm.tags must be tags"),
         ("template: true", 8, "a template can't be started"),
         ("start: false", 8, "pve-vm starts its VMs"),
         ("args: -x", 8, "can be set by root@pam only"),

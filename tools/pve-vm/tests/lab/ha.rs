@@ -38,7 +38,7 @@ async fn a_vm_is_managed_as_the_file_says_and_let_go_again() {
     assert!(world.vm("w-1").running, "it stays as it is");
 
     world.edit("ha: false", "ha: always");
-    world.run(&[]).await.exits(8).says("spec.vm.ha must be true, false, or options");
+    world.run(&[]).await.exits(8).says("spec.worker.vm.ha must be true, false, or options");
 }
 
 /// Three hosts, two control planes, and a token that may manage.
@@ -175,7 +175,7 @@ async fn what_the_manager_would_refuse_is_refused_before_a_vm_is_made() {
     }
     world.edit("pve1,pve9", "pve1:2,pve2");
     world.edit("nodes:", "separate: web, nodes:");
-    world.run(&["plan"]).await.exits(8).says("spec.vm.ha.nodes must be hosts of one priority beside `separate`");
+    world.run(&["plan"]).await.exits(8).says("spec.worker.vm.ha.nodes must be hosts of one priority beside `separate`");
     world.edit("pve1:2,pve2", "pve1,pve2");
     world.run(&["plan"]).await.exits(1).says("3 VMs are kept apart as web, and their `nodes` are 2 hosts");
     world.edit("separate: web, nodes: \"pve1,pve2\"", "group: fast");

@@ -29,12 +29,12 @@ async fn refuses(world: &World, exit: i32, said: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_is_not_destroyed_for_one_that_proxmox_ve_would_refuse() {
     for (vm, exit, said) in [
-        ("scsi1: \"local-lvm:1,sdd=1\"", 8, "spec.vm.scsi1: sdd is no key of it; did you mean `ssd`?"),
-        ("scsihw: virtio-scsi", 8, "spec.vm.scsihw: must be one of lsi, "),
-        ("net1: \"virtio,bridge=vmbr0,vlan=5\"", 8, "spec.vm.net1: vlan is no key of it"),
+        ("scsi1: \"local-lvm:1,sdd=1\"", 8, "spec.worker.vm.scsi1: sdd is no key of it; did you mean `ssd`?"),
+        ("scsihw: virtio-scsi", 8, "spec.worker.vm.scsihw: must be one of lsi, "),
+        ("net1: \"virtio,bridge=vmbr0,vlan=5\"", 8, "spec.worker.vm.net1: vlan is no key of it"),
         ("node: pve7", 1, "node w-1 can't be placed on pve7: no such host; hosts: pve1"),
         ("disks: [{size: 1, storage: nowhere}]", 1, "on pve1, there is no storage nowhere (storages: "),
-        ("cyls: 5", 8, "spec.vm.cyls is no parameter of a VM"),
+        ("cyls: 5", 8, "spec.worker.vm.cyls is no parameter of a VM"),
         ("scsi2: \"local-lvm:1,cyls=5\"", 8, "spec.vm.scsi2: Proxmox VE 9.2 has no cyls"),
     ] {
         let world = to_recreate().await;
