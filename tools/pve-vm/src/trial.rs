@@ -22,7 +22,7 @@ impl Reconcile<'_> {
     pub(crate) async fn tried(&self, host: &str) -> Result<(), Stop> {
         let fleet = self.fleet;
         let site = Site { cluster: &fleet.cluster, spec: &fleet.spec, identity: &fleet.identity };
-        let name = format!("{}{SUFFIX}", self.machine.name);
+        let name = tried_name(&self.machine.name);
         let machine = Machine::read(&site, &name, &self.tried_spec())?;
         let operation =
             |location: Location| VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location };
@@ -37,17 +37,20 @@ impl Reconcile<'_> {
         }
     }
 
-    /// What the file says, without what only one VM can have: an ID, and volumes that exist. Those would be destroyed with
-    /// the trial.
+    /// What the file says, without what only one VM can have: an ID, a name, a UUID, and volumes that exist. Those would be
+    /// destroyed with the trial.
     fn tried_spec(&self) -> NodeSpec {
         let mut spec = self.spec.clone();
-        spec.vm.shift_remove("vmid");
+        for key in ["vmid", "name", "smbios1"] {
+            spec.vm.shift_remove(key);
+        }
         for drive in self.machine.drives.iter().filter(|drive| matches!(drive.source, Source::Volume(_))) {
             spec.vm.shift_remove(&drive.slot);
         }
         spec
     }
 
+    /// The failure of a trial.
     fn kept(&self, failure: Failure) -> Failure {
         let Some(known) = self.found else { return failure };
         let message = format!("{}; so VM {} on {} is kept", failure.message, known.vmid, known.host);
@@ -57,5 +60,25 @@ impl Reconcile<'_> {
             self.machine.name
         );
         Failure { message, hint: Some(hint), ..failure }
+    }
+}
+
+/// The name of a trial; names have 63 characters at most.
+fn tried_name(node: &str) -> String {
+    const LONGEST: usize = 63;
+    let most = node.len().min(LONGEST - SUFFIX.len());
+    format!("{}{SUFFIX}", node[..most].trim_end_matches(['-', '.']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_has_a_name_that_a_vm_can_have() {
+        assert_eq!(tried_name("w-1"), "w-1-trial");
+        let long = format!("{}-b", "a".repeat(56));
+        assert_eq!(tried_name(&long), format!("{}-trial", "a".repeat(56)));
+        assert!(tried_name(&"a".repeat(63)).len() == 63);
     }
 }

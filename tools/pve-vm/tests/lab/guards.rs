@@ -279,6 +279,8 @@ async fn a_vm_is_not_destroyed_for_one_that_proxmox_does_not_make() {
     let vm = world.vm("w-1");
     assert_eq!((vm.id, &vm.uuid, vm.running), (before.id, &before.uuid, true));
     assert_eq!(world.lab.pve().vms().len(), 2, "nothing of the trials is left");
+    let own = "disk: 10, name: w-1, vmid: 777, smbios1: \"family=lab\"";
+    world.edit("disk: 10", own);
     world.run(&["--recreate"]).await.exits(0).says("trying whether Proxmox VE makes the new VM");
     assert_eq!((world.vm("w-1").uuid, world.lab.pve().vms().len()), (before.uuid, 2));
 }
