@@ -13,6 +13,7 @@ use crate::args::Args;
 use crate::error::Error;
 use crate::files;
 use crate::machine::{self, Found};
+use crate::patches;
 use crate::plan::{self, Plan};
 
 /// The step.
@@ -55,6 +56,7 @@ impl Step for Gen {
         if run.cluster().error().is_some() {
             return Err(Stop::Explained);
         }
+        shared_patches(run.cluster().spec())?;
         let (mut prepared, made) = prepare(&run).await?;
         let access = early_access(&run, &prepared, made)?;
         prepared.access = Mutex::new(access);
@@ -257,4 +259,21 @@ fn deliver(run: &Run, node: &Node, dir: &ClusterDir, text: String) -> Result<Wri
     let changes = if effect == Effect::Unchanged { Vec::new() } else { vec![change] };
     let config = status::Config { file: Some(file), sha256: digest, inline: None };
     Ok(Written::field(&config, effect).changes(changes))
+}
+
+/// Refuses a patch that can't be read, of those that many nodes share: one mistake is one message, and no secrets are made.
+fn shared_patches(spec: &record::Map) -> Result<(), Failure> {
+    let of_role = |role: &str| spec.get(role).and_then(|layer| layer.get("patches"));
+    for (place, patches) in [
+        ("spec.patches", spec.get("patches")),
+        ("spec.controlplane.patches", of_role("controlplane")),
+        ("spec.worker.patches", of_role("worker")),
+    ] {
+        let Some(patches) = patches.and_then(serde_json::Value::as_array) else { continue };
+        if let Err(error) = patches::of_spec(patches, &files::patch_file) {
+            let failure = Failure::from(error);
+            return Err(Failure { message: format!("{place}: {}", failure.message), ..failure });
+        }
+    }
+    Ok(())
 }

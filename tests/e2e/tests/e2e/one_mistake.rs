@@ -274,3 +274,19 @@ async fn a_mistake_in_what_many_vms_share_is_told_once_and_nothing_is_made() {
     let errors = outcome.stderr.lines().filter(|line| line.contains("error:")).count();
     assert_eq!((errors, world.lab.pve().vms().len()), (1, 0), "{outcome}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_that_many_nodes_share_and_nobody_can_read_is_told_once() {
+    let world = World::start(Shape { workers: 3, ..Shape::SMALL }).await;
+    world.sh("talos-image | pve-vm > lab.jsonl").await.exits(0);
+    for (layer, patch, place) in [
+        ("  worker: {", "@nofile.yaml", "spec.worker.patches: patch"),
+        ("  controlplane: {", "machine: {kubelet: {nodeIP: 7}}", "spec.controlplane.patches: patch 1"),
+    ] {
+        world.edit(layer, &format!("{layer}patches: [\"{patch}\"], "));
+        let outcome = world.sh("talos-image | pve-vm | talos-gen | talos-apply > /dev/null").await.exits(8).says(place);
+        assert_eq!(outcome.stderr.lines().filter(|line| line.contains("error:")).count(), 1, "{outcome}");
+        assert!(!outcome.stderr.contains("talos-gen created"), "nothing is made of a file with a mistake: {outcome}");
+        world.edit(&format!("patches: [\"{patch}\"], "), "");
+    }
+}
