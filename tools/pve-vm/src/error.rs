@@ -52,6 +52,8 @@ pub(crate) enum Error {
     Endangered { node: String, slot: String },
     #[error("node {node}: {slot} is a volume of VM {vmid}, and would be destroyed with it")]
     GoesWithVm { node: String, slot: String, vmid: u32 },
+    #[error("VM {vmid} on {host} has the name {name} of a trial, and isn't one, or runs")]
+    NoTrial { vmid: u32, host: String, name: String },
     #[error("no host can take node {node}: {}", listed(reasons))]
     NoRoom { node: String, reasons: BTreeMap<String, String> },
     #[error("node {node} can't be placed on {host}: {reason}")]
@@ -249,6 +251,8 @@ impl Classify for Error {
             Self::GoesWithVm { vmid, slot, .. } => guard(Code::NeedsDisk).hint(format!(
                 "give the volume to another VM first (`qm disk move {vmid} {slot} --target-vmid OTHER --target-disk {slot}`), or let the file ask for a new disk"
             )),
+            Self::NoTrial { name, .. } => guard(Code::NotOurs)
+                .hint(format!("if nothing needs it: `pve-vm destroy -f FILE --orphan {name}`, then run again")),
             Self::NoRoom { .. } | Self::Host { .. } => Facts::new(Exit::Failed, Code::Placement),
             Self::HaRelease { key, .. } if *key == "group" => unusable(Code::Spec)
                 .hint("groups of hosts became rules: write the hosts as `nodes`, as in `nodes: \"pve1:2,pve2\"`"),

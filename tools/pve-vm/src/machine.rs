@@ -281,6 +281,13 @@ impl Machine {
         }
     }
 
+    /// Makes it one that is only tried: its notes say so, and no host starts it.
+    pub(crate) fn marked_as_trial(&mut self, mark: &str) {
+        let notes = self.setting("description").unwrap_or_default();
+        self.put("description", format!("{notes}\n{mark}"), Extent::Whole);
+        self.put("onboot", "0".to_owned(), Extent::Whole);
+    }
+
     fn memory_bytes(&self) -> u64 {
         let memory = Property::parse(self.setting("memory").unwrap_or_default());
         let mib = memory.get("current").or(memory.bare()).and_then(|text| text.parse::<u64>().ok());

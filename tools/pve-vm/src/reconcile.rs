@@ -208,6 +208,7 @@ impl<'a> Reconcile<'a> {
         let config = operation.config().await?;
         operation.checked(&config, &Intent::destruction()).await?;
         operation.address_is_free(difference).await?;
+        self.remove_trial().await?;
         let host = self.replacement(&operation.location, &config).await?;
         let mut lost = operation.snapshots_lost().await?;
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;

@@ -269,11 +269,12 @@ async fn a_vm_is_not_destroyed_for_one_that_proxmox_does_not_make() {
     let before = world.vm("w-1");
     world.edit(PLAIN, "memory: 2048, disk: 10, sshkeys: \"no key\"");
     let kept = format!("so VM {} on pve1 is kept", before.id);
-    world.run(&["--recreate", "--reboot"]).await.exits(1).says("sshkeys: invalid format").says(&kept);
+    let refused = world.run(&["--recreate", "--reboot"]).await.exits(1).says("sshkeys: invalid format").says(&kept);
+    let trial = refused.stderr.split("makes the new VM, as ").nth(1).unwrap().lines().next().unwrap().to_owned();
 
     world.edit(", sshkeys: \"no key\"", "");
     let text = "unable to create VM 102 - unable to create image: The image size is too large for file format 'raw'";
-    world.lab.pve().fail_create("w-1-trial", text, 1);
+    world.lab.pve().fail_create(&trial, text, 1);
     world.run(&["--recreate"]).await.exits(1).says("too large for file format").says(&kept);
 
     let vm = world.vm("w-1");
@@ -292,7 +293,18 @@ async fn a_trial_that_was_killed_is_removed_by_the_next() {
     let before = world.vm("w-1");
     world.edit(PLAIN, "memory: 2048, disk: 10");
     world.killed_at(("POST", "/nodes/pve1/qemu"), &["--recreate"]).await;
-    world.lab.pve().until(|pve| pve.vm_by_name("w-1-trial").is_some_and(|vm| !vm.config.contains_key("lock"))).await;
+    let left = |pve: &lab::pve::Pve| pve.vms().into_iter().find(|vm| vm.name.starts_with("w-1-trial-"));
+    world.lab.pve().until(|pve| left(pve).is_some_and(|vm| !vm.config.contains_key("lock"))).await;
+    let trial = left(world.lab.pve()).unwrap();
+    assert_eq!((world.vm("w-1").id, trial.config["onboot"].as_str()), (before.id, "0"));
+
+    // One that runs is somebody's.
+    let power = |to: &str| format!("/nodes/pve1/qemu/{}/status/{to}", trial.id);
+    world.lab.pve().call("POST", &power("start"), &[]).unwrap();
+    world.lab.pve().until(|pve| pve.vm(trial.id).unwrap().running).await;
+    world.run(&["--recreate"]).await.exits(7).says("isn't one, or runs").says("--orphan w-1-trial-");
+    world.lab.pve().call("POST", &power("stop"), &[]).unwrap();
+    world.lab.pve().until(|pve| !pve.vm(trial.id).unwrap().running).await;
     assert_eq!(world.vm("w-1").id, before.id);
 
     world.run(&["--recreate"]).await.exits(0);
@@ -319,4 +331,19 @@ async fn a_vm_is_not_recreated_from_a_volume_that_goes_with_it() {
     }
 
     assert!(world.vm("w-1").running && world.vm("w-1").config["scsi1"].starts_with(&volume));
+}
+
+/// A node may be called as a trial would be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recreation_touches_no_other_node_whatever_that_is_called() {
+    let world = World::start(lab::Options { dhcp: true, ..options() }).await;
+    world.edit("  - {name: w-1, role: worker}", "  - {name: w-1, role: worker}\n  - {name: w-1-trial, role: worker}");
+    world.run(&[]).await.exits(0);
+    let other = world.vm("w-1-trial");
+    world.edit(PLAIN, "memory: 2048, disk: 10");
+
+    world.run(&["--recreate", "--only", "w-1"]).await.exits(0);
+
+    assert_eq!((world.vm("w-1-trial").id, world.vm("w-1-trial").running), (other.id, true));
+    assert_eq!(world.lab.pve().vms().len(), 3);
 }
