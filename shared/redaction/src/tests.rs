@@ -86,7 +86,7 @@ fn ordinary_texts_stay() {
         "UUID 12345678-9abc-def0-1234-56789abcdef0, MAC BC:24:11:0A:0B:0C",
         "UPID:pve1:000F1A2B:0004C2D3:65A1B2C3:qmcreate:100:root@pam!ichor:",
         "/home/MaxMustermann1/Projects/Cluster2/lab/nodes/cp-1.yaml: no such file",
-        "/tmp/ichor-e2e-aB3dE9/work/lab/.plan/w-1-0123456789ab.yaml",
+        "/home/MaxMustermann1/Cluster-aB3dE9/lab/.plan/w-1-0123456789ab.yaml",
         "talos-376567988ad370138ad8b2698212367b-v1.13.9-nocloud-amd64.qcow2",
         "local-lvm:vm-100-disk-2,discard=on,size=100G,ssd=1",
         "machine.token: must not be empty",

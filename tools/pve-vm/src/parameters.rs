@@ -2,7 +2,7 @@
 //!
 //! Which of them a running VM takes was seen on Proxmox VE 9.2 and 8.4; what is not plain from there stands beside it.
 
-use strsim::levenshtein;
+use strsim::osa_distance;
 
 pub(crate) mod keys;
 
@@ -282,13 +282,20 @@ pub(crate) fn index(name: &str, stem: &str) -> Option<usize> {
     name.strip_prefix(stem)?.parse().ok()
 }
 
-/// The name that was probably meant: the one that differs in case, separators, or one or two letters.
+/// The parameter that was probably meant.
 pub(crate) fn meant(name: &str) -> Option<&'static str> {
+    nearest(PARAMETERS.iter().map(|known| known.name), name)
+}
+
+/// The name that was probably meant: it differs in case, in separators, or in a letter or two, which may be swapped.
+fn nearest<'a>(names: impl Iterator<Item = &'a str>, given: &str) -> Option<&'a str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
-    let known = PARAMETERS.iter().map(|known| known.name);
-    known
-        .filter(|known| levenshtein(&plain(known), &plain(name)) <= known.len() / 4)
-        .min_by_key(|known| levenshtein(&plain(known), &plain(name)))
+    let given = plain(given);
+    let apart = names.map(|name| (osa_distance(&plain(name), &given), name));
+    apart
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 6)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|it| it.1)
 }
 
 #[cfg(test)]

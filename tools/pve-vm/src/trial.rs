@@ -88,7 +88,7 @@ impl Reconcile<'_> {
         let Some(known) = self.found else { return failure };
         let message = format!("{}; so VM {} on {} is kept", failure.message, known.vmid, known.host);
         let hint = format!(
-            "{}if there is room for one of them only: `pve-vm destroy --only {}`, then run again",
+            "{}if there is room, or an ID, for one of them only: `pve-vm destroy --only {}`, then run again",
             failure.hint.map(|hint| format!("{hint}; ")).unwrap_or_default(),
             self.machine.name
         );
@@ -99,7 +99,7 @@ impl Reconcile<'_> {
 /// The name of a node's trial, which no node has: it ends with a part of the UUID. Names have 63 characters at most.
 fn tried_name(node: &str, uuid: &str) -> String {
     const LONGEST: usize = 63;
-    let suffix = format!("-trial-{}", uuid.split('-').next().unwrap_or_default());
+    let suffix = format!("-trial-{}", uuid.split('-').next().unwrap_or_default().to_lowercase());
     let most = node.len().min(LONGEST - suffix.len());
     format!("{}{suffix}", node[..most].trim_end_matches(['-', '.']))
 }

@@ -49,7 +49,7 @@ mod tests {
         };
         assert_eq!(
             told(json!({"worker": {"vm": {"corse": 2}}})).unwrap_err(),
-            "spec.worker.vm.corse is no parameter of a VM"
+            "spec.worker.vm.corse is no parameter of a VM; did you mean `cores`?"
         );
         let memory = told(json!({"controlplane": {"vm": {"memory": "4GB"}}})).unwrap_err();
         assert!(memory.starts_with("spec.controlplane.vm.memory must be a whole number"), "{memory}");

@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 
 use pve_client::property::Property;
-use strsim::levenshtein;
 
-use super::{Kind, find};
+use super::{Kind, find, nearest};
 use crate::values::flag;
 
 /// A release, as `(9, 0)`.
@@ -141,8 +140,7 @@ impl Values {
 
 fn meant(given: &str, groups: &[&[Key]]) -> Option<String> {
     let names = groups.iter().flat_map(|group| group.iter()).map(|key| key.name);
-    let near = names.filter(|name| levenshtein(name, given) <= 1 + name.len() / 6);
-    near.min_by_key(|name| levenshtein(name, given)).map(|name| format!("; did you mean `{name}`?"))
+    nearest(names, given).map(|name| format!("; did you mean `{name}`?"))
 }
 
 fn among(groups: &[&[Key]]) -> String {

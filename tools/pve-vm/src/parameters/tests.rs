@@ -20,6 +20,7 @@ fn a_name_that_is_misspelled_is_guessed() {
     assert_eq!(meant("Memory"), Some("memory"));
     assert_eq!(meant("socket"), Some("sockets"));
     assert_eq!(meant("ha_managed"), Some("ha-managed"));
+    assert_eq!(meant("corse"), Some("cores"));
     assert_eq!(meant("colour"), None);
 }
 
