@@ -1,7 +1,7 @@
 //! Destroying a VM of ours.
 
 use pve_client::{Kind, answer::Config, request};
-use record::{Code, Failure};
+use record::Failure;
 use step::{Hold, Stop};
 
 use crate::{
@@ -34,14 +34,11 @@ impl VmOperation<'_> {
         guard: Option<(&Reconcile<'_>, &Permit<'_>)>,
         is_replaced: bool,
     ) -> Result<(), Stop> {
-        match self.destroy(guard).await {
-            Ok(()) => self.leave_rules(is_replaced).await,
-            Err(Stop::Failed(failure)) if failure.is(Code::Leftover) => {
-                self.leave_rules(false).await?;
-                Err(failure.into())
-            }
-            Err(stop) => Err(stop),
+        let destroyed = self.destroy(guard).await;
+        if leftovers::is_gone(&destroyed) {
+            self.leave_rules(is_replaced).await?;
         }
+        destroyed
     }
 
     /// Where the VM is now, and its config: it may have been moved, or destroyed. Once more it is checked to be ours.

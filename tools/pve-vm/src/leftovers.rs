@@ -6,8 +6,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use pve_client::{Client, Kind, request};
-use record::{Exit, Failure, Node};
-use step::Run;
+use record::{Code, Exit, Failure, Node};
+use step::{Run, Stop};
 
 use crate::{difference::moved::owner, error::Error, fleet::Fleet, location::Location};
 
@@ -71,6 +71,33 @@ pub(crate) async fn of_before(run: &Run, fleet: &Fleet) -> Result<Option<Error>,
         dir.update_lock(|lock| lock.forget_leftover(host, volume))?;
     }
     Ok((!left.is_empty()).then_some(Error::Leftover { vmid: None, left }))
+}
+
+/// Whether the VM is gone after its destruction ended so: one that left volumes is, too.
+pub(crate) fn is_gone(destroyed: &Result<(), Stop>) -> bool {
+    match destroyed {
+        Ok(()) => true,
+        Err(Stop::Failed(failure)) => failure.is(Code::Leftover),
+        Err(Stop::Explained) => false,
+    }
+}
+
+/// A destruction that only left volumes has done what was wanted, where another VM takes the place: that is told, and the lock
+/// remembers them.
+pub(crate) fn told_aloud(run: &Run, destroyed: Result<(), Stop>) -> Result<(), Stop> {
+    match destroyed {
+        Err(Stop::Failed(failure)) if failure.is(Code::Leftover) => {
+            warn(run, &failure);
+            Ok(())
+        }
+        destroyed => destroyed,
+    }
+}
+
+/// Tells of a failure that ends nothing.
+pub(crate) fn warn(run: &Run, failure: &Failure) {
+    let hint = failure.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    run.warn(&format!("{failure}{hint}"));
 }
 
 /// The message about volumes that are left, by the destruction of this VM or by earlier ones.

@@ -23,6 +23,7 @@ use crate::{
     fleet::Fleet,
     identity::role,
     inventory::Known,
+    leftovers,
     location::Location,
     machine::Machine,
     meeting::switched_on,
@@ -216,7 +217,7 @@ impl<'a> Reconcile<'a> {
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
         remembered::forget_contact(self.run, self.node)?;
-        operation.destroy_for_good(Some((self, &permit)), true).await?;
+        leftovers::told_aloud(self.run, operation.destroy_for_good(Some((self, &permit)), true).await)?;
         let left = permit.destroyed(self, true);
         let mut changes = std::mem::take(&mut progress.changes);
         changes.extend(difference.costs(true));

@@ -4,8 +4,8 @@ use record::{Effect, Failure};
 use step::{Console, Stop, Written};
 
 use crate::{
-    args::Chosen, error::Error, etcd::EtcdGate, fleet::Fleet, orphans, preflight::Intent, reconcile::Reconcile,
-    remembered, run::PveVm,
+    args::Chosen, error::Error, etcd::EtcdGate, fleet::Fleet, leftovers, orphans, preflight::Intent,
+    reconcile::Reconcile, remembered, run::PveVm,
 };
 
 impl PveVm {
@@ -36,10 +36,11 @@ impl PveVm {
         let lost = reconcile.operation(location.clone()).snapshots_lost().await?;
         remembered::destroyed(reconcile.run, reconcile.node)?;
         let operation = reconcile.operation(location.clone());
-        if let Err(stop) = operation.destroy_for_good(Some((reconcile, &permit)), false).await {
+        let destroyed = operation.destroy_for_good(Some((reconcile, &permit)), false).await;
+        if !leftovers::is_gone(&destroyed) {
             remembered::remember(reconcile.run, reconcile.node, location.vmid)?;
-            return Err(stop);
         }
+        destroyed?;
         let left = [permit.destroyed(reconcile, false), lost].concat();
         Ok(reconcile.destroyed(&location, Effect::Changed, left))
     }

@@ -174,11 +174,7 @@ impl Step for PveVm {
         let unfit = match left {
             Some(left) if self.verb == Verb::Destroy => Some(left.into()),
             Some(left) => {
-                let failure = Failure::from(left);
-                run.warn(&format!(
-                    "{failure}{}",
-                    failure.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default()
-                ));
+                leftovers::warn(&run, &left.into());
                 None
             }
             None => None,

@@ -10,6 +10,7 @@ use crate::{
     creation::create,
     disks::Source,
     error::Error,
+    leftovers,
     location::Location,
     machine::{Machine, Site},
     reconcile::Reconcile,
@@ -42,7 +43,8 @@ impl Reconcile<'_> {
             return Err(Error::NoTrial { vmid, host, name: machine.name }.into());
         }
         fleet.release(&host, &config, &machine);
-        VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location }.destroy(None).await
+        let trial = VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location };
+        leftovers::told_aloud(self.run, trial.destroy(None).await)
     }
 
     /// The VM that is tried: it has its own name and UUID, and is never switched on, by the host neither.
@@ -63,7 +65,8 @@ impl Reconcile<'_> {
         self.run.say(self.node, &format!("trying whether Proxmox VE makes the new VM, as {name}"));
         match create(fleet, self.run, self.node, &machine, host).await {
             Ok(location) => {
-                VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location }.destroy(None).await
+                let trial = VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location };
+                leftovers::told_aloud(self.run, trial.destroy(None).await)
             }
             Err(Stop::Failed(failure)) => Err(self.kept(failure).into()),
             Err(stop) => Err(stop),

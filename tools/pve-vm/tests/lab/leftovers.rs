@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use lab::{
     Options,
-    pve::{Lock, Storage},
+    pve::{Lock, Storage, StorageKind},
 };
 
 use crate::{
-    by_hand::grant,
+    by_hand::{PLAIN, grant},
     world::{World, options},
 };
 
@@ -51,6 +51,8 @@ async fn a_volume_that_the_destruction_left_is_removed_or_named() {
     assert_eq!(outcome.status("w-1")["error"]["code"], "leftover");
     assert!(outcome.stderr.contains("pvesm free local-lvm:vm-"), "{}", outcome.stderr);
     assert!(world.lab.pve().vm_by_name("w-1").is_none());
+    let lock_file = std::fs::read_to_string(world.lab.dir().join("lab/ichor.lock")).unwrap();
+    assert!(record::Lock::parse(&lock_file, "lab").unwrap().was_destroyed("w-1"), "{lock_file}");
     let again = world.run(&["destroy", "--yes", "--only", "w-1"]).await.exits(5);
     let again = again.says("VMs that were destroyed before left");
     assert!(again.stderr.contains(&format!("local-lvm:vm-{id}-disk-0 on pve1")), "{}", again.stderr);
@@ -105,4 +107,25 @@ async fn without_a_fixed_id_a_leftover_is_told_and_another_id_taken() {
     world.run(&[]).await.exits(0).says("is left out: a volume of an earlier VM");
 
     assert_eq!(world.lab.pve().vms().len(), 2);
+}
+
+/// What the old VM leaves on a storage keeps the node from nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_is_recreated_although_the_old_one_left_a_volume() {
+    let fast = Storage::new("fast", StorageKind::LvmThin, &["images"]);
+    let storages = vec![Storage::local(), Storage::local_lvm(), fast];
+    let world = World::start(Options { storages, ..options() }).await;
+    let (old, new) = (format!("{PLAIN}, scsi1: \"fast:10\""), "memory: 2048, disk: 10");
+    world.edit(PLAIN, &old);
+    world.run(&[]).await.exits(0);
+    let (id, uuid) = (world.vm("w-1").id, world.vm("w-1").uuid);
+    world.edit(&old, new);
+    world.lab.pve().take_lock(&Lock::Local { node: "pve1".into(), storage: "fast".into() });
+
+    let told = world.run(&["--recreate", "--replace-disk", "w-1:scsi1"]).await.exits(0);
+
+    assert!(told.stderr.contains(&format!("but left fast:vm-{id}-disk-0 on pve1")), "{}", told.stderr);
+    assert_eq!((world.vm("w-1").uuid, world.vm("w-1").running), (uuid, true));
+    world.lab.pve().give_lock(&Lock::Local { node: "pve1".into(), storage: "fast".into() });
+    world.run(&[]).await.exits(0).says(&format!("removed fast:vm-{id}-disk-0 on pve1"));
 }
