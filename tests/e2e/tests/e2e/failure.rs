@@ -116,14 +116,16 @@ async fn a_node_held_back_does_not_hold_back_the_others() {
 /// A VM whose creation is just being answered has neither name nor mark: it must not pass for a twin of somebody else's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_is_not_held_back_by_a_creation_of_the_same_run_that_is_just_being_answered() {
-    let world = World::start(Shape::SMALL).await;
+    let world = World::start(Shape { hosts: 2, ..Shape::SMALL }).await;
+    // A storage of a host takes two creations at once: the workers' would keep the control plane from beginning.
+    world.edit("controlplane: {vm: {cores: 2", "controlplane: {vm: {node: pve2, cores: 2");
+    world.edit("worker: {vm: {cores: 2", "worker: {vm: {node: pve1, cores: 2");
     let pve = world.lab.pve();
     for name in ["w-1", "w-2"] {
         pve.hold(&world.vm_name(name));
     }
-    // The control plane comes first.
-    for millis in [50, 1500, 1500] {
-        pve.fault("POST", "/qemu", lab::pve::Fault::Slow { by: Some(std::time::Duration::from_millis(millis)) });
+    for _ in ["cp-1", "w-1", "w-2"] {
+        pve.fault("POST", "/qemu", lab::pve::Fault::Slow { by: Some(std::time::Duration::from_millis(1500)) });
     }
     let command = world.scratch.command("talos-image | pve-vm > lab.jsonl");
     let running = tokio::spawn(crate::support::finish(command, "the pipe"));

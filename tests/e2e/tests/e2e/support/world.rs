@@ -19,13 +19,17 @@ pub(crate) struct Shape {
     pub(crate) vip: bool,
     pub(crate) realistic: bool,
     pub(crate) dhcp: bool,
+    /// Hosts of Proxmox VE.
+    pub(crate) hosts: usize,
 }
 
 impl Shape {
     /// One control plane and two workers, no delays.
-    pub(crate) const SMALL: Self = Self { control_planes: 1, workers: 2, vip: false, realistic: false, dhcp: false };
+    pub(crate) const SMALL: Self =
+        Self { control_planes: 1, workers: 2, vip: false, realistic: false, dhcp: false, hosts: 1 };
     /// Three control planes with a VIP, and two workers.
-    pub(crate) const HA: Self = Self { control_planes: 3, workers: 2, vip: true, realistic: false, dhcp: false };
+    pub(crate) const HA: Self =
+        Self { control_planes: 3, workers: 2, vip: true, realistic: false, dhcp: false, hosts: 1 };
 }
 
 /// A lab of its own for a test. Commands find it through the environment, as users' commands do.
@@ -49,6 +53,7 @@ impl World {
             workers: shape.workers,
             vip: shape.vip,
             dhcp: shape.dhcp,
+            hosts: (1..=shape.hosts).map(|number| format!("pve{number}")).collect(),
             delays,
             scenario,
             dir: Some(scratch.work()),
