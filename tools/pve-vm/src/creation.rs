@@ -46,7 +46,7 @@ pub(crate) async fn create(
     let stopping = run.stopping();
     let storages = storages(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let places = tokio::select! {
-        places = fleet.storage_slots(host, &storages, machine) => places?,
+        places = fleet.turn_on(run, node, host, &storages, machine) => places?,
         () = stopping.cancelled() => return Err(Failure::interrupted().into()),
     };
     loop {

@@ -67,7 +67,7 @@ impl VmOperation<'_> {
         let drives = storages(config.values());
         let stopping = self.run.stopping();
         let _places = tokio::select! {
-            places = self.fleet.storage_slots(host, &drives, self.machine) => places?,
+            places = self.fleet.turn_on(self.run, self.node, host, &drives, self.machine) => places?,
             () = stopping.cancelled() => return Err(Failure::interrupted().into()),
         };
         self.tell_rules().await?;

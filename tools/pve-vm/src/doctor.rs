@@ -71,6 +71,9 @@ impl Checks<'_> {
                 }
             }
         }
+        let lock = self.run.dir().and_then(|dir| dir.lock()).ok().flatten();
+        let remembered = lock.iter().flat_map(record::Lock::leftovers);
+        found.extend(remembered.map(|(host, volume)| findings::remembered(host, volume)));
         Ok(found)
     }
 
@@ -122,6 +125,9 @@ impl Checks<'_> {
                 taken.insert(vmid);
             }
         }
+        let lock = self.run.dir().and_then(|dir| dir.lock()).ok().flatten();
+        let is_remembered = |volume: &str| lock.iter().flat_map(record::Lock::leftovers).any(|it| it == (host, volume));
+        let volumes: Vec<_> = volumes.into_iter().filter(|volume| !is_remembered(&volume.volid)).collect();
         Ok(findings::leftovers(host, &volumes, &taken))
     }
 }

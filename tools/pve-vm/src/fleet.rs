@@ -10,7 +10,7 @@ use pve_client::{
     answer::{Config, HaResource, Resource},
     request,
 };
-use record::{Failure, Roster, spec::ClusterSpec, status};
+use record::{Failure, Node, Roster, spec::ClusterSpec, status};
 use step::{Claim, Run, Slot};
 use tokio::{sync::OnceCell, time::Instant};
 
@@ -325,9 +325,22 @@ impl Fleet {
         self.gates.take(format!("consoles of {host}"), CONSOLES, machine.control_plane).await
     }
 
-    /// Waits until volumes may be allocated or freed on these storages of a host; control planes first. Whatever makes
-    /// or destroys VMs holds one for each storage.
-    pub(crate) async fn storage_slots(
+    /// Waits until volumes of a node may be allocated or freed on these storages of a host; control planes first. Whatever
+    /// makes or destroys VMs holds one for each storage.
+    pub(crate) async fn turn_on(
+        &self,
+        run: &Run,
+        node: &Node,
+        host: &str,
+        storages: &BTreeSet<String>,
+        machine: &Machine,
+    ) -> Result<Vec<Slot>, Failure> {
+        let names: Vec<&str> = storages.iter().map(String::as_str).collect();
+        let _shown = run.progress(Some(node), format!("waits for its turn on storage {} of {host}", names.join(", ")));
+        self.storage_slots(host, storages, machine).await
+    }
+
+    async fn storage_slots(
         &self,
         host: &str,
         storages: &BTreeSet<String>,

@@ -44,6 +44,17 @@ pub(crate) async fn after(run: &Run, fleet: &Fleet, node: &Node, location: &Loca
     Err(Error::Leftover { vmid: Some(*vmid), left }.into())
 }
 
+/// Says for a plan what earlier destructions left: a run would remove it.
+pub(crate) fn foreseen(run: &Run) -> Result<(), Failure> {
+    let lock = run.dir()?.lock()?;
+    for (host, volume) in lock.iter().flat_map(record::Lock::leftovers) {
+        run.announce(&format!(
+            "{volume} on {host} was left by a VM that was destroyed: a run would remove it where the token may"
+        ));
+    }
+    Ok(())
+}
+
 /// Removes what earlier destructions left; what stays, and why.
 pub(crate) async fn of_before(run: &Run, fleet: &Fleet) -> Result<Option<Error>, Failure> {
     let dir = run.dir()?;

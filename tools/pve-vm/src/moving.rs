@@ -84,7 +84,7 @@ impl<'a> VmOperation<'a> {
     /// Places at both storages of a move.
     pub(crate) async fn places_of_move(&self, from: &str, storage: &str) -> Result<Vec<step::Slot>, Failure> {
         let storages: BTreeSet<String> = [from, storage].map(str::to_owned).into();
-        self.fleet.storage_slots(&self.location.host, &storages, self.machine).await
+        self.fleet.turn_on(self.run, self.node, &self.location.host, &storages, self.machine).await
     }
 }
 

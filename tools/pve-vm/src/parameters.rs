@@ -204,7 +204,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     ),
     hardware(one("vga", Property("type", &[("type", "std")]), PowerCycle)),
     hardware(many("serial", 4, Text, PowerCycle)),
-    hardware(one("rng0", keys("source"), PowerCycle)),
+    mapped("hwrng", hardware(one("rng0", keys("source"), PowerCycle))),
     hardware(one("watchdog", Property("model", &[("model", "i6300esb")]), PowerCycle)),
     hardware(one("audio0", Property("", &[("driver", "spice")]), PowerCycle)),
     mapped("pci", hardware(many("hostpci", 16, Property("host", &[("rombar", "1")]), PowerCycle))),

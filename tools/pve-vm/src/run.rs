@@ -170,7 +170,10 @@ impl Step for PveVm {
         }
         let mut fleet = Fleet::new(pve, identity, run.cluster().name(), spec, inventory, image, claim);
         fleet.etcd = EtcdGate::new(self.ignore_etcd, self.chosen.is_alone());
-        let left = if acts { leftovers::of_before(&run, &fleet).await? } else { None };
+        let left = match acts {
+            true => leftovers::of_before(&run, &fleet).await?,
+            false => leftovers::foreseen(&run).map(|()| None)?,
+        };
         let unfit = match left {
             Some(left) if self.verb == Verb::Destroy => Some(left.into()),
             Some(left) => {

@@ -77,8 +77,8 @@ fn bridge(call: &Call<'_>, nic: &str) -> Result<(), Refusal> {
 enum Device {
     /// Nothing of the host.
     Virtual,
-    /// Something that is mapped: the kind of the mapping, and its name.
-    Mapped(&'static str, String),
+    /// Something that is mapped: the path of its mapping.
+    Mapped(String),
     /// The device itself; the rest of the refusal.
     Raw(&'static str),
 }
@@ -88,11 +88,13 @@ fn wanted(name: &str, value: &str) -> Device {
     let mapping = || value.split(',').find_map(|part| part.strip_prefix("mapping=")).map(str::to_owned);
     if is("virtiofs") {
         let pairs = property::parse(value, &keys::VIRTIO_FS).unwrap_or_default();
-        return Device::Mapped("dir", property::get(&pairs, "dirid").unwrap_or_default().to_owned());
+        let name = property::get(&pairs, "dirid").unwrap_or_default();
+        return Device::Mapped(format!("/mapping/dir/{name}"));
     }
     match mapping() {
-        Some(mapping) if is("hostpci") => Device::Mapped("pci", mapping),
-        Some(mapping) if is("usb") => Device::Mapped("usb", mapping),
+        Some(mapping) if is("hostpci") => Device::Mapped(format!("/mapping/pci/{mapping}")),
+        Some(mapping) if is("usb") => Device::Mapped(format!("/mapping/usb/{mapping}")),
+        _ if is("rng") && value.contains("/dev/hwrng") => Device::Mapped("/mapping/hwrng".to_owned()),
         _ if is("hostpci") => Device::Raw("for non-mapped devices"),
         _ if is("usb") && !value.to_lowercase().contains("spice") => Device::Raw("for real devices"),
         _ if is("serial") && value != "socket" => Device::Raw("for real devices"),
@@ -107,9 +109,7 @@ fn device(state: &State, call: &Call<'_>, target: Target<'_>, name: &str, value:
     let verb = if name.starts_with("serial") && !target.is_new { "modify" } else { "set" };
     match wanted(name, value) {
         Device::Virtual => Ok(()),
-        Device::Mapped(kind, mapping) => {
-            call.token.require(&format!("/mapping/{kind}/{mapping}"), &["Mapping.Use"]).map_err(Refusal::forbidden)
-        }
+        Device::Mapped(path) => call.token.require(&path, &["Mapping.Use"]).map_err(Refusal::forbidden),
         Device::Raw(rest) => Err(Refusal::failed(format!("only root can {verb} '{name}' config {rest}"))),
     }
 }

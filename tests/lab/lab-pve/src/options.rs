@@ -142,7 +142,7 @@ const OPTIONS: &[Opt] = &[
     live("onboot", Kind::Boolean, Group::Options),
     one("ostype", OS_TYPES, Group::Options),
     live("protection", Kind::Boolean, Group::Options),
-    one("rng0", Kind::Properties(&keys::RNG), Group::Hardware),
+    one("rng0", Kind::Properties(&keys::RNG), Group::Device),
     pluggable("sata", 6, Kind::Properties(&drive_keys::SATA), Group::Disk),
     pluggable("scsi", 31, Kind::Properties(&drive_keys::SCSI), Group::Disk),
     one("scsihw", CONTROLLERS, Group::Hardware),

@@ -261,6 +261,13 @@ pub(super) fn leftovers(host: &str, volumes: &[Content], taken: &BTreeSet<u32>) 
     volumes.iter().filter(orphan).map(one).collect()
 }
 
+/// A volume that a destruction of ours left, by ichor.lock.
+pub(super) fn remembered(host: &str, volume: &str) -> Finding {
+    let why = format!("{volume} was left by a VM that a run destroyed");
+    let fix = format!("the next `pve-vm` run removes it where the token may; or `pvesm free {volume}` on {host}");
+    warn("leftover", Some(host), why, fix)
+}
+
 /// Disks that a VM of ours has, and doesn't use.
 pub(super) fn unused(vmid: u32, host: &str, config: &Config) -> Vec<Finding> {
     let is_unused = |name: &str| name.strip_prefix("unused").is_some_and(|index| index.parse::<u32>().is_ok());

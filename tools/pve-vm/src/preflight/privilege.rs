@@ -9,6 +9,11 @@ pub(super) fn of_mapping(name: &str, value: &str) -> Option<String> {
     let value = Property::parse(value);
     let kind = find(name)?.privileges.mapping?;
     let mapping = match kind {
+        // The host's own generator has no name; the others of the parameter are nobody's.
+        "hwrng" => {
+            let source = value.get("source").or(value.bare())?;
+            return (source == "/dev/hwrng").then(|| "/mapping/hwrng".to_owned());
+        }
         "dir" => value.get("dirid").or(value.bare())?,
         _ => value.get("mapping")?,
     };
@@ -84,6 +89,8 @@ mod tests {
         assert_eq!(on_cluster("ha"), ["Sys.Audit", "Sys.Console"]);
         assert_eq!(of_mapping("hostpci3", "mapping=gpu,pcie=1").as_deref(), Some("/mapping/pci/gpu"));
         assert_eq!(of_mapping("usb0", "spice"), None);
+        assert_eq!(of_mapping("rng0", "/dev/hwrng,max_bytes=1024").as_deref(), Some("/mapping/hwrng"));
+        assert_eq!(of_mapping("rng0", "source=/dev/urandom"), None);
         assert_eq!(of_mapping("virtiofs0", "data,cache=always").as_deref(), Some("/mapping/dir/data"));
     }
 

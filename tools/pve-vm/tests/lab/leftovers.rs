@@ -57,7 +57,12 @@ async fn a_volume_that_the_destruction_left_is_removed_or_named() {
     let again = again.says("VMs that were destroyed before left");
     assert!(again.stderr.contains(&format!("local-lvm:vm-{id}-disk-0 on pve1")), "{}", again.stderr);
     world.lab.pve().give_lock(&lock());
-    world.run(&["doctor"]).await.exits(0).says(&format!("was allocated for VM {id}, which doesn't exist"));
+    let doctor = world.run(&["doctor"]).await.exits(0);
+    assert_eq!(doctor.stderr.matches(&format!("local-lvm:vm-{id}-disk-0 was left by a VM")).count(), 1, "{doctor:?}");
+    assert!(!doctor.stderr.contains("which doesn't exist"), "told twice: {doctor:?}");
+    let told = format!("local-lvm:vm-{id}-disk-0 on pve1 was left by a VM that was destroyed: a run would remove it");
+    world.run(&["list"]).await.exits(0).says(&told);
+    world.run(&["destroy", "--dry-run", "--only", "w-1"]).await.exits(0).says(&told);
 
     // The right to remove volumes is no part of the usual role.
     grant(&world, &[]);

@@ -297,6 +297,7 @@ async fn doctor_asks_for_what_the_nodes_of_the_file_need_besides() {
         ("ha: true", "lacks Sys.Console on / (ha)"),
         ("hostpci0: \"mapping=gpu\"", "lacks Mapping.Use on /mapping/pci/gpu (hostpci0)"),
         ("usb0: \"mapping=stick\"", "lacks Mapping.Use on /mapping/usb/stick (usb0)"),
+        ("rng0: \"source=/dev/hwrng\"", "lacks Mapping.Use on /mapping/hwrng (rng0)"),
         ("storage: slow", "Datastore.AllocateSpace on /storage/slow"),
     ] {
         let world = World::start(options()).await;

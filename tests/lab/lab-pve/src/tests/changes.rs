@@ -227,6 +227,7 @@ async fn what_a_token_may_not_set_is_refused_at_once_or_by_the_worker() {
         ("hostpci0", "0000:01:00.0", "only root can set 'hostpci0' config for non-mapped devices"),
         ("usb0", "host=1234:5678", "only root can set 'usb0' config for real devices"),
         ("serial1", "/dev/ttyS0", "only root can modify 'serial1' config for real devices"),
+        ("rng0", "source=/dev/hwrng", "403 Permission check failed (/mapping/hwrng, Mapping.Use)"),
         ("virtiofs0", "abc", "403 Permission check failed (/mapping/dir/abc, Mapping.Use)"),
     ];
     let world = world().await;
