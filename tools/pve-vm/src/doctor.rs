@@ -186,7 +186,7 @@ pub(crate) fn report(run: &Run, found: Vec<Finding>) -> Option<Failure> {
     }
     let count = |state| found.iter().filter(|it| it.state == state).count();
     let (failed, warned) = (count(FindingState::Fail), count(FindingState::Warn) + count(FindingState::Unknown));
-    run.announce(&format!("{} checks: {failed} failed, {warned} to look at", found.len()));
+    run.announce(&format!("{} checks: {failed} failed, {warned} to look at; each node's own follow", found.len()));
     let verdict = findings::verdict(&found);
     run.write_cluster(&Doctor { findings: found }, Effect::Unchanged, Vec::new());
     verdict.map(|(exit, reasons, fixes)| Error::Unfit { exit, reasons, fixes }.into())
@@ -262,7 +262,7 @@ async fn check_new(fleet: &Fleet, machine: &Machine) -> Result<(), Failure> {
         }
     }
     let node = machine.name.clone();
-    let nowhere = || Error::NoRoom { node, reasons: std::collections::BTreeMap::new() };
+    let nowhere = || Error::NoRoom { node, reasons: std::collections::BTreeMap::new(), right: None };
     Err(last.unwrap_or_else(|| nowhere().into()))
 }
 

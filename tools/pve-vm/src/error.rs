@@ -55,9 +55,9 @@ pub(crate) enum Error {
     #[error("VM {vmid} on {host} has the name {name} of a trial, and isn't one, or runs")]
     NoTrial { vmid: u32, host: String, name: String },
     #[error("no host can take node {node}: {}", listed(reasons))]
-    NoRoom { node: String, reasons: BTreeMap<String, String> },
+    NoRoom { node: String, reasons: BTreeMap<String, String>, right: Option<String> },
     #[error("node {node} can't be placed on {host}: {reason}")]
-    Host { node: String, host: String, reason: String },
+    Host { node: String, host: String, reason: String, right: Option<String> },
     #[error("node {node}: there is no pool {pool}")]
     NoPool { node: String, pool: String },
     #[error(
@@ -253,6 +253,9 @@ impl Classify for Error {
             )),
             Self::NoTrial { name, .. } => guard(Code::NotOurs)
                 .hint(format!("if nothing needs it: `pve-vm destroy -f FILE --orphan {name}`, then run again")),
+            Self::NoRoom { right: Some(right), .. } | Self::Host { right: Some(right), .. } => {
+                Facts::new(Exit::NotAllowed, Code::NotAllowed).hint(right.clone())
+            }
             Self::NoRoom { .. } | Self::Host { .. } => Facts::new(Exit::Failed, Code::Placement),
             Self::HaRelease { key, .. } if *key == "group" => unusable(Code::Spec)
                 .hint("groups of hosts became rules: write the hosts as `nodes`, as in `nodes: \"pve1:2,pve2\"`"),

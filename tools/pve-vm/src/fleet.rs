@@ -10,7 +10,7 @@ use pve_client::{
     answer::{Config, HaResource, Resource},
     request,
 };
-use record::{Failure, Node, Roster, spec::ClusterSpec, status};
+use record::{Exit, Failure, Node, Roster, spec::ClusterSpec, status};
 use step::{Claim, Run, Slot};
 use tokio::{sync::OnceCell, time::Instant};
 
@@ -132,25 +132,26 @@ impl Fleet {
         self.survey.done.get_or_try_init(|| survey).await.map(|_| ())
     }
 
-    /// Why a host can't hold the drives of a machine: each may have a storage of its own.
-    async fn obstacle(&self, host: &str, machine: &Machine) -> Result<Option<String>, Failure> {
+    /// Why a host can't hold the drives of a machine: each may have a storage of its own. If a right is missing, how it is
+    /// given.
+    async fn obstacle(&self, host: &str, machine: &Machine) -> Result<Option<(String, Option<String>)>, Failure> {
         let kept = machine.managed.hosts();
         if !kept.is_empty() && !kept.contains(host) {
-            return Ok(Some("spec.vm.ha.nodes doesn't name it".to_owned()));
+            return Ok(Some(("spec.vm.ha.nodes doesn't name it".to_owned(), None)));
         }
         if machine.storage(host).is_none() {
-            return Ok(Some("spec.proxmox.storage names no storage for it".to_owned()));
+            return Ok(Some(("spec.proxmox.storage names no storage for it".to_owned(), None)));
         }
         let parameters = machine.creation(host, "-");
         let wanted = storages(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let rows = self.storages(host).await?;
         let mut lacks =
             wanted.iter().filter_map(|storage| storage_finding(&rows, storage, "images", &self.inventory.rights));
-        Ok(lacks.next().map(|(_, why, _)| why))
+        Ok(lacks.next().map(|(exit, why, hint)| (why, hint.filter(|_| exit == Exit::NotAllowed))))
     }
 
     /// The hosts, with what each lacks for this machine.
-    async fn obstacles(&self, machine: &Machine) -> Result<BTreeMap<String, String>, Failure> {
+    async fn obstacles(&self, machine: &Machine) -> Result<BTreeMap<String, (String, Option<String>)>, Failure> {
         let hosts: Vec<Host> = self.ledger().hosts.clone();
         let mut obstacles = BTreeMap::new();
         for host in hosts.into_iter().filter(|host| host.obstacle.is_none()) {
@@ -184,12 +185,16 @@ impl Fleet {
         let mut ledger = self.ledger();
         let mut hosts = ledger.hosts.clone();
         for host in &mut hosts {
-            host.obstacle = host.obstacle.take().or_else(|| obstacles.get(&host.name).cloned());
+            host.obstacle = host.obstacle.take().or_else(|| Some(obstacles.get(&host.name)?.0.clone()));
         }
+        let right = |host: &String| obstacles.get(host)?.1.clone();
         let name = match &machine.host {
-            Some(wanted) => self.wanted(&hosts, machine, request, wanted)?,
+            Some(wanted) => self.wanted(&hosts, machine, request, wanted, right(wanted))?,
             None => place(&hosts, request)
-                .map_err(|reasons| Error::NoRoom { node: machine.name.clone(), reasons })?
+                .map_err(|reasons| {
+                    let right = reasons.keys().find_map(right);
+                    Error::NoRoom { node: machine.name.clone(), reasons, right }
+                })?
                 .to_owned(),
         };
         ledger.hosts.iter_mut().filter(|host| host.name == name).for_each(|host| host.take(request));
@@ -209,7 +214,14 @@ impl Fleet {
     }
 
     /// A host that the user chose is used whatever its load, unless an obstacle prevents it.
-    fn wanted(&self, hosts: &[Host], machine: &Machine, request: Request<'_>, wanted: &str) -> Result<String, Error> {
+    fn wanted(
+        &self,
+        hosts: &[Host],
+        machine: &Machine,
+        request: Request<'_>,
+        wanted: &str,
+        right: Option<String>,
+    ) -> Result<String, Error> {
         let host = hosts.iter().find(|host| host.name == wanted);
         let reason = match host {
             None => Some(format!("no such host; hosts: {}", self.host_names().join(", "))),
@@ -217,7 +229,7 @@ impl Fleet {
         };
         match reason {
             None => Ok(wanted.to_owned()),
-            Some(reason) => Err(Error::Host { node: machine.name.clone(), host: wanted.to_owned(), reason }),
+            Some(reason) => Err(Error::Host { node: machine.name.clone(), host: wanted.to_owned(), reason, right }),
         }
     }
 

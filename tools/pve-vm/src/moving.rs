@@ -26,7 +26,7 @@ impl<'a> VmOperation<'a> {
     /// Refuses a move that the VM, its target or the token's rights forbid: nothing has been done then.
     pub(crate) async fn check_target(&self, target: &str, config: &Config) -> Result<(), Failure> {
         let node = || self.machine.name.clone();
-        let refused = |reason: String| Error::Host { node: node(), host: target.to_owned(), reason };
+        let refused = |reason: String| Error::Host { node: node(), host: target.to_owned(), reason, right: None };
         let Some(host) = self.fleet.inventory.hosts.iter().find(|host| host.name == target) else {
             let hosts: Vec<&str> = self.fleet.inventory.hosts.iter().map(|host| host.name.as_str()).collect();
             return Err(refused(format!("no such host; hosts: {}", hosts.join(", "))).into());

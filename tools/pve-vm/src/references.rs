@@ -45,7 +45,7 @@ impl Reconcile<'_> {
             return Ok(());
         };
         let reason = format!("no such host; hosts: {}", hosts.join(", "));
-        Err(Error::Host { node: self.machine.name.clone(), host: host.clone(), reason })
+        Err(Error::Host { node: self.machine.name.clone(), host: host.clone(), reason, right: None })
     }
 
     /// Refuses parameters and keys that this release doesn't have.

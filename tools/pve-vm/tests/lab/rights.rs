@@ -313,3 +313,17 @@ async fn doctor_asks_for_what_the_nodes_of_the_file_need_besides() {
         world.run(&["doctor"]).await.exits(6).says(lacks);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_the_token_can_not_see_is_a_missing_right_and_not_a_host_that_is_full() {
+    let world = World::start(options()).await;
+    let (storage, rest): (Vec<&str>, Vec<&str>) =
+        role("").into_iter().partition(|privilege| privilege.starts_with("Datastore."));
+    grant(&world, &[("/", &rest), ("/storage/local", &storage)]);
+
+    let outcome = world.run(&[]).await.exits(6).says("the token can't see storage local-lvm");
+
+    assert_eq!(outcome.status("w-1")["error"]["code"], "not-allowed");
+    assert!(hint(&outcome).contains("Datastore.AllocateSpace on /storage/local-lvm"), "{}", hint(&outcome));
+    assert_eq!(world.lab.pve().vms().len(), 0);
+}
