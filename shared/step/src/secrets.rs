@@ -149,4 +149,25 @@ mod tests {
         assert_eq!(field, json!({"name": "a ******", "fingerprint": print, "inline": token}));
         assert_eq!(redacted("lab-of-a-test"), "lab-of-a-test");
     }
+
+    /// The hook is the process's: it is tried in one of its own.
+    #[test]
+    fn a_panic_does_not_quote_a_secret() {
+        const CHILD: &str = "ICHOR_TEST_PANICS";
+        const SECRET: &str = "n0tah8.an0therv3ry1secret";
+        if std::env::var_os(CHILD).is_some() {
+            hide_in_panics();
+            protect([SECRET]);
+            panic!("can't parse {SECRET}");
+        }
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["secrets::tests::a_panic_does_not_quote_a_secret", "--exact", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let shown = [child.stdout, child.stderr].concat();
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(!child.status.success() && shown.contains("can't parse ******"), "{shown}");
+        assert!(!shown.contains(SECRET), "{shown}");
+    }
 }
