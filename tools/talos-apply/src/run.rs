@@ -120,7 +120,7 @@ impl Apply {
         let vm: Option<status::Vm> = run.want(node)?;
         let address = talos_access::address(run, node)?;
         step::protect(machine_config::secret_values(&wanted.config));
-        let pins = self.pins(node, vm.as_ref())?;
+        let pins = self.pins(run, node, vm.as_ref())?;
         let versions = versions(&run.cluster().typed_spec()?, &wanted);
         let is_wary = self.is_wary;
         Ok(Some(Delivery { run, node, address, identity, pins, is_wary, vm, wanted, versions }))
@@ -139,8 +139,9 @@ impl Apply {
         Ok(Some(Wanted::read(text, Some(role))?))
     }
 
-    /// The fingerprints by which the node is known: what the file says, and what the console of its VM said.
-    fn pins(&self, node: &Node, vm: Option<&status::Vm>) -> Result<Vec<Fingerprint>, Failure> {
+    /// The fingerprints by which the node is known: what the file says, and what the console of its VM told this run or an
+    /// earlier one.
+    fn pins(&self, run: &Run, node: &Node, vm: Option<&status::Vm>) -> Result<Vec<Fingerprint>, Failure> {
         if let Some(alone) = &self.alone {
             return Ok(alone.pins.clone());
         }
@@ -148,6 +149,12 @@ impl Apply {
         let told = vm.map(|vm| vm.fingerprints.as_slice()).unwrap_or_default();
         let texts = written.iter().map(|text| ("spec.fingerprint", text));
         let texts = texts.chain(told.iter().map(|text| ("status.vm.fingerprints", text)));
+        // Records that don't come from a run of `pve-vm` say nothing of it.
+        let is_its = |contact: &Contact| vm.and_then(|vm| vm.id).is_none_or(|id| id == contact.vm);
+        let contact = run.dir()?.lock()?.and_then(|lock| lock.contact(node.name()));
+        let contact = contact.filter(|contact| told.is_empty() && contact.is_open() && is_its(contact));
+        let known = contact.map(|contact| contact.fingerprints).unwrap_or_default();
+        let texts = texts.chain(known.iter().map(|text| ("ichor.lock: contacts", text)));
         let parse = |(place, text): (&str, &String)| {
             let wrong = |error| Failure::new(Exit::Unusable, Code::UnusableInput, format!("{place}: {error}"));
             text.parse::<Fingerprint>().map_err(wrong)

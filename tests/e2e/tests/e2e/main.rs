@@ -23,6 +23,8 @@ mod failure;
 mod first_run;
 /// `kill -9` at every point.
 mod killed;
+/// A man in the middle.
+mod middle;
 /// One mistake is one message, whatever step it is in.
 mod one_mistake;
 /// Nodes that left the file.
