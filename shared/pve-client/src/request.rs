@@ -289,9 +289,10 @@ pub fn reset(node: &str, vmid: u32) -> Request<Upid> {
     vm(Method::Post, node, vmid, &["status", "reset"])
 }
 
-/// `DELETE /nodes/{node}/qemu/{vmid}?purge=1`: removes the VM, its own disks, and its place in jobs and HA.
-pub fn destroy(node: &str, vmid: u32) -> Request<Upid> {
-    vm(Method::Delete, node, vmid, &[]).with("purge", 1)
+/// `DELETE /nodes/{node}/qemu/{vmid}`: removes the VM and its own disks, and with `purges` its place in jobs and HA.
+pub fn destroy(node: &str, vmid: u32, purges: bool) -> Request<Upid> {
+    let request = vm(Method::Delete, node, vmid, &[]);
+    if purges { request.with("purge", 1) } else { request }
 }
 
 /// `GET /nodes/{node}/qemu/{vmid}/status/current`.

@@ -76,7 +76,7 @@ fn read(exchange: &Value) -> Option<Result<usize, Fault>> {
         }
         ("POST", ["nodes", _, "qemu", _, "status", "start"]) => request::start("n", 1).read(&reply).map(|_| 1),
         ("PUT", ["nodes", _, "qemu", _, "resize"]) => request::grow("n", 1, "scsi0", "1G").read(&reply).map(|_| 1),
-        ("DELETE", ["nodes", _, "qemu", _]) => request::destroy("n", 1).read(&reply).map(|_| 1),
+        ("DELETE", ["nodes", _, "qemu", _]) => request::destroy("n", 1, true).read(&reply).map(|_| 1),
         _ => return None,
     })
 }

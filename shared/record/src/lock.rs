@@ -9,6 +9,7 @@ use crate::{API_VERSION, Map, Unusable};
 mod adopted;
 mod contacts;
 mod leftovers;
+mod trials;
 mod vms;
 
 pub use adopted::LockedMachine;

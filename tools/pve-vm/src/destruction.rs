@@ -83,7 +83,8 @@ impl VmOperation<'_> {
             }
             return Err(stop);
         }
-        let destroy = request::destroy(host, vmid);
+        // Jobs that name the ID of a trial mean an earlier VM, or a later one.
+        let destroy = request::destroy(host, vmid, !self.machine.is_trial);
         let removed = self.persist(|| async {
             match self.fleet.pve.run(&destroy, self.run.wait_timeout()).await {
                 // The reply of a success may have been lost.

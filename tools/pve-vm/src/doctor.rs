@@ -162,6 +162,7 @@ pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
         let node = known.config.as_ref().ok().and_then(|config| fleet.identity.node(config));
         found.push(findings::unlisted(known, node.map(|node| (node, orphans::removal(run, node)))));
     }
+    found.extend(fleet.inventory.trials(&fleet.identity).map(findings::trial));
     for known in &fleet.inventory.known {
         if let Some(config) = known.config.as_ref().ok().filter(|config| fleet.identity.marks(config)) {
             found.extend(findings::unused(known.vmid, &known.host, config));

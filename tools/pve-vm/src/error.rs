@@ -52,6 +52,11 @@ pub(crate) enum Error {
     Endangered { node: String, slot: String },
     #[error("node {node}: {slot} is a volume of VM {vmid}, and would be destroyed with it")]
     GoesWithVm { node: String, slot: String, vmid: u32 },
+    #[error(
+        "node {node}: spec.vm.{key} names {volume}, which isn't on {host}{}",
+        if *exit == Exit::NotAllowed { ", or the token may not use it" } else { "" }
+    )]
+    NoVolume { node: String, key: String, volume: String, host: String, exit: Exit, rights: Option<String> },
     #[error("VM {vmid} on {host} has the name {name} of a trial, and isn't one, or runs")]
     NoTrial { vmid: u32, host: String, name: String },
     #[error("no host can take node {node}: {}", listed(reasons))]
@@ -227,7 +232,7 @@ impl Classify for Error {
             Self::RootOnly { key, .. } => unusable(Code::Spec).hint(format!(
                 "remove `{key}`; root sets it with `qm set` on the host, and the file may have it then. Devices of a host need a mapping (`mapping=NAME`) and the privilege Mapping.Use"
             )),
-            Self::RangeFull(..) => Facts::new(Exit::Failed, Code::Vmid),
+            Self::RangeFull(..) => Facts::new(Exit::Failed, Code::Vmid).hint("widen `vmids` in the file"),
             Self::Taken { .. } => guard(Code::Vmid).hint("choose another `vmid`, or leave it out"),
             Self::InTheWay { host, volume, .. } => guard(Code::Leftover)
                 .hint(format!("if nothing needs it: `pvesm free {volume}` on {host}; or choose another `vmid`")),
@@ -251,6 +256,11 @@ impl Classify for Error {
             Self::GoesWithVm { vmid, slot, .. } => guard(Code::NeedsDisk).hint(format!(
                 "give the volume to another VM first (`qm disk move {vmid} {slot} --target-vmid OTHER --target-disk {slot}`), or let the file ask for a new disk"
             )),
+            Self::NoVolume { key, exit, rights, .. } => {
+                let rights = rights.as_ref().map(|rights| format!("; {rights}")).unwrap_or_default();
+                Facts::new(*exit, if *exit == Exit::NotAllowed { Code::NotAllowed } else { Code::Storage })
+                    .hint(format!("correct `{key}`{rights}"))
+            }
             Self::NoTrial { name, .. } => guard(Code::NotOurs)
                 .hint(format!("if nothing needs it: `pve-vm destroy -f FILE --orphan {name}`, then run again")),
             Self::NoRoom { right: Some(right), .. } | Self::Host { right: Some(right), .. } => {

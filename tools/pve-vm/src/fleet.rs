@@ -271,7 +271,7 @@ impl Fleet {
     }
 
     /// So many free IDs, or as many as there are. Without a range in the file the server says where they begin.
-    async fn free_ids(&self, besides: &BTreeSet<u32>, count: usize) -> Result<Vec<u32>, Failure> {
+    pub(crate) async fn free_ids(&self, besides: &BTreeSet<u32>, count: usize) -> Result<Vec<u32>, Failure> {
         let (first, last) = match self.range()? {
             Some(range) => range,
             None => (self.pve.ask(&request::next_id()).await?.0, u32::MAX),
@@ -280,7 +280,7 @@ impl Fleet {
         Ok((first..=last).filter(|id| !ledger.taken.contains(id) && !besides.contains(id)).take(count).collect())
     }
 
-    fn none_free(&self) -> Error {
+    pub(crate) fn none_free(&self) -> Error {
         let (first, last) = self.range().ok().flatten().unwrap_or_default();
         Error::RangeFull(first, last)
     }

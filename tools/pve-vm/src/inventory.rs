@@ -15,6 +15,7 @@ use crate::{
     error::{Error, least},
     identity::{Identity, described, has_tag},
     placement::Host,
+    trial::tried_node,
 };
 
 mod read;
@@ -72,6 +73,8 @@ pub(crate) struct Inventory {
     pub(crate) unread: Option<Failure>,
     /// Whether the cluster got its identity in this run, so that no VM can be its own yet.
     pub(crate) is_new: bool,
+    /// The nodes whose new VM an earlier run tried, and maybe left.
+    pub(crate) tried: BTreeSet<String>,
 }
 
 /// Whose VMs of a node's name stand in its way.
@@ -186,10 +189,20 @@ impl Inventory {
         self.pools.get(&vmid).map(String::as_str)
     }
 
-    /// VMs in creation that don't show yet whose they are, if a node has none.
+    /// Whether some VM can't be looked at.
+    pub(crate) fn hides_any(&self) -> bool {
+        self.unread.is_some() || !self.hidden.is_empty()
+    }
+
+    /// Trials that a run which was cut off left: the next one removes them. One that somebody switched on is none any more.
+    pub(crate) fn trials(&self, identity: &Identity) -> impl Iterator<Item = &Known> {
+        self.known.iter().filter(|known| is_trial(known, identity))
+    }
+
+    /// VMs in creation that don't show yet whose they are, if a node has none or an earlier run tried one.
     pub(crate) fn nascent(&self, identity: &Identity, roster: &Roster) -> Vec<&Known> {
         let lacks = |name: &str| self.known.iter().all(|known| !known.has(&identity.uuid(name)));
-        if self.is_new || !roster.iter().any(|entry| lacks(&entry.name)) {
+        if self.is_new || (self.tried.is_empty() && !roster.iter().any(|entry| lacks(&entry.name))) {
             return Vec::new();
         }
         self.known.iter().filter(|known| known.config.as_ref().is_ok_and(is_nascent)).collect()
@@ -204,9 +217,17 @@ impl Inventory {
         let listed = move |known: &Known| {
             uuids.iter().any(|uuid| known.has(uuid)) || (names.contains(&known.name) && !is_left(known))
         };
-        let ours = |known: &&Known| known.config.as_ref().is_ok_and(|config| identity.marks(config));
+        let ours = |known: &&Known| {
+            known.config.as_ref().is_ok_and(|config| identity.marks(config)) && !is_trial(known, identity)
+        };
         self.known.iter().filter(move |known| !listed(known)).filter(ours)
     }
+}
+
+/// Whether this is a VM that only was tried.
+pub(crate) fn is_trial(known: &Known, identity: &Identity) -> bool {
+    let config = known.config.as_ref().ok().filter(|config| !known.running && identity.marks(config));
+    config.is_some_and(|config| tried_node(config).is_some())
 }
 
 /// Checks a VM of the same name. One of another cluster is allowed. One without a mark, or with this cluster's name and

@@ -61,27 +61,72 @@ pub(crate) async fn of_before(run: &Run, fleet: &Fleet) -> Result<Option<Error>,
     let Some(lock) = dir.lock()? else { return Ok(None) };
     let mut left = Vec::new();
     for (host, volume) in lock.leftovers() {
-        let free = match owner(volume) {
-            Some(vmid) => fleet.pve.ask(&request::is_free(vmid)).await.map(|_| vmid),
-            None => continue,
-        };
-        let said = match free {
-            Err(error) if error.is_transient() => return Err(error.into()),
-            Err(_) => format!(
-                "{volume} on {host} was left by a VM whose ID is in use again: it is nobody's to remove but yours"
-            ),
-            Ok(vmid) => match remove(&fleet.pve, host, volume, run.wait_timeout()).await {
-                Ok(()) => format!("removed {volume} on {host}, which the destruction of VM {vmid} had left"),
+        let Some(vmid) = owner(volume) else { continue };
+        let is_over = match fate(fleet, host, volume, vmid).await? {
+            Fate::Over => true,
+            Fate::Open(why) => {
+                run.warn(&format!(
+                    "{volume} on {host} was left by a VM that was destroyed, and its ID is in use again: {why}"
+                ));
+                false
+            }
+            Fate::Ours => match remove(&fleet.pve, host, volume, run.wait_timeout()).await {
+                Ok(()) => {
+                    run.announce(&format!("removed {volume} on {host}, which the destruction of VM {vmid} had left"));
+                    true
+                }
                 Err(volume) => {
                     left.push(volume);
-                    continue;
+                    false
                 }
             },
         };
-        run.announce(&said);
-        dir.update_lock(|lock| lock.forget_leftover(host, volume))?;
+        if is_over {
+            dir.update_lock(|lock| lock.forget_leftover(host, volume))?;
+        }
     }
     Ok((!left.is_empty()).then_some(Error::Leftover { vmid: None, left }))
+}
+
+/// What became of a volume that a destruction had left.
+enum Fate {
+    /// It is gone, or the disk of a VM that was made since.
+    Over,
+    /// It is nobody's, and the lock says whose it was.
+    Ours,
+    /// Nobody but a person can tell whose it is.
+    Open(&'static str),
+}
+
+async fn fate(fleet: &Fleet, host: &str, volume: &str, vmid: u32) -> Result<Fate, Failure> {
+    let storage = volume.split(':').next().unwrap_or_default();
+    let (storage_path, rights) = (format!("/storage/{storage}"), &fleet.inventory.rights);
+    let is_listed = rights.holds(&storage_path, "Datastore.Allocate")
+        || (rights.holds(&storage_path, "Datastore.Audit") && rights.holds(&format!("/vms/{vmid}"), "VM.Config.Disk"));
+    // Where the token sees the disks of this ID, one that isn't listed is gone.
+    if is_listed
+        && let Ok(disks) = fleet.pve.ask(&request::disks(host, storage)).await
+        && !disks.iter().any(|disk| disk.volid == volume)
+    {
+        return Ok(Fate::Over);
+    }
+    match fleet.pve.ask(&request::is_free(vmid)).await {
+        Ok(_) => return Ok(Fate::Ours),
+        Err(error) if error.refusal().is_none() || error.is_transient() => return Err(error.into()),
+        Err(_) => {}
+    }
+    let known = fleet.inventory.known.iter().find(|known| known.vmid == vmid).map(|known| known.host.clone());
+    let other = || fleet.inventory.others.iter().find(|row| row.vmid == vmid && row.kind == "qemu");
+    let Some(user) = known.or_else(|| Some(other()?.node.clone())) else {
+        return Ok(Fate::Open("the token doesn't see by what, so look there before you remove anything"));
+    };
+    match fleet.pve.ask(&request::pending(&user, vmid)).await {
+        Ok(config) if config.values().any(|(_, value)| value.split(',').any(|part| part.ends_with(volume))) => {
+            Ok(Fate::Over)
+        }
+        Ok(_) => Ok(Fate::Open("that VM doesn't use it, so it is nobody's to remove but yours")),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether the VM is gone after its destruction ended so: one that left volumes is, too.

@@ -49,6 +49,7 @@ mod reconcile;
 mod references;
 mod remembered;
 mod removal;
+mod replacement;
 mod rollback;
 mod run;
 mod search;

@@ -73,6 +73,8 @@ pub(crate) struct Machine {
     pub(crate) managed: Managed,
     /// The first parameter that only root@pam can set.
     pub(crate) root_only: Option<String>,
+    /// Whether it is only tried.
+    pub(crate) is_trial: bool,
 }
 
 impl Machine {
@@ -86,7 +88,7 @@ impl Machine {
             uuid: site.identity.uuid(name),
             macs: Vec::new(),
             host: vm.text("node")?,
-            vmid: vm.number("vmid")?.map(|id| u32::try_from(id).unwrap_or(u32::MAX)),
+            vmid: vm.vmid()?,
             pool: vm.text("pool")?.or(proxmox.pool),
             memory: 0,
             cores: vm.number("cores")?.unwrap_or(2) * vm.number("sockets")?.unwrap_or(1),
@@ -99,6 +101,7 @@ impl Machine {
             creation: Parameters::new(),
             managed: ha::read(name, spec.vm.get("ha"))?,
             root_only: None,
+            is_trial: false,
         };
         machine.check_hosts()?;
         for (key, value) in vm.settings()? {
@@ -285,7 +288,11 @@ impl Machine {
     pub(crate) fn marked_as_trial(&mut self, mark: &str) {
         let notes = self.setting("description").unwrap_or_default();
         self.put("description", format!("{notes}\n{mark}"), Extent::Whole);
-        self.put("onboot", "0".to_owned(), Extent::Whole);
+        // One that is protected could not be removed again.
+        for key in ["onboot", "protection"] {
+            self.put(key, "0".to_owned(), Extent::Whole);
+        }
+        self.is_trial = true;
     }
 
     fn memory_bytes(&self) -> u64 {

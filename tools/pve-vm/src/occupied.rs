@@ -7,7 +7,12 @@ use record::{Failure, Node, Roster};
 use step::Run;
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::{error::Error, fleet::Fleet, inventory::together};
+use crate::{
+    error::Error,
+    fleet::Fleet,
+    inventory::{is_trial, together},
+    trial::tried_node,
+};
 
 /// The port of the Talos API.
 const TALOS: u16 = 50000;
@@ -82,7 +87,9 @@ impl Fleet {
     /// each other with the file.
     async fn holders(&self, run: &Run, roster: &Roster) -> Result<&[Holder], Failure> {
         let read = async {
-            let known = self.inventory.known.iter().filter_map(|known| {
+            // A trial is never switched on.
+            let known = self.inventory.known.iter().filter(|known| !is_trial(known, &self.identity));
+            let known = known.filter_map(|known| {
                 let config = known.config.as_ref().ok()?;
                 Some(holder_of(known.vmid, &known.host, &known.name, config))
             });
@@ -98,6 +105,7 @@ impl Fleet {
             });
             for (row, config) in together(configs).await {
                 match config {
+                    Ok(config) if row.status != "running" && self.is_trial(&config) => {}
                     Ok(config) => {
                         holders.push(holder_of(row.vmid, &row.node, row.name.as_deref().unwrap_or_default(), &config));
                     }
@@ -114,6 +122,11 @@ impl Fleet {
             Ok(holders)
         };
         self.addresses.get_or_try_init(|| read).await.map(Vec::as_slice)
+    }
+
+    /// Whether this is one that a run which was cut off tried.
+    fn is_trial(&self, config: &Config) -> bool {
+        self.identity.marks(config) && tried_node(config).is_some()
     }
 
     /// The VM ID of a node of ours.

@@ -12,7 +12,7 @@ use step::Run;
 use crate::{
     error::Error,
     identity::{self, Identity},
-    inventory::{Inventory, Known, tagged},
+    inventory::{Inventory, Known, is_trial, tagged},
     nic::Nic,
     parameters::index,
 };
@@ -77,7 +77,8 @@ impl Inventory {
         asked: &'a [String],
     ) -> Vec<Orphan<'a>> {
         let orphan = |known: &'a Known| {
-            let config = known.config.as_ref().ok().filter(|config| identity.marks(config))?;
+            let config =
+                known.config.as_ref().ok().filter(|config| identity.marks(config) && !is_trial(known, identity))?;
             let is_it = |name: &&'a str| config.uuid() == Some(identity.uuid(name));
             let node = identity.node(config).or_else(|| asked.iter().map(String::as_str).find(is_it));
             let node = node.filter(|node| roster.position(node).is_none())?;

@@ -95,6 +95,7 @@ impl<'a> Reconcile<'a> {
     /// Creates the VM or changes it to match the spec, and starts it.
     pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let mut progress = Progress::new(allowed);
+        self.remove_trial(false).await?;
         self.check_role()?;
         self.check_references().await?;
         self.ha_differences(self.found.map(|known| known.vmid)).await?;
@@ -209,7 +210,7 @@ impl<'a> Reconcile<'a> {
         let config = operation.config().await?;
         operation.checked(&config, &Intent::destruction()).await?;
         operation.address_is_free(difference).await?;
-        self.remove_trial().await?;
+        self.remove_trial(true).await?;
         let host = self.replacement(&operation.location, &config).await?;
         let mut lost = operation.snapshots_lost().await?;
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
@@ -234,6 +235,7 @@ impl<'a> Reconcile<'a> {
     async fn replacement(&self, old: &Location, config: &Config) -> Result<String, Failure> {
         self.check_own_volumes(old.vmid)?;
         self.check_pool(true).await?;
+        self.check_id(old.vmid).await?;
         self.fleet.release(&old.host, config, self.machine);
         let host = self.fleet.place(self.machine).await?;
         self.fleet.check_creation(self.machine, &host).await?;
@@ -241,6 +243,7 @@ impl<'a> Reconcile<'a> {
         if !(self.run.is_dry_run() && self.fleet.image.volumes.is_empty()) {
             self.fleet.check_image(&host).await?;
         }
+        self.check_replacement(&host, old.vmid).await?;
         Ok(host)
     }
 

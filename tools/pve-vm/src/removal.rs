@@ -11,6 +11,9 @@ use crate::{
 impl PveVm {
     pub(crate) async fn destroy(&self, reconcile: &Reconcile<'_>) -> Result<Written, Stop> {
         let (fleet, written) = (reconcile.fleet, self.destroy_vm(reconcile).await?);
+        if !reconcile.run.is_dry_run() {
+            reconcile.remove_trial(false).await?;
+        }
         if fleet.etcd.completes(reconcile).await? {
             self.confirmed(reconcile).await?;
             EtcdGate::forget(reconcile.run)?;

@@ -165,6 +165,9 @@ impl Step for PveVm {
         for known in inventory.unlisted(&identity, &roster) {
             run.announce(&orphans::kept(&run, &identity, known));
         }
+        for known in inventory.trials(&identity).filter(|_| !acts) {
+            run.announce(&format!("{} is a trial that was cut off: the next run removes it", orphans::told(known)));
+        }
         if self.chosen == Chosen::WithAll {
             orphans::announce(&run, &identity, &inventory);
         }
@@ -258,6 +261,8 @@ impl PveVm {
         let roster = run.cluster().roster().cloned().unwrap_or_default();
         distinct(identity, &roster)?;
         let spec = run.cluster().typed_spec()?;
+        let lock = run.dir()?.lock()?;
+        let tried = lock.iter().flat_map(record::Lock::trials).map(str::to_owned).collect();
         let wanted = Wanted {
             identity,
             roster: &roster,
@@ -265,6 +270,7 @@ impl PveVm {
             creates: !matches!(self.verb, Verb::List | Verb::Adopt | Verb::Doctor),
             is_new,
             orphans: self.adds() && run.is_first(),
+            tried: &tried,
         };
         Inventory::read(pve, wanted).await
     }

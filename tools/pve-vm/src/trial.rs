@@ -1,8 +1,9 @@
 //! A trial before a VM is destroyed to be made again: Proxmox VE alone knows what it refuses, some of it only while it makes
 //! the disks. So the new VM is made under another name first, and removed again; the old one goes after that.
 
-use pve_client::request;
+use pve_client::{answer::Config, property::Property, request};
 use record::{Failure, spec::NodeSpec};
+use serde_json::Value;
 use step::Stop;
 
 use crate::{
@@ -20,10 +21,24 @@ use crate::{
 const MARK: &str = "ichor-trial:";
 
 impl Reconcile<'_> {
-    /// Removes what a killed run left of a trial. Only what bears the mark of one and is off is removed unasked.
-    pub(crate) async fn remove_trial(&self) -> Result<(), Stop> {
+    /// Removes what a run that was cut off left of a trial. Only what bears the mark of one and is off is removed unasked;
+    /// where its name `is_needed`, anything else of this name is refused.
+    pub(crate) async fn remove_trial(&self, is_needed: bool) -> Result<(), Stop> {
         let (fleet, machine) = (self.fleet, self.tried_machine()?);
-        let vm_name = fleet.identity.vm_name(&machine.name);
+        match self.trial(&machine) {
+            Some(location) => self.remove_what_was_tried(&machine, location, is_needed).await?,
+            None if fleet.inventory.hides_any() => return Ok(()),
+            None => {}
+        }
+        if fleet.inventory.tried.contains(&self.machine.name) {
+            self.run.dir()?.update_lock(|lock| lock.forget_trial(&self.machine.name))?;
+        }
+        Ok(())
+    }
+
+    /// The VM with the UUID or the name of the node's trial.
+    fn trial(&self, machine: &Machine) -> Option<Location> {
+        let (fleet, vm_name) = (self.fleet, self.fleet.identity.vm_name(&machine.name));
         // One that was killed early has no tags yet, so it may be among the others.
         let known = fleet.inventory.known.iter().find(|known| known.has(&machine.uuid));
         let known = known.map(|known| Location { vmid: known.vmid, host: known.host.clone() });
@@ -31,19 +46,24 @@ impl Reconcile<'_> {
             let row = fleet.inventory.others.iter().find(|row| row.name.as_ref() == Some(&vm_name))?;
             Some(Location { vmid: row.vmid, host: row.node.clone() })
         };
-        let Some(location) = known.or_else(other) else { return Ok(()) };
-        let Location { vmid, host } = location.clone();
+        known.or_else(other)
+    }
+
+    async fn remove_what_was_tried(&self, machine: &Machine, location: Location, is_needed: bool) -> Result<(), Stop> {
+        let (fleet, Location { vmid, host }) = (self.fleet, location.clone());
         let config = match fleet.pve.ask(&request::pending(&host, vmid)).await {
             Err(error) if error.is_no_vm() => return Ok(()),
             config => config?,
         };
-        let is_trial = config.get("description").and_then(tried_node) == Some(&self.machine.name);
+        let is_trial = tried_node(&config) == Some(&self.machine.name) && fleet.identity.marks(&config);
         let is_on = fleet.pve.ask(&request::power(&host, vmid)).await?.is_running();
         if !is_trial || is_on || self.run.listed().position(&machine.name).is_some() {
-            return Err(Error::NoTrial { vmid, host, name: machine.name }.into());
+            let name = machine.name.clone();
+            return if is_needed { Err(Error::NoTrial { vmid, host, name }.into()) } else { Ok(()) };
         }
-        fleet.release(&host, &config, &machine);
-        let trial = VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location };
+        fleet.release(&host, &config, machine);
+        self.run.say(self.node, &format!("removing VM {vmid} on {host}, a trial that was cut off"));
+        let trial = VmOperation { fleet, run: self.run, node: self.node, machine, location };
         leftovers::told_aloud(self.run, trial.destroy(None).await)
     }
 
@@ -63,10 +83,14 @@ impl Reconcile<'_> {
         let (fleet, machine) = (self.fleet, self.tried_machine()?);
         let name = &machine.name;
         self.run.say(self.node, &format!("trying whether Proxmox VE makes the new VM, as {name}"));
+        // A VM that is being made shows nothing by which the next run could know it.
+        let dir = self.run.dir()?;
+        dir.update_lock(|lock| lock.remember_trial(&self.machine.name))?;
         match create(fleet, self.run, self.node, &machine, host).await {
             Ok(location) => {
                 let trial = VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location };
-                leftovers::told_aloud(self.run, trial.destroy(None).await)
+                leftovers::told_aloud(self.run, trial.destroy(None).await)?;
+                Ok(dir.update_lock(|lock| lock.forget_trial(&self.machine.name))?)
             }
             Err(Stop::Failed(failure)) => Err(self.kept(failure).into()),
             Err(stop) => Err(stop),
@@ -74,11 +98,23 @@ impl Reconcile<'_> {
     }
 
     /// What the file says, without what only one VM can have: an ID, a name, a UUID, and volumes that exist. Those would be
-    /// destroyed with the trial.
+    /// destroyed with the trial; [`Self::check_replacement`] looks at them.
     fn tried_spec(&self) -> NodeSpec {
         let mut spec = self.spec.clone();
-        for key in ["vmid", "name", "smbios1"] {
+        for key in ["vmid", "name"] {
             spec.vm.shift_remove(key);
+        }
+        if let Some(Value::String(smbios)) = spec.vm.shift_remove("smbios1") {
+            let own = Property::parse(&smbios);
+            let others = own.pairs().filter(|(key, _)| *key != Some("uuid"));
+            let written = |(key, value): (Option<&str>, &str)| match key {
+                Some(key) => format!("{key}={value}"),
+                None => value.to_owned(),
+            };
+            let others: Vec<String> = others.map(written).collect();
+            if !others.is_empty() {
+                spec.vm.insert("smbios1".to_owned(), others.join(",").into());
+            }
         }
         for drive in self.machine.drives.iter().filter(|drive| matches!(drive.source, Source::Volume(_))) {
             spec.vm.shift_remove(&drive.slot);
@@ -90,12 +126,7 @@ impl Reconcile<'_> {
     fn kept(&self, failure: Failure) -> Failure {
         let Some(known) = self.found else { return failure };
         let message = format!("{}; so VM {} on {} is kept", failure.message, known.vmid, known.host);
-        let hint = format!(
-            "{}if there is room, or an ID, for one of them only: `pve-vm destroy --only {}`, then run again",
-            failure.hint.map(|hint| format!("{hint}; ")).unwrap_or_default(),
-            self.machine.name
-        );
-        Failure { message, hint: Some(hint), ..failure }
+        Failure { message, ..failure }
     }
 }
 
@@ -107,9 +138,9 @@ fn tried_name(node: &str, uuid: &str) -> String {
     format!("{}{suffix}", node[..most].trim_end_matches(['-', '.']))
 }
 
-/// The node of which a VM with these notes is the trial.
-fn tried_node(notes: &str) -> Option<&str> {
-    notes.lines().find_map(|line| line.trim().strip_prefix(MARK)).map(str::trim)
+/// The node of which the VM with this config is the trial, by its notes.
+pub(crate) fn tried_node(config: &Config) -> Option<&str> {
+    config.get("description")?.lines().find_map(|line| line.trim().strip_prefix(MARK)).map(str::trim)
 }
 
 #[cfg(test)]
@@ -130,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_trial_is_known_by_its_notes() {
-        assert_eq!(tried_node("Worker of lab.\n\nichor-trial: w-1\n"), Some("w-1"));
-        assert_eq!(tried_node("w-1-trial"), None);
+        let notes = |text: &str| -> Config { [("description", text)].into_iter().collect() };
+        assert_eq!(tried_node(&notes("Worker of lab.\n\nichor-trial: w-1\n")), Some("w-1"));
+        assert_eq!(tried_node(&notes("w-1-trial")), None);
     }
 }

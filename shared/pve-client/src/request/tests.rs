@@ -23,7 +23,7 @@ fn parameters_of_a_post_are_a_form_and_semicolons_are_encoded() {
 
 #[test]
 fn a_delete_has_its_parameters_in_the_query_and_no_body() {
-    let request = destroy("pve1", 100);
+    let request = destroy("pve1", 100, true);
 
     assert_eq!((request.target().as_str(), request.body()), ("/nodes/pve1/qemu/100?purge=1", None));
 }

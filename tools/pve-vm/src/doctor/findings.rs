@@ -268,6 +268,12 @@ pub(super) fn remembered(host: &str, volume: &str) -> Finding {
     warn("leftover", Some(host), why, fix)
 }
 
+/// A VM that a run made only to try whether it can be made, and was cut off.
+pub(super) fn trial(known: &Known) -> Finding {
+    let why = format!("{} is a trial that was cut off", orphans::told(known));
+    warn("leftover", Some(&known.host), why, "the next `pve-vm` run removes it".to_owned())
+}
+
 /// Disks that a VM of ours has, and doesn't use.
 pub(super) fn unused(vmid: u32, host: &str, config: &Config) -> Vec<Finding> {
     let is_unused = |name: &str| name.strip_prefix("unused").is_some_and(|index| index.parse::<u32>().is_ok());

@@ -31,6 +31,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) is_new: bool,
     /// Whether VMs of the cluster are looked for that the roster doesn't list, whatever their names and tags are.
     pub(crate) orphans: bool,
+    /// The nodes whose new VM an earlier run tried.
+    pub(crate) tried: &'a BTreeSet<String>,
 }
 
 /// Where a VM is, and what is known of it without its config.
@@ -62,13 +64,14 @@ impl Inventory {
             taken: guests.iter().map(|guest| guest.vmid).collect(),
             pools: guests.iter().filter_map(|guest| Some((guest.vmid, guest.pool.clone()?))).collect(),
             is_new: wanted.is_new,
+            tried: wanted.tried.clone(),
             ..Self::default()
         };
         let asked = hosts.iter().filter(|host| host.status != "offline").map(|host| host.node.clone());
         let lists = lists(pve, asked).await?;
         let candidates = inventory.sort_out(&guests, &lists, wanted);
         inventory.known = configs(pve, candidates).await;
-        if !wanted.is_new && (wanted.orphans || inventory.lacks_any(wanted)) {
+        if !wanted.is_new && (wanted.orphans || !wanted.tried.is_empty() || inventory.lacks_any(wanted)) {
             inventory.look_closer(pve, wanted).await;
         }
         inventory.count(wanted.identity, wanted.roster);
@@ -302,8 +305,15 @@ mod tests {
         let lists = BTreeMap::from([("pve1".to_owned(), Ok(vec![row(300, Some("hand")), row(301, Some("new"))]))]);
         let old = Resource { vmid: 300, node: "pve1".into(), kind: "qemu".into(), ..Resource::default() };
         let (identity, roster) = (Identity::new("00112233445566778899aabbccddeeff"), Roster::default());
-        let wanted =
-            Wanted { identity: &identity, roster: &roster, pool: None, creates: true, is_new: false, orphans: false };
+        let wanted = Wanted {
+            identity: &identity,
+            roster: &roster,
+            pool: None,
+            creates: true,
+            is_new: false,
+            orphans: false,
+            tried: &BTreeSet::new(),
+        };
         let mut inventory = Inventory::default();
 
         assert!(inventory.sort_out(&[old], &lists, wanted).is_empty());

@@ -101,6 +101,14 @@ impl Reading<'_> {
         number.map(|number| Some(number.into())).ok_or_else(|| self.wrong(key, NUMBER))
     }
 
+    /// The ID of the VM.
+    pub(super) fn vmid(&self) -> Result<Option<u32>, Error> {
+        const RANGE: &str = "a VM ID from 100 to 999999999";
+        let Some(id) = self.number("vmid")? else { return Ok(None) };
+        let id = u32::try_from(id).ok().filter(|id| (100..1_000_000_000).contains(id));
+        id.map(Some).ok_or_else(|| self.wrong("vmid", RANGE))
+    }
+
     /// The parameters that are passed on, in Proxmox VE's spelling.
     pub(super) fn settings(&self) -> Result<Vec<(String, String)>, Error> {
         let passed = |key: &str| {

@@ -19,6 +19,7 @@ mod orphans;
 mod references;
 mod rights;
 mod speed;
+mod trials;
 mod world;
 
 use serde_json::json;

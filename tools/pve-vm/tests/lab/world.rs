@@ -189,6 +189,12 @@ impl Outcome {
     }
 
     #[track_caller]
+    pub(crate) fn never_says(self, text: &str) -> Self {
+        assert!(!self.stderr.contains(text), "{text:?} is said:\n{}", self.stderr);
+        self
+    }
+
+    #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "{text:?} is not in:\n{}", self.stderr);
         self
