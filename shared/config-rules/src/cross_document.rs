@@ -16,6 +16,8 @@ pub(crate) const RULES: &[ConfigRule] = &[
     ConfigRule::of(containers).since(14),
     ConfigRule::of(kubespan).since(14),
     ConfigRule::of(encryption).since(14),
+    ConfigRule::of(cluster).since(14),
+    ConfigRule::of(node_role).since(14),
     ConfigRule::of(control_plane_only).since(14),
 ];
 
@@ -23,10 +25,10 @@ pub(crate) fn check(input: Input<'_>, report: &mut Report) {
     RULES.iter().filter(|rule| rule.holds(input.contract)).for_each(|rule| (rule.check)(input, report));
 }
 
-/// Host DNS, wherever it is configured.
+/// Host DNS, wherever it is configured. A document that turns it off counts as none.
 fn dns(input: Input<'_>) -> Lookup<'_> {
     let newer = input.document("ResolverConfig").at("hostDNS");
-    if newer.is_set() { newer } else { input.legacy("machine.features.hostDNS") }
+    if newer.at("enabled").is_on() { newer } else { input.legacy("machine.features.hostDNS") }
 }
 
 fn host_dns(input: Input<'_>, report: &mut Report) {
@@ -65,9 +67,12 @@ fn discovery(input: Input<'_>, report: &mut Report) {
     if !discovers(input) {
         return;
     }
-    let identity = input.document("DiscoveryIdentityConfig");
+    let (identity, legacy) = (input.document("DiscoveryIdentityConfig"), input.legacy("cluster"));
+    // One half in the legacy document, and the other document doesn't count.
+    let halves = ["id", "secret"].map(|key| !legacy.at(key).text().is_empty());
     for (what, newer, older) in [("ID", "clusterID", "id"), ("secret", "clusterSecret", "secret")] {
-        if identity.at(newer).text().is_empty() && input.legacy("cluster").at(older).text().is_empty() {
+        let text = if halves.contains(&true) { legacy.at(older).text() } else { identity.at(newer).text() };
+        if text.is_empty() {
             let place = format!("(.cluster.{older} or DiscoveryIdentityConfig)");
             report.error(format!(
                 "cluster {what} {place} should be set when cluster discovery (DiscoveryServiceConfig) is enabled"
@@ -84,15 +89,44 @@ fn kubespan(input: Input<'_>, report: &mut Report) {
     }
 }
 
+/// Whether the config has Kubernetes' authority.
+fn runs_kubernetes(input: Input<'_>) -> bool {
+    let legacy = |key| input.legacy("cluster").at(key).is_set();
+    legacy("ca") || legacy("acceptedCAs") || input.document("KubeAPIServerCAConfig").is_set()
+}
+
+fn cluster(input: Input<'_>, report: &mut Report) {
+    let named = input.document("KubeClusterConfig").is_set() || input.legacy("cluster.controlPlane.endpoint").is_set();
+    if runs_kubernetes(input) && !named {
+        report.error(
+            "cluster name and endpoint are required when Kubernetes is configured: either \
+             .cluster.clusterName/.cluster.controlPlane.endpoint or the KubeClusterConfig document",
+        );
+    }
+}
+
+/// The label by which Kubernetes knows a control plane.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+
+fn node_role(input: Input<'_>, report: &mut Report) {
+    let node = input.document("KubeNodeConfig");
+    let labelled = node.at("labels").pairs().iter().any(|(key, _)| *key == CONTROL_PLANE);
+    if input.is_control_plane() && node.is_set() && !labelled && !node.at("skipNodeRegistration").is_on() {
+        report.warn(format!(
+            "KubeNodeConfig document should set the {CONTROL_PLANE:?} node label on control plane machines (and, \
+             unless scheduling on control planes is allowed, the \"{CONTROL_PLANE}: NoSchedule\" taint): unlike \
+             .machine.nodeLabels/.machine.nodeTaints, the document contents are used as-is"
+        ));
+    }
+}
+
 fn encryption(input: Input<'_>, report: &mut Report) {
     if input.config.machine_type() != Some(MachineType::ControlPlane) {
         return;
     }
-    let legacy = |key| input.legacy("cluster").at(key).is_set();
-    let authority = legacy("ca") || legacy("acceptedCAs") || input.document("KubeAPIServerCAConfig").is_set();
     let secret = |key| !input.legacy("cluster").at(key).text().is_empty();
     let encrypted = secret("secretboxEncryptionSecret") || secret("aescbcEncryptionSecret");
-    if authority && !encrypted && !input.document("KubeEtcdEncryptionConfig").is_set() {
+    if runs_kubernetes(input) && !encrypted && !input.document("KubeEtcdEncryptionConfig").is_set() {
         report.error("etcd encryption config is required for control plane machines running kube-apiserver");
     }
 }

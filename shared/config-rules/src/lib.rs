@@ -38,7 +38,7 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     }
     report.legacy_warnings = report.warnings.len();
     report.errors.extend(machine_config::unknown_to(config, contract));
-    dates(input, &mut report);
+    refused_later(input, &mut report);
     let known = |document: &&Document| !document.kind.is_legacy() && document.kind.since <= contract.minor();
     config.documents().iter().filter(known).for_each(|document| {
         document::check(input, document, &mut report);
@@ -48,12 +48,12 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     report
 }
 
-/// Reports texts that Talos reads as dates.
-fn dates(input: Input<'_>, report: &mut Report) {
+/// Reports texts that Talos reads as dates, and items that are null.
+fn refused_later(input: Input<'_>, report: &mut Report) {
     let newer = input.contract.has(Gate::NewerYaml);
     for document in input.config.documents().iter().filter(|_| newer) {
-        if let Some(date) = document.date() {
-            report.error(format!("{}: {date}", document.identity()));
+        if let Some(why) = document.refused_later() {
+            report.error(format!("{}: {why}", document.identity()));
         }
     }
 }

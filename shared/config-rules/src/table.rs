@@ -57,7 +57,14 @@ pub(crate) static ROWS: &[Row] = &[
     row("HTTPProbeConfig", &[Rule::new(network::http_probe)]),
     row("HostnameConfig", &[Rule::new(network::hostname)]),
     row("ImageCacheConfig", &[]),
-    row("ImageVerificationConfig", &[Rule::new(images::verification)]),
+    row(
+        "ImageVerificationConfig",
+        &[
+            Rule::new(images::verification),
+            Rule::new(images::older_pattern).before(14),
+            Rule::new(images::pattern_form).since(14),
+        ],
+    ),
     row("KernelModuleConfig", &[]),
     row("KmsgLogConfig", &[Rule::new(system::kmsg_log)]).first_only(),
     row("KubeAPIServerCAConfig", &[Rule::new(kubernetes::api_server_ca)]),
@@ -125,8 +132,8 @@ pub(crate) static ROWS: &[Row] = &[
         &[
             Rule::new(volumes::user),
             Rule::new(volumes::no_btrfs).before(14),
-            Rule::new(volumes::unmounted_directory).since(13).before(15),
-            Rule::new(volumes::directory_access_time).since(15),
+            Rule::new(volumes::unmounted_directory).since(13).before(14),
+            Rule::new(volumes::directory_access_time).since(14),
         ],
     ),
     row("VLANConfig", &[Rule::new(links::common)]),

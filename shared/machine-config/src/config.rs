@@ -13,8 +13,8 @@ pub struct Document {
     pub kind: &'static Kind,
     /// Its fields, as far as they are set, without `apiVersion` and `kind`.
     pub fields: Map,
-    /// The first date without quotes in place of a text, which Talos refuses from 1.14 on.
-    pub(crate) date: Option<Box<DecodeError>>,
+    /// The first date without quotes in place of a text, or null in place of an item: Talos refuses both from 1.14 on.
+    pub(crate) later: Option<Box<DecodeError>>,
 }
 
 /// What identifies a document: its kind and, for named kinds, its name.
@@ -42,7 +42,7 @@ impl Document {
             Value::Map(map) => map,
             _ => Map::new(),
         };
-        Self { kind, fields, date: None }
+        Self { kind, fields, later: None }
     }
 
     /// Its identity.
@@ -54,9 +54,9 @@ impl Document {
         Identity { kind: self.kind.name, name }
     }
 
-    /// The first date without quotes in place of a text, which Talos refuses from 1.14 on.
-    pub fn date(&self) -> Option<&DecodeError> {
-        self.date.as_deref()
+    /// The first date without quotes in place of a text, or null in place of an item: Talos refuses both from 1.14 on.
+    pub fn refused_later(&self) -> Option<&DecodeError> {
+        self.later.as_deref()
     }
 
     /// The document as the newest Talos writes it.

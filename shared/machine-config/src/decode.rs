@@ -37,6 +37,14 @@ pub enum Error {
         /// What was found, without secrets and long texts.
         found: String,
     },
+    /// Nothing in place of an item that Talos holds behind a pointer.
+    #[error("{place}: null value is not allowed at {path:?}")]
+    Null {
+        /// Where.
+        place: Place,
+        /// The path of the item.
+        path: String,
+    },
 }
 
 fn within(path: &str) -> String {
@@ -49,12 +57,12 @@ struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     part: &'a str,
     secret: bool,
-    dates: &'a RefCell<Option<Error>>,
+    later: &'a RefCell<Option<Error>>,
 }
 
 impl<'a> Path<'a> {
-    fn root(dates: &'a RefCell<Option<Error>>) -> Self {
-        Path { parent: None, part: "", secret: false, dates }
+    fn root(later: &'a RefCell<Option<Error>>) -> Self {
+        Path { parent: None, part: "", secret: false, later }
     }
 
     fn child(&'a self, part: &'a str) -> Path<'a> {
@@ -92,15 +100,16 @@ impl<'a> Path<'a> {
 /// A document's fields, and what keeps newer Talos releases from reading it.
 pub(crate) struct Decoded {
     pub(crate) fields: Map,
-    /// The first date that stands without quotes in place of a text: Talos refuses it from 1.14 on.
-    pub(crate) date: Option<Error>,
+    /// The first date that stands without quotes in place of a text, or null in place of an item: Talos refuses both
+    /// from 1.14 on.
+    pub(crate) later: Option<Error>,
 }
 
 /// Decodes the fields of a document; keys in `skip` are handled elsewhere.
 pub(crate) fn document(node: &Node, schema: &'static Schema, skip: &[&str]) -> Result<Decoded, Error> {
-    let dates = RefCell::default();
-    let fields = structure(node, schema, &Path::root(&dates), skip)?;
-    Ok(Decoded { fields, date: dates.into_inner() })
+    let later = RefCell::default();
+    let fields = structure(node, schema, &Path::root(&later), skip)?;
+    Ok(Decoded { fields, later: later.into_inner() })
 }
 
 fn structure(node: &Node, schema: &'static Schema, path: &Path<'_>, skip: &[&str]) -> Result<Map, Error> {
@@ -148,7 +157,7 @@ fn decode(node: &Node, ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
         (_, Data::Scalar(scalar)) => {
             if scalar.resolve() == Resolved::Date && is_text(ty) {
                 let wanted = "text, in quotes because it looks like a date".to_owned();
-                path.dates.borrow_mut().get_or_insert_with(|| path.mismatch(node, ty, wanted));
+                path.later.borrow_mut().get_or_insert_with(|| path.mismatch(node, ty, wanted));
             }
             typed(scalar, ty).map_err(|wanted| path.mismatch(node, ty, wanted))
         }
@@ -163,8 +172,14 @@ fn list(items: &[Node], ty: &Type, path: &Path<'_>) -> Result<Value, Error> {
     let mut values = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let part = format!("[{index}]");
-        match decode(item, ty, &path.child(&part))? {
+        let path = path.child(&part);
+        match decode(item, ty, &path)? {
             Value::Null if !matches!(ty, Type::Pointer(_)) => {}
+            Value::Null => {
+                let null = || Error::Null { place: item.place, path: path.text() };
+                path.later.borrow_mut().get_or_insert_with(null);
+                values.push(Value::Null);
+            }
             value => values.push(value),
         }
     }

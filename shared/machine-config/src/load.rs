@@ -9,7 +9,7 @@ use crate::config::{Config, Document, Identity};
 use crate::conflict;
 use crate::kinds::{self, Kind, LEGACY};
 use crate::suggest;
-use crate::version_gates::contract_of;
+use crate::version_gates::needs;
 
 /// Why a text is no machine config.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,9 +58,9 @@ pub enum Error {
         /// Why.
         source: Box<crate::decode::Error>,
     },
-    /// A date without quotes in place of a text.
+    /// A date without quotes in place of a text, or null in place of an item.
     #[error("error decoding document {identity}, as Talos would from v1.14 on")]
-    Date {
+    Later {
         /// In which document.
         identity: Identity,
         /// Where in it.
@@ -86,7 +86,7 @@ impl Error {
             Self::UnknownKind { nearest, .. } | Self::Missing { nearest, .. } => *nearest,
             Self::Document { source, .. } => match **source {
                 crate::decode::Error::UnknownKey { nearest, .. } => nearest,
-                crate::decode::Error::Type { .. } => None,
+                crate::decode::Error::Type { .. } | crate::decode::Error::Null { .. } => None,
             },
             _ => None,
         }
@@ -113,17 +113,17 @@ pub fn load(text: &str) -> Result<Config, Error> {
         return Err(Error::Empty);
     }
     let config = Config::new(documents);
-    dates(&config)?;
+    refused_later(&config)?;
     Ok(config)
 }
 
-/// Refuses dates in place of texts, as Talos does from 1.14 on, in a config made for such a release.
-pub(crate) fn dates(config: &Config) -> Result<(), Error> {
-    if !contract_of(config).has(Gate::NewerYaml) {
+/// Refuses what Talos refuses to read from 1.14 on, in a config that is made for such a release.
+pub(crate) fn refused_later(config: &Config) -> Result<(), Error> {
+    if !needs(config, Gate::NewerYaml) {
         return Ok(());
     }
-    let dated = config.documents().iter().find_map(|document| Some((document, document.date.as_ref()?)));
-    dated.map_or(Ok(()), |(document, date)| Err(Error::Date { identity: document.identity(), source: date.clone() }))
+    let found = config.documents().iter().find_map(|document| Some((document, document.later.as_ref()?)));
+    found.map_or(Ok(()), |(document, why)| Err(Error::Later { identity: document.identity(), source: why.clone() }))
 }
 
 fn document(node: &Node) -> Result<Document, Error> {
@@ -138,7 +138,7 @@ pub(crate) fn decode(node: &Node, kind: &'static Kind) -> Result<Document, Error
         place: node.place,
         source: Box::new(source),
     })?;
-    Ok(Document { kind, fields: decoded.fields, date: decoded.date.map(Box::new) })
+    Ok(Document { kind, fields: decoded.fields, later: decoded.later.map(Box::new) })
 }
 
 /// The kind of a document.

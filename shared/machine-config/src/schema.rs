@@ -127,6 +127,8 @@ pub struct Field {
     pub optional: bool,
     /// How patches change it.
     pub merge: Merge,
+    /// The minor of the Talos 1.x release since which patches replace it, whatever `merge` says.
+    pub replaced_since: Option<u32>,
     /// Whether it is a secret that must not be shown.
     pub secret: bool,
     /// Whether it is a file's content, which is not shown because it may hold one.
@@ -218,6 +220,7 @@ impl Field {
             print,
             optional,
             merge: Merge::Typed,
+            replaced_since: None,
             secret: false,
             file: false,
             since: 0,
@@ -237,6 +240,12 @@ impl Field {
     /// A field that patches replace.
     pub(crate) const fn replace(mut self) -> Self {
         self.merge = Merge::Replace;
+        self
+    }
+
+    /// A field that patches replace from a minor of Talos on.
+    pub(crate) const fn replaced_since(mut self, minor: u32) -> Self {
+        self.replaced_since = Some(minor);
         self
     }
 

@@ -1,6 +1,7 @@
 //! Version gates: the kinds, fields and forms of values that an older Talos doesn't know yet, and so can't load.
 
 use go_yaml::{Map, Value};
+use talos_releases::Gate;
 
 use crate::config::{Config, Document};
 use crate::contract::Contract;
@@ -23,6 +24,12 @@ pub fn unknown_to(config: &Config, contract: Contract) -> impl Iterator<Item = S
 pub fn contract_of(config: &Config) -> Contract {
     let knows = |contract: &Contract| unknown_to(config, *contract).next().is_none();
     Contract::all().filter(|contract| *contract >= Contract::STABLE).find(knows).unwrap_or(Contract::STABLE)
+}
+
+/// Whether a config holds what no Talos before a change knows, and so is made for one that has it.
+pub(crate) fn needs(config: &Config, gate: Gate) -> bool {
+    let older = Contract::all().filter(|contract| !contract.has(gate)).last();
+    older.is_some_and(|older| unknown_to(config, older).next().is_some())
 }
 
 /// A search for what is newer than a contract.

@@ -92,13 +92,13 @@ pub(crate) struct Config {
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes_version: Option<String>,
     /// Patch for all machines: a file, `@file`, or the patch itself.
-    #[arg(short = 'p', long, value_name = "PATCH")]
+    #[arg(short = 'p', long, value_name = "PATCH", allow_hyphen_values = true)]
     pub(crate) config_patch: Vec<String>,
     /// Patch for control planes.
-    #[arg(long, value_name = "PATCH")]
+    #[arg(long, value_name = "PATCH", allow_hyphen_values = true)]
     pub(crate) config_patch_control_plane: Vec<String>,
     /// Patch for workers.
-    #[arg(long, value_name = "PATCH")]
+    #[arg(long, value_name = "PATCH", allow_hyphen_values = true)]
     pub(crate) config_patch_worker: Vec<String>,
     /// Mirror of a registry, as in `docker.io=https://mirror.lan`.
     #[arg(long, value_name = "HOST=URL,...", value_parser = list)]
@@ -182,7 +182,7 @@ pub(crate) struct Patch {
     /// Machine config; `-` is stdin.
     pub(crate) config: String,
     /// Patch: a file, `@file`, or the patch itself.
-    #[arg(short, long, value_name = "PATCH")]
+    #[arg(short, long, value_name = "PATCH", allow_hyphen_values = true)]
     pub(crate) patch: Vec<String>,
     /// File to write; `-` is stdout.
     #[arg(short, long, default_value = "-", value_name = "FILE")]

@@ -18,6 +18,8 @@ pub(crate) enum Environment {
     Disk,
     /// It selects volumes that were found.
     Volume,
+    /// It selects the volumes that a volume group or an array is made of.
+    Member,
     /// It selects network links.
     Link,
     /// It decides whether memory is short.
@@ -52,6 +54,12 @@ const GLOB: Function = ("glob", &[Overload { minors: (9, u32::MAX), ..global(&[T
 
 const DISKS: &[Variable] = &[(0, "disk", Message(&DISK)), (0, "system_disk", Bool)];
 const VOLUMES: &[Variable] = &[(0, "volume", Message(&DISCOVERED_VOLUME)), (11, "disk", Message(&DISK))];
+const MEMBERS: &[Variable] = &[
+    (0, "volume", Message(&DISCOVERED_VOLUME)),
+    (0, "disk", Message(&DISK)),
+    (0, "volume_id", Text),
+    (0, "system_disk", Bool),
+];
 const LINKS: &[Variable] = &[(0, "link", Message(&LINK_STATUS))];
 const SHORTAGES: &[Variable] = &[(0, "time_since_trigger", Duration)];
 const RANKINGS: &[Variable] = &[
@@ -116,6 +124,7 @@ impl Environment {
         match self {
             Self::Disk => DISKS,
             Self::Volume => VOLUMES,
+            Self::Member => MEMBERS,
             Self::Link => LINKS,
             Self::Shortage => SHORTAGES,
             Self::Ranking => RANKINGS,
@@ -124,7 +133,7 @@ impl Environment {
 
     fn functions(self) -> &'static [Function] {
         match self {
-            Self::Disk => OF_DISKS,
+            Self::Disk | Self::Member => OF_DISKS,
             Self::Link => OF_LINKS,
             Self::Shortage => OF_SHORTAGES,
             Self::Volume | Self::Ranking => &[],

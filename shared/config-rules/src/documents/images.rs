@@ -90,9 +90,36 @@ fn pattern(index: usize, image: &str, report: &mut Report) {
     if image.split_once('/').is_some_and(|(_, rest)| rest.contains(':')) {
         report.warn(format!("rule {index}: imagePattern contains ':' {ONLY}"));
     }
-    if !image.contains('/') && !matches!(image, "*" | "") {
+}
+
+/// Each rule's pattern, with its number.
+fn patterns(fields: Lookup<'_>) -> impl Iterator<Item = (usize, &str)> {
+    fields.at("rules").items().map(|rule| rule.at("image").text()).enumerate()
+}
+
+/// Talos's remark about patterns without a registry up to 1.13.
+pub(crate) fn older_pattern(fields: Lookup<'_>, report: &mut Report) {
+    for (index, _) in patterns(fields).filter(|(_, image)| !image.contains('/') && !matches!(*image, "*" | "")) {
         let how = "image references like 'nginx' are matched as 'docker.io/nginx' (normalized)";
         report.warn(format!("rule {index}: imagePattern does not contain a '/', {how}"));
+    }
+}
+
+/// The same from 1.14 on: a pattern that no image can match, because each reference begins with a registry's domain.
+pub(crate) fn pattern_form(fields: Lookup<'_>, report: &mut Report) {
+    for (index, image) in patterns(fields).filter(|(_, image)| matches_nothing(image)) {
+        let form = "references are matched in their normalized '<registry domain>/<repository>' form";
+        let example = "e.g. 'nginx' is matched as 'docker.io/library/nginx'";
+        report.warn(format!("rule {index}: imagePattern {image:?} cannot match any image: {form}, {example}"));
+    }
+}
+
+/// Whether what stands before the first `*` can't begin a reference.
+fn matches_nothing(image: &str) -> bool {
+    let (literal, open) = image.split_once('*').map_or((image, false), |(literal, _)| (literal, true));
+    match literal.split_once('/') {
+        Some((domain, _)) => !domain.contains(['.', ':']) && domain != "localhost",
+        None => !open && !image.is_empty(),
     }
 }
 

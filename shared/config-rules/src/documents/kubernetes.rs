@@ -15,19 +15,27 @@ fn component(what: &str, fields: Lookup<'_>, report: &mut Report) {
     }
 }
 
-/// Arguments that have documents of their own.
-const API_SERVER_OWN: [(&str, &str); 6] = [
+/// Beginnings of arguments that have documents of their own; the first that fits counts.
+const API_SERVER_OWN: [(&str, &str); 7] = [
     ("anonymous-auth", "use KubeAuthenticationConfig"),
     ("authentication-config", "use KubeAuthenticationConfig"),
-    ("authorization-config", "use KubeAuthorizationConfig"),
-    ("authorization-mode", "use KubeAuthorizationConfig"),
-    ("authorization-webhook-", "use KubeAuthorizationConfig"),
+    ("authorization-config", "use KubeAuthorizerConfig"),
+    ("authorization-mode", "use KubeAuthorizerConfig"),
+    ("authorization-webhook-", "use KubeAuthorizerConfig"),
+    (
+        "oidc-signing-algs",
+        "not supported with KubeAuthenticationConfig: kube-apiserver rejects --oidc-* flags when structured \
+         authentication configuration is used, and the configuration has no equivalent setting (all RFC 7518 \
+         asymmetric algorithms are accepted)",
+    ),
     ("oidc-", "use KubeAuthenticationConfig"),
 ];
 
 pub(crate) fn api_server(fields: Lookup<'_>, report: &mut Report) {
-    for (prefix, instead) in API_SERVER_OWN {
-        for (argument, _) in fields.at("extraArgs").pairs().iter().filter(|(key, _)| key.starts_with(prefix)) {
+    let mut arguments: Vec<&str> = fields.at("extraArgs").pairs().iter().map(|(key, _)| *key).collect();
+    arguments.sort_unstable();
+    for argument in arguments {
+        if let Some((_, instead)) = API_SERVER_OWN.iter().find(|(prefix, _)| argument.starts_with(prefix)) {
             report.error(format!("kube-apiserver extra argument {argument:?} is not allowed: {instead}"));
         }
     }
@@ -162,5 +170,8 @@ pub(crate) fn static_pod(fields: Lookup<'_>, report: &mut Report) {
 pub(crate) fn api_access(fields: Lookup<'_>, report: &mut Report) {
     for role in fields.at("allowedRoles").texts().filter(|role| !ROLES.contains(role)) {
         report.error(format!("invalid role {role:?} in .allowedRoles"));
+    }
+    if fields.at("allowedRoles").items().len() == 0 {
+        report.warn("no roles are allowed in .allowedRoles, so access is blocked");
     }
 }

@@ -13,8 +13,8 @@ pub(crate) fn install(fields: Lookup<'_>, report: &mut Report) {
         let else_ = "if Talos is not booted from asset built by Image Factory, installation will fail";
         report.warn(format!("installer.image is not set, {else_}"));
     }
-    // Talos calls the selector so, although the key is diskSelector.
-    expression(fields.at("provisioning.diskSelector.match"), Environment::Disk, SELECTOR, report);
+    let selector = "provisioning.diskSelector.match";
+    expression(fields.at(selector), Environment::Disk, selector, report);
 }
 
 fn device_name(longest: usize, fields: Lookup<'_>, report: &mut Report) {
@@ -29,12 +29,12 @@ fn device_name(longest: usize, fields: Lookup<'_>, report: &mut Report) {
 
 pub(crate) fn volume_group(fields: Lookup<'_>, report: &mut Report) {
     device_name(63, fields, report);
-    expression(fields.at("provisioning.volumeSelector.match"), Environment::Volume, SELECTOR, report);
+    expression(fields.at(SELECTOR), Environment::Member, SELECTOR, report);
 }
 
 pub(crate) fn raid(fields: Lookup<'_>, report: &mut Report) {
     device_name(32, fields, report);
-    expression(fields.at("provisioning.volumeSelector.match"), Environment::Volume, SELECTOR, report);
+    expression(fields.at(SELECTOR), Environment::Member, SELECTOR, report);
 }
 
 pub(crate) fn logical_volume(fields: Lookup<'_>, report: &mut Report) {

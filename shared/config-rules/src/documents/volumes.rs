@@ -175,14 +175,14 @@ fn is_directory(fields: Lookup<'_>) -> bool {
     fields.at("volumeType").text() == "directory"
 }
 
-/// Up to 1.14 a folder has no mount of its own.
+/// Up to 1.13 a folder has no mount of its own.
 pub(crate) fn unmounted_directory(fields: Lookup<'_>, report: &mut Report) {
     if is_directory(fields) && !fields.at("mount").is_zero() {
         report.error("mount spec is invalid for volumeType directory");
     }
 }
 
-/// From 1.15 on, just its access times can't be set.
+/// From 1.14 on, just its access times can't be set.
 pub(crate) fn directory_access_time(fields: Lookup<'_>, report: &mut Report) {
     if is_directory(fields) && fields.at("mount.disableAccessTime").is_set() {
         report.error("mount.disableAccessTime is invalid for volumeType directory");

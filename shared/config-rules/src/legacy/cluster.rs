@@ -17,6 +17,7 @@ pub(crate) fn cluster(input: Input<'_>, report: &mut Report) {
     if !control_plane(input, cluster, report) {
         return;
     }
+    service_account(input, cluster, report);
     let domain = cluster.at("network.dnsDomain").text();
     if !domain.is_empty() && !is_dns_name(domain) {
         report.error(format!("{domain:?} is not a valid DNS name"));
@@ -40,6 +41,23 @@ pub(crate) fn cluster(input: Input<'_>, report: &mut Report) {
     }
 }
 
+/// What Talos adds from 1.14 on.
+const MIGRATED: &str = " (.cluster.controlPlane.endpoint); when the endpoint is migrated to the KubeClusterConfig \
+     document, the whole .cluster.controlPlane section should be removed (.cluster.controlPlane.localAPIServerPort is \
+     migrated to the KubeAPIServerConfig document)";
+
+/// A service account whose issuer is nowhere: from 1.14.0 on, a machine that runs with it panics.
+fn service_account(input: Input<'_>, cluster: Lookup<'_>, report: &mut Report) {
+    let endpoint = cluster.at("controlPlane.endpoint");
+    if !input.is_older() && cluster.at("serviceAccount").is_set() && !endpoint.is_set() {
+        report.error(
+            ".cluster.serviceAccount requires the cluster endpoint to be set in the same document \
+             (.cluster.controlPlane.endpoint); when the cluster endpoint is migrated to the KubeClusterConfig document, \
+             .cluster.serviceAccount should be migrated to the KubeServiceAccountConfig document as well",
+        );
+    }
+}
+
 /// Returns whether the rest is checked: without an endpoint, Talos stops here.
 fn control_plane(input: Input<'_>, cluster: Lookup<'_>, report: &mut Report) -> bool {
     let section = cluster.at("controlPlane");
@@ -48,7 +66,8 @@ fn control_plane(input: Input<'_>, cluster: Lookup<'_>, report: &mut Report) -> 
     }
     let url = section.at("endpoint");
     if !url.is_set() {
-        report.error("cluster controlplane endpoint is required");
+        let migrated = if input.is_older() { "" } else { MIGRATED };
+        report.error(format!("cluster controlplane endpoint is required{migrated}"));
         return false;
     }
     if let Some(why) = endpoint(url.text()) {

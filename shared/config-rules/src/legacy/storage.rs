@@ -41,7 +41,10 @@ fn disk_selector(selector: Lookup<'_>) -> Option<String> {
 pub(crate) fn disks(input: Input<'_>, report: &mut Report) {
     for (index, disk) in input.legacy("machine.disks").items().enumerate() {
         if !disk.is_set() {
-            report.error(format!("machine.disks[{index}] is null"));
+            // From 1.14 on it can't even be read.
+            if input.is_older() {
+                report.error(format!("machine.disks[{index}] is null"));
+            }
             continue;
         }
         let partitions = disk.at("partitions").items();

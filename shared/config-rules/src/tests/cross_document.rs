@@ -32,7 +32,12 @@ fn containers_need_host_dns() {
         Mode::Container,
         &[
             Row { broken: "", message: "hostDNS config is required in container mode", good: &good },
-            Row { broken: &dns("enabled: false"), message: "hostDNS must be enabled in container mode", good: &good },
+            // What a document turns off isn't configured.
+            Row {
+                broken: &dns("enabled: false"),
+                message: "hostDNS config is required in container mode",
+                good: &good,
+            },
             Row {
                 broken: &dns("enabled: true"),
                 message: "forwardKubeDNSToHost must be enabled in container mode",
@@ -83,8 +88,10 @@ fn what_only_control_planes_have() {
         "v1.15",
         &ToString::to_string,
     );
-    let ca =
-        |more: &str| CONTROL_PLANE.replace("cluster: {}", &format!("cluster: {{ca: {{crt: QUJD, key: QUJD}}{more}}}"));
+    let endpoint = "controlPlane: {endpoint: 'https://a:6443'}";
+    let ca = |more: &str| {
+        CONTROL_PLANE.replace("cluster: {}", &format!("cluster: {{ca: {{crt: QUJD, key: QUJD}}, {endpoint}{more}}}"))
+    };
     let message = "etcd encryption config is required for control plane machines running kube-apiserver";
     check(
         &[Row { broken: &ca(""), message, good: &ca(", secretboxEncryptionSecret: a") }],
@@ -92,6 +99,63 @@ fn what_only_control_planes_have() {
         "v1.15",
         &ToString::to_string,
     );
+}
+
+#[test]
+fn kubernetes_needs_a_name_an_endpoint_and_the_label_of_its_control_planes() {
+    let authority = WORKER.replace("cluster: {}", "cluster: {ca: {crt: QUJD}}");
+    let cluster = "kind: KubeClusterConfig\nclusterName: a\nendpoint: https://a:6443\n";
+    let message = "cluster name and endpoint are required when Kubernetes is configured: either \
+         .cluster.clusterName/.cluster.controlPlane.endpoint or the KubeClusterConfig document";
+    let account = CONTROL_PLANE.replace("cluster: {}", "cluster: {serviceAccount: {key: QUJD}}");
+    let alone = ".cluster.serviceAccount requires the cluster endpoint to be set in the same document \
+         (.cluster.controlPlane.endpoint); when the cluster endpoint is migrated to the KubeClusterConfig document, \
+         .cluster.serviceAccount should be migrated to the KubeServiceAccountConfig document as well";
+    let whole = CONTROL_PLANE
+        .replace("cluster: {}", "cluster: {serviceAccount: {key: QUJD}, controlPlane: {endpoint: 'https://a:6443'}}");
+    let node = |labels: &str| with(CONTROL_PLANE, &format!("kind: KubeNodeConfig\n{labels}"));
+    let label = "KubeNodeConfig document should set the \"node-role.kubernetes.io/control-plane\" node label on control \
+         plane machines (and, unless scheduling on control planes is allowed, the \
+         \"node-role.kubernetes.io/control-plane: NoSchedule\" taint): unlike .machine.nodeLabels/.machine.nodeTaints, \
+         the document contents are used as-is";
+    let rows = [
+        Row { broken: &authority, message, good: &with(&authority, cluster) },
+        Row { broken: &with(&account, cluster), message: alone, good: &whole },
+        Row {
+            broken: &node("labels: {a: b}\n"),
+            message: label,
+            good: &node("labels: {node-role.kubernetes.io/control-plane: ''}\n"),
+        },
+        Row { broken: &node(""), message: label, good: &node("skipNodeRegistration: true\n") },
+    ];
+    check(&rows, Mode::Cloud, "v1.14", &ToString::to_string);
+    // Up to 1.13 the legacy document alone is looked at.
+    assert!(errors(&authority, Mode::Cloud, "v1.13").iter().all(|error| error != message));
+}
+
+#[test]
+fn one_half_of_an_identity_in_the_legacy_document_hides_the_other_document() {
+    let half = WORKER.replace("cluster: {}", "cluster: {id: a}");
+    let found = errors(&with(&half, &format!("{DISCOVERY}---\n{IDENTITY}")), Mode::Cloud, "v1.14");
+    assert!(found.iter().any(|error| error.starts_with("cluster secret (.cluster.secret")), "{found:?}");
+}
+
+#[test]
+fn null_in_place_of_an_item_is_refused_from_1_14_on() {
+    for (machine, path) in [
+        ("files: [null]", "machine.files[0]"),
+        ("disks: [{device: /dev/sdb, partitions: [null]}]", "machine.disks[0].partitions[0]"),
+        ("kernel: {modules: [{name: a}, null]}", "machine.kernel.modules[1]"),
+        ("acceptedCAs: [null]", "machine.acceptedCAs[0]"),
+    ] {
+        let text = format!("machine: {{type: worker, ca: {{crt: QUJD}}, {machine}}}\ncluster: {{}}\n");
+        let said = format!("null value is not allowed at {path:?}");
+        let names = |contract: &str| errors(&text, Mode::Cloud, contract).iter().any(|error| error.ends_with(&said));
+        assert!(names("v1.14") && !names("v1.13"), "{text}");
+        // A config that is made for such a release can't be read at all.
+        let newer = with(&text, "kind: KubePrismConfig\nport: 1\n");
+        assert!(machine_config::load(&newer).is_err(), "{text}");
+    }
 }
 
 #[test]
@@ -246,7 +310,7 @@ fn what_stands_in_both_places_is_a_conflict() {
         (
             "",
             "ca: {crt: QUJD}",
-            "kind: KubeAPIServerCAConfig\n",
+            "kind: KubeAPIServerCAConfig\n---\nkind: KubeClusterConfig\nclusterName: a\nendpoint: https://a:6443\n",
             "kube-apiserver CA is already set in v1alpha1 config (.cluster.ca)",
         ),
         (
@@ -287,7 +351,6 @@ machine:
     files: [{path: a}]
     install: {diskSelector: {name: a}, extensions: [{image: a}]}
     network: {interfaces: [{}], kubespan: {enabled: true, mtu: 1, filters: {endpoints: [a]}}}
-    disks: [null]
     kubelet: {extraConfig: {port: 1}}
     systemDiskEncryption: {state: {keys: []}}
     logging: {destinations: [{format: a}]}
@@ -312,6 +375,12 @@ nameservers: [{address: 10.0.0.1, protocol: DoT}]
     (Mode::Container, "v1.13", "machine: {type: worker}\n"),
     (Mode::Metal, "v1.13", "machine: {type: worker, network: {kubespan: {enabled: true}}}\n"),
     (Mode::Container, "v1.15", "machine: {type: controlplane}\ncluster: {ca: {crt: QUJD}, discovery: {enabled: true}}\n"),
+    (
+        Mode::Cloud,
+        "v1.14",
+        "machine: {type: controlplane}\ncluster: {}\n---\napiVersion: v1alpha1\nkind: KubeNodeConfig\n",
+    ),
+    (Mode::Cloud, "v1.13", "machine: {type: worker, disks: [null]}\n"),
 ];
 
 #[test]

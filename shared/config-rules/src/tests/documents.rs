@@ -9,6 +9,8 @@ use super::*;
 use crate::lookup::Lookup;
 use crate::table;
 
+/// The document by which Kubernetes has a name and an endpoint.
+const CLUSTER: &str = "---\napiVersion: v1alpha1\nkind: KubeClusterConfig\nclusterName: a\nendpoint: https://a:6443\n";
 const CONTROL_PLANE: &str =
     "machine: {type: controlplane, ca: {crt: QUJD, key: QUJD}}\ncluster: {secretboxEncryptionSecret: a}\n";
 const CRT: &str = r"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
@@ -31,6 +33,7 @@ fn document(label: &str, contract: &str, body: &str) -> String {
         format!("---\napiVersion: v1alpha1\nkind: DiscoveryIdentityConfig\nclusterID: a\nclusterSecret: {WIREGUARD}\n");
     let (legacy, beside) = match kind {
         "DiscoveryServiceConfig" => (CONTROL_PLANE.to_owned(), identity),
+        "KubeAPIServerCAConfig" => (CONTROL_PLANE.to_owned(), CLUSTER.to_owned()),
         "KubeEtcdEncryptionConfig" => (CONTROL_PLANE.replace("secretboxEncryptionSecret: a", ""), String::new()),
         // Up to 1.13 the endpoint stands in the legacy document.
         _ if contract == "v1.13" => {

@@ -62,7 +62,9 @@ fn rules_5_to_9_the_cluster_and_who_reaches_it() {
     worker(&[
         Row {
             broken: "cluster.controlPlane: {}",
-            message: "cluster controlplane endpoint is required",
+            message: "cluster controlplane endpoint is required (.cluster.controlPlane.endpoint); when the endpoint is \
+                 migrated to the KubeClusterConfig document, the whole .cluster.controlPlane section should be removed \
+                 (.cluster.controlPlane.localAPIServerPort is migrated to the KubeAPIServerConfig document)",
             good: "cluster.controlPlane: {endpoint: https://a:6443}",
         },
         Row {
@@ -156,12 +158,12 @@ fn rules_10_to_14_etcd_keys_manifests_discovery_resources() {
         Row {
             broken: "cluster.ca: {crt: QUJD, key: QUJD}",
             message: "cluster CA key is not allowed on non-controlplane nodes (.cluster.ca)",
-            good: "cluster.ca: {crt: QUJD}",
+            good: "cluster.ca: {crt: QUJD}\ncluster.controlPlane: {endpoint: https://a:6443}",
         },
         Row {
             broken: "cluster.ca: {crt: QUJD, key: QUJD}",
             message: "issuing Kubernetes API CA key is not allowed on non-controlplane nodes (.cluster.ca)",
-            good: "cluster.ca: {crt: QUJD, key: ''}",
+            good: "cluster.ca: {crt: QUJD, key: ''}\ncluster.controlPlane: {endpoint: https://a:6443}",
         },
     ]);
     let machine = "machine: {type: worker, ca: {crt: QUJD}}\ncluster:\n  discovery: {enabled: true}\n";

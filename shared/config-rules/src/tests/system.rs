@@ -88,7 +88,11 @@ fn rules_29_to_34_wireguard_kubespan_disks_kubelet_encryption_logging() {
             "KubeSpan exclude advertised networks filter is not valid: \"x\"",
             kubespan("filters: {excludeAdvertisedNetworks: [10.0.0.0/8]}"),
         ),
-        ("disks: [null]".to_owned(), "machine.disks[0] is null", "disks: []".to_owned()),
+        (
+            "disks: [null]".to_owned(),
+            "v1alpha1: line 4, column 11: null value is not allowed at \"machine.disks[0]\"",
+            "disks: []".to_owned(),
+        ),
         (
             "disks: [{device: /dev/sdb, partitions: [{mountpoint: /var/a}, {mountpoint: /var/b}]}]".to_owned(),
             "partition for disk \"/dev/sdb\" is set to occupy full disk, but it's not the last partition in the list",

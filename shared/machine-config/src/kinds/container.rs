@@ -60,8 +60,10 @@ pub(super) static CONTAINER_DEPENDS_ON: Schema = Schema::new(
     &[opt("paths", List(&Text)), opt("networks", List(&Text)), ptr("time", Bool), opt("containers", List(&Text))],
 );
 
-pub(super) static CONTAINER_SECURITY: Schema =
-    Schema::new("ContainerSecurity", &[opt("profile", Text), ptr("capabilities", Struct(&CONTAINER_CAPABILITIES))]);
+pub(super) static CONTAINER_SECURITY: Schema = Schema::new(
+    "ContainerSecurity",
+    &[opt("profile", Text), ptr("capabilities", Struct(&CONTAINER_CAPABILITIES)), opt("machinedAccess", Bool)],
+);
 
 pub(super) static CONTAINER_CAPABILITIES: Schema =
     Schema::new("ContainerCapabilities", &[opt("add", List(&Text)), opt("drop", List(&Text))]);

@@ -175,7 +175,7 @@ pub(super) static NAMESERVER: Schema = Schema::new(
 );
 
 pub(super) static SEARCH_DOMAINS: Schema =
-    Schema::new("SearchDomainsConfig", &[opt("domains", List(&Text)), ptr("disableDefault", Bool)]);
+    Schema::new("SearchDomainsConfig", &[ptr("domains", List(&Text)).replaced_since(14), ptr("disableDefault", Bool)]);
 
 pub(super) static HOST_DNS: Schema = Schema::new(
     "HostDNSConfig",

@@ -51,7 +51,7 @@ pub(super) static PROVISIONING: Schema =
 
 pub(super) static DISK_SELECTOR: Schema = Schema::new(
     "DiskSelectorSpec",
-    &[opt("match", Expression).required("provisioning.volumeSelector.match is required")],
+    &[opt("match", Expression).required("provisioning.diskSelector.match is required")],
 );
 
 pub(super) static WATCHDOG_TIMER: Schema = Schema::new(

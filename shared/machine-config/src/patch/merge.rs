@@ -12,6 +12,20 @@ pub(super) fn document(left: &mut Document, right: &Document) -> Result<(), Erro
     structure(&mut left.fields, &right.fields, left.kind.schema, "")
 }
 
+/// Drops what a patch replaces from a minor of Talos on, so that the patch's own value takes its place.
+pub(super) fn replaced(left: &mut Map, right: &Map, schema: &'static Schema, newest: u32) {
+    for field in schema.fields().filter(|field| right.get(field.key).is_some()) {
+        let there = left.get_mut(field.key);
+        match (&field.ty, there, right.get(field.key)) {
+            _ if field.replaced_since.is_some_and(|since| since <= newest) => drop(left.remove(field.key)),
+            (Type::Struct(schema), Some(Value::Map(left)), Some(Value::Map(right))) => {
+                replaced(left, right, schema, newest);
+            }
+            _ => {}
+        }
+    }
+}
+
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }

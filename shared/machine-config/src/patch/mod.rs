@@ -9,11 +9,13 @@ mod operations;
 use std::collections::HashMap;
 
 use go_yaml::Node;
+use talos_releases::Gate;
 
 use crate::config::{Config, Document, Identity};
 use crate::conflict::{self, Conflict};
 use crate::kinds::Kind;
 use crate::load;
+use crate::version_gates::needs;
 
 pub use json::JsonPatch;
 
@@ -243,7 +245,8 @@ pub(crate) fn merge(config: &Config, documents: &[Document]) -> Result<Config, E
 /// The legacy document is patched first, all deletes before the rest; then the others in the patch's order.
 fn apply_parts(config: Config, parts: &[Part]) -> Result<Config, Error> {
     let (legacy, others): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.kind.is_legacy());
-    let mut all = Documents::of(config.documents);
+    let newest = if needs(&config, Gate::Documents) { Gate::Documents.since() } else { 0 };
+    let mut all = Documents::of(config.documents, newest);
     legacy.iter().try_for_each(|part| all.delete(part))?;
     legacy.iter().try_for_each(|part| all.merge(part))?;
     for part in others {
@@ -253,7 +256,7 @@ fn apply_parts(config: Config, parts: &[Part]) -> Result<Config, Error> {
     let documents: Vec<Document> = all.places.into_iter().flatten().collect();
     conflict::find(&documents)?;
     let config = Config::new(documents);
-    load::dates(&config)?;
+    load::refused_later(&config)?;
     Ok(config)
 }
 
@@ -261,12 +264,14 @@ fn apply_parts(config: Config, parts: &[Part]) -> Result<Config, Error> {
 struct Documents {
     places: Vec<Option<Document>>,
     index: HashMap<Identity, usize>,
+    /// The minor of Talos 1.x whose rules of merging apply, as far as the config shows it.
+    newest: u32,
 }
 
 impl Documents {
-    fn of(documents: Vec<Document>) -> Self {
+    fn of(documents: Vec<Document>, newest: u32) -> Self {
         let index = documents.iter().map(Document::identity).zip(0..).collect();
-        Self { places: documents.into_iter().map(Some).collect(), index }
+        Self { places: documents.into_iter().map(Some).collect(), index, newest }
     }
 
     /// Applies a part's deletes; in a document that doesn't exist they do nothing.
@@ -286,7 +291,8 @@ impl Documents {
         let Some(patch) = &part.merge else { return Ok(()) };
         match self.index.get(&part.identity).and_then(|at| self.places[*at].as_mut()) {
             Some(document) => {
-                document.date = document.date.take().or_else(|| patch.date.clone());
+                document.later = document.later.take().or_else(|| patch.later.clone());
+                merge::replaced(&mut document.fields, &patch.fields, document.kind.schema, self.newest);
                 merge::document(document, patch)
             }
             None => {
