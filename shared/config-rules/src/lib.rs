@@ -12,6 +12,7 @@ mod documents;
 mod kubernetes;
 mod legacy;
 mod lookup;
+mod losses;
 mod pem;
 mod reference;
 mod report;
@@ -46,6 +47,11 @@ pub fn validate(config: &Config, mode: Mode, contract: Contract) -> Report {
     report.errors.extend(superseded::found(config));
     cross_document::check(input, &mut report);
     report
+}
+
+/// What Talos accepts and loses without a word; no warning of its own.
+pub fn losses(config: &Config, mode: Mode, contract: Contract) -> Vec<String> {
+    losses::found(Input { config, mode, contract })
 }
 
 /// Reports texts that Talos reads as dates, and items that are null.

@@ -17,11 +17,28 @@ pub use version::{BadVersion, Version};
 pub struct Release {
     /// Its minor.
     pub minor: u32,
-    /// The Kubernetes version that it defaults to, with `v`: of its last patch, or before 1.6, the last patch of that
-    /// Kubernetes minor.
+    /// The Kubernetes version that it defaults to, with `v`: of its last patch; before 1.6 and from 1.14 on, the last known
+    /// patch of that Kubernetes minor.
     pub kubernetes: &'static str,
     /// Its stage.
     pub stage: Stage,
+    /// What its configs and rules were last compared with.
+    pub compared: Compared,
+}
+
+/// A comparison with upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The version of Talos's own code: a release, or a commit of `main`.
+    pub with: &'static str,
+    /// The day: of the comparison, or of the commit.
+    pub on: &'static str,
+}
+
+impl std::fmt::Display for Compared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {}", self.with, self.on)
+    }
 }
 
 /// The stage of a release, here and at Talos.
@@ -39,23 +56,37 @@ use Stage::{Coming, Past, Piped};
 
 /// Every release, oldest first.
 pub const RELEASES: [Release; 13] = [
-    release(3, "v1.26.15", Past),
-    release(4, "v1.27.16", Past),
-    release(5, "v1.28.15", Past),
-    release(6, "v1.29.7", Past),
-    release(7, "v1.30.5", Past),
-    release(8, "v1.31.4", Past),
-    release(9, "v1.32.4", Past),
-    release(10, "v1.33.6", Past),
-    release(11, "v1.34.1", Past),
-    release(12, "v1.35.4", Piped),
-    release(13, "v1.36.3", Piped),
-    release(14, "v1.37.0-rc.0", Coming),
-    release(15, "v1.37.0-rc.1", Coming),
+    release(3, "v1.26.15", Past, MAIN),
+    release(4, "v1.27.16", Past, MAIN),
+    release(5, "v1.28.15", Past, MAIN),
+    release(6, "v1.29.7", Past, MAIN),
+    release(7, "v1.30.5", Past, MAIN),
+    release(8, "v1.31.4", Past, MAIN),
+    release(9, "v1.32.4", Past, MAIN),
+    release(10, "v1.33.6", Past, MAIN),
+    release(11, "v1.34.1", Past, MAIN),
+    release(12, "v1.35.4", Piped, LAST),
+    release(13, "v1.36.3", Piped, compared("v1.13.9", "2026-11-30")),
+    release(14, "v1.37.2", Piped, LAST),
+    release(15, "v1.37.2", Coming, MAIN),
 ];
 
-const fn release(minor: u32, kubernetes: &'static str, stage: Stage) -> Release {
-    Release { minor, kubernetes, stage }
+const fn release(minor: u32, kubernetes: &'static str, stage: Stage, compared: Compared) -> Release {
+    Release { minor, kubernetes, stage, compared }
+}
+
+/// Upstream's `main`, whose own test data hold the configs of every release.
+const MAIN: Compared = compared("main ad88231", "2026-08-21");
+/// The last release whose module was read; it also writes configs for older ones.
+const LAST: Compared = compared("v1.14.1", "2026-11-30");
+
+const fn compared(with: &'static str, on: &'static str) -> Compared {
+    Compared { with, on }
+}
+
+/// The releases that the pipe runs, oldest first.
+pub fn piped() -> impl Iterator<Item = &'static Release> {
+    RELEASES.iter().filter(|release| release.stage == Piped)
 }
 
 /// How many minors of Kubernetes a Talos runs, its default being the newest.
@@ -110,6 +141,26 @@ impl std::fmt::Display for Release {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_release_defaults_to_a_kubernetes_that_is_not_out() {
+        for release in RELEASES {
+            let version: Version = release.kubernetes.parse().unwrap();
+            assert!(!release.kubernetes.contains('-') && version.to_string() == release.kubernetes, "{release}");
+        }
+        assert_eq!(newest_stable(), 14);
+        assert_eq!(find(14).unwrap().kubernetes_window(), (32, 37));
+    }
+
+    #[test]
+    fn each_release_says_what_it_was_compared_with_and_when() {
+        let is_date = |text: &str| text.len() == 10 && text.starts_with("20") && text.matches('-').count() == 2;
+        for release in RELEASES {
+            assert!(!release.compared.with.is_empty() && is_date(release.compared.on), "{release}");
+            // The pipe runs nothing that was compared with a branch alone.
+            assert!(release.stage != Piped || release.compared.with.parse::<Version>().is_ok(), "{release}");
+        }
+    }
 
     #[test]
     fn releases_follow_each_other_and_run_their_own_kubernetes() {

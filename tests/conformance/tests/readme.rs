@@ -24,3 +24,14 @@ fn the_role_in_the_readme_has_exactly_the_privileges_that_the_doctor_checks() {
     assert_eq!(listed.iter().collect::<BTreeSet<_>>(), checked.iter().collect::<BTreeSet<_>>());
     assert_eq!(listed.len(), checked.len(), "README.md lists a privilege twice");
 }
+
+#[test]
+fn the_readme_holds_the_releases_from_the_table() {
+    let row = |release: &talos_releases::Release| {
+        let (oldest, newest) = release.kubernetes_window();
+        format!("| {release} | 1.{oldest} to 1.{newest} | {} | {} |\n", release.kubernetes, release.compared)
+    };
+    let table: String = talos_releases::piped().map(row).collect();
+    let whole = format!("| Talos | Kubernetes | default | last compared with |\n|---|---|---|---|\n{table}\n");
+    assert!(readme().contains(&whole), "README.md should hold this table of releases:\n{whole}");
+}

@@ -48,7 +48,8 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some("-h" | "--help" | "help") => ExitCode::from(Console::new("ichor").out(help().as_bytes()).code()),
         Some("-V" | "--version") => {
-            let version = format!("ichor {}\n", env!("CARGO_PKG_VERSION"));
+            let talos: Vec<_> = talos_releases::piped().map(ToString::to_string).collect();
+            let version = format!("ichor {}\nTalos {}\n", env!("CARGO_PKG_VERSION"), talos.join(", "));
             ExitCode::from(Console::new("ichor").out(version.as_bytes()).code())
         }
         _ => usage(&format!("{}: no such program", first.display())),
@@ -77,6 +78,10 @@ fn help() -> String {
     };
     list(&mut text, "The pipe", &table::PIPE);
     list(&mut text, "Beside it", &table::BESIDE);
+    let _ = writeln!(text, "\nReleases of Talos, and what of Talos they were last compared with:");
+    for release in talos_releases::piped() {
+        let _ = writeln!(text, "  {:<18} {}", release.to_string(), release.compared);
+    }
     let _ = writeln!(text, "\nWithout a program:\n  {:<18} {}", "explode", table::EXPLODE.summary);
     text.push_str("\n`ichor PROGRAM --help` shows more. A symlink named after a program runs that program.\n");
     text

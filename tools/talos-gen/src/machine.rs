@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use cluster_pki::Bundle;
-use config_rules::{Mode, validate};
+use config_rules::{Mode, losses, validate};
 use machine_config::generate::{Input, Options};
 use machine_config::node::{Bond, Node as Facts, Route, Vlan, Volume, tailor};
 use machine_config::{Config, Gate, MachineType, generate};
@@ -12,7 +12,7 @@ use record::Role;
 use record::spec::{self, NodeSpec, Via};
 
 use crate::error::Error;
-use crate::patches::{self, Reader};
+use crate::patches::{self, Patched, Reader};
 use crate::plan::Plan;
 
 /// What the stream reports about a node beside its spec.
@@ -35,6 +35,8 @@ pub(crate) struct Made {
     pub(crate) idle: Vec<String>,
     /// Warnings of Talos's validation.
     pub(crate) warnings: Vec<String>,
+    /// What Talos would lose in silence.
+    pub(crate) lost: Vec<String>,
 }
 
 /// The first disk of a VM that pve-vm creates (scsi0).
@@ -62,7 +64,7 @@ pub(crate) fn config(
     };
     let base = generate(&input, machine);
     let tailored = tailor(&base, plan.contract, machine, &facts(plan, name, spec, found)?)?;
-    let (config, idle) = patches::apply(tailored, &patches)?;
+    let Patched { config, idle, mut lost } = patches::apply(tailored, &patches)?;
     if config.machine_type() != Some(machine) {
         let word = config.legacy(&["machine", "type"]).and_then(|value| value.as_text());
         return Err(Error::MachineType { found: word.unwrap_or_default().to_owned(), wanted: machine.as_str() });
@@ -70,9 +72,18 @@ pub(crate) fn config(
     machine_config::labels::of_config(&config, machine).map_err(machine_config::node::Error::from)?;
     let report = validate(&config, Mode::Cloud, plan.talos);
     if !report.errors.is_empty() {
-        return Err(Error::Invalid(report.errors));
+        // What a patch erased explains what is missing.
+        return Err(Error::Invalid(report.errors.into_iter().chain(lost).collect()));
     }
-    Ok(Made { config, idle, warnings: report.warnings })
+    let mode = if boots_from_iso(plan) { Mode::Metal } else { Mode::Cloud };
+    lost.extend(losses(&config, mode, plan.talos));
+    Ok(Made { config, idle, warnings: report.warnings, lost })
+}
+
+/// Whether Talos has to install itself, because the disks begin empty.
+fn boots_from_iso(plan: &Plan) -> bool {
+    let images = plan.spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref());
+    images.is_some_and(|images| images.via == Via::Iso)
 }
 
 /// The machine type of a role.
@@ -94,9 +105,7 @@ fn options(plan: &Plan, machine: MachineType, found: Found<'_>) -> Options {
     };
     // A disk image needs no installation; but up to 1.13 Talos requires the section, and upgrades read it. From an ISO it
     // is installed in any case.
-    let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref());
-    let installs = images.is_some_and(|images| images.via == Via::Iso);
-    if installs || !plan.contract.has(Gate::Documents) {
+    if boots_from_iso(plan) || !plan.contract.has(Gate::Documents) {
         DISK.clone_into(&mut options.install_disk);
         found.installer.unwrap_or(&plan.installer).clone_into(&mut options.install_image);
     }

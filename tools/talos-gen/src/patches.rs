@@ -77,9 +77,18 @@ fn inline_secret(patch: &Patch) -> Option<String> {
     Some(format!("{} {}", found.document, found.path))
 }
 
-/// Applies patches; the second part names those that changed nothing.
-pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<(Config, Vec<String>), Error> {
-    let mut idle = Vec::new();
+/// A config after its patches.
+pub(crate) struct Patched {
+    pub(crate) config: Config,
+    /// The patches that changed nothing.
+    pub(crate) idle: Vec<String>,
+    /// What Talos would lose in silence, in words.
+    pub(crate) lost: Vec<String>,
+}
+
+/// Applies patches.
+pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<Patched, Error> {
+    let (mut idle, mut lost) = (Vec::new(), Vec::new());
     let mut config = config;
     for named in &joined(patches) {
         let patched =
@@ -87,9 +96,20 @@ pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<(Config, Vec<St
         if machine_config::is_same(&config, &patched) {
             idle.push(named.name.clone());
         }
+        lost.extend(patch::erased(&config, &named.patch, &patched).iter().map(|erased| said(named, erased)));
         config = patched;
     }
-    Ok((config, idle))
+    Ok(Patched { config, idle, lost })
+}
+
+/// A selector or size that is gone with a patch.
+fn said(named: &Named, erased: &patch::Erased) -> String {
+    let (name, place) = (&named.name, &erased.path);
+    format!(
+        "patch {name} erases {place} of {}: Talos drops a selector or size that a patch to its document doesn't \
+         repeat; repeat {place} in the patch",
+        erased.document
+    )
 }
 
 /// The patches, with adjacent JSON patches joined, as Talos does.
@@ -182,8 +202,45 @@ mod tests {
         let then = "[{op: move, from: /machine/odd, path: /machine/type}]";
         let config = || machine_config::load("machine: {}").unwrap();
         assert!(apply(config(), &read(&[add, then]).unwrap()).is_ok());
-        let idle = apply(config(), &read(&["machine: {}", "[]", "[]"]).unwrap()).unwrap().1;
+        let idle = apply(config(), &read(&["machine: {}", "[]", "[]"]).unwrap()).unwrap().idle;
         assert_eq!(idle, ["1", "2 and 3"]);
+    }
+
+    #[test]
+    fn a_selector_or_size_that_a_patch_does_not_repeat_is_told_with_its_place() {
+        let install = "apiVersion: v1alpha1\nkind: UnattendedInstallConfig\n";
+        let volume = "apiVersion: v1alpha1\nkind: VolumeConfig\nname: EPHEMERAL\n";
+        let all = format!(
+            "{install}installer: {{image: a}}\nprovisioning: {{diskSelector: {{match: 'true'}}}}\n---\n\
+             {volume}provisioning: {{diskSelector: {{match: system_disk}}, minSize: 1GiB, maxSize: 2GiB}}\n"
+        );
+        let lost = |patch: &str| {
+            let named = read(&[patch]).unwrap();
+            apply(machine_config::load(&all).unwrap(), &named).unwrap().lost
+        };
+        let places = |patch: &str| {
+            let place = |text: String| text.split(": Talos").next().unwrap().to_owned();
+            lost(patch).into_iter().map(place).collect::<Vec<_>>()
+        };
+        let selector = "patch 1 erases provisioning.diskSelector.match of UnattendedInstallConfig";
+        assert_eq!(places(&format!("{install}reboot: false\n")), [selector]);
+        assert_eq!(
+            places(&format!("{volume}provisioning: {{grow: true, maxSize: 3GiB}}\n")),
+            [
+                "patch 1 erases provisioning.diskSelector.match of VolumeConfig/EPHEMERAL",
+                "patch 1 erases provisioning.minSize of VolumeConfig/EPHEMERAL"
+            ]
+        );
+        // What is repeated, deleted, made again or named with nothing is meant; so is what another document has.
+        for meant in [
+            format!("{install}reboot: false\nprovisioning: {{diskSelector: {{match: system_disk}}}}\n"),
+            format!("{install}provisioning: {{diskSelector: {{match: ''}}}}\n"),
+            format!("{install}provisioning: {{diskSelector: {{$patch: delete}}}}\n"),
+            format!("{install}$patch: delete\n---\n{install}reboot: false\n"),
+            "machine: {type: worker}\n".to_owned(),
+        ] {
+            assert_eq!(lost(&meant), [""; 0], "{meant}");
+        }
     }
 
     #[test]

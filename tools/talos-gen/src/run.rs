@@ -1,5 +1,6 @@
 //! The step in the pipe.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, Once, PoisonError};
 
 use cluster_pki::Bundle;
@@ -20,6 +21,8 @@ use crate::plan::{self, Plan};
 pub(crate) struct Gen {
     /// Warns once that MAC addresses are missing.
     warned: Once,
+    /// What was told of one node, and is the same for the others.
+    told: Mutex<HashSet<String>>,
 }
 
 /// What every node's config is made from.
@@ -44,7 +47,7 @@ impl Step for Gen {
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         match args.command {
-            None => Ok(Job::Stream(Self { warned: Once::new() }, Source::Input)),
+            None => Ok(Job::Stream(Self { warned: Once::new(), told: Mutex::default() }, Source::Input)),
             Some(command) => Ok(Job::command(|console| async move {
                 let work = tokio::task::spawn_blocking(move || alone::run(command, &console));
                 work.await.unwrap_or_else(|error| Err(alone::broken(&error)))
@@ -92,6 +95,11 @@ impl Step for Gen {
             machine::config(&prepared.plan, bundle, node.name(), &node.typed_spec()?, found, &files::patch_file)?;
         for patch in made.idle {
             run.warn(&format!("node {}: patch {patch} changes nothing", node.name()));
+        }
+        for lost in made.lost {
+            if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(lost.clone()) {
+                run.warn(&format!("node {}: {lost}", node.name()));
+            }
         }
         for warning in made.warnings {
             run.warn(&format!("node {}: {warning}", node.name()));

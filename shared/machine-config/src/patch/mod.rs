@@ -2,6 +2,7 @@
 
 mod by_key;
 mod delete;
+mod erased;
 mod json;
 mod merge;
 mod operations;
@@ -17,6 +18,7 @@ use crate::kinds::Kind;
 use crate::load;
 use crate::version_gates::needs;
 
+pub use erased::{Erased, erased};
 pub use json::JsonPatch;
 
 /// Why a patch can't be read or doesn't fit.

@@ -1,7 +1,7 @@
 //! Versions of Talos and Kubernetes that go together.
 
 use serde_json::Value;
-use talos_releases::{RELEASES, Release, Stage, Version};
+use talos_releases::{Release, Stage, Version};
 
 use crate::{Map, Unusable};
 
@@ -27,8 +27,7 @@ pub(super) fn settle(spec: &mut Map, warnings: &mut Vec<String>) -> Result<(), U
     let talos = version(spec, "talos")?
         .ok_or_else(|| Unusable::new("spec.talos.version is missing").hint("for example: talos: {version: v1.13.9}"))?;
     let Some(release) = release(&talos) else {
-        let piped = RELEASES.iter().filter(|release| release.stage == Stage::Piped);
-        let known: Vec<_> = piped.map(ToString::to_string).collect();
+        let known: Vec<_> = talos_releases::piped().map(ToString::to_string).collect();
         return Err(Unusable::new(format!("spec.talos.version: {talos} is not supported"))
             .hint(format!("supported releases: {}", known.join(", "))));
     };

@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 use lab_core::disk_image::hex;
 
 /// Last patch release of each minor.
-const MINORS: &[(u32, u32)] = &[(9, 6), (10, 9), (11, 9), (12, 11), (13, 9)];
+const MINORS: &[(u32, u32)] = &[(9, 6), (10, 9), (11, 9), (12, 11), (13, 9), (14, 6)];
 /// Pre-releases of the newest minor.
-const NEWEST: &[&str] = &["v1.14.0-alpha.0", "v1.14.0-alpha.1"];
+const NEWEST: &[&str] = &["v1.15.0-alpha.0", "v1.15.0-alpha.1", "v1.15.0-beta.0", "v1.15.0-beta.1"];
 
 const EXTENSIONS: &[&str] = &[
     "siderolabs/amd-ucode",
@@ -147,6 +147,9 @@ mod tests {
     #[test]
     fn the_list_holds_the_versions_that_people_use() {
         let versions = versions();
-        assert!(versions.contains(&"v1.12.11".to_owned()) && versions.contains(&"v1.13.9".to_owned()));
+        for known in ["v1.12.11", "v1.13.9", "v1.14.0", "v1.14.6", "v1.15.0-beta.1"] {
+            assert!(versions.contains(&known.to_owned()), "{known}");
+        }
+        assert!(!versions.iter().any(|version| version == "v1.15.0"));
     }
 }

@@ -22,6 +22,11 @@ impl Version {
         self.minor >= 14
     }
 
+    /// Whether containers of its own and volumes of their own partitions have phases on the way down (from 1.14).
+    pub(crate) fn has_promotable_volumes(self) -> bool {
+        self.minor >= 14
+    }
+
     /// The image of etcd that it runs unless its config names another.
     pub(crate) fn etcd_image(self) -> String {
         let repository = if self.minor >= 12 { "registry.k8s.io/etcd" } else { "gcr.io/etcd-development/etcd" };
@@ -58,7 +63,7 @@ pub(crate) fn kernel(talos: &str) -> &'static str {
     match talos.split('.').nth(1) {
         Some("12") => "6.18.1-talos",
         Some("13") => "6.18.29-talos",
-        _ => "6.18.40-talos",
+        _ => "6.18.51-talos",
     }
 }
 

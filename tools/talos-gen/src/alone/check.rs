@@ -1,6 +1,6 @@
 //! Commands about existing configs and their documents: patch, validate, diff, explain.
 
-use config_rules::Mode;
+use config_rules::{Mode, losses};
 use machine_config::MachineType;
 use machine_config::contract_of;
 use record::{Exit, Failure};
@@ -9,6 +9,7 @@ use step::Console;
 use super::{check_target, contract, emit, load};
 use crate::args::{Diff, Explain, Patch, Validate};
 use crate::error::Error;
+use crate::patches::Patched;
 use crate::{files, patches};
 
 pub(super) fn patch(args: &Patch, console: &Console) -> Result<Exit, Failure> {
@@ -18,7 +19,11 @@ pub(super) fn patch(args: &Patch, console: &Console) -> Result<Exit, Failure> {
     if all.is_empty() {
         return emit(&args.output, &files::read(&args.config)?, true, console);
     }
-    let (config, idle) = patches::apply(load(&args.config)?, &all)?;
+    let Patched { config, idle, mut lost } = patches::apply(load(&args.config)?, &all)?;
+    lost.extend(losses(&config, Mode::Cloud, contract_of(&config)));
+    for text in lost {
+        console.warn(&text);
+    }
     for name in idle {
         console.warn(&format!("patch {name} changes nothing"));
     }
@@ -57,6 +62,9 @@ pub(super) fn validate(args: &Validate, console: &Console) -> Result<Exit, Failu
     let report = if args.strict { report.strict() } else { report };
     for warning in &report.warnings {
         console.warn(warning);
+    }
+    for warning in losses(&config, mode, contract) {
+        console.warn(&warning);
     }
     if !report.errors.is_empty() {
         return Err(Error::Invalid(report.errors).into());

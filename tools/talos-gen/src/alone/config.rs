@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cluster_pki::Bundle;
-use config_rules::{Mode, validate};
+use config_rules::{Mode, losses, validate};
 use machine_config::generate::{Input, Options};
 use machine_config::{Contract, Gate, MachineType, generate};
 use record::{Exit, Failure};
@@ -14,7 +14,7 @@ use super::{bundle_of, check_target, contract, emit, secrets};
 use crate::access::credentials;
 use crate::args::{Config, Output};
 use crate::error::Error;
-use crate::patches;
+use crate::patches::{self, Patched};
 
 pub(super) fn config(args: &Config, console: &Console) -> Result<Exit, Failure> {
     if args.with_docs || args.with_examples {
@@ -168,7 +168,12 @@ fn render(
     let mut all = patches::of_flags(&args.config_patch)?;
     all.extend(patches::of_flags(own)?);
     patches::check(&all, machine, input.contract)?;
-    let (config, idle) = patches::apply(generate(input, machine), &all)?;
+    let Patched { config, idle, mut lost } = patches::apply(generate(input, machine), &all)?;
+    // Which platform it is for isn't known; only who wants no installation has none.
+    lost.extend(losses(&config, Mode::Cloud, input.contract));
+    for text in lost {
+        console.warn(&format!("{}: {text}", machine.as_str()));
+    }
     for patch in idle {
         console.warn(&format!("{}: patch {patch} changes nothing", machine.as_str()));
     }

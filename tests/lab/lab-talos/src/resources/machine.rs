@@ -17,6 +17,7 @@ pub(super) const SOURCES: &[Source] = &[
     ("Services.v1alpha1.talos.dev", services),
     ("Versions.runtime.talos.dev", version),
     ("TimeStatuses.v1alpha1.talos.dev", time),
+    ("NTPStatuses.v1alpha1.talos.dev", time_client),
     ("BootIDs.runtime.talos.dev", boot_id),
     ("Disks.block.talos.dev", disks),
     ("SystemDisks.block.talos.dev", system_disk),
@@ -156,6 +157,20 @@ fn time(world: &World, id: Id) -> Vec<Item> {
     let synced = world.nodes[id].time_synced;
     let spec = proto::TimeStatusSpec { synced, epoch: 0, sync_disabled: false };
     vec![Item::new("node", &spec, &json!({"synced": synced, "epoch": 0, "syncDisabled": false}))]
+}
+
+/// What the client of the time servers saw last (api/resource/definitions/time at v1.14.1).
+#[derive(Clone, PartialEq, prost::Message)]
+struct NtpStatus {
+    #[prost(bool, tag = "1")]
+    spike_detected: bool,
+    #[prost(int64, tag = "2")]
+    consecutive_spikes: i64,
+}
+
+fn time_client(_: &World, _: Id) -> Vec<Item> {
+    let yaml = json!({"spikeDetected": false, "consecutiveSpikes": 0});
+    vec![Item::new("node", &NtpStatus::default(), &yaml)]
 }
 
 fn boot_id(world: &World, id: Id) -> Vec<Item> {

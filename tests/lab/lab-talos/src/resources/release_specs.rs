@@ -1,7 +1,7 @@
 //! The differences between a release's specs and those of 1.13, which the other files have.
 //!
 //! Facts: the `yaml` tags in `pkg/machinery/resources` of Talos at v1.9.6, v1.10.9, v1.11.6, v1.12.11, v1.13.9 and
-//! v1.14.0-rc.1. Protobuf needs nothing of the kind: a field that a release does not know is passed over there.
+//! v1.14.1. Protobuf needs nothing of the kind: a field that a release does not know is passed over there.
 
 use serde_yaml::{Mapping, Value};
 
@@ -73,7 +73,6 @@ const CHANGES: &[(&str, &[Change])] = &[
         ],
     ),
     ("TimeServerStatuses.net.talos.dev", &[Gained(14, "useNTS", "false")]),
-    ("TimeStatuses.v1alpha1.talos.dev", &[Gained(14, "spikeDetected", "false"), Gained(14, "consecutiveSpikes", "0")]),
     ("UnattendedInstallStatuses.runtime.talos.dev", &[Omitted(14, "error")]),
 ];
 
