@@ -139,10 +139,25 @@ fn who(node: Option<&str>) -> String {
     node.map(|node| format!(" {node}")).unwrap_or_default()
 }
 
-/// The text on one line, with its control characters made visible: what others send must not move the cursor.
+/// The text on one line: its lines follow one another, without what they are indented by. Other control characters are
+/// made visible: what others send must not move the cursor.
 pub(crate) fn one_line(text: &str) -> String {
-    let text = text.trim_end().replace('\n', "; ");
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let mut line = String::with_capacity(text.len());
+    for part in text.split('\n').map(str::trim).filter(|part| !part.is_empty()) {
+        // A list of Go's begins with "2 errors occurred:".
+        let between = match line.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        };
+        line.push_str(between);
+        line.extend(part.chars().map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        }));
+    }
+    line
 }
 
 #[cfg(test)]
@@ -154,6 +169,17 @@ mod tests {
         let sent = "refused\x1b[2J\r\u{9b}31m\x07: no\nwhy\n";
         assert_eq!(one_line(sent), "refused\u{fffd}[2J\u{fffd}\u{fffd}31m\u{fffd}: no; why");
         assert_eq!(one_line("Zürich → 東京"), "Zürich → 東京");
+    }
+
+    /// findings/talos-real.md F3 and D6: Go's multierror, as a real node writes it.
+    #[test]
+    fn a_refusal_over_several_lines_with_tabs_is_shown_readable_on_one() {
+        let sent = "the node refuses the config: 1 error occurred:\n\t* v1alpha1.Config: 2 errors occurred:\n\t* kubelet image is empty\n\t* a\tb\n\n\n\n";
+        assert_eq!(
+            one_line(sent),
+            "the node refuses the config: 1 error occurred: * v1alpha1.Config: 2 errors occurred: * kubelet image is empty; * a b"
+        );
+        assert_eq!(one_line("\n\t\r\n"), "");
     }
 
     #[test]
