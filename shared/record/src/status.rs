@@ -258,10 +258,13 @@ pub struct Applied {
     /// Fingerprint of the certificate that was seen at first contact, base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// What was done: `applied`, `unchanged`, `rebooted`, `staged`.
+    /// What was done: `applied`, `unchanged`, `rebooted`, `staged`, `tried`.
     pub outcome: String,
-    /// Whether the node was seen running this config; a worker's API may need a control plane that isn't up yet.
+    /// Whether the node was seen running this config, and keeps it; a worker's API may need a control plane that isn't up yet.
     pub verified: bool,
+    /// After which time the node reverts a config that is only `tried`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<String>,
 }
 
 /// `Node.status.etcd`, by `talos-bootstrap`.

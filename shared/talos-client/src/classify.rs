@@ -63,21 +63,28 @@ impl Error {
 /// Which role a call takes, as a hint (internal/app/machined/pkg/system/services/machined.go `rules`; of the resources that
 /// we read, only the machine config is for administrators). A call that isn't listed there is for administrators.
 fn role_for(call: &str) -> &'static str {
-    const READERS: [&str; 11] = [
+    const READERS: [&str; 16] = [
         "Dmesg",
         "EtcdMember",
+        "ExtensionStatus",
         "LinkStatus",
         "List",
         "MachineStatus",
         "MachineType",
+        "NodeAddress",
         "NodeStatus",
         "Nodename",
         "ServiceList",
+        "StaticPodStatus",
         "SystemInformation",
+        "TimeStatus",
         "Version",
+        "VolumeStatus",
     ];
     match call {
-        "EtcdMemberList" => "use credentials with the role `os:reader`, `os:etcd:backup`, `os:operator` or `os:admin`",
+        "EtcdMemberList" | "EtcdStatus" => {
+            "use credentials with the role `os:reader`, `os:etcd:backup`, `os:operator` or `os:admin`"
+        }
         "Reboot" => "use credentials with the role `os:operator` or `os:admin`",
         _ if READERS.contains(&call) => "use credentials with the role `os:reader`, `os:operator` or `os:admin`",
         _ => "use credentials with the role `os:admin`",

@@ -96,7 +96,21 @@ impl Node {
     ///
     /// Any [`Error`] of a call.
     pub async fn machine_config(&self) -> Result<Option<String>, Error> {
-        let Some(resource) = self.found(&MACHINE_CONFIG, "v1alpha1").await? else { return Ok(None) };
+        self.config("v1alpha1").await
+    }
+
+    /// The configuration with which the node boots, which differs from the active one while one is staged or tried.
+    /// `None` if there is none, or the node doesn't show it (up to 1.9). Only an administrator may read it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call.
+    pub async fn kept_machine_config(&self) -> Result<Option<String>, Error> {
+        self.config("persistent").await
+    }
+
+    async fn config(&self, id: &str) -> Result<Option<String>, Error> {
+        let Some(resource) = self.found(&MACHINE_CONFIG, id).await? else { return Ok(None) };
         let spec = resource.spec.unwrap_or_default();
         let text = if spec.proto_spec.is_empty() {
             // The YAML form is a string scalar that holds the whole configuration as YAML again.

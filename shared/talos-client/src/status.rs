@@ -13,6 +13,8 @@ const SYSTEM_INFORMATION: Kind =
 const LINK_STATUS: Kind = Kind { call: "LinkStatus", namespace: "network", name: "LinkStatuses.net.talos.dev" };
 const MACHINE_TYPE: Kind = Kind { call: "MachineType", namespace: "config", name: "MachineTypes.config.talos.dev" };
 const NODE_STATUS: Kind = Kind { call: "NodeStatus", namespace: "k8s", name: "NodeStatuses.kubernetes.talos.dev" };
+const EXTENSION_STATUS: Kind =
+    Kind { call: "ExtensionStatus", namespace: "runtime", name: "ExtensionStatuses.runtime.talos.dev" };
 const NODE_NAME: Kind = Kind { call: "Nodename", namespace: "k8s", name: "Nodenames.kubernetes.talos.dev" };
 
 /// What a machine is doing.
@@ -207,6 +209,18 @@ impl Node {
             serial: found.serial_number,
             manufacturer: found.manufacturer,
         }))
+    }
+
+    /// The schematic that the system was made from, if it reports one: the Image Factory adds an extension of this name,
+    /// whose version is the ID.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call.
+    pub async fn schematic(&self) -> Result<Option<String>, Error> {
+        let found: Vec<(String, spec::ExtensionStatusSpec)> = self.resources(&EXTENSION_STATUS).await?;
+        let mut extensions = found.into_iter().filter_map(|(_, extension)| extension.metadata);
+        Ok(extensions.find(|metadata| metadata.name == "schematic").map(|metadata| metadata.version))
     }
 
     /// Whether the node is a control plane, or `None` while it has no configuration.

@@ -18,11 +18,20 @@ pub(crate) fn prepare(args: &Args) -> Result<(Wanted, Source), Failure> {
         usage("no machine config is given".to_owned()).hint("-f names the file; `-f -` reads it from stdin")
     })?;
     let text = read(name)?;
-    let wanted = Wanted::read(patched(text, &args.patches)?, None).map_err(|error| {
-        Failure::from(error).hint("with -n, -f takes a machine config; --only names nodes of a cluster file")
+    let is_ours = is_ours(&text);
+    let wanted = patched(text, &args.patches).and_then(|text| Ok(Wanted::read(text, None)?));
+    let wanted = wanted.map_err(|failure| match is_ours {
+        true => failure.hint("with -n, -f takes a machine config; --only names nodes of a cluster file"),
+        false => failure,
     })?;
     let role = wanted.role;
     Ok((wanted, records(args, role)?))
+}
+
+/// Whether a text is a cluster file or records: the hint for those helps nobody whose machine config has a mistake.
+fn is_ours(text: &str) -> bool {
+    text.trim_start().starts_with('{') && text.contains("\"ichor/v1\"")
+        || text.lines().any(|line| line.starts_with("apiVersion:") && line.contains("ichor/v1"))
 }
 
 fn records(args: &Args, role: Role) -> Result<Source, Failure> {
@@ -77,6 +86,13 @@ mod tests {
     #[test]
     fn a_config_without_patches_is_sent_as_it_was_written() {
         assert_eq!(patched(CONFIG.to_owned(), &[]).expect("a config"), CONFIG);
+    }
+
+    #[test]
+    fn a_cluster_file_and_records_are_told_from_a_machine_config() {
+        assert!(is_ours("# ours\napiVersion: ichor/v1\nkind: Cluster\n"));
+        assert!(is_ours("{\"apiVersion\":\"ichor/v1\",\"kind\":\"Cluster\"}\n"));
+        assert!(!is_ours(CONFIG) && !is_ours("apiVersion: v1alpha1\nkind: HostnameConfig\nhostname: ichor/v1\n"));
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) require_fingerprint: bool,
 
+    /// Allow a config that names another machine: another host name than the node's, or NICs that it doesn't have.
+    #[arg(long)]
+    pub(crate) other_machine: bool,
+
     /// Allow changes that reboot a running node.
     #[arg(long)]
     pub(crate) reboot: bool,

@@ -1,6 +1,6 @@
 //! Changing the config of a running node.
 
-use record::{Change, Effect, Impact};
+use record::{Change, Effect, Failure, Impact};
 use rolling::{Permit, Queue, can_be_spared, is_member};
 use step::{Hold, Stop, Written};
 use talos_access::ask;
@@ -10,6 +10,7 @@ use crate::{
     delivery::{Delivery, Observed},
     error::Error,
     first::refused,
+    live,
     plan::Difference,
 };
 
@@ -21,6 +22,8 @@ const SHOWN: usize = 40;
 pub(crate) struct Allowed {
     pub(crate) mode: Mode,
     pub(crate) reboot: bool,
+    /// Whether the config may name another machine.
+    pub(crate) other_machine: bool,
 }
 
 /// What the node was before it was changed.
@@ -31,65 +34,83 @@ struct Before {
     member: bool,
 }
 
+/// What a node that was asked said about its change.
+enum Trial {
+    /// There is nothing to change any more.
+    Over(Written),
+    /// It would make the change.
+    Would { found: Box<Ours>, differences: Vec<Difference>, reboots: bool },
+}
+
 impl Delivery<'_> {
     /// Changes a running node, control planes one after the other, and waits until it is healthy again.
-    pub(crate) async fn change(
-        &self,
-        found: Box<Ours>,
-        differences: Vec<Difference>,
-        allowed: Allowed,
-        queue: &Queue,
-    ) -> Result<Written, Stop> {
-        if self.run.is_dry_run() || !self.node.is_control_plane() {
-            return self.change_now(&found.node, &differences, allowed, None).await;
+    pub(crate) async fn change(&self, queue: &Queue) -> Result<Written, Stop> {
+        if !self.node.is_control_plane() {
+            return self.change_now(None).await;
         }
-        drop(found);
         let mut permit = queue.wait(self.run).await?;
         // It may have been a long wait: look again.
-        let Observed::Differs(found, differences) = self.until_seen().await? else { return Ok(self.unchanged()) };
+        let Observed::Differs(found, _) = self.until_seen().await? else { return self.change_now(None).await };
         let member = self.until_etcd_is_healthy(&found.node).await?;
-        let permit = if member { Some(&mut permit) } else { None };
-        self.change_now(&found.node, &differences, allowed, permit).await
+        self.change_now(member.then_some(&mut permit)).await
     }
 
-    /// The record of a node that already runs its config.
-    pub(crate) fn unchanged(&self) -> Written {
-        Written::field(&self.applied("unchanged", true), Effect::Unchanged)
+    /// Reports what a change would do.
+    pub(crate) async fn plan_change(&self, found: Box<Ours>, differences: Vec<Difference>) -> Result<Written, Hold> {
+        let reboots = self.would_reboot(&found.node, &differences).await?;
+        self.show(&differences);
+        if let Some(held) = self.held(&differences, reboots) {
+            // In a plan, what a flag allows is a change that names the flag.
+            self.run.say(self.node, &format!("needs --reboot: {held}"));
+        }
+        let changes = self.needing(changes(&differences, reboots));
+        let outcome = outcome(self.allowed.mode, reboots);
+        Ok(Written::field(&self.applied(outcome, false), Effect::Pending).changes(changes))
+    }
+
+    /// Asks the node for its change until it is free to answer: another run may be applying a config, or it goes down for
+    /// one. Each time it is looked at, for it may run the wanted config by then.
+    async fn tried(&self) -> Result<Trial, Hold> {
+        match self.look().await? {
+            Observed::Same { runs, .. } => Ok(Trial::Over(self.unchanged(runs))),
+            Observed::Bare(_) => Err(Hold::not_yet("it is in maintenance mode again")),
+            Observed::Differs(found, differences) => {
+                let reboots = self.would_reboot(&found.node, &differences).await?;
+                Ok(Trial::Would { found, differences, reboots })
+            }
+        }
     }
 
     /// From the moment at which the config is sent until the node is healthy again, it counts as unhealthy, however
     /// that ends: only what the node itself refused, or was never sent, leaves it as it was.
-    async fn change_now(
-        &self,
-        node: &Node,
-        differences: &[Difference],
-        allowed: Allowed,
-        mut permit: Option<&mut Permit<'_>>,
-    ) -> Result<Written, Stop> {
-        self.show(differences);
-        let trial = self.ask(node, Asked { mode: allowed.mode, dry_run: true }).await?;
-        let reboots = trial.as_ref().is_some_and(|trial| trial.reboots);
-        let outcome = outcome(allowed.mode, reboots);
-        let changes = changes(differences, reboots);
-        let held = (reboots && !allowed.reboot).then(|| Error::NeedsReboot(places(differences)));
-        if self.run.is_dry_run() {
-            // In a plan, what a flag allows is a change that names the flag.
-            held.iter().for_each(|held| self.run.say(self.node, &format!("needs --reboot: {held}")));
-            return Ok(Written::field(&self.applied(outcome, false), Effect::Pending).changes(changes));
+    async fn change_now(&self, mut permit: Option<&mut Permit<'_>>) -> Result<Written, Stop> {
+        let (found, differences, reboots) = match self.run.wait(self.node).until(|| self.tried()).await? {
+            Trial::Over(written) => return Ok(written),
+            Trial::Would { found, differences, reboots } => (found, differences, reboots),
+        };
+        self.show(&differences);
+        if let Some(held) = self.held(&differences, reboots) {
+            return Err(self.fitting(held).into());
         }
-        if let Some(held) = held {
-            return Err(held.into());
-        }
-        let before = self.before(node, reboots).await?;
-        self.send_change(node, allowed.mode).await?;
-        if allowed.mode != Mode::Staged {
+        let mode = self.allowed.mode;
+        let before = self.before(&found.node, reboots).await?;
+        self.send_change(&found.node, &differences).await?;
+        if mode != Mode::Staged {
             permit.iter_mut().for_each(|permit| permit.begin(self.node.name()));
-            self.until_changed(&before).await?;
+        }
+        self.until_changed(&before).await?;
+        if mode != Mode::Staged {
             permit.iter_mut().for_each(|permit| permit.recovered());
         }
-        self.run.say(self.node, outcome);
-        let verified = allowed.mode != Mode::Staged;
-        Ok(Written::field(&self.applied(outcome, verified), Effect::Changed).changes(changes))
+        let outcome = outcome(mode, reboots);
+        self.run.say(self.node, &said(mode, outcome));
+        let applied = self.applied(outcome, stays(mode));
+        Ok(Written::field(&applied, Effect::Changed).changes(changes(&differences, reboots)))
+    }
+
+    /// Why the change may not be made, if it reboots the node and nobody allowed that.
+    fn held(&self, differences: &[Difference], reboots: bool) -> Option<Error> {
+        (reboots && !self.allowed.reboot).then(|| Error::NeedsReboot(live::why(differences, self.allowed.mode)))
     }
 
     fn show(&self, differences: &[Difference]) {
@@ -101,23 +122,34 @@ impl Delivery<'_> {
         }
     }
 
-    /// Sends the config, or with `dry_run` asks what it would do. `None` if the reply was lost.
-    async fn ask(&self, node: &Node, asked: Asked) -> Result<Option<talos_client::Applied>, Stop> {
+    /// Asks the node whether the change would reboot it.
+    async fn would_reboot(&self, node: &Node, differences: &[Difference]) -> Result<bool, Hold> {
+        let asked = Asked { mode: self.allowed.mode, dry_run: true };
         match node.apply_configuration(self.wanted.text.as_bytes(), asked).await {
-            Ok(applied) => Ok(Some(applied)),
-            Err(error) if error.class() == Class::Retry && !asked.dry_run => Ok(None),
-            Err(error) => Err(refused(error).into()),
+            Ok(trial) => Ok(trial.reboots),
+            Err(error) if error.class() == Class::Retry => Err(Hold::in_spite_of(&error)),
+            Err(error) => {
+                self.show(differences);
+                Err(not_changed(error, differences).into())
+            }
         }
     }
 
-    async fn send_change(&self, node: &Node, mode: Mode) -> Result<(), Stop> {
+    /// Sends the config. A reply that is lost doesn't fail: the node shows what it runs.
+    async fn send_change(&self, node: &Node, differences: &[Difference]) -> Result<(), Stop> {
         let _slot = self.run.slot(self.node).await?;
         self.run.say(self.node, "applying the changed config");
-        let applied = self.ask(node, Asked { mode, dry_run: false }).await?;
-        for warning in applied.iter().flat_map(|applied| &applied.warnings) {
-            self.run.warn(&format!("node {}: {warning}", self.node.name()));
+        let asked = Asked { mode: self.allowed.mode, dry_run: false };
+        match node.apply_configuration(self.wanted.text.as_bytes(), asked).await {
+            Ok(applied) => {
+                for warning in &applied.warnings {
+                    self.run.warn(&format!("node {}: {warning}", self.node.name()));
+                }
+                Ok(())
+            }
+            Err(error) if error.class() == Class::Retry => Ok(()),
+            Err(error) => Err(not_changed(error, differences).into()),
         }
-        Ok(())
     }
 
     async fn before(&self, node: &Node, reboots: bool) -> Result<Before, Stop> {
@@ -136,23 +168,46 @@ impl Delivery<'_> {
         Ok(has_data)
     }
 
-    /// Waits until the node runs the config (after a reboot, if the change needs one) and is a member of etcd again.
+    /// Waits until the node has the config: runs it (after a reboot, if the change needs one, and as a member of etcd
+    /// again), and keeps it, if the mode says so.
     async fn until_changed(&self, before: &Before) -> Result<(), Stop> {
         self.run.wait(self.node).until(|| self.is_changed(before)).await
     }
 
     async fn is_changed(&self, before: &Before) -> Result<(), Hold> {
+        let mode = self.allowed.mode;
         let node = ask(&self.address, self.identity.as_deref()).await?.configured()?.node;
         if let Some(boot) = &before.boot
             && node.boot_id().await? == *boot
         {
             return Err(Hold::not_yet("it has not rebooted yet"));
         }
+        if !is_tried(mode) && !self.is_kept(&node).await? {
+            return Err(Hold::not_yet("it doesn't keep the new config yet"));
+        }
+        if mode == Mode::Staged {
+            return Ok(());
+        }
         if !node.machine_config().await?.is_some_and(|running| self.wanted.is_run_by(&running)) {
             return Err(Hold::not_yet("it doesn't run the new config yet"));
         }
         if before.member { is_member(&node).await } else { Ok(()) }
     }
+
+    /// Whether the node boots with the wanted config; one that doesn't show what it keeps is believed.
+    async fn is_kept(&self, node: &Node) -> Result<bool, talos_client::Error> {
+        Ok(node.kept_machine_config().await?.is_none_or(|kept| self.wanted.is_run_by(&kept)))
+    }
+}
+
+/// A change that a node refuses. A real one shows a diff with secrets and names no place.
+fn not_changed(error: talos_client::Error, differences: &[Difference]) -> Failure {
+    let is_immediate = error.message().is_some_and(|words| words.contains("can't be applied in immediate mode"));
+    let mut failure = refused(error);
+    if let Some(held) = live::held(differences).filter(|_| is_immediate) {
+        failure.message = format!("{}: {held}", failure.message);
+    }
+    failure
 }
 
 /// The differences as `changes`: where something is added, changed or removed, without values.
@@ -170,42 +225,49 @@ fn changes(differences: &[Difference], reboots: bool) -> Vec<Change> {
     differences.iter().map(change).collect()
 }
 
+fn is_tried(mode: Mode) -> bool {
+    matches!(mode, Mode::Try(_))
+}
+
+/// Whether a node that runs a config that was applied in this mode will go on running it.
+fn stays(mode: Mode) -> bool {
+    mode != Mode::Staged && !is_tried(mode)
+}
+
 fn outcome(mode: Mode, reboots: bool) -> &'static str {
     match mode {
         Mode::Staged => "staged",
+        Mode::Try(_) => "tried",
         _ if reboots => "rebooted",
         _ => "applied",
     }
 }
 
-/// How many places a refusal names.
-const NAMED: usize = 8;
-
-/// Where the configs differ: a node that would reboot doesn't say why.
-fn places(differences: &[Difference]) -> String {
-    let named: Vec<_> = differences.iter().take(NAMED).map(Difference::place).collect();
-    match differences.len().saturating_sub(NAMED) {
-        0 => named.join(", "),
-        more => format!("{} and {more} more places", named.join(", ")),
+/// What is said of an outcome.
+fn said(mode: Mode, outcome: &str) -> String {
+    match mode {
+        Mode::Staged => format!("{outcome}: it takes effect with the next boot"),
+        Mode::Try(time) => {
+            let time = humantime::format_duration(time);
+            format!("{outcome}: the node reverts it after {time}, unless it is applied for good until then")
+        }
+        _ => outcome.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn a_reboot_is_explained_by_the_places_that_differ() {
-        let at = |n: usize| Difference::Changed(format!("machine.x{n}"));
-
-        assert_eq!(places(&[Difference::Added("machine.env".to_owned()), at(1)]), "machine.env, machine.x1");
-        assert!(places(&(0..10).map(at).collect::<Vec<_>>()).ends_with("machine.x7 and 2 more places"));
-    }
-
-    #[test]
-    fn a_staged_config_is_never_called_applied() {
-        assert_eq!(outcome(Mode::Staged, false), "staged");
-        assert_eq!(outcome(Mode::Auto, true), "rebooted");
-        assert_eq!(outcome(Mode::NoReboot, false), "applied");
+    fn what_does_not_stay_is_never_called_applied() {
+        let tried = Mode::Try(Duration::from_secs(90));
+        assert_eq!((outcome(Mode::Staged, false), stays(Mode::Staged)), ("staged", false));
+        assert_eq!((outcome(tried, false), stays(tried)), ("tried", false));
+        assert_eq!((outcome(Mode::Auto, true), stays(Mode::Auto)), ("rebooted", true));
+        assert_eq!((outcome(Mode::NoReboot, false), stays(Mode::NoReboot)), ("applied", true));
+        assert!(said(tried, "tried").contains("after 1m 30s"));
     }
 }

@@ -27,12 +27,27 @@ pub(crate) enum Error {
     TalosVersion { running: String, wanted: String },
     #[error("the node runs Kubernetes {running}, but the file says {wanted}")]
     KubernetesVersion { running: String, wanted: String },
-    #[error("the change would reboot the node (differs: {0})")]
+    #[error("the config is for {config}, but the node runs as {node}")]
+    OtherHostname { config: String, node: String },
+    #[error("the config selects NICs by their hardware addresses ({config}), and the node has others ({node})")]
+    OtherNics { config: String, node: String },
+    #[error("--mode {0} can't be used for the first config of a node")]
+    ModeAtFirst(&'static str),
+    #[error("{0}")]
+    Alone(Box<Error>),
+    #[error("the change would reboot the node: {0}")]
     NeedsReboot(String),
     #[error("the node is in maintenance mode, and --insecure is not set")]
     Maintenance,
     #[error("the config that the node runs can't be read")]
     Running(#[source] machine_config::LoadError),
+}
+
+impl Error {
+    /// The same without a stream: what helps is another.
+    pub(crate) fn alone(self) -> Self {
+        Self::Alone(Box::new(self))
+    }
 }
 
 impl Classify for Error {
@@ -61,6 +76,27 @@ impl Classify for Error {
             Self::NoFingerprint { .. } => guard(Code::NoFingerprint).hint(
                 "compare it with the last fingerprint on the node's console, and write that into the file (`fingerprint` of the node); with VM.Console, pve-vm reads it from there",
             ),
+            Self::OtherHostname { .. } => guard(Code::OtherMachine).hint(
+                "check that -n and -f name the same node; --other-machine allows it, for a node that gets another name",
+            ),
+            Self::OtherNics { .. } => guard(Code::OtherMachine).hint(
+                "check that the address and the config belong to the same node; --other-machine allows it, for a node whose NICs were replaced",
+            ),
+            Self::ModeAtFirst(_) => Facts::new(Exit::Usage, Code::Usage)
+                .hint("without --mode, the node takes the config for good; nothing was sent"),
+            Self::Alone(error) => match error.as_ref() {
+                Self::OtherFingerprint { .. } => guard(Code::OtherMachine).hint(
+                    "compare it with the last fingerprint on the node's console: it changes when the node boots or gets another name or address. If they differ, another machine answers there",
+                ),
+                Self::NoFingerprint { .. } => guard(Code::NoFingerprint).hint(
+                    "compare it with the last fingerprint on the node's console, and give it with --cert-fingerprint",
+                ),
+                Self::OtherCluster { .. } | Self::OtherIdentity(_) => {
+                    guard(Code::OtherCluster).hint("check that -n and -f belong to the same cluster")
+                }
+                Self::NeedsReboot(_) => guard(Code::NeedsReboot).hint("--reboot allows it"),
+                other => other.facts(),
+            },
             Self::TalosVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
                 "the pipe never upgrades: run `talosctl upgrade` to {wanted}, or set the running version in the file"
             )),
@@ -81,4 +117,33 @@ impl Classify for Error {
 /// The failure of a config that the node itself refuses, in its own words.
 pub(crate) fn refused_by_node(words: &str) -> Failure {
     Failure::new(Exit::Failed, Code::RefusedByNode, format!("the node refuses the config: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// findings/talos-real.md F9e: what helps in the pipe helps nobody with `-n`.
+    #[test]
+    fn hints_for_a_lone_node_speak_of_its_flags_and_not_of_the_pipe() {
+        let shown = || "pnduMqbUZ/sQyDW1o4kP6c1u1PoB2gRQu8KEV38guAM=".to_owned();
+        for (error, says) in [
+            (Error::OtherFingerprint { found: shown(), given: shown() }, "console"),
+            (Error::NoFingerprint { found: shown() }, "--cert-fingerprint"),
+            (Error::OtherIdentity("machine.ca.crt"), "-n and -f"),
+            (Error::NeedsReboot("machine.env".to_owned()), "--reboot"),
+        ] {
+            let (text, before) = (error.to_string(), error.facts());
+            let alone = error.alone();
+            let facts = alone.facts();
+            assert_eq!((alone.to_string(), facts.exit, facts.code), (text, before.exit, before.code));
+            let hint = facts.hint.expect("a hint");
+            assert!(hint.contains(says) && !hint.contains("pipe") && !hint.contains("the file"), "{hint}");
+        }
+        let version = Error::MachineType("x".to_owned());
+        assert_eq!(
+            (version.facts(), Error::MachineType("x".to_owned()).alone().facts()),
+            (version.facts(), version.facts())
+        );
+    }
 }

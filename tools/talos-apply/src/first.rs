@@ -29,12 +29,19 @@ impl Delivery<'_> {
     /// A lost reply doesn't fail: the node is probed again, and the config sent again if it is still in maintenance
     /// mode.
     pub(crate) async fn first(&self, mut found: Box<Maintenance>) -> Result<Written, Stop> {
+        self.can_be_first()?;
         let deadline = Deadline::within(self.run.wait_timeout());
         let fingerprint = found.fingerprint.to_string();
         self.warn_of_another_image(&found);
         loop {
             let sent = self.send(&found).await?;
-            let waiting = self.run.wait(self.node).deadline(deadline).until(|| self.after(&sent)).await?;
+            // A node that can't take it now is not asked again at once.
+            let mut looks = u32::from(matches!(sent, Sent::Taken));
+            let look = || {
+                looks += 1;
+                self.after(&sent, looks == 1)
+            };
+            let waiting = self.run.wait(self.node).deadline(deadline).until(look).await?;
             match waiting {
                 After::Again(again) => found = again,
                 After::Over { verified } => {
@@ -45,6 +52,16 @@ impl Delivery<'_> {
                     return Ok(Written::field(&applied, Effect::Changed).changes(changes));
                 }
             }
+        }
+    }
+
+    /// Refuses modes that a node in maintenance doesn't know: `staged` leaves it there, and `try` reverts to no config at
+    /// all, after which a real node is unreachable until somebody reboots it (findings/talos-real.md F6, D7).
+    pub(crate) fn can_be_first(&self) -> Result<(), error::Error> {
+        match self.allowed.mode {
+            Mode::Staged => Err(error::Error::ModeAtFirst("staged")),
+            Mode::Try(_) => Err(error::Error::ModeAtFirst("try")),
+            Mode::Auto | Mode::NoReboot | Mode::Reboot => Ok(()),
         }
     }
 
@@ -75,11 +92,17 @@ impl Delivery<'_> {
             }
             // The API may have stopped already, or another run may be applying a config.
             Err(error) if error.class() == Class::Retry => Ok(Sent::Unknown),
+            // Everybody may send the first config. Who may not has met the server that is about to stop, because another
+            // run's config was taken (findings/talos-real.md F7, D8).
+            Err(Error::NotAuthorized { .. }) => Ok(Sent::Unknown),
             Err(error) => Err(refused(error).into()),
         }
     }
 
-    async fn after(&self, sent: &Sent) -> Result<After, Hold> {
+    async fn after(&self, sent: &Sent, at_once: bool) -> Result<After, Hold> {
+        if at_once {
+            return Err(Hold::not_yet("another run may be configuring it"));
+        }
         let never_seen = self.wanted.role == Role::Worker || self.identity.is_none();
         match probe(&self.address, self.identity.as_deref(), Limits::default()).await? {
             Probe::Maintenance(found) if matches!(sent, Sent::Unknown) && found.status.stage == Stage::Maintenance => {

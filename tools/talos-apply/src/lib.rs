@@ -13,6 +13,7 @@ mod change;
 mod delivery;
 mod error;
 mod first;
+mod live;
 mod machine;
 mod plan;
 mod run;

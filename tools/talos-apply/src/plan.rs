@@ -3,6 +3,7 @@
 use go_yaml::{Dialect, Map, Value};
 use machine_config::{Config, MachineType};
 use record::Role;
+use talos_client::Mode;
 use talos_releases::Version;
 
 use crate::error::Error;
@@ -112,6 +113,31 @@ fn same_versions(
         }
         _ => Ok(()),
     }
+}
+
+/// Whether nothing is left to do: the node runs the config and keeps it, or only keeps it, if it is to be staged. A config
+/// that runs and isn't kept goes away, by itself or with the next boot. `keeps` is `None` if the node doesn't show it.
+pub(crate) fn is_done(mode: Mode, runs: bool, keeps: Option<bool>) -> bool {
+    match mode {
+        Mode::Staged => keeps.unwrap_or(runs),
+        Mode::Auto | Mode::NoReboot | Mode::Reboot | Mode::Try(_) => runs && keeps != Some(false),
+    }
+}
+
+/// What an installer's image would install and the node doesn't run: what, what runs, what is wanted. What isn't known
+/// isn't compared.
+pub(crate) fn not_installed<'a>(
+    image: &'a str,
+    talos: Option<&'a str>,
+    schematic: Option<&'a str>,
+) -> Vec<(&'static str, &'a str, &'a str)> {
+    let (path, tag) = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).unwrap_or((image, ""));
+    let is_id = |part: &&str| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let installs = path.split('/').find(is_id);
+    let version = talos.filter(|talos| tag.starts_with('v') && !Version::same(tag, talos));
+    let version = version.map(|talos| ("Talos", talos, tag));
+    let schematic = schematic.zip(installs).filter(|(runs, installs)| runs != installs);
+    version.into_iter().chain(schematic.map(|(runs, installs)| ("schematic", runs, installs))).collect()
 }
 
 /// A place at which the wanted config differs from the running one. Values are never named, because many are secret.
@@ -233,6 +259,31 @@ mod tests {
         assert_eq!(talos, Err("the node runs Talos v1.13.8, but the file says v1.13.9".to_owned()));
         let kubernetes = check(&running.replace("v1.36.3", "v1.36.2"), &wanted, "v1.13.9");
         assert_eq!(kubernetes, Err("the node runs Kubernetes v1.36.2, but the file says v1.36.3".to_owned()));
+    }
+
+    #[test]
+    fn a_config_that_runs_and_is_not_kept_is_not_done_and_a_staged_one_need_not_run() {
+        let tried = Mode::Try(std::time::Duration::from_secs(60));
+        for mode in [Mode::Auto, Mode::NoReboot, Mode::Reboot, tried] {
+            assert!(is_done(mode, true, Some(true)) && is_done(mode, true, None), "{mode:?}");
+            assert!(!is_done(mode, true, Some(false)), "{mode:?}: it is reverted");
+            assert!(!is_done(mode, false, Some(true)), "{mode:?}: it is staged");
+        }
+        assert!(is_done(Mode::Staged, false, Some(true)) && is_done(Mode::Staged, true, None));
+        assert!(!is_done(Mode::Staged, true, Some(false)) && !is_done(Mode::Staged, false, None));
+    }
+
+    #[test]
+    fn an_image_that_is_not_installed_is_told_by_version_and_schematic() {
+        let (a, b) = ("a".repeat(64), "b".repeat(64));
+        let image = format!("factory.talos.dev/nocloud-installer/{a}:v1.13.9");
+        assert_eq!(not_installed(&image, Some("v1.13.9"), Some(&a)), []);
+        assert_eq!(not_installed(&image, None, None), [], "what isn't known isn't compared");
+        assert_eq!(not_installed(&image, Some("v1.13.8"), None), [("Talos", "v1.13.8", "v1.13.9")]);
+        assert_eq!(not_installed(&image, Some("v1.13.9"), Some(&b)), [("schematic", b.as_str(), a.as_str())]);
+        let official = "ghcr.io/siderolabs/installer:v1.13.9";
+        assert_eq!(not_installed(official, Some("v1.13.9"), Some(&b)), []);
+        assert_eq!(not_installed("reg:5000/installer", Some("v1.13.9"), Some(&b)), []);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The step.
 
+use std::sync::OnceLock;
+
 use record::{
     Change, Code, Contact, Effect, Exit, Failure, Impact, Lock, Node, Role,
     spec::ClusterSpec,
@@ -63,7 +65,7 @@ impl Step for Apply {
             (None, Source::Input)
         };
         let queue = if alone.is_some() { Queue::default() } else { Queue::of_stream() };
-        let allowed = Allowed { mode: args.api_mode(), reboot: args.reboot };
+        let allowed = Allowed { mode: args.api_mode(), reboot: args.reboot, other_machine: args.other_machine };
         let credentials = args
             .talos
             .credentials(!args.insecure.insecure)
@@ -89,15 +91,20 @@ impl Step for Apply {
             self.was_met(&run, node)?;
         }
         match seen {
-            Observed::Same => Ok(delivery.unchanged()),
+            Observed::Same { found, runs } => {
+                delivery.warn_of_what_does_not_run(&found).await;
+                Ok(delivery.unchanged(runs))
+            }
             Observed::Bare(_) if self.is_strict() => Err(Error::Maintenance.into()),
             Observed::Bare(found) => {
                 let written = delivery.first(found).await?;
                 self.was_met(&run, node)?;
                 Ok(written)
             }
-            Observed::Differs(found, differences) => {
-                delivery.change(found, differences, self.allowed, &self.queue).await
+            Observed::Differs(found, _) => {
+                delivery.warn_of_what_does_not_run(&found).await;
+                drop(found);
+                delivery.change(&self.queue).await
             }
         }
     }
@@ -123,7 +130,10 @@ impl Apply {
         let pins = self.pins(run, node, vm.as_ref())?;
         let versions = versions(&run.cluster().typed_spec()?, &wanted);
         let is_wary = self.is_wary;
-        Ok(Some(Delivery { run, node, address, identity, pins, is_wary, vm, wanted, versions }))
+        let (is_alone, allowed, other) = (self.alone.is_some(), self.allowed, OnceLock::new());
+        let pinned =
+            Delivery { run, node, address, identity, pins, is_wary, is_alone, vm, wanted, versions, allowed, other };
+        Ok(Some(pinned))
     }
 
     /// The config that the record refers to; `None` if a dry run has only planned it.
@@ -187,14 +197,31 @@ impl Apply {
     /// Reports what would be done, from one look at the node.
     async fn plan(&self, delivery: &Delivery<'_>) -> Result<Written, Stop> {
         match delivery.look().await {
-            Ok(Observed::Same) => Ok(delivery.unchanged()),
+            Ok(Observed::Same { found, runs }) => {
+                delivery.warn_of_what_does_not_run(&found).await;
+                Ok(delivery.unchanged(runs))
+            }
             Ok(Observed::Bare(_)) if self.is_strict() => Err(Error::Maintenance.into()),
             Ok(Observed::Differs(found, differences)) => {
-                delivery.change(found, differences, self.allowed, &self.queue).await
+                delivery.warn_of_what_does_not_run(&found).await;
+                match delivery.plan_change(found, differences).await {
+                    Ok(written) => Ok(written),
+                    Err(hold) => self.not_known(delivery, hold),
+                }
             }
-            Ok(Observed::Bare(_)) => Ok(planned(delivery.node, first_config())),
-            Err(Hold::NotYet(reason)) => Ok(self.unasked(delivery.run, delivery.node, &reason)),
-            Err(Hold::Failed(failure)) => Err(failure.into()),
+            Ok(Observed::Bare(_)) => {
+                delivery.can_be_first()?;
+                Ok(planned(delivery.node, delivery.needing(vec![first_config()])))
+            }
+            Err(hold) => self.not_known(delivery, hold),
+        }
+    }
+
+    /// The plan for a node that couldn't be asked now.
+    fn not_known(&self, delivery: &Delivery<'_>, hold: Hold) -> Result<Written, Stop> {
+        match hold {
+            Hold::NotYet(reason) => Ok(self.unasked(delivery.run, delivery.node, &reason)),
+            Hold::Failed(failure) => Err(failure.into()),
         }
     }
 
@@ -202,12 +229,12 @@ impl Apply {
     /// first config.
     fn unasked(&self, run: &Run, node: &Node, why: &str) -> Written {
         if is_to_be_created(node) {
-            return planned(node, first_config());
+            return planned(node, vec![first_config()]);
         }
         run.say(node, &format!("changes not known: {why}"));
         // Without the flag, no change reboots a running node.
         let impact = if self.allowed.reboot { Impact::Reboot } else { Impact::Live };
-        planned(node, Change::new("machine config", impact))
+        planned(node, vec![Change::new("machine config", impact)])
     }
 }
 
@@ -218,10 +245,10 @@ fn is_to_be_created(node: &Node) -> bool {
 }
 
 /// The field of a node for which this is only planned.
-fn planned(node: &Node, change: Change) -> Written {
+fn planned(node: &Node, changes: Vec<Change>) -> Written {
     let address = node.address().unwrap_or_default().to_owned();
-    let applied = Applied { address, fingerprint: None, outcome: "applied".to_owned(), verified: false };
-    Written::field(&applied, Effect::Pending).changes(vec![change])
+    let applied = Applied { address, outcome: "applied".to_owned(), ..Applied::default() };
+    Written::field(&applied, Effect::Pending).changes(changes)
 }
 
 fn read(run: &Run, config: &status::Config) -> Result<Vec<u8>, Failure> {

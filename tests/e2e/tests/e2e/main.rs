@@ -5,6 +5,8 @@
 mod adopted;
 /// Each step without a stream, with talosctl's flags.
 mod alone;
+/// What talos-apply does with a node, and says of it.
+mod applying;
 /// Input that cannot be used: one clear message, the status from the table, nothing half-written.
 mod bad_input;
 /// etcd is asked to bootstrap once.

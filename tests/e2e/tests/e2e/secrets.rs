@@ -87,8 +87,11 @@ async fn a_refusal_with_the_diff_of_the_configs_shows_neither_the_old_nor_the_ne
         let outcome = world.sh(&apply).await.holds_no_secret(&world).never_says(new);
         assert!(!outcome.stdout.contains(new), "{outcome}");
         match mode {
-            "auto" => outcome.exits(7).says("would reboot the node (differs: machine.token)"),
-            _ => outcome.exits(1).says("this config change can't be applied in immediate mode").says("~ machine.token"),
+            "auto" => outcome.exits(7).says("would reboot the node: machine.token can't change while the node runs"),
+            _ => outcome
+                .exits(1)
+                .says("can't be applied in immediate mode: machine.token can't change while the node runs")
+                .says("~ machine.token"),
         };
     }
 }

@@ -240,8 +240,27 @@ fn security(_: &World, _: Id) -> Vec<Item> {
     vec![Item::new("securitystate", &spec, &json!({"secureBoot": false}))]
 }
 
+/// The extension by which the Image Factory says what it made an image from (facts/image-factory.md).
+fn schematic(index: usize, id: &str) -> Item {
+    let metadata = proto::ExtensionMetadata {
+        name: "schematic".to_owned(),
+        version: id.to_owned(),
+        author: "Image Factory".to_owned(),
+        description: "Virtual extension which specifies the schematic of the image built with Image Factory."
+            .to_owned(),
+    };
+    let image = format!("{index:03}.schematic.sqsh");
+    let yaml = json!({"image": image, "metadata": {
+        "name": "schematic", "version": id, "author": metadata.author, "description": metadata.description,
+        "compatibility": {"talos": {"version": ""}},
+    }});
+    let spec = proto::ExtensionStatusSpec { image, metadata: Some(metadata) };
+    Item::new(&index.to_string(), &spec, &yaml)
+}
+
 fn extensions(world: &World, id: Id) -> Vec<Item> {
     let image = world.nodes[id].image.clone();
+    let schematic = image.as_ref().map(|image| schematic(image.extensions.len(), &image.schematic));
     let names = image.into_iter().flat_map(|image| image.extensions);
     let tag = world.nodes[id].tag();
     let item = |(index, name): (usize, String)| {
@@ -260,7 +279,9 @@ fn extensions(world: &World, id: Id) -> Vec<Item> {
         let spec = proto::ExtensionStatusSpec { image, metadata: Some(metadata) };
         Item::new(&index.to_string(), &spec, &yaml)
     };
-    names.enumerate().map(item).collect()
+    let mut items: Vec<Item> = names.enumerate().map(item).collect();
+    items.extend(schematic);
+    items
 }
 
 fn platform(world: &World, id: Id) -> Vec<Item> {

@@ -231,7 +231,8 @@ fn diff(before: &str, after: &str) -> String {
     similar::TextDiff::from_lines(before, after).unified_diff().header("a", "b").to_string()
 }
 
-/// What a running node of a release up to 1.13 can change in the v1alpha1 config without a reboot.
+/// What a running node of a release up to 1.13 can change in `machine` without a reboot, beside `.debug` and `.cluster`
+/// (1.13.9, internal/app/machined/pkg/runtime/v1alpha1/v1alpha1_runtime.go `CanApplyImmediate`).
 const IMMEDIATE: &[&str] = &[
     "ca",
     "acceptedCAs",
@@ -252,6 +253,7 @@ const IMMEDIATE: &[&str] = &[
     "sysfs",
     "time",
 ];
+/// The same in `machine.features`, if both configs have such a section.
 const IMMEDIATE_FEATURES: &[&str] =
     &["hostDNS", "imageCache", "kubePrism", "kubernetesTalosAPIAccess", "nodeAddressSortAlgorithm"];
 
@@ -261,19 +263,18 @@ fn needs_reboot(before: &Config, after: &Config) -> bool {
 
 /// The part of the v1alpha1 config that only a boot puts into effect.
 fn lasting(documents: &[Document]) -> Option<Value> {
-    let mut machine = documents.iter().find(|d| d.is_v1alpha1())?.value.get("machine")?.clone();
-    let map = machine.as_mapping_mut()?;
+    let mut whole = documents.iter().find(|d| d.is_v1alpha1())?.value.clone();
+    let map = whole.as_mapping_mut()?;
+    map.remove("debug");
+    map.remove("cluster");
+    let machine = map.get_mut("machine").and_then(Value::as_mapping_mut)?;
     for key in IMMEDIATE {
-        map.remove(*key);
+        machine.remove(*key);
     }
-    let empty = map.get_mut("features").and_then(Value::as_mapping_mut).is_some_and(|features| {
+    if let Some(features) = machine.get_mut("features").and_then(Value::as_mapping_mut) {
         for key in IMMEDIATE_FEATURES {
             features.remove(*key);
         }
-        features.is_empty()
-    });
-    if empty {
-        map.remove("features");
     }
-    Some(machine)
+    Some(whole)
 }
