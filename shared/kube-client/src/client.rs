@@ -45,7 +45,21 @@ impl Client {
         self.ask("/readyz").await.map(drop)
     }
 
+    /// Why Kubernetes doesn't report a node Ready: the message of its condition. `None` if it is Ready, or says nothing.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn why_not_ready(&self, node: &str) -> Result<Option<String>, Error> {
+        let body = self.get(&format!("/api/v1/nodes/{node}"), "/api/v1/nodes").await?;
+        Ok(why_not_ready(&body))
+    }
+
     async fn ask(&self, path: &'static str) -> Result<Vec<u8>, Error> {
+        self.get(path, path).await
+    }
+
+    /// Gets a path; an error calls it by the second one.
+    async fn get(&self, path: &str, called: &'static str) -> Result<Vec<u8>, Error> {
         let unreachable = |error: reqwest::Error| {
             let (timed_out, connecting) = (error.is_timeout(), error.is_connect());
             let source = TIMEOUTS.unanswered(&error.without_url(), timed_out, connecting);
@@ -59,7 +73,7 @@ impl Client {
             return Ok(body);
         }
         let source = Cause(said(&body, status.canonical_reason().unwrap_or("no reason")));
-        Err(Error::Refused { server: self.server.clone(), path, status: status.as_u16(), source })
+        Err(Error::Refused { server: self.server.clone(), path: called, status: status.as_u16(), source })
     }
 }
 
@@ -67,6 +81,14 @@ fn tls(kubeconfig: &Kubeconfig) -> Result<ClientConfig, rustls::Error> {
     transport::builder()
         .with_webpki_verifier(transport::authorities(kubeconfig.authorities.iter().cloned())?)
         .with_client_auth_cert(kubeconfig.certificates.clone(), kubeconfig.key.clone_key())
+}
+
+/// The message of a node's condition `Ready`, unless that is true.
+fn why_not_ready(node: &[u8]) -> Option<String> {
+    let node: Value = serde_json::from_slice(node).ok()?;
+    let conditions = node.get("status")?.get("conditions")?.as_array()?;
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready" && condition["status"] != "True")?;
+    ready["message"].as_str().filter(|message| !message.is_empty()).map(str::to_owned)
 }
 
 /// The message of a Status object, else the lines of a health check that failed, else the status' own name.
@@ -83,6 +105,18 @@ fn said(body: &[u8], reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_is_not_ready_says_why() {
+        let node = |status: &str| {
+            let ready = format!(r#"{{"type":"Ready","status":"{status}","message":"cni plugin not initialized"}}"#);
+            format!(r#"{{"status":{{"conditions":[{{"type":"DiskPressure","status":"False"}},{ready}]}}}}"#)
+        };
+        assert_eq!(why_not_ready(node("False").as_bytes()).as_deref(), Some("cni plugin not initialized"));
+        assert_eq!(why_not_ready(node("Unknown").as_bytes()).as_deref(), Some("cni plugin not initialized"));
+        assert_eq!(why_not_ready(node("True").as_bytes()), None);
+        assert_eq!(why_not_ready(b"no JSON"), None);
+    }
 
     #[test]
     fn refusals_are_told_in_the_servers_words() {

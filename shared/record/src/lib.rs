@@ -26,6 +26,7 @@ mod unusable;
 
 pub use change::{Change, Effect, Impact};
 pub use cluster::Cluster;
+pub use document::nearest;
 pub use failure::Failure;
 pub use fields::marked;
 pub use framer::{Frame, Framer, MAX_RECORD};

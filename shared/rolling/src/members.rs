@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use record::chain;
 use step::Hold;
 use talos_access::{Answer, ask};
-use talos_client::{Address, Class, Identity, Member, Node};
+use talos_client::{Address, Identity, Member, MemberHealth, Node};
 
 use crate::{
     gate::Look,
@@ -46,23 +45,15 @@ impl Target<'_> {
 /// # Errors
 /// It isn't, or not yet.
 pub async fn is_member(node: &Node) -> Result<(), Hold> {
-    match vote(node).await {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(Hold::not_yet(NO_MEMBER)),
-        Err(error) => Err(match error.class() {
-            Class::Forbidden | Class::WrongMachine => error.into(),
-            // Without a leader, etcd fails the call with unspecific codes.
-            Class::Retry | Class::Final => Hold::NotYet(chain(&error)),
-        }),
-    }
+    vote(node).await.map(drop)
 }
 
 /// The node's own member and the members that it knows, if it votes.
-async fn vote(node: &Node) -> Result<Option<(u64, Vec<Member>)>, talos_client::Error> {
-    let Some(id) = node.etcd_member_id().await? else { return Ok(None) };
-    let members = node.etcd_members().await?;
-    let votes = members.iter().any(|member| member.id == id && !member.learner);
-    Ok(votes.then_some((id, members)))
+async fn vote(node: &Node) -> Result<(u64, Vec<Member>), Hold> {
+    match node.etcd_health().await? {
+        MemberHealth::Healthy { id, members } => Ok((id, members)),
+        MemberHealth::Unhealthy(why) => Err(Hold::NotYet(format!("{NO_MEMBER}: {why}"))),
+    }
 }
 
 /// Whether etcd keeps its quorum while this member is away.
@@ -70,8 +61,7 @@ async fn vote(node: &Node) -> Result<Option<(u64, Vec<Member>)>, talos_client::E
 /// # Errors
 /// It doesn't, or not yet.
 pub async fn can_be_spared(node: &Node, identity: Option<&Identity>) -> Result<(), Hold> {
-    let own = node.etcd_member_id().await.ok().flatten().ok_or_else(|| Hold::not_yet(NO_MEMBER))?;
-    let members = node.etcd_members().await.map_err(|error| Hold::in_spite_of(&error))?;
+    let (own, members) = vote(node).await?;
     let members: Vec<_> = members.into_iter().filter(|member| !member.learner).collect();
     let voters = members.iter().map(|member| async {
         let is_own = member.id == own;
@@ -90,8 +80,7 @@ async fn is_healthy(member: &Member, identity: Option<&Identity>) -> bool {
 }
 
 fn voter(member: &Member, own: bool, healthy: bool) -> Voter {
-    let name = if member.hostname.is_empty() { format!("member {:016x}", member.id) } else { member.hostname.clone() };
-    Voter { id: member.id, name, healthy, own }
+    Voter { id: member.id, name: member.name(), healthy, own }
 }
 
 /// What one control plane answered.
@@ -177,9 +166,9 @@ async fn see(target: &Target<'_>, address: &Address, identity: Option<&Identity>
         return Seen::Bare;
     }
     match vote(&found.node).await {
-        Ok(Some((id, members))) => Seen::Votes { id, own, members, at: address.clone() },
-        Ok(None) => nothing(NO_MEMBER),
-        Err(error) => nothing(&chain(&error)),
+        Ok((id, members)) => Seen::Votes { id, own, members, at: address.clone() },
+        Err(Hold::NotYet(why)) => nothing(&why),
+        Err(Hold::Failed(failure)) => nothing(&failure.message),
     }
 }
 

@@ -17,7 +17,7 @@ const HAS_DATA: &str = "etcd data directory is not empty";
 pub struct Member {
     /// Its number.
     pub id: u64,
-    /// The hostname under which it joined.
+    /// The hostname under which it joined; empty if it was added and hasn't started yet.
     pub hostname: String,
     /// Where its peers reach it.
     pub peer_urls: Vec<String>,
@@ -26,6 +26,14 @@ pub struct Member {
 }
 
 impl Member {
+    /// Its hostname; a member without one hasn't started yet, and is called by its number.
+    pub fn name(&self) -> String {
+        match self.hostname.as_str() {
+            "" => format!("member {:016x}, which hasn't started", self.id),
+            name => name.to_owned(),
+        }
+    }
+
     /// The address of its machine's Talos API, if its peers know its IP address.
     pub fn address(&self) -> Option<Address> {
         self.peer_urls.iter().find_map(|url| {
@@ -48,27 +56,15 @@ pub enum Bootstrap {
 }
 
 impl Node {
-    /// The members of the etcd cluster as the cluster knows them; it needs a leader.
+    /// The members of the etcd cluster as this node's own member knows them. Up to 1.13 it takes a leader, too. While etcd
+    /// doesn't run, no answer ever comes: ask [`Self::services`] first.
     ///
     /// # Errors
     ///
-    /// Any [`Error`] of a call; [`Error::Failed`] while etcd doesn't run.
-    pub async fn etcd_members(&self) -> Result<Vec<Member>, Error> {
-        self.members(false).await
-    }
-
-    /// The members of the etcd cluster as this node's own member knows them, even without a leader.
-    ///
-    /// # Errors
-    ///
-    /// Any [`Error`] of a call; [`Error::Failed`] while etcd doesn't run.
+    /// Any [`Error`] of a call; [`Error::Failed`] without a leader.
     pub async fn local_etcd_members(&self) -> Result<Vec<Member>, Error> {
-        self.members(true).await
-    }
-
-    async fn members(&self, query_local: bool) -> Result<Vec<Member>, Error> {
         let call = "EtcdMemberList";
-        let request = machine::EtcdMemberListRequest { query_local };
+        let request = machine::EtcdMemberListRequest { query_local: true };
         let reply = self.reply(call, self.machine().etcd_member_list(request)).await?;
         let message = self.only(call, reply.messages)?;
         Ok(message.members.into_iter().map(of_member).collect())

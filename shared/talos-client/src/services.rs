@@ -15,6 +15,8 @@ pub struct Service {
     pub state: String,
     /// What happened to it, oldest first. The node forgets this when it bootstraps etcd: that is another service then.
     pub events: Vec<ServiceEvent>,
+    /// What its health check says, if that fails.
+    pub unhealthy: Option<String>,
 }
 
 /// Something that happened to a service.
@@ -56,7 +58,13 @@ const TOGETHER: Duration = Duration::from_millis(700);
 const PUT_BACK: Duration = Duration::from_secs(1);
 
 impl Service {
-    fn last(&self) -> &str {
+    /// Whether it runs, and is healthy or not checked.
+    pub fn is_up(&self) -> bool {
+        self.state == "Running" && self.unhealthy.is_none()
+    }
+
+    /// The message of the last thing that happened to it; empty if nothing did.
+    pub fn last(&self) -> &str {
         self.events.last().map_or("", |event| &event.message)
     }
 
@@ -110,15 +118,15 @@ impl Node {
         Ok(self.only(call, reply.messages)?.services.into_iter().map(of_service).collect())
     }
 
-    /// Why the node can't pull the image of etcd, if its log says so: the last reason.
+    /// Why the node can't pull the image of a service (`etcd`, `kubelet`), if its log says so: the last reason.
     ///
     /// # Errors
     ///
     /// Any [`Error`] of a call.
-    pub async fn etcd_pull_error(&self) -> Result<Option<String>, Error> {
+    pub async fn pull_error(&self, service: &str) -> Result<Option<String>, Error> {
         let request = machine::DmesgRequest { follow: false, tail: false };
         let bytes = self.bytes("Dmesg", self.machine().dmesg(request)).await?;
-        Ok(pull_error(&String::from_utf8_lossy(&bytes)))
+        Ok(pull_error(&String::from_utf8_lossy(&bytes), service))
     }
 
     /// Reboots the node.
@@ -131,19 +139,22 @@ impl Node {
     }
 }
 
-/// The last line that says that an image of etcd can't be pulled, from where it says so.
-fn pull_error(log: &str) -> Option<String> {
+/// The last line that says that an image of a service can't be pulled, from where it says so.
+fn pull_error(log: &str, service: &str) -> Option<String> {
     const FAILED: &str = "failed to pull image \"";
     log.lines().rev().find_map(|line| {
         let why = &line[line.find(FAILED)?..];
         let (image, _) = why[FAILED.len()..].split_once('"')?;
-        image.contains("/etcd").then(|| why.trim().to_owned())
+        let name = image.rsplit('/').next()?.split([':', '@']).next()?;
+        (name == service).then(|| why.trim().to_owned())
     })
 }
 
 fn of_service(service: machine::ServiceInfo) -> Service {
     let events = service.events.unwrap_or_default().events.into_iter().map(of_event).collect();
-    Service { id: service.id, state: service.state, events }
+    let health = service.health.unwrap_or_default();
+    let unhealthy = (!health.unknown && !health.healthy).then_some(health.last_message);
+    Service { id: service.id, state: service.state, events, unhealthy }
 }
 
 fn of_event(event: machine::ServiceEvent) -> ServiceEvent {
@@ -164,7 +175,7 @@ mod tests {
             message: (*message).to_owned(),
             at: Duration::from_millis(1_796_000_000_000 + at),
         };
-        Service { id: id.to_owned(), state, events: events.iter().map(event).collect() }
+        Service { id: id.to_owned(), state, events: events.iter().map(event).collect(), unhealthy: None }
     }
 
     const STARTING: &str = "Starting service";
@@ -231,11 +242,18 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_why_the_image_of_etcd_cannot_be_pulled_is_the_last_one() {
+    fn the_reason_why_an_image_cannot_be_pulled_is_the_last_one() {
         let log = "user: warning: [talos] retrying error: failed to pull image \"reg:5000/etcd:v3\": first\n\
                    user: warning: [talos] retrying error: failed to pull image \"reg:5000/etcd:v3\": connection refused\n\
                    user: warning: [talos] retrying error: failed to pull image \"ghcr.io/siderolabs/kubelet:v1\": no\n";
-        assert_eq!(pull_error(log).as_deref(), Some("failed to pull image \"reg:5000/etcd:v3\": connection refused"));
-        assert_eq!(pull_error("[talos] pulling image reg/etcd:v3: starting..."), None);
+        assert_eq!(
+            pull_error(log, "etcd").as_deref(),
+            Some("failed to pull image \"reg:5000/etcd:v3\": connection refused")
+        );
+        assert_eq!(
+            pull_error(log, "kubelet").as_deref(),
+            Some("failed to pull image \"ghcr.io/siderolabs/kubelet:v1\": no")
+        );
+        assert_eq!(pull_error("[talos] pulling image reg/etcd:v3: starting...", "etcd"), None);
     }
 }

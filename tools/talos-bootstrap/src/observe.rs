@@ -82,7 +82,7 @@ async fn etcd(address: &Address, identity: &Identity) -> Result<Etcd, Failure> {
         match (etcd, service) {
             // A node whose etcd doesn't run never answers this.
             (Etcd::Silent(_), Some(EtcdService::Running)) => Ok(members(node.local_etcd_members().await)),
-            (Etcd::OnItsWay(what), _) => Ok(Etcd::OnItsWay(with_pull_error(what, node.etcd_pull_error().await))),
+            (Etcd::OnItsWay(what), _) => Ok(Etcd::OnItsWay(with_pull_error(what, node.pull_error("etcd").await))),
             (etcd, _) => Ok(etcd),
         }
     };

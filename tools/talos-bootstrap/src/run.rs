@@ -271,7 +271,10 @@ impl Bootstrap {
                 Err(waits())
             }
             Ok(talos_client::Bootstrap::Already) => Err(Hold::not_yet(format!("etcd on {name} has data"))),
-            Ok(talos_client::Bootstrap::NotYet(reason)) => Err(Hold::not_yet(format!("{name}: {reason}"))),
+            Ok(talos_client::Bootstrap::NotYet(reason)) => {
+                let troubles = node.troubles().await.into_iter().map(|trouble| format!("; {trouble}"));
+                Err(Hold::not_yet(format!("{name}: {reason}{}", troubles.collect::<String>())))
+            }
             Err(error) if error.class() == Class::Retry => {
                 sent(false);
                 Err(Hold::in_spite_of(&error))

@@ -7,6 +7,8 @@
 //! Exit status: as for every step; 5 if the condition doesn't hold in time.
 
 mod args;
+mod condition;
+mod look;
 mod plan;
 mod run;
 

@@ -7,11 +7,12 @@ use kube_client::{Client, Kubeconfig};
 use record::table::{self, Row};
 use record::{Code, Effect, Exit, Failure, Node, Role, status};
 use step::{Flags, Hold, Job, Run, Source, Step, Stop, Written};
-use talos_access::{Answer, Credentials, address, ask};
-use talos_client::{Address, Identity, Ours};
+use talos_access::{Credentials, address};
+use talos_client::{Address, Identity};
 
 use crate::args::Args;
-use crate::plan::{Condition, NodeState, holds};
+use crate::condition::Condition;
+use crate::look::Looker;
 
 /// Waits for a condition.
 pub(crate) struct Wait {
@@ -38,10 +39,11 @@ impl Step for Wait {
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         args.talos.check(&args.stream)?;
-        if args.kubeconfig.is_some() && !args.condition.includes(Condition::Kubernetes) {
-            let message = format!("--kubeconfig and --for {} can't be used together", args.condition.word());
+        if args.kubeconfig.is_some() && !args.condition.asks_kubernetes() {
+            let message = format!("--kubeconfig and --for {} can't be used together", args.condition);
             let failure = Failure::new(Exit::Usage, Code::Usage, message);
-            return Err(failure.hint("only `--for kubernetes` and `--for ready` ask the Kubernetes API"));
+            return Err(failure
+                .hint("only `--for kubernetes-api`, `--for kubernetes` and `--for ready` ask the Kubernetes API"));
         }
         let alone = args.talos.is_alone();
         let source = if alone {
@@ -60,7 +62,7 @@ impl Step for Wait {
 
     /// Asks the Kubernetes API itself, if the stream has credentials for it.
     async fn settle(&self, run: Run, (): &()) -> Result<(), Stop> {
-        if !self.condition.includes(Condition::Kubernetes) {
+        if !self.condition.asks_kubernetes() {
             return Ok(());
         }
         let Some(kubeconfig) = self.kubeconfig(&run).await? else { return Ok(()) };
@@ -69,13 +71,13 @@ impl Step for Wait {
         // While the API starts, it also returns errors that would be final later, such as unknown users.
         let look = || async { client.ready().await.map_err(|error| Hold::in_spite_of(&error)) };
         run.wait_for_cluster().until(look).await?;
-        let waited = status::ClusterWaited { condition: self.condition.word() };
+        let waited = status::ClusterWaited { condition: self.condition.to_string() };
         run.write_cluster(&waited, Effect::Unchanged, Vec::new());
         Ok(())
     }
 
     async fn node(&self, run: Run, (): &(), node: &Node) -> Result<Written, Stop> {
-        let waited = status::Waited { condition: self.condition.word() };
+        let waited = status::Waited { condition: self.condition.to_string() };
         if run.is_dry_run() {
             return Ok(Written::field(&waited, self.look_once(&run, node).await?));
         }
@@ -84,7 +86,7 @@ impl Step for Wait {
         }
         let address = address(&run, node)?;
         let identity = self.identity(&run).await?;
-        run.wait(node).until(|| self.look(&address, identity.as_deref(), node.is_control_plane())).await?;
+        run.wait(node).until(|| self.look(&run, &address, identity.as_deref(), node)).await?;
         Ok(Written::field(&waited, Effect::Unchanged))
     }
 }
@@ -101,6 +103,10 @@ impl Wait {
             let failure = Failure::new(Exit::Usage, Code::Usage, message);
             return Err(failure.hint("drop --kubeconfig, or kubeconfig-export from the pipe").into());
         }
+        Ok(self.open(run, exported)?)
+    }
+
+    fn open(&self, run: &Run, exported: Option<status::Kubeconfig>) -> Result<Option<Kubeconfig>, Failure> {
         let exported = exported.unwrap_or_default();
         let (place, text, context) = match (exported.inline, exported.file, &self.kubeconfig) {
             (Some(text), ..) => ("status.kubeconfig.inline".to_owned(), text, Some(exported.context)),
@@ -141,57 +147,27 @@ impl Wait {
         let (Ok(address), Ok(Some(identity))) = (address(run, node), self.identity(run).await) else {
             return Ok(Effect::Pending);
         };
-        match self.look(&address, Some(&identity), node.is_control_plane()).await {
+        match self.look(run, &address, Some(&identity), node).await {
             Ok(()) => Ok(Effect::Unchanged),
             Err(Hold::NotYet(_)) => Ok(Effect::Pending),
             Err(Hold::Failed(failure)) => Err(failure.into()),
         }
     }
 
-    async fn look(&self, address: &Address, identity: Option<&Identity>, control_plane: bool) -> Result<(), Hold> {
-        let state = match ask(address, identity).await {
-            Ok(Answer::Maintenance(_)) => NodeState::Maintenance,
-            Ok(Answer::Ours(ours)) => self.state(&ours, control_plane).await?,
-            Err(Hold::Failed(failure)) if self.is_answer_enough(&failure) => return Ok(()),
-            Err(hold) => return Err(hold),
-        };
-        holds(self.condition, &state).map_err(|missing| match self.condition {
-            Condition::Maintenance => {
-                let hint = "use `talos-wait --for configured` for a node that is already configured";
-                Hold::Failed(Failure::new(Exit::Failed, Code::Configured, missing).hint(hint))
-            }
-            _ => Hold::NotYet(missing),
-        })
+    async fn look(&self, run: &Run, address: &Address, identity: Option<&Identity>, node: &Node) -> Result<(), Hold> {
+        let control_plane = (!self.alone).then(|| node.is_control_plane());
+        let kubernetes = self.kubernetes_at_hand(run);
+        Looker { condition: &self.condition, address, identity, control_plane, kubernetes }.look().await
     }
 
-    /// Whether a node that refuses us already meets the condition.
-    fn is_answer_enough(&self, failure: &Failure) -> bool {
-        self.condition == Condition::Reachable && matches!(failure.exit, Exit::NotAllowed | Exit::Guard)
-    }
-
-    /// Asks a configured node no more than the condition needs.
-    async fn state(&self, ours: &Ours, control_plane: bool) -> Result<NodeState, Hold> {
-        let is_unsaid = || Hold::not_yet("it hasn't reported its role yet");
-        let control_plane = match self.alone && self.condition.includes(Condition::Etcd) {
-            false => control_plane,
-            true => ours.node.is_control_plane().await?.ok_or_else(is_unsaid)?,
-        };
-        let etcd = match self.condition.includes(Condition::Etcd) && control_plane {
-            true => Some(ours.node.local_etcd_members().await.is_ok_and(|members| !members.is_empty())),
-            false => None,
-        };
-        let registered = match self.condition.includes(Condition::Kubernetes) {
-            true => ours.node.node_status().await?.map(|status| status.ready),
-            false => None,
-        };
-        let status = &ours.status;
-        let missing = || {
-            let unmet: Vec<_> = status.unmet.iter().map(|unmet| format!("{}: {}", unmet.name, unmet.reason)).collect();
-            let unmet = if unmet.is_empty() { String::new() } else { format!(" ({})", unmet.join("; ")) };
-            format!("{:?}{unmet}", status.stage).to_lowercase()
-        };
-        let booted = if status.is_running_and_ready() { Ok(()) } else { Err(missing()) };
-        Ok(NodeState::Configured { etcd, registered, booted })
+    /// A client of the Kubernetes API, if credentials for it have arrived already: they only explain, so nothing waits for
+    /// them, and `settle` reports those that can't be used.
+    fn kubernetes_at_hand(&self, run: &Run) -> Option<Client> {
+        if self.condition != Condition::Ready {
+            return None;
+        }
+        let exported: Option<status::Kubeconfig> = run.cluster().get().ok().flatten();
+        Client::new(&self.open(run, exported).ok().flatten()?).ok()
     }
 }
 

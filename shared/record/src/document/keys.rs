@@ -49,13 +49,17 @@ fn resolved(schema: &Value) -> &Value {
 
 fn near_misses(found: &Map, known: &Map, place: &str) -> Result<(), Unusable> {
     for key in found.keys().filter(|key| !known.contains_key(*key)) {
-        let absent = known.keys().filter(|name| !found.contains_key(*name));
-        let meant = absent.filter(|name| is_near(key, name)).min_by_key(|name| distance(key, name));
-        if let Some(meant) = meant {
+        let absent = known.keys().filter(|name| !found.contains_key(*name)).map(String::as_str);
+        if let Some(meant) = nearest(key, absent) {
             return Err(Unusable::new(format!("{place}{key}: unknown key; did you mean `{meant}`?")));
         }
     }
     Ok(())
+}
+
+/// The name that a word is, except for case, separators or a typing error.
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names.into_iter().filter(|name| is_near(word, name)).min_by_key(|name| distance(word, name))
 }
 
 /// Whether `key` is `name` except for case, separators or a typing error.

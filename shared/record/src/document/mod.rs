@@ -14,6 +14,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use keys::nearest;
 pub use versions::{default_kubernetes, kubernetes_window};
 pub use yaml::read as read_yaml;
 

@@ -35,6 +35,8 @@ mod orphans;
 mod programs;
 /// The justfile, and `ichor-lab run`.
 mod recipes;
+/// What each program can do with a role that isn't an administrator's.
+mod roles;
 /// No secret leaves the program, whoever repeats it.
 mod secrets;
 /// Servers and nodes that are wrong or broken.
@@ -47,5 +49,7 @@ mod support;
 mod swapped;
 /// What people see on a terminal.
 mod terminal;
+/// Waiting says why.
+mod waiting;
 /// Each way of the image to Proxmox VE.
 mod ways;

@@ -22,6 +22,16 @@ pub(crate) struct Faults {
     pub(crate) hold_etcd_pull: Option<String>,
     /// etcd has begun to write its data and isn't up until this is lifted.
     pub(crate) hold_etcd_start: bool,
+    /// The image of the kubelet can't be pulled until this is lifted: why.
+    pub(crate) hold_kubelet_pull: Option<String>,
+    /// No container network comes up until this is lifted.
+    pub(crate) hold_cni: bool,
+    /// Why the containers of static pods don't run: reason and message.
+    pub(crate) pods_wait: Option<(String, String)>,
+    /// A volume that can't be made: its name, and why.
+    pub(crate) volume: Option<(String, String)>,
+    /// Its way to the other control planes leads nowhere.
+    pub(crate) lonely: bool,
     /// What the node says in addition wherever it says anything: in warnings and details, and of its services.
     pub(crate) says: Option<String>,
     /// What happens to the next calls, in order: name of the method as in `Bootstrap`, any if `None`.

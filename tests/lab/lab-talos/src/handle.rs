@@ -164,6 +164,31 @@ impl NodeHandle {
         self.talos.update(|world| world.hold_etcd_start(self.id, hold));
     }
 
+    /// Keeps the image of the kubelet from being pulled, with this error, or lets it be pulled.
+    pub fn hold_kubelet_pull(&self, error: Option<&str>) {
+        self.talos.update(|world| world.hold_kubelet_pull(self.id, error));
+    }
+
+    /// Keeps the container network of the node from coming up, or lets it.
+    pub fn hold_cni(&self, hold: bool) {
+        self.talos.update(|world| world.hold_cni(self.id, hold));
+    }
+
+    /// Lets the containers of static pods wait, with this reason and message, or run.
+    pub fn hold_static_pods(&self, why: Option<(&str, &str)>) {
+        self.disturb(|faults| faults.pods_wait = why.map(|(reason, message)| (reason.to_owned(), message.to_owned())));
+    }
+
+    /// Shows a volume that can't be made, with this error, or takes it away.
+    pub fn fail_volume(&self, failed: Option<(&str, &str)>) {
+        self.disturb(|faults| faults.volume = failed.map(|(name, why)| (name.to_owned(), why.to_owned())));
+    }
+
+    /// Lets questions that go to other control planes by way of this node lead nowhere, or answers them again.
+    pub fn cut_off_from_peers(&self, cut: bool) {
+        self.disturb(|faults| faults.lonely = cut);
+    }
+
     /// Closes port 50000, or opens it again.
     pub fn refuse(&self, refuse: bool) {
         self.disturb(|faults| faults.refuse = refuse);

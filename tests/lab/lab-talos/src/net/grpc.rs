@@ -63,6 +63,7 @@ pub(super) async fn respond(
     match reply {
         Ok(Reply::One(message)) => replied(stream::iter([Ok(message)])),
         Ok(Reply::Many(messages)) => replied(messages),
+        Ok(Reply::Never) => std::future::pending().await,
         Err(status) => failed(&status),
     }
 }

@@ -59,7 +59,15 @@ pub(crate) fn devices(world: &World, id: Id) -> Vec<String> {
 
 fn volumes(world: &World, id: Id) -> Vec<Item> {
     let present = partitions(world, id).into_iter().filter(|(label, ..)| VOLUMES.contains(label));
-    present.map(|(label, number, size, filesystem)| volume(label, number, size, filesystem)).collect()
+    let present = present.map(|(label, number, size, filesystem)| volume(label, number, size, filesystem));
+    present.chain(world.nodes[id].faults.volume.as_ref().map(|(name, why)| failed(name, why))).collect()
+}
+
+/// A volume that can't be made (1.13.9, internal/app/machined/pkg/controllers/block/volume_manager.go).
+fn failed(name: &str, why: &str) -> Item {
+    let phase = proto::VolumePhase::Failed as i32;
+    let spec = proto::VolumeStatusSpec { phase, error_message: why.to_owned(), ..proto::VolumeStatusSpec::default() };
+    Item::new(name, &spec, &json!({"phase": "failed", "type": "partition", "errorMessage": why}))
 }
 
 fn volume(label: &str, number: u64, size: u64, filesystem: &str) -> Item {

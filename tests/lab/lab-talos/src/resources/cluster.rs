@@ -172,11 +172,15 @@ fn static_pods(world: &World, id: Id) -> Vec<Item> {
     if node.role() != Some(Role::ControlPlane) || node.apiserver == Progress::Off {
         return Vec::new();
     }
-    let ready = node.apiserver == Progress::Up;
+    let ready = node.apiserver == Progress::Up && node.faults.pods_wait.is_none();
     let status = if ready { "True" } else { "False" };
     let name = world.nodename(id);
     let item = |component: &str| {
-        let yaml = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": status}]});
+        let mut yaml = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": status}]});
+        if let Some((reason, message)) = &node.faults.pods_wait {
+            let waiting = json!({"waiting": {"reason": reason, "message": message}});
+            yaml["containerStatuses"] = json!([{"name": component, "ready": false, "state": waiting}]);
+        }
         let pod_status = Some(structure(&yaml));
         Item::new(&format!("kube-system/{component}-{name}"), &proto::StaticPodStatusSpec { pod_status }, &yaml)
     };

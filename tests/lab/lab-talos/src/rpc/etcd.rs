@@ -9,7 +9,7 @@ use talos_proto::machine::{
 use tonic::Status;
 
 use super::Call;
-use crate::world::World;
+use crate::world::{Id, World};
 
 /// A member's peer port.
 const PEER: u16 = 2380;
@@ -37,14 +37,29 @@ pub(super) fn serving(call: &Call<'_>, what: &str) -> Result<usize, Status> {
         if !world.nodes[id].is_control_plane() {
             return Err(Status::unimplemented(format!("{what} is only available on control plane nodes")));
         }
-        let down =
-            || Status::unknown("failed to create etcd client: error building etcd client: context deadline exceeded");
-        let etcd = world.etcd_of(id).filter(|_| world.nodes[id].has_etcd()).ok_or_else(down)?;
+        let etcd = running(world, id)?;
         match world.has_quorum(etcd) {
             true => Ok(etcd),
-            false => Err(Status::unavailable("etcdserver: no leader")),
+            // After 3 s (findings/talos-real.md D2).
+            false => Err(Status::unknown("etcdserver: no leader")),
         }
     })
+}
+
+/// The etcd of a node that runs it, by place.
+fn running(world: &World, id: Id) -> Result<usize, Status> {
+    let down =
+        || Status::unknown("failed to create etcd client: error building etcd client: context deadline exceeded");
+    world.etcd_of(id).filter(|_| world.nodes[id].has_etcd()).ok_or_else(down)
+}
+
+/// Whether a question about members or the status never gets an answer: on a control plane whose etcd doesn't run, and,
+/// if it isn't only about the node's own member, on one whose way to the others leads nowhere (findings/talos-real.md D1,
+/// F10).
+pub(super) fn is_silent(call: &Call<'_>, method: &str) -> bool {
+    let local =
+        method != "EtcdMemberList" || call.request::<EtcdMemberListRequest>().is_ok_and(|request| request.query_local);
+    call.see(|node| node.is_control_plane() && (!node.has_etcd() || (node.faults.lonely && !local)))
 }
 
 pub(super) fn members(call: &Call<'_>, _: &EtcdMemberListRequest) -> Result<EtcdMemberListResponse, Status> {
@@ -52,9 +67,10 @@ pub(super) fn members(call: &Call<'_>, _: &EtcdMemberListRequest) -> Result<Etcd
     let members: Vec<EtcdMember> = call.ask(|world, _| {
         let members = world.etcds[etcd].members.iter().map(|member| EtcdMember {
             id: member.id,
-            hostname: member.hostname.clone(),
+            // One that was added and hasn't started has no name (findings/talos-real.md D15).
+            hostname: if member.started { member.hostname.clone() } else { String::new() },
             peer_urls: vec![format!("https://{}:{PEER}", member.address)],
-            client_urls: vec![format!("https://{}:{CLIENT}", member.address)],
+            client_urls: member.started.then(|| format!("https://{}:{CLIENT}", member.address)).into_iter().collect(),
             is_learner: member.learner,
         });
         members.collect()
@@ -64,9 +80,11 @@ pub(super) fn members(call: &Call<'_>, _: &EtcdMemberListRequest) -> Result<Etcd
 }
 
 pub(super) fn status(call: &Call<'_>, (): &()) -> Result<EtcdStatusResponse, Status> {
-    let place = serving(call, "etcd status")?;
+    control_plane(call, "etcd status")?;
+    let place = call.ask(running)?;
     let member_status = call.ask(|world, id| {
         let etcd = &world.etcds[place];
+        let has_leader = world.has_quorum(place);
         let own = etcd.members.iter().find(|member| member.node == id);
         let index = 1000 + world.now.as_secs();
         let release = world.nodes[id].version();
@@ -80,11 +98,11 @@ pub(super) fn status(call: &Call<'_>, (): &()) -> Result<EtcdStatusResponse, Sta
             protocol_version: release.etcd().to_owned(),
             db_size: 5_242_880,
             db_size_in_use: 2_097_152,
-            leader: etcd.leader,
+            leader: if has_leader { etcd.leader } else { 0 },
             raft_index: index,
             raft_term: etcd.term,
             raft_applied_index: index,
-            errors: Vec::new(),
+            errors: (!has_leader).then(|| "etcdserver: no leader".to_owned()).into_iter().collect(),
             is_learner: own.is_some_and(|member| member.learner),
         }
     });

@@ -36,6 +36,7 @@ async fn answers(talos: &Arc<Talos>, method: &str, requests: &[impl Message]) ->
     match call(talos, &caller, &path, &HeaderMap::new(), &messages).unwrap() {
         Reply::One(bytes) => vec![bytes],
         Reply::Many(frames) => frames.map(Result::unwrap).collect().await,
+        Reply::Never => panic!("{path} is never answered"),
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) fn call(
             (name, reply)
         })
         .collect();
+    if replies.iter().any(|(_, reply)| matches!(reply, Ok(Reply::Never))) {
+        return Ok(Reply::Never);
+    }
     match replies.iter().any(|(_, reply)| matches!(reply, Ok(Reply::Many(_)))) || streams(path) {
         true => Ok(Reply::Many(stream::select_all(replies.into_iter().map(streamed)).boxed())),
         false => Ok(Reply::One(replies.into_iter().flat_map(unary).collect())),
@@ -85,7 +88,7 @@ fn unary((node, reply): (String, Result<Reply, Status>)) -> Vec<u8> {
             let own = metadata(&node, None);
             entries(&bytes).into_iter().flat_map(|entry| field(&[entry, own.clone()].concat())).collect()
         }
-        Ok(Reply::Many(_)) => Vec::new(),
+        Ok(Reply::Many(_) | Reply::Never) => Vec::new(),
         Err(status) => field(&metadata(&node, Some(&status))),
     }
 }
@@ -110,6 +113,7 @@ fn streamed((node, reply): (String, Result<Reply, Status>)) -> Frames {
     let frames = match reply {
         Ok(Reply::Many(frames)) => frames,
         Ok(Reply::One(bytes)) => stream::iter([Ok(bytes)]).boxed(),
+        Ok(Reply::Never) => stream::pending().boxed(),
         Err(status) => stream::iter([Err(status)]).boxed(),
     };
     let own = metadata(&node, None);

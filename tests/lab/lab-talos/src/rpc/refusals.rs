@@ -59,6 +59,7 @@ impl Scene {
         let messages = [Bytes::from(request.encode_to_vec())];
         match call(&self.talos, &caller, path, &HeaderMap::new(), &messages)? {
             Reply::One(_) => Ok(()),
+            Reply::Never => panic!("{path} is never answered"),
             Reply::Many(mut frames) => match tokio::time::timeout(BOUND, frames.next()).await.expect("a frame") {
                 Some(Err(status)) => Err(status),
                 _ => Ok(()),

@@ -28,6 +28,7 @@ fn opened(talos: &Arc<Talos>, path: &str, request: &impl Message) -> Result<Fram
     Ok(match call(talos, &caller, &path, &HeaderMap::new(), &messages)? {
         Reply::One(bytes) => once(async { Ok(bytes) }).boxed(),
         Reply::Many(stream) => stream,
+        Reply::Never => panic!("{path} is never answered"),
     })
 }
 

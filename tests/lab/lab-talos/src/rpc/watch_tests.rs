@@ -62,7 +62,7 @@ fn watch_in(
     let messages = [Bytes::from(request.encode_to_vec())];
     match call(talos, &caller, "/cosi.resource.State/Watch", &HeaderMap::new(), &messages)? {
         Reply::Many(stream) => Ok(Watch(stream)),
-        Reply::One(_) => panic!("a watch is a stream"),
+        Reply::One(_) | Reply::Never => panic!("a watch is a stream"),
     }
 }
 

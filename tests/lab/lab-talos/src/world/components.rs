@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Due, Id, World};
 use crate::config::Config;
+use crate::node::Progress;
 use crate::resources;
 use lab_core::kubernetes::Component;
 
@@ -38,6 +39,26 @@ impl World {
             version: resources::version(self, id, kind).unwrap_or_default(),
         };
         COMPONENTS.map(component).into()
+    }
+
+    /// Lets the pull of the kubelet's image fail, or succeed.
+    pub(crate) fn hold_kubelet_pull(&mut self, id: Id, error: Option<&str>) {
+        self.nodes[id].faults.hold_kubelet_pull = error.map(str::to_owned);
+        if let Some(error) = error {
+            let image = self.nodes[id].config.as_ref().map(|config| config.kubelet_image.clone()).unwrap_or_default();
+            let image = if image.is_empty() { "ghcr.io/siderolabs/kubelet:v1".to_owned() } else { image };
+            self.print(id, &format!("retrying error: failed to pull image \"{image}\": {error}"));
+        }
+        self.touch(id);
+    }
+
+    /// Keeps the container network from coming up, or lets it.
+    pub(crate) fn hold_cni(&mut self, id: Id, hold: bool) {
+        self.nodes[id].faults.hold_cni = hold;
+        if !hold && self.nodes[id].kubelet == Progress::Starting {
+            self.plan(id, Duration::ZERO, Due::NodeReady);
+        }
+        self.touch(id);
     }
 
     /// Tells Kubernetes of the static pods of a control plane.

@@ -38,6 +38,8 @@ pub(crate) struct Member {
     pub(crate) hostname: String,
     pub(crate) address: String,
     pub(crate) learner: bool,
+    /// Whether its etcd has run: until then it has no name for the others.
+    pub(crate) started: bool,
 }
 
 impl World {
@@ -193,7 +195,7 @@ impl World {
         let address = self.nodes[id].address().map(|a| a.to_string()).unwrap_or_default();
         let hostname = self.nodes[id].hostname().0;
         self.disk_mut(id).etcd = Some((self.etcds[etcd].id, member));
-        self.etcds[etcd].members.push(Member { id: member, node: id, hostname, address, learner });
+        self.etcds[etcd].members.push(Member { id: member, node: id, hostname, address, learner, started: false });
         self.start_etcd(id);
     }
 
@@ -214,6 +216,7 @@ impl World {
         let Some(etcd) = self.etcd_of(id) else { return };
         for member in self.etcds[etcd].members.iter_mut().filter(|member| member.node == id) {
             member.learner = false;
+            member.started = true;
         }
         for other in self.etcds[etcd].members.iter().map(|m| m.node).collect::<Vec<_>>() {
             self.touch(other);

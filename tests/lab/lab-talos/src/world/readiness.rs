@@ -51,7 +51,10 @@ impl World {
         }
         if node.config.is_some() && node.api_due && node.stage != Stage::Installing {
             services.push(Service::running("cri"));
-            services.extend((!node.kubelet_away).then(|| Service::running("kubelet")));
+            services.extend((!node.kubelet_away).then(|| match node.faults.hold_kubelet_pull {
+                Some(_) => Service::waiting("kubelet", "Preparing", "Running pre state"),
+                None => Service::running("kubelet"),
+            }));
         }
         if node.is_control_plane() {
             services.extend(self.trustd(id));

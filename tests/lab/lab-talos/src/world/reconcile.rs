@@ -96,7 +96,8 @@ impl World {
     }
 
     fn reconcile_kubelet(&mut self, id: Id, reachable: bool) -> bool {
-        if self.nodes[id].kubelet != Progress::Off || !reachable || self.nodes[id].api != Api::Secured {
+        let is_held = self.nodes[id].faults.hold_kubelet_pull.is_some();
+        if self.nodes[id].kubelet != Progress::Off || !reachable || self.nodes[id].api != Api::Secured || is_held {
             return false;
         }
         self.nodes[id].kubelet = Progress::Starting;
@@ -110,7 +111,7 @@ impl World {
     fn reconcile_stage(&mut self, id: Id) -> bool {
         let node = &self.nodes[id];
         let up = node.api == Api::Secured && (!node.is_control_plane() || node.etcd == EtcdService::Running);
-        if node.stage != Stage::Booting || !up {
+        if node.stage != Stage::Booting || !up || node.faults.hold_kubelet_pull.is_some() {
             return false;
         }
         self.tell(id, &Content::task("startAllServices", 1), "");
@@ -131,6 +132,9 @@ impl World {
     }
 
     pub(super) fn node_ready(&mut self, id: Id) {
+        if self.nodes[id].faults.hold_cni {
+            return;
+        }
         self.nodes[id].kubelet = Progress::Up;
         let at = self.clock();
         let name = self.nodename(id);

@@ -1,0 +1,130 @@
+use std::time::{Duration, Instant};
+
+use crate::support::{Outcome, SOON, Shape, World};
+
+const SMALL: Shape = Shape { workers: 1, ..Shape::SMALL };
+
+/// A lab whose nodes run their configs, with nothing bootstrapped; the records are in `applied.jsonl`.
+async fn applied(shape: Shape) -> World {
+    let world = World::start(shape).await;
+    world.sh("talos-image | pve-vm | talos-gen | talos-apply > applied.jsonl").await.exits(0);
+    world
+}
+
+/// Waits alone, for a node.
+async fn wait(world: &World, node: &str, condition: &str) -> Outcome {
+    let address = world.node(node).address().unwrap();
+    world.sh(&format!("talos-wait -n {address} --talosconfig lab/talosconfig --for {condition}")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_node_from_being_ready_is_told_from_its_own_resources() {
+    let world = applied(SMALL).await;
+    let node = world.node("w-1");
+    node.hold_kubelet_pull(Some("dial tcp 10.5.0.1:5000: connect: connection refused"));
+    node.fail_volume(Some(("u-data", "no disks matched selector for volume")));
+    world.sh("talos-bootstrap -f applied.jsonl > up.jsonl").await.exits(0);
+    node.set_time_synced(false);
+    let told = wait(&world, "w-1", "ready --wait-timeout 3s").await.exits(5);
+    let told = told.says("its time is not synced").says("volume u-data failed: no disks matched selector for volume");
+    told.says("failed to pull image \"ghcr.io/siderolabs/kubelet:v").says("connection refused");
+
+    node.set_time_synced(true);
+    node.fail_volume(None);
+    node.hold_kubelet_pull(None);
+    wait(&world, "w-1", "ready").await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_network_that_is_missing_is_told_from_the_condition_of_the_kubernetes_node() {
+    let world = applied(SMALL).await;
+    world.node("w-1").hold_cni(true);
+    let pipe = "talos-bootstrap -f applied.jsonl | kubeconfig-export --to kubeconfig > up.jsonl";
+    world.sh(pipe).await.exits(0);
+    let told = world.sh("talos-wait -f up.jsonl --for ready --wait-timeout 5s").await;
+    told.exits(4).says("node \"w-1\" is not ready").says("cni plugin not initialized");
+    world.node("w-1").hold_cni(false);
+    world.sh("talos-wait -f up.jsonl --for ready").await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn static_pods_that_do_not_run_are_told_with_what_they_wait_for() {
+    let world = applied(Shape { workers: 0, ..SMALL }).await;
+    world
+        .node("cp-1")
+        .hold_static_pods(Some(("ImagePullBackOff", "Back-off pulling image \"registry.k8s.io/kube-apiserver\"")));
+    world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
+    let told = wait(&world, "cp-1", "kubernetes-api --wait-timeout 3s").await.exits(5);
+    told.says("is not ready: ImagePullBackOff: Back-off pulling image \"registry.k8s.io/kube-apiserver\"");
+    world.node("cp-1").hold_static_pods(None);
+    wait(&world, "cp-1", "kubernetes-api").await.exits(0);
+}
+
+/// findings/talos-real.md D1: a node whose etcd doesn't run never answers a question about members.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_that_does_not_run_costs_no_look_its_time_limit() {
+    let world = applied(SMALL).await;
+    for condition in ["etcd", "etcd-healthy", "ready"] {
+        let begun = Instant::now();
+        let told = wait(&world, "cp-1", &format!("{condition} --wait-timeout 2s")).await.exits(5);
+        told.says("etcd").never_says("does not answer");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{condition}: {:?}", begun.elapsed());
+    }
+    wait(&world, "cp-1", "etcd-healthy --wait-timeout 1s").await.exits(5).says("neither bootstrapped here nor");
+    world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
+    wait(&world, "cp-1", "etcd-healthy").await.exits(0);
+    wait(&world, "w-1", "etcd-healthy").await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_stages_and_services_can_be_waited_for_and_are_parsed_strictly() {
+    let world = World::start(SMALL).await;
+    world.sh("talos-image | pve-vm | talos-gen > lab.jsonl").await.exits(0);
+    let version = world.node("w-1").version();
+    let address = world.node("w-1").address().unwrap();
+    for condition in ["stage=maintenance".to_owned(), format!("version={version}")] {
+        world.sh(&format!("talos-wait -n {address} --for {condition}")).await.exits(0);
+    }
+    world.sh("talos-apply -f lab.jsonl | talos-bootstrap > up.jsonl").await.exits(0);
+    for condition in [format!("version={version}"), "stage=running".to_owned(), "service=kubelet".to_owned()] {
+        let met = wait(&world, "w-1", &condition).await.exits(0);
+        assert_eq!(met.nodes()[0]["status"]["waited"]["for"], condition.as_str());
+    }
+    wait(&world, "w-1", "version=v1.9.0 --wait-timeout 1s").await.exits(5).says(&format!("it runs Talos {version}"));
+    wait(&world, "w-1", "service=ext-none --wait-timeout 1s").await.exits(5).says("no service ext-none");
+    for (wrong, meant) in [
+        ("etcd-helthy", "did you mean `etcd-healthy`?"),
+        ("stage=runing", "did you mean `running`?"),
+        ("service=kublet", "did you mean `kubelet`?"),
+        ("version=1.13", "is not a release of Talos"),
+        ("stage", "needs a value"),
+    ] {
+        wait(&world, "w-1", wrong).await.exits(2).says(meant);
+    }
+}
+
+/// findings/talos-real.md F10: a VIP endpoint, no discovery, no Kubernetes API.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_whose_way_to_the_others_leads_nowhere_can_still_be_changed() {
+    let world = World::start(Shape { workers: 0, ..SMALL }).await;
+    world.up().await.exits(0);
+    world.node("cp-1").cut_off_from_peers(true);
+    world.edit("  controlplane: {", "  controlplane: {labels: {example.com/tier: gold}, ");
+    world.sh("talos-image | pve-vm | talos-gen | talos-apply --wait-timeout 60s").await.exits(0);
+    assert_eq!(world.node("cp-1").label("example.com/tier").as_deref(), Some("gold"));
+}
+
+/// findings/talos-real.md F8 and D15: a learner that joins has no name yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_has_not_started_is_no_member_without_a_name() {
+    let world = applied(Shape { control_planes: 2, workers: 0, ..SMALL }).await;
+    world.node("cp-2").hold_etcd_start(true);
+    world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
+    let etcd = || world.lab.talos().etcd_clusters(world.lab.name());
+    assert!(world.node("cp-1").until(SOON, |_| etcd() == 1).await);
+    let again = world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
+    assert_eq!(again.end()["status"]["bootstrap"]["members"], serde_json::json!(["cp-1"]), "{again}");
+    wait(&world, "cp-2", "etcd-healthy --wait-timeout 2s").await.exits(5).says("etcd on it is not healthy: ");
+    world.node("cp-2").hold_etcd_start(false);
+    wait(&world, "cp-2", "etcd-healthy").await.exits(0);
+}

@@ -1,0 +1,153 @@
+//! Asking a node for what a condition is about.
+
+use record::{Code, Exit, Failure};
+use step::Hold;
+use talos_access::{Answer, ask};
+use talos_client::{Address, EtcdService, Generation, Identity, MachineStatus, MemberHealth, Node, Ours};
+
+use crate::condition::Condition;
+use crate::plan::{Configured, NodeState, holds};
+
+/// Who is asked for what.
+#[derive(Debug)]
+pub(crate) struct Looker<'a> {
+    pub(crate) condition: &'a Condition,
+    pub(crate) address: &'a Address,
+    pub(crate) identity: Option<&'a Identity>,
+    /// Whether the record calls it a control plane; `None` if the node itself must say so.
+    pub(crate) control_plane: Option<bool>,
+    /// Asks Kubernetes why it doesn't report the node Ready, if there are credentials for that.
+    pub(crate) kubernetes: Option<kube_client::Client>,
+}
+
+impl Looker<'_> {
+    /// Looks once: whether the condition holds. If not, the node's own resources say why.
+    pub(crate) async fn look(&self) -> Result<(), Hold> {
+        let (state, node) = match ask(self.address, self.identity).await {
+            Ok(Answer::Maintenance(found)) => {
+                let version = match &found.generation {
+                    Generation::Unified(version) => Some(version.tag.clone()),
+                    Generation::Limited => None,
+                };
+                (NodeState { stage: found.status.stage, version, configured: None }, None)
+            }
+            Ok(Answer::Ours(ours)) => (self.state(&ours).await?, Some(ours.node)),
+            Err(Hold::Failed(failure)) if self.is_answer_enough(&failure) => return Ok(()),
+            Err(hold) => return Err(hold),
+        };
+        let Err(missing) = holds(self.condition, &state) else { return Ok(()) };
+        if *self.condition == Condition::Maintenance {
+            let hint = "use `talos-wait --for configured` for a node that is already configured";
+            return Err(Hold::Failed(Failure::new(Exit::Failed, Code::Configured, missing).hint(hint)));
+        }
+        Err(Hold::NotYet(match node {
+            Some(node) => self.with_reasons(missing, &node, &state).await,
+            None => missing,
+        }))
+    }
+
+    /// Whether a node that refuses us already meets the condition.
+    fn is_answer_enough(&self, failure: &Failure) -> bool {
+        *self.condition == Condition::Reachable && matches!(failure.exit, Exit::NotAllowed | Exit::Guard)
+    }
+
+    /// Asks a configured node no more than the condition needs.
+    async fn state(&self, ours: &Ours) -> Result<NodeState, Hold> {
+        let (node, condition) = (&ours.node, self.condition);
+        let asks_control_plane = condition.asks_etcd() || *condition == Condition::KubernetesApi;
+        let is_control_plane = asks_control_plane && self.is_control_plane(node).await?;
+        let etcd = match condition.asks_etcd() && is_control_plane {
+            true => Some(self.etcd(node).await?),
+            false => None,
+        };
+        let api_server = match *condition == Condition::KubernetesApi && is_control_plane {
+            true => Some(node.static_pod("kube-apiserver").await?),
+            false => None,
+        };
+        let registered = match condition.asks_registration() {
+            true => node.node_status().await?.map(|status| status.ready),
+            false => None,
+        };
+        let service = match condition {
+            Condition::Service(name) => service(node, name).await?,
+            _ => Ok(()),
+        };
+        let booted = if ours.status.is_running_and_ready() { Ok(()) } else { Err(unmet(&ours.status)) };
+        let version = ours.version.as_ref().map(|version| version.tag.clone());
+        let configured = Some(Configured { etcd, api_server, registered, booted, service });
+        Ok(NodeState { stage: ours.status.stage, version, configured })
+    }
+
+    async fn is_control_plane(&self, node: &Node) -> Result<bool, Hold> {
+        match self.control_plane {
+            Some(known) => Ok(known),
+            None => {
+                let said = node.is_control_plane().await?;
+                said.ok_or_else(|| Hold::not_yet("it hasn't reported its role yet"))
+            }
+        }
+    }
+
+    /// Whether the node's etcd is a member; for its health, also whether it votes and sees a leader.
+    async fn etcd(&self, node: &Node) -> Result<Result<(), String>, Hold> {
+        if *self.condition == Condition::EtcdHealthy {
+            return Ok(match node.etcd_health().await? {
+                MemberHealth::Healthy { .. } => Ok(()),
+                MemberHealth::Unhealthy(why) => Err(format!("etcd on it is not healthy: {why}")),
+            });
+        }
+        let no = || Err("etcd on it is not a member yet".to_owned());
+        // A node whose etcd doesn't run never answers a question about members.
+        if EtcdService::of(&node.services().await?) != Some(EtcdService::Running) {
+            return Ok(no());
+        }
+        match node.local_etcd_members().await {
+            Ok(members) if !members.is_empty() => Ok(Ok(())),
+            Ok(_) => Ok(no()),
+            // While etcd starts, or has no leader, the call fails with unspecific codes.
+            Err(error) => match Hold::from(error) {
+                Hold::Failed(failure) if failure.exit == Exit::NotAllowed => Err(Hold::Failed(failure)),
+                Hold::Failed(failure) => Ok(no().map_err(|no: String| format!("{no}: {}", failure.message))),
+                Hold::NotYet(why) => Ok(no().map_err(|no: String| format!("{no}: {why}"))),
+            },
+        }
+    }
+
+    /// What is missing, with the reasons that the node's own resources give, and Kubernetes gives for a node that isn't Ready.
+    async fn with_reasons(&self, missing: String, node: &Node, state: &NodeState) -> String {
+        let mut reasons = vec![missing];
+        let registered = state.configured.as_ref().and_then(|configured| configured.registered);
+        if registered == Some(false)
+            && let (Some(client), Ok(Some(status))) = (&self.kubernetes, node.node_status().await)
+            && let Ok(Some(why)) = client.why_not_ready(&status.name).await
+        {
+            reasons.push(why);
+        }
+        for trouble in node.troubles().await {
+            if !reasons.iter().any(|reason| reason.contains(&trouble)) {
+                reasons.push(trouble);
+            }
+        }
+        reasons.join("; ")
+    }
+}
+
+/// Whether a service runs and is healthy.
+async fn service(node: &Node, name: &str) -> Result<Result<(), String>, Hold> {
+    let services = node.services().await?;
+    Ok(match services.iter().find(|service| service.id == name) {
+        Some(service) if service.is_up() => Ok(()),
+        Some(service) => match &service.unhealthy {
+            Some(why) if service.state == "Running" => Err(format!("service {name} is not healthy: {why}")),
+            _ => Err(format!("service {name} is {}: {}", service.state, service.last())),
+        },
+        None => Err(format!("it has no service {name} yet")),
+    })
+}
+
+/// What keeps a node from being ready, as it says itself.
+fn unmet(status: &MachineStatus) -> String {
+    let unmet: Vec<_> = status.unmet.iter().map(|unmet| format!("{}: {}", unmet.name, unmet.reason)).collect();
+    let unmet = if unmet.is_empty() { String::new() } else { format!(" ({})", unmet.join("; ")) };
+    format!("{}{unmet}", status.stage)
+}
