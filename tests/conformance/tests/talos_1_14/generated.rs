@@ -41,12 +41,12 @@ fn command(folder: &Path, input: &Value, output: &str) -> Command {
     let image = text("image").or_else(|| text("default_install_image_if_absent")).unwrap();
     for (key, flag) in SINGLE {
         let value = if key == "image" { Some(image) } else { text(key) };
-        value.into_iter().for_each(|value| drop(command.arg(format!("{flag}={value}"))));
+        command.args(value.map(|value| format!("{flag}={value}")));
     }
     for (key, flag) in SEVERAL {
         let values = input[key].as_array().into_iter().flatten();
         // A patch may begin with a dash.
-        values.for_each(|value| drop(command.args([flag, value.as_str().unwrap()])));
+        command.args(values.flat_map(|value| [flag, value.as_str().unwrap()]));
     }
     if input["no_discovery"] == true {
         command.arg("--with-cluster-discovery=false");
