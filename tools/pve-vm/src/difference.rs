@@ -275,6 +275,9 @@ impl Difference {
         if let Some(other) = wanted.host.as_ref().filter(|other| *other != host && !sight.migrates) {
             self.told.push(format!("VM {vmid} is on {host}, the file says {other}: --migrate moves it"));
         }
+        if let Some(other) = wanted.vmid.filter(|other| other != vmid) {
+            self.told.push(format!("it is VM {vmid}, the file says {other}: a VM keeps its ID until it is made again"));
+        }
         // Without the right to see pools a VM seems to be in none.
         if let (Some(pool), Some(now)) = (&wanted.pool, sight.pool)
             && pool != now

@@ -278,10 +278,11 @@ fn a_static_address_that_comes_later_brings_its_drive_and_one_that_goes_is_given
 
 #[test]
 fn a_vm_on_another_host_or_in_another_pool_is_told() {
-    let difference = difference(&worker(json!({"node": "pve2", "pool": "prod"})), &[]);
+    let difference = difference(&worker(json!({"node": "pve2", "pool": "prod", "vmid": 777})), &[]);
     assert!(difference.is_none());
     assert!(difference.told[0].starts_with("VM 100 is on pve1, the file says pve2: --migrate moves it"));
-    assert!(difference.told[1].starts_with("VM 100 is in the pool talos, the file says prod: it is not moved"));
+    assert!(difference.told[1].starts_with("it is VM 100, the file says 777"));
+    assert!(difference.told[2].starts_with("VM 100 is in the pool talos, the file says prod: it is not moved"));
 }
 
 /// A card that somebody exchanged already is not pulled out of the running VM by sending it once more.

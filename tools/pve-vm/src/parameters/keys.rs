@@ -1,7 +1,7 @@
 //! The keys of values that are property strings, and what stands for each: Proxmox VE refuses all others, and a creation
 //! that it refuses must not begin with the destruction of the VM that was there.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use pve_client::property::Property;
 
@@ -24,6 +24,10 @@ pub(crate) enum Values {
     Number(f64, f64),
     /// One of these.
     OneOf(&'static [&'static str]),
+    /// An IPv4 address, or else an IPv6 one.
+    Address { is_v4: bool },
+    /// An address of this family with its prefix length, or one of these words.
+    Network { is_v4: bool, words: &'static [&'static str] },
 }
 
 /// Which releases have a key.
@@ -50,7 +54,7 @@ use formats::FORMATS;
 pub(crate) use formats::MODELS;
 
 use Has::{All, Since9, Until8};
-use Values::{Any, Flag, Number, OneOf};
+use Values::{Address, Any, Flag, Network, Number, OneOf};
 
 /// A parameter by its name without a number, the key whose name may be left out, and its keys.
 type Format = (&'static str, &'static str, &'static [&'static [Key]]);
@@ -132,10 +136,32 @@ impl Values {
             Number(least, most) if number().is_some_and(|number| number >= least && number <= most) => None,
             Number(least, most) if most.is_infinite() => Some(format!("a number from {least} on")),
             Number(least, most) => Some(format!("a number from {least} to {most}")),
+            Address { is_v4 } if value.parse::<IpAddr>().is_ok_and(|address| address.is_ipv4() == is_v4) => None,
+            Address { is_v4 } => Some(format!("an {} address", family(is_v4))),
+            Network { is_v4, words } if words.contains(&value) || is_network(value, is_v4) => None,
+            Network { is_v4, words } => {
+                Some(format!("{}, or an {} address as in {}", words.join(" or "), family(is_v4), example(is_v4)))
+            }
             OneOf(known) if known.contains(&value) => None,
             OneOf(known) => Some(format!("one of {}", known.join(", "))),
         }
     }
+}
+
+fn family(is_v4: bool) -> &'static str {
+    if is_v4 { "IPv4" } else { "IPv6" }
+}
+
+fn example(is_v4: bool) -> &'static str {
+    if is_v4 { "10.0.0.11/24" } else { "fd00::11/64" }
+}
+
+/// Whether this is an address of the family with its prefix length.
+fn is_network(value: &str, is_v4: bool) -> bool {
+    let Some((address, prefix)) = value.split_once('/') else { return false };
+    let longest = if is_v4 { 32 } else { 128 };
+    address.parse::<IpAddr>().is_ok_and(|address| address.is_ipv4() == is_v4)
+        && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= longest)
 }
 
 fn meant(given: &str, groups: &[&[Key]]) -> Option<String> {

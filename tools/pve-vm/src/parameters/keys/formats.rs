@@ -4,7 +4,7 @@ use super::{
     Format,
     Has::{All, Since9, Until8},
     Key, Values,
-    Values::{Any, Flag, Number, OneOf},
+    Values::{Address, Any, Flag, Network, Number, OneOf},
 };
 
 const fn key(name: &'static str, values: Values) -> Key {
@@ -288,7 +288,16 @@ pub(crate) const FORMATS: &[Format] = &[
             key("version", Any),
         ]],
     ),
-    ("ipconfig", "", &[&[key("gw", Any), key("gw6", Any), key("ip", Any), key("ip6", Any)]]),
+    (
+        "ipconfig",
+        "",
+        &[&[
+            key("gw", Address { is_v4: true }),
+            key("gw6", Address { is_v4: false }),
+            key("ip", Network { is_v4: true, words: &["dhcp"] }),
+            key("ip6", Network { is_v4: false, words: &["auto", "dhcp"] }),
+        ]],
+    ),
     ("cicustom", "", &[&[key("meta", Any), key("network", Any), key("user", Any), key("vendor", Any)]]),
     ("startup", "order", &[&[key("down", COUNT), key("order", COUNT), key("up", COUNT)]]),
     ("arch", "", &[&[key("", OneOf(&["x86_64", "aarch64"]))]]),

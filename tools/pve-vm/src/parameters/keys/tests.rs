@@ -20,6 +20,10 @@ fn a_key_that_does_not_exist_is_named_with_the_one_that_was_meant() {
         ("cpu", "host,flag=+aes", "flag is no key of it; did you mean `flags`?"),
         ("scsihw", "virtio-scsi", "must be one of lsi, "),
         ("cpulimit", "129", "must be a number from 0 to 128, got 129"),
+        ("ipconfig1", "ip=foo", "ip must be dhcp, or an IPv4 address as in 10.0.0.11/24, got foo"),
+        ("ipconfig1", "ip=10.0.0.9", "ip must be dhcp, or an IPv4 address as in 10.0.0.11/24, got 10.0.0.9"),
+        ("ipconfig0", "ip6=10.0.0.9/24", "ip6 must be auto or dhcp, or an IPv6 address as in fd00::11/64"),
+        ("ipconfig0", "ip=10.0.0.9/24,gw=fd00::1", "gw must be an IPv4 address, got fd00::1"),
         ("rng0", "/dev/zero", "source must be one of /dev/urandom, "),
     ] {
         let found = wrong(name, value).unwrap_or_else(|| panic!("{name}: {value}"));
@@ -36,6 +40,8 @@ fn a_key_that_does_not_exist_is_named_with_the_one_that_was_meant() {
         ("memory", "4096"),
         ("startup", "2,up=10"),
         ("hostpci0", "mapping=gpu,pcie=on"),
+        ("ipconfig1", "ip=10.0.0.9/24,gw=10.0.0.1,ip6=auto"),
+        ("ipconfig2", "ip=dhcp,ip6=fd00::9/64,gw6=fd00::1"),
         ("ostype", "l26"),
         ("numa", "1"),
         ("numa0", "cpus=0-1,memory=1024"),
@@ -119,7 +125,7 @@ fn fits(told: &str, known: &Key, published: &Value) {
         }
         (Flag, kind) => assert!(kind == Some("boolean") || is_alias, "{told}"),
         (Number(..), kind) => assert!(matches!(kind, Some("integer" | "number")) || is_alias, "{told}"),
-        (Any, kind) => {
+        (Any | Address { .. } | Network { .. }, kind) => {
             assert!(kind == Some("string") && published["enum"].is_null() || is_alias, "{told}");
         }
     }
