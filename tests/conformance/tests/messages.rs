@@ -32,7 +32,7 @@ const OTHERS: [(&str, &[&str]); 9] = [
     ("ha-manager", &["--state"]),
     ("qm", &["--delete", "--target-vmid", "--target-disk"]),
     ("pvesh", &["--vms", "--allow-move"]),
-    ("talosctl", &["--to", "--insecure", "--recover-from", "--talosconfig"]),
+    ("talosctl", &["--to", "--image", "--insecure", "--recover-from", "--talosconfig"]),
     ("kubectl", &[]),
     ("git", &[]),
 ];
