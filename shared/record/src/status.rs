@@ -202,9 +202,22 @@ pub struct Vm {
     /// Topology region: the Proxmox VE cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// Whether it runs, where that was looked at and nothing else tells it: `stopped` was left off (`pve-vm --stopped`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power: Option<Power>,
     /// True if the cluster file doesn't list its node.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub orphan: bool,
+}
+
+/// Whether a VM runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Power {
+    /// It runs.
+    Running,
+    /// It is off.
+    Stopped,
 }
 
 /// Who told the addresses of a node.

@@ -43,6 +43,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) migrate: bool,
 
+    /// Don't start VMs that are off, also new ones: for `talos-seed`, which starts each with its config.
+    #[arg(long)]
+    pub(crate) stopped: bool,
+
     /// Switch off or destroy a control plane even though etcd may not do without it, or nobody can be asked. If it does
     /// not, etcd stands still; if too many members are destroyed, all Kubernetes objects are lost.
     #[arg(long)]
@@ -137,6 +141,7 @@ impl Args {
             ("--recreate", self.recreate && !makes),
             ("--replace-disk", !self.replace_disk.is_empty() && !makes),
             ("--migrate", self.migrate && !makes),
+            ("--stopped", self.stopped && !makes),
             ("--ignore-etcd", self.ignore_etcd && !makes && !destroys),
             ("--orphans", self.orphans && !destroys && !lists),
             ("--orphan", !self.orphan.is_empty() && !destroys),
@@ -247,6 +252,8 @@ mod tests {
             &["list", "--ignore-etcd"],
             &["destroy", "--migrate"],
             &["destroy", "--reboot"],
+            &["list", "--stopped"],
+            &["destroy", "--stopped"],
             &["--yes"],
             &["--all"],
             &["doctor", "--only", "a"],
@@ -261,7 +268,7 @@ mod tests {
             assert!(failure.exit == Exit::Usage && failure.message.contains("can't be used with"), "{words:?}");
         }
         for words in [
-            &["--reboot", "--recreate"][..],
+            &["--reboot", "--recreate", "--stopped"][..],
             &["plan", "--reboot"],
             &["destroy", "--yes", "--all", "--ignore-etcd"],
             &["list", "--only", "a"],

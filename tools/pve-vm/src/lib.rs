@@ -50,6 +50,7 @@ mod references;
 mod remembered;
 mod removal;
 mod replacement;
+mod report;
 mod rollback;
 mod run;
 mod search;

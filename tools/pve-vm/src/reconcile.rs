@@ -2,9 +2,9 @@
 
 use pve_client::{answer::Config, request};
 use record::{
-    Change, Effect, Failure, Impact, Node, Role,
+    Change, Effect, Failure, Node, Role,
     spec::NodeSpec,
-    status::{self, AddressSource, Addresses, Destroyed},
+    status::{self, AddressSource, Addresses},
 };
 use rolling::quorum::Away;
 use step::{Run, Stop, Written};
@@ -50,6 +50,8 @@ pub(crate) struct Allowed {
     pub(crate) recreate: bool,
     /// Whether VMs and disks are moved to where the file has them.
     pub(crate) migrate: bool,
+    /// Whether VMs that are off stay off.
+    pub(crate) stopped: bool,
     /// Disks that may be given up.
     pub(crate) disks: Vec<Disk>,
 }
@@ -127,6 +129,10 @@ impl<'a> Reconcile<'a> {
         let mut changes = std::mem::take(&mut progress.changes);
         let met = match operation.is_running().await? {
             true => self.meet(&operation).await?,
+            // One that was switched off for its changes ran before them.
+            false if allowed.stopped && !progress.is_stopped() => {
+                return Ok(self.left_off(&operation.location, changes));
+            }
             false => self.switch_on(&operation, &mut progress).await?,
         };
         changes.extend(met.changes.iter().cloned());
@@ -264,7 +270,11 @@ impl<'a> Reconcile<'a> {
         let Some(known) = self.found else {
             let host = self.placed().await?;
             self.run.say(self.node, &format!("would create a VM on {host}"));
-            let mut changes = vec![Change::live("VM").to(format!("on {host}")), switched_on()];
+            let mut changes = vec![Change::live("VM").to(format!("on {host}"))];
+            if allowed.stopped {
+                return Ok(self.of_stopped(None, Effect::Pending).changes(changes));
+            }
+            changes.push(switched_on());
             changes.extend(managed);
             return Ok(self.known(None, Effect::Pending).changes(changes));
         };
@@ -296,18 +306,24 @@ impl<'a> Reconcile<'a> {
             self.run.say(self.node, &format!("would move VM {} from {} to {target}", known.vmid, known.host));
             changes.push(moving::moved_to(&known.host, target));
         }
-        if !running {
+        let stays_off = !running && allowed.stopped;
+        if !running && !stays_off {
             changes.push(switched_on());
         }
         // The VM that takes the place of another is in no rule yet, and not managed.
         let is_recreated = allowed.recreate && !difference.recreate().is_empty();
-        changes.extend(if is_recreated { self.ha_differences(None).await? } else { managed });
+        if !stays_off {
+            changes.extend(if is_recreated { self.ha_differences(None).await? } else { managed });
+        }
         if running {
             changes.extend(self.foresee_meeting(&operation).await?);
         }
         changes.extend(self.fleet.etcd.foresee(self, etcd::away(&difference, running)).await?);
         self.say_plan(known.vmid, &difference, running, allowed);
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Pending };
+        if stays_off {
+            return Ok(self.of_stopped(Some(&operation.location), effect).changes(changes));
+        }
         let asks = self.spec.address.is_none() && running;
         let nics = if asks { self.fleet.pve.ask(&request::nics(&known.host, known.vmid)).await.ok() } else { None };
         let found = nics.map(|nics| addresses::of(&nics, &self.machine.macs)).unwrap_or_default();
@@ -316,44 +332,6 @@ impl<'a> Reconcile<'a> {
         }
         let vm = status::Vm { address_source: Some(AddressSource::Agent), ..self.vm(Some(&operation.location)) };
         Ok(Written::field(&vm, effect).changes(changes).and(&Addresses(found)))
-    }
-
-    /// The record of an existing VM, for `list`.
-    pub(crate) fn listed(&self) -> Written {
-        match self.location() {
-            Some(location) => self.known(Some(&location), Effect::Unchanged),
-            None => Written::nothing(),
-        }
-    }
-
-    /// The record of a VM that was destroyed, or would be, with what it leaves behind in etcd.
-    pub(crate) fn destroyed(&self, location: &Location, effect: Effect, left: Vec<Change>) -> Written {
-        let destroyed = Destroyed { id: location.vmid, node: location.host.clone() };
-        let change = Change::new("VM", Impact::DataLoss).from(location.to_string());
-        Written::field(&destroyed, effect).changes([vec![change], left].concat())
-    }
-
-    /// The node's fields as far as they are known without waiting.
-    fn known(&self, location: Option<&Location>, effect: Effect) -> Written {
-        let written = Written::field(&self.vm(location), effect);
-        match self.spec.static_address() {
-            Some(address) => written.and(&Addresses(vec![address.to_string()])),
-            None => written,
-        }
-    }
-
-    pub(crate) fn vm(&self, location: Option<&Location>) -> status::Vm {
-        status::Vm {
-            id: location.map(|location| location.vmid),
-            node: location.map(|location| location.host.clone()).unwrap_or_default(),
-            uuid: self.machine.uuid.clone(),
-            macs: self.machine.macs.clone(),
-            address_source: self.spec.static_address().map(|_| AddressSource::Static),
-            fingerprints: Vec::new(),
-            zone: location.map(|location| location.host.clone()),
-            region: location.map(|location| self.fleet.region(&location.host)),
-            orphan: false,
-        }
     }
 }
 

@@ -106,6 +106,7 @@ impl Step for PveVm {
                 reboot: args.reboot,
                 recreate: args.recreate,
                 migrate: args.migrate,
+                stopped: args.stopped,
                 disks: args.replace_disk,
             },
             ignore_etcd: args.ignore_etcd,

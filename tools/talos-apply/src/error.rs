@@ -23,6 +23,8 @@ pub(crate) enum Error {
     OtherFingerprint { found: String, given: String },
     #[error("the node is in maintenance mode with the fingerprint {found}, and no fingerprint of it is known")]
     NoFingerprint { found: String },
+    #[error("{0} is off, so nothing can be applied to it")]
+    Off(String),
     #[error("the node runs Talos {running}, but the file says {wanted}")]
     TalosVersion { running: String, wanted: String },
     #[error("the node runs Kubernetes {running}, but the file says {wanted}")]
@@ -97,6 +99,10 @@ impl Classify for Error {
                 Self::NeedsReboot(_) => guard(Code::NeedsReboot).hint("--reboot allows it"),
                 other => other.facts(),
             },
+            Self::Off(_) => Facts::new(Exit::Unusable, Code::MissingInput).hint(
+                "`pve-vm --stopped` left it off: put talos-seed between talos-gen and talos-apply, or run pve-vm without \
+                 --stopped",
+            ),
             Self::TalosVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
                 "the pipe never upgrades: run `talosctl upgrade` to {wanted}, or set the running version in the file"
             )),

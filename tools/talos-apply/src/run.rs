@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use record::{
     Change, Code, Contact, Effect, Exit, Failure, Impact, Lock, Node, Role,
     spec::ClusterSpec,
-    status::{self, Applied},
+    status::{self, Applied, Power},
     table::{self, Row},
 };
 use rolling::Queue;
@@ -121,10 +121,11 @@ impl Apply {
                 None => return Ok(None),
             },
         };
+        let vm: Option<status::Vm> = run.want(node)?;
+        is_on(vm.as_ref())?;
         if run.is_dry_run() && node.address().is_none() {
             return Ok(None);
         }
-        let vm: Option<status::Vm> = run.want(node)?;
         let address = talos_access::address(run, node)?;
         step::protect(machine_config::secret_values(&wanted.config));
         let pins = self.pins(run, node, vm.as_ref())?;
@@ -242,6 +243,16 @@ impl Apply {
 fn is_to_be_created(node: &Node) -> bool {
     let vm = node.get::<status::Vm>().ok().flatten();
     node.is_planned::<status::Vm>() && vm.is_some_and(|vm| vm.id.is_none())
+}
+
+/// Refuses a node whose VM was left off, also in a plan: nothing would switch it on.
+fn is_on(vm: Option<&status::Vm>) -> Result<(), Error> {
+    match vm {
+        Some(status::Vm { power: Some(Power::Stopped), id, node, .. }) => {
+            Err(Error::Off(id.map_or_else(|| "the node's VM".to_owned(), |id| format!("VM {id} on {node}"))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The field of a node for which this is only planned.

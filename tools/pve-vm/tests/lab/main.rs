@@ -19,6 +19,7 @@ mod orphans;
 mod references;
 mod rights;
 mod speed;
+mod stopped;
 mod trials;
 mod world;
 
