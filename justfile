@@ -18,6 +18,11 @@ default:
 up *FLAGS:
     talos-image -f {{ quote(cluster) }} | pve-vm | talos-gen | talos-apply | talos-bootstrap | kubeconfig-export --to {{ quote(kubeconfig) }} | talos-wait --for ready {{ FLAGS }}
 
+# The same without a first contact: new nodes get their configs from discs. The file names a storage for them (`seeds`).
+[no-cd]
+seeded *FLAGS:
+    talos-image -f {{ quote(cluster) }} | pve-vm --stopped | talos-gen | talos-seed | talos-apply | talos-bootstrap | kubeconfig-export --to {{ quote(kubeconfig) }} | talos-wait --for ready {{ FLAGS }}
+
 # What `up` would do; changes nothing. Exit status 3 means that there is something to do.
 [no-cd]
 plan:

@@ -1,9 +1,33 @@
-//! From the spec and the environment to a connected Proxmox VE: what the tools that talk to it share.
+//! From the spec and the environment to a connected Proxmox VE, and to a VM that answers: what the tools that talk to
+//! Proxmox VE share.
+
+mod addresses;
+mod answers;
+pub mod console;
+mod error;
+pub mod files;
+mod finder;
+mod gates;
+pub mod iso9660;
+mod location;
+mod mark;
+pub mod seed;
 
 use std::path::PathBuf;
 
 use pve_client::{Client, Settings};
 use record::{Failure, spec::ProxmoxSpec};
+
+pub use self::{
+    addresses::of as agent_addresses,
+    answers::{TALOS, answers},
+    console::{Sources, Watch},
+    error::NotFound,
+    finder::{Finder, Found},
+    gates::Gates,
+    location::Location,
+    mark::{MARK, has_tag, is_marked, tag},
+};
 
 /// Connects as the spec and the environment say. The token is in `token_file`, else in `PROXMOX_VE_API_TOKEN`.
 ///

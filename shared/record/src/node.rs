@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::spec::{NodeSpec, Role};
-use crate::status::{Addresses, Applied, Field, NodeField};
+use crate::status::{Addresses, Applied, Field, NodeField, Seed};
 use crate::table::{Row, Scope};
 use crate::unusable::check_name;
 use crate::{API_VERSION, Change, Effect, Failure, Map, Unusable};
@@ -165,14 +165,15 @@ impl Node {
 
     /// The address to connect to: where the node last responded, else one that was found, else the one in the spec.
     ///
-    /// That is `status.applied.address`, else `status.addresses[0]`, else `spec.address` without its prefix length.
+    /// That is `status.applied.address`, else `status.seed.addresses[0]`, else `status.addresses[0]`, else `spec.address` without its prefix length.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         let status = self.status();
         let applied = status.get(Applied::NAME).and_then(|applied| applied.get("address")).and_then(Value::as_str);
+        let seeded = status.get(Seed::NAME).and_then(|seed| seed.get("addresses")?.get(0)).and_then(Value::as_str);
         let found = status.get(Addresses::NAME).and_then(|list| list.get(0)).and_then(Value::as_str);
         let put = self.spec().get("address").and_then(Value::as_str).and_then(|text| text.split('/').next());
-        [applied, found, put].into_iter().flatten().find(|text| !text.is_empty())
+        [applied, seeded, found, put].into_iter().flatten().find(|text| !text.is_empty())
     }
 
     /// Removes what `--inline` added: it is not for a terminal.

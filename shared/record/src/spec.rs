@@ -122,6 +122,10 @@ pub struct ProxmoxSpec {
     /// Storage for the image, and the way to it: `local`, or `{storage: local, via: upload}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<ImagesSpec>,
+    /// Storage for the discs from which `talos-seed` hands out configs: one of content `iso`, which nobody else should be
+    /// able to read. Without it there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<String>,
     /// Bridge of the first NIC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<String>,

@@ -62,6 +62,7 @@ fields! {
     NodeField Destroyed: Node "destroyed";
     NodeField Adopted: Node "adopted";
     NodeField Config: Node "config";
+    NodeField Seed: Node "seed";
     NodeField Applied: Node "applied";
     NodeField Etcd: Node "etcd";
     NodeField Waited: Node "waited";
@@ -260,6 +261,24 @@ pub struct Config {
     /// The machine config itself, with `--inline` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inline: Option<String>,
+}
+
+/// `Node.status.seed`, by `talos-seed`: the node gets its config, or got it, without a first contact.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Seed {
+    /// Volume ID of the seed; absent for a VM that needs none, because it has a config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
+    /// The slot that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
+    /// Its SHA-256, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Where the VM was found after its start, the address to connect to first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
 }
 
 /// `Node.status.applied`, by `talos-apply`.

@@ -9,7 +9,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::status::{
     Access, Addresses, Adopted, Applied, Bootstrap, ClusterWaited, Config, Destroyed, Dir, Doctor, DryRun, Etcd, Field,
-    Image, Kubeconfig, Only, RunId, Vm, Waited,
+    Image, Kubeconfig, Only, RunId, Seed, Vm, Waited,
 };
 
 pub use crate::status::Scope;
@@ -143,12 +143,22 @@ pub static TALOS_GEN: Row = Row {
     destroys: false,
 };
 
+/// `talos-seed`: optional; without it the first config goes over the network.
+pub static TALOS_SEED: Row = Row {
+    name: "talos-seed",
+    summary: "start new VMs with their machine configs on a disc (optional; after `pve-vm --stopped`)",
+    place: Place::Pipe,
+    needs: &[need::<Config>(), need::<Vm>(), spec(Scope::Cluster, ".proxmox"), uses::<Access>()],
+    writes: &[field::<Seed>()],
+    destroys: false,
+};
+
 /// `talos-apply`.
 pub static TALOS_APPLY: Row = Row {
     name: "talos-apply",
     summary: "apply each machine config to its node",
     place: Place::Pipe,
-    needs: &[need::<Config>(), ADDRESS, need::<Access>(), uses::<Vm>()],
+    needs: &[need::<Config>(), ADDRESS, need::<Access>(), uses::<Vm>(), uses::<Seed>()],
     writes: &[field::<Applied>()],
     destroys: false,
 };
@@ -224,8 +234,8 @@ pub static PVE_VM_DOCTOR: Row = Row {
 };
 
 /// The pipe, in its order.
-pub static PIPE: [&Row; 7] =
-    [&TALOS_IMAGE, &PVE_VM, &TALOS_GEN, &TALOS_APPLY, &TALOS_BOOTSTRAP, &KUBECONFIG_EXPORT, &TALOS_WAIT];
+pub static PIPE: [&Row; 8] =
+    [&TALOS_IMAGE, &PVE_VM, &TALOS_GEN, &TALOS_SEED, &TALOS_APPLY, &TALOS_BOOTSTRAP, &KUBECONFIG_EXPORT, &TALOS_WAIT];
 
 /// The rows beside the pipe.
 pub static BESIDE: [&Row; 4] = [&PVE_VM_LIST, &PVE_VM_DESTROY, &PVE_VM_ADOPT, &PVE_VM_DOCTOR];

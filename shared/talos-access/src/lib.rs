@@ -5,10 +5,12 @@
 
 mod alone;
 mod answer;
+mod config;
 mod credentials;
 mod flags;
 
 pub use alone::{Alone, alone};
 pub use answer::{Answer, address, ask};
+pub use config::config_bytes;
 pub use credentials::{AtHand, Credentials};
 pub use flags::{InsecureFlags, TalosFlags};

@@ -120,6 +120,16 @@ impl Node {
         };
         text.map(Some).map_err(|why| self.unreadable(MACHINE_CONFIG.call, why))
     }
+
+    /// Whether the node has its configuration on its own disk, where it finds it at its next boot. Only an administrator
+    /// may ask.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call.
+    pub async fn keeps_machine_config(&self) -> Result<bool, Error> {
+        Ok(self.found(&MACHINE_CONFIG, "persistent").await?.is_some())
+    }
 }
 
 fn decode(proto: &[u8]) -> Result<String, String> {

@@ -39,7 +39,7 @@ const OTHERS: [(&str, &[&str]); 9] = [
 
 /// Words that look like programs of ours, and are something else: parts of Kubernetes, an extension of Talos, and the
 /// mark of our VMs.
-const NOT_PROGRAMS: [&str; 11] = [
+const NOT_PROGRAMS: [&str; 12] = [
     "kube-apiserver",
     "kube-controller-manager",
     "kube-dns",
@@ -50,6 +50,7 @@ const NOT_PROGRAMS: [&str; 11] = [
     "ichor-uid",
     "ichor-role",
     "ichor-disks",
+    "ichor-seed",
     "ichor-trial",
 ];
 

@@ -1,7 +1,7 @@
 //! All steps in one file.
 //!
 //! It runs the program that the first argument names (`ichor talos-apply`). A symlink named after a program
-//! (`talos-apply`) runs that program. So one file can be installed instead of seven.
+//! (`talos-apply`) runs that program. So one file can be installed instead of eight.
 
 mod explode;
 
@@ -17,10 +17,11 @@ use step::Console;
 type Main = fn(Vec<OsString>) -> ExitCode;
 
 /// Every program, in the order of the pipe.
-static PROGRAMS: [(&Row, Main); 7] = [
+static PROGRAMS: [(&Row, Main); 8] = [
     (&table::TALOS_IMAGE, |argv| talos_image::main(argv)),
     (&table::PVE_VM, |argv| pve_vm::main(argv)),
     (&table::TALOS_GEN, |argv| talos_gen::main(argv)),
+    (&table::TALOS_SEED, |argv| talos_seed::main(argv)),
     (&table::TALOS_APPLY, |argv| talos_apply::main(argv)),
     (&table::TALOS_BOOTSTRAP, |argv| talos_bootstrap::main(argv)),
     (&table::KUBECONFIG_EXPORT, |argv| kubeconfig_export::main(argv)),

@@ -19,6 +19,7 @@ use crate::{
     difference::{Act, Difference, Item, NOTES, Sight},
     error::Error,
     etcd::Permit,
+    location::Busy,
     preflight::Intent,
     reconcile::{Allowed, Reconcile},
 };

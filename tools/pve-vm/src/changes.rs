@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use patience::{Backoff, Deadline};
+use pve_access::{Finder, console::PORT, seed::Removal};
 use pve_client::{Kind, answer::Config, request};
 use record::Node;
 use step::{Hold, Run, Slot, Stop};
 
 use crate::{
     fleet::Fleet,
-    location::{Location, settled},
+    location::{Busy, Location, settled},
     machine::Machine,
 };
 
@@ -26,6 +27,20 @@ pub(crate) struct VmOperation<'a> {
 }
 
 impl VmOperation<'_> {
+    /// What finds the VM.
+    pub(crate) fn finder(&self) -> Finder<'_> {
+        let Fleet { pve, inventory, sources, .. } = self.fleet;
+        let pool = inventory.pool(self.location.vmid).or(self.machine.pool.as_deref());
+        let has_port = self.machine.setting(PORT.0) == Some(PORT.1);
+        let (location, macs, rights) = (&self.location, &self.machine.macs, &inventory.rights);
+        Finder { run: self.run, node: self.node, pve, location, macs, has_port, rights, pool, sources }
+    }
+
+    /// What removes the VM's seed.
+    pub(crate) fn seed(&self) -> Removal<'_> {
+        Removal { run: self.run, pve: &self.fleet.pve, location: &self.location, rights: &self.fleet.inventory.rights }
+    }
+
     /// Whether the VM runs.
     pub(crate) async fn is_running(&self) -> Result<bool, pve_client::Error> {
         let power = self.fleet.pve.ask(&request::power(&self.location.host, self.location.vmid)).await;

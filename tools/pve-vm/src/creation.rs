@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     fleet::Fleet,
     identity::Owner,
-    location::{Location, settled},
+    location::{Busy, Location, settled},
     machine::Machine,
     watch,
 };

@@ -12,7 +12,7 @@ use crate::{
     identity::Owner,
     inventory::whereabouts,
     leftovers,
-    location::{Location, until_unlocked},
+    location::{Busy, Location, until_unlocked},
     preflight::Intent,
     reconcile::Reconcile,
 };
@@ -83,6 +83,8 @@ impl VmOperation<'_> {
             }
             return Err(stop);
         }
+        // After the VM nobody would know of it.
+        self.seed().remove_for_good(config).await?;
         // Jobs that name the ID of a trial mean an earlier VM, or a later one.
         let destroy = request::destroy(host, vmid, !self.machine.is_trial);
         let removed = self.persist(|| async {

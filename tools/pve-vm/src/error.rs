@@ -152,8 +152,6 @@ pub(crate) enum Error {
     NotStarted { vmid: u32, host: String, exit: Exit, why: String, is_up: bool },
     #[error("VM {vmid} on {host} was made for a {was}, the file says {wanted}: a node doesn't change its role")]
     OtherRole { vmid: u32, host: String, was: record::Role, wanted: record::Role },
-    #[error("VM {vmid} on {host} has no address yet: {last}")]
-    NoAddress { vmid: u32, host: String, last: String, advice: Option<String> },
     #[error("VM {vmid} on {host} is still busy: {last}")]
     StillBusy { vmid: u32, host: String, last: String },
     #[error("destroying needs --yes, or confirmation on a terminal")]
@@ -352,12 +350,6 @@ impl Classify for Error {
             }
             Self::AddressAnswers { .. } => guard(Code::AddressTaken)
                 .hint("give the node another `address`, or find the machine that has it and switch it off"),
-            Self::NoAddress { advice, .. } => {
-                let more = advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
-                Facts::new(Exit::Unreachable, Code::NoAddress).hint(format!(
-                    "with DHCP, the schematic needs the extension siderolabs/qemu-guest-agent, which reports the address; or set a static `address` for the node{more}"
-                ))
-            }
             Self::OtherRole { .. } => guard(Code::OtherRole).hint(
                 "restore the role in the file; if the VM's notes are wrong, correct their line `ichor-role:`; to replace the node, destroy its VM first (`pve-vm destroy`, which asks etcd)",
             ),

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use pve_access::{Gates, Sources};
 use pve_client::{
     Client,
     answer::{Config, HaResource, Resource},
@@ -15,11 +16,9 @@ use step::{Claim, Run, Slot};
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
-    console::Consoles,
     creation::storages,
     error::Error,
     etcd::EtcdGate,
-    gates::Gates,
     ha::Rules,
     identity::Identity,
     inventory::{Inventory, Namesakes},
@@ -35,10 +34,6 @@ use crate::{
 const VOLUMES: usize = 2;
 /// The same on a storage that all hosts share, whose lock is the whole cluster's.
 const SHARED: usize = 1;
-/// Maximum number of guest agents asked at once on one host: a silent one occupies one of three workers for 3 s.
-const AGENTS: usize = 2;
-/// Maximum number of consoles read at once on one host: each is a process there, and takes one of 100 ports.
-const CONSOLES: usize = 32;
 
 /// What all nodes of a run share.
 pub(crate) struct Fleet {
@@ -63,8 +58,8 @@ pub(crate) struct Fleet {
     pub(crate) ha: OnceCell<Vec<HaResource>>,
     /// Where it keeps them.
     pub(crate) rules: Rules,
-    /// The hosts whose consoles are read.
-    pub(crate) consoles: Consoles,
+    /// What the searches for VMs share.
+    pub(crate) sources: Sources,
     /// Passed before a control plane is switched off or destroyed.
     pub(crate) etcd: EtcdGate,
     /// Held by a run that changes anything: two at the same time would both create what is missing.
@@ -106,7 +101,7 @@ impl Fleet {
             addresses: OnceCell::new(),
             ha: OnceCell::new(),
             rules: Rules::default(),
-            consoles: Consoles::default(),
+            sources: Sources::default(),
             etcd: EtcdGate::default(),
             _claim: claim,
         }
@@ -325,16 +320,6 @@ impl Fleet {
         let guests = Arc::new(self.pve.ask(&request::guests()).await?);
         *looked = Some((begun, Arc::clone(&guests)));
         Ok(guests)
-    }
-
-    /// Waits until the guest agents of a host may be asked; control planes first.
-    pub(crate) async fn agent_slot(&self, host: &str, machine: &Machine) -> Slot {
-        self.gates.take(format!("agent {host}"), AGENTS, machine.control_plane).await
-    }
-
-    /// Waits until the console of one more VM may be read on a host; control planes first.
-    pub(crate) async fn console_slot(&self, host: &str, machine: &Machine) -> Slot {
-        self.gates.take(format!("consoles of {host}"), CONSOLES, machine.control_plane).await
     }
 
     /// Waits until volumes of a node may be allocated or freed on these storages of a host; control planes first. Whatever

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use pve_access::MARK;
+pub(crate) use pve_access::has_tag;
 use pve_client::answer::Config;
 use record::{Lock, LockedMachine, Role};
 use sha2::{Digest, Sha256};
 
 use crate::naming::Naming;
 
-/// The line of a description that marks a VM as ours.
-const MARK: &str = "ichor-uid: ";
 /// The line of a description that says what the VM's node is in the cluster.
 const ROLE: &str = "ichor-role: ";
 
@@ -114,14 +114,12 @@ impl Identity {
 
     /// The tag that marks a VM as ours.
     pub(crate) fn tag(&self) -> String {
-        format!("ichor-{}", self.uid.get(..8).unwrap_or(&self.uid))
+        pve_access::tag(&self.uid)
     }
 
     /// Whether a VM has our mark, in its description or as a tag.
     pub(crate) fn marks(&self, config: &Config) -> bool {
-        let line = format!("{MARK}{}", self.uid);
-        config.get("description").is_some_and(|text| text.lines().any(|it| it.trim() == line))
-            || config.get("tags").is_some_and(|tags| has_tag(tags, &self.tag()))
+        pve_access::is_marked(config, &self.uid)
     }
 
     /// The name of the node whose VM this is, if it is one of ours and its UUID proves the name: the mark says it, or the
@@ -169,11 +167,6 @@ pub(crate) fn other_mark<'a>(config: &'a Config, identity: &Identity) -> Option<
         uid.len() == 8 && uid.bytes().all(|byte| byte.is_ascii_hexdigit()) && !tag.eq_ignore_ascii_case(&identity.tag())
     };
     line.or_else(|| config.get("tags")?.split([';', ',', ' ']).find(is_mark))
-}
-
-/// Whether a list of tags has this one; case doesn't matter.
-pub(crate) fn has_tag(tags: &str, tag: &str) -> bool {
-    tags.split([';', ',', ' ']).any(|other| other.eq_ignore_ascii_case(tag))
 }
 
 #[cfg(test)]

@@ -11,13 +11,11 @@
 //! Exit status: as for every step; 7 for a VM that isn't ours, for a reboot or a new VM without its flag, and
 //! for a control plane that etcd can't do without.
 
-mod addresses;
 mod adopt;
 mod apply;
 mod args;
 mod changes;
 mod checks;
-mod console;
 mod creation;
 mod destruction;
 mod difference;
@@ -27,7 +25,6 @@ mod error;
 mod etcd;
 mod fleet;
 mod foresight;
-mod gates;
 mod ha;
 mod identity;
 mod inventory;
@@ -53,7 +50,7 @@ mod replacement;
 mod report;
 mod rollback;
 mod run;
-mod search;
+mod seeds;
 mod sizes;
 mod survey;
 mod trial;

@@ -6,22 +6,16 @@ use step::{Expired, Hold, Run, Stop};
 
 use crate::{error::Error, fleet::Fleet};
 
-/// Where a VM is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Location {
-    pub(crate) vmid: u32,
-    pub(crate) host: String,
-}
+pub(crate) use pve_access::Location;
 
-impl std::fmt::Display for Location {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "VM {} on {}", self.vmid, self.host)
-    }
-}
-
-impl Location {
+/// Somebody keeps a VM busy.
+pub(crate) trait Busy {
     /// Another operation kept the VM busy until the timeout.
-    pub(crate) fn still_busy(&self, last: String) -> Error {
+    fn still_busy(&self, last: String) -> Error;
+}
+
+impl Busy for Location {
+    fn still_busy(&self, last: String) -> Error {
         Error::StillBusy { vmid: self.vmid, host: self.host.clone(), last }
     }
 }

@@ -1,18 +1,14 @@
 //! Meeting a node's VM: what its console told once is kept in `ichor.lock` until the node has its config, so that a later
 //! run believes no other machine, and finds a node that nobody tells the address of.
 
-use std::net::IpAddr;
-
+use pve_access::{Found, Watch};
 use pve_client::request;
 use record::{Change, Contact, Failure, Impact};
 use rolling::quorum::Away;
 use step::Stop;
 use talos_client::{Address, Limits, Probe, probe};
 
-use crate::{
-    apply::Progress, changes::VmOperation, console::Watch, occupied::answers, reconcile::Reconcile, remembered,
-    search::Found,
-};
+use crate::{apply::Progress, changes::VmOperation, reconcile::Reconcile, remembered};
 
 /// How often a VM is reset at most until its console shows something: the terminal may have come to it too late.
 const RESETS: usize = 2;
@@ -32,7 +28,7 @@ impl<'a> Reconcile<'a> {
         operation: &VmOperation<'a>,
         progress: &mut Progress<'a>,
     ) -> Result<Met, Stop> {
-        let console = operation.console(self.spec.static_address().is_none()).await;
+        let console = operation.finder().console(self.spec.static_address().is_none()).await;
         let known = if progress.is_new { None } else { remembered::contact(self.run, self.node, operation)? };
         let contact = self.expect(operation, known, console.is_some())?;
         operation.start_changed(progress).await?;
@@ -65,7 +61,7 @@ impl<'a> Reconcile<'a> {
     /// The same in a plan.
     pub(crate) async fn foresee_meeting(&self, operation: &VmOperation<'a>) -> Result<Option<Change>, Failure> {
         let Some(contact) = remembered::contact(self.run, self.node, operation)? else { return Ok(None) };
-        let may_read = self.fleet.may_read(self.machine, &operation.location).is_ok();
+        let may_read = operation.finder().can_be_read();
         Ok((may_read && matches!(self.stranger(&contact).await, Seen::Stranger)).then(was_reset))
     }
 
@@ -107,7 +103,7 @@ impl<'a> Reconcile<'a> {
 
     /// Resets the VM with its console open, and whether that showed anything then; `None` if it can't be opened.
     async fn reset(&self, operation: &VmOperation<'a>) -> Result<Option<(Watch, bool)>, Stop> {
-        let Some(console) = operation.console(true).await.filter(|console| console.ended().is_none()) else {
+        let Some(console) = operation.finder().console(true).await.filter(|console| !console.is_over()) else {
             return Ok(None);
         };
         console.vm_is_on();
@@ -137,7 +133,7 @@ impl<'a> Reconcile<'a> {
         let is_static = fixed.is_some();
         let Met { console, contact, .. } = met;
         let was_opened = console.is_some();
-        let mut found = operation.search(fixed, console, &contact.addresses).await?;
+        let mut found = operation.finder().search(fixed, console, &contact.addresses).await?;
         let mut after = contact.clone();
         if !is_static {
             after.addresses.clone_from(&found.addresses);
@@ -167,19 +163,6 @@ enum Seen {
     Configured,
     /// A node without a config, with another certificate than the console told.
     Stranger,
-}
-
-/// The first of the addresses that a node had last where something answers now.
-pub(crate) async fn still_there(addresses: &[String]) -> Option<Vec<String>> {
-    for (index, text) in addresses.iter().enumerate() {
-        let Ok(address) = text.parse::<IpAddr>() else { continue };
-        if answers(address).await {
-            let mut found = addresses.to_vec();
-            found.swap(0, index);
-            return Some(found);
-        }
-    }
-    None
 }
 
 pub(crate) fn switched_on() -> Change {

@@ -11,7 +11,7 @@ use crate::{
     changes::VmOperation,
     error::Error,
     inventory::whereabouts,
-    location::Location,
+    location::{Busy, Location},
     preflight::{Found, Intent, failure},
     reconcile::Allowed,
 };

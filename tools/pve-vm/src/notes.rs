@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use pve_access::seed;
+
 use crate::identity::Identity;
 
 /// The line that remembers the volumes.
@@ -52,7 +54,7 @@ impl Volumes {
 
 /// What the owner wrote: the notes without the lines that are Ichor's.
 pub(crate) fn own(notes: &str) -> String {
-    let is_ours = |line: &str| line.starts_with(DISKS) || Identity::wrote(line);
+    let is_ours = |line: &str| line.starts_with(DISKS) || line.starts_with(seed::LINE) || Identity::wrote(line);
     let text = notes.replace("\r\n", "\n");
     let kept: Vec<&str> = text.lines().filter(|line| !is_ours(line.trim())).collect();
     kept.join("\n").trim().to_owned()

@@ -1,11 +1,11 @@
 //! Whether somebody else has a node's static address.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
+use pve_access::{TALOS, answers};
 use pve_client::{answer::Config, property::Property, request};
 use record::{Failure, Node, Roster};
 use step::Run;
-use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     error::Error,
@@ -13,11 +13,6 @@ use crate::{
     inventory::{is_trial, together},
     trial::tried_node,
 };
-
-/// The port of the Talos API.
-const TALOS: u16 = 50000;
-/// How long something may take to accept a connection.
-const PROBE: Duration = Duration::from_secs(1);
 
 /// A VM that was given static addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,11 +136,6 @@ fn holder_of(vmid: u32, host: &str, name: &str, config: &Config) -> Holder {
     Holder { vmid, host: host.to_owned(), name: name.to_owned(), addresses: given(config) }
 }
 
-/// Whether something accepts connections where the VM will: only the transport is tried, nothing is sent.
-pub(crate) async fn answers(address: IpAddr) -> bool {
-    matches!(timeout(PROBE, TcpStream::connect((address, TALOS))).await, Ok(Ok(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,13 +161,5 @@ mod tests {
         assert_eq!(holder(&holders, address, None).map(|holder| holder.vmid), Some(100));
         assert_eq!(holder(&holders, address, Some(100)), None);
         assert_eq!(holder(&holders, plain("10.0.0.12/24").unwrap(), None), None);
-    }
-
-    #[tokio::test]
-    async fn what_accepts_connections_is_seen_and_what_refuses_them_is_not() {
-        let listener = tokio::net::TcpListener::bind(("127.77.61.9", TALOS)).await.unwrap();
-        assert!(answers("127.77.61.9".parse().unwrap()).await);
-        drop(listener);
-        assert!(!answers("127.77.61.9".parse().unwrap()).await);
     }
 }

@@ -1,5 +1,6 @@
 //! One node and its VM: the current state, the wanted state, and the steps between them.
 
+use pve_access::agent_addresses;
 use pve_client::{answer::Config, request};
 use record::{
     Change, Effect, Failure, Node, Role,
@@ -10,7 +11,6 @@ use rolling::quorum::Away;
 use step::{Run, Stop, Written};
 
 use crate::{
-    addresses,
     apply::Progress,
     args::Disk,
     changes::VmOperation,
@@ -140,6 +140,7 @@ impl<'a> Reconcile<'a> {
         progress.permit = None;
         changes.extend(self.manage(&operation).await?);
         let found = self.find(&operation, met).await?;
+        changes.extend(self.clear_seed(&operation, &found.addresses).await?);
         let vm = self.vm(Some(&operation.location));
         let vm = status::Vm { address_source: Some(found.source), fingerprints: found.fingerprints, ..vm };
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Changed };
@@ -317,6 +318,9 @@ impl<'a> Reconcile<'a> {
         }
         if running {
             changes.extend(self.foresee_meeting(&operation).await?);
+            let last = remembered::contact(self.run, self.node, &operation)?.unwrap_or_default().addresses;
+            let known = self.spec.static_address().map_or(last, |address| vec![address.to_string()]);
+            changes.extend(self.has_needless_seed(&operation, &known).await);
         }
         changes.extend(self.fleet.etcd.foresee(self, etcd::away(&difference, running)).await?);
         self.say_plan(known.vmid, &difference, running, allowed);
@@ -326,7 +330,7 @@ impl<'a> Reconcile<'a> {
         }
         let asks = self.spec.address.is_none() && running;
         let nics = if asks { self.fleet.pve.ask(&request::nics(&known.host, known.vmid)).await.ok() } else { None };
-        let found = nics.map(|nics| addresses::of(&nics, &self.machine.macs)).unwrap_or_default();
+        let found = nics.map(|nics| agent_addresses(&nics, &self.machine.macs)).unwrap_or_default();
         if found.is_empty() {
             return Ok(self.known(Some(&operation.location), effect).changes(changes));
         }

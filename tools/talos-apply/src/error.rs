@@ -25,6 +25,8 @@ pub(crate) enum Error {
     NoFingerprint { found: String },
     #[error("{0} is off, so nothing can be applied to it")]
     Off(String),
+    #[error("{0} is in maintenance mode, but the node comes up with a config: it got one before")]
+    Seeded(String),
     #[error("the node runs Talos {running}, but the file says {wanted}")]
     TalosVersion { running: String, wanted: String },
     #[error("the node runs Kubernetes {running}, but the file says {wanted}")]
@@ -102,6 +104,10 @@ impl Classify for Error {
             Self::Off(_) => Facts::new(Exit::Unusable, Code::MissingInput).hint(
                 "`pve-vm --stopped` left it off: put talos-seed between talos-gen and talos-apply, or run pve-vm without \
                  --stopped",
+            ),
+            Self::Seeded(_) => guard(Code::OtherMachine).hint(
+                "nothing was sent: another machine may answer there, or the node was reset. If it was reset, run the pipe \
+                 without talos-seed; pve-vm then compares its certificate with its console",
             ),
             Self::TalosVersion { wanted, .. } => guard(Code::OtherVersion).hint(format!(
                 "the pipe never upgrades: run `talosctl upgrade` to {wanted}, or set the running version in the file"

@@ -80,6 +80,13 @@ impl Step for Apply {
 
     async fn node(&self, run: Run, (): &(), node: &Node) -> Result<Written, Stop> {
         let Some(delivery) = self.delivery(&run, node).await? else {
+            if node.is_planned::<status::Seed>() {
+                // It comes up with its config.
+                return Ok(planned(
+                    node,
+                    Change::new("machine config", Impact::Reboot).to("the first config, by its seed"),
+                ));
+            }
             let planned = if node.address().is_some() { "config is only planned" } else { "address is not known yet" };
             return Ok(self.unasked(&run, node, &format!("its {planned}, so it was not asked")));
         };
@@ -96,6 +103,7 @@ impl Step for Apply {
                 Ok(delivery.unchanged(runs))
             }
             Observed::Bare(_) if self.is_strict() => Err(Error::Maintenance.into()),
+            Observed::Bare(_) if node.has::<status::Seed>() => Err(Error::Seeded(delivery.address.to_string()).into()),
             Observed::Bare(found) => {
                 let written = delivery.first(found).await?;
                 self.was_met(&run, node)?;
@@ -122,8 +130,11 @@ impl Apply {
             },
         };
         let vm: Option<status::Vm> = run.want(node)?;
-        is_on(vm.as_ref())?;
-        if run.is_dry_run() && node.address().is_none() {
+        let seed: Option<status::Seed> = run.want(node)?;
+        if seed.is_none() {
+            is_on(vm.as_ref())?;
+        }
+        if run.is_dry_run() && (node.address().is_none() || node.is_planned::<status::Seed>()) {
             return Ok(None);
         }
         let address = talos_access::address(run, node)?;
@@ -143,7 +154,7 @@ impl Apply {
             return Ok(Some(alone.wanted.clone()));
         }
         let Need::Here(config) = run.need::<status::Config>(node)? else { return Ok(None) };
-        let bytes = read(run, &config)?;
+        let bytes = talos_access::config_bytes(run, &config)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::new(Exit::Unusable, Code::MachineConfig, "the machine config is not UTF-8"))?;
         let role = if node.is_control_plane() { Role::ControlPlane } else { Role::Worker };
@@ -203,6 +214,9 @@ impl Apply {
                 Ok(delivery.unchanged(runs))
             }
             Ok(Observed::Bare(_)) if self.is_strict() => Err(Error::Maintenance.into()),
+            Ok(Observed::Bare(_)) if delivery.node.has::<status::Seed>() => {
+                Err(Error::Seeded(delivery.address.to_string()).into())
+            }
             Ok(Observed::Differs(found, differences)) => {
                 delivery.warn_of_what_does_not_run(&found).await;
                 match delivery.plan_change(found, differences).await {
@@ -260,20 +274,6 @@ fn planned(node: &Node, changes: Vec<Change>) -> Written {
     let address = node.address().unwrap_or_default().to_owned();
     let applied = Applied { address, outcome: "applied".to_owned(), ..Applied::default() };
     Written::field(&applied, Effect::Pending).changes(changes)
-}
-
-fn read(run: &Run, config: &status::Config) -> Result<Vec<u8>, Failure> {
-    if let Some(text) = &config.inline {
-        if step::sha256(text.as_bytes()) == config.sha256 {
-            return Ok(text.clone().into_bytes());
-        }
-        let message = "the machine config in the record was changed (its SHA-256 differs)";
-        return Err(Failure::new(Exit::Unusable, Code::DigestMismatch, message));
-    }
-    let file = config.file.as_deref().ok_or_else(|| {
-        Failure::new(Exit::Unusable, Code::MissingInput, "status.config has neither `file` nor `inline`")
-    })?;
-    run.dir()?.read_exactly(file, &config.sha256)
 }
 
 fn versions(spec: &ClusterSpec, wanted: &Wanted) -> Versions {

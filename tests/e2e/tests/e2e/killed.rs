@@ -1,4 +1,7 @@
-use crate::support::{STEPS, Shape, World};
+use crate::{
+    seeds,
+    support::{STEPS, Shape, World},
+};
 
 /// Runs a step, and kills it at a point: after its first record, after its last node, or before its last line.
 ///
@@ -56,7 +59,7 @@ async fn killed(step: &str) {
     for point in ["first", "last", "end"] {
         let world = World::start(Shape::SMALL).await;
         let killer = world.scratch.write("killer", KILLER);
-        let pipe = World::pipe();
+        let pipe = if step == "talos-seed" { seeds::pipe(&world) } else { World::pipe() };
         let steps = pipe.split(" | ").map(|command| match command.starts_with(step) {
             true => format!("sh {} {point} 3 {command}", killer.display()),
             false => command.to_owned(),
@@ -83,8 +86,9 @@ each_step! {
     a_killed_talos_image_is_never_mistaken_for_success: 0;
     a_killed_pve_vm_is_never_mistaken_for_success: 1;
     a_killed_talos_gen_is_never_mistaken_for_success: 2;
-    a_killed_talos_apply_is_never_mistaken_for_success: 3;
-    a_killed_talos_bootstrap_is_never_mistaken_for_success: 4;
-    a_killed_kubeconfig_export_is_never_mistaken_for_success: 5;
-    a_killed_talos_wait_is_never_mistaken_for_success: 6;
+    a_killed_talos_seed_is_never_mistaken_for_success: 3;
+    a_killed_talos_apply_is_never_mistaken_for_success: 4;
+    a_killed_talos_bootstrap_is_never_mistaken_for_success: 5;
+    a_killed_kubeconfig_export_is_never_mistaken_for_success: 6;
+    a_killed_talos_wait_is_never_mistaken_for_success: 7;
 }

@@ -39,6 +39,8 @@ mod recipes;
 mod roles;
 /// No secret leaves the program, whoever repeats it.
 mod secrets;
+/// Configs on discs instead of a first contact.
+mod seeds;
 /// Servers and nodes that are wrong or broken.
 mod servers;
 /// Ctrl-C.

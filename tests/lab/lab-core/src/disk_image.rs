@@ -13,6 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::machine::Image;
+use crate::nocloud::{self, Seed};
 
 /// Size in bytes of the disk inside a nocloud or metal image for amd64, from Talos 1.11 on.
 pub const VIRTUAL_SIZE: u64 = 4_453_302_272;
@@ -59,6 +60,8 @@ pub struct Found {
     pub format: Format,
     /// The Talos inside, if this is an image of the lab.
     pub image: Option<Image>,
+    /// What is on it, if it is a disc of NoCloud.
+    pub seed: Option<Seed>,
 }
 
 impl Found {
@@ -69,7 +72,7 @@ impl Found {
             Some("iso") => Format::Iso,
             _ => Format::Raw,
         };
-        Self { size, sha256: hex(&Sha256::digest(file)), virtual_size: size, format, image: None }
+        Self { size, sha256: hex(&Sha256::digest(file)), virtual_size: size, format, image: None, seed: None }
     }
 }
 
@@ -104,6 +107,7 @@ impl Reader {
             virtual_size: qcow2_size(&self.head).unwrap_or(self.size),
             format,
             image: marker(disk),
+            seed: nocloud::read(&self.head),
         }
     }
 }

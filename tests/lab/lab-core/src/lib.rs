@@ -9,6 +9,7 @@ pub mod disk_image;
 pub mod fault;
 pub mod kubernetes;
 pub mod machine;
+pub mod nocloud;
 pub mod scenario;
 pub mod subnet;
 pub mod tls;

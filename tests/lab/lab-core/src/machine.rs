@@ -24,6 +24,8 @@ pub struct Machine {
     pub iso: Option<Image>,
     /// The network settings on the cloud-init drive, one entry for each NIC; empty without such a drive.
     pub network: Vec<NicConfig>,
+    /// The machine config on a disc of NoCloud.
+    pub user_data: Option<String>,
     /// Name servers on the cloud-init drive.
     pub nameservers: Vec<IpAddr>,
     /// Whether the VM has a channel for the guest agent.

@@ -10,6 +10,7 @@ use super::property;
 use super::state::{Config, State, Vm};
 use super::storage::{self, Volume};
 use lab_core::machine::{Machine, NicConfig};
+use lab_core::nocloud::Seed;
 
 /// CPU types without the instructions of x86-64-v2, which Talos needs.
 const TOO_OLD: &[&str] = &["kvm64", "kvm32", "qemu64", "qemu32", "486", "pentium", "athlon", "coreduo", "core2duo"];
@@ -19,6 +20,7 @@ pub(crate) fn machine(state: &State, vmid: u32, vm: &Vm, config: &Config) -> Mac
     let boot = boot_disk(config);
     let disk = boot.and_then(|(name, value)| volume(state, vm, name, value));
     let boots = obstacle(config).is_none();
+    let disc = disc(state, vm, config);
     Machine {
         uuid: vm.uuid().unwrap_or_default(),
         name: vm.name(vmid),
@@ -27,8 +29,9 @@ pub(crate) fn machine(state: &State, vmid: u32, vm: &Vm, config: &Config) -> Mac
         disk: disk.map_or_else(|| format!("none#{vmid}"), Volume::identity),
         image: disk.and_then(|volume| volume.image.clone()).filter(|_| boots),
         iso: iso(state, vm, config).filter(|_| boots),
-        network: network(config),
-        nameservers: name_servers(config),
+        network: network(config, disc.as_ref()),
+        nameservers: name_servers(config, disc.as_ref()),
+        user_data: disc.and_then(|disc| disc.user_data),
         agent: config.get("agent").is_some_and(|agent| enabled(agent)),
         cores: cores(config),
         memory: memory(config),
@@ -101,6 +104,16 @@ fn iso(state: &State, vm: &Vm, config: &Config) -> Option<lab_core::machine::Ima
     })
 }
 
+/// The disc of NoCloud that the guest finds. It reads one only: with Proxmox VE's own drive in an earlier slot, that.
+fn disc(state: &State, vm: &Vm, config: &Config) -> Option<Seed> {
+    let drives = config.iter().filter(|(name, value)| options::is_bus_drive(name) && value.contains("media=cdrom"));
+    let found = drives.filter_map(|(name, value)| match value.contains("-cloudinit") {
+        true => Some(None),
+        false => volume(state, vm, name, value)?.seed.clone().map(Some),
+    });
+    found.into_iter().next().flatten()
+}
+
 /// Number and hardware address of every card, in order.
 fn nics(config: &Config) -> Vec<(usize, String)> {
     let mut nics: Vec<(usize, String)> = config
@@ -114,8 +127,12 @@ fn nics(config: &Config) -> Vec<(usize, String)> {
     nics
 }
 
-/// What the cloud-init drive says; without such a drive nothing.
-fn network(config: &Config) -> Vec<NicConfig> {
+/// What the disc says, or else the cloud-init drive; without either nothing.
+fn network(config: &Config, disc: Option<&Seed>) -> Vec<NicConfig> {
+    if let Some(settings) = disc.map(|disc| &disc.network) {
+        let Some(settings) = settings else { return Vec::new() };
+        return nics(config).into_iter().filter_map(|(_, mac)| settings.get(&mac).cloned()).collect();
+    }
     if !has_cloud_init(config) {
         return Vec::new();
     }
@@ -138,7 +155,10 @@ fn nic(option: Option<&String>) -> NicConfig {
     fixed.unwrap_or(NicConfig::Dhcp)
 }
 
-fn name_servers(config: &Config) -> Vec<IpAddr> {
+fn name_servers(config: &Config, disc: Option<&Seed>) -> Vec<IpAddr> {
+    if let Some(disc) = disc {
+        return disc.nameservers.clone();
+    }
     if !has_cloud_init(config) {
         return Vec::new();
     }
@@ -161,12 +181,12 @@ mod tests {
             ("ipconfig0", "ip=127.80.0.11/24,gw=127.80.0.1"),
             ("nameserver", "127.80.0.1"),
         ]);
-        assert_eq!(network(&options), []);
+        assert_eq!(network(&options, None), []);
         options.insert("ide0".to_owned(), "local-lvm:vm-100-cloudinit,media=cdrom".to_owned());
         let address = "127.80.0.11".parse().expect("an address");
         let gateway = "127.80.0.1".parse().ok();
-        assert_eq!(network(&options), [NicConfig::Static { address, prefix: 24, gateway }]);
-        assert_eq!(name_servers(&options).len(), 1);
+        assert_eq!(network(&options, None), [NicConfig::Static { address, prefix: 24, gateway }]);
+        assert_eq!(name_servers(&options, None).len(), 1);
     }
 
     #[test]

@@ -302,6 +302,14 @@ impl Pve {
         })
     }
 
+    /// The machine config on a disc of NoCloud that is on a storage of a host.
+    pub fn user_data(&self, node: &str, volume: &str) -> Option<String> {
+        self.driver.with(|state| {
+            let storage = state.storage(volume.split(':').next().unwrap_or_default()).ok()?;
+            state.volumes.get(&storage, node, volume)?.seed.as_ref()?.user_data.clone()
+        })
+    }
+
     /// Every disk of a VM on every storage, also one that no VM refers to any more.
     pub fn disks(&self) -> Vec<DiskView> {
         self.driver.with(|state| state.volumes.disks())

@@ -9,6 +9,7 @@ use super::property;
 pub use super::storage_setup::{Storage, StorageKind};
 use lab_core::disk_image::Found;
 use lab_core::machine::Image;
+use lab_core::nocloud::Seed;
 
 /// A volume.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub(crate) struct Volume {
     pub(crate) vmid: Option<u32>,
     /// The Talos on it.
     pub(crate) image: Option<Image>,
+    /// What is on it, if it is a disc of NoCloud.
+    pub(crate) seed: Option<Seed>,
     /// SHA-256 of an image.
     pub(crate) sha256: Option<String>,
     /// Seconds since 1970.
@@ -197,6 +200,7 @@ impl Volumes {
             virtual_size: of.1,
             vmid: Some(of.0),
             image: None,
+            seed: None,
             sha256: None,
             ctime: now,
             serial: self.count,
@@ -241,6 +245,7 @@ impl Volumes {
             virtual_size: found.virtual_size,
             vmid: None,
             image: found.image,
+            seed: found.seed,
             sha256: Some(found.sha256),
             ctime: now,
             serial: self.count,
@@ -274,6 +279,7 @@ impl Volumes {
             virtual_size: size,
             vmid: Some(wanted.vmid),
             image: wanted.image,
+            seed: None,
             sha256: None,
             ctime: now,
             serial: self.count,

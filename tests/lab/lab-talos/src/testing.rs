@@ -137,6 +137,7 @@ pub(crate) fn machine(name: &str, address: &str, version: &str) -> Machine {
         iso: None,
         network: vec![network],
         nameservers: Vec::new(),
+        user_data: None,
         agent: true,
         cores: 2,
         memory: 4096,

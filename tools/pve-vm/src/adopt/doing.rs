@@ -17,7 +17,7 @@ use crate::{
     difference::{Difference, Sight},
     error::Error,
     fleet::Fleet,
-    location::Location,
+    location::{Busy, Location},
     machine::{Machine, Site},
     orphans,
     parameters::find,

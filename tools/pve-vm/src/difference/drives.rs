@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use pve_access::seed::Mark;
 use pve_client::answer::Config;
 use record::{Change, Impact};
 
@@ -22,7 +23,12 @@ const ROUNDING: u64 = 64 << 20;
 impl Difference {
     pub(super) fn drives(&mut self, wanted: &Machine, sight: Sight<'_>) {
         let places = Places::read(wanted, sight.config);
+        let seed = Mark::of(sight.config).filter(|mark| mark.explains(sight.config));
         for drive in &wanted.drives {
+            // A seed took its place, and it doesn't come back: the node has its addresses from its config.
+            if seed.is_some() && drive.source == Source::CloudInit {
+                continue;
+            }
             let drive = at_its_slot(drive, sight.config);
             self.drive(wanted, &drive, &places, sight);
         }

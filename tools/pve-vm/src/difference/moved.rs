@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use pve_access::seed::Mark;
 use pve_client::answer::Config;
 use record::Change;
 
@@ -191,6 +192,8 @@ impl Difference {
         }
         let gap = if own.is_empty() { "" } else { "\n\n" };
         let text = notes::with(&format!("{own}{gap}{}", ours.join("\n")), &volumes);
+        // Where the seed is, only who put it there knows.
+        let text = Mark::read(found).map_or(text.clone(), |mark| mark.within(&text));
         if has_ours && is_full(&text) {
             self.told.push("its notes are full: which disk is which is no longer remembered there".to_owned());
             return;

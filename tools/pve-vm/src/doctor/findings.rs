@@ -114,6 +114,7 @@ pub(super) fn storages(spec: &ProxmoxSpec, host: &str, rows: &[Storage], rights:
     let wanted = [
         (spec.storage.as_ref().and_then(|storage| storage.on(host)), "images"),
         (images.map(|(name, _)| name), images.map_or("import", |(_, content)| content)),
+        (spec.seeds.as_deref(), "iso"),
     ];
     let one = |(name, content): (Option<&str>, &str)| {
         let name = name?;

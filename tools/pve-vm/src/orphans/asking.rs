@@ -7,9 +7,7 @@ use talos_access::{Answer, AtHand, Credentials};
 use talos_client::Address;
 
 use super::{Orphan, address, distinct, listed, macs, named};
-use crate::{
-    addresses, args::Chosen, error::Error, fleet::Fleet, identity::Identity, inventory::Inventory, reconcile::Reconcile,
-};
+use crate::{args::Chosen, error::Error, fleet::Fleet, identity::Identity, inventory::Inventory, reconcile::Reconcile};
 
 /// Where orphans are looked for.
 pub(crate) struct Search<'a> {
@@ -142,7 +140,7 @@ impl Machine<'_> {
 async fn by_agent(pve: &Client, vmid: u32, host: &str, config: &Config) -> Vec<String> {
     let nics = pve.ask(&request::nics(host, vmid)).await.unwrap_or_default();
     let macs: Vec<String> = macs(config).into_values().collect();
-    addresses::of(&nics, &macs)
+    pve_access::agent_addresses(&nics, &macs)
 }
 
 fn others(all: &[String]) -> String {

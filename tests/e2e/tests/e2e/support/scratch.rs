@@ -12,8 +12,16 @@ use tokio::process::Command;
 use super::Outcome;
 
 /// The programs of the pipe, in its order.
-pub(crate) const STEPS: [&str; 7] =
-    ["talos-image", "pve-vm", "talos-gen", "talos-apply", "talos-bootstrap", "kubeconfig-export", "talos-wait"];
+pub(crate) const STEPS: [&str; 8] = [
+    "talos-image",
+    "pve-vm",
+    "talos-gen",
+    "talos-seed",
+    "talos-apply",
+    "talos-bootstrap",
+    "kubeconfig-export",
+    "talos-wait",
+];
 
 /// The longest that one command of a test may take. It bounds a hang; it measures nothing.
 const BOUND: Duration = Duration::from_secs(120);

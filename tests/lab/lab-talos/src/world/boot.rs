@@ -27,10 +27,34 @@ impl World {
         self.nodes[id].image = Some(image);
         self.print(id, "[initramfs] booting Talos");
         self.assign_addresses(id);
+        self.print_addresses(id);
         self.tell(id, &Content::sequence("boot", 1), "");
         match self.stored_config(id) {
-            Some(config) => self.configured_boot(id, config),
-            None => self.enter_maintenance(id),
+            Some(config) => self.configured_boot(id, config, "state"),
+            None => self.seeded_boot(id),
+        }
+    }
+
+    /// Prints each address that a link gets, as Talos does whatever state it is in.
+    fn print_addresses(&mut self, id: Id) {
+        let by = "\"component\": \"controller-runtime\", \"controller\": \"network.AddressSpecController\"";
+        for address in self.nodes[id].addresses.clone() {
+            self.print(id, &format!("assigned address {{{by}, \"address\": \"{address}\", \"link\": \"eth0\"}}"));
+        }
+    }
+
+    /// A node without a config of its own looks for a disc with one. One that it can't use it tries again and again, and
+    /// never comes to maintenance mode.
+    fn seeded_boot(&mut self, id: Id) {
+        let Some(text) = self.nodes[id].machine.user_data.clone() else { return self.enter_maintenance(id) };
+        match config::load(&text, self.nodes[id].version()) {
+            Ok(loaded) if loaded.config.is_some() => {
+                self.disk_mut(id).config = Some(text);
+                if let Some(config) = loaded.config {
+                    self.configured_boot(id, Arc::new(config), "platform");
+                }
+            }
+            _ => self.print(id, "failed to load config via platform nocloud"),
         }
     }
 
@@ -40,10 +64,10 @@ impl World {
         loaded.config.map(Arc::new)
     }
 
-    fn configured_boot(&mut self, id: Id, config: Arc<Config>) {
+    fn configured_boot(&mut self, id: Id, config: Arc<Config>, source: &str) {
         self.nodes[id].stage = Stage::Booting;
         let by = "\"component\": \"controller-runtime\", \"controller\": \"config.AcquireController\"";
-        self.print(id, &format!("machine config loaded successfully {{{by}, \"sources\": [\"state\"]}}"));
+        self.print(id, &format!("machine config loaded successfully {{{by}, \"sources\": [\"{source}\"]}}"));
         self.activate(id, config);
         self.swap(id);
     }

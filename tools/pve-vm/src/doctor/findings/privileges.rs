@@ -7,7 +7,10 @@ use record::{
 };
 
 use super::{fail, ok, via, warn};
-use crate::console;
+use pve_access::{
+    console,
+    seed::{REMOVES, WRITES},
+};
 
 /// The privileges that the token lacks, each where it is needed.
 pub(in crate::doctor) fn privileges(
@@ -47,6 +50,7 @@ pub(in crate::doctor) fn privileges(
             ));
         }
     }
+    found.extend(seeds(rights, token, spec, release));
     let agent = rights::agent_privilege(release);
     let (path, held) = place(rights, agent, spec);
     if !held {
@@ -63,6 +67,35 @@ pub(in crate::doctor) fn privileges(
     if found.is_empty() {
         let why = format!("the token {token} has every privilege that all VMs need; each node's own are checked below");
         found.push(ok("privileges", None, why));
+    }
+    found
+}
+
+/// What `talos-seed` lacks, if the file has a storage for its discs.
+fn seeds(rights: &Rights, token: &str, spec: &ProxmoxSpec, release: (u32, u32)) -> Vec<Finding> {
+    const CDROM: &str = "VM.Config.CDROM";
+    let Some(storage) = &spec.seeds else { return Vec::new() };
+    let path = format!("/storage/{storage}");
+    let commands = |path: &str, more: &'static str| {
+        let mut role = rights::role(release);
+        if !role.contains(&more) {
+            role.push(more);
+        }
+        rights.commands(token, &[path], &role)
+    };
+    let mut found = Vec::new();
+    if !rights.holds(&path, WRITES) {
+        let why = format!("{WRITES} is missing on {path}: talos-seed can't put discs there");
+        found.push(fail("privileges", None, why, commands(&path, WRITES)));
+    }
+    let (vms, held) = place(rights, CDROM, spec);
+    if !held {
+        let why = format!("{CDROM} is missing on {vms}: talos-seed can't put discs into VMs");
+        found.push(fail("privileges", None, why, commands(&vms, CDROM)));
+    }
+    if !rights.holds(&path, REMOVES) {
+        let why = format!("{REMOVES} is missing on {path}: discs that are done with are overwritten, not removed");
+        found.push(warn("privileges", None, why, commands(&path, REMOVES)));
     }
     found
 }

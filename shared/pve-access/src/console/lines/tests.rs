@@ -107,3 +107,33 @@ fn a_line_that_is_too_long_is_none_even_if_it_begins_well() {
     let long = inform("\t10.0.0.5", &format!(", \"x\": \"{}\"", "A".repeat(LONGEST)));
     assert_eq!(all(format!("{long}\n").as_bytes()), []);
 }
+
+#[test]
+fn an_address_that_a_card_gets_counts_and_one_that_is_shared_or_internal_does_not() {
+    let said_of = |address: &str, link: &str| {
+        let by = "\"component\": \"controller-runtime\", \"controller\": \"network.AddressSpecController\"";
+        all(format!(
+            "[    5.1] [talos] assigned address {{{by}, \"address\": \"{address}\", \"link\": \"{link}\"}}\r\n"
+        )
+        .as_bytes())
+    };
+    assert_eq!(said_of("10.0.0.5/24", "eth0"), [Said::Assigned("10.0.0.5".parse().unwrap())]);
+    assert_eq!(said_of("fd00::5/64", "enp0s1"), [Said::Assigned("fd00::5".parse().unwrap())]);
+    for (address, link) in [
+        ("10.0.0.10/32", "eth0"),
+        ("fd00::10/128", "eth0"),
+        ("169.254.116.108/32", "lo"),
+        ("10.244.0.1/24", "cni0"),
+        ("10.0.0.5", "eth0"),
+    ] {
+        assert_eq!(said_of(address, link), [], "{address} {link}");
+    }
+}
+
+#[test]
+fn what_a_real_console_said_of_shared_and_internal_addresses_does_not_count() {
+    let Some(path) = judges::vectors("talos-real/console-vip-stubkubelet-reboot.txt") else { return };
+    let text = std::fs::read(path).unwrap();
+    assert!(String::from_utf8_lossy(&text).contains("assigned address"));
+    assert!(!all(&text).iter().any(|said| matches!(said, Said::Assigned(_))), "the VIP and lo only");
+}

@@ -9,13 +9,13 @@ use step::{Slot, Slots};
 
 /// Gates by name, made when first used.
 #[derive(Debug, Default)]
-pub(crate) struct Gates {
+pub struct Gates {
     slots: Mutex<BTreeMap<String, Arc<Slots>>>,
 }
 
 impl Gates {
     /// Waits for a place at the gate of this name, which has so many; control planes first.
-    pub(crate) async fn take(&self, name: String, places: usize, is_control_plane: bool) -> Slot {
+    pub async fn take(&self, name: String, places: usize, is_control_plane: bool) -> Slot {
         let slots = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(name).or_insert_with(|| Slots::new(places)))

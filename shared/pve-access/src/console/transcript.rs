@@ -28,6 +28,8 @@ pub(crate) struct Transcript {
     /// Whether the VM said anything.
     heard: bool,
     addresses: Vec<IpAddr>,
+    /// Those that its network cards got.
+    assigned: Vec<IpAddr>,
     /// The oldest first.
     certificates: Vec<Fingerprint>,
     is_configured: bool,
@@ -55,6 +57,7 @@ impl Transcript {
             bytes: 0,
             heard: false,
             addresses: Vec::new(),
+            assigned: Vec::new(),
             certificates: Vec::new(),
             is_configured: false,
             changed: now,
@@ -110,14 +113,19 @@ impl Transcript {
                 self.certificates.push(fingerprint);
                 self.changed = now;
             }
+            Some(Said::Assigned(address)) if self.assigned.len() < KEPT && !self.assigned.contains(&address) => {
+                self.assigned.push(address);
+                self.changed = now;
+            }
             Some(Said::Configured) => self.is_configured = true,
-            Some(Said::Address(_)) | None => {}
+            Some(Said::Address(_) | Said::Assigned(_)) | None => {}
         }
     }
 
-    /// The addresses, IPv4 first.
+    /// The addresses, IPv4 first. A machine that has its config doesn't say how it is reached: then those of its cards.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        in_order(self.addresses.clone())
+        let told = in_order(self.addresses.clone());
+        if told.is_empty() && self.is_configured { in_order(self.assigned.clone()) } else { told }
     }
 
     /// Every certificate that the machine has shown since it was switched on, the newest last.
@@ -127,7 +135,7 @@ impl Transcript {
 
     /// Whether the machine said how it is reached, and stayed with it for a while.
     pub(crate) fn is_settled(&self, now: Instant) -> bool {
-        let is_complete = !self.addresses().is_empty() && !self.certificates.is_empty();
+        let is_complete = !self.addresses().is_empty() && (!self.certificates.is_empty() || self.is_configured);
         is_complete && now.saturating_duration_since(self.changed) >= SETTLES
     }
 
@@ -214,6 +222,26 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         transcript.feed(reachable_at(&many).as_bytes(), now).unwrap();
         assert_eq!(transcript.addresses().len(), KEPT);
+    }
+
+    #[test]
+    fn a_machine_with_a_config_is_found_by_what_its_cards_got_and_one_without_never() {
+        let now = Instant::now();
+        let by = |name: &str| format!("\"component\": \"controller-runtime\", \"controller\": \"{name}\"");
+        let card = by("network.AddressSpecController");
+        let card = format!(
+            "[    5.1] [talos] assigned address {{{card}, \"address\": \"10.0.0.7/24\", \"link\": \"eth0\"}}\r\n"
+        );
+        let config = by("config.AcquireController");
+        let config = format!(
+            "[    6.1] [talos] machine config loaded successfully {{{config}, \"sources\": [\"platform\"]}}\r\n"
+        );
+        let mut transcript = Transcript::new(now);
+        transcript.feed(card.as_bytes(), now).unwrap();
+        assert!(transcript.addresses().is_empty() && !transcript.is_settled(after(60, now)));
+        transcript.feed(config.as_bytes(), now).unwrap();
+        assert_eq!(transcript.addresses(), ["10.0.0.7"]);
+        assert!(!transcript.is_settled(after(4, now)) && transcript.is_settled(after(5, now)));
     }
 
     #[test]

@@ -3,21 +3,19 @@
 //! The sources, in order: the file, the guest agent, Proxmox VE's own DHCP, the serial console, `ichor.lock`. Each look asks them in this
 //! order, and the first that knows is believed.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use patience::{Backoff, Deadline};
-use pve_client::{Kind, request};
-use record::status::AddressSource;
-use step::{Hold, Stop};
+use pve_client::{Client, Kind, Rights, request};
+use record::{Node, status::AddressSource};
+use step::{Hold, Run, Slot, Stop};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
-    addresses,
-    changes::VmOperation,
-    console::{Obstacle, SILENCE, Watch},
-    error::Error,
+    addresses, answers,
+    console::{Obstacle, SILENCE, Sources, Watch},
+    error::NotFound,
     location::Location,
-    meeting::still_there,
 };
 
 /// How often a search looks at what is known here; others are asked less often.
@@ -30,20 +28,51 @@ const CERTIFICATE: Duration = Duration::from_secs(180);
 const MUTE: Duration = Duration::from_secs(30);
 
 /// What was found out about a VM that is on.
-pub(crate) struct Found {
-    pub(crate) addresses: Vec<String>,
-    pub(crate) source: AddressSource,
+pub struct Found {
+    /// Where it answers, the best first.
+    pub addresses: Vec<String>,
+    /// Who told them.
+    pub source: AddressSource,
     /// Of the certificates that it shows in maintenance mode, the newest last.
-    pub(crate) fingerprints: Vec<String>,
+    pub fingerprints: Vec<String>,
     /// Whether its console said that it has its config.
-    pub(crate) is_configured: bool,
+    pub is_configured: bool,
 }
 
-impl VmOperation<'_> {
+/// Maximum number of guest agents asked at once on one host: a silent one occupies one of three workers for 3 s.
+const AGENTS: usize = 2;
+
+/// What finding a VM takes.
+pub struct Finder<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// The node that the VM is for.
+    pub node: &'a Node,
+    /// Proxmox VE.
+    pub pve: &'a Client,
+    /// Where the VM is.
+    pub location: &'a Location,
+    /// The hardware addresses of its NICs.
+    pub macs: &'a [String],
+    /// Whether it has a serial port that Talos prints to: see [`crate::console::PORT`].
+    pub has_port: bool,
+    /// What the token may do.
+    pub rights: &'a Rights,
+    /// The pool that it is in, if that is known.
+    pub pool: Option<&'a str>,
+    /// What the searches of this run share.
+    pub sources: &'a Sources,
+}
+
+impl Finder<'_> {
+    pub(crate) async fn place(&self, gate: String, places: usize) -> Slot {
+        self.sources.gates.take(gate, places, self.node.is_control_plane()).await
+    }
+
     /// Opens the VM's console before it is switched on, if that is allowed and possible. A VM that is found without it
     /// doesn't wait until there is a place for one more reader.
-    pub(crate) async fn console(&self, is_needed: bool) -> Option<Watch> {
-        let opened = self.fleet.console(self.machine, &self.location);
+    pub async fn console(&self, is_needed: bool) -> Option<Watch> {
+        let opened = self.open();
         let opened = match is_needed {
             true => opened.await,
             false => tokio::time::timeout(PLACE, opened).await.ok()?,
@@ -55,12 +84,10 @@ impl VmOperation<'_> {
 
     /// The VM's addresses, and the certificates that it shows until it has its config, if its console was opened. Where
     /// it was found `last` is believed if nobody tells, and something answers there.
-    pub(crate) async fn search(
-        &self,
-        fixed: Option<String>,
-        console: Option<Watch>,
-        last: &[String],
-    ) -> Result<Found, Stop> {
+    ///
+    /// # Errors
+    /// Nobody told an address in time, or Proxmox VE can't be asked.
+    pub async fn search(&self, fixed: Option<String>, console: Option<Watch>, last: &[String]) -> Result<Found, Stop> {
         let (addresses, source, console) = match fixed {
             Some(address) => (vec![address], AddressSource::Static, console),
             None => {
@@ -83,7 +110,7 @@ impl VmOperation<'_> {
         let wait = self.run.wait(self.node).paced(self.paces());
         wait.until_or(look, |expired| {
             let advice = search.try_lock().ok().and_then(|search| search.advice.clone());
-            Error::NoAddress { vmid, host, last: expired.last, advice }.into()
+            NotFound { vmid, host, last: expired.last, advice }.into()
         })
         .await
     }
@@ -128,13 +155,13 @@ impl VmOperation<'_> {
     }
 
     fn paces(&self) -> Backoff {
-        Backoff::new(PACE / 4, PACE).seeded(&self.machine.name)
+        Backoff::new(PACE / 4, PACE).seeded(self.node.name())
     }
 }
 
 /// The search for the addresses of a VM without a static one.
 struct Search<'a> {
-    operation: &'a VmOperation<'a>,
+    finder: &'a Finder<'a>,
     /// Where the VM was found last.
     last: &'a [String],
     console: Option<Watch>,
@@ -154,10 +181,10 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(operation: &'a VmOperation<'a>, console: Option<Watch>, last: &'a [String]) -> Self {
+    fn new(finder: &'a Finder<'a>, console: Option<Watch>, last: &'a [String]) -> Self {
         let now = Instant::now();
         Self {
-            operation,
+            finder,
             last,
             was_on: console.is_none(),
             console,
@@ -165,7 +192,7 @@ impl<'a> Search<'a> {
             advice: None,
             begun: now,
             due: now,
-            pauses: Backoff::new(Duration::from_millis(100), Duration::from_secs(4)).seeded(&operation.machine.name),
+            pauses: Backoff::new(Duration::from_millis(100), Duration::from_secs(4)).seeded(finder.node.name()),
             agent: String::new(),
             may_ask: true,
             has_spoken: false,
@@ -198,11 +225,11 @@ impl<'a> Search<'a> {
         if !self.may_ask {
             return Ok(None);
         }
-        let VmOperation { fleet, machine, location, .. } = self.operation;
-        let _place = fleet.agent_slot(&location.host, machine).await;
-        match fleet.pve.ask(&request::nics(&location.host, location.vmid)).await {
+        let Finder { pve, macs, location, .. } = self.finder;
+        let _place = self.finder.place(format!("agent {}", location.host), AGENTS).await;
+        match pve.ask(&request::nics(&location.host, location.vmid)).await {
             Ok(nics) => {
-                let found = addresses::of(&nics, &machine.macs);
+                let found = addresses::of(&nics, macs);
                 self.agent = "its guest agent reports no address".to_owned();
                 Ok((!found.is_empty()).then_some(found))
             }
@@ -228,13 +255,13 @@ impl<'a> Search<'a> {
     /// Asks Proxmox VE's own DHCP, where the token may see it. It hands addresses out only in its own networks, so that it
     /// doesn't know this one is usual.
     async fn by_lease(&self) -> Option<Vec<String>> {
-        let VmOperation { fleet, machine, .. } = self.operation;
-        let sees = |privilege| fleet.inventory.rights.holds_somewhere("/sdn/zones", privilege);
+        let Finder { pve, macs, rights, .. } = self.finder;
+        let sees = |privilege| rights.holds_somewhere("/sdn/zones", privilege);
         if !sees("SDN.Audit") && !sees("SDN.Allocate") {
             return None;
         }
-        let leases = fleet.pve.ask(&request::leases()).await.ok()?;
-        Some(addresses::leased(&leases, &machine.macs)).filter(|found| !found.is_empty())
+        let leases = pve.ask(&request::leases()).await.ok()?;
+        Some(addresses::leased(&leases, macs)).filter(|found| !found.is_empty())
     }
 
     /// Looks where the VM was found last, once the others had their time. A VM that has just been switched on tells
@@ -250,14 +277,13 @@ impl<'a> Search<'a> {
         if self.console.is_some() || self.obstacle.is_some() {
             return;
         }
-        let VmOperation { fleet, machine, location, .. } = self.operation;
-        match fleet.console(machine, location).await {
+        match self.finder.open().await {
             Ok(console) => {
                 console.vm_is_on();
                 self.console = Some(console);
             }
             Err(obstacle) => {
-                self.advice = fleet.advice(&obstacle, location).await;
+                self.advice = self.finder.advice(&obstacle).await;
                 self.obstacle = Some(obstacle);
             }
         }
@@ -265,18 +291,18 @@ impl<'a> Search<'a> {
 
     /// Says, once, what keeps the console from telling.
     fn speak(&mut self) {
-        let VmOperation { fleet, run, location, .. } = self.operation;
+        let Finder { run, location, sources, .. } = self.finder;
         if self.has_spoken || self.begun.elapsed() < SILENCE {
             return;
         }
         if let Some(obstacle @ Obstacle::Release { .. }) = &self.obstacle {
             self.has_spoken = true;
-            if fleet.consoles.told.set(()).is_ok() {
+            if sources.told.set(()).is_ok() {
                 run.announce(&format!("{obstacle}: nodes without a guest agent are not found by theirs"));
             }
         }
         let Some(console) = &self.console else { return };
-        if self.operation.tell_silence(console, self.was_on) {
+        if self.finder.tell_silence(console, self.was_on) {
             let Location { vmid, host } = location;
             self.advice =
                 Some(format!("or close its console where it is open, `qm shutdown {vmid}` on {host}, and run again"));
@@ -294,4 +320,17 @@ impl<'a> Search<'a> {
         };
         if self.agent.is_empty() { console } else { format!("{}; {console}", self.agent) }
     }
+}
+
+/// The first of the addresses that a node had last where something answers now.
+async fn still_there(addresses: &[String]) -> Option<Vec<String>> {
+    for (index, text) in addresses.iter().enumerate() {
+        let Ok(address) = text.parse::<IpAddr>() else { continue };
+        if answers(address).await {
+            let mut found = addresses.to_vec();
+            found.swap(0, index);
+            return Some(found);
+        }
+    }
+    None
 }

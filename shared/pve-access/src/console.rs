@@ -18,15 +18,18 @@ use pve_client::{
 use record::{Classify, Exit};
 use tokio::sync::{Mutex, OnceCell};
 
-pub(crate) use self::{transcript::SILENCE, watch::Watch};
-use crate::{fleet::Fleet, location::Location, machine::Machine};
+pub(crate) use self::transcript::SILENCE;
+pub use self::watch::Watch;
+use crate::{finder::Finder, gates::Gates};
 
 /// The privilege that it takes.
-pub(crate) const PRIVILEGE: &str = "VM.Console";
+pub const PRIVILEGE: &str = "VM.Console";
 /// The release from which on API tokens can open a console.
-pub(crate) const SINCE: (u32, u32) = (9, 1);
+pub const SINCE: (u32, u32) = (9, 1);
 /// The port of a VM that Talos prints to, and its value.
-const PORT: (&str, &str) = ("serial0", "socket");
+pub const PORT: (&str, &str) = ("serial0", "socket");
+/// Maximum number of consoles read at once on one host: each is a process there, and takes one of 100 ports.
+const CONSOLES: usize = 32;
 
 /// Why a console isn't read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,14 +75,15 @@ impl Obstacle {
     }
 }
 
-/// What is known of the hosts whose consoles are read.
+/// What the searches of a run share: the hosts whose consoles are read, and places at them.
 #[derive(Debug, Default)]
-pub(crate) struct Consoles {
+pub struct Sources {
     members: OnceCell<Members>,
     /// A client of each host, or why there is none.
     hosts: Mutex<BTreeMap<String, Result<Client, Obstacle>>>,
     /// Whether it was said that this release doesn't let tokens read.
     pub(crate) told: OnceCell<()>,
+    pub(crate) gates: Gates,
 }
 
 /// The hosts of the cluster.
@@ -107,25 +111,24 @@ impl Members {
     }
 }
 
-impl Fleet {
+impl Finder<'_> {
     /// Opens the console of a VM. What keeps it from being read is no error: the addresses may come from elsewhere.
-    pub(crate) async fn console(&self, machine: &Machine, location: &Location) -> Result<Watch, Obstacle> {
-        self.may_read(machine, location)?;
-        let host = location.host.as_str();
+    pub(crate) async fn open(&self) -> Result<Watch, Obstacle> {
+        self.may_read()?;
+        let host = self.location.host.as_str();
         let pve = self.host_client(host).await?;
-        let place = self.console_slot(host, machine).await;
-        Ok(Watch::of_vm(pve, location, place))
+        let place = self.place(format!("consoles of {host}"), CONSOLES).await;
+        Ok(Watch::of_vm(pve, self.location, place))
     }
 
     /// Whether the VM has a console, and the token may read it.
-    pub(crate) fn may_read(&self, machine: &Machine, location: &Location) -> Result<(), Obstacle> {
-        if machine.setting(PORT.0) != Some(PORT.1) {
+    fn may_read(&self) -> Result<(), Obstacle> {
+        if !self.has_port {
             return Err(Obstacle::NoPort);
         }
-        let rights = &self.inventory.rights;
-        let vm = format!("/vms/{}", location.vmid);
-        let pool = self.inventory.pool(location.vmid).or(machine.pool.as_deref());
-        let by_pool = pool.map(|pool| format!("/pool/{pool}"));
+        let rights = self.rights;
+        let vm = format!("/vms/{}", self.location.vmid);
+        let by_pool = self.pool.map(|pool| format!("/pool/{pool}"));
         if rights.holds(&vm, PRIVILEGE) || by_pool.as_ref().is_some_and(|path| rights.holds(path, PRIVILEGE)) {
             return Ok(());
         }
@@ -134,18 +137,23 @@ impl Fleet {
     }
 
     /// What to do about an obstacle.
-    pub(crate) async fn advice(&self, obstacle: &Obstacle, location: &Location) -> Option<String> {
+    pub(crate) async fn advice(&self, obstacle: &Obstacle) -> Option<String> {
         // The role's privileges depend on the release.
         let release = match obstacle {
-            Obstacle::Right { .. } => self.pve.ask(&request::node_version(&location.host)).await.ok()?.minor(),
+            Obstacle::Right { .. } => self.pve.ask(&request::node_version(&self.location.host)).await.ok()?.minor(),
             _ => SINCE,
         };
         obstacle.advice(release)
     }
 
+    /// Whether its console can be read, as far as the token and the VM's own settings go.
+    pub fn can_be_read(&self) -> bool {
+        self.may_read().is_ok()
+    }
+
     /// A client that talks to this host and to no other.
     async fn host_client(&self, host: &str) -> Result<Client, Obstacle> {
-        let mut hosts = self.consoles.hosts.lock().await;
+        let mut hosts = self.sources.hosts.lock().await;
         if let Some(known) = hosts.get(host) {
             return known.clone();
         }
@@ -159,7 +167,7 @@ impl Fleet {
         if release.minor() < SINCE {
             return Err(Obstacle::Release { host: host.to_owned(), version: release.version });
         }
-        let members = self.consoles.members.get_or_try_init(|| Members::read(&self.pve));
+        let members = self.sources.members.get_or_try_init(|| Members::read(self.pve));
         let members = members.await.map_err(|error| Obstacle::of(&error))?;
         let (places, shown) = members.places(self.pve.endpoint(), host);
         let mut why = Vec::new();
@@ -183,7 +191,7 @@ impl Fleet {
 }
 
 /// Whether the schematic of this cluster certainly brings no guest agent. One that is only known by its ID may have one.
-pub(crate) fn has_no_agent(spec: &record::spec::ClusterSpec) -> bool {
+pub fn has_no_agent(spec: &record::spec::ClusterSpec) -> bool {
     const AGENT: &str = "siderolabs/qemu-guest-agent";
     let Some(schematic) = &spec.talos.schematic else { return true };
     if schematic.get("id").is_some() {

@@ -31,7 +31,7 @@ const ATTACHES: Duration = Duration::from_secs(1);
 const LOOKS: Duration = Duration::from_millis(100);
 
 /// A console that is being read; dropping this ends it.
-pub(crate) struct Watch {
+pub struct Watch {
     shown: Arc<Mutex<Shown>>,
     /// How far the VM and its console are.
     stage: watch::Sender<Stage>,
@@ -92,12 +92,12 @@ impl Watch {
     }
 
     /// The VM is on: reading begins.
-    pub(crate) fn vm_is_on(&self) {
+    pub fn vm_is_on(&self) {
         raise(&self.stage, Stage::On);
     }
 
     /// Waits until what a VM says that is on is seen, or can't be.
-    pub(crate) async fn until_read(&self) {
+    pub async fn until_read(&self) {
         {
             let mut stage = self.stage.subscribe();
             let _late = timeout(OPENED, stage.wait_for(|stage| *stage >= Stage::Read)).await;
@@ -107,7 +107,7 @@ impl Watch {
     }
 
     /// Whether the VM says something within a few seconds.
-    pub(crate) async fn hears(&self) -> bool {
+    pub async fn hears(&self) -> bool {
         let since = Instant::now();
         loop {
             let is_heard = self.shown().transcript.is_heard();
@@ -140,6 +140,11 @@ impl Watch {
     /// Whether the machine will show no other certificate of maintenance mode.
     pub(crate) fn is_configured(&self) -> bool {
         self.shown().transcript.is_configured()
+    }
+
+    /// Whether nothing more comes.
+    pub fn is_over(&self) -> bool {
+        self.ended().is_some()
     }
 
     /// Why nothing more comes.

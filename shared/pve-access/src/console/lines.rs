@@ -11,6 +11,8 @@ const LONGEST: usize = 4096;
 /// The controllers that tell how a machine in maintenance mode is reached: that of Talos 1.13 and later, and the earlier
 /// one.
 const INFORMERS: [&str; 2] = ["runtime.MaintenanceServiceInformController", "runtime.MaintenanceServiceController"];
+/// The controller that gives addresses to links.
+const ASSIGNER: &str = "network.AddressSpecController";
 /// The controller that finds the machine config.
 const ACQUIRER: &str = "config.AcquireController";
 
@@ -23,6 +25,8 @@ pub(crate) enum Said {
     Address(IpAddr),
     /// The certificate that the machine shows in maintenance mode from now on.
     Certificate(Fingerprint),
+    /// A network card got this address.
+    Assigned(IpAddr),
     /// The machine has its config: it doesn't come to maintenance mode.
     Configured,
 }
@@ -37,6 +41,9 @@ pub(crate) fn said(line: &str) -> Option<Said> {
     if controller == ACQUIRER {
         return (text == "machine config loaded successfully").then_some(Said::Configured);
     }
+    if controller == ASSIGNER {
+        return if text == "assigned address" { assigned(&fields) } else { None };
+    }
     if !INFORMERS.contains(&controller) {
         return None;
     }
@@ -48,6 +55,17 @@ pub(crate) fn said(line: &str) -> Option<Said> {
         }
         address => address.trim_start().parse().ok().map(Said::Address),
     }
+}
+
+/// An address of a network card. Those that stand alone are shared or internal, and others' links aren't cards.
+fn assigned(fields: &Map<String, Value>) -> Option<Said> {
+    let link = fields.get("link").and_then(Value::as_str)?;
+    if !["eth", "en", "bond"].iter().any(|kind| link.starts_with(kind)) {
+        return None;
+    }
+    let (address, prefix) = fields.get("address").and_then(Value::as_str)?.split_once('/')?;
+    let (address, prefix) = (address.parse::<IpAddr>().ok()?, prefix.parse::<u8>().ok()?);
+    (prefix < if address.is_ipv4() { 32 } else { 128 }).then_some(Said::Assigned(address))
 }
 
 /// Text and fields of a line of Talos's log: `[    9.851478] [talos] TEXT {"component": …}`. Without a kernel there is no

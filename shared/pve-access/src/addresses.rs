@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use pve_client::answer::{Lease, Nics};
 
 /// The addresses of the NICs with these MAC addresses, as a guest agent reports them.
-pub(crate) fn of(nics: &Nics, macs: &[String]) -> Vec<String> {
+pub fn of(nics: &Nics, macs: &[String]) -> Vec<String> {
     let nics = nics.0.iter().filter(|nic| is_ours(&nic.hardware_address, macs));
     in_order(nics.flat_map(|nic| &nic.ip_addresses).filter_map(|address| address.ip_address.parse().ok()).collect())
 }
