@@ -84,7 +84,7 @@ impl Step for Apply {
                 // It comes up with its config.
                 return Ok(planned(
                     node,
-                    Change::new("machine config", Impact::Reboot).to("the first config, by its seed"),
+                    vec![Change::new("machine config", Impact::Reboot).to("the first config, by its seed")],
                 ));
             }
             let planned = if node.address().is_some() { "config is only planned" } else { "address is not known yet" };

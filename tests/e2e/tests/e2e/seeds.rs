@@ -91,7 +91,7 @@ async fn a_token_that_may_not_remove_files_overwrites_them() {
     let disc = discs(&world).pop().unwrap();
     assert!(world.lab.pve().user_data("pve1", &disc).is_some());
     world.sh(&pipe).await.exits(0).says("it was overwritten");
-    assert_eq!(discs(&world), [disc.clone()]);
+    assert_eq!(discs(&world), std::slice::from_ref(&disc));
     assert_eq!(world.lab.pve().user_data("pve1", &disc), None, "nothing is left of the secrets");
     let before = world.touches();
     let third = world.sh(&pipe).await.exits(0);
