@@ -202,7 +202,7 @@ fn patches_with_documents_that_the_machine_could_not_load_are_refused_by_name() 
 fn words_that_cannot_be_meant_are_refused_before_anything_is_made() {
     let folder = folder();
     for (more, said) in [
-        (&["--kubernetes-version", ""][..], "--kubernetes-version is empty; it defaults to 1.36."),
+        (&["--kubernetes-version", ""][..], "--kubernetes-version is empty; it defaults to 1.37."),
         (&["--registry-mirror", "docker.io"], "invalid registry mirror spec"),
         (&["--registry-mirror", "docker.io=ftp://a b"], "failed to parse registry mirror endpoint \"ftp://a b\""),
         (&["--output-dir", "out", "-o", "here"], "--output-dir"),

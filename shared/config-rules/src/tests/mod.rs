@@ -3,6 +3,7 @@
 mod cross_document;
 mod devices;
 mod documents;
+mod kubernetes;
 mod legacy;
 mod system;
 
