@@ -44,9 +44,10 @@ fn command(folder: &Path, input: &Value, output: &str) -> Command {
         command.args(value.map(|value| format!("{flag}={value}")));
     }
     for (key, flag) in SEVERAL {
-        let values = input[key].as_array().into_iter().flatten();
         // A patch may begin with a dash.
-        command.args(values.flat_map(|value| [flag, value.as_str().unwrap()]));
+        for value in input[key].as_array().into_iter().flatten() {
+            command.args([flag, value.as_str().unwrap()]);
+        }
     }
     if input["no_discovery"] == true {
         command.arg("--with-cluster-discovery=false");
