@@ -66,6 +66,7 @@ fn booted(subnet: &str, address: &str, version: &str) -> Arc<Talos> {
         cores: 2,
         memory: 4096,
         disk_size: 20 << 30,
+        user_data: None,
     });
     talos
 }

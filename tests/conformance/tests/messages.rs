@@ -54,6 +54,9 @@ const NOT_PROGRAMS: [&str; 12] = [
     "ichor-trial",
 ];
 
+/// Flags of kube-apiserver that a text of Talos names, outside backticks.
+const IN_WORDS_OF_TALOS: [&str; 1] = ["--oidc-"];
+
 type Pattern = LazyLock<Regex>;
 
 /// Words that look like programs of ours.
@@ -110,7 +113,8 @@ impl Programs {
     }
 
     fn has_flag(&self, flag: &str) -> bool {
-        ["--help", "--version"].contains(&flag) || self.0.values().any(|program| program.flags.contains(flag))
+        let everywhere = ["--help", "--version"].into_iter().chain(IN_WORDS_OF_TALOS);
+        everywhere.into_iter().any(|known| known == flag) || self.0.values().any(|program| program.flags.contains(flag))
     }
 
     /// The names in a text that don't exist.
