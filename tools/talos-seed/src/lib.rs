@@ -9,6 +9,7 @@
 //! somebody else has.
 
 mod args;
+mod checks;
 mod cidata;
 mod error;
 mod plan;
