@@ -223,10 +223,10 @@ fn words_that_cannot_be_meant_are_refused_before_anything_is_made() {
     }
     let nameless = run(folder.path(), &["talosconfig", "", "-o", "-"]);
     assert!(code(&nameless) == 2 && stderr(&nameless).contains("name is empty"), "{}", stderr(&nameless));
-    let twice = ["--talos-version", "v1.14", "--talos-version", "", "--output-dir", "elsewhere", "-t", "worker"];
+    let twice = ["--talos-version", "v1.13", "--talos-version", "", "--output-dir", "elsewhere", "-t", "worker"];
     configs(folder.path(), &twice);
     let last = std::fs::read_to_string(folder.path().join("elsewhere/worker.yaml")).unwrap();
-    assert!(last.contains("installer:v1.13.0\n"), "a flag that comes again overrides: {last}");
+    assert!(last.contains(":v1.14.0\n"), "a flag that comes again overrides: {last}");
     configs(folder.path(), &["--output-dir", "out", "-t", "worker"]);
     assert!(folder.path().join("out/worker.yaml").is_file(), "a folder also for one type");
 }
