@@ -32,6 +32,25 @@ pub struct Claim {
     _file: File,
 }
 
+impl Claim {
+    /// Claims a file that is there, for steps without a cluster's folder; `None` while another run has it.
+    ///
+    /// # Errors
+    /// The file can't be opened.
+    pub fn of_file(path: &Path) -> Result<Option<Self>, Failure> {
+        Self::take(File::open(path), path)
+    }
+
+    fn take(file: std::io::Result<File>, path: &Path) -> Result<Option<Self>, Failure> {
+        let file = file.map_err(|error| failed(path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(path, &error)),
+        }
+    }
+}
+
 /// The folder that a cluster's files are in.
 #[derive(Debug, Clone)]
 pub struct ClusterDir {
@@ -154,13 +173,7 @@ impl ClusterDir {
     pub fn claim(&self, step: &str) -> Result<Option<Claim>, Failure> {
         self.folder()?;
         let path = self.path(&format!(".{step}.lock"));
-        let file = File::options().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|error| failed(&path, &error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Claim { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(&path, &error)),
-        }
+        Claim::take(File::options().write(true).create(true).truncate(false).open(&path), &path)
     }
 
     /// Whether the folder's `.gitignore` keeps a file out of version control. A folder that had one keeps it.

@@ -142,7 +142,9 @@ impl Node {
 /// The last line that says that an image of a service can't be pulled, from where it says so.
 fn pull_error(log: &str, service: &str) -> Option<String> {
     const FAILED: &str = "failed to pull image \"";
-    log.lines().rev().find_map(|line| {
+    // A request to bootstrap ends the pull that is under way, which begins again at once.
+    let lines = log.lines().rev().filter(|line| !line.contains("context canceled"));
+    lines.into_iter().find_map(|line| {
         let why = &line[line.find(FAILED)?..];
         let (image, _) = why[FAILED.len()..].split_once('"')?;
         let name = image.rsplit('/').next()?.split([':', '@']).next()?;

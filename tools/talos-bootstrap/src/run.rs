@@ -216,13 +216,19 @@ impl Bootstrap {
         }
     }
 
-    /// Claims the cluster's folder before anything is done, and looks once more then: of two runs one acts.
+    /// Claims the cluster's folder, or without one the talosconfig, before anything is done, and looks once more then: of
+    /// two runs one acts.
     fn claim(&self, run: &Run, progress: &Mutex<Progress>) -> Result<(), Hold> {
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.alone || progress.claim.is_some() {
+        if progress.claim.is_some() {
             return Ok(());
         }
-        progress.claim = run.dir()?.claim(table::TALOS_BOOTSTRAP.program())?;
+        progress.claim = if self.alone {
+            let Some(access) = run.cluster().get::<status::Access>()? else { return Ok(()) };
+            Claim::of_file(std::path::Path::new(&access.talosconfig))?
+        } else {
+            run.dir()?.claim(table::TALOS_BOOTSTRAP.program())?
+        };
         Err(Hold::not_yet(match progress.claim {
             Some(_) => "etcd is to be started",
             None => "another run of this step is at work on this cluster",

@@ -89,3 +89,19 @@ async fn an_etcd_that_was_stopped_for_good_is_recognised_and_started_by_a_reboot
     assert_eq!(again.end()["status"]["bootstrap"]["changed"], false, "{again}");
     assert_eq!((requests(&world), world.lab.talos().etcd_clusters(world.lab.name())), (1, 1));
 }
+
+/// Without a folder they have the talosconfig in common.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_lone_runs_at_once_one_asks() {
+    let world = applied(ONE).await;
+    let (node, name) = (world.node("cp-1"), world.lab.name());
+    node.hold_etcd_pull(Some(""));
+    // So slow that each looks before the other one asks.
+    node.delay(Duration::from_millis(200));
+    let address = node.address().unwrap();
+    let one = format!("talos-bootstrap -n {address} --talosconfig {name}/talosconfig --wait-timeout 6s");
+
+    world.sh(&format!("{one} & {one} & {one} & wait")).await;
+
+    assert_eq!(requests(&world), 1);
+}
