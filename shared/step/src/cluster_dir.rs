@@ -1,12 +1,14 @@
 //! The cluster's folder: secrets, configs, talosconfig, `ichor.lock`.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use record::{Code, Exit, Failure, Lock};
 use sha2::{Digest, Sha256};
+
+use crate::claim::Claim;
 
 /// The folder's `.gitignore`: only the lock may be committed.
 const GITIGNORE: &str = "*\n!ichor.lock\n";
@@ -24,31 +26,6 @@ pub enum Made {
     Now,
     /// It existed already: an earlier run made it, or one at the same time.
     Before,
-}
-
-/// The right to be the only process of its step that works on a cluster.
-#[derive(Debug)]
-pub struct Claim {
-    _file: File,
-}
-
-impl Claim {
-    /// Claims a file that is there, for steps without a cluster's folder; `None` while another run has it.
-    ///
-    /// # Errors
-    /// The file can't be opened.
-    pub fn of_file(path: &Path) -> Result<Option<Self>, Failure> {
-        Self::take(File::open(path), path)
-    }
-
-    fn take(file: std::io::Result<File>, path: &Path) -> Result<Option<Self>, Failure> {
-        let file = file.map_err(|error| failed(path, &error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(path, &error)),
-        }
-    }
 }
 
 /// The folder that a cluster's files are in.
@@ -249,7 +226,7 @@ fn make_folder(path: &Path) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, &error))
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
+pub(crate) fn failed(path: &Path, error: &std::io::Error) -> Failure {
     let (exit, code) = match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (Exit::NotAllowed, Code::NotAllowed),
         _ => (Exit::Failed, Code::File),

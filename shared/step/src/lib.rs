@@ -18,6 +18,7 @@
 //! its first line writes a stream all the same, of one record ([`record::Cluster::failed`]).
 
 mod arguments;
+mod claim;
 mod cluster_dir;
 mod console;
 mod engine;
@@ -47,7 +48,8 @@ use record::{Change, Cluster, Code, Effect, Exit, Failure, Node};
 use serde_json::Value;
 
 pub use arguments::{quoted, reference};
-pub use cluster_dir::{Claim, ClusterDir, Made, sha256};
+pub use claim::Claim;
+pub use cluster_dir::{ClusterDir, Made, sha256};
 pub use console::Console;
 pub use env::variable;
 pub use flags::{Flags, Format, InlineFlag, ParallelFlag, RawFlag, StreamFlags, WaitFlag, exclusive};

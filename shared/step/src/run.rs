@@ -9,7 +9,8 @@ use record::{Change, Cluster, Code, Effect, Exit, Failure, Node, Roster};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster_dir::{Claim, ClusterDir};
+use crate::claim::Claim;
+use crate::cluster_dir::ClusterDir;
 use crate::console::Console;
 use crate::signals::Stopping;
 use crate::slots::{Slot, Slots};

@@ -58,13 +58,23 @@ async fn the_client_of_talos_finds_a_node_of_talos() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_validator_of_talos_accepts_every_config_that_talos_gen_makes() {
+async fn the_validator_of_talos_1_13_accepts_every_config_that_talos_gen_makes() {
     let Some(judge) = judges::require("talos-client") else { return };
+    configs_are_accepted(&judge, &["v1.9", "v1.10", "v1.11", "v1.12", "v1.13"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_validator_of_talos_1_14_1_accepts_every_config_that_talos_gen_makes() {
+    let Some(judge) = judges::require("talos-client-1.14") else { return };
+    configs_are_accepted(&judge, &["v1.12", "v1.13", "v1.14"]).await;
+}
+
+async fn configs_are_accepted(judge: &Path, versions: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let ichor = ichor();
     run(Command::new(&ichor).args(["talos-gen", "secrets", "-o"]).arg(folder.path().join("secrets.yaml"))).await;
     let mut paths = Vec::new();
-    for version in ["v1.9", "v1.10", "v1.11", "v1.12", "v1.13"] {
+    for version in versions {
         let out = folder.path().join(version);
         let mut command = Command::new(&ichor);
         command.args(["talos-gen", "config", "judged", "https://10.0.0.10:6443", "--install-disk", "/dev/sda"]);
@@ -72,7 +82,7 @@ async fn the_validator_of_talos_accepts_every_config_that_talos_gen_makes() {
         run(command.arg("--with-secrets").arg(folder.path().join("secrets.yaml")).arg("--output").arg(&out)).await;
         paths.extend(["controlplane.yaml", "worker.yaml"].map(|file| out.join(file)));
     }
-    let said = run(Command::new(&judge).arg("configs").args(&paths)).await;
+    let said = run(Command::new(judge).arg("configs").args(&paths)).await;
     assert!(said.contains(&format!("configs: {}", paths.len())), "{said}");
 }
 

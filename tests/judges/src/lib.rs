@@ -57,6 +57,17 @@ pub fn folder(name: &str, variable: &str) -> Option<PathBuf> {
     noted(name, named.filter(|path| path.is_dir()))
 }
 
+/// The answer of a service in the network, or `None` where it can't be reached: the test ends then, and counts as
+/// skipped; `name` is the name of the judge.
+///
+/// # Panics
+///
+/// Panics when `ICHOR_REQUIRE` names the judge and it doesn't answer.
+#[must_use]
+pub fn answer<T>(name: &str, found: Option<T>) -> Option<T> {
+    noted(name, found)
+}
+
 /// Where a program is.
 fn program(name: &str) -> Option<PathBuf> {
     let variable = format!("ICHOR_{}", name.to_uppercase().replace(['-', '.'], "_"));
@@ -69,7 +80,7 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Notes in the log whether a judge exists.
-fn noted(name: &str, found: Option<PathBuf>) -> Option<PathBuf> {
+fn noted<T>(name: &str, found: Option<T>) -> Option<T> {
     let verdict = Verdict::of(name, found.is_some(), std::env::var_os(REQUIRE).as_deref());
     let current = std::thread::current();
     let test = current.name().unwrap_or("?");

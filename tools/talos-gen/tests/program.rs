@@ -212,6 +212,22 @@ fn a_patch_that_changes_nothing_says_so() {
 }
 
 #[test]
+fn a_size_that_a_patch_erases_and_authorities_that_are_ignored_are_told_once_for_all_nodes() {
+    let folder = folder();
+    let cluster = CLUSTER.replace("v1.13.9", "v1.14.6").replace("v1.36.3", "v1.37.2").replace(
+        "  patches: [\"machine: {sysctls: {net.core.somaxconn: '1024'}}\"]\n",
+        "  patches:\n    - {apiVersion: v1alpha1, kind: VolumeConfig, name: EPHEMERAL, provisioning: {minSize: 4GiB, maxSize: 8GiB}}\n    - {apiVersion: v1alpha1, kind: VolumeConfig, name: EPHEMERAL, provisioning: {maxSize: 9GiB}}\n    - {cluster: {acceptedCAs: [{crt: QUJD}]}}\n",
+    );
+    let outcome = pipe(folder.path(), &cluster, &[]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    for said in ["patch 2 erases provisioning.minSize of VolumeConfig/EPHEMERAL", "cluster.acceptedCAs is ignored"] {
+        assert_eq!(outcome.stderr.matches(said).count(), 1, "{said}: {}", outcome.stderr);
+    }
+    // These are disk images: nothing has to be installed.
+    assert!(!outcome.stderr.contains("runs from memory"), "{}", outcome.stderr);
+}
+
+#[test]
 fn a_kubernetes_that_the_talos_does_not_run_is_refused_before_any_step_acts() {
     let folder = folder();
     let outcome = pipe(folder.path(), &CLUSTER.replace("v1.36.3", "v1.20.0"), &[]);

@@ -35,6 +35,8 @@ mod orphans;
 mod programs;
 /// The justfile, and `ichor-lab run`.
 mod recipes;
+/// Each release of Talos that the pipe runs, and one that the file raises.
+mod releases;
 /// What each program can do with a role that isn't an administrator's.
 mod roles;
 /// No secret leaves the program, whoever repeats it.
