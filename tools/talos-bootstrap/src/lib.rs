@@ -14,6 +14,7 @@ mod args;
 mod error;
 mod observe;
 mod plan;
+mod progress;
 mod request;
 mod run;
 

@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     observe::{ControlPlane, observe},
     plan::{Before, Decision, Etcd, Observation, decide, doubt, ended, shown},
+    progress::{Progress, bootstrapped, revived},
     request::{Request, may_send},
 };
 
@@ -40,27 +41,6 @@ pub(crate) struct Outcome {
     changes: Vec<Change>,
     /// The nodes that reported to be members.
     members: Vec<String>,
-}
-
-/// What this run has done.
-#[derive(Debug, Default)]
-struct Progress {
-    /// The last request to bootstrap, and when it was sent.
-    request: Option<(Request, Instant)>,
-    /// Whether the last look saw an etcd that has ended without data.
-    ended: bool,
-    /// The node that was rebooted.
-    rebooted: Option<String>,
-    /// Keeps other runs in the same folder from acting.
-    claim: Option<Claim>,
-}
-
-impl Progress {
-    /// The changes, for the node that reports etcd.
-    fn changes(&self, node: &str) -> Vec<Change> {
-        let rebooted = self.rebooted.iter().map(|name| revived(name));
-        rebooted.chain(self.request.iter().map(|_| bootstrapped(node))).collect()
-    }
 }
 
 impl Step for Bootstrap {
@@ -373,14 +353,6 @@ fn would_bootstrap(first: &str, seen: &[Observation], before: &Before) -> Change
         Some(doubt) => Change::live("etcd").to(format!("not known yet: {doubt}")),
         None => Change { impact: Impact::DataLoss, ..bootstrapped(first) }.from("lost").needs("--fresh"),
     }
-}
-
-fn revived(node: &str) -> Change {
-    Change::new("etcd", Impact::Reboot).from("stopped for good").to(format!("started by a reboot of {node}"))
-}
-
-fn bootstrapped(node: &str) -> Change {
-    Change::live("etcd").to(format!("bootstrapped on {node}"))
 }
 
 fn lost(control_planes: &[ControlPlane], name: &str) -> Error {
