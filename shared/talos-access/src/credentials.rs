@@ -61,7 +61,8 @@ impl Credentials {
     /// # Errors
     /// They exist but can't be read, have expired, or belong to another cluster.
     pub async fn if_there(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
-        if run.cluster().has::<Access>() { self.get(run).await } else { Ok(None) }
+        let is_there = self.beside(run)?.is_some() || run.cluster().has::<Access>();
+        if is_there { self.get(run).await } else { Ok(None) }
     }
 
     /// The credentials of the stream, else those of the cluster's folder, whoever read the cluster file; `None` if neither

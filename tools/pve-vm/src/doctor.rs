@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     fleet::Fleet,
     inventory::{Inventory, Known, Namesakes},
+    leftovers,
     location::Location,
     machine::Machine,
     orphans,
@@ -71,9 +72,6 @@ impl Checks<'_> {
                 }
             }
         }
-        let lock = self.run.dir().and_then(|dir| dir.lock()).ok().flatten();
-        let remembered = lock.iter().flat_map(record::Lock::leftovers);
-        found.extend(remembered.map(|(host, volume)| findings::remembered(host, volume)));
         Ok(found)
     }
 
@@ -161,6 +159,10 @@ pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
     for known in fleet.inventory.unlisted(&fleet.identity, &roster) {
         let node = known.config.as_ref().ok().and_then(|config| fleet.identity.node(config));
         found.push(findings::unlisted(known, node.map(|node| (node, orphans::removal(run, node)))));
+    }
+    // A server that can't be asked is a finding already.
+    for (host, volume, why) in leftovers::seen(run, fleet).await.unwrap_or_default() {
+        found.push(findings::remembered(&host, &volume, why));
     }
     found.extend(fleet.inventory.trials(&fleet.identity).map(findings::trial));
     for known in &fleet.inventory.known {

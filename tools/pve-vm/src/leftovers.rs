@@ -44,13 +44,29 @@ pub(crate) async fn after(run: &Run, fleet: &Fleet, node: &Node, location: &Loca
     Err(Error::Leftover { vmid: Some(*vmid), left }.into())
 }
 
-/// Says for a plan what earlier destructions left: a run would remove it.
-pub(crate) fn foreseen(run: &Run) -> Result<(), Failure> {
-    let lock = run.dir()?.lock()?;
+/// What earlier destructions left, for those who remove nothing: the host, the volume, and why a run wouldn't remove it.
+pub(crate) async fn seen(run: &Run, fleet: &Fleet) -> Result<Vec<(String, String, Option<&'static str>)>, Failure> {
+    let (lock, mut seen) = (run.dir()?.lock()?, Vec::new());
     for (host, volume) in lock.iter().flat_map(record::Lock::leftovers) {
-        run.announce(&format!(
-            "{volume} on {host} was left by a VM that was destroyed: a run would remove it where the token may"
-        ));
+        let Some(vmid) = owner(volume) else { continue };
+        let why = match fate(fleet, host, volume, vmid).await? {
+            Fate::Over => continue,
+            Fate::Ours => None,
+            Fate::Open(why) => Some(why),
+        };
+        seen.push((host.to_owned(), volume.to_owned(), why));
+    }
+    Ok(seen)
+}
+
+/// Says for a plan what earlier destructions left.
+pub(crate) async fn foreseen(run: &Run, fleet: &Fleet) -> Result<(), Failure> {
+    for (host, volume, why) in seen(run, fleet).await? {
+        let left = format!("{volume} on {host} was left by a VM that was destroyed");
+        match why {
+            None => run.announce(&format!("{left}: a run would remove it where the token may")),
+            Some(why) => run.warn(&format!("{left}, and its ID is in use again: {why}")),
+        }
     }
     Ok(())
 }

@@ -1,6 +1,13 @@
 //! The step.
 
-use std::{io::IsTerminal, path::PathBuf, sync::OnceLock};
+use std::{
+    io::IsTerminal,
+    path::PathBuf,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use pve_client::{Client, answer::AtWork, request};
 use record::{
@@ -176,7 +183,7 @@ impl Step for PveVm {
         fleet.etcd = EtcdGate::new(self.ignore_etcd, self.chosen.is_alone());
         let left = match acts {
             true => leftovers::of_before(&run, &fleet).await?,
-            false => leftovers::foreseen(&run).map(|()| None)?,
+            false => leftovers::foreseen(&run, &fleet).await.map(|()| None)?,
         };
         let unfit = match left {
             Some(left) if self.verb == Verb::Destroy => Some(left.into()),
@@ -285,6 +292,8 @@ impl PveVm {
         identity: &Identity,
         is_new: bool,
     ) -> Result<Inventory, Stop> {
+        // A creation may end between the look at a VM and the one at its tasks: then all is looked at once more.
+        let again = AtomicBool::new(true);
         let look = || async {
             let read = self.inventory(run, pve, identity, is_new).await;
             let Ok(inventory) = &read else { return Ok(read) };
@@ -295,7 +304,11 @@ impl PveVm {
                     return Err(Hold::not_yet(format!("VM {vmid} on {host} is being created, and may be a node's")));
                 }
             }
-            Ok(read)
+            let is_sure = inventory.nascent(identity, &roster).is_empty();
+            match !is_sure && again.swap(false, Ordering::Relaxed) {
+                true => Err(Hold::not_yet("a VM was just created")),
+                false => Ok(read),
+            }
         };
         Ok(run.wait_for_cluster().until(look).await??)
     }

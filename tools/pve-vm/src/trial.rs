@@ -101,9 +101,11 @@ impl Reconcile<'_> {
     /// destroyed with the trial; [`Self::check_replacement`] looks at them.
     fn tried_spec(&self) -> NodeSpec {
         let mut spec = self.spec.clone();
-        for key in ["vmid", "name"] {
-            spec.vm.shift_remove(key);
+        // An ID that the old VM doesn't have is tried, too: what is in its way may be hidden from the token.
+        if self.found.is_none_or(|known| self.machine.vmid == Some(known.vmid)) {
+            spec.vm.shift_remove("vmid");
         }
+        spec.vm.shift_remove("name");
         if let Some(Value::String(smbios)) = spec.vm.shift_remove("smbios1") {
             let own = Property::parse(&smbios);
             let others = own.pairs().filter(|(key, _)| *key != Some("uuid"));

@@ -90,6 +90,8 @@ async fn versions_stages_and_services_can_be_waited_for_and_are_parsed_strictly(
         let met = wait(&world, "w-1", &condition).await.exits(0);
         assert_eq!(met.nodes()[0]["status"]["waited"]["for"], condition.as_str());
     }
+    // Also with the file alone, whose folder has the credentials.
+    world.sh(&format!("talos-wait -f $ICHOR_CLUSTER --for version={version}")).await.exits(0);
     wait(&world, "w-1", "version=v1.9.0 --wait-timeout 1s").await.exits(5).says(&format!("it runs Talos {version}"));
     wait(&world, "w-1", "service=ext-none --wait-timeout 1s").await.exits(5).says("no service ext-none");
     for (wrong, meant) in [

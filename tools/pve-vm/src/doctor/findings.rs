@@ -262,10 +262,13 @@ pub(super) fn leftovers(host: &str, volumes: &[Content], taken: &BTreeSet<u32>) 
     volumes.iter().filter(orphan).map(one).collect()
 }
 
-/// A volume that a destruction of ours left, by ichor.lock.
-pub(super) fn remembered(host: &str, volume: &str) -> Finding {
+/// A volume that a destruction of ours left, by ichor.lock; `doubt` is why a run wouldn't remove it.
+pub(super) fn remembered(host: &str, volume: &str, doubt: Option<&'static str>) -> Finding {
     let why = format!("{volume} was left by a VM that a run destroyed");
-    let fix = format!("the next `pve-vm` run removes it where the token may; or `pvesm free {volume}` on {host}");
+    let fix = match doubt {
+        None => format!("the next `pve-vm` run removes it where the token may; or `pvesm free {volume}` on {host}"),
+        Some(doubt) => format!("its ID is in use again: {doubt}"),
+    };
     warn("leftover", Some(host), why, fix)
 }
 

@@ -122,6 +122,9 @@ async fn the_disks_of_a_new_vm_are_not_taken_for_leftovers_of_the_old_one() {
 
     for _ in 0..2 {
         world.run(&[]).await.exits(0).never_says("was left").never_says("were destroyed before");
+        for verb in ["list", "plan", "doctor"] {
+            world.run(&[verb]).await.exits(0).never_says("was left");
+        }
     }
     assert_eq!((world.vm("w-1").id, world.vm("w-1").running), (id, true));
     grant(&world, &["Datastore.Allocate"]);
