@@ -78,9 +78,11 @@ impl Mark {
         format!("{}\n{}", kept.join("\n").trim_end(), self.line()).trim_start().to_owned()
     }
 
-    /// Whether its slot holds the seed, or the empty drive that it left: then no cloud-init drive is missing.
+    /// Whether its slot holds the seed, or the empty drive that it left: then no cloud-init drive is missing. Before a seed
+    /// that is only begun the drive is emptied, too, and whoever starts the VM then needs its cloud-init drive back.
     pub fn explains(&self, config: &Config) -> bool {
-        medium(config, &self.slot).is_some_and(|medium| medium == "none" || self.is(&medium))
+        let is_begun = self.file.as_ref().is_some_and(|file| file.sha256 == BEGUN);
+        medium(config, &self.slot).is_some_and(|medium| (medium == "none" && !is_begun) || self.is(&medium))
     }
 
     /// Whether the seed is in its drive.
@@ -264,6 +266,8 @@ mod tests {
             );
         }
         assert!(!mark("ab").explains(&Config::default()));
+        let emptied: Config = [("ide0", "none,media=cdrom")].into_iter().collect();
+        assert!(!mark(BEGUN).explains(&emptied), "nothing is in its place yet");
     }
 
     #[test]
