@@ -29,6 +29,14 @@ pub use self::{
     mark::{MARK, has_tag, is_marked, tag},
 };
 
+/// Where the API token is.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TokenFlag {
+    /// File with the API token for Proxmox VE, instead of PROXMOX_VE_API_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
 /// Connects as the spec and the environment say. The token is in `token_file`, else in `PROXMOX_VE_API_TOKEN`.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ const PEM: &str = "-----BEGIN ED25519 PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1p
 
 #[test]
 fn the_diff_of_a_refusal_loses_its_secrets_and_stays_readable() {
-    // The form is that of Talos 1.13.9 (findings/talos-real.md, D5).
+    // The form is that of Talos 1.13.9 (seen there).
     let refusal = |old: &str, new: &str, crt: &str, key: &str| {
         let lines = [
             "this config change can't be applied in immediate mode\ndiff:\n--- a\n+++ b\n@@ -1,9 +1,9 @@",

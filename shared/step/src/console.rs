@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(one_line("Zürich → 東京"), "Zürich → 東京");
     }
 
-    /// findings/talos-real.md F3 and D6: Go's multierror, as a real node writes it.
+    /// Go's multierror, as a node of Talos 1.13.9 writes it.
     #[test]
     fn a_refusal_over_several_lines_with_tabs_is_shown_readable_on_one() {
         let sent = "the node refuses the config: 1 error occurred:\n\t* v1alpha1.Config: 2 errors occurred:\n\t* kubelet image is empty\n\t* a\tb\n\n\n\n";

@@ -92,7 +92,7 @@ pub async fn probe(address: &Address, identity: Option<&Identity>, limits: Limit
 async fn meet(contact: Contact, address: &Address, limits: Limits) -> Result<Probe, Error> {
     let address_error = |make: fn(Address) -> Error| Err(make(address.clone()));
     // A node that has just taken its first config shows the certificate of its cluster for a moment while it is still
-    // asking for none (findings/talos-real.md D8).
+    // asking for none (seen on 1.13.9).
     if !contact.wants_certificate && matches!(contact.verdict, Verdict::Ours | Verdict::OtherName | Verdict::OtherTime)
     {
         return Ok(Probe::Booting(Error::Lost {

@@ -1,7 +1,5 @@
 //! Command-line arguments.
 
-use std::path::PathBuf;
-
 use record::{Code, Exit, Failure};
 
 use crate::parameters;
@@ -22,9 +20,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) wait: step::WaitFlag,
 
-    /// File with the API token, instead of PROXMOX_VE_API_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) token: pve_access::TokenFlag,
 
     /// Allow changes that switch a running VM off and on.
     #[arg(long)]

@@ -309,6 +309,7 @@ impl<'a> Reconcile<'a> {
         }
         let stays_off = !running && allowed.stopped;
         if !running && !stays_off {
+            self.run.say(self.node, &format!("would start {}", operation.location));
             changes.push(switched_on());
         }
         // The VM that takes the place of another is in no rule yet, and not managed.

@@ -108,7 +108,7 @@ impl Step for PveVm {
             verb: args.verb,
             chosen: args.chosen(),
             vms: args.vm,
-            token_file: args.token_file,
+            token_file: args.token.token_file,
             allowed: Allowed {
                 reboot: args.reboot,
                 recreate: args.recreate,

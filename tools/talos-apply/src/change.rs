@@ -50,9 +50,22 @@ impl Delivery<'_> {
         }
         let mut permit = queue.wait(self.run).await?;
         // It may have been a long wait: look again.
-        let Observed::Differs(found, _) = self.until_seen().await? else { return self.change_now(None).await };
+        let found = match self.run.wait(self.node).until(|| self.with_config()).await? {
+            (found, None) => found,
+            // Not by way of one more look: that may show a change about which etcd was not asked.
+            (_, Some(runs)) => return Ok(self.unchanged(runs)),
+        };
         let member = self.until_etcd_is_healthy(&found.node).await?;
         self.change_now(member.then_some(&mut permit)).await
+    }
+
+    /// The node, and if it has its config already, whether it runs it.
+    async fn with_config(&self) -> Result<(Box<Ours>, Option<bool>), Hold> {
+        match self.look().await? {
+            Observed::Differs(found, _) => Ok((found, None)),
+            Observed::Same { found, runs } => Ok((found, Some(runs))),
+            Observed::Bare(_) => Err(Hold::not_yet("it is in maintenance mode again")),
+        }
     }
 
     /// Reports what a change would do.

@@ -140,7 +140,7 @@ impl Delivery<'_> {
     /// The changes of a plan, with the flag that they need if the config names another machine.
     pub(crate) fn needing(&self, changes: Vec<Change>) -> Vec<Change> {
         match self.other.get() {
-            Some(()) => changes.into_iter().map(|change| change.needs("--other-machine")).collect(),
+            Some(()) => changes.into_iter().map(with_other_machine).collect(),
             None => changes,
         }
     }
@@ -181,6 +181,15 @@ impl Delivery<'_> {
             _ => None,
         };
         status::Applied { address, fingerprint: None, outcome: outcome.to_owned(), verified, reverts }
+    }
+}
+
+/// A change that takes this flag, beside the one that it takes anyway.
+fn with_other_machine(change: Change) -> Change {
+    const FLAG: &str = "--other-machine";
+    match change.needs.clone() {
+        Some(other) => change.needs(&format!("{other} {FLAG}")),
+        None => change.needs(FLAG),
     }
 }
 

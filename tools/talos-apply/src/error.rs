@@ -135,7 +135,7 @@ pub(crate) fn refused_by_node(words: &str) -> Failure {
 mod tests {
     use super::*;
 
-    /// findings/talos-real.md F9e: what helps in the pipe helps nobody with `-n`.
+    /// What helps in the pipe helps nobody with `-n`.
     #[test]
     fn hints_for_a_lone_node_speak_of_its_flags_and_not_of_the_pipe() {
         let shown = || "pnduMqbUZ/sQyDW1o4kP6c1u1PoB2gRQu8KEV38guAM=".to_owned();

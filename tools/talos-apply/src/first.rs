@@ -56,7 +56,7 @@ impl Delivery<'_> {
     }
 
     /// Refuses modes that a node in maintenance doesn't know: `staged` leaves it there, and `try` reverts to no config at
-    /// all, after which a real node is unreachable until somebody reboots it (findings/talos-real.md F6, D7).
+    /// all, after which a real node is unreachable until somebody reboots it (seen on 1.13.9).
     pub(crate) fn can_be_first(&self) -> Result<(), error::Error> {
         match self.allowed.mode {
             Mode::Staged => Err(error::Error::ModeAtFirst("staged")),
@@ -93,7 +93,7 @@ impl Delivery<'_> {
             // The API may have stopped already, or another run may be applying a config.
             Err(error) if error.class() == Class::Retry => Ok(Sent::Unknown),
             // Everybody may send the first config. Who may not has met the server that is about to stop, because another
-            // run's config was taken (findings/talos-real.md F7, D8).
+            // run's config was taken (seen on 1.13.9).
             Err(Error::NotAuthorized { .. }) => Ok(Sent::Unknown),
             Err(error) => Err(refused(error).into()),
         }

@@ -1,7 +1,5 @@
 //! Command-line arguments.
 
-use std::path::PathBuf;
-
 /// Command-line arguments; the summary above them comes from the table of steps.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Args {
@@ -11,9 +9,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) raw: step::RawFlag,
 
-    /// File with the API token for Proxmox VE, instead of PROXMOX_VE_API_TOKEN.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) token: pve_access::TokenFlag,
 
     #[command(flatten)]
     pub(crate) kind: Kind,

@@ -48,7 +48,7 @@ impl Step for TalosImage {
             }
             None => Source::Input,
         };
-        Ok(Job::Stream(Self { kind: args.kind, token_file: args.token_file }, source))
+        Ok(Job::Stream(Self { kind: args.kind, token_file: args.token.token_file }, source))
     }
 
     async fn cluster(&self, run: Run) -> Result<(), Stop> {

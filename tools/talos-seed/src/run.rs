@@ -55,7 +55,7 @@ impl Step for TalosSeed {
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
-        Ok(Job::Stream(Self { token_file: args.token_file }, Source::Input))
+        Ok(Job::Stream(Self { token_file: args.token.token_file }, Source::Input))
     }
 
     async fn cluster(&self, run: Run) -> Result<Shared, Stop> {

@@ -69,6 +69,7 @@ impl Looker<'_> {
             false => None,
         };
         let service = match condition {
+            Condition::Service(name) if is_of_control_planes(name) && !self.is_control_plane(node).await? => Ok(()),
             Condition::Service(name) => service(node, name).await?,
             _ => Ok(()),
         };
@@ -130,6 +131,11 @@ impl Looker<'_> {
         }
         reasons.join("; ")
     }
+}
+
+/// Whether only control planes have a service: as for `etcd` and `etcd-healthy`, workers aren't asked for it.
+fn is_of_control_planes(service: &str) -> bool {
+    ["etcd", "trustd"].contains(&service)
 }
 
 /// Whether a service runs and is healthy.

@@ -60,7 +60,7 @@ async fn static_pods_that_do_not_run_are_told_with_what_they_wait_for() {
     wait(&world, "cp-1", "kubernetes-api").await.exits(0);
 }
 
-/// findings/talos-real.md D1: a node whose etcd doesn't run never answers a question about members.
+/// Seen on Talos 1.13.9: a node whose etcd doesn't run never answers a question about members.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_etcd_that_does_not_run_costs_no_look_its_time_limit() {
     let world = applied(SMALL).await;
@@ -90,6 +90,7 @@ async fn versions_stages_and_services_can_be_waited_for_and_are_parsed_strictly(
         let met = wait(&world, "w-1", &condition).await.exits(0);
         assert_eq!(met.nodes()[0]["status"]["waited"]["for"], condition.as_str());
     }
+    world.sh("talos-wait -f up.jsonl --for service=etcd --wait-timeout 30s").await.exits(0);
     // Also with the file alone, whose folder has the credentials.
     world.sh(&format!("talos-wait -f $ICHOR_CLUSTER --for version={version}")).await.exits(0);
     wait(&world, "w-1", "version=v1.9.0 --wait-timeout 1s").await.exits(5).says(&format!("it runs Talos {version}"));
@@ -105,7 +106,7 @@ async fn versions_stages_and_services_can_be_waited_for_and_are_parsed_strictly(
     }
 }
 
-/// findings/talos-real.md F10: a VIP endpoint, no discovery, no Kubernetes API.
+/// Seen on Talos 1.13.9: a VIP endpoint, no discovery, no Kubernetes API.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_plane_whose_way_to_the_others_leads_nowhere_can_still_be_changed() {
     let world = World::start(Shape { workers: 0, ..SMALL }).await;
@@ -116,7 +117,7 @@ async fn a_control_plane_whose_way_to_the_others_leads_nowhere_can_still_be_chan
     assert_eq!(world.node("cp-1").label("example.com/tier").as_deref(), Some("gold"));
 }
 
-/// findings/talos-real.md F8 and D15: a learner that joins has no name yet.
+/// Seen on Talos 1.13.9: a learner that joins has no name yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_has_not_started_is_no_member_without_a_name() {
     let world = applied(Shape { control_planes: 2, workers: 0, ..SMALL }).await;

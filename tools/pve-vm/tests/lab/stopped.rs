@@ -24,6 +24,7 @@ async fn with_stopped_vms_are_made_and_not_switched_on_and_the_record_says_so() 
     let again = world.run(&["--stopped"]).await.exits(0);
     assert_eq!((&again.status("w-1")["vm"]["changed"], world.lab.pve().writes()), (&json!(false), writes));
     world.run(&["plan", "--stopped"]).await.exits(0);
+    world.run(&["plan"]).await.exits(3).says(&format!("w-1 would start VM {} on pve1", vm.id));
 
     let on = world.run(&[]).await.exits(0);
     assert!(world.vm("w-1").running);

@@ -16,7 +16,7 @@ use crate::version::Version;
 pub(super) fn check(documents: &[Document], version: Version, warnings: &mut Vec<String>) -> Result<(), Refusal> {
     let mut errors = Vec::new();
     if let Some(parts) = Parts::of(documents) {
-        // A list within the list, as findings/talos-real.md D6 has it.
+        // A list within the list, as Talos 1.13.9 writes it.
         let found = body(&parts, version, warnings);
         errors.extend((!found.is_empty()).then(|| format!("v1alpha1.Config: {}", multierror(&found))));
         errors.extend(conflicts(&parts));

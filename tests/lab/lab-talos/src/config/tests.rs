@@ -110,7 +110,7 @@ fn several_errors_come_as_one_list() {
 
     let refusal = refusal(&text);
 
-    // findings/talos-real.md D6.
+    // As Talos 1.13.9 writes it.
     let text = "1 error occurred:\n\t* v1alpha1.Config: 2 errors occurred:\n\t* .persist should be enabled\n\t* cluster controlplane endpoint is required\n\n\n\n";
     assert_eq!(refusal, text);
 }

@@ -240,7 +240,7 @@ fn security(_: &World, _: Id) -> Vec<Item> {
     vec![Item::new("securitystate", &spec, &json!({"secureBoot": false}))]
 }
 
-/// The extension by which the Image Factory says what it made an image from (facts/image-factory.md).
+/// The extension by which the Image Factory says what it made an image from.
 fn schematic(index: usize, id: &str) -> Item {
     let metadata = proto::ExtensionMetadata {
         name: "schematic".to_owned(),

@@ -40,7 +40,7 @@ pub(super) fn serving(call: &Call<'_>, what: &str) -> Result<usize, Status> {
         let etcd = running(world, id)?;
         match world.has_quorum(etcd) {
             true => Ok(etcd),
-            // After 3 s (findings/talos-real.md D2).
+            // After 3 s (seen on 1.13.9).
             false => Err(Status::unknown("etcdserver: no leader")),
         }
     })
@@ -54,8 +54,8 @@ fn running(world: &World, id: Id) -> Result<usize, Status> {
 }
 
 /// Whether a question about members or the status never gets an answer: on a control plane whose etcd doesn't run, and,
-/// if it isn't only about the node's own member, on one whose way to the others leads nowhere (findings/talos-real.md D1,
-/// F10).
+/// if it isn't only about the node's own member, on one whose way to the others leads nowhere (seen
+/// on 1.13.9).
 pub(super) fn is_silent(call: &Call<'_>, method: &str) -> bool {
     let local =
         method != "EtcdMemberList" || call.request::<EtcdMemberListRequest>().is_ok_and(|request| request.query_local);
@@ -67,7 +67,7 @@ pub(super) fn members(call: &Call<'_>, _: &EtcdMemberListRequest) -> Result<Etcd
     let members: Vec<EtcdMember> = call.ask(|world, _| {
         let members = world.etcds[etcd].members.iter().map(|member| EtcdMember {
             id: member.id,
-            // One that was added and hasn't started has no name (findings/talos-real.md D15).
+            // One that was added and hasn't started has no name (seen on 1.13.9).
             hostname: if member.started { member.hostname.clone() } else { String::new() },
             peer_urls: vec![format!("https://{}:{PEER}", member.address)],
             client_urls: member.started.then(|| format!("https://{}:{CLIENT}", member.address)).into_iter().collect(),

@@ -60,7 +60,7 @@ fn reported(world: &World, id: Id, service: &str) -> Vec<ServiceEvent> {
 }
 
 /// What has happened to etcd since it began: with the boot, together with `cri`, or with the last Bootstrap, which no node
-/// takes before `cri` is healthy; what was before is forgotten then (findings/talos-real.md, vectors/talos-real).
+/// takes before `cri` is healthy; what was before is forgotten then (seen on 1.13.9).
 fn history_of_etcd(world: &World, id: Id, service: &Service) -> Vec<ServiceEvent> {
     let boot = world.booted_at(id);
     let asked = world.nodes[id].etcd_asked.map(|at| world.timestamp_at(at));

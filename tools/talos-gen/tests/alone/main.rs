@@ -1,5 +1,7 @@
 //! The commands without a stream, as processes.
 
+mod patched;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;

@@ -1,41 +1,6 @@
-//! `talos-gen` alone, with patches: what begins with a dash, and what Talos would lose in silence.
+//! Patches: what begins with a dash, and what Talos would lose in silence.
 
-use std::path::Path;
-use std::process::Output;
-
-use assert_cmd::Command;
-
-fn run(folder: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_talos-gen"));
-    command.current_dir(folder).env_clear().args(args).output().expect("the program runs")
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("no signal")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn done(folder: &Path, args: &[&str]) -> String {
-    let output = run(folder, args);
-    assert_eq!(code(&output), 0, "{args:?}: {}", stderr(&output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// A folder with secrets of an old contract, for which no primes are searched.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("there is a place for temporary files");
-    done(folder.path(), &["secrets", "--talos-version", "v1.6"]);
-    folder
-}
-
-const CONFIG: [&str; 5] = ["config", "lab", "https://10.0.0.10:6443", "--with-secrets", "secrets.yaml"];
-
-fn configs(folder: &Path, more: &[&str]) {
-    done(folder, &[&CONFIG, more].concat());
-}
+use crate::{CONFIG, code, configs, done, folder, run, stderr};
 
 #[test]
 fn a_patch_may_begin_with_a_dash_as_talosctl_takes_it() {
