@@ -11,10 +11,11 @@ use crate::{creation::storages, difference::moved::owner, disks::Source, error::
 impl Reconcile<'_> {
     /// Refuses an ID that the new VM can't have, where the old one has another; and to try a VM for which there is no ID.
     pub(crate) async fn check_id(&self, old: u32) -> Result<(), Failure> {
-        if self.fleet.free_ids(&BTreeSet::new(), 1).await?.is_empty() {
-            return Err(self.fleet.none_free().into());
-        }
-        let Some(vmid) = self.machine.vmid.filter(|vmid| *vmid != old) else { return Ok(()) };
+        let Some(vmid) = self.machine.vmid.filter(|vmid| *vmid != old) else {
+            // The trial has one of its own.
+            let free = self.fleet.free_ids(&BTreeSet::new(), 1).await?;
+            return if free.is_empty() { Err(self.fleet.none_free().into()) } else { Ok(()) };
+        };
         match self.fleet.pve.ask(&request::is_free(vmid)).await {
             Ok(_) => Ok(()),
             Err(error) if error.refusal().is_none() || error.is_transient() => Err(error.into()),

@@ -89,7 +89,11 @@ impl Reconcile<'_> {
         match create(fleet, self.run, self.node, &machine, host).await {
             Ok(location) => {
                 let trial = VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location };
-                leftovers::told_aloud(self.run, trial.destroy(None).await)?;
+                match (machine.vmid, trial.destroy(None).await) {
+                    // What it left has the ID of the new VM, and would be in its way.
+                    (Some(_), Err(Stop::Failed(failure))) => return Err(self.kept(failure).into()),
+                    (_, destroyed) => leftovers::told_aloud(self.run, destroyed)?,
+                }
                 Ok(dir.update_lock(|lock| lock.forget_trial(&self.machine.name))?)
             }
             Err(Stop::Failed(failure)) => Err(self.kept(failure).into()),

@@ -51,6 +51,24 @@ async fn a_vm_is_kept_where_a_volume_of_an_earlier_vm_of_the_wanted_id_is_in_the
     assert_eq!((world.vm("w-1").id, world.vm("w-1").running), (before, true));
 }
 
+/// The trial has the ID that the file asks for; without one, it takes one more of the range.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_id_is_left_a_vm_is_recreated_only_with_one_of_its_own() {
+    let world = World::start(options()).await;
+    world.edit("storage: local-lvm", "storage: local-lvm\n    vmids: 900-901");
+    world.run(&[]).await.exits(0);
+    world.edit(PLAIN, "memory: 2048, disk: 10");
+    for verb in [&["plan", "--recreate"][..], &["--recreate"]] {
+        world.run(verb).await.exits(1).says("no VM ID between 900 and 901 is free");
+    }
+    assert!(world.vm("w-1").running && [900, 901].contains(&world.vm("w-1").id));
+
+    world.edit("disk: 10", "disk: 10, vmid: 950");
+    world.run(&["--recreate"]).await.exits(0);
+
+    assert_eq!((world.vm("w-1").id, world.vm("w-1").running, world.lab.pve().vms().len()), (950, true, 2));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_that_is_to_be_protected_is_recreated_and_no_trial_stays() {
     let world = World::start(options()).await;
