@@ -61,8 +61,17 @@ impl Credentials {
     /// # Errors
     /// They exist but can't be read, have expired, or belong to another cluster.
     pub async fn if_there(&self, run: &Run) -> Result<Option<Arc<Identity>>, Stop> {
-        let is_there = self.beside(run)?.is_some() || run.cluster().has::<Access>();
-        if is_there { self.get(run).await } else { Ok(None) }
+        if run.cluster().has::<Access>() {
+            return self.get(run).await;
+        }
+        if !self.beside(run).is_ok_and(|access| access.is_some()) {
+            return Ok(None);
+        }
+        // Who can do without isn't refused for a file of an earlier run.
+        match self.get(run).await {
+            Err(Stop::Failed(_)) => Ok(None),
+            found => found,
+        }
     }
 
     /// The credentials of the stream, else those of the cluster's folder, whoever read the cluster file; `None` if neither

@@ -178,6 +178,8 @@ impl<'a> Reconcile<'a> {
     }
 
     async fn created(&self, progress: &mut Progress<'a>) -> Result<VmOperation<'a>, Stop> {
+        // The VM that it was known of is gone, and the new one may have its ID.
+        remembered::forget_contact(self.run, self.node)?;
         let location = self.create().await?;
         progress.changes.push(created(&location));
         progress.is_new = true;

@@ -59,6 +59,30 @@ impl ControlPlane {
     }
 }
 
+/// The control planes that a talosconfig names besides those of the call. They are only looked at.
+pub(crate) fn elsewhere(endpoints: Vec<Address>, asked: &[ControlPlane]) -> Vec<ControlPlane> {
+    let others = endpoints
+        .into_iter()
+        .filter(|endpoint| asked.iter().all(|control_plane| control_plane.address.as_ref() != Some(endpoint)));
+    let looked_at = |address: Address| ControlPlane {
+        name: address.to_string(),
+        address: Some(address),
+        unexplained: None,
+        planned: false,
+    };
+    others.map(looked_at).collect()
+}
+
+/// The first of these on which etcd is on its way or has data, and what it says: a second one must not be started beside it.
+pub(crate) fn begun(seen: Vec<Observation>) -> Option<String> {
+    seen.into_iter().find_map(|Observation { name, etcd }| match etcd {
+        Etcd::Members(_) => Some(format!("etcd runs on {name}, and this node has not joined it yet")),
+        Etcd::OnItsWay(what) | Etcd::Silent(what) => Some(format!("etcd is on its way on {name}: {what}")),
+        Etcd::Stuck => Some(format!("etcd was stopped for good on {name}")),
+        Etcd::Empty | Etcd::Ended(_) | Etcd::Unknown(_) | Etcd::Refused(_) | Etcd::Never => None,
+    })
+}
+
 /// Asks all of them at once.
 pub(crate) async fn observe(control_planes: &[ControlPlane], identity: &Arc<Identity>) -> Vec<Observation> {
     let asked = control_planes.iter().map(|control_plane| async {
@@ -161,6 +185,23 @@ mod tests {
             (Some(ended()), true, Etcd::Silent(text("Failed: x"))),
         ] {
             assert_eq!(state(service.as_ref(), has_data), etcd, "{service:?} {has_data}");
+        }
+    }
+
+    #[test]
+    fn an_etcd_that_has_begun_elsewhere_is_seen_and_what_the_call_names_is_not_asked_twice() {
+        let address = |text: &str| text.parse::<Address>().unwrap();
+        let mut asked = node(Some("10.0.0.12"));
+        asked.set(&Applied::default());
+        let others = elsewhere(vec![address("10.0.0.11"), address("10.0.0.12")], &[ControlPlane::of(&asked)]);
+        assert_eq!(others.iter().map(|other| other.name.as_str()).collect::<Vec<_>>(), ["10.0.0.11"]);
+        let of = |etcd| begun(vec![Observation { name: "a".to_owned(), etcd }]);
+        for etcd in [Etcd::Members(Vec::new()), Etcd::OnItsWay(String::new()), Etcd::Silent(String::new()), Etcd::Stuck]
+        {
+            assert!(of(etcd.clone()).is_some(), "{etcd:?}");
+        }
+        for etcd in [Etcd::Empty, Etcd::Unknown(String::new()), Etcd::Never] {
+            assert_eq!(of(etcd), None);
         }
     }
 

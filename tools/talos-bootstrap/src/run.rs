@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -9,7 +10,7 @@ use record::{
     Change, Code, Effect, Exit, Failure, Impact, LockedEtcd, Node, Role, status,
     table::{self, Row},
 };
-use step::{Claim, Expired, Flags, Hold, Job, Run, Source, Step, Stop, Written};
+use step::{Claim, ClusterDir, Expired, Flags, Hold, Job, Run, Source, Step, Stop, Written};
 use talos_access::{Credentials, ask};
 use talos_client::{Address, Class, Identity};
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use crate::{
     args::Args,
     error::Error,
-    observe::{ControlPlane, observe},
+    observe::{ControlPlane, begun, elsewhere, observe},
     plan::{Before, Decision, Etcd, Observation, decide, doubt, ended, shown},
     progress::{Progress, bootstrapped, revived},
     request::{Request, may_send},
@@ -127,9 +128,15 @@ impl Bootstrap {
         }
     }
 
-    /// What `ichor.lock` says about the cluster's etcd.
+    /// What `ichor.lock` says about the cluster's etcd. Without a stream, that is the one beside the talosconfig, if it is
+    /// this cluster's.
     fn locked(&self, run: &Run) -> Result<LockedEtcd, Failure> {
-        let lock = if self.alone { None } else { run.dir()?.lock()? };
+        let beside = || {
+            let access = run.cluster().get::<status::Access>().ok()??;
+            let dir = Path::new(&access.talosconfig).parent()?;
+            ClusterDir::new(dir.to_owned(), run.cluster().name()).lock().ok()?
+        };
+        let lock = if self.alone { beside() } else { run.dir()?.lock()? };
         Ok(lock.map_or(LockedEtcd::Unknown, |lock| lock.etcd()))
     }
 
@@ -187,6 +194,9 @@ impl Bootstrap {
             Decision::Start(name) if !run.is_selected(&name) => Err(Error::NotSelected(name).into()),
             Decision::Start(name) => {
                 let Some(address) = address(&name) else { return Ok(None) };
+                if let Some(why) = self.begun_elsewhere(run, control_planes, identity).await? {
+                    return Err(Hold::NotYet(why));
+                }
                 self.start(run, (&name, address), ended(&seen, &name), identity, (before, progress)).await
             }
             Decision::Wait(reason) => Err(Hold::NotYet(reason)),
@@ -194,6 +204,18 @@ impl Bootstrap {
             Decision::Split(one, other) => Err(Error::Split(one, other).into()),
             Decision::Refused(failure) => Err(Hold::Failed(failure)),
         }
+    }
+
+    /// Whether etcd has begun on a control plane that the call doesn't name, but the talosconfig does.
+    async fn begun_elsewhere(
+        &self,
+        run: &Run,
+        control_planes: &[ControlPlane],
+        identity: &Arc<Identity>,
+    ) -> Result<Option<String>, Hold> {
+        let at_hand = if self.alone { Credentials::at_hand(run)? } else { None };
+        let endpoints = at_hand.map(|at_hand| at_hand.endpoints).unwrap_or_default();
+        Ok(begun(observe(&elsewhere(endpoints, control_planes), identity).await))
     }
 
     /// Claims the cluster's folder, or without one the talosconfig, before anything is done, and looks once more then: of
@@ -205,7 +227,7 @@ impl Bootstrap {
         }
         progress.claim = if self.alone {
             let Some(access) = run.cluster().get::<status::Access>()? else { return Ok(()) };
-            Claim::of_file(std::path::Path::new(&access.talosconfig))?
+            Claim::of_file(Path::new(&access.talosconfig))?
         } else {
             run.dir()?.claim(table::TALOS_BOOTSTRAP.program())?
         };

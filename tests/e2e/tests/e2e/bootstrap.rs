@@ -105,3 +105,33 @@ async fn of_two_lone_runs_at_once_one_asks() {
 
     assert_eq!(requests(&world), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_run_starts_no_second_etcd_beside_one_that_is_on_its_way_or_that_the_lock_remembers() {
+    let world = applied(Shape { control_planes: 3, ..ONE }).await;
+    let name = world.lab.name();
+    let lone = |node: &str| {
+        let address = world.node(node).address().unwrap();
+        format!("talos-bootstrap -n {address} --talosconfig {name}/talosconfig --wait-timeout 3s")
+    };
+    world.node("cp-1").hold_etcd_pull(Some(""));
+    world.sh(&lone("cp-1")).await.exits(5).says("started etcd");
+
+    world.sh(&lone("cp-2")).await.exits(5).says("etcd is on its way on ").never_says("started etcd");
+
+    world.node("cp-1").hold_etcd_pull(None);
+    world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
+    assert_eq!(world.lab.talos().etcd_clusters(name), 1);
+    let all = ["cp-1", "cp-2", "cp-3"];
+    for node in all {
+        assert!(world.node(node).until(SOON, lab::talos::NodeHandle::is_etcd_member).await, "{node}");
+    }
+    for node in all {
+        let id = world.lab.pve().vm_by_name(node).unwrap().id;
+        for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
+            world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{id}{path}"), &[]).unwrap();
+        }
+    }
+    world.sh("talos-image | pve-vm | talos-gen | talos-apply > applied.jsonl").await.exits(0);
+    world.sh(&lone("cp-1")).await.exits(7).says("--fresh").never_says("started etcd");
+}

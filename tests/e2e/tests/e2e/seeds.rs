@@ -98,6 +98,25 @@ async fn a_token_that_may_not_remove_files_overwrites_them() {
     assert_eq!((changes(&third), world.touches()), (Vec::new(), before), "{third}");
 }
 
+/// The new VM has the ID of the old one, of which the lock knows that it had its config.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_was_deleted_by_hand_and_made_again_gets_a_seed_again() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    let pipe = pipe(&world);
+    world.sh(&pipe).await.exits(0);
+    world.sh(&pipe).await.exits(0);
+    let id = world.lab.pve().vm_by_name("w-1").unwrap().id;
+    for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
+        world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{id}{path}"), &[]).unwrap();
+    }
+
+    world.sh(&pipe).await.exits(0);
+
+    assert_eq!(world.lab.pve().vm_by_name("w-1").unwrap().id, id);
+    world.assert_up(&world.names());
+    assert_no_contact(&world);
+}
+
 /// Kills a talos-seed at the call to Proxmox VE that is so many times this.
 async fn killed_at(world: &World, method: &str, path: &str, times: usize) {
     let count = || {
