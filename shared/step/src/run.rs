@@ -270,6 +270,14 @@ impl Run {
         Ok(Some(self.planned(value, cluster.is_planned::<F>(), "the cluster")?.value()))
     }
 
+    /// Waits until the stream says that something failed for the whole cluster, for good if nothing did.
+    ///
+    /// # Errors
+    /// The step was asked to stop.
+    pub async fn cluster_failed(&self) -> Result<(), Stop> {
+        self.until(|world| world.cluster.error().is_some()).await
+    }
+
     /// Waits until every listed control plane has arrived, or the input has ended; returns those that arrived, in file
     /// order.
     ///

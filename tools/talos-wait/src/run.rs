@@ -86,7 +86,11 @@ impl Step for Wait {
         }
         let address = address(&run, node)?;
         let identity = self.identity(&run).await?;
-        run.wait(node).until(|| self.look(&run, &address, identity.as_deref(), node)).await?;
+        let met = run.wait(node).until(|| self.look(&run, &address, identity.as_deref(), node));
+        tokio::select! {
+            met = met => met?,
+            stop = self.never_configured(&run, node) => return Err(stop),
+        }
         Ok(Written::field(&waited, Effect::Unchanged))
     }
 }
@@ -131,6 +135,15 @@ impl Wait {
             true => self.credentials.get(run).await,
             false => self.credentials.if_there(run).await,
         }
+    }
+
+    /// Ends when it is known that nobody will configure this node: the stream has failed, and left it as it was. A node
+    /// that talos-apply did send a config to still comes up.
+    async fn never_configured(&self, run: &Run, node: &Node) -> Stop {
+        if self.alone || node.has::<status::Applied>() || !self.condition.needs_credentials() {
+            return std::future::pending().await;
+        }
+        run.cluster_failed().await.err().unwrap_or(Stop::Explained)
     }
 
     /// Waits until it is known whether etcd was started. If an error in the stream prevented that, no node will become

@@ -11,6 +11,22 @@ async fn applied(shape: Shape) -> World {
     world
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_got_no_config_is_not_waited_for_once_the_stream_has_failed() {
+    let world = World::start(SMALL).await;
+    world.sh("talos-image | pve-vm | talos-gen > generated.jsonl").await.exits(0);
+    // As a step leaves it that noticed only behind the nodes that its input was cut.
+    let error = r#"{step: "talos-gen", code: "cut", message: "the input was cut", exit: 5}"#;
+    let fail = format!("if .end then .status.error = {error} else . end");
+    for condition in ["configured", "service=kubelet"] {
+        let outcome = world.sh(&format!("jq -c '{fail}' generated.jsonl | talos-wait --for {condition}")).await;
+        outcome.exits(5).says("2 skipped").never_says("timed out");
+    }
+    // What needs no config still comes true.
+    let outcome = world.sh(&format!("jq -c '{fail}' generated.jsonl | talos-wait --for maintenance")).await;
+    outcome.exits(5).says("2 unchanged");
+}
+
 /// Waits alone, for a node.
 async fn wait(world: &World, node: &str, condition: &str) -> Outcome {
     let address = world.node(node).address().unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::Outcome;
@@ -107,12 +108,17 @@ impl Scratch {
 
 /// Runs a command to its end, and returns its outcome.
 pub(crate) async fn finish(mut command: Command, script: &str) -> Outcome {
-    let child = command.spawn().unwrap();
-    let output = tokio::time::timeout(BOUND, child.wait_with_output()).await;
-    let output = output.unwrap_or_else(|_| panic!("not done within {BOUND:?}: {script}")).unwrap();
-    let status = output.status.code().or(output.status.signal().map(|signal| 128 + signal)).unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Outcome { status, stdout: text(output.stdout), stderr: text(output.stderr) }
+    let mut child = command.spawn().unwrap();
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let done = async { tokio::try_join!(out.read_to_end(&mut stdout), err.read_to_end(&mut stderr), child.wait()) };
+    let ended = tokio::time::timeout(BOUND, done).await;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&stdout), text(&stderr));
+    let Ok(ended) = ended else { panic!("not done within {BOUND:?}: {script}\n{stdout}\n{stderr}") };
+    let (_, _, status) = ended.unwrap();
+    let status = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap();
+    Outcome { status, stdout, stderr }
 }
 
 fn list(root: &Path, folder: &Path, found: &mut Vec<String>) {
