@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use patience::{Backoff, Deadline};
-use pve_client::{Kind, answer::Config, request, request::Parameters};
+use pve_client::{answer::Config, request};
 use record::{Change, Failure};
 use rolling::quorum::Away;
 use step::{Slot, Stop};
@@ -23,6 +23,8 @@ use crate::{
     preflight::Intent,
     reconcile::{Allowed, Reconcile},
 };
+
+mod sending;
 
 /// How far the work on a VM has come.
 #[derive(Default)]
@@ -199,6 +201,9 @@ impl<'a> VmOperation<'a> {
             let intent = Intent::change(self.machine, &difference, is_running);
             self.checked(&config, &intent).await.map_err(Failed::Now)?;
             self.address_is_free(&difference).await.map_err(|failure| Failed::Now(failure.into()))?;
+            if is_running {
+                self.rehearse(&difference).await?;
+            }
         }
         if is_running && difference.needs_power_cycle() && progress.permit.is_none() {
             // Who waits for the permit holds no slot, which its holder may need.
@@ -306,48 +311,6 @@ impl<'a> VmOperation<'a> {
             }
             None => Ok(()),
         }
-    }
-
-    /// Sends values; the digest protects changes that somebody else makes meanwhile.
-    async fn send(&self, digest: Option<&str>, items: &[&Item]) -> Result<(), pve_client::Error> {
-        let mut parameters = Parameters::new();
-        let mut reverted = Vec::new();
-        for item in items {
-            match item.act {
-                Act::Revert => reverted.push(item.key.as_str()),
-                _ => parameters.extend(item.value().map(|value| (item.key.clone(), value.to_owned()))),
-            }
-        }
-        if !reverted.is_empty() {
-            parameters.push(("revert".to_owned(), reverted.join(",")));
-        }
-        let request = request::set_config(&self.location.host, self.location.vmid, digest, parameters);
-        self.fleet.pve.settle(&request, self.run.wait_timeout()).await
-    }
-
-    /// Sends what is due. Tags may be reserved for others: then the rest is sent alone, for the mark in the notes is enough.
-    async fn send_due(
-        &self,
-        digest: Option<&str>,
-        mut due: Vec<&Item>,
-        is_running: bool,
-        progress: &mut Progress<'a>,
-    ) -> Result<(), Failed> {
-        let tags = due.iter().copied().find(|item| item.key == "tags");
-        match (self.send(digest, &due).await, tags) {
-            (Err(error), Some(tags)) if error.kind() == Some(Kind::Forbidden) => {
-                due.retain(|item| item.key != "tags");
-                if !due.is_empty() {
-                    self.send(digest, &due).await?;
-                }
-                let why = error.refusal().map(ToString::to_string).unwrap_or_default();
-                self.run.warn(&format!("VM {}: its tags can't be set: {why}", self.location.vmid));
-                progress.sent.extend(tags.mark());
-            }
-            (sent, _) => sent?,
-        }
-        self.note(&due, is_running, progress);
-        Ok(())
     }
 
     /// Notes and says what was changed.

@@ -287,6 +287,21 @@ async fn a_vm_is_not_destroyed_for_one_that_proxmox_does_not_make() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vm_is_not_switched_off_for_a_value_that_proxmox_does_not_take() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    world.edit(PLAIN, &format!("{PLAIN}, sshkeys: \"no key\", onboot: false"));
+
+    world.run(&["--reboot"]).await.exits(1).says("sshkeys").never_says("shutting down");
+
+    let vm = world.vm("w-1");
+    let has = |key: &str| vm.config.get(key).map(String::as_str);
+    assert!(vm.running && has("sshkeys").is_none() && has("onboot") != Some("0"), "{:?}", vm.config);
+    let calls = world.lab.pve().requests();
+    assert!(!calls.iter().any(|(_, path)| path.ends_with("/status/shutdown")), "{calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trial_that_was_killed_is_removed_by_the_next() {
     let world = World::start(options()).await;
     world.run(&[]).await.exits(0);
