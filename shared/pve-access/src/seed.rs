@@ -104,7 +104,29 @@ fn medium(config: &Config, slot: &str) -> Option<String> {
 
 /// The name of the file of a node's seed: the same each time, so that none is ever left beside it.
 pub fn file_name(uid: &str, node: &str) -> String {
-    format!("ichor-{}-{node}-seed.iso", uid.get(..8).unwrap_or(uid))
+    format!("{}{node}{END}", beginning(uid))
+}
+
+/// How the names of a cluster's seeds end.
+const END: &str = "-seed.iso";
+
+fn beginning(uid: &str) -> String {
+    format!("ichor-{}-", uid.get(..8).unwrap_or(uid))
+}
+
+/// The node of a cluster whose seed this volume is, by its name.
+pub fn node_of<'a>(uid: &str, volume: &'a str) -> Option<&'a str> {
+    parts(volume).1.strip_prefix(&beginning(uid))?.strip_suffix(END)
+}
+
+/// Bytes of a file that was overwritten because the token may not remove it.
+pub fn empty_size() -> u64 {
+    nothing().len() as u64
+}
+
+/// A disc with nothing on it.
+fn nothing() -> Vec<u8> {
+    image("empty", &[])
 }
 
 /// A seed that is to be removed.
@@ -179,7 +201,10 @@ impl Removal<'_> {
     }
 
     /// Removes a file, or overwrites it where the token may do no more; what is left then.
-    async fn remove_file(&self, file: &Kept) -> Result<Option<Kept>, Stop> {
+    ///
+    /// # Errors
+    /// As [`Self::remove`].
+    pub async fn remove_file(&self, file: &Kept) -> Result<Option<Kept>, Stop> {
         let (storage, name) = parts(&file.volume);
         if self.may(REMOVES, file) {
             let free = request::free(&file.host, storage, &file.volume);
@@ -192,22 +217,19 @@ impl Removal<'_> {
         if file.sha256.is_empty() {
             return Ok(Some(file.clone()));
         }
-        let Location { vmid, host } = self.location;
         if !self.may(WRITES, file) {
             let message = format!(
-                "the token {} lacks {REMOVES} and {WRITES} on /storage/{storage}: the seed {} of VM {vmid} holds secrets, and \
-                 stays",
+                "the token {} lacks {REMOVES} and {WRITES} on /storage/{storage}: the seed {} holds secrets, and stays",
                 self.pve.token(),
                 file.volume
             );
             let hint = format!("run `pvesm free {}` on {}, or give it one of these", file.volume, file.host);
             return Err(Failure::new(Exit::NotAllowed, Code::NotAllowed, message).hint(hint).into());
         }
-        files::put(self.run, self.pve, &files::Target { host: &file.host, storage, file: name }, &image("empty", &[]))
-            .await?;
+        files::put(self.run, self.pve, &files::Target { host: &file.host, storage, file: name }, &nothing()).await?;
         self.run.warn(&format!(
-            "the token may not remove {} ({REMOVES} on /storage/{storage}): it was overwritten, and VM {vmid} on {host} has \
-             no seed any more",
+            "the token may not remove {} ({REMOVES} on /storage/{storage}): it was overwritten, and holds \
+             nothing any more",
             file.volume
         ));
         Ok(Some(Kept { sha256: String::new(), ..file.clone() }))

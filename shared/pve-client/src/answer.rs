@@ -10,10 +10,12 @@ use crate::scalar;
 mod config;
 mod console;
 mod survey;
+mod ties;
 
 pub use config::Config;
 pub use console::{Lease, Ticket};
 pub use survey::{Bridge, Clock, CpuType, HaGroup, HaResource, HaRule, MachineType, Pool, Snapshot, Task};
+pub use ties::{BackupJob, FirewallOptions, Replication, Right};
 
 /// A release of Proxmox VE.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

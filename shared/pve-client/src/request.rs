@@ -19,6 +19,7 @@ mod files;
 mod ha;
 mod moving;
 mod survey;
+mod ties;
 
 pub use console::{leases, terminal};
 pub(crate) use console::{websocket, websocket_target};
@@ -30,6 +31,7 @@ pub use moving::{migrate, move_disk};
 pub use survey::{
     at_work, bridges, clock, cpu_types, creations, disks, free, is_free, machines, pools, resources, snapshots,
 };
+pub use ties::{backup_jobs, firewall_options, firewall_rules, replications, rights, write_cloud_init};
 
 /// The parameters of a call, in order.
 pub type Parameters = Vec<(String, String)>;

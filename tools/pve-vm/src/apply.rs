@@ -86,7 +86,7 @@ enum Step {
 impl<'a> VmOperation<'a> {
     /// What differs, by the config and the power that were just seen.
     pub(crate) fn difference(&self, config: &Config, is_running: bool, progress: &Progress<'_>) -> Difference {
-        let pool = self.fleet.inventory.pool(self.location.vmid);
+        let pool = self.fleet.pool_of(self.location.vmid);
         let Progress { sent, migrate, .. } = progress;
         let sight = Sight { location: &self.location, config, is_running, pool, sent, migrates: *migrate };
         Difference::between(self.machine, sight)

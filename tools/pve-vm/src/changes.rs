@@ -30,7 +30,7 @@ impl VmOperation<'_> {
     /// What finds the VM.
     pub(crate) fn finder(&self) -> Finder<'_> {
         let Fleet { pve, inventory, sources, .. } = self.fleet;
-        let pool = inventory.pool(self.location.vmid).or(self.machine.pool.as_deref());
+        let pool = self.fleet.pool_of(self.location.vmid).or(self.machine.pool.as_deref());
         let has_port = self.machine.setting(PORT.0) == Some(PORT.1);
         let (location, macs, rights) = (&self.location, &self.machine.macs, &inventory.rights);
         Finder { run: self.run, node: self.node, pve, location, macs, has_port, rights, pool, sources }

@@ -20,6 +20,7 @@ use crate::{
     identity::Owner,
     location::{Busy, Location, settled},
     machine::Machine,
+    ties::Id,
     watch,
 };
 
@@ -184,7 +185,7 @@ async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Lo
         }
         if twin.vmid < made.vmid || was_before || runs(fleet, &twin).await? {
             run.say(node, &format!("VM {} already exists: removing the duplicate {}", twin.vmid, made.vmid));
-            VmOperation { fleet, run, node, machine, location: made }.destroy(None).await?;
+            VmOperation { fleet, run, node, machine, location: made }.destroy(None, Id::Kept).await?;
             return Ok(twin);
         }
     }

@@ -15,16 +15,17 @@ use crate::{
     location::{Busy, Location, until_unlocked},
     preflight::Intent,
     reconcile::Reconcile,
+    ties::Id,
 };
 
 impl VmOperation<'_> {
     /// Stops the VM and destroys it with its disks. Everything that can refuse that is asked first: a VM that stays is not
     /// switched off. `guard` is the node whose etcd is asked once more when it is off, and what it was allowed by; without
     /// an answer that allows the destruction, the VM is switched on again.
-    pub(crate) async fn destroy(&self, guard: Option<(&Reconcile<'_>, &Permit<'_>)>) -> Result<(), Stop> {
+    pub(crate) async fn destroy(&self, guard: Option<(&Reconcile<'_>, &Permit<'_>)>, id: Id) -> Result<(), Stop> {
         let Some((location, config)) = self.found().await? else { return Ok(()) };
         let operation = VmOperation { location, ..*self };
-        operation.destroy_here(&config, guard).await
+        operation.destroy_here(&config, guard, id).await
     }
 
     /// The same, and takes the VM out of our rules of high availability, also if it left volumes: then it is gone all the
@@ -33,8 +34,9 @@ impl VmOperation<'_> {
         &self,
         guard: Option<(&Reconcile<'_>, &Permit<'_>)>,
         is_replaced: bool,
+        id: Id,
     ) -> Result<(), Stop> {
-        let destroyed = self.destroy(guard).await;
+        let destroyed = self.destroy(guard, id).await;
         if leftovers::is_gone(&destroyed) {
             self.leave_rules(is_replaced).await?;
         }
@@ -61,7 +63,12 @@ impl VmOperation<'_> {
         Ok(Some((location, config)))
     }
 
-    async fn destroy_here(&self, config: &Config, guard: Option<(&Reconcile<'_>, &Permit<'_>)>) -> Result<(), Stop> {
+    async fn destroy_here(
+        &self,
+        config: &Config,
+        guard: Option<(&Reconcile<'_>, &Permit<'_>)>,
+        id: Id,
+    ) -> Result<(), Stop> {
         let (host, vmid) = (&self.location.host, self.location.vmid);
         self.checked(config, &Intent::destruction()).await?;
         let drives = storages(config.values());
@@ -85,8 +92,7 @@ impl VmOperation<'_> {
         }
         // After the VM nobody would know of it.
         self.seed().remove_for_good(config).await?;
-        // Jobs that name the ID of a trial mean an earlier VM, or a later one.
-        let destroy = request::destroy(host, vmid, !self.machine.is_trial);
+        let destroy = request::destroy(host, vmid, id == Id::Free);
         let removed = self.persist(|| async {
             match self.fleet.pve.run(&destroy, self.run.wait_timeout()).await {
                 // The reply of a success may have been lost.

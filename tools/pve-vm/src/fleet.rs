@@ -21,13 +21,15 @@ use crate::{
     etcd::EtcdGate,
     ha::Rules,
     identity::Identity,
-    inventory::{Inventory, Namesakes},
+    inventory::Inventory,
     machine::Machine,
     occupied::Holder,
     placement::{Host, Request, place},
     preflight::{bridges, storage_finding},
     survey::Survey,
 };
+
+mod ids;
 
 /// Maximum number of VMs created or destroyed at once on one storage of a host: each allocation and each removal holds the
 /// storage's lock, and a task that waits for it longer than 10 s fails, or leaves a volume.
@@ -72,6 +74,8 @@ struct Ledger {
     taken: BTreeSet<u32>,
     /// The VM IDs that this run made VMs with, and for which node.
     made: BTreeMap<u32, String>,
+    /// The VM IDs that nodes keep whose VMs this run destroyed.
+    kept: BTreeMap<u32, String>,
 }
 
 impl Fleet {
@@ -84,7 +88,12 @@ impl Fleet {
         image: status::Image,
         claim: Option<Claim>,
     ) -> Self {
-        let ledger = Ledger { hosts: inventory.hosts.clone(), taken: inventory.taken.clone(), made: BTreeMap::new() };
+        let ledger = Ledger {
+            hosts: inventory.hosts.clone(),
+            taken: inventory.taken.clone(),
+            made: BTreeMap::new(),
+            kept: BTreeMap::new(),
+        };
         Self {
             pve,
             identity,
@@ -237,77 +246,6 @@ impl Fleet {
         self.image.volumes.get(host).map(String::as_str).ok_or_else(|| Error::NoImageOn(host.into()))
     }
 
-    /// A VM ID that seems free, in the file's order. Call it with [`Self::claim`] held.
-    pub(crate) async fn free_id(&self, run: &Run, machine: &Machine) -> Result<u32, Failure> {
-        if let Some(wanted) = machine.vmid {
-            return Ok(wanted);
-        }
-        let reserved = self.reserved.get_or_try_init(|| self.reserve(run)).await?;
-        let is_taken = |id: &u32| self.ledger().taken.contains(id);
-        if let Some(id) = reserved.get(&machine.name).copied().filter(|id| !is_taken(id)) {
-            return Ok(id);
-        }
-        let others: BTreeSet<u32> = reserved.values().copied().collect();
-        let mut free = self.free_ids(&others, 1).await?;
-        free.pop().ok_or_else(|| self.none_free().into())
-    }
-
-    /// Reserves an ID for every node without a VM.
-    async fn reserve(&self, run: &Run) -> Result<BTreeMap<String, u32>, Failure> {
-        let cluster = run.cluster();
-        let roster = cluster.roster().cloned().unwrap_or_default();
-        let absent = |name: &&str| {
-            run.is_selected(name)
-                && matches!(self.inventory.find(&self.identity, &self.cluster, name, Namesakes::Refused), Ok(None))
-        };
-        let names: Vec<&str> = roster.iter().map(|entry| &*entry.name).filter(absent).collect();
-        let ids = self.free_ids(&BTreeSet::new(), names.len()).await?;
-        Ok(names.into_iter().map(str::to_owned).zip(ids).collect())
-    }
-
-    /// So many free IDs, or as many as there are. Without a range in the file the server says where they begin.
-    pub(crate) async fn free_ids(&self, besides: &BTreeSet<u32>, count: usize) -> Result<Vec<u32>, Failure> {
-        let (first, last) = match self.range()? {
-            Some(range) => range,
-            None => (self.pve.ask(&request::next_id()).await?.0, u32::MAX),
-        };
-        let ledger = self.ledger();
-        Ok((first..=last).filter(|id| !ledger.taken.contains(id) && !besides.contains(id)).take(count).collect())
-    }
-
-    pub(crate) fn none_free(&self) -> Error {
-        let (first, last) = self.range().ok().flatten().unwrap_or_default();
-        Error::RangeFull(first, last)
-    }
-
-    fn range(&self) -> Result<Option<(u32, u32)>, Error> {
-        let Some(text) = self.spec.proxmox.as_ref().and_then(|proxmox| proxmox.vmids.as_ref()) else { return Ok(None) };
-        let parts = text.split_once('-').and_then(|(first, last)| Some((id(first)?, id(last)?)));
-        parts.filter(|(first, last)| first <= last).map(Some).ok_or_else(|| Error::Range(text.clone()))
-    }
-
-    /// Takes this VM ID for the rest of the run.
-    pub(crate) fn take(&self, vmid: u32) {
-        self.ledger().taken.insert(vmid);
-    }
-
-    /// Takes the ID of a VM that this run makes for a node.
-    pub(crate) fn make(&self, vmid: u32, node: &str) {
-        let mut ledger = self.ledger();
-        ledger.taken.insert(vmid);
-        ledger.made.insert(vmid, node.to_owned());
-    }
-
-    /// The VM IDs that this run made VMs with for a node.
-    pub(crate) fn made_for(&self, node: &str) -> Vec<u32> {
-        self.ledger().made.iter().filter(|(_, name)| *name == node).map(|(vmid, _)| *vmid).collect()
-    }
-
-    /// Whether this run made the VM with this ID.
-    pub(crate) fn has_made(&self, vmid: u32) -> bool {
-        self.ledger().made.contains_key(&vmid)
-    }
-
     /// All guests, as a look shows that began after `since`; nodes that wait for one share it.
     pub(crate) async fn guests(&self, since: Instant) -> Result<Arc<Vec<Resource>>, pve_client::Error> {
         let mut looked = self.looked.lock().await;
@@ -372,8 +310,4 @@ pub(crate) fn distinct(identity: &Identity, roster: &Roster) -> Result<(), Error
         }
     }
     Ok(())
-}
-
-fn id(text: &str) -> Option<u32> {
-    text.trim().parse().ok().filter(|id| (100..1_000_000_000).contains(id))
 }

@@ -41,6 +41,11 @@ impl Identity {
         Self { uid: uid.to_owned(), adopted: BTreeMap::new(), naming: Naming::default() }
     }
 
+    /// The cluster's own ID, which its VMs and files bear.
+    pub(crate) fn uid(&self) -> &str {
+        &self.uid
+    }
+
     /// The identity that a lock holds, if it has one yet.
     pub(crate) fn of(lock: &Lock) -> Option<Self> {
         lock.uid().map(|uid| Self { adopted: lock.adopted(), ..Self::new(uid) })

@@ -53,6 +53,7 @@ mod run;
 mod seeds;
 mod sizes;
 mod survey;
+mod ties;
 mod trial;
 mod values;
 mod watch;

@@ -73,8 +73,6 @@ pub(crate) struct Machine {
     pub(crate) managed: Managed,
     /// The first parameter that only root@pam can set.
     pub(crate) root_only: Option<String>,
-    /// Whether it is only tried.
-    pub(crate) is_trial: bool,
 }
 
 impl Machine {
@@ -101,7 +99,6 @@ impl Machine {
             creation: Parameters::new(),
             managed: ha::read(name, spec.vm.get("ha"))?,
             root_only: None,
-            is_trial: false,
         };
         machine.check_hosts()?;
         for (key, value) in vm.settings()? {
@@ -292,7 +289,6 @@ impl Machine {
         for key in ["onboot", "protection"] {
             self.put(key, "0".to_owned(), Extent::Whole);
         }
-        self.is_trial = true;
     }
 
     fn memory_bytes(&self) -> u64 {

@@ -222,18 +222,29 @@ impl<'a> Reconcile<'a> {
         self.remove_trial(true).await?;
         let host = self.replacement(&operation.location, &config).await?;
         let mut lost = operation.snapshots_lost().await?;
+        let ties = self.ties(&operation).await?;
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
         self.tried(&host).await?;
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
         remembered::forget_contact(self.run, self.node)?;
-        leftovers::told_aloud(self.run, operation.destroy_for_good(Some((self, &permit)), true).await)?;
+        let destroyed = operation.destroy_for_good(Some((self, &permit)), true, ties.id()).await;
+        let old = operation.location.vmid;
+        // What it left has its ID, and would be in the way.
+        if ties.keeps_id && destroyed.is_ok() {
+            self.fleet.keep(old, &self.machine.name);
+        }
+        leftovers::told_aloud(self.run, destroyed)?;
         let left = permit.destroyed(self, true);
         let mut changes = std::mem::take(&mut progress.changes);
         changes.extend(difference.costs(true));
         changes.append(&mut lost);
+        changes.extend(ties.lost);
         *progress = Progress::of_new(changes);
         let location = create(self.fleet, self.run, self.node, self.machine, &host).await?;
+        if ties.keeps_id && location.vmid != old {
+            self.run.warn(&format!("VM {old} is VM {} now: backup jobs that name {old} don't mean it", location.vmid));
+        }
         progress.changes.push(created(&location));
         progress.changes.extend(left);
         progress.is_new = true;
@@ -303,6 +314,7 @@ impl<'a> Reconcile<'a> {
         let mut changes = difference.costs(running);
         if !difference.recreate().is_empty() {
             changes.extend(operation.snapshots_lost().await?);
+            changes.extend(self.ties(&operation).await?.lost);
         }
         if let Some(target) = operation.target(allowed) {
             operation.check_target(target, &config).await?;

@@ -5,7 +5,7 @@ use step::{Console, Stop, Written};
 
 use crate::{
     args::Chosen, error::Error, etcd::EtcdGate, fleet::Fleet, leftovers, orphans, preflight::Intent,
-    reconcile::Reconcile, remembered, run::PveVm,
+    reconcile::Reconcile, remembered, run::PveVm, ties::Id,
 };
 
 impl PveVm {
@@ -39,7 +39,7 @@ impl PveVm {
         let lost = reconcile.operation(location.clone()).snapshots_lost().await?;
         remembered::destroyed(reconcile.run, reconcile.node)?;
         let operation = reconcile.operation(location.clone());
-        let destroyed = operation.destroy_for_good(Some((reconcile, &permit)), false).await;
+        let destroyed = operation.destroy_for_good(Some((reconcile, &permit)), false, Id::Free).await;
         if !leftovers::is_gone(&destroyed) {
             remembered::remember(reconcile.run, reconcile.node, location.vmid)?;
         }

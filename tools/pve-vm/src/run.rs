@@ -34,6 +34,7 @@ use crate::{
     naming::Naming,
     orphans::{self, Search},
     reconcile::{Allowed, Reconcile},
+    seeds,
 };
 
 /// What the nodes share.
@@ -185,6 +186,7 @@ impl Step for PveVm {
             true => leftovers::of_before(&run, &fleet).await?,
             false => leftovers::foreseen(&run, &fleet).await.map(|()| None)?,
         };
+        seeds::clear_strays(&run, &fleet, acts).await?;
         let unfit = match left {
             Some(left) if self.verb == Verb::Destroy => Some(left.into()),
             Some(left) => {

@@ -1,12 +1,102 @@
 //! Seeds that are done with: a node that runs a config which it will find again doesn't need the one that it came from.
 
-use pve_access::seed::Removal;
-use record::Change;
-use step::Stop;
+use std::collections::BTreeSet;
+
+use pve_access::{
+    Location,
+    seed::{Kept, Mark, REMOVES, Removal, empty_size, node_of},
+};
+use pve_client::request;
+use record::{Change, Failure};
+use step::{Run, Stop};
 use talos_access::Credentials;
 use talos_client::{Address, Limits, Probe, probe};
 
-use crate::{changes::VmOperation, reconcile::Reconcile};
+use crate::{changes::VmOperation, fleet::Fleet, inventory::Known, reconcile::Reconcile};
+
+/// A seed of this cluster whose VM is gone: somebody deleted it by hand.
+pub(crate) struct Stray {
+    pub(crate) file: Kept,
+    node: String,
+}
+
+impl Stray {
+    /// What it is.
+    pub(crate) fn told(&self) -> String {
+        let Kept { host, volume, .. } = &self.file;
+        format!("{volume} on {host} is the seed of a VM of node {} that is gone", self.node)
+    }
+}
+
+/// The seeds on the file's storage that no VM has, and that this token can do something about.
+pub(crate) async fn strays(fleet: &Fleet) -> Result<Vec<Stray>, Failure> {
+    let Some(storage) = fleet.spec.proxmox.as_ref().and_then(|proxmox| proxmox.seeds.as_deref()) else {
+        return Ok(Vec::new());
+    };
+    let removes = fleet.inventory.rights.holds(&format!("/storage/{storage}"), REMOVES);
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    for host in fleet.inventory.hosts.iter().filter(|host| host.obstacle.is_none()) {
+        let rows = fleet.storages(&host.name).await?;
+        let Some(row) = rows.iter().find(|row| row.storage == storage && row.active && row.holds("iso")) else {
+            continue;
+        };
+        let contents = fleet.pve.ask(&request::contents(&host.name, storage, "iso")).await?;
+        for content in contents.into_iter().filter(|content| removes || content.size != Some(empty_size())) {
+            let Some(node) = node_of(fleet.identity.uid(), &content.volid) else { continue };
+            let is_new = !row.shared || seen.insert(content.volid.clone());
+            if is_new && !fleet.needs(node, &content.volid).await? {
+                let (host, sha256) = (host.name.clone(), String::from("?"));
+                let file = Kept { host, volume: content.volid.clone(), sha256 };
+                found.push(Stray { node: node.to_owned(), file });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Removes them, or overwrites those that the token may not remove; a run that doesn't act only says so. What can't be seen or
+/// removed ends no run.
+pub(crate) async fn clear_strays(run: &Run, fleet: &Fleet, acts: bool) -> Result<(), Stop> {
+    let strays = match strays(fleet).await {
+        Ok(strays) => strays,
+        Err(failure) => {
+            run.warn(&format!("whether seeds of VMs are left that are gone can't be seen: {failure}"));
+            return Ok(());
+        }
+    };
+    for stray in strays {
+        if !acts {
+            run.announce(&format!("{}: a run would remove it", stray.told()));
+            continue;
+        }
+        let location = Location { vmid: 0, host: stray.file.host.clone() };
+        let removal = Removal { run, pve: &fleet.pve, location: &location, rights: &fleet.inventory.rights };
+        match removal.remove_file(&stray.file).await {
+            Ok(None) => run.announce(&format!("removed {}", stray.told())),
+            Ok(Some(_)) => {}
+            Err(Stop::Failed(failure)) => run.warn(&format!("{}, and stays: {failure}", stray.told())),
+            Err(stop) => return Err(stop),
+        }
+    }
+    Ok(())
+}
+
+impl Fleet {
+    /// Whether a VM of the node may need this seed, asked anew: another run may just have handed it over.
+    async fn needs(&self, node: &str, volume: &str) -> Result<bool, Failure> {
+        let vm_name = self.identity.vm_name(node);
+        let known = self.inventory.known.iter().find(|known| known.name == vm_name);
+        let Some(Known { vmid, host, .. }) = known else {
+            let guests = self.pve.ask(&request::guests()).await?;
+            return Ok(guests.iter().any(|guest| guest.name.as_ref().is_none_or(|name| *name == vm_name)));
+        };
+        match self.pve.ask(&request::pending(host, *vmid)).await {
+            Ok(config) => Ok(Mark::of(&config).and_then(|mark| mark.file).is_some_and(|file| file.volume == volume)),
+            Err(error) if error.is_no_vm() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 impl<'a> Reconcile<'a> {
     /// Removes the seed of a node that has its config. One that can't be asked keeps it until the next run.

@@ -15,6 +15,8 @@ use crate::{
     location::Location,
     machine::{Machine, Site},
     reconcile::Reconcile,
+    replacement::WRITES_CLOUD_INIT,
+    ties::Id,
 };
 
 /// What begins the line of its notes that says of which node a VM is the trial.
@@ -64,7 +66,7 @@ impl Reconcile<'_> {
         fleet.release(&host, &config, machine);
         self.run.say(self.node, &format!("removing VM {vmid} on {host}, a trial that was cut off"));
         let trial = VmOperation { fleet, run: self.run, node: self.node, machine, location };
-        leftovers::told_aloud(self.run, trial.destroy(None).await)
+        leftovers::told_aloud(self.run, trial.destroy(None, Id::Kept).await)
     }
 
     /// The VM that is tried: it has its own name and UUID, and is never switched on, by the host neither.
@@ -89,16 +91,32 @@ impl Reconcile<'_> {
         match create(fleet, self.run, self.node, &machine, host).await {
             Ok(location) => {
                 let trial = VmOperation { fleet, run: self.run, node: self.node, machine: &machine, location };
-                match (machine.vmid, trial.destroy(None).await) {
+                let starts = self.tried_start(&trial).await;
+                match (machine.vmid, trial.destroy(None, Id::Kept).await) {
                     // What it left has the ID of the new VM, and would be in its way.
                     (Some(_), Err(Stop::Failed(failure))) => return Err(self.kept(failure).into()),
                     (_, destroyed) => leftovers::told_aloud(self.run, destroyed)?,
                 }
+                starts.map_err(|failure| self.kept(failure))?;
                 Ok(dir.update_lock(|lock| lock.forget_trial(&self.machine.name))?)
             }
             Err(Stop::Failed(failure)) => Err(self.kept(failure).into()),
             Err(stop) => Err(stop),
         }
+    }
+
+    /// Refuses what would keep the new VM from being started, as far as that shows without starting the trial: files of
+    /// cloud-init that aren't there.
+    async fn tried_start(&self, trial: &VmOperation<'_>) -> Result<(), Failure> {
+        let (fleet, Location { vmid, host }) = (self.fleet, &trial.location);
+        if trial.machine.setting("cicustom").is_none() || !fleet.may(WRITES_CLOUD_INIT) {
+            return Ok(());
+        }
+        let written = fleet.pve.ask(&request::write_cloud_init(host, *vmid)).await;
+        written.map(drop).map_err(|error| {
+            let failure = Failure::from(error);
+            Failure { message: format!("its drive of cloud-init can't be written: {}", failure.message), ..failure }
+        })
     }
 
     /// What the file says, without what only one VM can have: an ID, a name, a UUID, and volumes that exist. Those would be

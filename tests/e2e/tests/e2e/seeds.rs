@@ -117,6 +117,27 @@ async fn a_vm_that_was_deleted_by_hand_and_made_again_gets_a_seed_again() {
     assert_no_contact(&world);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seed_of_a_vm_that_was_deleted_by_hand_is_named_and_goes_with_the_next_run() {
+    let world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.sh(&pipe(&world)).await.exits(0);
+    let id = world.lab.pve().vm_by_name("w-1").unwrap().id;
+    for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
+        world.lab.pve().call(method, &format!("/nodes/pve1/qemu/{id}{path}"), &[]).unwrap();
+    }
+    assert_eq!(discs(&world).len(), 2);
+    let stray = "is the seed of a VM of node w-1 that is gone";
+    for verb in ["list", "doctor --format table"] {
+        let told = world.sh(&format!("pve-vm {verb} -f cluster.yaml")).await;
+        assert!((told.stdout.clone() + &told.stderr).contains(stray), "{told}");
+    }
+    assert_eq!(discs(&world).len(), 2);
+
+    world.sh("pve-vm destroy -f cluster.yaml --yes").await.exits(0).says(stray).never_says("node cp-1 that is gone");
+
+    assert_eq!(discs(&world), [] as [String; 0]);
+}
+
 /// Kills a talos-seed at the call to Proxmox VE that is so many times this.
 async fn killed_at(world: &World, method: &str, path: &str, times: usize) {
     let count = || {

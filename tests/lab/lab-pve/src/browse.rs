@@ -142,7 +142,9 @@ pub(crate) fn cloud_init(state: &mut State, call: &Call<'_>) -> Result<Reply, Re
 
 /// `PUT /nodes/{node}/qemu/{vmid}/cloudinit`: the drive is written anew; the lab's drives always are.
 pub(crate) fn write_cloud_init(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    state.vm(call)?.unlocked().map_err(Refusal::failed)?;
+    let vm = state.vm(call)?;
+    vm.unlocked().map_err(Refusal::failed)?;
+    super::start::check_snippets(state, vm, &vm.wanted()).map_err(Refusal::failed)?;
     state.locked(&Lock::Vm(call.vmid()), 10, "")?;
     Ok(Value::Null.into())
 }

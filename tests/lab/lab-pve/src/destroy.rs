@@ -15,6 +15,8 @@ pub(crate) struct Removal {
     pub(crate) vmid: u32,
     /// Whether volumes of its ID go that it doesn't have.
     everything: bool,
+    /// Whether jobs and high availability forget its ID.
+    purges: bool,
     /// Volumes that could not be removed.
     pub(crate) kept: Vec<String>,
 }
@@ -43,7 +45,8 @@ pub(crate) fn remove(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusa
     }
     refuse_managed(state, call)?;
     let everything = call.param("destroy-unreferenced-disks") == Some("1");
-    state.begin(call, call.node(), TaskKind::Destroy(Removal { vmid, everything, kept: Vec::new() }))
+    let purges = call.param("purge") == Some("1");
+    state.begin(call, call.node(), TaskKind::Destroy(Removal { vmid, everything, purges, kept: Vec::new() }))
 }
 
 /// The volumes of a VM's own that its configuration names, with the locks that freeing them takes.
@@ -88,11 +91,16 @@ pub(crate) fn done(state: &mut State, removal: &Removal, log: &mut Vec<String>) 
     }
     state.vms.remove(&vmid);
     state.firewalls.remove(&vmid);
+    state.ties.forget(vmid, removal.purges);
+    let path = format!("/vms/{vmid}");
+    state.access.directory.rights.retain(|(of, ..), _| *of != path);
     if removal.everything {
         let rest = state.volumes.remove_of(vmid, 0);
         state.effects.extend(rest.into_iter().map(|volume| Effect::DiskRemoved(volume.identity())));
     }
-    log.push(format!("purging VM {vmid} from related configurations.."));
+    if removal.purges {
+        log.push(format!("purging VM {vmid} from related configurations.."));
+    }
     if state.ha.resources.contains_key(&vmid) {
         state.ha.forget(vmid);
         state.ha.rules.forget(vmid);

@@ -80,6 +80,7 @@ mod terminal_io;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod ties;
 mod tls;
 mod upload;
 mod users;

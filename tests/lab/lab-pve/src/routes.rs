@@ -6,7 +6,7 @@ use super::reply::{Refusal, Reply};
 use super::schema::{INTEGER, Kind, Param, TEXT};
 use super::state::{Call, State};
 use super::{
-    access_routes, agent, cluster_routes, config, content, create, destroy, firewall, reads, resources, status,
+    access_routes, agent, cluster_routes, config, content, create, destroy, firewall, reads, resources, status, ties,
     vm_routes,
 };
 
@@ -77,7 +77,9 @@ const ALGORITHMS: Kind = Kind::OneOf(&["md5", "sha1", "sha224", "sha256", "sha38
 
 /// All calls.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    [ROUTES, access_routes::ROUTES, cluster_routes::ROUTES, vm_routes::ROUTES, firewall::ROUTES].into_iter().flatten()
+    [ROUTES, access_routes::ROUTES, cluster_routes::ROUTES, vm_routes::ROUTES, firewall::ROUTES, ties::ROUTES]
+        .into_iter()
+        .flatten()
 }
 
 const ROUTES: &[Route] = &[

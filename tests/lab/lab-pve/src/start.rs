@@ -23,7 +23,22 @@ pub(crate) fn check(state: &State, vm: &Vm, config: &Config) -> Result<(), Strin
     check_cores(state, config)?;
     check_numa(config)?;
     check_bridges(state, config)?;
+    check_snippets(state, vm, config)?;
     check_disks(state, vm, config)
+}
+
+/// The drive of cloud-init can't be written without the files that `cicustom` names.
+pub(crate) fn check_snippets(state: &State, vm: &Vm, config: &Config) -> Result<(), String> {
+    let files = config.get("cicustom").map(String::as_str).unwrap_or_default().split(',');
+    let mut files = files.filter_map(|part| Some(part.split_once('=')?.1));
+    let is_there = |file: &str| {
+        let storage = super::storage::split(file).and_then(|(storage, _)| state.storage(storage).ok());
+        storage.is_some_and(|storage| state.volumes.get(&storage, &vm.node, file).is_some())
+    };
+    match files.find(|file| guest::has_cloud_init(config) && !is_there(file)) {
+        Some(file) => Err(format!("volume '{file}' does not exist")),
+        None => Ok(()),
+    }
 }
 
 /// The machine type of a VM without what Proxmox VE adds to it, and the version in it.

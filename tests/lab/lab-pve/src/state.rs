@@ -17,6 +17,7 @@ use super::storage::{Storage, Volumes};
 use super::task::Tasks;
 use super::task_run::TaskRun;
 use super::terminal::Terminals;
+use super::ties::Ties;
 use lab_core::machine::{Machine, Machines};
 
 /// Options of a VM, as the configuration file has them.
@@ -213,6 +214,8 @@ pub(crate) struct State {
     pub(crate) firewall: Config,
     /// Options of the firewalls of VMs.
     pub(crate) firewalls: BTreeMap<u32, Config>,
+    /// What names VMs by their IDs.
+    pub(crate) ties: Ties,
     /// High availability.
     pub(crate) ha: Ha,
     /// Locks that are held.
@@ -247,6 +250,7 @@ impl State {
             pools: BTreeMap::new(),
             firewall: Config::new(),
             firewalls: BTreeMap::new(),
+            ties: Ties::default(),
             ha: Ha::default(),
             locks: Locks::default(),
             terminals: Terminals::default(),

@@ -12,7 +12,7 @@ use record::{
     status::{Finding, FindingState},
 };
 
-use crate::{inventory::Known, orphans, preflight::storage_finding};
+use crate::{inventory::Known, orphans, preflight::storage_finding, seeds::Stray};
 
 /// Seconds that a host's clock may differ from ours.
 const CLOCK: u64 = 5;
@@ -270,6 +270,13 @@ pub(super) fn remembered(host: &str, volume: &str, doubt: Option<&'static str>) 
         Some(doubt) => format!("its ID is in use again: {doubt}"),
     };
     warn("leftover", Some(host), why, fix)
+}
+
+/// A seed whose VM is gone.
+pub(super) fn stray(stray: &Stray) -> Finding {
+    let (host, volume) = (stray.file.host.as_str(), &stray.file.volume);
+    let fix = format!("the next `pve-vm` run removes it where the token may; or `pvesm free {volume}` on {host}");
+    warn("leftover", Some(host), stray.told(), fix)
 }
 
 /// A VM that a run made only to try whether it can be made, and was cut off.

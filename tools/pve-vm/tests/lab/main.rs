@@ -20,6 +20,7 @@ mod references;
 mod rights;
 mod speed;
 mod stopped;
+mod ties;
 mod trials;
 mod world;
 

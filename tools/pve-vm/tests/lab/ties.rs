@@ -1,0 +1,117 @@
+//! What names a VM by its ID goes on with the VM that takes its place, or its loss is told before.
+
+use pve_client::request;
+
+use crate::{
+    by_hand::{PLAIN, grant},
+    world::{World, options},
+};
+
+const SMALLER: &str = "memory: 2048, disk: 10";
+
+/// Jobs that make backups, each with the IDs that it names.
+async fn jobs(world: &World) -> Vec<(String, String)> {
+    let jobs = world.client().ask(&request::backup_jobs()).await.unwrap();
+    jobs.into_iter().map(|job| (job.id, job.vmid.unwrap_or_default())).collect()
+}
+
+fn add_job(world: &World, id: &str, vmids: &str) {
+    world.lab.pve().call_as("root@pam", "POST", "/cluster/backup", &[("id", id), ("vmid", vmids)]).unwrap();
+}
+
+/// A running cluster, with a token that has the usual role, which sees jobs.
+async fn world() -> World {
+    let world = World::start(options()).await;
+    grant(&world, &[]);
+    world.run(&[]).await.exits(0);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_is_made_again_keeps_its_id_and_what_is_lost_with_it_is_told() {
+    let world = world().await;
+    let id = world.vm("w-1").id;
+    let next = world.client().ask(&request::next_id()).await.unwrap().0;
+    let before = [("own", id.to_string()), ("both", format!("{id},999")), ("next", next.to_string())];
+    before.iter().for_each(|(job, vmids)| add_job(&world, job, vmids));
+    let firewall = format!("/nodes/pve1/qemu/{id}/firewall");
+    let pve = world.lab.pve();
+    pve.call_as("root@pam", "PUT", &format!("{firewall}/options"), &[("enable", "1")]).unwrap();
+    let rule = [("type", "in"), ("action", "ACCEPT")];
+    pve.call_as("root@pam", "POST", &format!("{firewall}/rules"), &rule).unwrap();
+    world.edit(PLAIN, SMALLER);
+
+    let plan = world.run(&["plan", "--recreate"]).await.exits(3);
+    plan.says(&format!("firewall of VM {id} would be lost with it: on, rules: 1")).never_says("backup jobs");
+    let made = world.run(&["--recreate"]).await.exits(0).says("are lost with it: on, rules: 1");
+
+    let changes = made.status("w-1")["vm"]["changes"].to_string();
+    assert!(changes.contains(r#""what":"firewall""#), "{changes}");
+    assert_eq!((world.vm("w-1").id, world.vm("w-1").running), (id, true));
+    assert_eq!(
+        jobs(&world).await,
+        before.map(|(job, vmids)| (job.to_owned(), vmids)),
+        "the trial's ID is no loss either"
+    );
+    world.run(&[]).await.exits(0).says("2 unchanged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_id_changes_the_jobs_that_name_the_old_one_are_told() {
+    let world = world().await;
+    let id = world.vm("w-1").id;
+    add_job(&world, "nightly", &format!("{id},999"));
+    world.edit(PLAIN, &format!("{SMALLER}, vmid: 950"));
+    let lost = format!("backup jobs of VM {id}");
+
+    world.run(&["plan", "--recreate"]).await.exits(3).says(&format!("{lost} would be lost with it: nightly"));
+    // Who doesn't see jobs doesn't call them absent.
+    let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
+    let role: Vec<&str> = pve_vm::privileges().into_iter().filter(|privilege| *privilege != "Sys.Audit").collect();
+    world.lab.pve().add_token(name, secret, &[("/", &role)]);
+    world.run(&["plan", "--recreate"]).await.exits(3).says(&format!("{lost} would be lost with it: unknown"));
+    grant(&world, &[]);
+    world.run(&["--recreate"]).await.exits(0).says(&format!("{lost} are lost with it: nightly"));
+
+    assert_eq!(world.vm("w-1").id, 950);
+    assert_eq!(jobs(&world).await, [("nightly".to_owned(), "999".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_was_killed_between_its_end_and_its_beginning_has_its_id_again() {
+    let world = world().await;
+    let (first, id) = (world.vm("cp-1").id.min(world.vm("w-1").id), world.vm("w-1").id);
+    add_job(&world, "nightly", &id.to_string());
+    world.edit(PLAIN, SMALLER);
+    world.killed_at(("DELETE", &format!("/nodes/pve1/qemu/{id}")), &["--recreate"]).await;
+    world.lab.pve().until(|pve| pve.vm(id).is_none()).await;
+    // A lower one is free by now.
+    world.lab.pve().set_next_ids(first - 50, 1_000_000);
+
+    world.run(&[]).await.exits(0);
+
+    assert_eq!((world.vm("w-1").id, world.lab.pve().vms().len()), (id, 2));
+    assert_eq!(jobs(&world).await, [("nightly".to_owned(), id.to_string())]);
+}
+
+/// The usual role doesn't see snippets.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_is_not_destroyed_for_one_whose_cloud_init_can_not_be_written() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let before = world.vm("w-1").id;
+    world.edit(PLAIN, &format!("{SMALLER}, cicustom: \"user=local:snippets/w-1.yaml\""));
+
+    grant(&world, &[]);
+    for verb in [&["plan", "--recreate"][..], &["--recreate"]] {
+        world.run(verb).await.exits(6).says("Datastore.Allocate on /storage/local, or VM.Config.Cloudinit on /vms");
+    }
+    grant(&world, &["VM.Config.Cloudinit"]);
+    let refused = world.run(&["--recreate"]).await.exits(1).says("local:snippets/w-1.yaml");
+    refused.says(&format!("so VM {before} on pve1 is kept")).never_says(&format!("destroyed VM {before}"));
+    assert_eq!((world.vm("w-1").id, world.vm("w-1").running, world.lab.pve().vms().len()), (before, true, 2));
+
+    world.lab.pve().add_image("pve1", "local", "snippets", "w-1.yaml", 100);
+    world.run(&["--recreate"]).await.exits(0);
+    assert!(world.vm("w-1").running && world.vm("w-1").config.contains_key("cicustom"));
+}
