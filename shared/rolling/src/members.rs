@@ -52,7 +52,7 @@ pub async fn is_member(node: &Node) -> Result<(), Hold> {
 async fn vote(node: &Node) -> Result<(u64, Vec<Member>), Hold> {
     match node.etcd_health().await? {
         MemberHealth::Healthy { id, members } => Ok((id, members)),
-        MemberHealth::Unhealthy(why) => Err(Hold::NotYet(format!("{NO_MEMBER}: {why}"))),
+        MemberHealth::Unhealthy(why) => Err(Hold::NotYet(node.because(&format!("{NO_MEMBER}: {why}")).await)),
     }
 }
 
@@ -65,17 +65,25 @@ pub async fn can_be_spared(node: &Node, identity: Option<&Identity>) -> Result<(
     let members: Vec<_> = members.into_iter().filter(|member| !member.learner).collect();
     let voters = members.iter().map(|member| async {
         let is_own = member.id == own;
-        voter(member, is_own, is_own || is_healthy(member, identity).await)
+        let trouble = if is_own { None } else { trouble(member, identity).await };
+        (voter(member, is_own, trouble.is_none()), trouble)
     });
-    let voters = join_all(voters).await;
-    without(&voters, Away::ForAWhile).map_err(|loss| Hold::not_yet(loss.to_string()))
+    let (voters, troubles): (Vec<_>, Vec<_>) = join_all(voters).await.into_iter().unzip();
+    without(&voters, Away::ForAWhile).map_err(|loss| {
+        let troubles = voters.iter().zip(troubles).filter_map(|(voter, trouble)| Some((&voter.name, trouble?)));
+        let troubles = troubles.map(|(name, trouble)| format!("; {name}: {trouble}"));
+        Hold::not_yet(format!("{loss}{}", troubles.collect::<String>()))
+    })
 }
 
-async fn is_healthy(member: &Member, identity: Option<&Identity>) -> bool {
-    let Some(address) = member.address() else { return false };
-    match ask(&address, identity).await {
-        Ok(Answer::Ours(found)) => is_member(&found.node).await.is_ok(),
-        _ => false,
+/// Why a member isn't healthy, if it isn't.
+async fn trouble(member: &Member, identity: Option<&Identity>) -> Option<String> {
+    let Some(address) = member.address() else { return Some("its address is not known".to_owned()) };
+    let answer = async { is_member(&ask(&address, identity).await?.configured()?.node).await };
+    match answer.await {
+        Ok(()) => None,
+        Err(Hold::NotYet(why)) => Some(why),
+        Err(Hold::Failed(failure)) => Some(failure.message),
     }
 }
 

@@ -118,15 +118,15 @@ impl Node {
         Ok(self.only(call, reply.messages)?.services.into_iter().map(of_service).collect())
     }
 
-    /// Why the node can't pull the image of a service (`etcd`, `kubelet`), if its log says so: the last reason.
+    /// Whether etcd was stopped for good: by a Bootstrap that came while it was starting, so that it has data. Its service
+    /// is looked at before and after the data: for a moment, one that is about to bootstrap looks the same.
     ///
     /// # Errors
     ///
     /// Any [`Error`] of a call.
-    pub async fn pull_error(&self, service: &str) -> Result<Option<String>, Error> {
-        let request = machine::DmesgRequest { follow: false, tail: false };
-        let bytes = self.bytes("Dmesg", self.machine().dmesg(request)).await?;
-        Ok(pull_error(&String::from_utf8_lossy(&bytes), service))
+    pub async fn is_etcd_stuck(&self) -> Result<bool, Error> {
+        let stopped = async || Ok(EtcdService::of(&self.services().await?) == Some(EtcdService::StoppedToBootstrap));
+        Ok(stopped().await? && self.has_etcd_data().await? && stopped().await?)
     }
 
     /// Reboots the node.
@@ -137,19 +137,6 @@ impl Node {
     pub async fn reboot(&self) -> Result<(), Error> {
         self.reply("Reboot", self.machine().reboot(machine::RebootRequest::default())).await.map(drop)
     }
-}
-
-/// The last line that says that an image of a service can't be pulled, from where it says so.
-fn pull_error(log: &str, service: &str) -> Option<String> {
-    const FAILED: &str = "failed to pull image \"";
-    // A request to bootstrap ends the pull that is under way, which begins again at once.
-    let lines = log.lines().rev().filter(|line| !line.contains("context canceled"));
-    lines.into_iter().find_map(|line| {
-        let why = &line[line.find(FAILED)?..];
-        let (image, _) = why[FAILED.len()..].split_once('"')?;
-        let name = image.rsplit('/').next()?.split([':', '@']).next()?;
-        (name == service).then(|| why.trim().to_owned())
-    })
 }
 
 fn of_service(service: machine::ServiceInfo) -> Service {
@@ -241,21 +228,5 @@ mod tests {
         assert!(matches!(etcd(&stuck[..3]), Some(EtcdService::OnItsWay(_))));
         assert_eq!(etcd(&stuck[..2]), Some(EtcdService::Running));
         assert_eq!(EtcdService::of(&[cri()]), None);
-    }
-
-    #[test]
-    fn the_reason_why_an_image_cannot_be_pulled_is_the_last_one() {
-        let log = "user: warning: [talos] retrying error: failed to pull image \"reg:5000/etcd:v3\": first\n\
-                   user: warning: [talos] retrying error: failed to pull image \"reg:5000/etcd:v3\": connection refused\n\
-                   user: warning: [talos] retrying error: failed to pull image \"ghcr.io/siderolabs/kubelet:v1\": no\n";
-        assert_eq!(
-            pull_error(log, "etcd").as_deref(),
-            Some("failed to pull image \"reg:5000/etcd:v3\": connection refused")
-        );
-        assert_eq!(
-            pull_error(log, "kubelet").as_deref(),
-            Some("failed to pull image \"ghcr.io/siderolabs/kubelet:v1\": no")
-        );
-        assert_eq!(pull_error("[talos] pulling image reg/etcd:v3: starting...", "etcd"), None);
     }
 }

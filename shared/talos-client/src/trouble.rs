@@ -1,10 +1,13 @@
 //! Why a configured node isn't ready yet, from its own resources.
 
+use std::time::Duration;
+
 use futures_util::join;
 use prost_types::{Struct, Value, value::Kind as Is};
 use talos_proto::definitions as spec;
+use tokio::time::timeout;
 
-use crate::{Error, EtcdService, Node, Service, cosi::Kind};
+use crate::{Error, EtcdService, ImagePull, Node, Service, cosi::Kind};
 
 const TIME_STATUS: Kind = Kind { call: "TimeStatus", namespace: "runtime", name: "TimeStatuses.v1alpha1.talos.dev" };
 const NODE_ADDRESS: Kind = Kind { call: "NodeAddress", namespace: "network", name: "NodeAddresses.net.talos.dev" };
@@ -16,8 +19,8 @@ const STATIC_POD_STATUS: Kind =
 #[derive(Debug, Clone, Default)]
 struct Evidence {
     services: Vec<Service>,
-    /// Services whose image can't be pulled, and the node's own message.
-    pulls: Vec<(String, String)>,
+    /// The images of services that aren't there yet.
+    pulls: Vec<(String, ImagePull)>,
     time: Option<spec::TimeStatusSpec>,
     addresses: Option<spec::NodeAddressSpec>,
     volumes: Vec<(String, spec::VolumeStatusSpec)>,
@@ -26,10 +29,16 @@ struct Evidence {
 
 impl Node {
     /// Why the node isn't ready yet, as far as its own resources say: time, addresses, volumes, services with the images
-    /// that they can't pull, static pods. Whether it says anything is no condition for anything: what can't be asked is
-    /// left out. Each is one line of the node's own words, which may hold anything.
+    /// that they can't pull, static pods. Whether it says anything is no condition for anything: what can't be asked, or
+    /// not soon, is left out. Each is one line of the node's own words, which may hold anything.
     pub async fn troubles(&self) -> Vec<String> {
-        told(&Box::pin(self.evidence()).await)
+        let evidence = timeout(LIMIT, Box::pin(self.evidence())).await;
+        told(&evidence.unwrap_or_default())
+    }
+
+    /// What is missing, and after it the troubles of the node that it doesn't name yet: whoever waits for a node says this.
+    pub async fn because(&self, missing: &str) -> String {
+        joined(missing, self.troubles().await)
     }
 
     async fn evidence(&self) -> Evidence {
@@ -42,9 +51,11 @@ impl Node {
         );
         let services = services.unwrap_or_default();
         let mut pulls = Vec::new();
-        for service in services.iter().filter(|service| PULLED.contains(&service.id.as_str()) && !service.is_up()) {
-            if let Ok(Some(why)) = self.pull_error(&service.id).await {
-                pulls.push((service.id.clone(), why));
+        for service in services.iter().filter(|service| PULLED.contains(&service.id.as_str())) {
+            if service.state == PULLING
+                && let Ok(Some(pull)) = self.image_pull(&service.id).await
+            {
+                pulls.push((service.id.clone(), pull));
             }
         }
         Evidence {
@@ -71,6 +82,10 @@ impl Node {
     }
 }
 
+/// How long a node is asked for its troubles: they only explain.
+const LIMIT: Duration = Duration::from_secs(10);
+/// The state in which a service pulls its image.
+const PULLING: &str = "Preparing";
 /// The services whose images are pulled.
 const PULLED: [&str; 2] = ["etcd", "kubelet"];
 /// The services without which a node never gets ready, in the order in which they start.
@@ -89,18 +104,39 @@ fn told(evidence: &Evidence) -> Vec<String> {
     let etcd = EtcdService::of(&evidence.services);
     for service in needed {
         let pull = evidence.pulls.iter().find(|(id, _)| *id == service.id);
-        let what = match (pull, &etcd) {
-            (Some((_, why)), _) => Some(why.clone()),
-            (None, Some(EtcdService::Joining)) if service.id == "etcd" => {
-                Some("etcd was neither bootstrapped here nor has it found members to join".to_owned())
+        let pull = pull.map(|(_, pull)| pull.clone());
+        match (&etcd, pull) {
+            // It pulls its image first; after that, what the log said about it is over.
+            (Some(EtcdService::Joining), pull) if service.id == "etcd" => {
+                found.extend(pull.filter(|pull| matches!(pull, ImagePull::Fails(_))).map(ImagePull::into_words));
+                found.push(JOINING.to_owned());
             }
-            (None, _) => of_service(service),
-        };
-        found.extend(what);
+            (Some(EtcdService::StoppedToBootstrap), _) if service.id == "etcd" => {
+                found.push("etcd was stopped to bootstrap".to_owned());
+            }
+            (_, Some(pull)) => found.push(pull.into_words()),
+            (_, None) => found.extend(of_service(service)),
+        }
     }
     found.extend(evidence.pods.iter().filter_map(|(id, pod)| of_pod(id, pod)));
     found
 }
+
+/// What is missing, and the troubles that these words don't hold.
+fn joined(missing: &str, troubles: Vec<String>) -> String {
+    let mut reasons = vec![missing.to_owned()];
+    for trouble in troubles {
+        // "service etcd is Preparing: …" says no more than "Preparing: …".
+        let words = trouble.strip_prefix("service ").and_then(|words| words.split_once(" is ")).map(|(_, words)| words);
+        if !reasons.iter().any(|reason| reason.contains(words.unwrap_or(&trouble))) {
+            reasons.push(trouble);
+        }
+    }
+    reasons.join("; ")
+}
+
+/// What is said of an etcd that waits for a cluster.
+pub(crate) const JOINING: &str = "etcd was neither bootstrapped here nor has it found members to join";
 
 fn of_service(service: &Service) -> Option<String> {
     let (id, state, last) = (&service.id, &service.state, service.last());
@@ -231,7 +267,7 @@ mod tests {
             ],
             pulls: vec![(
                 "kubelet".to_owned(),
-                "failed to pull image \"reg/kubelet:v1\": connection refused".to_owned(),
+                ImagePull::Fails("failed to pull image \"reg/kubelet:v1\": connection refused".to_owned()),
             )],
             time: Some(spec::TimeStatusSpec::default()),
             addresses: Some(spec::NodeAddressSpec::default()),
@@ -251,5 +287,34 @@ mod tests {
                 "static pod kube-system/kube-apiserver-cp-1 is not ready: ImagePullBackOff: Back-off pulling image \"x\"",
             ]
         );
+    }
+
+    #[test]
+    fn an_etcd_that_waits_for_a_cluster_is_told_beside_its_image_and_one_that_is_asked_says_what_it_does() {
+        let told_of = |etcd: Service, pull: ImagePull| {
+            let pulls = vec![("etcd".to_owned(), pull)];
+            told(&Evidence { services: vec![etcd], pulls, ..Evidence::default() })
+        };
+        let waits = || service("etcd", "Preparing", "Running pre state");
+        let fails = || ImagePull::Fails("failed to pull image \"reg/etcd:v3\": refused".to_owned());
+        let runs = || ImagePull::Runs("pulling image reg/etcd:v3: downloading".to_owned());
+        assert_eq!(told_of(waits(), fails()), ["failed to pull image \"reg/etcd:v3\": refused", JOINING]);
+        assert_eq!(told_of(waits(), runs()), [JOINING], "what it pulled before it looks for members is over");
+        let asked = || service("etcd", "Preparing", "Creating service runner");
+        assert_eq!(told_of(asked(), runs()), ["pulling image reg/etcd:v3: downloading"]);
+        let stopped = service("etcd", "Finished", "Bootstrap requested");
+        let evidence = Evidence { services: vec![stopped], ..Evidence::default() };
+        assert_eq!(told(&evidence), ["etcd was stopped to bootstrap"]);
+    }
+
+    #[test]
+    fn what_is_missing_comes_first_and_no_trouble_is_told_twice() {
+        let all = ["its time is not synced", "service etcd is Preparing: Running pre state", "volume x failed"];
+        let joined = |missing: &str| joined(missing, all.map(str::to_owned).to_vec());
+        assert_eq!(
+            joined("etcd is starting: Preparing: Running pre state"),
+            "etcd is starting: Preparing: Running pre state; its time is not synced; volume x failed"
+        );
+        assert_eq!(super::joined("it has not rebooted yet", Vec::new()), "it has not rebooted yet");
     }
 }

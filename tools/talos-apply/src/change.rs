@@ -1,8 +1,8 @@
 //! Changing the config of a running node.
 
-use record::{Change, Effect, Failure, Impact};
+use record::{Change, Code, Effect, Exit, Failure, Impact};
 use rolling::{Permit, Queue, can_be_spared, is_member};
-use step::{Hold, Stop, Written};
+use step::{Expired, Hold, Stop, Written};
 use talos_access::ask;
 use talos_client::{Class, Delivery as Asked, Mode, Node, Ours};
 
@@ -176,7 +176,8 @@ impl Delivery<'_> {
         let has_data = node.has_etcd_data().await?;
         if has_data {
             self.run.wait(self.node).until(|| is_member(node)).await?;
-            self.run.wait(self.node).until(|| can_be_spared(node, self.identity.as_deref())).await?;
+            let spared = || can_be_spared(node, self.identity.as_deref());
+            self.run.wait(self.node).until_or(spared, not_spared).await?;
         }
         Ok(has_data)
     }
@@ -196,13 +197,13 @@ impl Delivery<'_> {
             return Err(Hold::not_yet("it has not rebooted yet"));
         }
         if !is_tried(mode) && !self.is_kept(&node).await? {
-            return Err(Hold::not_yet("it doesn't keep the new config yet"));
+            return Err(Hold::NotYet(node.because("it doesn't keep the new config yet").await));
         }
         if mode == Mode::Staged {
             return Ok(());
         }
         if !node.machine_config().await?.is_some_and(|running| self.wanted.is_run_by(&running)) {
-            return Err(Hold::not_yet("it doesn't run the new config yet"));
+            return Err(Hold::NotYet(node.because("it doesn't run the new config yet").await));
         }
         if before.member { is_member(&node).await } else { Ok(()) }
     }
@@ -211,6 +212,13 @@ impl Delivery<'_> {
     async fn is_kept(&self, node: &Node) -> Result<bool, talos_client::Error> {
         Ok(node.kept_machine_config().await?.is_none_or(|kept| self.wanted.is_run_by(&kept)))
     }
+}
+
+/// A control plane that etcd couldn't spare in time: waiting longer helps only if somebody repairs the others.
+fn not_spared(expired: Expired) -> Failure {
+    Failure::new(Exit::Unreachable, Code::Timeout, expired.to_string()).hint(
+        "repair the control planes that it names first (`talos-wait --for etcd-healthy` shows what they lack); --wait-timeout sets a longer timeout",
+    )
 }
 
 /// A change that a node refuses. A real one shows a diff with secrets and names no place.

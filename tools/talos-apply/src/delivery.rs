@@ -75,8 +75,9 @@ impl Delivery<'_> {
 
     async fn configured(&self, found: Box<Ours>) -> Result<Observed, Hold> {
         self.is_meant(&found.node, found.uuid.as_deref()).await?;
-        let inactive = || Hold::not_yet("its configuration is not active yet");
-        let running = found.node.machine_config().await?.ok_or_else(inactive)?;
+        let Some(running) = found.node.machine_config().await? else {
+            return Err(Hold::NotYet(found.node.because("its configuration is not active yet").await));
+        };
         let config = read(&running)?;
         let talos = found.version.as_ref().map(|version| version.tag.as_str());
         plan::may_change(&self.wanted, &config, &self.versions, talos).map_err(|error| self.fitting(error))?;

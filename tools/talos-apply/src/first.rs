@@ -124,7 +124,7 @@ impl Delivery<'_> {
     async fn verify(&self, node: &talos_client::Node) -> Result<After, Hold> {
         match node.machine_config().await? {
             Some(running) if self.wanted.is_run_by(&running) => Ok(After::Over { verified: true }),
-            _ => Err(Hold::not_yet("it doesn't run the new config yet")),
+            _ => Err(Hold::NotYet(node.because("it doesn't run the new config yet").await)),
         }
     }
 }

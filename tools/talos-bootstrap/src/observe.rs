@@ -103,12 +103,19 @@ async fn etcd(address: &Address, identity: &Identity) -> Result<Etcd, Failure> {
         let node = &found.node;
         let service = EtcdService::of(&node.services().await?);
         let etcd = state(service.as_ref(), node.has_etcd_data().await?);
-        match (etcd, service) {
+        let etcd = match (etcd, service) {
             // A node whose etcd doesn't run never answers this.
-            (Etcd::Silent(_), Some(EtcdService::Running)) => Ok(members(node.local_etcd_members().await)),
-            (Etcd::OnItsWay(what), _) => Ok(Etcd::OnItsWay(with_pull_error(what, node.pull_error("etcd").await))),
+            (Etcd::Silent(_), Some(EtcdService::Running)) => Ok::<_, Hold>(members(node.local_etcd_members().await)),
+            // It may have begun to bootstrap between the two looks.
+            (Etcd::Stuck, Some(service)) if !node.is_etcd_stuck().await? => Ok(Etcd::OnItsWay(says(Some(&service)))),
             (etcd, _) => Ok(etcd),
-        }
+        }?;
+        // What can be waited for says what the node says of it.
+        Ok(match etcd {
+            Etcd::OnItsWay(what) => Etcd::OnItsWay(node.because(&what).await),
+            Etcd::Silent(what) => Etcd::Silent(node.because(&what).await),
+            etcd => etcd,
+        })
     };
     match looked.await {
         Ok(etcd) => Ok(etcd),
@@ -119,13 +126,6 @@ async fn etcd(address: &Address, identity: &Identity) -> Result<Etcd, Failure> {
 
 /// What etcd is by its service and whether it has data. Whoever runs is asked for its members.
 fn state(service: Option<&EtcdService>, has_data: bool) -> Etcd {
-    let says = |service: Option<&EtcdService>| match service {
-        None => "its service has not been started yet".to_owned(),
-        Some(EtcdService::Joining) => "it is starting".to_owned(),
-        Some(EtcdService::Running) => "it runs".to_owned(),
-        Some(EtcdService::StoppedToBootstrap) => "it was stopped to bootstrap".to_owned(),
-        Some(EtcdService::OnItsWay(message) | EtcdService::Ended(message)) => message.clone(),
-    };
     match (service, has_data) {
         (Some(EtcdService::StoppedToBootstrap), true) => Etcd::Stuck,
         (_, true) => Etcd::Silent(says(service)),
@@ -135,12 +135,13 @@ fn state(service: Option<&EtcdService>, has_data: bool) -> Etcd {
     }
 }
 
-/// What an etcd that is on its way is doing, and why its image can't be pulled, if the node says so. Whether it does is
-/// no condition for anything.
-fn with_pull_error(what: String, error: Result<Option<String>, Error>) -> String {
-    match error {
-        Ok(Some(error)) => format!("{what}; {error}"),
-        Ok(None) | Err(_) => what,
+fn says(service: Option<&EtcdService>) -> String {
+    match service {
+        None => "its service has not been started yet".to_owned(),
+        Some(EtcdService::Joining) => "it is starting".to_owned(),
+        Some(EtcdService::Running) => "it runs".to_owned(),
+        Some(EtcdService::StoppedToBootstrap) => "it was stopped to bootstrap".to_owned(),
+        Some(EtcdService::OnItsWay(message) | EtcdService::Ended(message)) => message.clone(),
     }
 }
 

@@ -280,8 +280,7 @@ impl Bootstrap {
             }
             Ok(talos_client::Bootstrap::Already) => Err(Hold::not_yet(format!("etcd on {name} has data"))),
             Ok(talos_client::Bootstrap::NotYet(reason)) => {
-                let troubles = node.troubles().await.into_iter().map(|trouble| format!("; {trouble}"));
-                Err(Hold::not_yet(format!("{name}: {reason}{}", troubles.collect::<String>())))
+                Err(Hold::not_yet(format!("{name}: {}", node.because(&reason).await)))
             }
             Err(error) if error.class() == Class::Retry => {
                 sent(false);

@@ -16,6 +16,8 @@ pub(crate) struct Looker<'a> {
     pub(crate) identity: Option<&'a Identity>,
     /// Whether the record calls it a control plane; `None` if the node itself must say so.
     pub(crate) control_plane: Option<bool>,
+    /// Whether a step of this pipe has bootstrapped etcd.
+    pub(crate) bootstrapped: bool,
     /// Asks Kubernetes why it doesn't report the node Ready, if there are credentials for that.
     pub(crate) kubernetes: Option<kube_client::Client>,
 }
@@ -54,8 +56,10 @@ impl Looker<'_> {
     /// Asks a configured node no more than the condition needs.
     async fn state(&self, ours: &Ours) -> Result<NodeState, Hold> {
         let (node, condition) = (&ours.node, self.condition);
-        let asks_control_plane = condition.asks_etcd() || *condition == Condition::KubernetesApi;
-        let is_control_plane = asks_control_plane && self.is_control_plane(node).await?;
+        let is_control_plane = condition.needs_etcd() && self.is_control_plane(node).await?;
+        if (is_control_plane || *condition == Condition::Service("etcd".to_owned())) && node.is_etcd_stuck().await? {
+            return Err(Hold::Failed(stuck(self.address)));
+        }
         let etcd = match condition.asks_etcd() && is_control_plane {
             true => Some(self.etcd(node).await?),
             false => None,
@@ -91,25 +95,30 @@ impl Looker<'_> {
 
     /// Whether the node's etcd is a member; for its health, also whether it votes and sees a leader.
     async fn etcd(&self, node: &Node) -> Result<Result<(), String>, Hold> {
+        let service = EtcdService::of(&node.services().await?);
+        let helped = |missing: String| match service {
+            Some(EtcdService::Joining) if !self.bootstrapped => format!("{missing}; {UNASKED}"),
+            _ => missing,
+        };
         if *self.condition == Condition::EtcdHealthy {
             return Ok(match node.etcd_health().await? {
                 MemberHealth::Healthy { .. } => Ok(()),
-                MemberHealth::Unhealthy(why) => Err(format!("etcd on it is not healthy: {why}")),
+                MemberHealth::Unhealthy(why) => Err(helped(format!("etcd on it is not healthy: {why}"))),
             });
         }
-        let no = || Err("etcd on it is not a member yet".to_owned());
+        let no = "etcd on it is not a member yet";
         // A node whose etcd doesn't run never answers a question about members.
-        if EtcdService::of(&node.services().await?) != Some(EtcdService::Running) {
-            return Ok(no());
+        if service != Some(EtcdService::Running) {
+            return Ok(Err(helped(no.to_owned())));
         }
         match node.local_etcd_members().await {
             Ok(members) if !members.is_empty() => Ok(Ok(())),
-            Ok(_) => Ok(no()),
+            Ok(_) => Ok(Err(no.to_owned())),
             // While etcd starts, or has no leader, the call fails with unspecific codes.
             Err(error) => match Hold::from(error) {
                 Hold::Failed(failure) if failure.exit == Exit::NotAllowed => Err(Hold::Failed(failure)),
-                Hold::Failed(failure) => Ok(no().map_err(|no: String| format!("{no}: {}", failure.message))),
-                Hold::NotYet(why) => Ok(no().map_err(|no: String| format!("{no}: {why}"))),
+                Hold::Failed(failure) => Ok(Err(format!("{no}: {}", failure.message))),
+                Hold::NotYet(why) => Ok(Err(format!("{no}: {why}"))),
             },
         }
     }
@@ -124,13 +133,19 @@ impl Looker<'_> {
         {
             reasons.push(why);
         }
-        for trouble in node.troubles().await {
-            if !reasons.iter().any(|reason| reason.contains(&trouble)) {
-                reasons.push(trouble);
-            }
-        }
-        reasons.join("; ")
+        node.because(&reasons.join("; ")).await
     }
+}
+
+/// What helps an etcd that waits for a cluster, where no step of the pipe has bootstrapped one.
+const UNASKED: &str = "unless another control plane was bootstrapped, run `talos-bootstrap`";
+
+/// The failure of a node whose etcd no waiting brings back.
+fn stuck(address: &Address) -> Failure {
+    let message =
+        format!("etcd on {} was stopped for good by a second bootstrap while it was starting", address.host());
+    Failure::new(Exit::Guard, Code::EtcdStuck, message)
+        .hint("only a reboot of the node starts it again: `talos-bootstrap --reboot-stuck` does that; no data is lost")
 }
 
 /// Whether only control planes have a service: as for `etcd` and `etcd-healthy`, workers aren't asked for it.

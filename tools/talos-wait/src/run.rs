@@ -170,7 +170,8 @@ impl Wait {
     async fn look(&self, run: &Run, address: &Address, identity: Option<&Identity>, node: &Node) -> Result<(), Hold> {
         let control_plane = (!self.alone).then(|| node.is_control_plane());
         let kubernetes = self.kubernetes_at_hand(run);
-        Looker { condition: &self.condition, address, identity, control_plane, kubernetes }.look().await
+        let bootstrapped = run.cluster().has::<status::Bootstrap>();
+        Looker { condition: &self.condition, address, identity, control_plane, bootstrapped, kubernetes }.look().await
     }
 
     /// A client of the Kubernetes API, if credentials for it have arrived already: they only explain, so nothing waits for

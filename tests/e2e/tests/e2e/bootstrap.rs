@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use tonic::Code;
+
 use crate::support::{SOON, Shape, World};
 
 const ONE: Shape = Shape { workers: 0, ..Shape::SMALL };
@@ -20,6 +22,11 @@ fn requests(world: &World) -> u32 {
 async fn a_node_whose_image_takes_long_is_asked_once_by_all_runs_and_says_why_it_takes_long() {
     let world = applied(ONE).await;
     world.node("cp-1").hold_etcd_pull(Some("dial tcp 10.5.0.1:5000: connect: connection refused"));
+    // A node in a container has no kernel log.
+    for _ in 0..50 {
+        let words = "error opening /dev/kmsg reader: open /dev/kmsg: no such file or directory";
+        world.node("cp-1").fail_next(Some("Dmesg"), Code::Unknown, words);
+    }
     let first = world.sh(BRIEFLY).await.exits(5).says("started etcd on cp-1");
     first.says("failed to pull image \"registry.k8s.io/etcd").says("connection refused");
     for _ in 0..2 {

@@ -87,6 +87,10 @@ async fn an_etcd_that_does_not_run_costs_no_look_its_time_limit() {
         assert!(begun.elapsed() < Duration::from_secs(15), "{condition}: {:?}", begun.elapsed());
     }
     wait(&world, "cp-1", "etcd-healthy --wait-timeout 1s").await.exits(5).says("neither bootstrapped here nor");
+    for condition in ["etcd", "etcd-healthy", "ready"] {
+        let told = wait(&world, "cp-1", &format!("{condition} --wait-timeout 2s")).await.exits(5);
+        told.says("unless another control plane was bootstrapped, run `talos-bootstrap`");
+    }
     world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
     wait(&world, "cp-1", "etcd-healthy").await.exits(0);
     wait(&world, "w-1", "etcd-healthy").await.exits(0);
@@ -127,6 +131,39 @@ async fn versions_stages_and_services_can_be_waited_for_and_are_parsed_strictly(
     ] {
         wait(&world, "w-1", wrong).await.exits(2).says(meant);
     }
+}
+
+/// Seen on Talos 1.13.9: nothing but a reboot starts it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_that_was_stopped_for_good_ends_the_wait_at_once_with_the_way_out() {
+    let world = applied(Shape { workers: 0, ..SMALL }).await;
+    let node = world.node("cp-1");
+    node.hold_etcd_start(true);
+    world.sh("talos-bootstrap -f applied.jsonl --wait-timeout 2s").await.exits(5);
+    assert!(node.bootstrap().is_err(), "somebody else's request stops it");
+    node.hold_etcd_start(false);
+
+    for condition in ["etcd", "etcd-healthy", "kubernetes-api", "ready", "service=etcd"] {
+        let told = wait(&world, "cp-1", condition).await.exits(7).says("talos-bootstrap --reboot-stuck");
+        assert!(told.stderr.contains("was stopped for good"), "{condition}: {told}");
+    }
+    world.sh("talos-bootstrap -f applied.jsonl --reboot-stuck").await.exits(0);
+    wait(&world, "cp-1", "etcd").await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_that_must_stay_says_what_is_wrong_with_the_other_one() {
+    let world = World::start(Shape { control_planes: 3, workers: 0, ..SMALL }).await;
+    world.up().await.exits(0);
+    world.node("cp-3").refuse(true);
+    let address = world.node("cp-3").address().unwrap();
+    world.edit("  controlplane: {", "  controlplane: {labels: {example.com/tier: gold}, ");
+
+    let told = world.sh("talos-image | pve-vm | talos-gen | talos-apply --wait-timeout 3s").await.exits(5);
+
+    let why =
+        format!("etcd would lose quorum without this node (unhealthy: cp-3); cp-3: {address} refuses connections");
+    told.says(&why).says("talos-wait --for etcd-healthy");
 }
 
 /// Seen on Talos 1.13.9: a VIP endpoint, no discovery, no Kubernetes API.

@@ -47,11 +47,25 @@ fn lines(
 
 /// `user: warning: [2026-11-25T17:00:00.5Z]: [talos] …` and a line feed, from a line of the console.
 fn line_of_kernel(world: &World, id: Id, line: &str) -> String {
+    let (at, text) = moment(world, id, line);
+    format!("user: warning: [{}]: {text}\n", at.format(&Rfc3339).unwrap_or_default())
+}
+
+/// When a line of the console was written, and its text.
+fn moment<'a>(world: &World, id: Id, line: &'a str) -> (OffsetDateTime, &'a str) {
     let (since, text) = line.trim_start_matches('[').split_once("] ").unwrap_or(("0", line));
     let since = since.trim().parse::<f64>().unwrap_or_default();
     let at: OffsetDateTime = world.time() + time::Duration::seconds_f64(since);
-    let at = at - (world.now.saturating_sub(world.nodes[id].booted_at));
-    format!("user: warning: [{}]: {text}\n", at.format(&Rfc3339).unwrap_or_default())
+    (at - (world.now.saturating_sub(world.nodes[id].booted_at)), text)
+}
+
+/// A line of the console as Talos's own log has it: the time of the log, and then the line with its own (seen on 1.13.9).
+fn line_of_log(world: &World, id: Id, line: &str) -> String {
+    let (at, text) = moment(world, id, line);
+    let micros = at.microsecond();
+    let at = at.format(time::macros::format_description!("[year]/[month]/[day] [hour]:[minute]:[second]"));
+    let (at, words) = (at.unwrap_or_default(), text.strip_prefix("[talos] ").unwrap_or(text));
+    format!("{at}.{micros:06} [talos] {at} {words}\n")
 }
 
 pub(super) fn logs(call: &Call<'_>) -> Result<Reply, Status> {
@@ -91,9 +105,8 @@ fn known(world: &World, id: Id, request: &LogsRequest) -> bool {
 /// The lines of a log, each with its line feed.
 fn content(world: &World, node: Id, id: &str) -> Vec<String> {
     let console = || world.nodes[node].console.iter();
-    let text = |line: &String| line.split_once("] ").map_or(line.clone(), |(_, text)| text.to_owned());
     match id {
-        "machined" | "controller-runtime" => console().map(|line| format!("{}\n", text(line))).collect(),
+        "machined" | "controller-runtime" => console().map(|line| line_of_log(world, node, line)).collect(),
         "kernel" => console().map(|line| format!("kern:    info: {line}\n")).collect(),
         id => {
             let booted = (world.time() - world.now + world.nodes[node].booted_at).format(&Rfc3339).unwrap_or_default();
@@ -147,4 +160,28 @@ fn names(world: &World, id: Id) -> Vec<String> {
 pub(super) fn containers(call: &Call<'_>, (): &()) -> Result<LogsContainersResponse, Status> {
     let ids = call.ask(names);
     Ok(LogsContainersResponse { messages: vec![LogsContainer { metadata: None, ids }] })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::machine;
+
+    /// Seen on 1.13.9: `Logs` of `machined`.
+    #[test]
+    fn the_log_of_talos_itself_has_the_lines_of_the_console_with_the_time_twice() {
+        let (net, kube) = ("127.80.5.0/24".parse().unwrap(), std::sync::Arc::new(lab_kube::Kube));
+        let mut world = World::new(lab_core::delays::Delays::ZERO, net, 7, OffsetDateTime::UNIX_EPOCH, kube);
+        world.power_on(machine("cp-1", "127.80.5.11", "v1.13.9"));
+        world.advance(Duration::from_secs(1));
+        world.print(0, "bootstrap request received");
+        world.advance(Duration::from_secs(9));
+
+        let lines = content(&world, 0, "machined");
+
+        let expected = "1970/01/01 00:00:01.000000 [talos] 1970/01/01 00:00:01 bootstrap request received\n";
+        assert!(lines.iter().any(|line| line == expected), "{lines:?}");
+    }
 }

@@ -159,6 +159,9 @@ impl World {
         self.print(id, &format!("hostname set to {name}"));
         self.tell(id, &Content::phase("startEverything", 0), "");
         self.tell(id, &Content::task("startAllServices", 0), "");
+        if control_plane {
+            self.print_pull(id);
+        }
     }
 
     fn must_install(&self, id: Id) -> bool {
