@@ -9,6 +9,7 @@ use record::{Code, Exit, Failure, Lock};
 use sha2::{Digest, Sha256};
 
 use crate::claim::Claim;
+use crate::file;
 
 /// The folder's `.gitignore`: only the lock may be committed.
 const GITIGNORE: &str = "*\n!ichor.lock\n";
@@ -54,7 +55,7 @@ impl ClusterDir {
     /// A file that cannot be read.
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, Failure> {
         let path = self.path(file);
-        match std::fs::read(&path) {
+        match file::read_regular(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&path, &error)),
@@ -229,6 +230,7 @@ fn make_folder(path: &Path) -> Result<(), Failure> {
 pub(crate) fn failed(path: &Path, error: &std::io::Error) -> Failure {
     let (exit, code) = match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (Exit::NotAllowed, Code::NotAllowed),
+        ErrorKind::Unsupported => (Exit::Unusable, Code::File),
         _ => (Exit::Failed, Code::File),
     };
     Failure::new(exit, code, format!("{}: {error}", path.display()))
@@ -268,6 +270,20 @@ mod tests {
         for (file, digest) in [("a", sha256(b"two")), ("b", sha256(b"one"))] {
             let failure = dir.read_exactly(file, &digest).unwrap_err();
             assert!(failure.is(Code::DigestMismatch) && failure.exit == Exit::Unusable, "{file}");
+        }
+    }
+
+    /// Both would be read for ever.
+    #[test]
+    fn a_pipe_and_a_device_in_the_place_of_a_file_are_refused() {
+        let (folder, dir) = folder();
+        let fifo = folder.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        for path in [fifo.to_str().unwrap(), "/dev/zero"] {
+            for failure in [dir.read(path).unwrap_err(), dir.read_exactly(path, &sha256(b"one")).unwrap_err()] {
+                assert_eq!(failure.exit, Exit::Unusable);
+                assert!(failure.message.contains(path) && failure.message.contains("not a file"), "{failure:?}");
+            }
         }
     }
 

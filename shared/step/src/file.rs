@@ -29,6 +29,18 @@ pub fn existing(path: &Path) -> Result<Existing> {
     }
 }
 
+/// The contents of a file that isn't a pipe or a device: those may have no end, or wait for somebody to write.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for those, else the reason why it can't be read.
+pub fn read_regular(path: &Path) -> Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    match metadata.is_file() || metadata.is_dir() {
+        true => fs::read(path),
+        false => Err(Error::new(ErrorKind::Unsupported, "it is a pipe or a device, not a file")),
+    }
+}
+
 /// Writes a file that only its owner may read, whole or not at all; its folder is created. A link stays a link. An
 /// existing file is replaced only if `replace` is set.
 ///

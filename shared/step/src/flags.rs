@@ -183,7 +183,11 @@ pub fn exclusive(flags: &[(&str, bool)]) -> Result<(), Failure> {
 }
 
 /// A duration as Go and people write it: `90s`, `1h30m`, `1.5h`; a bare number is refused.
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a span of time that a flag names.
+///
+/// # Errors
+/// It is none, or no time at all.
+pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("it must be longer than 0 (write it as 90s or 10m)".to_owned()),
         Ok(duration) => Ok(duration),

@@ -52,7 +52,7 @@ pub use claim::Claim;
 pub use cluster_dir::{ClusterDir, Made, sha256};
 pub use console::Console;
 pub use env::variable;
-pub use flags::{Flags, Format, InlineFlag, ParallelFlag, RawFlag, StreamFlags, WaitFlag, exclusive};
+pub use flags::{Flags, Format, InlineFlag, ParallelFlag, RawFlag, StreamFlags, WaitFlag, duration, exclusive};
 pub use progress::Progress;
 pub use record;
 pub use run::{Need, Run};

@@ -11,6 +11,8 @@ use record::{Change, Failure};
 use redaction::{Redaction, names_a_secret};
 use serde_json::Value;
 
+use crate::file::read_regular;
+
 /// Of the process and not of a run: a panic, or a failure before the run begins, must not show them either.
 static SECRETS: LazyLock<RwLock<Redaction>> = LazyLock::new(RwLock::default);
 
@@ -49,7 +51,7 @@ fn find(key: &str, value: &Value, found: &mut Vec<String>) {
 
 /// Learns the secrets of a cluster's folder, which every step of its pipe must keep.
 pub(crate) fn protect_folder(dir: &Path) {
-    for text in FILES.iter().filter_map(|file| std::fs::read_to_string(dir.join(file)).ok()) {
+    for text in FILES.iter().filter_map(|file| String::from_utf8(read_regular(&dir.join(file)).ok()?).ok()) {
         protect_keys(&text);
     }
 }

@@ -50,6 +50,18 @@ pub async fn ask(address: &Address, identity: Option<&Identity>) -> Result<Answe
     }
 }
 
+/// The same for a step that does nothing without the role `os:admin`: whatever was refused first, no other role helps.
+#[must_use]
+pub fn for_admins(hold: Hold) -> Hold {
+    const ADMIN: &str = "`os:admin`";
+    match hold {
+        Hold::Failed(failure) if failure.hint.as_deref().is_some_and(|hint| hint.contains(ADMIN)) => {
+            Hold::Failed(failure.hint(format!("use credentials with the role {ADMIN}")))
+        }
+        hold => hold,
+    }
+}
+
 /// The failure for a node that isn't known to be ours.
 fn unknown(address: &Address, found: &NotOurs) -> Failure {
     match found {

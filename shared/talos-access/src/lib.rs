@@ -10,7 +10,7 @@ mod credentials;
 mod flags;
 
 pub use alone::{Alone, alone};
-pub use answer::{Answer, address, ask};
+pub use answer::{Answer, address, ask, for_admins};
 pub use config::config_bytes;
 pub use credentials::{AtHand, Credentials};
 pub use flags::{InsecureFlags, TalosFlags};

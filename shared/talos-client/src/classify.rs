@@ -64,11 +64,11 @@ impl Error {
 /// we read, only the machine config is for administrators). A call that isn't listed there is for administrators.
 fn role_for(call: &str) -> &'static str {
     const READERS: [&str; 16] = [
-        "Dmesg",
         "EtcdMember",
         "ExtensionStatus",
         "LinkStatus",
         "List",
+        "Logs",
         "MachineStatus",
         "MachineType",
         "NodeAddress",

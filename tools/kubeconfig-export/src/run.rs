@@ -10,7 +10,7 @@ use record::{
     table::{self, Row},
 };
 use step::{Flags, Hold, Job, Need, Run, Source, Step, Stop};
-use talos_access::{Answer, Credentials, ask};
+use talos_access::{Answer, Credentials, ask, for_admins};
 use talos_client::{Address, Identity};
 use time::OffsetDateTime;
 
@@ -215,7 +215,7 @@ async fn fetch(run: &Run, identity: &Arc<Identity>) -> Result<String, Stop> {
 async fn try_all(addresses: &[Address], identity: &Identity) -> Result<String, Hold> {
     let mut last = Hold::not_yet("no control plane is known");
     for address in addresses {
-        match kubeconfig(address, identity).await {
+        match kubeconfig(address, identity).await.map_err(for_admins) {
             Err(hold @ Hold::NotYet(_)) => last = hold,
             done => return done,
         }

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     pub(crate) mode: Mode,
 
     /// With `--mode try`: revert the config after this time [default: 1m].
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = step::duration)]
     pub(crate) timeout: Option<Duration>,
 
     /// Send the first config only to machines whose certificate is known: from the VM's console, the file's `fingerprint`, or
@@ -107,6 +107,12 @@ mod tests {
         {
             assert_eq!(checked(words).map_err(|failure| failure.exit), Err(Exit::Usage), "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_try_that_ends_at_once_is_refused() {
+        let refused = Args::try_parse_from(["talos-apply", "--mode", "try", "--timeout", "0s"]).unwrap_err();
+        assert!(refused.to_string().contains("it must be longer than 0"), "{refused}");
     }
 
     #[test]

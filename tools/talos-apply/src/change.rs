@@ -177,7 +177,7 @@ impl Delivery<'_> {
         if has_data {
             self.run.wait(self.node).until(|| is_member(node)).await?;
             let spared = || can_be_spared(node, self.identity.as_deref());
-            self.run.wait(self.node).until_or(spared, not_spared).await?;
+            self.run.wait(self.node).until_or(spared, |expired| not_spared(&expired)).await?;
         }
         Ok(has_data)
     }
@@ -215,7 +215,7 @@ impl Delivery<'_> {
 }
 
 /// A control plane that etcd couldn't spare in time: waiting longer helps only if somebody repairs the others.
-fn not_spared(expired: Expired) -> Failure {
+fn not_spared(expired: &Expired) -> Failure {
     Failure::new(Exit::Unreachable, Code::Timeout, expired.to_string()).hint(
         "repair the control planes that it names first (`talos-wait --for etcd-healthy` shows what they lack); --wait-timeout sets a longer timeout",
     )

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use record::{Change, Effect, Node, status};
 use step::{Hold, Run, Stop, Written};
-use talos_access::{Answer, ask};
+use talos_access::{Answer, ask, for_admins};
 use talos_client::{Address, Fingerprint, Identity, Mode, Ours};
 
 use crate::{
@@ -52,10 +52,13 @@ pub(crate) enum Observed {
 impl Delivery<'_> {
     /// Looks at the node once; refuses the wrong machine, role, cluster or version.
     pub(crate) async fn look(&self) -> Result<Observed, Hold> {
-        match ask(&self.address, self.identity.as_deref()).await? {
-            Answer::Maintenance(found) => self.bare(found).await,
-            Answer::Ours(found) => self.configured(found).await,
-        }
+        let look = async {
+            match ask(&self.address, self.identity.as_deref()).await? {
+                Answer::Maintenance(found) => self.bare(found).await,
+                Answer::Ours(found) => self.configured(found).await,
+            }
+        };
+        look.await.map_err(for_admins)
     }
 
     async fn bare(&self, found: Box<talos_client::Maintenance>) -> Result<Observed, Hold> {
@@ -80,6 +83,7 @@ impl Delivery<'_> {
         };
         let config = read(&running)?;
         let talos = found.version.as_ref().map(|version| version.tag.as_str());
+        plan::is_known(self.allowed.mode, talos)?;
         plan::may_change(&self.wanted, &config, &self.versions, talos).map_err(|error| self.fitting(error))?;
         if self.is_alone {
             self.allow(machine::by_hostname(config.hostname(), self.wanted.config.hostname()))?;

@@ -37,6 +37,10 @@ pub(crate) enum Error {
     OtherNics { config: String, node: String },
     #[error("--mode {0} can't be used for the first config of a node")]
     ModeAtFirst(&'static str),
+    #[error("the node runs Talos {0}, which has no --mode reboot")]
+    ModeReboot(String),
+    #[error("the machine config's cluster endpoint is `{0}`, which is not a URL")]
+    Endpoint(String),
     #[error("{0}")]
     Alone(Box<Error>),
     #[error("the change would reboot the node: {0}")]
@@ -88,6 +92,10 @@ impl Classify for Error {
             ),
             Self::ModeAtFirst(_) => Facts::new(Exit::Usage, Code::Usage)
                 .hint("without --mode, the node takes the config for good; nothing was sent"),
+            Self::ModeReboot(_) => Facts::new(Exit::Usage, Code::Usage)
+                .hint("it makes every change while it runs: use --mode auto, or staged and `talosctl reboot`"),
+            Self::Endpoint(_) => Facts::new(Exit::Unusable, Code::MachineConfig)
+                .hint("write scheme, host and port, as in https://10.0.0.10:6443"),
             Self::Alone(error) => match error.as_ref() {
                 Self::OtherFingerprint { .. } => guard(Code::OtherMachine).hint(
                     "compare it with the last fingerprint on the node's console: it changes when the node boots or gets another name or address. If they differ, another machine answers there",

@@ -28,6 +28,9 @@ impl Wanted {
     pub(crate) fn read(text: String, role: Option<Role>) -> Result<Self, Error> {
         let config = machine_config::load(&text)?;
         let found = role_of(&config)?;
+        if let Some(endpoint) = config.endpoint().filter(|endpoint| !is_url(endpoint)) {
+            return Err(Error::Endpoint(endpoint.to_owned()));
+        }
         match role {
             Some(role) if role != found => Err(Error::OtherRole { config: found.to_string(), node: role.to_string() }),
             _ => Ok(Self { text, config, role: found }),
@@ -38,6 +41,13 @@ impl Wanted {
     pub(crate) fn is_run_by(&self, running: &str) -> bool {
         running == self.text || machine_config::load(running).is_ok_and(|running| is_same(&running, &self.config))
     }
+}
+
+/// Whether it has a scheme and a host. A node takes it without (seen on 1.13.9), and finds no control plane then.
+fn is_url(endpoint: &str) -> bool {
+    endpoint
+        .split_once("://")
+        .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.starts_with([':', '/']) && !rest.is_empty())
 }
 
 fn role_of(config: &Config) -> Result<Role, Error> {
@@ -53,6 +63,20 @@ fn role_of(config: &Config) -> Result<Role, Error> {
 
 fn is_same(a: &Config, b: &Config) -> bool {
     a.text(Dialect::V3) == b.text(Dialect::V3)
+}
+
+/// The first release of Talos that changes everything while it runs, so that no mode asks for a reboot (1.14.1, refusal of
+/// `ApplyConfiguration`).
+const WITHOUT_REBOOT: (u32, u32) = (1, 14);
+
+/// Refuses a mode that the node's release doesn't have.
+pub(crate) fn is_known(mode: Mode, running_talos: Option<&str>) -> Result<(), Error> {
+    match running_talos {
+        Some(talos) if mode == Mode::Reboot && Version::minor_of(talos) >= Some(WITHOUT_REBOOT) => {
+            Err(Error::ModeReboot(talos.to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses to turn a running node into something else: another role, another cluster, another version.
@@ -235,6 +259,32 @@ mod tests {
         let error = Wanted::read(config("worker", ""), Some(Role::ControlPlane)).expect_err("the wrong role");
 
         assert_eq!(error.to_string(), "the machine config is for a worker, but the node is a controlplane");
+    }
+
+    #[test]
+    fn an_endpoint_without_a_scheme_or_a_host_is_refused() {
+        let with = |endpoint: &str| {
+            Wanted::read(config("worker", "").replace("https://10.0.0.10:6443", endpoint), None).map(drop)
+        };
+        for endpoint in ["10.5.0.11", "https:///x", "cp.lan", "//cp.lan:6443"] {
+            let refused = with(endpoint).expect_err(endpoint).to_string();
+            assert!(refused.contains(&format!("`{endpoint}`")), "{refused}");
+        }
+        for endpoint in ["https://10.5.0.11:6443", "https://[fd00::1]:6443", "https://cp.lan"] {
+            assert!(with(endpoint).is_ok(), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_mode_that_the_nodes_release_does_not_have_is_refused_before_anything_is_sent() {
+        for talos in ["v1.14.0", "v1.14.6", "v1.15.0-beta.1", "v2.0.0"] {
+            let refused = is_known(Mode::Reboot, Some(talos)).expect_err(talos);
+            assert_eq!(record::Classify::facts(&refused).exit, record::Exit::Usage);
+            assert!(refused.to_string().contains(talos) && is_known(Mode::Auto, Some(talos)).is_ok());
+        }
+        for talos in [Some("v1.13.9"), Some("v1.12.4"), None] {
+            assert!(is_known(Mode::Reboot, talos).is_ok(), "{talos:?}");
+        }
     }
 
     #[test]

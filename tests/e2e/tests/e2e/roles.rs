@@ -18,9 +18,9 @@ const TABLE: [(&str, [Option<&str>; 3]); 14] = [
     ("talos-wait --for stage=running", [None, None, Some(READER)]),
     ("talos-wait --for service=etcd", [None, None, Some(READER)]),
     ("talos-bootstrap", [None, None, Some(READER)]),
-    ("talos-apply -f lab/nodes/cp-1.yaml", [Some(ADMIN), Some(ADMIN), Some(READER)]),
-    ("talos-apply -f lab/nodes/cp-1.yaml --dry-run", [Some(ADMIN), Some(ADMIN), Some(READER)]),
-    ("kubeconfig-export --raw", [Some(ADMIN), Some(ADMIN), Some(READER)]),
+    ("talos-apply -f lab/nodes/cp-1.yaml", [Some(ADMIN); 3]),
+    ("talos-apply -f lab/nodes/cp-1.yaml --dry-run", [Some(ADMIN); 3]),
+    ("kubeconfig-export --raw", [Some(ADMIN); 3]),
 ];
 const ROLES: [&str; 3] = ["os:reader", "os:operator", "os:etcd:backup"];
 
