@@ -13,6 +13,9 @@ pub enum Refused {
     /// Nobody said whether etcd can do without it.
     #[error("nobody reports whether etcd can do without this node{}", listed(.0))]
     NoAnswer(Vec<String>),
+    /// There are two.
+    #[error("{0} and {1} are members of two etcd clusters that have no member in common")]
+    Split(String, String),
 }
 
 fn listed(why: &[String]) -> String {
@@ -29,6 +32,7 @@ impl Classify for Refused {
             Self::Loss(Loss::Quorum { .. }) => guard(Code::OneAtATime).hint(
                 "run again when all other control planes are healthy members (`talos-wait --for etcd`); --ignore-etcd allows it, but etcd may be lost",
             ),
+            Self::Split(..) => guard(Code::Split).hint("reset one of the two; its etcd data will be lost"),
             Self::NoAnswer(_) => guard(Code::NoAnswer).hint(
                 "check that the control planes are up and that the cluster's folder has its talosconfig; --ignore-etcd allows it, but etcd may be lost",
             ),

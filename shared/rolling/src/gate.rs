@@ -24,6 +24,8 @@ pub enum Look {
         /// Where another healthy member answers, if any does.
         via: Option<Address>,
     },
+    /// Two of them report members of two etcds.
+    Split(String, String),
     /// Nobody reported any members; what each one answered instead.
     Unanswered(Vec<String>),
 }
@@ -39,6 +41,7 @@ pub fn judge(locked: &LockedEtcd, look: &Look, away: Away) -> Result<(), Refused
     match look {
         Look::Bare => Ok(()),
         Look::Members { voters, .. } => Ok(without(voters, away)?),
+        Look::Split(one, other) => Err(Refused::Split(one.clone(), other.clone())),
         Look::Unanswered(why) => match locked {
             LockedEtcd::Never => Ok(()),
             LockedEtcd::Unknown | LockedEtcd::Bootstrapped { .. } => Err(Refused::NoAnswer(why.clone())),
@@ -73,6 +76,7 @@ mod tests {
             (members(&[true, true, false]), [false, false, false]),
             (members(&[true]), [false, false, false]),
             (unanswered(), [true, false, false]),
+            (Look::Split("cp-1".to_owned(), "cp-2".to_owned()), [false, false, false]),
         ];
         for (look, wanted) in table {
             let locks = [&LockedEtcd::Never, &LockedEtcd::Unknown, &bootstrapped];
@@ -87,6 +91,8 @@ mod tests {
             (judge(&LockedEtcd::Unknown, &members(&[true, false]), Away::ForAWhile), Code::OneAtATime),
             (judge(&LockedEtcd::Unknown, &Look::Unanswered(Vec::new()), Away::ForAWhile), Code::NoAnswer),
         ];
+        let split = judge(&LockedEtcd::Unknown, &Look::Split("a".to_owned(), "b".to_owned()), Away::ForAWhile);
+        assert_eq!(split.unwrap_err().facts().code, Code::Split);
         for (refused, code) in refused {
             let facts = refused.unwrap_err().facts();
             assert_eq!((facts.exit, facts.code), (Exit::Guard, code));

@@ -10,8 +10,10 @@ mod gate;
 mod members;
 mod queue;
 pub mod quorum;
+mod split;
 
 pub use error::{Halted, Refused};
 pub use gate::{Look, judge};
 pub use members::{NO_MEMBER, Target, can_be_spared, is_member, look};
 pub use queue::{Permit, Queue};
+pub use split::OneEtcd;

@@ -8,8 +8,10 @@ use talos_access::{Answer, ask};
 use talos_client::{Address, Identity, Member, MemberHealth, Node};
 
 use crate::{
+    error::Refused,
     gate::Look,
     quorum::{Away, Voter, without},
+    split::OneEtcd,
 };
 
 /// Why a control plane can't be spared or counted on.
@@ -141,6 +143,14 @@ fn gathered(target: &Target<'_>, seen: Vec<Seen>) -> Look {
         });
         return Look::Unanswered(why.collect());
     }
+    let one = OneEtcd::default();
+    for seen in &seen {
+        if let Seen::Votes { at, members, .. } = seen
+            && let Err(Refused::Split(one, other)) = one.check(at.host(), members)
+        {
+            return Look::Split(one, other);
+        }
+    }
     let (mut healthy, mut answered, mut via) = (BTreeSet::new(), BTreeSet::new(), None);
     for seen in &seen {
         let Seen::Votes { id, own, at, .. } = seen else { continue };
@@ -209,6 +219,7 @@ mod tests {
         match gathered(&Target { names, addresses, uuid: UUID }, seen) {
             Look::Bare => "bare".to_owned(),
             Look::Unanswered(why) => why.join("; "),
+            Look::Split(one, other) => format!("split {one} {other}"),
             Look::Members { voters, own, via, .. } => {
                 let letter = |voter: &Voter| {
                     format!("{}{}{}", voter.id, if voter.healthy { "H" } else { "d" }, if voter.own { "*" } else { "" })
@@ -249,6 +260,13 @@ mod tests {
 
         let alone = Seen::Votes { id: 2, own: false, members: vec![member(2), learner], at: address(2) };
         assert_eq!(before_cp_1(&["cp-3"], &[], vec![alone]), "2H own 3 via 10.0.0.2");
+    }
+
+    #[test]
+    fn two_etcds_are_no_quorum_of_anything() {
+        let seen = vec![votes(1, true, &[1, 2]), votes(2, false, &[1, 2]), votes(3, false, &[3])];
+
+        assert_eq!(before_cp_1(&[], &[], seen), "split 10.0.0.1 10.0.0.3");
     }
 
     #[test]

@@ -183,7 +183,6 @@ pub fn exclusive(flags: &[(&str, bool)]) -> Result<(), Failure> {
 }
 
 /// A duration as Go and people write it: `90s`, `1h30m`, `1.5h`; a bare number is refused.
-/// Reads a span of time that a flag names.
 ///
 /// # Errors
 /// It is none, or no time at all.

@@ -13,6 +13,7 @@
 mod address;
 mod boot;
 mod classify;
+mod cluster;
 mod config;
 mod contact;
 mod cosi;

@@ -183,7 +183,7 @@ impl EtcdGate {
             };
             Ok(match ask(reconcile).await?.look {
                 Look::Members { members, .. } => members.iter().all(listed),
-                Look::Bare | Look::Unanswered(_) => false,
+                Look::Bare | Look::Unanswered(_) | Look::Split(..) => false,
             })
         };
         self.whole.get_or_try_init(decide).await.copied()
@@ -328,7 +328,9 @@ async fn ask(reconcile: &Reconcile<'_>) -> Result<Asked, Stop> {
     };
     let via = match &look {
         Look::Members { via, .. } => via.clone(),
-        Look::Bare | Look::Unanswered(_) => addresses.into_iter().find(|address| !own.contains(address)),
+        Look::Bare | Look::Unanswered(_) | Look::Split(..) => {
+            addresses.into_iter().find(|address| !own.contains(address))
+        }
     };
     Ok(Asked { locked, look, flags: flags(via.as_ref(), at_hand.as_ref()) })
 }
@@ -357,6 +359,6 @@ fn left(asked: &Asked, away: Away) -> Vec<Left> {
         (Away::ForAWhile, _) | (_, Look::Bare | Look::Members { via: None, .. }) => Vec::new(),
         (Away::ForGood, Look::Members { own, via: Some(_), .. }) => own.iter().map(known).collect(),
         (Away::ForGood, Look::Unanswered(_)) if *locked == LockedEtcd::Never => Vec::new(),
-        (Away::ForGood, Look::Unanswered(_)) => vec![unknown()],
+        (Away::ForGood, Look::Unanswered(_) | Look::Split(..)) => vec![unknown()],
     }
 }

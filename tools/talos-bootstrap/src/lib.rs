@@ -13,6 +13,7 @@
 mod args;
 mod error;
 mod observe;
+mod only;
 mod plan;
 mod progress;
 mod request;

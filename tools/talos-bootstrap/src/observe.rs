@@ -1,6 +1,6 @@
 //! Asking the control planes about etcd.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::join_all;
 use record::status::{Applied, Vm};
@@ -59,11 +59,11 @@ impl ControlPlane {
     }
 }
 
-/// The control planes that a talosconfig names besides those of the call. They are only looked at.
-pub(crate) fn elsewhere(endpoints: Vec<Address>, asked: &[ControlPlane]) -> Vec<ControlPlane> {
-    let others = endpoints
-        .into_iter()
-        .filter(|endpoint| asked.iter().all(|control_plane| control_plane.address.as_ref() != Some(endpoint)));
+/// The control planes at these addresses besides those of the call. They are only looked at.
+pub(crate) fn elsewhere(addresses: Vec<Address>, asked: &[ControlPlane]) -> Vec<ControlPlane> {
+    let others = addresses.into_iter().collect::<BTreeSet<_>>().into_iter();
+    let others =
+        others.filter(|endpoint| asked.iter().all(|control_plane| control_plane.address.as_ref() != Some(endpoint)));
     let looked_at = |address: Address| ControlPlane {
         name: address.to_string(),
         address: Some(address),
@@ -75,7 +75,7 @@ pub(crate) fn elsewhere(endpoints: Vec<Address>, asked: &[ControlPlane]) -> Vec<
 
 /// The first of these on which etcd is on its way or has data, and what it says: a second one must not be started beside it.
 pub(crate) fn begun(seen: Vec<Observation>) -> Option<String> {
-    seen.into_iter().find_map(|Observation { name, etcd }| match etcd {
+    seen.into_iter().find_map(|Observation { name, etcd, .. }| match etcd {
         Etcd::Members(_) => Some(format!("etcd runs on {name}, and this node has not joined it yet")),
         Etcd::OnItsWay(what) | Etcd::Silent(what) => Some(format!("etcd is on its way on {name}: {what}")),
         Etcd::Stuck => Some(format!("etcd was stopped for good on {name}")),
@@ -90,7 +90,7 @@ pub(crate) async fn observe(control_planes: &[ControlPlane], identity: &Arc<Iden
             Some(address) => etcd(address, identity).await.unwrap_or_else(|failure| Etcd::Refused(failure.into())),
             None => control_plane.unexplained.clone().map_or(Etcd::Never, |failure| Etcd::Refused(failure.into())),
         };
-        Observation { name: control_plane.name.clone(), etcd }
+        Observation { name: control_plane.name.clone(), address: control_plane.address.clone(), etcd }
     });
     join_all(asked).await
 }
@@ -149,7 +149,7 @@ fn says(service: Option<&EtcdService>) -> String {
 fn members(reported: Result<Vec<talos_client::Member>, Error>) -> Etcd {
     match reported {
         Ok(members) if members.is_empty() => Etcd::Silent("it reports no members".to_owned()),
-        Ok(members) => Etcd::Members(members.into_iter().map(|member| (member.id, member.hostname)).collect()),
+        Ok(members) => Etcd::Members(members),
         Err(error) => Etcd::Silent(chain(&error)),
     }
 }
@@ -196,7 +196,7 @@ mod tests {
         asked.set(&Applied::default());
         let others = elsewhere(vec![address("10.0.0.11"), address("10.0.0.12")], &[ControlPlane::of(&asked)]);
         assert_eq!(others.iter().map(|other| other.name.as_str()).collect::<Vec<_>>(), ["10.0.0.11"]);
-        let of = |etcd| begun(vec![Observation { name: "a".to_owned(), etcd }]);
+        let of = |etcd| begun(vec![Observation { name: "a".to_owned(), address: None, etcd }]);
         for etcd in [Etcd::Members(Vec::new()), Etcd::OnItsWay(String::new()), Etcd::Silent(String::new()), Etcd::Stuck]
         {
             assert!(of(etcd.clone()).is_some(), "{etcd:?}");

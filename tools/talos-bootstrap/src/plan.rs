@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use record::{Failure, LockedEtcd};
+use talos_client::{Address, Member};
 
 /// The state of etcd on one control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Etcd {
-    /// It runs and reports these members: their IDs and hostnames.
-    Members(Vec<(u64, String)>),
+    /// It runs and reports these members.
+    Members(Vec<Member>),
     /// It has data, but reports no members: it is starting, or has no leader.
     Silent(String),
     /// It has no data yet, and is on its way: the node was asked to bootstrap, or is joining; what the node says.
@@ -31,6 +32,8 @@ pub(crate) enum Etcd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observation {
     pub(crate) name: String,
+    /// Where it was asked.
+    pub(crate) address: Option<Address>,
     pub(crate) etcd: Etcd,
 }
 
@@ -114,12 +117,12 @@ fn from_what_is_seen(seen: &[Observation]) -> Decision {
         _ => None,
     });
     if let Some((first, members)) = reported.next() {
-        let apart = |other: &[(u64, String)]| !other.iter().any(|(id, _)| members.iter().any(|(own, _)| own == id));
+        let apart = |other: &[Member]| !other.iter().any(|member| members.iter().any(|own| own.id == member.id));
         if let Some((other, _)) = reported.find(|(_, other)| apart(other)) {
             return Decision::Split(first.name.clone(), other.name.clone());
         }
         // A member that was added and hasn't started yet has no name.
-        let members = members.iter().map(|(_, hostname)| hostname.clone()).filter(|name| !name.is_empty()).collect();
+        let members = members.iter().map(|member| member.hostname.clone()).filter(|name| !name.is_empty()).collect();
         return Decision::Runs { node: first.name.clone(), members, ids: reported_ids(seen) };
     }
     let refused = seen.iter().find_map(|seen| match &seen.etcd {
@@ -140,13 +143,72 @@ fn from_what_is_seen(seen: &[Observation]) -> Decision {
     }
     match seen.iter().find_map(unknown) {
         Some(reason) => Decision::Wait(reason),
-        None => seen.first().map_or(Decision::Explained, |first| Decision::Start(first.name.clone())),
+        None => first(seen).map_or(Decision::Explained, |first| Decision::Start(first.to_owned())),
     }
+}
+
+/// The control plane that begins: of two runs whose files list them in another order, both choose the same one. It is the
+/// first by name, numbers counting as such: `cp-2` before `cp-10`.
+fn first(seen: &[Observation]) -> Option<&str> {
+    let in_order = |name: &str| -> Vec<(String, u64)> {
+        let mut parts = Vec::new();
+        let mut rest = name;
+        while !rest.is_empty() {
+            let digits = rest.find(|letter: char| letter.is_ascii_digit()).unwrap_or(rest.len());
+            let (word, number) = rest.split_at(digits);
+            let end = number.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(number.len());
+            parts.push((word.to_owned(), number[..end].parse().unwrap_or(u64::MAX)));
+            rest = &number[end..];
+        }
+        parts
+    };
+    seen.iter().map(|seen| seen.name.as_str()).min_by_key(|name| (in_order(name), (*name).to_owned()))
+}
+
+/// Why it isn't yet sure that there is one etcd only, after this run has started it: every control plane must show itself a
+/// member of it, or be one by its word, for another run may have started one of its own.
+pub(crate) fn unsure(seen: &[Observation]) -> Option<String> {
+    let members = seen.iter().filter_map(|seen| match &seen.etcd {
+        Etcd::Members(members) => Some(members),
+        _ => None,
+    });
+    let joined: BTreeSet<Address> = members.flatten().filter_map(Member::address).collect();
+    let others = seen.iter().filter(|seen| seen.address.as_ref().is_none_or(|address| !joined.contains(address)));
+    others.into_iter().find_map(|seen| {
+        let what = match &seen.etcd {
+            Etcd::Members(_) | Etcd::Never | Etcd::Refused(_) => return None,
+            Etcd::Silent(why) | Etcd::OnItsWay(why) | Etcd::Ended(why) | Etcd::Unknown(why) => why.as_str(),
+            Etcd::Stuck => "it was stopped for good",
+            Etcd::Empty => "it waits to join",
+        };
+        Some(format!("etcd runs, and {} isn't a member of it yet: {what}", seen.name))
+    })
+}
+
+/// The same for one that was started alone. The control planes elsewhere are nobody's of this call: only what has begun on
+/// them counts.
+///
+/// # Errors
+/// Another etcd runs on this one.
+pub(crate) fn unsure_elsewhere(own: &BTreeSet<u64>, elsewhere: &[Observation]) -> Result<Option<String>, String> {
+    let mut unsure = None;
+    for Observation { name, etcd, .. } in elsewhere {
+        match etcd {
+            Etcd::Members(members) if !members.iter().any(|member| own.contains(&member.id)) => {
+                return Err(name.clone());
+            }
+            Etcd::OnItsWay(what) | Etcd::Silent(what) => {
+                unsure.get_or_insert_with(|| format!("etcd has begun on {name}, too: {what}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(unsure)
 }
 
 fn reported_ids(seen: &[Observation]) -> BTreeSet<u64> {
     let ids = seen.iter().filter_map(|seen| match &seen.etcd {
-        Etcd::Members(members) => Some(members.iter().map(|(id, _)| *id)),
+        Etcd::Members(members) => Some(members.iter().map(|member| member.id)),
         _ => None,
     });
     ids.flatten().collect()
@@ -192,160 +254,4 @@ fn unknown(seen: &Observation) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seen(name: &str, etcd: Etcd) -> Observation {
-        Observation { name: name.to_owned(), etcd }
-    }
-
-    fn members(ids: &[u64]) -> Etcd {
-        Etcd::Members(ids.iter().map(|id| (*id, format!("cp-{id}"))).collect())
-    }
-
-    /// Decides for a cluster that the lock knows nothing of.
-    fn decide(seen: &[Observation]) -> Decision {
-        super::decide(seen, &before(LockedEtcd::Unknown, false))
-    }
-
-    fn before(locked: LockedEtcd, fresh: bool) -> Before {
-        Before { locked, fresh }
-    }
-
-    fn remembered(ids: &[u64]) -> LockedEtcd {
-        LockedEtcd::Bootstrapped { members: ids.iter().copied().collect() }
-    }
-
-    fn unknown() -> Etcd {
-        Etcd::Unknown("refuses connections".to_owned())
-    }
-
-    #[test]
-    fn the_first_control_plane_starts_etcd_if_no_other_has_any() {
-        let all = [seen("cp-1", Etcd::Empty), seen("cp-2", Etcd::Empty)];
-
-        assert_eq!(decide(&all), Decision::Start("cp-1".to_owned()));
-    }
-
-    #[test]
-    fn members_on_any_control_plane_are_the_answer_even_if_others_are_unknown() {
-        let all = [seen("cp-1", Etcd::Never), seen("cp-2", members(&[2])), seen("cp-3", unknown())];
-
-        let runs = Decision::Runs { node: "cp-2".to_owned(), members: vec!["cp-2".to_owned()], ids: [2].into() };
-        assert_eq!(decide(&all), runs);
-    }
-
-    #[test]
-    fn a_control_plane_that_refuses_us_means_no_unless_another_one_reports_members() {
-        let failure = Failure::new(record::Exit::Guard, record::Code::OtherCluster, "belongs to another cluster");
-        let refused = seen("cp-1", Etcd::Refused(failure.clone().into()));
-
-        assert_eq!(decide(&[refused.clone(), seen("cp-2", Etcd::Empty)]), Decision::Refused(failure));
-        assert!(matches!(decide(&[refused, seen("cp-2", members(&[2]))]), Decision::Runs { .. }));
-    }
-
-    #[test]
-    fn an_unknown_control_plane_means_no() {
-        let all = [seen("cp-1", Etcd::Empty), seen("cp-2", unknown())];
-
-        assert_eq!(decide(&all), Decision::Wait("cp-2: refuses connections".to_owned()));
-    }
-
-    #[test]
-    fn a_control_plane_that_failed_before_means_no_at_once() {
-        let all = [seen("cp-1", Etcd::Empty), seen("cp-2", Etcd::Never), seen("cp-3", unknown())];
-
-        assert_eq!(decide(&all), Decision::Explained);
-    }
-
-    #[test]
-    fn an_etcd_that_is_on_its_way_is_waited_for_whatever_the_others_are() {
-        let way = || seen("cp-2", Etcd::OnItsWay("Preparing: Running pre state".to_owned()));
-        let wait = Decision::Wait("etcd is starting on cp-2: Preparing: Running pre state".to_owned());
-        for other in [Etcd::Empty, Etcd::Never, unknown(), Etcd::Ended("Failed: x".to_owned())] {
-            assert_eq!(decide(&[seen("cp-1", other), way()]), wait);
-        }
-        assert!(matches!(decide(&[seen("cp-1", members(&[1])), way()]), Decision::Runs { .. }));
-    }
-
-    #[test]
-    fn an_etcd_that_was_stopped_for_good_is_told_unless_etcd_runs_elsewhere() {
-        let stuck = || seen("cp-2", Etcd::Stuck);
-        for other in [Etcd::Empty, Etcd::Never, unknown(), Etcd::Silent("x".to_owned())] {
-            assert_eq!(decide(&[seen("cp-1", other), stuck()]), Decision::Stuck("cp-2".to_owned()));
-        }
-        assert!(matches!(decide(&[seen("cp-1", members(&[1])), stuck()]), Decision::Runs { .. }));
-    }
-
-    #[test]
-    fn an_etcd_that_ended_without_data_may_be_started() {
-        let all = [seen("cp-1", Etcd::Ended("Failed: no image".to_owned())), seen("cp-2", Etcd::Empty)];
-        assert_eq!(decide(&all), Decision::Start("cp-1".to_owned()));
-        assert_eq!((ended(&all, "cp-1"), ended(&all, "cp-2")), (Some("Failed: no image"), None));
-    }
-
-    #[test]
-    fn a_member_that_has_not_started_has_no_name_and_is_not_listed() {
-        let joining = Etcd::Members(vec![(1, "cp-1".to_owned()), (2, String::new())]);
-        let runs = Decision::Runs { node: "cp-1".to_owned(), members: vec!["cp-1".to_owned()], ids: [1, 2].into() };
-        assert_eq!(decide(&[seen("cp-1", joining)]), runs);
-    }
-
-    #[test]
-    fn data_without_an_answer_is_waited_for_and_never_bootstrapped_over() {
-        let all = [seen("cp-1", Etcd::Empty), seen("cp-2", Etcd::Silent("no leader".to_owned()))];
-
-        assert_eq!(decide(&all), Decision::Wait("etcd on cp-2 has data but doesn't respond: no leader".to_owned()));
-    }
-
-    #[test]
-    fn two_clusters_without_a_common_member_are_a_split() {
-        let all = [seen("cp-1", members(&[1])), seen("cp-2", members(&[2]))];
-
-        assert_eq!(decide(&all), Decision::Split("cp-1".to_owned(), "cp-2".to_owned()));
-        let joined = [seen("cp-1", members(&[1, 2])), seen("cp-2", members(&[2]))];
-        assert!(matches!(decide(&joined), Decision::Runs { .. }));
-    }
-
-    #[test]
-    fn no_empty_etcd_is_started_in_the_place_of_one_that_is_remembered_unless_it_is_given_up() {
-        let empty = [seen("cp-1", Etcd::Empty), seen("cp-2", Etcd::Empty)];
-        let (start, lost) = (Decision::Start("cp-1".to_owned()), Decision::Lost("cp-1".to_owned()));
-        let table = [
-            (LockedEtcd::Unknown, false, &start),
-            (LockedEtcd::Never, false, &start),
-            (remembered(&[7]), false, &lost),
-            (remembered(&[]), false, &lost),
-            (remembered(&[7]), true, &start),
-        ];
-        for (locked, fresh, wanted) in table {
-            assert_eq!(super::decide(&empty, &before(locked.clone(), fresh)), *wanted, "{locked:?} {fresh}");
-        }
-        let doubtful = [seen("cp-1", Etcd::Empty), seen("cp-2", unknown())];
-        let decision = super::decide(&doubtful, &before(remembered(&[7]), true));
-        assert!(matches!(decision, Decision::Wait(_)), "what can't be seen is never taken for absent: {decision:?}");
-    }
-
-    #[test]
-    fn an_etcd_without_a_member_in_common_with_the_remembered_one_is_another_one() {
-        let running = [seen("cp-1", members(&[1, 2])), seen("cp-2", members(&[1, 2, 3]))];
-        let other = Decision::Other { node: "cp-1".to_owned(), ids: [1, 2, 3].into(), remembered: [8, 9].into() };
-        assert_eq!(super::decide(&running, &before(remembered(&[8, 9]), false)), other);
-        for (locked, fresh) in [
-            (remembered(&[8, 9]), true),
-            (remembered(&[3, 9]), false),
-            (remembered(&[]), false),
-            (LockedEtcd::Never, false),
-            (LockedEtcd::Unknown, false),
-        ] {
-            let decision = super::decide(&running, &before(locked.clone(), fresh));
-            assert!(matches!(decision, Decision::Runs { .. }), "{locked:?} {fresh}: {decision:?}");
-        }
-        assert_eq!(shown(&[0x8e9e_05c5_2164_694d, 7].into()), "0000000000000007, 8e9e05c52164694d");
-    }
-
-    #[test]
-    fn without_any_control_plane_nothing_is_done() {
-        assert_eq!(decide(&[]), Decision::Explained);
-    }
-}
+mod tests;

@@ -20,6 +20,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Whether a request to bootstrap was sent.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.request.is_some()
+    }
+
     /// The changes, for the node that reports etcd.
     pub(crate) fn changes(&self, node: &str) -> Vec<Change> {
         let rebooted = self.rebooted.iter().map(|name| revived(name));

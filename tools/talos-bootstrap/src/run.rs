@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::{
     args::Args,
     error::Error,
-    observe::{ControlPlane, begun, elsewhere, observe},
+    observe::{ControlPlane, begun, observe},
     plan::{Before, Decision, Etcd, Observation, decide, doubt, ended, shown},
     progress::{Progress, bootstrapped, revived},
     request::{Request, may_send},
@@ -31,7 +31,7 @@ pub(crate) struct Bootstrap {
     fresh: bool,
     reboot_stuck: bool,
     /// Whether it works without a stream, and so without an `ichor.lock`.
-    alone: bool,
+    pub(crate) alone: bool,
 }
 
 /// The result.
@@ -183,6 +183,10 @@ impl Bootstrap {
         };
         match decide(&seen, before) {
             Decision::Runs { node, members, ids } => {
+                let has_sent = progress.lock().unwrap_or_else(PoisonError::into_inner).has_sent();
+                // A run that was cut off after its request left nothing in the lock.
+                let is_new = has_sent || !(self.alone || before.locked.is_bootstrapped());
+                self.is_the_only_one(run, (&node, &ids), (control_planes, &seen), identity, is_new).await?;
                 self.remember(run, before, &ids)?;
                 let changes = progress.lock().unwrap_or_else(PoisonError::into_inner).changes(&node);
                 let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Changed };
@@ -194,7 +198,7 @@ impl Bootstrap {
             Decision::Start(name) if !run.is_selected(&name) => Err(Error::NotSelected(name).into()),
             Decision::Start(name) => {
                 let Some(address) = address(&name) else { return Ok(None) };
-                if let Some(why) = self.begun_elsewhere(run, control_planes, identity).await? {
+                if let Some(why) = begun(self.elsewhere(run, control_planes, identity).await?) {
                     return Err(Hold::NotYet(why));
                 }
                 self.start(run, (&name, address), ended(&seen, &name), identity, (before, progress)).await
@@ -204,18 +208,6 @@ impl Bootstrap {
             Decision::Split(one, other) => Err(Error::Split(one, other).into()),
             Decision::Refused(failure) => Err(Hold::Failed(failure)),
         }
-    }
-
-    /// Whether etcd has begun on a control plane that the call doesn't name, but the talosconfig does.
-    async fn begun_elsewhere(
-        &self,
-        run: &Run,
-        control_planes: &[ControlPlane],
-        identity: &Arc<Identity>,
-    ) -> Result<Option<String>, Hold> {
-        let at_hand = if self.alone { Credentials::at_hand(run)? } else { None };
-        let endpoints = at_hand.map(|at_hand| at_hand.endpoints).unwrap_or_default();
-        Ok(begun(observe(&elsewhere(endpoints, control_planes), identity).await))
     }
 
     /// Claims the cluster's folder, or without one the talosconfig, before anything is done, and looks once more then: of
@@ -321,7 +313,7 @@ impl Bootstrap {
 }
 
 /// A control plane that runs its config; the reason why it can't be asked names it.
-async fn configured(name: &str, address: &Address, identity: &Identity) -> Result<talos_client::Node, Hold> {
+pub(crate) async fn configured(name: &str, address: &Address, identity: &Identity) -> Result<talos_client::Node, Hold> {
     let named = |hold| match hold {
         Hold::NotYet(reason) => Hold::NotYet(format!("{name}: {reason}")),
         failed @ Hold::Failed(_) => failed,

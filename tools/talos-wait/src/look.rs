@@ -1,6 +1,7 @@
 //! Asking a node for what a condition is about.
 
 use record::{Code, Exit, Failure};
+use rolling::OneEtcd;
 use step::Hold;
 use talos_access::{Answer, ask};
 use talos_client::{Address, EtcdService, Generation, Identity, MachineStatus, MemberHealth, Node, Ours};
@@ -12,6 +13,9 @@ use crate::plan::{Configured, NodeState, holds};
 #[derive(Debug)]
 pub(crate) struct Looker<'a> {
     pub(crate) condition: &'a Condition,
+    /// The node, and what the others have reported of etcd.
+    pub(crate) name: &'a str,
+    pub(crate) one: &'a OneEtcd,
     pub(crate) address: &'a Address,
     pub(crate) identity: Option<&'a Identity>,
     /// Whether the record calls it a control plane; `None` if the node itself must say so.
@@ -102,7 +106,10 @@ impl Looker<'_> {
         };
         if *self.condition == Condition::EtcdHealthy {
             return Ok(match node.etcd_health().await? {
-                MemberHealth::Healthy { .. } => Ok(()),
+                MemberHealth::Healthy { members, .. } => {
+                    self.one.check(self.name, &members)?;
+                    Ok(())
+                }
                 MemberHealth::Unhealthy(why) => Err(helped(format!("etcd on it is not healthy: {why}"))),
             });
         }
@@ -112,7 +119,10 @@ impl Looker<'_> {
             return Ok(Err(helped(no.to_owned())));
         }
         match node.local_etcd_members().await {
-            Ok(members) if !members.is_empty() => Ok(Ok(())),
+            Ok(members) if !members.is_empty() => {
+                self.one.check(self.name, &members)?;
+                Ok(Ok(()))
+            }
             Ok(_) => Ok(Err(no.to_owned())),
             // While etcd starts, or has no leader, the call fails with unspecific codes.
             Err(error) => match Hold::from(error) {

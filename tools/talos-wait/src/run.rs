@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kube_client::{Client, Kubeconfig};
 use record::table::{self, Row};
 use record::{Code, Effect, Exit, Failure, Node, Role, status};
+use rolling::OneEtcd;
 use step::{Flags, Hold, Job, Run, Source, Step, Stop, Written};
 use talos_access::{Credentials, address};
 use talos_client::{Address, Identity};
@@ -25,7 +26,7 @@ pub(crate) struct Wait {
 
 impl Step for Wait {
     type Args = Args;
-    type Shared = ();
+    type Shared = OneEtcd;
 
     const ROWS: &'static [&'static Row] = &[&table::TALOS_WAIT];
 
@@ -56,12 +57,12 @@ impl Step for Wait {
         Ok(Job::Stream(Self { condition: args.condition, credentials, alone, kubeconfig: args.kubeconfig }, source))
     }
 
-    async fn cluster(&self, _: Run) -> Result<(), Stop> {
-        Ok(())
+    async fn cluster(&self, _: Run) -> Result<OneEtcd, Stop> {
+        Ok(OneEtcd::default())
     }
 
     /// Asks the Kubernetes API itself, if the stream has credentials for it.
-    async fn settle(&self, run: Run, (): &()) -> Result<(), Stop> {
+    async fn settle(&self, run: Run, _: &OneEtcd) -> Result<(), Stop> {
         if !self.condition.asks_kubernetes() {
             return Ok(());
         }
@@ -76,17 +77,17 @@ impl Step for Wait {
         Ok(())
     }
 
-    async fn node(&self, run: Run, (): &(), node: &Node) -> Result<Written, Stop> {
+    async fn node(&self, run: Run, one: &OneEtcd, node: &Node) -> Result<Written, Stop> {
         let waited = status::Waited { condition: self.condition.to_string() };
         if run.is_dry_run() {
-            return Ok(Written::field(&waited, self.look_once(&run, node).await?));
+            return Ok(Written::field(&waited, self.look_once(&run, one, node).await?));
         }
         if self.condition.needs_etcd() {
             self.etcd_was_started(&run).await?;
         }
         let address = address(&run, node)?;
         let identity = self.identity(&run).await?;
-        let met = run.wait(node).until(|| self.look(&run, &address, identity.as_deref(), node));
+        let met = run.wait(node).until(|| self.look(&run, one, (&address, identity.as_deref()), node));
         tokio::select! {
             met = met => met?,
             stop = self.never_configured(&run, node) => return Err(stop),
@@ -156,22 +157,39 @@ impl Wait {
     }
 
     /// Looks once, for a dry run: whether the condition already holds.
-    async fn look_once(&self, run: &Run, node: &Node) -> Result<Effect, Stop> {
+    async fn look_once(&self, run: &Run, one: &OneEtcd, node: &Node) -> Result<Effect, Stop> {
         let (Ok(address), Ok(Some(identity))) = (address(run, node), self.identity(run).await) else {
             return Ok(Effect::Pending);
         };
-        match self.look(run, &address, Some(&identity), node).await {
+        match self.look(run, one, (&address, Some(&identity)), node).await {
             Ok(()) => Ok(Effect::Unchanged),
             Err(Hold::NotYet(_)) => Ok(Effect::Pending),
             Err(Hold::Failed(failure)) => Err(failure.into()),
         }
     }
 
-    async fn look(&self, run: &Run, address: &Address, identity: Option<&Identity>, node: &Node) -> Result<(), Hold> {
+    async fn look(
+        &self,
+        run: &Run,
+        one: &OneEtcd,
+        (address, identity): (&Address, Option<&Identity>),
+        node: &Node,
+    ) -> Result<(), Hold> {
         let control_plane = (!self.alone).then(|| node.is_control_plane());
         let kubernetes = self.kubernetes_at_hand(run);
         let bootstrapped = run.cluster().has::<status::Bootstrap>();
-        Looker { condition: &self.condition, address, identity, control_plane, bootstrapped, kubernetes }.look().await
+        Looker {
+            condition: &self.condition,
+            name: node.name(),
+            one,
+            address,
+            identity,
+            control_plane,
+            bootstrapped,
+            kubernetes,
+        }
+        .look()
+        .await
     }
 
     /// A client of the Kubernetes API, if credentials for it have arrived already: they only explain, so nothing waits for

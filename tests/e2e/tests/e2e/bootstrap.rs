@@ -142,3 +142,42 @@ async fn a_lone_run_starts_no_second_etcd_beside_one_that_is_on_its_way_or_that_
     world.sh("talos-image | pve-vm | talos-gen | talos-apply > applied.jsonl").await.exits(0);
     world.sh(&lone("cp-1")).await.exits(7).says("--fresh").never_says("started etcd");
 }
+
+/// Two people's files list the control planes in another order: both ask the same one.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_order_of_the_file_the_same_control_plane_is_asked() {
+    let world = applied(Shape { control_planes: 3, ..ONE }).await;
+    let turned = "jq -sc '(.[] | select(.kind == \"Cluster\" and (.end | not))), ([.[] | select(.kind == \"Node\")] | \
+         sort_by(.name) | reverse | .[]), (.[] | select(.end)) | \
+         if .status.nodes then .status.nodes |= reverse else . end' applied.jsonl > turned.jsonl";
+    world.sh(turned).await.exits(0);
+
+    world.sh("talos-bootstrap -f turned.jsonl").await.exits(0).says("started etcd on cp-1");
+
+    assert_eq!(world.lab.talos().etcd_clusters(world.lab.name()), 1);
+}
+
+/// Somebody else's request for another control plane comes while the first etcd is starting.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_run_calls_it_done_while_a_second_etcd_may_be_on_its_way_and_every_tool_that_looks_tells_a_split() {
+    let world = applied(Shape { control_planes: 3, ..ONE }).await;
+    let name = world.lab.name();
+    let (first, other) = (world.node("cp-1"), world.node("cp-3"));
+    [&first, &other].iter().for_each(|node| node.hold_etcd_start(true));
+    world.sh(BRIEFLY).await.exits(5).says("started etcd on cp-1");
+    other.bootstrap().unwrap();
+    first.hold_etcd_start(false);
+    assert!(first.until(SOON, lab::talos::NodeHandle::is_etcd_member).await);
+
+    let unsure = "etcd runs, and cp-3 isn't a member of it yet";
+    world.sh(BRIEFLY).await.exits(5).says(unsure);
+    let address = first.address().unwrap();
+    let lone = format!("talos-bootstrap -n {address} --talosconfig {name}/talosconfig");
+
+    other.hold_etcd_start(false);
+    assert!(other.until(SOON, lab::talos::NodeHandle::is_etcd_member).await);
+    assert_eq!(world.lab.talos().etcd_clusters(name), 2);
+    for program in ["talos-bootstrap -f applied.jsonl", &lone, "talos-wait -f applied.jsonl --for etcd"] {
+        world.sh(program).await.exits(7).says("two etcd clusters");
+    }
+}
