@@ -527,7 +527,7 @@ pub struct SiderolinkStatusSpec {
     #[prost(bool, tag = "2")]
     pub connected: bool,
 }
-/// APIServiceConfigs.runtime.talos.dev, namespace `runtime`, id `api-service`; 1.13 and later.
+/// APIServiceConfigs.runtime.talos.dev, namespace `runtime`, id `apid`; 1.13 and later.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApiServiceConfigSpec {
     #[prost(string, tag = "1")]

@@ -49,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) endpoint: String,
     pub(crate) kubernetes: Authority,
     pub(crate) etcd: Authority,
+    /// Whether etcd advertises, and listens on, the addresses of certain networks only.
+    pub(crate) etcd_subnets: bool,
     pub(crate) server_names: Vec<String>,
     /// Port of the Kubernetes API on a control plane.
     pub(crate) server_port: u16,
@@ -255,6 +257,7 @@ pub(super) fn read(text: &str, documents: Vec<Document>) -> Result<Config, Refus
         endpoint: parts.either("KubeClusterConfig", "endpoint", "cluster.controlPlane.endpoint"),
         kubernetes: kubernetes_authority(&parts)?,
         etcd: authority(&parts, "cluster.etcd.ca")?,
+        etcd_subnets: !list(parts.at("cluster.etcd.advertisedSubnets")).is_empty(),
         server_names: server_names(&parts),
         server_port: port(&parts),
         kubelet_image: parts.either("KubeletConfig", "image", "machine.kubelet.image"),

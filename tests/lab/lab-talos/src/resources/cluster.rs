@@ -1,8 +1,10 @@
 //! Resources about the cluster that a node belongs to.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use talos_proto::definitions as proto;
 
 use super::Source;
@@ -39,12 +41,31 @@ fn peers(world: &World, id: Id) -> Vec<Id> {
     (0..world.nodes.len()).filter(|other| world.nodes[*other].on && key(*other) == Some(own)).collect()
 }
 
+/// The addresses of its control planes, as the nodes tell each other.
+pub(super) fn control_planes(world: &World, id: Id) -> Vec<IpAddr> {
+    let others = peers(world, id).into_iter().map(|other| &world.nodes[other]);
+    others.filter(|node| node.is_control_plane()).filter_map(Node::address).collect()
+}
+
 fn members(world: &World, id: Id) -> Vec<Item> {
     peers(world, id).into_iter().map(|other| member(world, other)).collect()
 }
 
+/// 32 bytes in the digits of base 62, as a node makes them of chance (seen on 1.13.9).
 fn node_id(world: &World, id: Id) -> String {
-    world.nodes[id].machine.uuid.replace('-', "").to_lowercase()
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut number = Sha256::digest(world.nodes[id].machine.uuid.to_lowercase()).to_vec();
+    let mut digits = String::new();
+    while number.iter().any(|byte| *byte != 0) {
+        let mut rest = 0;
+        for byte in &mut number {
+            let all = rest * 256 + usize::from(*byte);
+            *byte = u8::try_from(all / 62).unwrap_or_default();
+            rest = all % 62;
+        }
+        digits.insert(0, char::from(DIGITS[rest]));
+    }
+    digits
 }
 
 fn identity(world: &World, id: Id) -> Vec<Item> {

@@ -1,6 +1,6 @@
 //! Resources about what a node runs for Kubernetes.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::json;
 use talos_proto::definitions as proto;
@@ -180,13 +180,23 @@ fn addresses(world: &World, id: Id) -> Vec<IpAddr> {
 }
 
 fn endpoints(world: &World, id: Id) -> Vec<Item> {
-    let addresses = addresses(world, id);
-    if addresses.is_empty() {
-        return Vec::new();
+    let item = |id: &str, owner: &'static str, addresses: Vec<IpAddr>| {
+        let yaml = json!({"addresses": addresses, "hosts": []});
+        let spec = proto::EndpointSpec { addresses: addresses.into_iter().map(ip).collect() };
+        Item::new(id, &spec, &yaml).owned(owner)
+    };
+    let found = super::cluster::control_planes(world, id);
+    let mut items = vec![item("discovery", "cluster.EndpointController", found)];
+    let Some(config) = &world.nodes[id].config else { return items };
+    let host = config.endpoint.trim_start_matches("https://").rsplit_once(':').map(|(host, _)| host.parse());
+    if let Some(Ok(address)) = host {
+        items.push(item("controlplane", "k8s.StaticEndpointController", vec![address]));
     }
-    let yaml = json!({"addresses": addresses, "hosts": []});
-    let spec = proto::EndpointSpec { addresses: addresses.into_iter().map(ip).collect() };
-    vec![Item::new("controlplane", &spec, &yaml)]
+    let served = addresses(world, id);
+    if !served.is_empty() {
+        items.push(item("kube-apiserver", "k8s.EndpointController", served));
+    }
+    items
 }
 
 fn prism_endpoints(world: &World, id: Id) -> Vec<Item> {
@@ -210,18 +220,23 @@ fn prism_status(world: &World, id: Id) -> Vec<Item> {
 
 fn etcd_spec(world: &World, id: Id) -> Vec<Item> {
     let node = &world.nodes[id];
-    let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let addresses: Vec<IpAddr> = node.address().into_iter().collect();
+    let everywhere = vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let (peers, clients) = match node.config.as_ref().is_some_and(|config| config.etcd_subnets) {
+        true => (addresses.clone(), [&[IpAddr::V4(Ipv4Addr::LOCALHOST)], &addresses[..]].concat()),
+        false => (everywhere.clone(), everywhere),
+    };
+    let ips = |addresses: &[IpAddr]| addresses.iter().copied().map(ip).collect();
     let spec = proto::EtcdSpec {
         name: node.hostname().0,
-        advertised_addresses: node.address().map(ip).into_iter().collect(),
+        advertised_addresses: ips(&addresses),
         image: node.version().etcd_image(),
-        listen_peer_addresses: vec![ip(everywhere)],
-        listen_client_addresses: vec![ip(everywhere)],
+        listen_peer_addresses: ips(&peers),
+        listen_client_addresses: ips(&clients),
     };
-    let addresses: Vec<IpAddr> = node.address().into_iter().collect();
     let yaml = json!({
-        "name": spec.name, "advertisedAddresses": addresses, "listenPeerAddresses": [everywhere],
-        "listenClientAddresses": [everywhere], "image": spec.image, "extraArgs": {},
+        "name": spec.name, "advertisedAddresses": addresses, "listenPeerAddresses": peers,
+        "listenClientAddresses": clients, "image": spec.image, "extraArgs": {},
     });
     control_plane(world, id).map(|_| Item::new("etcd", &spec, &yaml)).into_iter().collect()
 }

@@ -74,7 +74,7 @@ fn api_service(world: &World, id: Id) -> Vec<Item> {
         "listenAddress": ":50000", "nodeRoutingDisabled": maintenance, "readonlyRoleMode": maintenance,
         "skipVerifyingClientCert": maintenance,
     });
-    vec![Item::new("api-service", &spec, &yaml)]
+    vec![Item::new("apid", &spec, &yaml)]
 }
 
 fn status(world: &World, id: Id) -> Vec<Item> {
@@ -109,10 +109,10 @@ fn config(world: &World, id: Id) -> Vec<Item> {
 }
 
 fn kind(world: &World, id: Id) -> Vec<Item> {
-    let Some(role) = world.nodes[id].role() else { return Vec::new() };
-    let (number, name) = match role {
-        Role::ControlPlane => (proto::MachineType::ControlPlane, "controlplane"),
-        Role::Worker => (proto::MachineType::Worker, "worker"),
+    let (number, name) = match world.nodes[id].role() {
+        Some(Role::ControlPlane) => (proto::MachineType::ControlPlane, "controlplane"),
+        Some(Role::Worker) => (proto::MachineType::Worker, "worker"),
+        None => (proto::MachineType::Unknown, "unknown"),
     };
     vec![Item::new("machine-type", &proto::MachineTypeSpec { machine_type: number as i32 }, &json!(name))]
 }

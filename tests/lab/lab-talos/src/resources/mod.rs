@@ -14,6 +14,8 @@ mod query;
 mod release_specs;
 mod secrets;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use talos_proto::cosi::resource::{Metadata, Resource, Spec};
@@ -87,7 +89,7 @@ impl Selection {
             r#type: self.definition.kind.to_owned(),
             id: item.id,
             version: version.to_string(),
-            owner: self.definition.owner.to_owned(),
+            owner: item.owner.unwrap_or(self.definition.owner).to_owned(),
             phase: "running".to_owned(),
             created: Some(world.booted_at(node)),
             updated: Some(updated),

@@ -30,15 +30,16 @@ fn addresses(world: &World, id: Id) -> Vec<Item> {
     let node = &world.nodes[id];
     let own: Vec<(IpAddr, u8)> = node.addresses.iter().map(|a| (a.addr(), a.prefix_len())).collect();
     let shared: Vec<(IpAddr, u8)> = node.shared.iter().map(|address| (*address, 32)).collect();
-    let local = (IpAddr::V4(Ipv4Addr::LOCALHOST), 8);
-    let routed = [own.clone(), shared.clone()].concat();
-    let current: Vec<(IpAddr, u8)> = std::iter::once(local).chain(routed.iter().copied()).collect();
-    let default: Vec<(IpAddr, u8)> = own.iter().take(1).copied().collect();
-    let sets = [("default", default), ("current", current.clone()), ("accumulative", current), ("routed", routed)];
-    let mut items: Vec<Item> =
-        sets.iter().filter(|(_, set)| !set.is_empty()).map(|(id, set)| address_item(id, set)).collect();
-    if node.config.is_some() {
-        items.extend(sets.iter().skip(1).map(|(id, set)| address_item(&format!("{id}-no-k8s"), set)));
+    // The loopback's address is in none of them, and no pod's or service's is any node's (seen on 1.13.9).
+    let all = [own.clone(), shared].concat();
+    let default: Vec<(IpAddr, u8)> = own.into_iter().take(1).collect();
+    let mut items: Vec<Item> = if default.is_empty() { Vec::new() } else { vec![address_item("default", &default)] };
+    for id in ["accumulative", "current", "routed"] {
+        items.push(address_item(id, &all));
+        if node.config.is_some() {
+            items.push(address_item(&format!("{id}-no-k8s"), &all));
+            items.push(address_item(&format!("{id}-only-k8s"), &[]));
+        }
     }
     items
 }

@@ -15,16 +15,24 @@ pub(super) struct Item {
     pub(super) yaml: String,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
+    /// The controller that made it, if it isn't the one of its type.
+    pub(super) owner: Option<&'static str>,
 }
 
 impl Item {
     pub(super) fn new(id: &str, proto: &impl Message, yaml_spec: &Value) -> Self {
         let (labels, annotations) = Default::default();
-        Self { id: id.to_owned(), proto: proto.encode_to_vec(), yaml: yaml(yaml_spec), labels, annotations }
+        let (id, proto, yaml) = (id.to_owned(), proto.encode_to_vec(), yaml(yaml_spec));
+        Self { id, proto, yaml, labels, annotations, owner: None }
     }
 
     pub(super) fn annotated(mut self, key: &str, value: &str) -> Self {
         self.annotations.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(super) fn owned(mut self, by: &'static str) -> Self {
+        self.owner = Some(by);
         self
     }
 

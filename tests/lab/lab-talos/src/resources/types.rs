@@ -294,7 +294,9 @@ mod tests {
                 for (kind, item) in &served {
                     let yaml: serde_yaml::Value = serde_yaml::from_str(&item.yaml).unwrap();
                     assert!(!yaml.is_null(), "1.{minor} {kind} {}", item.id);
-                    let without = is_zero(&yaml) || *kind == "DNSUpstreams.net.talos.dev";
+                    // The first way of sorting is a zero, too, and YAML has its name.
+                    let is_empty_set = *kind == "NodeAddresses.net.talos.dev" && is_zero(&yaml["addresses"]);
+                    let without = is_zero(&yaml) || is_empty_set || *kind == "DNSUpstreams.net.talos.dev";
                     assert_eq!(item.proto.is_empty(), without, "1.{minor} {kind} {}", item.id);
                 }
                 let kinds: BTreeSet<&str> = served.iter().map(|(kind, _)| *kind).collect();

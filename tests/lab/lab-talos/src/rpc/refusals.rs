@@ -79,6 +79,7 @@ macro_rules! refuses {
 }
 
 mod resources;
+mod silence;
 
 const ADMIN: &str = "os:admin";
 

@@ -94,6 +94,14 @@ fn history_of_etcd(world: &World, id: Id, service: &Service) -> Vec<ServiceEvent
     events
 }
 
+/// What the kubelet waits for (seen on 1.13.9).
+const KUBELET_WAITS: [&str; 2] = [
+    "Waiting for volumes /var/lib, /var/lib/kubelet, /var/log, /var/log/audit, /var/log/containers, /var/log/pods, \
+     /var/lib/kubelet/seccomp, /var/lib/kubelet/seccomp/profiles, /var/log/audit/kube, /var/mnt to be mounted, service \
+     \"cri\" to be \"up\", time sync, network",
+    "Waiting for service \"cri\" to be \"up\"",
+];
+
 /// What has happened to a service since the boot: its start, and what the node reported.
 fn history(world: &World, id: Id, service: &Service) -> Vec<ServiceEvent> {
     if service.id == "etcd" {
@@ -105,6 +113,11 @@ fn history(world: &World, id: Id, service: &Service) -> Vec<ServiceEvent> {
         at = reported.remove(0).ts.unwrap_or(at);
     }
     let mut events = match service.state {
+        "Running" | "Finished" if service.id == "kubelet" => {
+            let [first, rest @ ..] = start(world, id, &service.id, at);
+            let waits = KUBELET_WAITS.map(|message| entry("Waiting", message, at));
+            std::iter::once(first).chain(waits).chain(rest).collect()
+        }
         "Running" | "Finished" => start(world, id, &service.id, at).into(),
         "Starting" => start(world, id, &service.id, at)[..3].to_vec(),
         _ => Vec::new(),

@@ -106,6 +106,10 @@ pub(super) fn tree(world: &World, id: Id) -> Tree {
             tree.put(folder, Entry::Folder);
         }
     }
+    if node.is_control_plane() {
+        // From its config on, before any bootstrap (seen on 1.13.9).
+        tree.put("/var/lib/etcd", Entry::Folder);
+    }
     for process in world.processes(id) {
         tree.put(&format!("/proc/{}/cmdline", process.pid), Entry::File(process.arguments.replace(' ', "\0")));
         tree.put(&format!("/proc/{}/comm", process.pid), Entry::File(format!("{}\n", process.command)));
