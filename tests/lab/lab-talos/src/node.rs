@@ -286,7 +286,9 @@ impl Node {
             return Ok(identity);
         }
         let common = "maintenance-service.talos.dev".to_owned();
-        let identity = pki::maintenance(&Names { common, ..self.certificate_names() })?;
+        let mut names = self.certificate_names();
+        names.addresses.push(std::net::Ipv6Addr::LOCALHOST.into());
+        let identity = pki::maintenance(&Names { common, ..names })?;
         Ok(self.maintenance.get_or_init(|| identity))
     }
 

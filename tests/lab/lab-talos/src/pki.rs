@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use p256::pkcs8::EncodePrivateKey;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData, SanType, SignatureAlgorithm,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
@@ -68,7 +68,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) fn maintenance(names: &Names) -> Result<Identity, Error> {
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let mut params = CertificateParams::default();
-    params.distinguished_name = subject(None, &["talos".to_owned()]);
+    // An authority without a name.
+    params.distinguished_name = DistinguishedName::new();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
     server(&Issuer::new(params, key), names, &PKCS_ED25519)
@@ -124,12 +125,19 @@ fn server(
     let algorithm = if algorithm == &PKCS_ED25519 { algorithm } else { &PKCS_ECDSA_P256_SHA256 };
     let key = KeyPair::generate_for(algorithm)?;
     let mut params = leaf(subject(Some(&names.common), &[]), DAY);
+    params.not_before = OffsetDateTime::now_utc();
+    params.use_authority_key_identifier_extension = true;
+    params.serial_number = Some(SerialNumber::from_slice(&Sha256::digest(key.subject_public_key_info())[..16]));
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.subject_alt_names = names.addresses.iter().copied().map(SanType::IpAddress).collect();
     for name in &names.names {
-        match name.parse::<IpAddr>() {
-            Ok(address) => params.subject_alt_names.push(SanType::IpAddress(address)),
-            Err(_) => params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?)),
+        let name = match name.parse::<IpAddr>() {
+            Ok(address) => SanType::IpAddress(address),
+            Err(_) => SanType::DnsName(name.as_str().try_into()?),
+        };
+        // One that the config names may be the node's own.
+        if !params.subject_alt_names.contains(&name) {
+            params.subject_alt_names.push(name);
         }
     }
     let certificate = params.signed_by(&key, issuer)?;
@@ -184,5 +192,28 @@ mod tests {
 
         assert_eq!(one.fingerprint.len(), 44);
         assert_ne!(one.fingerprint, two.fingerprint);
+    }
+
+    /// vectors/talos-real/maintenance/cert.txt.
+    #[test]
+    fn a_nodes_certificate_has_the_fields_of_a_real_one() {
+        use x509_parser::extensions::ParsedExtension;
+        let names =
+            Names { common: "cp-1".into(), addresses: vec![[10, 0, 0, 1].into()], names: vec!["10.0.0.1".into()] };
+        let (bare, own) = (maintenance(&names).unwrap(), machine(&testing::Secrets::new().machine, &names).unwrap());
+        for (identity, issuer) in [(bare, ""), (own, "O=talos")] {
+            let (_, certificate) = x509_parser::parse_x509_certificate(&identity.certificate).unwrap();
+            assert_eq!(certificate.issuer().to_string(), issuer);
+            assert!(certificate.serial.bits() <= 128);
+            let began = OffsetDateTime::now_utc().unix_timestamp() - certificate.validity().not_before.timestamp();
+            assert!(certificate.validity().time_to_expiration().unwrap().whole_hours() >= 23 && began >= 0);
+            let has = |wanted: fn(&ParsedExtension<'_>) -> bool| {
+                certificate.extensions().iter().any(|extension| wanted(extension.parsed_extension()))
+            };
+            assert!(has(|extension| matches!(extension, ParsedExtension::AuthorityKeyIdentifier(_))), "no AKI");
+            assert!(!has(|extension| matches!(extension, ParsedExtension::SubjectKeyIdentifier(_))), "a SKI");
+            let named = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.len();
+            assert_eq!(named, 1, "what the config names is there once");
+        }
     }
 }

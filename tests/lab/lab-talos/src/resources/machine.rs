@@ -144,7 +144,9 @@ fn services(world: &World, id: Id) -> Vec<Item> {
         let yaml = json!({"running": running, "healthy": service.healthy, "unknown": service.unknown});
         Item::new(&service.id, &spec, &yaml)
     };
-    world.services(id).into_iter().map(item).collect()
+    // One that has never run is no resource (seen on 1.13.9), though the list of services has it.
+    let begins = |service: &crate::world::Service| ["Preparing", "Starting", "Waiting"].contains(&service.state);
+    world.services(id).into_iter().filter(|service| !begins(service)).map(item).collect()
 }
 
 fn version(world: &World, id: Id) -> Vec<Item> {

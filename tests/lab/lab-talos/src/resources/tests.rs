@@ -81,3 +81,16 @@ fn a_configured_node_has_the_sets_endpoints_and_addresses_of_a_real_one() {
     assert_eq!(spec["listenPeerAddresses"], json!([ADDRESS]));
     assert_eq!(spec["listenClientAddresses"], json!(["127.0.0.1", ADDRESS]));
 }
+
+#[test]
+fn what_has_not_run_yet_is_no_service_and_is_missing_in_the_order_of_talos() {
+    let mut world = configured();
+    world.hold_kubelet_pull(0, Some("connection refused"));
+    let services = ids(&world, "Services.v1alpha1.talos.dev");
+    assert!(services.contains(&"cri".to_owned()), "{services:?}");
+    assert!(!services.iter().any(|id| id == "etcd" || id == "kubelet"), "{services:?}");
+
+    let status = &all(&world, "MachineStatuses.runtime.talos.dev")[0].2["status"]["unmetConditions"];
+    let missing = status.as_array().unwrap().iter().find(|unmet| unmet["name"] == "services").unwrap();
+    assert_eq!(missing["reason"], "kubelet not running, etcd not running");
+}

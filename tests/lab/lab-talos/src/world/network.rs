@@ -97,7 +97,9 @@ impl World {
     fn may_hold(&self, id: Id, address: IpAddr) -> bool {
         let node = &self.nodes[id];
         let wants = node.config.as_ref().is_some_and(|config| config.network.shared.contains(&address));
-        wants && node.is_control_plane() && self.etcd_healthy(id)
+        // It also takes a kubelet that has started (seen on 1.13.9: without one it never comes).
+        let starts = node.faults.hold_kubelet_pull.is_none();
+        wants && node.is_control_plane() && starts && self.etcd_healthy(id)
     }
 
     fn candidate(&self, address: IpAddr) -> Option<Id> {
@@ -116,7 +118,9 @@ impl World {
                 self.shared.insert(address, id);
                 self.nodes[id].shared.push(address);
                 self.nodes[id].names += 1;
-                self.print(id, &format!("enabled shared IP {{\"link\": \"eth0\", \"ip\": \"{address}\"}}"));
+                let by = "\"component\": \"controller-runtime\", \"controller\": \"network.OperatorSpecController\", \
+                          \"operator\": \"vip\"";
+                self.print(id, &format!("enabled shared IP {{{by}, \"link\": \"eth0\", \"ip\": \"{address}\"}}"));
                 self.touch(id);
             }
             None => {

@@ -127,18 +127,15 @@ impl World {
 
     fn unready_services(&self, id: Id) -> Vec<String> {
         let services = self.services(id);
-        let mut reasons = Vec::new();
         let required: &[&str] = match self.nodes[id].is_control_plane() {
-            true => &["apid", "etcd", "kubelet", "machined", "trustd"],
-            false => &["apid", "kubelet", "machined"],
+            true => &["apid", "machined", "kubelet", "etcd", "trustd"],
+            false => &["apid", "machined", "kubelet"],
         };
-        for name in required {
-            match services.iter().find(|service| service.id == *name) {
-                Some(service) if service.up() => {}
-                Some(service) if service.state == "Running" => reasons.push(format!("{name} not healthy")),
-                _ => reasons.push(format!("{name} not running")),
-            }
-        }
-        reasons
+        let runs = |name: &str| services.iter().any(|service| service.id == name && service.state == "Running");
+        // First those that run, by name; then those that are required, in Talos's own order (seen on 1.13.9).
+        let unhealthy = services.iter().filter(|service| service.state == "Running" && !service.up());
+        let unhealthy = unhealthy.map(|service| format!("{} not healthy", service.id));
+        let absent = required.iter().filter(|name| !runs(name)).map(|name| format!("{name} not running"));
+        unhealthy.chain(absent).collect()
     }
 }
