@@ -1,7 +1,8 @@
 //! `talos-bootstrap` bootstraps etcd, exactly once.
 //!
 //! It acts once every control plane has responded. If one of them reports members, etcd runs and nothing is done. If no
-//! control plane has etcd data, it bootstraps the first one in file order. If anything is unknown, it doesn't bootstrap:
+//! control plane has etcd data, it bootstraps the first one by name, whatever the file's order, and is done when every control
+//! plane is a member. If anything is unknown, it doesn't bootstrap:
 //! a second bootstrap would split the cluster. It retries on "not yet"; "already" is success. A request is sent once: then
 //! the node's etcd service decides, also in the next run. A node whose etcd was stopped for good by a second request is
 //! recognised, and rebooted with `--reboot-stuck`. Once it has seen an etcd,
