@@ -12,6 +12,7 @@ pub mod iso9660;
 mod location;
 mod mark;
 pub mod seed;
+mod silence;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ pub use self::{
     gates::Gates,
     location::Location,
     mark::{MARK, has_tag, is_marked, tag},
+    silence::Silent,
 };
 
 /// Where the API token is.

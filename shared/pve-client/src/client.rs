@@ -12,6 +12,7 @@ use http::{
 use hyper::ext::ReasonPhrase;
 use patience::{Attempt, Backoff, Deadline, Ended, Patience, never, until};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use transport::{Cause, Timeouts, found};
 
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(10), call: Duration::from_secs(45) };
 /// How often a read is tried that the server, or the host behind it, is too busy to answer.
 const TRIES: u32 = 4;
+/// What is said of a task that runs.
+const RUNS: &str = "it runs";
 /// How many of the last lines of a failed task's log are kept.
 const TAIL: usize = 5;
 
@@ -37,6 +40,16 @@ pub struct Client {
     /// With what it came in, for the other hosts of the cluster.
     credentials: Arc<(Token, Trust)>,
     warnings: Arc<Mutex<Vec<Warning>>>,
+    silence: Arc<Mutex<Option<Silence>>>,
+}
+
+/// The server doesn't answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// Since when: the first call without an answer after the last with one.
+    pub since: Instant,
+    /// Why, at the last call.
+    pub why: String,
 }
 
 /// The warnings of a task that did its work all the same: a volume that was left, for one.
@@ -68,7 +81,14 @@ impl Client {
             .build()
             .expect("a client with TLS already set up");
         let credentials = Arc::new((token.clone(), trust.clone()));
-        Ok(Self { http, endpoint, token: token.id().into(), credentials, warnings: Arc::default() })
+        Ok(Self {
+            http,
+            endpoint,
+            token: token.id().into(),
+            credentials,
+            warnings: Arc::default(),
+            silence: Arc::default(),
+        })
     }
 
     /// A client of another host of the same cluster, which is known the same way. Where the user pinned a certificate, or
@@ -111,6 +131,24 @@ impl Client {
     /// # Errors
     /// No answer, a certificate that isn't trusted, something that isn't Proxmox VE, or a refusal.
     pub async fn ask<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
+        let answer = self.asked(request).await;
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        *silence = match &answer {
+            Err(Error::Unreachable { source, .. }) => {
+                let since = silence.as_ref().map_or_else(Instant::now, |silence| silence.since);
+                Some(Silence { since, why: source.to_string() })
+            }
+            _ => None,
+        };
+        answer
+    }
+
+    /// Whether the server left the last call of anybody unanswered.
+    pub fn silence(&self) -> Option<Silence> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn asked<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
         let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(3)).seeded(&request.target());
         let mut tries = if request.method() == Method::Get { TRIES } else { 1 };
         loop {
@@ -155,7 +193,10 @@ impl Client {
         match until(patience, never(), || self.outcome(upid)).await {
             Ok(()) => Ok(()),
             Err(Ended::Failed(error)) => Err(error),
-            Err(Ended::Expired { waited, .. }) => Err(Error::TaskRuns { upid: upid.clone(), waited }),
+            Err(Ended::Expired { waited, last }) => {
+                let unseen = last.filter(|last| last != RUNS);
+                Err(Error::TaskRuns { upid: Box::new(upid.clone()), waited, unseen })
+            }
             Err(Ended::Interrupted { .. }) => unreachable!("never() never resolves"),
         }
     }
@@ -167,7 +208,7 @@ impl Client {
             Err(error) => return Attempt::Failed(error),
         };
         match state.outcome() {
-            None => Attempt::NotYet("it runs".into()),
+            None => Attempt::NotYet(RUNS.into()),
             Some(Ok(())) => {
                 if state.has_warnings() {
                     self.keep_warnings(upid).await;

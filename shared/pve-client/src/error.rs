@@ -68,13 +68,23 @@ pub enum Error {
         source: Cause,
     },
     /// A task did not end in time; it goes on.
-    #[error("task {} of {} on {} is still running after {}s", upid.kind(), upid.id(), upid.node(), waited.as_secs())]
+    #[error("{}", unended(upid, *waited, unseen.as_deref()))]
     TaskRuns {
         /// Which.
-        upid: Upid,
+        upid: Box<Upid>,
         /// How long it was waited for.
         waited: Duration,
+        /// Why nobody could see at the end whether it runs.
+        unseen: Option<String>,
     },
+}
+
+fn unended(upid: &Upid, waited: Duration, unseen: Option<&str>) -> String {
+    let (task, seconds) = (format!("task {} of {} on {}", upid.kind(), upid.id(), upid.node()), waited.as_secs());
+    match unseen {
+        None => format!("{task} is still running after {seconds}s"),
+        Some(why) => format!("whether {task} has ended can't be seen after {seconds}s: {why}"),
+    }
 }
 
 /// How a task ended, and what it wrote before.

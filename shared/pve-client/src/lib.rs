@@ -27,7 +27,7 @@ mod token;
 mod upid;
 mod upload;
 
-pub use client::{Client, Warning};
+pub use client::{Client, Silence, Warning};
 pub use console::{Console, TERMINAL_WAITS, Terminal};
 pub use endpoint::{BadEndpoint, Endpoint};
 pub use error::{Error, FailedTask};

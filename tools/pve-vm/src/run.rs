@@ -43,6 +43,7 @@ pub(crate) struct Shared {
     fleet: Option<Fleet>,
     /// What `doctor` found to be missing.
     unfit: Option<Failure>,
+    _silent: Option<pve_access::Silent>,
 }
 
 /// Creates and updates VMs.
@@ -153,6 +154,7 @@ impl Step for PveVm {
     async fn cluster(&self, run: Run) -> Result<Shared, Stop> {
         let spec = run.cluster().typed_spec()?;
         let pve = pve_access::connect(&spec.proxmox.clone().unwrap_or_default(), self.token_file.clone())?;
+        let silent = Some(pve_access::Silent::told(&run, &pve));
         if self.verb == Verb::Doctor {
             return self.doctor(&run, pve, spec).await;
         }
@@ -195,7 +197,7 @@ impl Step for PveVm {
             }
             None => None,
         };
-        Ok(Shared { fleet: Some(fleet), unfit })
+        Ok(Shared { fleet: Some(fleet), unfit, _silent: silent })
     }
 
     /// Ends `doctor` with what it found, beside the checks of nodes.
@@ -365,7 +367,7 @@ impl PveVm {
         if let Some(fleet) = &fleet {
             found.extend(doctor::of_vms(fleet, run).await);
         }
-        Ok(Shared { unfit: doctor::report(run, found), fleet })
+        Ok(Shared { unfit: doctor::report(run, found), fleet, _silent: None })
     }
 
     /// The cluster's identity, and whether it is new. A dry run creates none: without one, no VM belongs to the cluster

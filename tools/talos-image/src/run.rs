@@ -58,6 +58,7 @@ impl Step for TalosImage {
         let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref().map(|images| (proxmox, images)));
         // What is wrong with the settings or the token is told before the factory is asked for anything.
         let pve = images.map(|(proxmox, _)| pve_access::connect(proxmox, self.token_file.clone())).transpose()?;
+        let _silent = pve.as_ref().map(|pve| pve_access::Silent::told(&run, pve));
         let image = self.registered(&run, &client, &wanted, images.map(|(_, images)| images.via)).await?;
         let mut status = status::Image {
             schematic: image.schematic.clone(),

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::OnceLock};
 
 use config_rules::{Mode, validate};
 use machine_config::{Contract, MachineType};
-use pve_access::Sources;
+use pve_access::{Silent, Sources};
 use pve_client::{Client, Rights, request};
 use record::{
     Failure, Node, status,
@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) warned: OnceLock<()>,
     /// Held by a run that changes anything.
     _claim: Option<Claim>,
+    _silent: Silent,
 }
 
 impl Step for TalosSeed {
@@ -62,10 +63,11 @@ impl Step for TalosSeed {
         let proxmox = run.cluster().typed_spec()?.proxmox.unwrap_or_default();
         let storage = proxmox.seeds.clone().ok_or(Error::NoStorage)?;
         let pve = pve_access::connect(&proxmox, self.token_file.clone())?;
+        let silent = Silent::told(&run, &pve);
         let claim = if run.is_dry_run() { None } else { Some(run.claim().await?) };
         let rights = Rights::from(pve.ask(&request::permissions()).await?);
         let (sources, warned) = (Sources::default(), OnceLock::new());
-        Ok(Shared { pve, rights, storage, pool: proxmox.pool, sources, warned, _claim: claim })
+        Ok(Shared { pve, rights, storage, pool: proxmox.pool, sources, warned, _claim: claim, _silent: silent })
     }
 
     async fn node(&self, run: Run, shared: &Shared, node: &Node) -> Result<Written, Stop> {

@@ -156,6 +156,22 @@ async fn a_task_that_goes_on_is_told_from_one_that_failed() {
     assert!(matches!(error, Error::TaskRuns { .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_task_that_nobody_can_ask_about_any_more_is_not_said_to_run() {
+    let server = Server::start(Vec::new()).await;
+    let client = pinned(&server);
+    drop(server);
+    let upid = Upid::parse("UPID:pve1:000073B7:0002752E:6B044D6D:qmstart:5:talos@pve!cli:").unwrap();
+    assert_eq!(client.silence(), None);
+
+    let error = client.finish(&upid, Duration::from_millis(200)).await.unwrap_err();
+
+    assert!(error.is_transient() && !error.to_string().contains("is still running"), "{error}");
+    let silence = client.silence().unwrap();
+    assert!(error.to_string().contains("can't be seen"), "{error}");
+    assert!(!silence.why.is_empty());
+}
+
 const TICKET: &str = r#"{"data":{"user":"talos@pve!cli","ticket":"PVEVNC:6B0::s3cret==","port":5900,"upid":"x"}}"#;
 
 /// Asks for the console of a VM at a server that hands out a ticket and then says this.
