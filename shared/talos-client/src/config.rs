@@ -121,6 +121,16 @@ impl Node {
         text.map(Some).map_err(|why| self.unreadable(MACHINE_CONFIG.call, why))
     }
 
+    /// Whether the configuration that runs is only tried, so that the node reverts it, as far as the end of its own log
+    /// says: no resource does.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] of a call.
+    pub async fn tries_machine_config(&self) -> Result<bool, Error> {
+        Ok(is_tried(&self.own_log(LINES).await?))
+    }
+
     /// Whether the node has its configuration on its own disk, where it finds it at its next boot. Only an administrator
     /// may ask.
     ///
@@ -130,6 +140,19 @@ impl Node {
     pub async fn keeps_machine_config(&self) -> Result<bool, Error> {
         Ok(self.found(&MACHINE_CONFIG, "persistent").await?.is_some())
     }
+}
+
+/// How many of the last lines of the log are searched for a try: one lasts a minute, if nobody says otherwise.
+const LINES: i32 = 500;
+
+/// Whether the last thing that a log says of a configuration is that one is tried (seen on 1.13.9).
+fn is_tried(log: &str) -> bool {
+    const APPLIES: &str = "apply config request: mode ";
+    let last = log.lines().rev().find_map(|line| match line.split_once(APPLIES) {
+        Some((_, mode)) => Some(mode.trim() == "try"),
+        None => line.ends_with("rolling back the configuration").then_some(false),
+    });
+    last.unwrap_or(false)
 }
 
 fn decode(proto: &[u8]) -> Result<String, String> {
@@ -154,6 +177,26 @@ mod tests {
         // Zero means "reboot" to nodes up to 1.13 and is refused by later ones.
         assert_eq!(i32::from(Mode::Auto.number()), 1);
         assert_eq!(i32::from(Mode::Reboot.number()), 0);
+    }
+
+    /// vectors/talos-real/console-bootstrap-slow-norange.txt, lines 194 to 215.
+    #[test]
+    fn a_config_is_tried_until_it_is_rolled_back_or_another_one_comes() {
+        let log =
+            |words: &[&str]| words.iter().fold(String::new(), |log, words| log + "[talos] 2026/11/30 " + words + "\n");
+        let (tried, back) = ("02:32:45 apply config request: mode try", "02:32:53 rolling back the configuration");
+        let staged = "02:33:00 apply config request: mode staged";
+        let auto = "02:32:05 apply config request: mode auto(no_reboot)";
+        for (words, expected) in [
+            (&[auto, tried, "02:32:46 hostname set"][..], true),
+            (&[staged, tried], true),
+            (&[tried, back], false),
+            (&[tried, staged], false),
+            (&[tried, auto], false),
+            (&[], false),
+        ] {
+            assert_eq!(is_tried(&log(words)), expected, "{words:?}");
+        }
     }
 
     #[test]

@@ -39,13 +39,18 @@ impl Node {
     ///
     /// Any [`Error`] of a call.
     pub async fn image_pull(&self, service: &str) -> Result<Option<ImagePull>, Error> {
+        Ok(image_pull(&self.own_log(LINES).await?, service))
+    }
+
+    /// The last lines of the log of Talos itself.
+    pub(crate) async fn own_log(&self, lines: i32) -> Result<String, Error> {
         let call = "Logs";
         let request = machine::LogsRequest {
             namespace: "system".to_owned(),
             id: LOG.to_owned(),
             driver: common::ContainerDriver::Containerd as i32,
             follow: false,
-            tail_lines: LINES,
+            tail_lines: lines,
         };
         let reading = async {
             let mut client = self.machine();
@@ -54,7 +59,7 @@ impl Node {
         let address = self.address().clone();
         let hanging = |_| Error::Hanging { address, call, limit: LIMIT };
         let bytes = timeout(LIMIT, reading).await.map_err(hanging)??;
-        Ok(image_pull(&String::from_utf8_lossy(&bytes), service))
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Changing the config of a running node.
 
+use std::time::Duration;
+
 use record::{Change, Code, Effect, Exit, Failure, Impact};
 use rolling::{Permit, Queue, can_be_spared, is_member};
 use step::{Expired, Hold, Stop, Written};
@@ -137,10 +139,16 @@ impl Delivery<'_> {
 
     /// Asks the node whether the change would reboot it.
     async fn would_reboot(&self, node: &Node, differences: &[Difference]) -> Result<bool, Hold> {
-        let asked = Asked { mode: self.allowed.mode, dry_run: true };
+        let mode = match self.allowed.mode {
+            // Up to 1.13 even a dry run in another mode ends a try, and what the node would go back to is somebody's way out.
+            Mode::Auto => Mode::Try(Duration::from_secs(60)),
+            mode => mode,
+        };
+        let asked = Asked { mode, dry_run: true };
         match node.apply_configuration(self.wanted.text.as_bytes(), asked).await {
             Ok(trial) => Ok(trial.reboots),
             Err(error) if error.class() == Class::Retry => Err(Hold::in_spite_of(&error)),
+            Err(error) if self.allowed.mode == Mode::Auto && needs_boot(&error) => Ok(true),
             Err(error) => {
                 self.show(differences);
                 Err(not_changed(error, differences).into())
@@ -221,11 +229,16 @@ fn not_spared(expired: &Expired) -> Failure {
     )
 }
 
+/// Whether a node refuses a change because it can't make it while it runs.
+fn needs_boot(error: &talos_client::Error) -> bool {
+    error.message().is_some_and(|words| words.contains("can't be applied in immediate mode"))
+}
+
 /// A change that a node refuses. A real one shows a diff with secrets and names no place.
 fn not_changed(error: talos_client::Error, differences: &[Difference]) -> Failure {
-    let is_immediate = error.message().is_some_and(|words| words.contains("can't be applied in immediate mode"));
+    let needs_boot = needs_boot(&error);
     let mut failure = refused(error);
-    if let Some(held) = live::held(differences).filter(|_| is_immediate) {
+    if let Some(held) = live::held(differences).filter(|_| needs_boot) {
         failure.message = format!("{}: {held}", failure.message);
     }
     failure
@@ -237,7 +250,7 @@ fn changes(differences: &[Difference], reboots: bool) -> Vec<Change> {
     let change = |difference: &Difference| {
         let (was, becomes) = match difference {
             Difference::Added(_) => (false, true),
-            Difference::Changed(_) => (true, true),
+            Difference::Changed(_) | Difference::Reverted => (true, true),
             Difference::Removed(_) => (true, false),
         };
         let change = Change::new(difference.place(), impact).redacted(was, becomes);
@@ -278,8 +291,6 @@ fn said(mode: Mode, outcome: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -91,7 +91,12 @@ impl Delivery<'_> {
         let kept = found.node.kept_machine_config().await?;
         let (runs, keeps) = (self.wanted.is_run_by(&running), kept.as_deref().map(|kept| self.wanted.is_run_by(kept)));
         if plan::is_done(self.allowed.mode, runs, keeps) {
-            return Ok(Observed::Same { found, runs });
+            // One that is kept, too, may be tried over another: then that one comes back.
+            let stays = !runs || matches!(self.allowed.mode, Mode::Staged | Mode::Try(_));
+            return Ok(match stays || !found.node.tries_machine_config().await? {
+                true => Observed::Same { found, runs },
+                false => Observed::Differs(found, vec![Difference::Reverted]),
+            });
         }
         let compared = match kept.filter(|_| runs || self.allowed.mode == Mode::Staged) {
             Some(kept) => read(&kept)?,

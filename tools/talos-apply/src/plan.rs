@@ -173,6 +173,8 @@ pub(crate) enum Difference {
     Changed(String),
     /// Only the running config has it.
     Removed(String),
+    /// The config runs and is kept, but is tried: the node goes back to the one that ran before.
+    Reverted,
 }
 
 impl Difference {
@@ -180,6 +182,7 @@ impl Difference {
     pub(crate) fn place(&self) -> &str {
         match self {
             Self::Added(place) | Self::Changed(place) | Self::Removed(place) => place,
+            Self::Reverted => "machine config",
         }
     }
 }
@@ -190,6 +193,7 @@ impl std::fmt::Display for Difference {
             Self::Added(_) => '+',
             Self::Changed(_) => '~',
             Self::Removed(_) => '-',
+            Self::Reverted => return f.write_str("it runs, but only as a try, which the node reverts"),
         };
         write!(f, "{sign} {}", self.place())
     }

@@ -1,6 +1,6 @@
 use tonic::Code;
 
-use crate::support::{Outcome, Shape, World};
+use crate::support::{Outcome, SOON, Shape, World};
 
 const TWO: Shape = Shape { workers: 2, ..Shape::SMALL };
 /// What a node answers while it goes down for the config of another run (the text of Talos 1.13.9).
@@ -120,6 +120,28 @@ async fn a_config_that_is_tried_is_not_called_applied_and_can_be_applied_for_goo
     let kept = apply(&world, "w-1", &config).await.exits(0);
     assert_eq!((&applied(&kept)["outcome"], &applied(&kept)["changed"]), (&"applied".into(), &true.into()));
     apply(&world, "w-1", &config).await.exits(0).says("1 unchanged");
+}
+
+/// What runs and what the node boots with are the same then, and the node goes back to the one before all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_that_is_tried_after_it_was_staged_is_applied_for_good_and_a_plan_does_not_end_a_try() {
+    let world = up().await;
+    let config = with_tier("gold");
+    let node = world.node("w-1");
+    let runs =
+        |tier: &'static str| move |node: &lab::talos::NodeHandle| node.config().is_some_and(|text| text.contains(tier));
+    apply(&world, "w-1", &format!("{config} --mode staged")).await.exits(0);
+    apply(&world, "w-1", &format!("{config} --mode try --timeout 90m")).await.exits(0).says("tried");
+    apply(&world, "w-1", &format!("{config} --dry-run")).await.exits(3).says("which the node reverts");
+    let kept = apply(&world, "w-1", &config).await.exits(0);
+    assert_eq!((&applied(&kept)["outcome"], &applied(&kept)["changed"]), (&"applied".into(), &true.into()));
+    apply(&world, "w-1", &config).await.exits(0).says("1 unchanged");
+
+    let silver = with_tier("silver");
+    apply(&world, "w-1", &format!("{silver} --mode try --timeout 15s")).await.exits(0).says("tried");
+    let other = with_tier("bronze");
+    apply(&world, "w-1", &format!("{other} --dry-run")).await.exits(3);
+    assert!(node.until(SOON, runs("gold")).await, "the plan ended the try");
 }
 
 /// Role and cluster are the same, so nothing else would refuse it.

@@ -130,6 +130,10 @@ impl World {
         if !apply.admin {
             return Err(Status::permission_denied("not authorized"));
         }
+        // Whatever comes of it; up to 1.13 a dry run does that, too (1.13.9, `ApplyConfiguration`).
+        if apply.mode != Mode::Try && (!apply.dry_run || self.nodes[id].version().minor <= 13) {
+            self.tried.remove(&id);
+        }
         let loaded = self.load(id, text)?;
         let Some(config) = loaded.config else { return Err(Status::invalid_argument(NO_CONFIG)) };
         let (mode, why) = self.effective_mode(id, apply.mode, &config)?;
@@ -139,6 +143,11 @@ impl World {
             let current = self.nodes[id].config.as_ref().map(|c| c.text.clone()).unwrap_or_default();
             return Ok(Applied { mode, details: dry_run(&details, &current, text), warnings: Vec::new() });
         }
+        let words = match apply.mode {
+            Mode::Auto => format!("auto({})", mode.name()),
+            asked => asked.name().to_owned(),
+        };
+        self.print(id, &format!("apply config request: mode {}", words.replace('-', "_")));
         self.take_effect(id, mode, apply, config);
         Ok(Applied { mode, details, warnings: loaded.warnings })
     }
@@ -176,7 +185,6 @@ impl World {
             }
             Mode::Staged => {}
             Mode::NoReboot | Mode::Auto | Mode::Reboot => {
-                self.tried.remove(&id);
                 self.activate(id, Arc::new(config));
             }
         }
@@ -189,6 +197,7 @@ impl World {
     /// Nobody made the tried config permanent: the one before comes back.
     pub(super) fn try_ends(&mut self, id: Id) {
         if let Some(config) = self.tried.remove(&id) {
+            self.print(id, "rolling back the configuration");
             self.activate(id, config);
         }
     }
