@@ -166,9 +166,13 @@ pub(crate) fn storages<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>)
     parameters.filter(|(name, _)| is_drive(name)).filter_map(|(_, value)| storage(value)).collect()
 }
 
+/// How long a VM of another run with a higher ID may take to go.
+const YIELDS: Duration = Duration::from_secs(10);
+
 /// Another run, or an earlier request of ours whose reply was lost, may have created the same VM. Of two that were made at
-/// the same time, the one with the lowest VM ID is kept; one that runs or was there before is kept in any case. The other
-/// one is removed before it is ever started.
+/// the same time, the one with the higher VM ID goes; one that runs or was there before is kept in any case. IDs come free
+/// again, so the other run may have looked for lower ones before ours was made: if its VM doesn't go, ours does. The one
+/// that goes is removed before it is ever started.
 async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Location) -> Result<Location, Stop> {
     let twins: Vec<Location> = {
         // A creation of this run that is just being answered would pass for somebody else's, and be waited for.
@@ -183,13 +187,38 @@ async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Lo
         if twin.vmid == made.vmid || !is_ours(fleet, run, (node, &machine.name), &twin).await? {
             continue;
         }
-        if twin.vmid < made.vmid || was_before || runs(fleet, &twin).await? {
+        let stays = twin.vmid < made.vmid || was_before || runs(fleet, &twin).await?;
+        if stays || !goes(fleet, run, node, &twin).await? {
             run.say(node, &format!("VM {} already exists: removing the duplicate {}", twin.vmid, made.vmid));
             VmOperation { fleet, run, node, machine, location: made }.destroy(None, Id::Kept).await?;
             return Ok(twin);
         }
     }
     Ok(made)
+}
+
+/// Whether another run removes its VM, which has a higher ID than ours.
+async fn goes(fleet: &Fleet, run: &Run, node: &Node, twin: &Location) -> Result<bool, Stop> {
+    let (host, vmid) = (&twin.host, twin.vmid);
+    let _shown = run.progress(Some(node), format!("VM {vmid} was made for it, too, by another run"));
+    let deadline = Deadline::within(YIELDS);
+    let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(1)).seeded(&vmid.to_string());
+    loop {
+        match fleet.pve.ask(&request::pending(host, vmid)).await {
+            Err(error) if error.is_no_vm() => return Ok(true),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        let now = Instant::now();
+        let is_at_work = || async {
+            let tasks = fleet.pve.ask(&request::at_work(host, vmid)).await?;
+            Ok::<_, pve_client::Error>(tasks.iter().any(|task| task.is_at_work()))
+        };
+        if deadline.passed(now) && !is_at_work().await? {
+            return Ok(false);
+        }
+        sleep(pauses.pause()).await;
+    }
 }
 
 /// Whether a VM may be the node's whose VM has this name: it has it, or none yet because it is new.

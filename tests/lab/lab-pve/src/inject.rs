@@ -280,6 +280,16 @@ impl Pve {
         reply.map(|_| ()).map_err(|refusal| anyhow::anyhow!("{method} {path}: {}", refusal.text()))
     }
 
+    /// Adds a job that makes backups of these VMs: `100,101`.
+    pub fn add_backup_job(&self, id: &str, vmids: &str) {
+        self.driver.with(|state| state.ties.add_job(id, vmids));
+    }
+
+    /// Adds a rule to the firewall of a VM.
+    pub fn add_firewall_rule(&self, vmid: u32) {
+        self.driver.with(|state| state.ties.add_rule(vmid));
+    }
+
     /// Adds a pool.
     pub fn add_pool(&self, name: &str) {
         self.driver.with(|state| state.pools.insert(name.to_owned(), Default::default()));

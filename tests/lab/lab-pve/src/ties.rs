@@ -2,42 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::option_formats;
 use super::reply::{Refusal, Reply};
-use super::routes::{AUDIT_VM, Needs, Route, Takes, change, get};
-use super::schema::{Kind, Param, TEXT};
+use super::routes::{AUDIT_VM, Needs, Route, get};
 use super::state::{Call, Config, State};
 
 /// All calls about them.
 pub(crate) const ROUTES: &[Route] = &[
     get("/cluster/backup", Needs::Any("/", &["Sys.Audit"]), &[], jobs),
-    change(
-        "POST",
-        "/cluster/backup",
-        Needs::Any("/", &["Sys.Modify"]),
-        Takes::Only(&[
-            Param::required("id", Kind::Format(option_formats::config_id)),
-            Param::optional("vmid", Kind::Each(option_formats::vmid)),
-            Param::optional("all", Kind::Boolean),
-            Param::optional("schedule", TEXT),
-            Param::optional("storage", TEXT),
-        ]),
-        add_job,
-    ),
     get("/cluster/replication", Needs::Login, &[], replications),
     get("/nodes/{node}/qemu/{vmid}/firewall/rules", AUDIT_VM, &[], rules),
-    change(
-        "POST",
-        "/nodes/{node}/qemu/{vmid}/firewall/rules",
-        Needs::Any("/vms/{vmid}", &["VM.Config.Network"]),
-        Takes::Only(&[
-            Param::required("type", Kind::OneOf(&["in", "out", "group"])),
-            Param::required("action", TEXT),
-            Param::optional("enable", Kind::Integer(Some(0), None)),
-            Param::optional("comment", TEXT),
-        ]),
-        add_rule,
-    ),
 ];
 
 /// The jobs and rules that there are.
@@ -48,6 +21,19 @@ pub(crate) struct Ties {
 }
 
 impl Ties {
+    /// A job that makes backups of these VMs.
+    pub(crate) fn add_job(&mut self, id: &str, vmids: &str) {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        self.jobs.push([pair("id", id), pair("vmid", vmids), pair("schedule", "21:00")].into_iter().collect());
+    }
+
+    /// A rule of a VM's firewall that lets everything in.
+    pub(crate) fn add_rule(&mut self, vmid: u32) {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        self.rules
+            .push((vmid, [pair("type", "in"), pair("action", "ACCEPT"), pair("enable", "1")].into_iter().collect()));
+    }
+
     /// As a destruction leaves them: the firewall is the VM's, and jobs forget it if they are purged. A job that named no
     /// other VM goes.
     pub(crate) fn forget(&mut self, vmid: u32, purges: bool) {
@@ -79,11 +65,6 @@ fn jobs(state: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
     Ok(rows(state.ties.jobs.iter()))
 }
 
-fn add_job(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    state.ties.jobs.push(call.params.clone());
-    Ok(Value::Null.into())
-}
-
 /// The lab replicates nothing.
 fn replications(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
     Ok(json!([]).into())
@@ -92,9 +73,4 @@ fn replications(_: &mut State, _: &Call<'_>) -> Result<Reply, Refusal> {
 fn rules(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
     let vmid = call.vmid();
     Ok(rows(state.ties.rules.iter().filter(|(of, _)| *of == vmid).map(|(_, rule)| rule)))
-}
-
-fn add_rule(state: &mut State, call: &Call<'_>) -> Result<Reply, Refusal> {
-    state.ties.rules.push((call.vmid(), call.params.clone()));
-    Ok(Value::Null.into())
 }

@@ -16,6 +16,7 @@ mod moved;
 mod moving;
 mod naming;
 mod orphans;
+mod pairs;
 mod references;
 mod rights;
 mod speed;

@@ -15,10 +15,6 @@ async fn jobs(world: &World) -> Vec<(String, String)> {
     jobs.into_iter().map(|job| (job.id, job.vmid.unwrap_or_default())).collect()
 }
 
-fn add_job(world: &World, id: &str, vmids: &str) {
-    world.lab.pve().call_as("root@pam", "POST", "/cluster/backup", &[("id", id), ("vmid", vmids)]).unwrap();
-}
-
 /// A running cluster, with a token that has the usual role, which sees jobs.
 async fn world() -> World {
     let world = World::start(options()).await;
@@ -33,12 +29,11 @@ async fn a_vm_that_is_made_again_keeps_its_id_and_what_is_lost_with_it_is_told()
     let id = world.vm("w-1").id;
     let next = world.client().ask(&request::next_id()).await.unwrap().0;
     let before = [("own", id.to_string()), ("both", format!("{id},999")), ("next", next.to_string())];
-    before.iter().for_each(|(job, vmids)| add_job(&world, job, vmids));
+    before.iter().for_each(|(job, vmids)| world.lab.pve().add_backup_job(job, vmids));
     let firewall = format!("/nodes/pve1/qemu/{id}/firewall");
     let pve = world.lab.pve();
     pve.call_as("root@pam", "PUT", &format!("{firewall}/options"), &[("enable", "1")]).unwrap();
-    let rule = [("type", "in"), ("action", "ACCEPT")];
-    pve.call_as("root@pam", "POST", &format!("{firewall}/rules"), &rule).unwrap();
+    pve.add_firewall_rule(id);
     world.edit(PLAIN, SMALLER);
 
     let plan = world.run(&["plan", "--recreate"]).await.exits(3);
@@ -60,7 +55,7 @@ async fn a_vm_that_is_made_again_keeps_its_id_and_what_is_lost_with_it_is_told()
 async fn where_the_id_changes_the_jobs_that_name_the_old_one_are_told() {
     let world = world().await;
     let id = world.vm("w-1").id;
-    add_job(&world, "nightly", &format!("{id},999"));
+    world.lab.pve().add_backup_job("nightly", &format!("{id},999"));
     world.edit(PLAIN, &format!("{SMALLER}, vmid: 950"));
     let lost = format!("backup jobs of VM {id}");
 
@@ -81,7 +76,7 @@ async fn where_the_id_changes_the_jobs_that_name_the_old_one_are_told() {
 async fn a_vm_that_was_killed_between_its_end_and_its_beginning_has_its_id_again() {
     let world = world().await;
     let (first, id) = (world.vm("cp-1").id.min(world.vm("w-1").id), world.vm("w-1").id);
-    add_job(&world, "nightly", &id.to_string());
+    world.lab.pve().add_backup_job("nightly", &id.to_string());
     world.edit(PLAIN, SMALLER);
     world.killed_at(("DELETE", &format!("/nodes/pve1/qemu/{id}")), &["--recreate"]).await;
     world.lab.pve().until(|pve| pve.vm(id).is_none()).await;

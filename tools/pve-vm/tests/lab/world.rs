@@ -144,6 +144,13 @@ impl World {
         command
     }
 
+    /// Runs the program on these records, which get a file of their own: others may run at the same time.
+    pub(crate) async fn run_beside(&self, file: &str, records: &str, arguments: &[&str]) -> Outcome {
+        let path = self.lab.dir().join(file);
+        std::fs::write(&path, records).unwrap();
+        Outcome::of(self.command_on(&path, arguments, &[])).await
+    }
+
     async fn start_on(&self, text: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
         Outcome::of(self.command(text, arguments, variables)).await
     }
@@ -183,6 +190,11 @@ impl Outcome {
     }
 
     #[track_caller]
+    /// Whether it says that all is well.
+    pub(crate) fn is_well(&self) -> bool {
+        self.code == Some(0)
+    }
+
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}", self.stderr);
         self

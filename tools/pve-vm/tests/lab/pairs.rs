@@ -1,0 +1,66 @@
+//! Two people with copies of one folder run at the same time.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    by_hand::remove,
+    world::{World, options},
+};
+
+/// The records of the cluster file for a copy of the cluster's folder.
+fn records_of_a_copy(world: &World) -> String {
+    let (dir, name) = (world.lab.dir().to_owned(), world.lab.name().to_owned());
+    let copy = dir.join("copy").join(&name);
+    std::fs::create_dir_all(&copy).unwrap();
+    std::fs::copy(dir.join(&name).join("ichor.lock"), copy.join("ichor.lock")).unwrap();
+    let folder = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    world.records().replace(&format!("\"{}\"", folder(&dir.join(&name))), &format!("\"{}\"", folder(&copy)))
+}
+
+/// Whatever looks first: of two VMs one stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_node_gets_two_vms_and_no_run_that_ends_well_leaves_one_without() {
+    let world = World::start(lab::Options { workers: 6, ..options() }).await;
+    // Both have the lock with the cluster's own ID.
+    world.run(&["--only", "cp-1"]).await.exits(0);
+    let (own, copy) = (world.records(), records_of_a_copy(&world));
+    assert_ne!(own, copy);
+
+    let (one, other) =
+        tokio::join!(world.run_beside("own.jsonl", &own, &[]), world.run_beside("copy.jsonl", &copy, &[]));
+
+    let mut vms: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    world.lab.pve().vms().into_iter().for_each(|vm| vms.entry(vm.name).or_default().push(vm.id));
+    assert!(vms.values().all(|ids| ids.len() == 1), "{vms:?}\n{}\n{}", one.stderr, other.stderr);
+    if one.is_well() || other.is_well() {
+        assert_eq!(vms.len(), 7, "{vms:?}\n{}\n{}", one.stderr, other.stderr);
+    }
+    world.run(&[]).await.exits(0);
+    assert_eq!(world.lab.pve().vms().len(), 7);
+}
+
+/// The other run looked for lower IDs before ours was free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_of_another_run_that_has_a_higher_id_and_stays_is_the_nodes() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let before = world.vm("w-1");
+    remove(&world, before.id);
+    world.lab.pve().until(|pve| pve.vm(before.id).is_none()).await;
+    world.lab.pve().hold("w-1");
+    let records = world.records();
+    let running = world.run_beside("own.jsonl", &records, &[]);
+    let other = async {
+        world.lab.pve().until(|pve| pve.vm(before.id).is_some()).await;
+        let config = |key: &str| before.config[key].clone();
+        let (smbios, notes, net) = (config("smbios1"), config("description"), config("net0"));
+        let options = [("name", "w-1"), ("smbios1", smbios.as_str()), ("description", &notes), ("net0", &net)];
+        world.lab.pve().add_vm(900, "pve1", &options);
+        world.lab.pve().release("w-1");
+    };
+    let (outcome, ()) = tokio::join!(running, other);
+
+    assert!(outcome.stderr.contains("VM 900 already exists: removing the duplicate"), "{}", outcome.stderr);
+    let left: Vec<u32> = world.lab.pve().vms().into_iter().filter(|vm| vm.name == "w-1").map(|vm| vm.id).collect();
+    assert_eq!(left, [900]);
+}
