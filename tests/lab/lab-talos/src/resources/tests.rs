@@ -10,6 +10,8 @@ use crate::world::{Apply, Mode, World};
 use lab_core::delays::Delays;
 
 const ADDRESS: &str = "127.80.6.11";
+/// An address that the control planes share.
+const SHARED: &str = "127.80.6.10";
 
 /// A control plane in maintenance mode.
 fn bare() -> World {
@@ -20,11 +22,12 @@ fn bare() -> World {
     world
 }
 
-/// The same with its config, and with etcd's addresses bound to a network.
+/// The same with its config, a shared address, and with etcd's addresses bound to a network.
 fn configured() -> World {
     let mut world = bare();
     let text = Secrets::new().control_plane("cp-1", &format!("https://{ADDRESS}:6443"));
     let text = text.replace("    etcd: {", "    etcd: {advertisedSubnets: [127.80.6.0/24], ");
+    let text = format!("{text}---\napiVersion: v1alpha1\nkind: Layer2VIPConfig\nname: {SHARED}\nlink: eth0\n");
     let apply = Apply { data: text.into_bytes(), mode: Mode::Auto, dry_run: false, try_timeout: None, admin: true };
     world.apply(0, &apply).unwrap();
     world.advance(world.now);
@@ -93,4 +96,20 @@ fn what_has_not_run_yet_is_no_service_and_is_missing_in_the_order_of_talos() {
     let status = &all(&world, "MachineStatuses.runtime.talos.dev")[0].2["status"]["unmetConditions"];
     let missing = status.as_array().unwrap().iter().find(|unmet| unmet["name"] == "services").unwrap();
     assert_eq!(missing["reason"], "kubelet not running, etcd not running");
+}
+
+#[test]
+fn a_shared_address_takes_a_kubelet_that_has_started_beside_etcd() {
+    let mut world = configured();
+    let is_held = |world: &World| all(world, "NodeAddresses.net.talos.dev")[0].2.to_string().contains(SHARED);
+    world.hold_kubelet_pull(0, Some("connection refused"));
+    world.bootstrap(0).unwrap();
+    world.advance(world.now + Duration::from_secs(60));
+    assert!(!is_held(&world), "seen for 60 s");
+
+    world.hold_kubelet_pull(0, None);
+    world.advance(world.now + Duration::from_secs(1));
+
+    assert!(is_held(&world));
+    assert!(world.nodes[0].console.iter().any(|line| line.contains("\"operator\": \"vip\", \"link\": \"eth0\"")));
 }

@@ -179,18 +179,9 @@ fn the_shared_address_appears_with_etcd_and_moves_when_its_holder_dies() {
     let mut world = three(&Secrets::new());
     let vip: IpAddr = "127.80.3.10".parse().unwrap();
     assert_eq!(world.shared.get(&vip), None);
-    for id in 0..3 {
-        world.hold_kubelet_pull(id, Some("connection refused"));
-    }
     world.bootstrap(0).unwrap();
     pass(&mut world, 5);
-    assert_eq!(world.shared.get(&vip), None, "it takes a kubelet, too");
-    world.hold_kubelet_pull(0, None);
-    pass(&mut world, 1);
     assert_eq!(world.shared.get(&vip), Some(&0));
-    for id in 1..3 {
-        world.hold_kubelet_pull(id, None);
-    }
 
     let uuid = world.nodes[0].machine.uuid.clone();
     world.power_off(&uuid);
