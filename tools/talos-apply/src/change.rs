@@ -244,19 +244,24 @@ fn not_changed(error: talos_client::Error, differences: &[Difference]) -> Failur
     failure
 }
 
-/// The differences as `changes`: where something is added, changed or removed, without values.
+/// The differences as `changes`: where something is added, changed or removed, without values that may be secret.
 fn changes(differences: &[Difference], reboots: bool) -> Vec<Change> {
     let impact = if reboots { Impact::Reboot } else { Impact::Live };
     let change = |difference: &Difference| {
+        let change = Change::new(difference.place(), impact);
         let (was, becomes) = match difference {
+            Difference::Moved { from, to, .. } => return needing(change.from(from.clone()).to(to.clone()), reboots),
             Difference::Added(_) => (false, true),
             Difference::Changed(_) | Difference::Reverted => (true, true),
             Difference::Removed(_) => (true, false),
         };
-        let change = Change::new(difference.place(), impact).redacted(was, becomes);
-        if reboots { change.needs("--reboot") } else { change }
+        needing(change.redacted(was, becomes), reboots)
     };
     differences.iter().map(change).collect()
+}
+
+fn needing(change: Change, reboots: bool) -> Change {
+    if reboots { change.needs("--reboot") } else { change }
 }
 
 fn is_tried(mode: Mode) -> bool {

@@ -164,13 +164,23 @@ pub(crate) fn not_installed<'a>(
     version.into_iter().chain(schematic.map(|(runs, installs)| ("schematic", runs, installs))).collect()
 }
 
-/// A place at which the wanted config differs from the running one. Values are never named, because many are secret.
+/// A place at which the wanted config differs from the running one. Values are not named, because many are secret, but
+/// for those that never are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Difference {
     /// Only the wanted config has it.
     Added(String),
     /// Both have it, with other values.
     Changed(String),
+    /// Both have it, with other values, which are no secret.
+    Moved {
+        /// Where.
+        place: String,
+        /// The running value.
+        from: String,
+        /// The wanted value.
+        to: String,
+    },
     /// Only the running config has it.
     Removed(String),
     /// The config runs and is kept, but is tried: the node goes back to the one that ran before.
@@ -181,7 +191,7 @@ impl Difference {
     /// Where: `machine.sysctls`, `HostnameConfig`, `LinkConfig/eth0 mtu`.
     pub(crate) fn place(&self) -> &str {
         match self {
-            Self::Added(place) | Self::Changed(place) | Self::Removed(place) => place,
+            Self::Added(place) | Self::Changed(place) | Self::Removed(place) | Self::Moved { place, .. } => place,
             Self::Reverted => "machine config",
         }
     }
@@ -192,6 +202,7 @@ impl std::fmt::Display for Difference {
         let sign = match self {
             Self::Added(_) => '+',
             Self::Changed(_) => '~',
+            Self::Moved { place, from, to } => return write!(f, "~ {place}: {from} -> {to}"),
             Self::Removed(_) => '-',
             Self::Reverted => return f.write_str("it runs, but only as a try, which the node reverts"),
         };
@@ -225,12 +236,24 @@ pub(crate) fn differences(running: &Config, wanted: &Config) -> Vec<Difference> 
     found
 }
 
+/// The places whose values are no secret: every client of the cluster knows them.
+const OPEN: [&str; 2] = ["cluster.controlPlane.endpoint", "KubeClusterConfig endpoint"];
+
+fn changed(place: String, from: &Value, to: &Value) -> Difference {
+    match (from.as_text(), to.as_text()) {
+        (Some(from), Some(to)) if OPEN.contains(&place.as_str()) => {
+            Difference::Moved { place, from: from.to_owned(), to: to.to_owned() }
+        }
+        _ => Difference::Changed(place),
+    }
+}
+
 fn places(running: &Map, wanted: &Map, prefix: &str, found: &mut Vec<Difference>) {
     for (key, value) in wanted.iter() {
         match (running.get(key), value) {
             (None, _) => found.push(Difference::Added(format!("{prefix}{key}"))),
             (Some(Value::Map(a)), Value::Map(b)) => places(a, b, &format!("{prefix}{key}."), found),
-            (Some(a), b) if a != b => found.push(Difference::Changed(format!("{prefix}{key}"))),
+            (Some(a), b) if a != b => found.push(changed(format!("{prefix}{key}"), a, b)),
             _ => {}
         }
     }
@@ -341,9 +364,10 @@ mod tests {
     }
 
     #[test]
-    fn differences_name_places_but_never_values() {
+    fn differences_name_places_but_no_values_that_may_be_secret() {
         let running = machine_config::load(&config("worker", "")).expect("a machine config");
         let text = config("worker", "    nodeLabels:\n        zone: a\n").replace("token: abc", "token: secret");
+        let text = text.replace("10.0.0.10", "10.0.0.9");
         let wanted = machine_config::load(&format!(
             "{text}---\napiVersion: v1alpha1\nkind: HostnameConfig\nauto: \"off\"\nhostname: w-1\n"
         ))
@@ -351,6 +375,7 @@ mod tests {
 
         let lines: Vec<_> = differences(&running, &wanted).iter().map(ToString::to_string).collect();
 
-        assert_eq!(lines, ["~ machine.token", "+ machine.nodeLabels", "+ HostnameConfig"]);
+        let endpoint = "~ cluster.controlPlane.endpoint: https://10.0.0.10:6443 -> https://10.0.0.9:6443";
+        assert_eq!(lines, ["~ machine.token", "+ machine.nodeLabels", endpoint, "+ HostnameConfig"]);
     }
 }
