@@ -226,7 +226,10 @@ async fn try_all(addresses: &[Address], identity: &Identity) -> Result<String, H
 async fn kubeconfig(address: &Address, identity: &Identity) -> Result<String, Hold> {
     match ask(address, Some(identity)).await? {
         Answer::Ours(found) => {
-            let text = found.node.kubeconfig().await?;
+            let text = match found.node.kubeconfig().await.map_err(Hold::from) {
+                Err(Hold::NotYet(why)) => return Err(Hold::NotYet(found.node.because(&why).await)),
+                answer => answer?,
+            };
             step::protect_keys(&text);
             Ok(text)
         }

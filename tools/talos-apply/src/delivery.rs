@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use record::{Change, Effect, Node, status};
 use step::{Hold, Run, Stop, Written};
 use talos_access::{Answer, ask, for_admins};
-use talos_client::{Address, Fingerprint, Identity, Mode, Ours};
+use talos_client::{Address, Class, Fingerprint, Identity, Mode, Ours};
 
 use crate::{
     change::Allowed,
@@ -93,10 +93,15 @@ impl Delivery<'_> {
         if plan::is_done(self.allowed.mode, runs, keeps) {
             // One that is kept, too, may be tried over another: then that one comes back.
             let stays = !runs || matches!(self.allowed.mode, Mode::Staged | Mode::Try(_));
-            return Ok(match stays || !found.node.tries_machine_config().await? {
-                true => Observed::Same { found, runs },
-                false => Observed::Differs(found, vec![Difference::Reverted]),
-            });
+            if stays {
+                return Ok(Observed::Same { found, runs });
+            }
+            return match found.node.tries_machine_config().await {
+                Ok(true) => Ok(Observed::Differs(found, vec![Difference::Reverted])),
+                Err(error) if error.class() == Class::Retry => Err(error.into()),
+                // A node without that log says nothing about it.
+                Ok(false) | Err(_) => Ok(Observed::Same { found, runs }),
+            };
         }
         let compared = match kept.filter(|_| runs || self.allowed.mode == Mode::Staged) {
             Some(kept) => read(&kept)?,

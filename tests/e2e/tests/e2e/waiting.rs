@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use tonic::Code;
+
 use crate::support::{Outcome, SOON, Shape, World};
 
 const SMALL: Shape = Shape { workers: 1, ..Shape::SMALL };
@@ -149,6 +151,19 @@ async fn an_etcd_that_was_stopped_for_good_ends_the_wait_at_once_with_the_way_ou
     }
     world.sh("talos-bootstrap -f applied.jsonl --reboot-stuck").await.exits(0);
     wait(&world, "cp-1", "etcd").await.exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kubeconfig_that_is_not_there_yet_is_waited_for_with_the_nodes_reasons() {
+    let world = applied(Shape { workers: 0, ..SMALL }).await;
+    world.sh("talos-bootstrap -f applied.jsonl > up.jsonl").await.exits(0);
+    let node = world.node("cp-1");
+    for _ in 0..50 {
+        node.fail_next(Some("Kubeconfig"), Code::FailedPrecondition, "the secrets are not ready");
+    }
+    node.set_time_synced(false);
+    let told = world.sh("kubeconfig-export -f up.jsonl --to kubeconfig --wait-timeout 3s").await.exits(5);
+    told.says("the secrets are not ready; its time is not synced");
 }
 
 #[tokio::test(flavor = "multi_thread")]
