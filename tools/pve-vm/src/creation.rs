@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use patience::{Backoff, Deadline};
 use pve_client::{
     Kind,
-    answer::Resource,
+    answer::{AtWork, Resource},
     property::Property,
     request::{self, Parameters},
 };
@@ -212,7 +212,7 @@ async fn goes(fleet: &Fleet, run: &Run, node: &Node, twin: &Location) -> Result<
         let now = Instant::now();
         let is_at_work = || async {
             let tasks = fleet.pve.ask(&request::at_work(host, vmid)).await?;
-            Ok::<_, pve_client::Error>(tasks.iter().any(|task| task.is_at_work()))
+            Ok::<_, pve_client::Error>(tasks.iter().any(AtWork::is_at_work))
         };
         if deadline.passed(now) && !is_at_work().await? {
             return Ok(false);
