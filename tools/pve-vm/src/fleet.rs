@@ -23,6 +23,7 @@ use crate::{
     identity::Identity,
     inventory::Inventory,
     machine::Machine,
+    newcomers::Newcomers,
     occupied::Holder,
     placement::{Host, Request, place},
     preflight::{bridges, storage_finding},
@@ -64,6 +65,7 @@ pub(crate) struct Fleet {
     pub(crate) sources: Sources,
     /// Passed before a control plane is switched off or destroyed.
     pub(crate) etcd: EtcdGate,
+    pub(crate) newcomers: Newcomers,
     /// Held by a run that changes anything: two at the same time would both create what is missing.
     _claim: Option<Claim>,
 }
@@ -112,6 +114,7 @@ impl Fleet {
             rules: Rules::default(),
             sources: Sources::default(),
             etcd: EtcdGate::default(),
+            newcomers: Newcomers::default(),
             _claim: claim,
         }
     }

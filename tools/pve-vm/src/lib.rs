@@ -35,6 +35,7 @@ mod medium;
 mod meeting;
 mod moving;
 mod naming;
+mod newcomers;
 mod nic;
 mod notes;
 mod occupied;

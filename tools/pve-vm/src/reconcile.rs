@@ -97,6 +97,7 @@ impl<'a> Reconcile<'a> {
     /// Creates the VM or changes it to match the spec, and starts it.
     pub(crate) async fn ensure(&self, allowed: &Allowed) -> Result<Written, Stop> {
         let mut progress = Progress::new(allowed);
+        let mut making = self.found.is_none().then(|| self.fleet.newcomers.begin());
         self.remove_trial(false).await?;
         self.check_role()?;
         self.check_references().await?;
@@ -123,6 +124,7 @@ impl<'a> Reconcile<'a> {
             None => self.created(&mut progress).await?,
         };
         if progress.is_new {
+            making.get_or_insert_with(|| self.fleet.newcomers.begin());
             operation.apply(self, &new, &mut progress).await?;
         }
         remembered::remember(self.run, self.node, operation.location.vmid)?;
@@ -141,6 +143,9 @@ impl<'a> Reconcile<'a> {
         changes.extend(self.manage(&operation).await?);
         let found = self.find(&operation, met).await?;
         changes.extend(self.clear_seed(&operation, &found.addresses).await?);
+        if let Some(making) = making {
+            making.done(self.fleet, &self.machine.name, &operation.location).await?;
+        }
         let vm = self.vm(Some(&operation.location));
         let vm = status::Vm { address_source: Some(found.source), fingerprints: found.fingerprints, ..vm };
         let effect = if changes.is_empty() { Effect::Unchanged } else { Effect::Changed };

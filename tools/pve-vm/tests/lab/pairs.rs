@@ -1,6 +1,6 @@
 //! Two people with copies of one folder run at the same time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     by_hand::remove,
@@ -63,4 +63,31 @@ async fn a_vm_of_another_run_that_has_a_higher_id_and_stays_is_the_nodes() {
     assert!(outcome.stderr.contains("VM 900 already exists: removing the duplicate"), "{}", outcome.stderr);
     let left: Vec<u32> = world.lab.pve().vms().into_iter().filter(|vm| vm.name == "w-1").map(|vm| vm.id).collect();
     assert_eq!(left, [900]);
+}
+
+/// It comes after the new VM was made, and before the run ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_not_well_while_another_one_has_made_a_second_vm_for_a_node() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let before = world.vm("w-1");
+    remove(&world, before.id);
+    world.lab.pve().until(|pve| pve.vm(before.id).is_none()).await;
+    let starts =
+        |pve: &lab::pve::Pve| pve.requests().iter().filter(|(_, path)| path.ends_with("/status/start")).count();
+    let started = starts(world.lab.pve());
+    world.lab.pve().fault("POST", "/status/start", lab::pve::Fault::Slow { by: Some(Duration::from_millis(1500)) });
+    let records = world.records();
+    let running = world.run_beside("own.jsonl", &records, &[]);
+    let other = async {
+        world.lab.pve().until(|pve| starts(pve) > started).await;
+        let config = |key: &str| before.config[key].clone();
+        let (smbios, notes, net) = (config("smbios1"), config("description"), config("net0"));
+        let options = [("name", "w-1"), ("smbios1", smbios.as_str()), ("description", &notes), ("net0", &net)];
+        world.lab.pve().add_vm(900, "pve1", &options);
+    };
+    let (outcome, ()) = tokio::join!(running, other);
+
+    outcome.exits(7).says("both have the UUID of node w-1");
+    world.run(&[]).await.exits(7).says("both have the UUID of node w-1");
 }

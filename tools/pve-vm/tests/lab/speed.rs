@@ -47,7 +47,8 @@ async fn creating_vms_never_lists_them_all_after_each() {
     let calls = calls(&world, from);
     // Without an ichor.lock, the cluster is first looked for under another identity.
     assert_eq!(calls["GET qemu"], 2 * 3, "{calls:?}");
-    assert!(calls["GET resources"] <= 2 + 12, "{calls:?}");
+    // Beside those that look for twins of a new VM, one when the last one is made: another run may have made one meanwhile.
+    assert!(calls["GET resources"] <= 2 + 12 + 1, "{calls:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

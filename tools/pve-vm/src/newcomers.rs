@@ -1,0 +1,77 @@
+//! The VMs that a run has made, looked at once more before it is done: another run may have made a second one for a node
+//! after this one had looked for twins. The node that ends last looks for all of them, so it is one look a run.
+
+use std::sync::{Mutex, PoisonError};
+
+use pve_client::{answer::Resource, request};
+use record::Failure;
+use tokio::time::Instant;
+
+use crate::{error::Error, fleet::Fleet, identity::Owner, location::Location};
+
+/// What is being made, and what was made and not looked at again.
+#[derive(Debug, Default)]
+pub(crate) struct Newcomers(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    at_work: usize,
+    made: Vec<(String, Location)>,
+}
+
+/// A node whose VM is being made, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Making<'a>(&'a Newcomers);
+
+impl Newcomers {
+    /// A VM is about to be made.
+    pub(crate) fn begin(&self) -> Making<'_> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).at_work += 1;
+        Making(self)
+    }
+}
+
+impl Making<'_> {
+    /// The node is done. If no other one is being made, all that were made are looked at.
+    pub(crate) async fn done(self, fleet: &Fleet, node: &str, location: &Location) -> Result<(), Failure> {
+        let due = {
+            let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.made.push((node.to_owned(), location.clone()));
+            if state.at_work == 1 { std::mem::take(&mut state.made) } else { Vec::new() }
+        };
+        if due.is_empty() {
+            return Ok(());
+        }
+        let guests = fleet.guests(Instant::now()).await?;
+        for (node, made) in &due {
+            fleet.is_alone(&guests, node, made).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).at_work -= 1;
+    }
+}
+
+impl Fleet {
+    /// Refuses a second VM of a node.
+    async fn is_alone(&self, guests: &[Resource], node: &str, made: &Location) -> Result<(), Failure> {
+        let vm_name = self.identity.vm_name(node);
+        let named =
+            |row: &&Resource| row.kind == "qemu" && row.vmid != made.vmid && row.name.as_ref() == Some(&vm_name);
+        for row in guests.iter().filter(named) {
+            match self.pve.ask(&request::pending(&row.node, row.vmid)).await {
+                Ok(config) if self.identity.owner(&config, node) == Owner::Ours => {
+                    let (first, second) = (made.vmid.min(row.vmid), made.vmid.max(row.vmid));
+                    return Err(Error::Twice { first, second, node: node.to_owned() }.into());
+                }
+                Err(error) if !error.is_no_vm() => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
