@@ -89,7 +89,7 @@ impl<'a> Wait<'a> {
     {
         self.until_or(look, |expired| {
             Failure::new(Exit::Unreachable, Code::Timeout, expired.to_string())
-                .hint("--wait-timeout sets a longer timeout")
+                .hint("repair what it waits for, or set a longer timeout with --wait-timeout")
         })
         .await
     }

@@ -39,7 +39,7 @@ pub(crate) enum Error {
     ModeAtFirst(&'static str),
     #[error("the node runs Talos {0}, which has no --mode reboot")]
     ModeReboot(String),
-    #[error("the machine config's cluster endpoint is `{0}`, which is not a URL")]
+    #[error("the machine config's cluster endpoint is `{0}`, which is not the URL of an API server")]
     Endpoint(String),
     #[error("{0}")]
     Alone(Box<Error>),
@@ -95,7 +95,7 @@ impl Classify for Error {
             Self::ModeReboot(_) => Facts::new(Exit::Usage, Code::Usage)
                 .hint("it makes every change while it runs: use --mode auto, or staged and `talosctl reboot`"),
             Self::Endpoint(_) => Facts::new(Exit::Unusable, Code::MachineConfig)
-                .hint("write scheme, host and port, as in https://10.0.0.10:6443"),
+                .hint("write scheme, host and port, as in https://10.0.0.10:6443; in a patch, one without a scheme becomes a path"),
             Self::Alone(error) => match error.as_ref() {
                 Self::OtherFingerprint { .. } => guard(Code::OtherMachine).hint(
                     "compare it with the last fingerprint on the node's console: it changes when the node boots or gets another name or address. If they differ, another machine answers there",

@@ -43,11 +43,12 @@ impl Wanted {
     }
 }
 
-/// Whether it has a scheme and a host. A node takes it without (seen on 1.13.9), and finds no control plane then.
+/// Whether it has a scheme and a host, and no path that looks like another host: a patch without a scheme becomes one. A
+/// node takes either (seen on 1.13.9), and finds no control plane then.
 fn is_url(endpoint: &str) -> bool {
-    endpoint
-        .split_once("://")
-        .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.starts_with([':', '/']) && !rest.is_empty())
+    let Some((scheme, rest)) = endpoint.split_once("://") else { return false };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    !scheme.is_empty() && !host.is_empty() && !host.starts_with(':') && !path.contains('.')
 }
 
 fn role_of(config: &Config) -> Result<Role, Error> {
@@ -293,11 +294,13 @@ mod tests {
         let with = |endpoint: &str| {
             Wanted::read(config("worker", "").replace("https://10.0.0.10:6443", endpoint), None).map(drop)
         };
-        for endpoint in ["10.5.0.11", "https:///x", "cp.lan", "//cp.lan:6443"] {
+        for endpoint in ["10.5.0.11", "https:///x", "cp.lan", "//cp.lan:6443", "https://10.5.0.11:6443/10.5.0.12"] {
             let refused = with(endpoint).expect_err(endpoint).to_string();
             assert!(refused.contains(&format!("`{endpoint}`")), "{refused}");
         }
-        for endpoint in ["https://10.5.0.11:6443", "https://[fd00::1]:6443", "https://cp.lan"] {
+        for endpoint in
+            ["https://10.5.0.11:6443", "https://[fd00::1]:6443", "https://cp.lan", "https://proxy.lan/k8s/clusters/c-1"]
+        {
             assert!(with(endpoint).is_ok(), "{endpoint}");
         }
     }

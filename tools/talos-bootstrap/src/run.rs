@@ -111,7 +111,7 @@ impl Bootstrap {
         let expired = |expired: Expired| {
             let failure = Failure::new(Exit::Unreachable, Code::Timeout, expired.to_string());
             match control_planes.len() {
-                1 => failure.hint("--wait-timeout sets a longer timeout"),
+                1 => failure.hint("repair what it waits for, or set a longer timeout with --wait-timeout"),
                 _ => failure.hint("if a control plane is gone for good, --without NODE continues without it"),
             }
         };
