@@ -3,7 +3,7 @@
 use futures_util::join;
 use talos_proto::machine;
 
-use crate::{Class, Error, EtcdService, Member, Node, trouble::JOINING};
+use crate::{Class, Error, EtcdService, Member, Node};
 
 /// What a control plane's own etcd member is to its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Node {
 fn not_running(service: Option<EtcdService>) -> String {
     match service {
         None => "its service was not started yet".to_owned(),
-        Some(EtcdService::Joining) => JOINING.to_owned(),
+        Some(EtcdService::Joining) => EtcdService::WAITS.to_owned(),
         Some(EtcdService::Running) => "it runs".to_owned(),
         Some(EtcdService::StoppedToBootstrap) => "it was stopped to bootstrap".to_owned(),
         Some(EtcdService::OnItsWay(message) | EtcdService::Ended(message)) => message,

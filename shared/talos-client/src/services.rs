@@ -75,6 +75,9 @@ impl Service {
 }
 
 impl EtcdService {
+    /// What is said of one that looks for a cluster to join.
+    pub const WAITS: &'static str = "etcd was neither bootstrapped here nor has it found members to join";
+
     /// What the services of a control plane say about its etcd, which is absent before its config is active.
     pub fn of(services: &[Service]) -> Option<Self> {
         let find = |id: &str| services.iter().find(|service| service.id == id);

@@ -109,7 +109,7 @@ fn told(evidence: &Evidence) -> Vec<String> {
             // It pulls its image first; after that, what the log said about it is over.
             (Some(EtcdService::Joining), pull) if service.id == "etcd" => {
                 found.extend(pull.filter(|pull| matches!(pull, ImagePull::Fails(_))).map(ImagePull::into_words));
-                found.push(JOINING.to_owned());
+                found.push(EtcdService::WAITS.to_owned());
             }
             (Some(EtcdService::StoppedToBootstrap), _) if service.id == "etcd" => {
                 found.push("etcd was stopped to bootstrap".to_owned());
@@ -134,9 +134,6 @@ fn joined(missing: &str, troubles: Vec<String>) -> String {
     }
     reasons.join("; ")
 }
-
-/// What is said of an etcd that waits for a cluster.
-pub(crate) const JOINING: &str = "etcd was neither bootstrapped here nor has it found members to join";
 
 fn of_service(service: &Service) -> Option<String> {
     let (id, state, last) = (&service.id, &service.state, service.last());
@@ -298,8 +295,12 @@ mod tests {
         let waits = || service("etcd", "Preparing", "Running pre state");
         let fails = || ImagePull::Fails("failed to pull image \"reg/etcd:v3\": refused".to_owned());
         let runs = || ImagePull::Runs("pulling image reg/etcd:v3: downloading".to_owned());
-        assert_eq!(told_of(waits(), fails()), ["failed to pull image \"reg/etcd:v3\": refused", JOINING]);
-        assert_eq!(told_of(waits(), runs()), [JOINING], "what it pulled before it looks for members is over");
+        assert_eq!(told_of(waits(), fails()), ["failed to pull image \"reg/etcd:v3\": refused", EtcdService::WAITS]);
+        assert_eq!(
+            told_of(waits(), runs()),
+            [EtcdService::WAITS],
+            "what it pulled before it looks for members is over"
+        );
         let asked = || service("etcd", "Preparing", "Creating service runner");
         assert_eq!(told_of(asked(), runs()), ["pulling image reg/etcd:v3: downloading"]);
         let stopped = service("etcd", "Finished", "Bootstrap requested");

@@ -101,7 +101,9 @@ impl Looker<'_> {
     async fn etcd(&self, node: &Node) -> Result<Result<(), String>, Hold> {
         let service = EtcdService::of(&node.services().await?);
         let helped = |missing: String| match service {
-            Some(EtcdService::Joining) if !self.bootstrapped => format!("{missing}; {UNASKED}"),
+            Some(EtcdService::Joining) if self.bootstrapped => missing,
+            Some(EtcdService::Joining) if missing.contains(EtcdService::WAITS) => format!("{missing}; {UNASKED}"),
+            Some(EtcdService::Joining) => format!("{missing}; {}; {UNASKED}", EtcdService::WAITS),
             _ => missing,
         };
         if *self.condition == Condition::EtcdHealthy {

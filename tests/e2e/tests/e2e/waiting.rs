@@ -91,7 +91,7 @@ async fn an_etcd_that_does_not_run_costs_no_look_its_time_limit() {
     wait(&world, "cp-1", "etcd-healthy --wait-timeout 1s").await.exits(5).says("neither bootstrapped here nor");
     for condition in ["etcd", "etcd-healthy", "ready"] {
         let told = wait(&world, "cp-1", &format!("{condition} --wait-timeout 2s")).await.exits(5);
-        told.says("unless another control plane was bootstrapped, run `talos-bootstrap`");
+        told.says("members to join; unless another control plane was bootstrapped, run `talos-bootstrap`");
     }
     world.sh("talos-bootstrap -f applied.jsonl").await.exits(0);
     wait(&world, "cp-1", "etcd-healthy").await.exits(0);
