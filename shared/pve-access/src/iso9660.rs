@@ -41,6 +41,15 @@ pub struct Entry<'a> {
 
 /// The image with this label and these files, which are few.
 pub fn image(label: &str, files: &[Entry<'_>]) -> Vec<u8> {
+    made(label, files, LEAST)
+}
+
+/// An image with nothing on it. It is smaller than any that has files.
+pub fn empty(label: &str) -> Vec<u8> {
+    made(label, &[], 0)
+}
+
+fn made(label: &str, files: &[Entry<'_>], least: usize) -> Vec<u8> {
     let mut files = files.to_vec();
     files.sort_unstable_by_key(|file| plain(file.name));
     let mut image = vec![0; FILES * SECTOR];
@@ -58,7 +67,7 @@ pub fn image(label: &str, files: &[Entry<'_>]) -> Vec<u8> {
         image.extend_from_slice(file.bytes);
         image.resize(image.len().next_multiple_of(SECTOR), 0);
     }
-    image.resize(image.len().max(LEAST), 0);
+    image.resize(image.len().max(least), 0);
     let sectors = image.len() / SECTOR;
     put(&mut image, VOLUME, &volume(label, sectors));
     put(&mut image, TERMINATOR, b"\xffCD001\x01");

@@ -8,7 +8,7 @@ use pve_client::{Client, Rights, answer::Config, property::Property, request};
 use record::{Change, Code, Exit, Failure};
 use step::{Run, Stop};
 
-use crate::{Location, files, iso9660::image};
+use crate::{Location, files, iso9660::empty};
 
 /// The line of the notes.
 pub const LINE: &str = "ichor-seed: ";
@@ -119,14 +119,14 @@ pub fn node_of<'a>(uid: &str, volume: &'a str) -> Option<&'a str> {
     parts(volume).1.strip_prefix(&beginning(uid))?.strip_suffix(END)
 }
 
-/// Bytes of a file that was overwritten because the token may not remove it.
+/// Bytes of a file that was overwritten because the token may not remove it. No seed is as small.
 pub fn empty_size() -> u64 {
     nothing().len() as u64
 }
 
 /// A disc with nothing on it.
 fn nothing() -> Vec<u8> {
-    image("empty", &[])
+    empty("empty")
 }
 
 /// A seed that is to be removed.

@@ -41,10 +41,10 @@ impl Reconcile<'_> {
             lost.extend(list("replication", &replicated));
             lost.extend(operation.backups().await?);
         }
-        let (vmid, verb) = (operation.location.vmid, if self.run.is_dry_run() { "would be lost" } else { "are lost" });
+        let (vmid, verb) = (operation.location.vmid, if self.run.is_dry_run() { "would be lost" } else { "is lost" });
         for change in &lost {
             let what = change.from.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
-            self.run.say(self.node, &format!("{} of VM {vmid} {verb} with it: {what}", change.what));
+            self.run.say(self.node, &format!("with VM {vmid} {verb}: {} ({what})", change.what));
         }
         Ok(Ties { keeps_id, lost })
     }

@@ -9,8 +9,8 @@ use record::Failure;
 
 use crate::{error::Error, seeding::Seeding};
 
-/// What a token needs on the VM.
-const ON_VM: [&str; 3] = ["VM.Config.CDROM", "VM.Config.Options", "VM.PowerMgmt"];
+/// What a token needs on the VM. Whoever takes out a drive of cloud-init needs the right to set one (9.2.11).
+const ON_VM: [&str; 4] = ["VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Config.Options", "VM.PowerMgmt"];
 
 impl Seeding<'_> {
     /// Whether a file of this name and size is on the storage, which must take it.

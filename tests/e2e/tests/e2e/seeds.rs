@@ -98,6 +98,45 @@ async fn a_token_that_may_not_remove_files_overwrites_them() {
     assert_eq!((changes(&third), world.touches()), (Vec::new(), before), "{third}");
 }
 
+/// What the README says that the token needs is enough, and nothing is written before the rights are there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_with_the_rights_that_are_named_is_enough_and_one_without_writes_no_disc() {
+    let mut world = World::start(Shape { workers: 0, ..Shape::SMALL }).await;
+    let pipe = pipe(&world);
+    let secret = "00000000-1111-4222-8333-666666666666";
+    world.scratch.set("PROXMOX_VE_API_TOKEN", &format!("ichor@pve!some={secret}"));
+    let with = |more: &[&'static str]| {
+        let role: Vec<&str> = lab::pve::ROLE
+            .iter()
+            .copied()
+            .filter(|name| !["VM.Config.CDROM", "VM.Config.Cloudinit", "Datastore.Allocate"].contains(name))
+            .chain(more.iter().copied())
+            .collect();
+        world.lab.pve().add_token("ichor@pve!some", secret, &[("/", &role)]);
+    };
+    for (rights, lacks) in [(&[][..], "VM.Config.CDROM on /vms"), (&["VM.Config.CDROM"], "VM.Config.Cloudinit on /vms")]
+    {
+        with(rights);
+        world.sh(&pipe).await.exits(6).says(&format!("lacks {lacks}"));
+        assert_eq!(discs(&world), [] as [String; 0]);
+        world.sh("pve-vm doctor -f cluster.yaml").await.exits(6).says("talos-seed can't put discs into VMs");
+    }
+    with(&["VM.Config.CDROM", "VM.Config.Cloudinit"]);
+    world.sh(&pipe).await.exits(0);
+    world.assert_up(&world.names());
+
+    // Without the right to remove files, the seed of a VM that is gone is emptied, once.
+    let id = world.lab.pve().vm_by_name("cp-1").unwrap().id;
+    for (method, path) in [("POST", "/status/stop"), ("DELETE", "")] {
+        world.lab.pve().call_as("root@pam", method, &format!("/nodes/pve1/qemu/{id}{path}"), &[]).unwrap();
+    }
+    let disc = discs(&world).pop().unwrap();
+    assert!(world.lab.pve().user_data("pve1", &disc).is_some());
+    world.sh("pve-vm destroy -f cluster.yaml --yes").await.exits(0).says("it was overwritten");
+    assert_eq!(world.lab.pve().user_data("pve1", &disc), None);
+    world.sh("pve-vm destroy -f cluster.yaml --yes").await.exits(0).never_says("-seed.iso");
+}
+
 /// The new VM has the ID of the old one, of which the lock knows that it had its config.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_that_was_deleted_by_hand_and_made_again_gets_a_seed_again() {

@@ -204,7 +204,13 @@ async fn lists(
     let asked = |host: String| {
         let pve = pve.clone();
         async move {
-            let rows = pve.ask(&request::vms(&host)).await;
+            let mut rows = pve.ask(&request::vms(&host)).await;
+            // The server reads the VMs' configs one by one, and one that is just being destroyed fails them all.
+            for _ in 0..MOVES {
+                if rows.as_ref().is_err_and(pve_client::Error::is_no_vm) {
+                    rows = pve.ask(&request::vms(&host)).await;
+                }
+            }
             (host, rows)
         }
     };

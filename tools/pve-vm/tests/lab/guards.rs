@@ -286,6 +286,19 @@ async fn a_vm_is_not_destroyed_for_one_that_proxmox_does_not_make() {
     assert_eq!((world.vm("w-1").uuid, world.lab.pve().vms().len()), (before.uuid, 2));
 }
 
+/// So 9.2.11 answers a list of VMs while one of them goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_fails_for_a_vm_that_is_just_being_destroyed_is_asked_for_again() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let message = "Configuration file 'nodes/pve1/qemu-server/777.conf' does not exist".to_owned();
+    world.lab.pve().fault("GET", "/nodes/pve1/qemu", lab::pve::Fault::Fail { status: 500, message });
+
+    world.run(&[]).await.exits(0).says("2 unchanged");
+
+    assert!(world.lab.pve().has_met_fault());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_is_not_switched_off_for_a_value_that_proxmox_does_not_take() {
     let world = World::start(options()).await;

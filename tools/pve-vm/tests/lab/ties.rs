@@ -3,7 +3,7 @@
 use pve_client::request;
 
 use crate::{
-    by_hand::{PLAIN, grant},
+    by_hand::{PLAIN, grant, remove},
     world::{World, options},
 };
 
@@ -37,8 +37,8 @@ async fn a_vm_that_is_made_again_keeps_its_id_and_what_is_lost_with_it_is_told()
     world.edit(PLAIN, SMALLER);
 
     let plan = world.run(&["plan", "--recreate"]).await.exits(3);
-    plan.says(&format!("firewall of VM {id} would be lost with it: on, rules: 1")).never_says("backup jobs");
-    let made = world.run(&["--recreate"]).await.exits(0).says("are lost with it: on, rules: 1");
+    plan.says(&format!("with VM {id} would be lost: firewall (on, rules: 1)")).never_says("backup jobs");
+    let made = world.run(&["--recreate"]).await.exits(0).says(" is lost: firewall (on, rules: 1)");
 
     let changes = made.status("w-1")["vm"]["changes"].to_string();
     assert!(changes.contains(r#""what":"firewall""#), "{changes}");
@@ -57,36 +57,51 @@ async fn where_the_id_changes_the_jobs_that_name_the_old_one_are_told() {
     let id = world.vm("w-1").id;
     world.lab.pve().add_backup_job("nightly", &format!("{id},999"));
     world.edit(PLAIN, &format!("{SMALLER}, vmid: 950"));
-    let lost = format!("backup jobs of VM {id}");
+    let lost = |verb: &str, what: &str| format!("with VM {id} {verb} lost: backup jobs ({what}");
 
-    world.run(&["plan", "--recreate"]).await.exits(3).says(&format!("{lost} would be lost with it: nightly"));
+    world.run(&["plan", "--recreate"]).await.exits(3).says(&lost("would be", "nightly)"));
     // Who doesn't see jobs doesn't call them absent.
     let (name, secret) = world.lab.pve().token().split_once('=').unwrap();
     let role: Vec<&str> = pve_vm::privileges().into_iter().filter(|privilege| *privilege != "Sys.Audit").collect();
     world.lab.pve().add_token(name, secret, &[("/", &role)]);
-    world.run(&["plan", "--recreate"]).await.exits(3).says(&format!("{lost} would be lost with it: unknown"));
+    world.run(&["plan", "--recreate"]).await.exits(3).says(&lost("would be", "unknown"));
     grant(&world, &[]);
-    world.run(&["--recreate"]).await.exits(0).says(&format!("{lost} are lost with it: nightly"));
+    world.run(&["--recreate"]).await.exits(0).says(&lost("is", "nightly)"));
 
     assert_eq!(world.vm("w-1").id, 950);
     assert_eq!(jobs(&world).await, [("nightly".to_owned(), "999".to_owned())]);
 }
 
+/// As after a kill between the end of the old VM and the beginning of the new one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_vm_that_was_killed_between_its_end_and_its_beginning_has_its_id_again() {
+async fn a_node_whose_vm_is_gone_has_the_id_of_its_last_one() {
     let world = world().await;
-    let (first, id) = (world.vm("cp-1").id.min(world.vm("w-1").id), world.vm("w-1").id);
+    let id = world.vm("w-1").id;
     world.lab.pve().add_backup_job("nightly", &id.to_string());
-    world.edit(PLAIN, SMALLER);
-    world.killed_at(("DELETE", &format!("/nodes/pve1/qemu/{id}")), &["--recreate"]).await;
+    remove(&world, id);
     world.lab.pve().until(|pve| pve.vm(id).is_none()).await;
-    // A lower one is free by now.
-    world.lab.pve().set_next_ids(first - 50, 1_000_000);
+    // A lower one is free.
+    world.lab.pve().set_next_ids(id - 50, 1_000_000);
 
     world.run(&[]).await.exits(0);
 
     assert_eq!((world.vm("w-1").id, world.lab.pve().vms().len()), (id, 2));
     assert_eq!(jobs(&world).await, [("nightly".to_owned(), id.to_string())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recreation_that_was_killed_is_completed_with_the_same_id() {
+    let world = world().await;
+    let id = world.vm("w-1").id;
+    world.edit(PLAIN, SMALLER);
+    // The first is the trial's.
+    world.killed_after(2, ("POST", "/nodes/pve1/qemu"), &["--recreate"]).await;
+    let is_made = |pve: &lab::pve::Pve| pve.vms().iter().all(|vm| !vm.config.contains_key("lock"));
+    world.lab.pve().until(is_made).await;
+
+    world.run(&[]).await.exits(0);
+
+    assert_eq!((world.vm("w-1").id, world.lab.pve().vms().len()), (id, 2));
 }
 
 /// The usual role doesn't see snippets.

@@ -73,29 +73,30 @@ pub(in crate::doctor) fn privileges(
 
 /// What `talos-seed` lacks, if the file has a storage for its discs.
 fn seeds(rights: &Rights, token: &str, spec: &ProxmoxSpec, release: (u32, u32)) -> Vec<Finding> {
-    const CDROM: &str = "VM.Config.CDROM";
+    const INTO_VMS: [&str; 2] = ["VM.Config.CDROM", "VM.Config.Cloudinit"];
     let Some(storage) = &spec.seeds else { return Vec::new() };
     let path = format!("/storage/{storage}");
-    let commands = |path: &str, more: &'static str| {
+    let commands = |path: &str, more: &[&'static str]| {
         let mut role = rights::role(release);
-        if !role.contains(&more) {
-            role.push(more);
-        }
+        role.extend(more.iter().filter(|more| !rights::NEEDED.contains(more)));
+        role.dedup();
         rights.commands(token, &[path], &role)
     };
     let mut found = Vec::new();
     if !rights.holds(&path, WRITES) {
         let why = format!("{WRITES} is missing on {path}: talos-seed can't put discs there");
-        found.push(fail("privileges", None, why, commands(&path, WRITES)));
+        found.push(fail("privileges", None, why, commands(&path, &[WRITES])));
     }
-    let (vms, held) = place(rights, CDROM, spec);
-    if !held {
-        let why = format!("{CDROM} is missing on {vms}: talos-seed can't put discs into VMs");
-        found.push(fail("privileges", None, why, commands(&vms, CDROM)));
+    let places = INTO_VMS.map(|privilege| (privilege, place(rights, privilege, spec)));
+    let lacking: Vec<_> = places.iter().filter(|(_, (_, held))| !held).collect();
+    if let Some((_, (vms, _))) = lacking.first() {
+        let names: Vec<&str> = lacking.iter().map(|(privilege, _)| *privilege).collect();
+        let why = format!("{} is missing on {vms}: talos-seed can't put discs into VMs", names.join(", "));
+        found.push(fail("privileges", None, why, commands(vms, &INTO_VMS)));
     }
     if !rights.holds(&path, REMOVES) {
         let why = format!("{REMOVES} is missing on {path}: discs that are done with are overwritten, not removed");
-        found.push(warn("privileges", None, why, commands(&path, REMOVES)));
+        found.push(warn("privileges", None, why, commands(&path, &[REMOVES])));
     }
     found
 }
