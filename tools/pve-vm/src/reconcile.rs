@@ -133,6 +133,9 @@ impl<'a> Reconcile<'a> {
             true => self.meet(&operation).await?,
             // One that was switched off for its changes ran before them.
             false if allowed.stopped && !progress.is_stopped() => {
+                if let Some(making) = making {
+                    making.done(self.fleet, &self.machine.name, &operation.location).await?;
+                }
                 return Ok(self.left_off(&operation.location, changes));
             }
             false => self.switch_on(&operation, &mut progress).await?,
