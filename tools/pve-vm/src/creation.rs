@@ -221,10 +221,13 @@ async fn goes(fleet: &Fleet, run: &Run, node: &Node, twin: &Location) -> Result<
     }
 }
 
-/// Whether a VM may be the node's whose VM has this name: it has it, or none yet because it is new.
-fn may_be_twin(fleet: &Fleet, row: &Resource, vm_name: &str) -> bool {
+/// Whether a VM may be the node's whose VM has this name: it has it, or none yet because it is new. A VM at which the host
+/// looked while it was being made is called `VM 100` for ten seconds more (9.2.11).
+pub(crate) fn may_be_twin(fleet: &Fleet, row: &Resource, vm_name: &str) -> bool {
     let is_new = || !fleet.inventory.taken.contains(&row.vmid);
-    row.kind == "qemu" && !fleet.has_made(row.vmid) && row.name.as_deref().map_or_else(is_new, |name| name == vm_name)
+    let is_unnamed = |name: &str| name == format!("VM {}", row.vmid);
+    let has_name = |name: &str| name == vm_name || (is_unnamed(name) && is_new());
+    row.kind == "qemu" && !fleet.has_made(row.vmid) && row.name.as_deref().map_or_else(is_new, has_name)
 }
 
 async fn runs(fleet: &Fleet, location: &Location) -> Result<bool, Failure> {

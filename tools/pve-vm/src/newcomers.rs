@@ -7,7 +7,7 @@ use pve_client::{answer::Resource, request};
 use record::Failure;
 use tokio::time::Instant;
 
-use crate::{error::Error, fleet::Fleet, identity::Owner, location::Location};
+use crate::{creation::may_be_twin, error::Error, fleet::Fleet, identity::Owner, location::Location};
 
 /// What is being made, and what was made and not looked at again.
 #[derive(Debug, Default)]
@@ -60,9 +60,8 @@ impl Fleet {
     /// Refuses a second VM of a node.
     async fn is_alone(&self, guests: &[Resource], node: &str, made: &Location) -> Result<(), Failure> {
         let vm_name = self.identity.vm_name(node);
-        let named =
-            |row: &&Resource| row.kind == "qemu" && row.vmid != made.vmid && row.name.as_ref() == Some(&vm_name);
-        for row in guests.iter().filter(named) {
+        let others = guests.iter().filter(|row| row.vmid != made.vmid && may_be_twin(self, row, &vm_name));
+        for row in others {
             match self.pve.ask(&request::pending(&row.node, row.vmid)).await {
                 Ok(config) if self.identity.owner(&config, node) == Owner::Ours => {
                     let (first, second) = (made.vmid.min(row.vmid), made.vmid.max(row.vmid));

@@ -54,14 +54,22 @@ async fn a_vm_of_another_run_that_has_a_higher_id_and_stays_is_the_nodes() {
         world.lab.pve().until(|pve| pve.vm(before.id).is_some()).await;
         let config = |key: &str| before.config[key].clone();
         let (smbios, notes, net) = (config("smbios1"), config("description"), config("net0"));
-        let options = [("name", "w-1"), ("smbios1", smbios.as_str()), ("description", &notes), ("net0", &net)];
+        let options = [("name", "VM 900"), ("smbios1", smbios.as_str()), ("description", &notes), ("net0", &net)];
+        // As the list calls one that was just made.
         world.lab.pve().add_vm(900, "pve1", &options);
         world.lab.pve().release("w-1");
     };
     let (outcome, ()) = tokio::join!(running, other);
 
     assert!(outcome.stderr.contains("VM 900 already exists: removing the duplicate"), "{}", outcome.stderr);
-    let left: Vec<u32> = world.lab.pve().vms().into_iter().filter(|vm| vm.name == "w-1").map(|vm| vm.id).collect();
+    let left: Vec<u32> = world
+        .lab
+        .pve()
+        .vms()
+        .into_iter()
+        .filter(|vm| vm.config["smbios1"] == before.config["smbios1"])
+        .map(|vm| vm.id)
+        .collect();
     assert_eq!(left, [900]);
 }
 
@@ -83,7 +91,8 @@ async fn a_run_is_not_well_while_another_one_has_made_a_second_vm_for_a_node() {
         world.lab.pve().until(|pve| starts(pve) > started).await;
         let config = |key: &str| before.config[key].clone();
         let (smbios, notes, net) = (config("smbios1"), config("description"), config("net0"));
-        let options = [("name", "w-1"), ("smbios1", smbios.as_str()), ("description", &notes), ("net0", &net)];
+        let options = [("name", "VM 900"), ("smbios1", smbios.as_str()), ("description", &notes), ("net0", &net)];
+        // As the list calls one that was just made.
         world.lab.pve().add_vm(900, "pve1", &options);
     };
     let (outcome, ()) = tokio::join!(running, other);
