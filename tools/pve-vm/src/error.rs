@@ -287,7 +287,9 @@ impl Classify for Error {
                 "if it belongs to this cluster, mark it again: `pve-vm adopt -f FILE --vm {node}:{vmid}`"
             )),
             Self::Twice { .. } => {
-                guard(Code::Ambiguous).hint("one is a copy of the other: give the copy another UUID, or remove it")
+                guard(Code::Ambiguous).hint(
+                    "one is a copy of the other, or two runs made one each: look at both, then give one another UUID, or destroy it on its host",
+                )
             }
             Self::Offline { host, .. } => Facts::new(Exit::Unreachable, Code::HostOffline)
                 .hint(format!("switch {host} on and run again; a VM that can't be seen is not made a second time")),
