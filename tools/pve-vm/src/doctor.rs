@@ -165,7 +165,7 @@ pub(crate) async fn of_vms(fleet: &Fleet, run: &Run) -> Vec<Finding> {
     for (host, volume, why) in leftovers::seen(run, fleet).await.unwrap_or_default() {
         found.push(findings::remembered(&host, &volume, why));
     }
-    found.extend(seeds::strays(fleet).await.unwrap_or_default().iter().map(findings::stray));
+    found.extend(seeds::strays(run, fleet).await.unwrap_or_default().iter().map(findings::stray));
     found.extend(fleet.inventory.trials(&fleet.identity).map(findings::trial));
     for known in &fleet.inventory.known {
         if let Some(config) = known.config.as_ref().ok().filter(|config| fleet.identity.marks(config)) {

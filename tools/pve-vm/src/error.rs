@@ -154,6 +154,8 @@ pub(crate) enum Error {
     OtherRole { vmid: u32, host: String, was: record::Role, wanted: record::Role },
     #[error("VM {vmid} on {host} is still busy: {last}")]
     StillBusy { vmid: u32, host: String, last: String },
+    #[error("VM {vmid} on {host} was moved, destroyed or made anew by another run meanwhile: it is left as it is")]
+    MadeAnew { vmid: u32, host: String },
     #[error("destroying needs --yes, or confirmation on a terminal")]
     Unconfirmed,
     #[error("this is not the cluster's name: nothing was destroyed")]
@@ -358,6 +360,7 @@ impl Classify for Error {
             Self::NotStarted { exit, .. } => {
                 Facts::new(*exit, Code::ProxmoxRefused).hint("correct the values in the file, and run again")
             }
+            Self::MadeAnew { .. } => Facts::new(Exit::Unreachable, Code::Busy).hint("run again: what differs then is looked at anew"),
             Self::StillBusy { .. } => Facts::new(Exit::Unreachable, Code::Timeout),
             Self::Unconfirmed => Facts::new(Exit::Usage, Code::Unconfirmed),
             Self::OtherName => guard(Code::Unconfirmed),

@@ -32,6 +32,9 @@ use crate::{
     remembered,
 };
 
+/// The parameter that each VM gets anew when it is made.
+const GENERATION: &str = "vmgenid";
+
 /// Everything about one node.
 pub(crate) struct Reconcile<'a> {
     pub(crate) run: &'a Run,
@@ -233,6 +236,13 @@ impl<'a> Reconcile<'a> {
         let ties = self.ties(&operation).await?;
         let permit = self.fleet.etcd.pass(self, Away::ForGood).await?;
         self.tried(&host).await?;
+        // The next VM has the same ID and UUID: what another run made meanwhile is not what was looked at.
+        let Location { vmid, host: at } = &operation.location;
+        match self.fleet.pve.ask(&request::pending(at, *vmid)).await {
+            Ok(now) if now.get(GENERATION) == config.get(GENERATION) => {}
+            Err(error) if !error.is_no_vm() => return Err(error.into()),
+            _ => return Err(Error::MadeAnew { vmid: *vmid, host: at.clone() }.into()),
+        }
         self.run.say(self.node, &format!("recreating VM {}: {why}", operation.location.vmid));
         progress.slot = None;
         remembered::forget_contact(self.run, self.node)?;

@@ -6,13 +6,13 @@ use pve_access::{
     Location,
     seed::{Kept, Mark, REMOVES, Removal, empty_size, node_of},
 };
-use pve_client::request;
+use pve_client::{answer::Config, request};
 use record::{Change, Failure};
 use step::{Run, Stop};
 use talos_access::Credentials;
 use talos_client::{Address, Limits, Probe, probe};
 
-use crate::{changes::VmOperation, fleet::Fleet, inventory::Known, reconcile::Reconcile};
+use crate::{changes::VmOperation, creation::may_be_twin, fleet::Fleet, inventory::Known, reconcile::Reconcile};
 
 /// A seed of this cluster whose VM is gone: somebody deleted it by hand.
 pub(crate) struct Stray {
@@ -29,7 +29,7 @@ impl Stray {
 }
 
 /// The seeds on the file's storage that no VM has, and that this token can do something about.
-pub(crate) async fn strays(fleet: &Fleet) -> Result<Vec<Stray>, Failure> {
+pub(crate) async fn strays(run: &Run, fleet: &Fleet) -> Result<Vec<Stray>, Failure> {
     let Some(storage) = fleet.spec.proxmox.as_ref().and_then(|proxmox| proxmox.seeds.as_deref()) else {
         return Ok(Vec::new());
     };
@@ -44,7 +44,7 @@ pub(crate) async fn strays(fleet: &Fleet) -> Result<Vec<Stray>, Failure> {
         for content in contents.into_iter().filter(|content| removes || content.size != Some(empty_size())) {
             let Some(node) = node_of(fleet.identity.uid(), &content.volid) else { continue };
             let is_new = !row.shared || seen.insert(content.volid.clone());
-            if is_new && !fleet.needs(node, &content.volid).await? {
+            if is_new && !fleet.needs(run, node, &content.volid).await? {
                 let (host, sha256) = (host.name.clone(), String::from("?"));
                 let file = Kept { host, volume: content.volid.clone(), sha256 };
                 found.push(Stray { node: node.to_owned(), file });
@@ -57,7 +57,7 @@ pub(crate) async fn strays(fleet: &Fleet) -> Result<Vec<Stray>, Failure> {
 /// Removes them, or overwrites those that the token may not remove; a run that doesn't act only says so. What can't be seen or
 /// removed ends no run.
 pub(crate) async fn clear_strays(run: &Run, fleet: &Fleet, acts: bool) -> Result<(), Stop> {
-    let strays = match strays(fleet).await {
+    let strays = match strays(run, fleet).await {
         Ok(strays) => strays,
         Err(failure) => {
             run.warn(&format!("whether seeds of VMs are left that are gone can't be seen: {failure}"));
@@ -82,19 +82,33 @@ pub(crate) async fn clear_strays(run: &Run, fleet: &Fleet, acts: bool) -> Result
 }
 
 impl Fleet {
-    /// Whether a VM of the node may need this seed, asked anew: another run may just have handed it over.
-    async fn needs(&self, node: &str, volume: &str) -> Result<bool, Failure> {
-        let vm_name = self.identity.vm_name(node);
-        let known = self.inventory.known.iter().find(|known| known.name == vm_name);
-        let Some(Known { vmid, host, .. }) = known else {
-            let guests = self.pve.ask(&request::guests()).await?;
-            return Ok(guests.iter().any(|guest| guest.name.as_ref().is_none_or(|name| *name == vm_name)));
-        };
-        match self.pve.ask(&request::pending(host, *vmid)).await {
-            Ok(config) => Ok(Mark::of(&config).and_then(|mark| mark.file).is_some_and(|file| file.volume == volume)),
-            Err(error) if error.is_no_vm() => Ok(false),
-            Err(error) => Err(error.into()),
+    /// Whether a VM may need this seed, asked anew: another run may just have handed it over. A VM is known by its UUID and
+    /// its notes, for anybody may have given it another name; one that can't be seen is not taken for gone.
+    async fn needs(&self, run: &Run, node: &str, volume: &str) -> Result<bool, Failure> {
+        let uuid = self.identity.uuid(node);
+        let names_it =
+            |config: &Config| Mark::of(config).and_then(|mark| mark.file).is_some_and(|it| it.volume == volume);
+        let may_have = |known: &&Known| known.has(&uuid) || known.config.as_ref().is_ok_and(names_it);
+        if let Some(Known { vmid, host, .. }) = self.inventory.known.iter().find(may_have) {
+            return match self.pve.ask(&request::pending(host, *vmid)).await {
+                Ok(config) => Ok(names_it(&config)),
+                Err(error) if error.is_no_vm() => Ok(false),
+                Err(error) => Err(error.into()),
+            };
         }
+        if self.inventory.hides_any() {
+            return Ok(true);
+        }
+        if let Some(last) = run.dir()?.lock()?.and_then(|lock| lock.vm(node)) {
+            match self.pve.ask(&request::is_free(last)).await {
+                Ok(_) => {}
+                Err(error) if error.refusal().is_none() || error.is_transient() => return Err(error.into()),
+                Err(_) => return Ok(true),
+            }
+        }
+        let vm_name = self.identity.vm_name(node);
+        let guests = self.pve.ask(&request::guests()).await?;
+        Ok(guests.iter().any(|guest| may_be_twin(self, guest, &vm_name)))
     }
 }
 

@@ -98,6 +98,27 @@ async fn a_token_that_may_not_remove_files_overwrites_them() {
     assert_eq!((changes(&third), world.touches()), (Vec::new(), before), "{third}");
 }
 
+/// A disc that its node may not have read yet must not go.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seed_of_a_vm_that_has_another_name_or_is_hidden_is_no_stray() {
+    let mut world = World::start(Shape { workers: 1, ..Shape::SMALL }).await;
+    world.sh(&pipe(&world)).await.exits(0);
+    let pve = world.lab.pve();
+    let vm = pve.vm_by_name("w-1").unwrap();
+    pve.set_option(vm.id, "name", Some("renamed"));
+    world.sh("pve-vm list -f cluster.yaml").await.never_says("-seed.iso");
+
+    pve.set_option(vm.id, "name", Some("w-1"));
+    let (secret, below) = ("00000000-1111-4222-8333-777777777777", format!("/vms/{}", vm.id));
+    pve.add_token("ichor@pve!blind", secret, &[("/", lab::pve::ROLE), (&below, &[])]);
+    world.scratch.set("PROXMOX_VE_API_TOKEN", &format!("ichor@pve!blind={secret}"));
+    for verb in ["list -f cluster.yaml", "destroy -f cluster.yaml --only cp-1 --yes --ignore-etcd"] {
+        world.sh(&format!("pve-vm {verb}")).await.never_says("node w-1 that is gone");
+    }
+    let left = discs(&world);
+    assert!(left.iter().any(|disc| disc.ends_with("-w-1-seed.iso")), "{left:?}");
+}
+
 /// What the README says that the token needs is enough, and nothing is written before the rights are there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_with_the_rights_that_are_named_is_enough_and_one_without_writes_no_disc() {

@@ -17,6 +17,14 @@ fn records_of_a_copy(world: &World) -> String {
     world.records().replace(&format!("\"{}\"", folder(&dir.join(&name))), &format!("\"{}\"", folder(&copy)))
 }
 
+/// Makes a second VM for the node of this one, with a higher ID, as another run does.
+fn make_twin(world: &World, of: &lab::pve::VmView) {
+    // As the list calls one that was just made.
+    let mut options = vec![("name", "VM 900")];
+    options.extend(["smbios1", "description", "net0"].map(|key| (key, of.config[key].as_str())));
+    world.lab.pve().add_vm(900, "pve1", &options);
+}
+
 /// Whatever looks first: of two VMs one stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_node_gets_two_vms_and_no_run_that_ends_well_leaves_one_without() {
@@ -52,11 +60,7 @@ async fn a_vm_of_another_run_that_has_a_higher_id_and_stays_is_the_nodes() {
     let running = world.run_beside("own.jsonl", &records, &[]);
     let other = async {
         world.lab.pve().until(|pve| pve.vm(before.id).is_some()).await;
-        let config = |key: &str| before.config[key].clone();
-        let (smbios, notes, net) = (config("smbios1"), config("description"), config("net0"));
-        let options = [("name", "VM 900"), ("smbios1", smbios.as_str()), ("description", &notes), ("net0", &net)];
-        // As the list calls one that was just made.
-        world.lab.pve().add_vm(900, "pve1", &options);
+        make_twin(&world, &before);
         world.lab.pve().release("w-1");
     };
     let (outcome, ()) = tokio::join!(running, other);
@@ -89,11 +93,7 @@ async fn a_run_is_not_well_while_another_one_has_made_a_second_vm_for_a_node() {
     let running = world.run_beside("own.jsonl", &records, &[]);
     let other = async {
         world.lab.pve().until(|pve| starts(pve) > started).await;
-        let config = |key: &str| before.config[key].clone();
-        let (smbios, notes, net) = (config("smbios1"), config("description"), config("net0"));
-        let options = [("name", "VM 900"), ("smbios1", smbios.as_str()), ("description", &notes), ("net0", &net)];
-        // As the list calls one that was just made.
-        world.lab.pve().add_vm(900, "pve1", &options);
+        make_twin(&world, &before);
     };
     let (outcome, ()) = tokio::join!(running, other);
 

@@ -148,3 +148,25 @@ async fn the_disks_of_a_new_vm_are_not_taken_for_leftovers_of_the_old_one() {
     grant(&world, &["Datastore.Allocate"]);
     world.run(&[]).await.exits(0).never_says("was left");
 }
+
+/// It has the same ID and UUID.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_another_run_has_made_anew_meanwhile_is_not_destroyed() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let before = world.vm("w-1");
+    world.edit(PLAIN, "memory: 2048, disk: 10");
+    let trial = format!("w-1-trial-{}", before.uuid[..8].to_lowercase());
+    world.lab.pve().hold(&trial);
+    let running = world.run(&["--recreate"]);
+    let other = async {
+        world.lab.pve().until(|pve| pve.vms().len() == 3).await;
+        world.lab.pve().set_option(before.id, "vmgenid", Some("00000000-0000-4000-8000-000000000001"));
+        world.lab.pve().release(&trial);
+    };
+    let (outcome, ()) = tokio::join!(running, other);
+
+    outcome.exits(4).says("made anew by another run meanwhile").never_says("recreating");
+    assert_eq!((world.vm("w-1").id, world.vm("w-1").running, world.lab.pve().vms().len()), (before.id, true, 2));
+    world.run(&["--recreate"]).await.exits(0);
+}
