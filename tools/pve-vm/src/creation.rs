@@ -174,10 +174,11 @@ const YIELDS: Duration = Duration::from_secs(10);
 /// again, so the other run may have looked for lower ones before ours was made: if its VM doesn't go, ours does. The one
 /// that goes is removed before it is ever started.
 async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Location) -> Result<Location, Stop> {
+    let made_at = Instant::now();
     let twins: Vec<Location> = {
         // A creation of this run that is just being answered would pass for somebody else's, and be waited for.
         let _claim = fleet.claim.lock().await;
-        let guests = fleet.guests(Instant::now()).await?;
+        let guests = fleet.guests(made_at).await?;
         let vm_name = fleet.identity.vm_name(&machine.name);
         let twins = guests.iter().filter(|row| may_be_twin(fleet, row, &vm_name));
         twins.map(|row| Location { vmid: row.vmid, host: row.node.clone() }).collect()
