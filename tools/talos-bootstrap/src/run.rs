@@ -176,7 +176,16 @@ impl Bootstrap {
         before: &Before,
         progress: &Mutex<Progress>,
     ) -> Result<Option<Outcome>, Hold> {
-        let seen = observe(control_planes, identity).await;
+        let mut seen = observe(control_planes, identity).await;
+        let acts = match decide(&seen, before) {
+            Decision::Start(name) => run.is_selected(&name),
+            Decision::Stuck(name) => self.reboot_stuck && run.is_selected(&name),
+            _ => false,
+        };
+        // Of two runs one acts: what it does is decided by a look after the claim.
+        if acts && self.claim(run, progress)? {
+            seen = observe(control_planes, identity).await;
+        }
         let address = |name: &str| {
             let found = control_planes.iter().find(|control_plane| control_plane.name == name);
             found.and_then(|control_plane| control_plane.address.as_ref())
@@ -210,23 +219,23 @@ impl Bootstrap {
         }
     }
 
-    /// Claims the cluster's folder, or without one the talosconfig, before anything is done, and looks once more then: of
-    /// two runs one acts.
-    fn claim(&self, run: &Run, progress: &Mutex<Progress>) -> Result<(), Hold> {
+    /// Claims the cluster's folder, or without one the talosconfig, before anything is done: of two runs one acts. Whether it
+    /// was claimed just now.
+    fn claim(&self, run: &Run, progress: &Mutex<Progress>) -> Result<bool, Hold> {
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         if progress.claim.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         progress.claim = if self.alone {
-            let Some(access) = run.cluster().get::<status::Access>()? else { return Ok(()) };
+            let Some(access) = run.cluster().get::<status::Access>()? else { return Ok(false) };
             Claim::of_file(Path::new(&access.talosconfig))?
         } else {
             run.dir()?.claim(table::TALOS_BOOTSTRAP.program())?
         };
-        Err(Hold::not_yet(match progress.claim {
-            Some(_) => "etcd is to be started",
-            None => "another run of this step is at work on this cluster",
-        }))
+        match progress.claim {
+            Some(_) => Ok(true),
+            None => Err(Hold::not_yet("another run of this step is at work on this cluster")),
+        }
     }
 
     /// Asks a node to bootstrap etcd, unless an earlier request may still be on its way. After it, the next look shows what
@@ -239,7 +248,6 @@ impl Bootstrap {
         identity: &Identity,
         (before, progress): (&Before, &Mutex<Progress>),
     ) -> Result<Option<Outcome>, Hold> {
-        self.claim(run, progress)?;
         let lock = || progress.lock().unwrap_or_else(PoisonError::into_inner);
         let node = configured(name, address, identity).await?;
         let boot = node.boot_id().await?;
@@ -296,7 +304,6 @@ impl Bootstrap {
         if !run.is_selected(name) {
             return Err(Error::NotSelected(name.to_owned()).into());
         }
-        self.claim(run, progress)?;
         let rebooting = || Hold::not_yet(format!("{name} is rebooting, because etcd was stopped for good on it"));
         if progress.lock().unwrap_or_else(PoisonError::into_inner).rebooted.as_deref() == Some(name) {
             return Err(rebooting());
