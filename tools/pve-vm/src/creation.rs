@@ -185,7 +185,15 @@ async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Lo
     };
     for twin in twins {
         let was_before = fleet.inventory.taken.contains(&twin.vmid);
-        if twin.vmid == made.vmid || !is_ours(fleet, run, (node, &machine.name), &twin).await? {
+        if twin.vmid == made.vmid {
+            continue;
+        }
+        if !is_ours(fleet, run, (node, &machine.name), &twin).await? {
+            match fleet.pve.ask(&request::pending(&twin.host, twin.vmid)).await {
+                Ok(config) => fleet.is_no_other_set(&config, twin.vmid, &machine.name, &made)?,
+                Err(error) if error.is_no_vm() => {}
+                Err(error) => return Err(error.into()),
+            }
             continue;
         }
         let stays = twin.vmid < made.vmid || was_before || runs(fleet, &twin).await?;

@@ -89,6 +89,10 @@ pub(crate) enum Error {
     Foreign { vmid: u32, host: String, node: String },
     #[error("VM {vmid} ({node}) on {host} was created from another ichor.lock of cluster {cluster:?}")]
     OtherLock { vmid: u32, host: String, node: String, cluster: String },
+    #[error(
+        "VMs {own} and {other} are both node {node} of a cluster {cluster:?}, from two folders with an ichor.lock each"
+    )]
+    TwoSets { own: u32, other: u32, node: String, cluster: String },
     #[error("VM {vmid} on {host} has the UUID of node {node}, but not the mark of its cluster")]
     Unmarked { vmid: u32, host: String, node: String },
     #[error("VMs {first} and {second} both have the UUID of node {node}")]
@@ -285,6 +289,8 @@ impl Classify for Error {
             Self::OtherLock { .. } => {
                 guard(Code::OtherLock).hint("restore ichor.lock from version control, or remove that VM yourself")
             }
+            Self::TwoSets { .. } => guard(Code::OtherLock)
+                .hint("keep one set of VMs: destroy the other one from its folder with `pve-vm destroy -f FILE`, and use one ichor.lock"),
             Self::Unmarked { vmid, node, .. } => guard(Code::NotOurs).hint(format!(
                 "if it belongs to this cluster, mark it again: `pve-vm adopt -f FILE --vm {node}:{vmid}`"
             )),

@@ -114,16 +114,8 @@ impl Inventory {
                 return Err(Error::Twice { first: vmid, second: second.vmid, node: node.into() }.into());
             }
             let marked = found.config.as_ref().is_ok_and(|config| identity.marks(config));
-            // A name that the pattern gives may be somebody else's already.
-            let name = identity.vm_name(node);
-            if found.name != name && namesakes == Namesakes::Refused {
-                let others = self.known.iter().filter(|known| known.name == name);
-                for known in others.filter(|known| known.vmid != vmid) {
-                    let config = known.config.as_ref().map_err(Clone::clone)?;
-                    if !identity.marks(config) {
-                        refuse_namesake(known, config, cluster)?;
-                    }
-                }
+            if namesakes == Namesakes::Refused {
+                self.check_namesakes(found, identity, cluster, node)?;
             }
             return if marked {
                 Ok(Some(found))
@@ -151,6 +143,26 @@ impl Inventory {
             return Err(Error::OtherUuid { vmid: known.vmid, host: known.host.clone(), node: node.into() }.into());
         }
         self.unseen(identity, node)
+    }
+
+    /// Refuses a VM of a node's name beside its own: that of another set of VMs for this cluster, and where its own has
+    /// another name, anybody's.
+    fn check_namesakes(&self, found: &Known, identity: &Identity, cluster: &str, node: &str) -> Result<(), Failure> {
+        let name = identity.vm_name(node);
+        for known in self.known.iter().filter(|known| known.name == name && known.vmid != found.vmid) {
+            match &known.config {
+                Ok(config) if identity.marks(config) => {}
+                Ok(config) if is_of_namesake(config, cluster) => {
+                    let (own, other, cluster) = (found.vmid, known.vmid, cluster.to_owned());
+                    return Err(Error::TwoSets { own, other, node: node.to_owned(), cluster }.into());
+                }
+                // A name that the pattern gives may be somebody else's already.
+                Ok(config) if found.name != name => refuse_namesake(known, config, cluster)?,
+                Err(failure) if found.name != name => return Err(failure.clone()),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Refuses to take a node's VM for absent while one that may be it can't be looked at.
@@ -234,11 +246,19 @@ pub(crate) fn is_trial(known: &Known, identity: &Identity) -> bool {
 /// another identity, is refused, so that the node doesn't get a second VM.
 fn refuse_namesake(known: &Known, config: &Config, cluster: &str) -> Result<(), Error> {
     let (vmid, host, node) = (known.vmid, known.host.clone(), known.name.clone());
-    let description = config.get("description").unwrap_or_default();
-    if description.contains(&format!("of the Talos cluster {cluster}.")) {
+    if is_of_namesake(config, cluster) {
         return Err(Error::OtherLock { vmid, host, node, cluster: cluster.to_owned() });
     }
-    if description.contains("ichor-uid: ") { Ok(()) } else { Err(Error::Foreign { vmid, host, node }) }
+    if is_described(config, "ichor-uid: ") { Ok(()) } else { Err(Error::Foreign { vmid, host, node }) }
+}
+
+/// Whether a VM that isn't ours is one of a cluster of this name: two folders made a set of VMs each.
+pub(crate) fn is_of_namesake(config: &Config, cluster: &str) -> bool {
+    is_described(config, &format!("of the Talos cluster {cluster}."))
+}
+
+fn is_described(config: &Config, text: &str) -> bool {
+    config.get("description").is_some_and(|description| description.contains(text))
 }
 
 /// Whether a VM is in creation and shows nothing yet: neither name nor UUID nor mark.

@@ -3,11 +3,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use pve_client::{answer::Resource, request};
+use pve_client::{
+    answer::{Config, Resource},
+    request,
+};
 use record::Failure;
 use tokio::time::Instant;
 
-use crate::{creation::may_be_twin, error::Error, fleet::Fleet, identity::Owner, location::Location};
+use crate::{
+    creation::may_be_twin, error::Error, fleet::Fleet, identity::Owner, inventory::is_of_namesake, location::Location,
+};
 
 /// What is being made, and what was made and not looked at again.
 #[derive(Debug, Default)]
@@ -57,7 +62,7 @@ impl Drop for Making<'_> {
 }
 
 impl Fleet {
-    /// Refuses a second VM of a node.
+    /// Refuses a second VM of a node, also of another set of VMs for this cluster.
     async fn is_alone(&self, guests: &[Resource], node: &str, made: &Location) -> Result<(), Failure> {
         let vm_name = self.identity.vm_name(node);
         let others = guests.iter().filter(|row| row.vmid != made.vmid && may_be_twin(self, row, &vm_name));
@@ -67,10 +72,20 @@ impl Fleet {
                     let (first, second) = (made.vmid.min(row.vmid), made.vmid.max(row.vmid));
                     return Err(Error::Twice { first, second, node: node.to_owned() }.into());
                 }
-                Err(error) if !error.is_no_vm() => return Err(error.into()),
-                _ => {}
+                Ok(config) => self.is_no_other_set(&config, row.vmid, node, made)?,
+                Err(error) if error.is_no_vm() => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    /// Refuses a VM that was made for this node from another `ichor.lock`.
+    pub(crate) fn is_no_other_set(&self, config: &Config, vmid: u32, node: &str, made: &Location) -> Result<(), Error> {
+        if self.identity.marks(config) || !is_of_namesake(config, &self.cluster) {
+            return Ok(());
+        }
+        let (own, cluster) = (made.vmid, self.cluster.clone());
+        Err(Error::TwoSets { own, other: vmid, node: node.to_owned(), cluster })
     }
 }

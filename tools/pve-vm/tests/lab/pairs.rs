@@ -10,9 +10,16 @@ use crate::{
 /// The records of the cluster file for a copy of the cluster's folder.
 fn records_of_a_copy(world: &World) -> String {
     let (dir, name) = (world.lab.dir().to_owned(), world.lab.name().to_owned());
+    let records = records_of_another_folder(world);
+    std::fs::copy(dir.join(&name).join("ichor.lock"), dir.join("copy").join(&name).join("ichor.lock")).unwrap();
+    records
+}
+
+/// The records of the same cluster file for a folder that has nothing of the cluster's.
+fn records_of_another_folder(world: &World) -> String {
+    let (dir, name) = (world.lab.dir().to_owned(), world.lab.name().to_owned());
     let copy = dir.join("copy").join(&name);
     std::fs::create_dir_all(&copy).unwrap();
-    std::fs::copy(dir.join(&name).join("ichor.lock"), copy.join("ichor.lock")).unwrap();
     let folder = |path: &std::path::Path| path.to_str().unwrap().to_owned();
     world.records().replace(&format!("\"{}\"", folder(&dir.join(&name))), &format!("\"{}\"", folder(&copy)))
 }
@@ -99,4 +106,40 @@ async fn a_run_is_not_well_while_another_one_has_made_a_second_vm_for_a_node() {
 
     outcome.exits(7).says("both have the UUID of node w-1");
     world.run(&[]).await.exits(7).says("both have the UUID of node w-1");
+}
+
+/// Each has the cluster's file, and neither has the other's lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_folders_without_a_common_lock_are_told_of_each_other_and_neither_goes_on() {
+    let world = World::start(lab::Options { workers: 3, ..options() }).await;
+    let (own, other) = (world.records(), records_of_another_folder(&world));
+
+    let (one, two) =
+        tokio::join!(world.run_beside("own.jsonl", &own, &[]), world.run_beside("other.jsonl", &other, &[]));
+
+    let vms = world.lab.pve().vms();
+    let running: Vec<&str> = vms.iter().filter(|vm| vm.running).map(|vm| vm.name.as_str()).collect();
+    let names: std::collections::BTreeSet<&str> = running.iter().copied().collect();
+    assert_eq!(names.len(), running.len(), "{running:?}\n{}\n{}", one.stderr, two.stderr);
+    assert!(!one.is_well() || !two.is_well(), "{}\n{}", one.stderr, two.stderr);
+}
+
+/// They have the same addresses.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_set_of_vms_from_another_lock_is_refused_until_one_is_destroyed() {
+    let world = World::start(options()).await;
+    world.run(&[]).await.exits(0);
+    let other = records_of_another_folder(&world);
+    let first = world.vm("w-1");
+    let notes = first.config["description"].lines().filter(|line| !line.starts_with("ichor-")).collect::<Vec<_>>();
+    let notes = format!("{}\nichor-uid: 00112233445566778899aabbccddeeff\n", notes.join("\n"));
+    world.lab.pve().add_vm(900, "pve1", &[("name", "w-1"), ("description", &notes)]);
+
+    let outcome = world.run(&[]).await.exits(7);
+
+    outcome.says(&format!("VMs {} and 900 are both node w-1 of a cluster", first.id));
+    world.run(&["plan"]).await.exits(7).says("from two folders");
+    world.run_beside("other.jsonl", &other, &[]).await.exits(7).says("created from another ichor.lock");
+    remove(&world, 900);
+    world.run(&[]).await.exits(0);
 }
