@@ -2,14 +2,17 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use record::{Code, Exit, Failure, Lock};
+use record::{Code, Exit, Failure};
 use sha2::{Digest, Sha256};
 
 use crate::claim::Claim;
 use crate::file;
+
+mod locked;
 
 /// The folder's `.gitignore`: only the lock may be committed.
 const GITIGNORE: &str = "*\n!ichor.lock\n";
@@ -34,13 +37,15 @@ pub enum Made {
 pub struct ClusterDir {
     dir: PathBuf,
     cluster: String,
+    /// The last `ichor.lock` that was read or written, and its text.
+    parsed: Arc<Mutex<Option<locked::Parsed>>>,
 }
 
 impl ClusterDir {
     /// The files of `cluster` in `dir` (absolute).
     #[must_use]
     pub fn new(dir: PathBuf, cluster: &str) -> Self {
-        Self { dir, cluster: cluster.to_owned() }
+        Self { dir, cluster: cluster.to_owned(), parsed: Arc::default() }
     }
 
     /// Where a file named in a record is.
@@ -160,52 +165,6 @@ impl ClusterDir {
         let text = std::fs::read_to_string(self.dir.join(".gitignore")).unwrap_or_default();
         text.lines().map(str::trim).any(|line| line == "*" || line.trim_start_matches('/') == file)
     }
-
-    /// The content of `ichor.lock`; `None` if there is none yet.
-    ///
-    /// # Errors
-    /// A lock that cannot be read, or that belongs to another cluster.
-    pub fn lock(&self) -> Result<Option<Lock>, Failure> {
-        let Some(bytes) = self.read("ichor.lock")? else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(Some(Lock::parse(&text, &self.cluster)?))
-    }
-
-    /// Changes `ichor.lock` while no other step does, and returns what `change` returned.
-    ///
-    /// # Errors
-    /// A lock that cannot be read or written.
-    pub fn update_lock<T>(&self, change: impl FnOnce(&mut Lock) -> T) -> Result<T, Failure> {
-        self.folder()?;
-        let guard = File::open(&self.dir).map_err(|error| failed(&self.dir, &error))?;
-        guard.lock().map_err(|error| failed(&self.dir, &error))?;
-        let mut lock = self.lock()?.unwrap_or_else(|| Lock::new(&self.cluster));
-        let result = change(&mut lock);
-        self.write("ichor.lock", lock.emit().as_bytes())?;
-        let path = self.path("ichor.lock");
-        // Unlike the secrets beside it, the lock is meant to be committed and read.
-        let readable = std::fs::Permissions::from_mode(0o644);
-        std::fs::set_permissions(&path, readable).map_err(|error| failed(&path, &error))?;
-        Ok(result)
-    }
-
-    /// The cluster's identity (32 hexadecimal digits); generated and written to the lock, if there is none yet.
-    ///
-    /// # Errors
-    /// A lock that cannot be read or written.
-    pub fn uid(&self) -> Result<String, Failure> {
-        if let Some(uid) = self.lock()?.and_then(|lock| lock.uid().map(str::to_owned)) {
-            return Ok(uid);
-        }
-        let fresh = random_hex::<16>()?;
-        self.update_lock(|lock| match lock.uid() {
-            Some(uid) => uid.to_owned(),
-            None => {
-                lock.set_uid(&fresh);
-                fresh
-            }
-        })
-    }
 }
 
 /// This many random bytes, hexadecimal.
@@ -238,6 +197,8 @@ pub(crate) fn failed(path: &Path, error: &std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn folder() -> (tempfile::TempDir, ClusterDir) {

@@ -8,7 +8,7 @@ mod whole;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use record::status::{DryRun, RunId};
 use record::stream::{Item, Stream};
@@ -90,6 +90,7 @@ impl<S: Step> Engine<S> {
             world: watch::Sender::new(world),
             grown,
             writing: Mutex::new(()),
+            dir: OnceLock::new(),
             flags,
         };
         let mut engine = Self {

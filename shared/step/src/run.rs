@@ -1,6 +1,6 @@
 //! What a task sees of its run.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use record::status::{ClusterField, NodeField};
@@ -36,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) grown: mpsc::UnboundedSender<Effect>,
     /// Keeps the order of Cluster lines that of the changes.
     pub(crate) writing: Mutex<()>,
+    /// The cluster's folder, once it is known.
+    pub(crate) dir: OnceLock<ClusterDir>,
 }
 
 /// What is known so far.
@@ -131,7 +133,7 @@ impl Run {
             Failure::new(Exit::Unusable, Code::MissingInput, message)
                 .hint("--dir names the folder of the cluster's files")
         })?;
-        Ok(ClusterDir::new(dir, cluster.name()))
+        Ok(self.context.dir.get_or_init(|| ClusterDir::new(dir, cluster.name())).clone())
     }
 
     /// Waits until no other run of this step works on the cluster's folder, and claims it. Two runs at the same time

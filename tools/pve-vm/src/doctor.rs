@@ -125,7 +125,8 @@ impl Checks<'_> {
             }
         }
         let lock = self.run.dir().and_then(|dir| dir.lock()).ok().flatten();
-        let is_remembered = |volume: &str| lock.iter().flat_map(record::Lock::leftovers).any(|it| it == (host, volume));
+        let is_remembered =
+            |volume: &str| lock.as_deref().into_iter().flat_map(record::Lock::leftovers).any(|it| it == (host, volume));
         let volumes: Vec<_> = volumes.into_iter().filter(|volume| !is_remembered(&volume.volid)).collect();
         Ok(findings::leftovers(host, &volumes, &taken))
     }

@@ -47,7 +47,7 @@ pub(crate) async fn after(run: &Run, fleet: &Fleet, node: &Node, location: &Loca
 /// What earlier destructions left, for those who remove nothing: the host, the volume, and why a run wouldn't remove it.
 pub(crate) async fn seen(run: &Run, fleet: &Fleet) -> Result<Vec<(String, String, Option<&'static str>)>, Failure> {
     let (lock, mut seen) = (run.dir()?.lock()?, Vec::new());
-    for (host, volume) in lock.iter().flat_map(record::Lock::leftovers) {
+    for (host, volume) in lock.as_deref().into_iter().flat_map(record::Lock::leftovers) {
         let Some(vmid) = owner(volume) else { continue };
         let why = match fate(fleet, host, volume, vmid).await? {
             Fate::Over => continue,

@@ -41,7 +41,12 @@ impl Fleet {
 pub(crate) async fn strangers(run: &Run, fleet: &Fleet) -> Result<Vec<String>, Failure> {
     let (listed, lock) = (run.listed(), run.dir()?.lock()?);
     let mut found = Vec::new();
-    for node in lock.iter().flat_map(record::Lock::nodes_with_vms).filter(|node| listed.position(node).is_none()) {
+    for node in lock
+        .as_deref()
+        .into_iter()
+        .flat_map(record::Lock::nodes_with_vms)
+        .filter(|node| listed.position(node).is_none())
+    {
         let Some(vmid) = lock.as_ref().and_then(|lock| lock.vm(node)) else { continue };
         if fleet.inventory.taken.contains(&vmid) {
             continue;

@@ -191,7 +191,7 @@ impl Apply {
         }
         let dir = run.dir()?;
         let is_open = |lock: &Lock| lock.contact(node.name()).filter(Contact::is_open);
-        if dir.lock()?.as_ref().and_then(is_open).is_none() {
+        if dir.lock()?.as_deref().and_then(is_open).is_none() {
             return Ok(());
         }
         dir.update_lock(|lock| {

@@ -113,7 +113,7 @@ async fn prepare(run: &Run) -> Result<(Prepared, Effect), Stop> {
     let cluster = run.cluster();
     let dir = run.dir()?;
     let lock = dir.lock()?;
-    let locked = lock.as_ref().and_then(record::Lock::contract);
+    let locked = lock.as_deref().and_then(record::Lock::contract);
     let factory = step::variable(schematic::FACTORY_VARIABLE);
     let plan = plan::plan(cluster.name(), cluster.typed_spec()?, locked, factory.as_deref())?;
     if plan.spec.kubernetes.version.is_none() {
@@ -128,7 +128,7 @@ async fn prepare(run: &Run) -> Result<(Prepared, Effect), Stop> {
         }
     };
     if let Some(bundle) = &bundle {
-        decide(run, &dir, lock.as_ref(), &plan, bundle)?;
+        decide(run, &dir, lock.as_deref(), &plan, bundle)?;
     }
     Ok((Prepared { plan, bundle, dir, access: Mutex::new(None) }, effect))
 }

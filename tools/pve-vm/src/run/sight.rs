@@ -27,7 +27,7 @@ impl PveVm {
         distinct(identity, &roster)?;
         let spec = run.cluster().typed_spec()?;
         let lock = run.dir()?.lock()?;
-        let tried = lock.iter().flat_map(record::Lock::trials).map(str::to_owned).collect();
+        let tried = lock.as_deref().into_iter().flat_map(record::Lock::trials).map(str::to_owned).collect();
         let wanted = Wanted {
             identity,
             roster: &roster,
@@ -76,7 +76,7 @@ impl PveVm {
         let dir = run.dir()?;
         let proxmox = run.cluster().typed_spec()?.proxmox.unwrap_or_default();
         let naming = Naming::read(proxmox.names.as_deref(), run.cluster().name())?;
-        let known = dir.lock()?.as_ref().and_then(Identity::of);
+        let known = dir.lock()?.as_deref().and_then(Identity::of);
         match known {
             Some(identity) => Ok((identity.named(naming), false)),
             None if run.is_dry_run() || !matches!(self.verb, Verb::Ensure | Verb::Adopt) => {
