@@ -232,6 +232,7 @@ pub fn refuse(program: &'static str, failure: Failure) -> ExitCode {
 /// Runs a program: `argv` begins with its name.
 pub fn main<S: Step>(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut argv: Vec<OsString> = argv.into_iter().collect();
+    secrets::keep_out_of_core_dumps();
     secrets::hide_in_panics();
     secrets::protect_environment();
     let parsed = arguments::parse::<S>(&argv);

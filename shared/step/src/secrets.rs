@@ -68,6 +68,17 @@ pub(crate) fn protect_environment() {
     std::env::vars_os().filter(named).for_each(|(_, value)| protect_token(&value.to_string_lossy()));
 }
 
+/// Keeps this process out of core dumps, which would hold the keys that it has in memory. A limit doesn't bind dumps that
+/// the kernel hands to a program; the other setting does, and is Linux's.
+pub(crate) fn keep_out_of_core_dumps() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    // Where one of the two isn't allowed, the program works as well without it.
+    let _ = setrlimit(Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// A text as it may be shown.
 pub(crate) fn redacted(text: &str) -> String {
     SECRETS.read().unwrap_or_else(PoisonError::into_inner).shown(text)

@@ -1,3 +1,5 @@
+use std::os::unix::process::ExitStatusExt;
+
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::support::{SOON, Shape, World};
@@ -89,4 +91,17 @@ async fn a_run_that_begins_while_an_ended_one_still_winds_down_makes_nothing_twi
     second.exits(0);
     world.assert_up(&world.names());
     drop(child);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_aborted_leaves_no_core_dump_with_keys_in_it() {
+    let world = World::start(Shape::SMALL).await;
+    world.lab.pve().hold(&world.vm_name("w-1"));
+    let script = "talos-image > image.jsonl; ulimit -c unlimited; exec pve-vm < image.jsonl 2> said > lab.jsonl";
+    let mut child = world.scratch.command(script).spawn().unwrap();
+    let process = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    until("the VM of w-1", || world.lab.pve().vms().iter().any(|vm| vm.name == world.vm_name("w-1"))).await;
+    rustix::process::kill_process(process, Signal::ABORT).unwrap();
+    let status = tokio::time::timeout(SOON, child.wait()).await.expect("the step does not end").unwrap();
+    assert_eq!((status.signal(), status.core_dumped()), (Some(Signal::ABORT.as_raw()), false));
 }
