@@ -3,8 +3,8 @@
 use std::{fmt, marker::PhantomData};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     Refusal, Upid,
@@ -142,19 +142,25 @@ impl<T: DeserializeOwned> Request<T> {
     /// # Errors
     /// A refusal, a reply of something that isn't Proxmox VE, or data of another shape.
     pub fn read(&self, reply: &Reply) -> Result<T, Fault> {
-        let data = data(reply)?;
-        T::deserialize(data).map_err(Fault::Misread)
+        serde_json::from_str(data(reply)?.get()).map_err(Fault::Misread)
     }
 }
 
+/// A reply that succeeded. Its data is read as what it is, without a tree of values in between: a list of all VMs is large.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
 /// The `data` of a reply.
-fn data(reply: &Reply) -> Result<Value, Fault> {
+fn data(reply: &Reply) -> Result<&RawValue, Fault> {
+    if let (200..=299, Ok(Envelope { data })) = (reply.status, serde_json::from_slice(&reply.body)) {
+        return Ok(data);
+    }
     let json = serde_json::from_slice::<Value>(&reply.body).ok().filter(Value::is_object);
     match (reply.status, json) {
-        (200..=299, Some(mut json)) => match json.get_mut("data") {
-            Some(data) => Ok(data.take()),
-            None => Err(Fault::Foreign("its JSON has no `data`".into())),
-        },
+        (200..=299, Some(_)) => Err(Fault::Foreign("its JSON has no `data`".into())),
         (200..=299, None) => Err(Fault::Foreign(format!("it returned {}", content(reply)))),
         (300..=399, _) => Err(Fault::Foreign(match &reply.location {
             Some(location) => format!("it redirects to {location}"),

@@ -175,6 +175,7 @@ const YIELDS: Duration = Duration::from_secs(10);
 /// that goes is removed before it is ever started.
 async fn sole(fleet: &Fleet, run: &Run, node: &Node, machine: &Machine, made: Location) -> Result<Location, Stop> {
     let made_at = Instant::now();
+    fleet.look_is_due(made_at).await;
     let twins: Vec<Location> = {
         // A creation of this run that is just being answered would pass for somebody else's, and be waited for.
         let _claim = fleet.claim.lock().await;

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use pve_access::{Gates, Sources};
@@ -13,7 +14,10 @@ use pve_client::{
 };
 use record::{Exit, Failure, Node, Roster, spec::ClusterSpec, status};
 use step::{Claim, Run, Slot};
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     creation::storages,
@@ -38,6 +42,9 @@ const VOLUMES: usize = 2;
 /// The same on a storage that all hosts share, whose lock is the whole cluster's.
 const SHARED: usize = 1;
 
+/// Looks at all guests take at most this part of the time in which VMs are made.
+const LOOKS_PART: u32 = 10;
+
 /// What all nodes of a run share.
 pub(crate) struct Fleet {
     pub(crate) pve: Client,
@@ -53,8 +60,8 @@ pub(crate) struct Fleet {
     pub(crate) survey: Survey,
     /// VM IDs for nodes without a VM, in the file's order.
     reserved: OnceCell<BTreeMap<String, u32>>,
-    /// The last look at all guests, and when it began.
-    looked: tokio::sync::Mutex<Option<(Instant, Arc<Vec<Resource>>)>>,
+    /// The last look at all guests.
+    looked: tokio::sync::Mutex<Option<Look>>,
     /// The static addresses of all VMs.
     pub(crate) addresses: OnceCell<Vec<Holder>>,
     /// The VMs that the manager of high availability has.
@@ -68,6 +75,13 @@ pub(crate) struct Fleet {
     pub(crate) newcomers: Newcomers,
     /// Held by a run that changes anything: two at the same time would both create what is missing.
     _claim: Option<Claim>,
+}
+
+/// A look at all guests.
+struct Look {
+    begun: Instant,
+    took: Duration,
+    guests: Arc<Vec<Resource>>,
 }
 
 /// What is in use, by others or by this run.
@@ -252,15 +266,28 @@ impl Fleet {
     /// All guests, as a look shows that began after `since`; nodes that wait for one share it.
     pub(crate) async fn guests(&self, since: Instant) -> Result<Arc<Vec<Resource>>, pve_client::Error> {
         let mut looked = self.looked.lock().await;
-        if let Some((begun, guests)) = looked.as_ref()
-            && *begun > since
-        {
-            return Ok(Arc::clone(guests));
+        if let Some(look) = looked.as_ref().filter(|look| look.begun > since) {
+            return Ok(Arc::clone(&look.guests));
         }
         let begun = Instant::now();
         let guests = Arc::new(self.pve.ask(&request::guests()).await?);
-        *looked = Some((begun, Arc::clone(&guests)));
+        *looked = Some(Look { begun, took: begun.elapsed(), guests: Arc::clone(&guests) });
         Ok(guests)
+    }
+
+    /// Waits until the next look at all guests is due, unless one that began after `since` is there: with many VMs each look
+    /// is long, and one after each new VM would cost more than the VMs.
+    pub(crate) async fn look_is_due(&self, since: Instant) {
+        loop {
+            let next = match self.looked.lock().await.as_ref() {
+                Some(look) if look.begun <= since => look.begun + look.took * LOOKS_PART,
+                _ => return,
+            };
+            if next <= Instant::now() {
+                return;
+            }
+            sleep_until(next).await;
+        }
     }
 
     /// Waits until volumes of a node may be allocated or freed on these storages of a host; control planes first. Whatever

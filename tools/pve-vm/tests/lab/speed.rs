@@ -51,6 +51,23 @@ async fn creating_vms_never_lists_them_all_after_each() {
     assert!(calls["GET resources"] <= 1 + 12 + 1, "{calls:?}");
 }
 
+/// Where a look is long, many new VMs wait for the same one: looks never take more than a part of the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn vms_that_are_made_while_a_look_at_all_of_them_is_long_share_the_next_one() {
+    let slow = "apiVersion: ichor-lab/v1\nkind: Scenario\nname: slow\nfaults:\n\
+                - { on: pve, call: GET /cluster/resources, do: slow, by: 100ms, times: 1000 }\n";
+    let scenario = Some(lab::scenario::Scenario::parse(slow).unwrap());
+    let world = World::start(lab::Options { scenario, ..cluster(3, 21) }).await;
+    let (from, begun) = (world.lab.pve().requests().len(), std::time::Instant::now());
+
+    world.run(&[]).await.exits(0);
+
+    let looks = calls(&world, from)["GET resources"];
+    let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap();
+    // The inventory's, the first one's, the last one's, and one a second.
+    assert!(looks <= 3 + seconds, "{looks} in {seconds} s");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn orphans_are_listed_with_one_look_and_one_config_of_each_vm_that_may_be_one() {
     let world = World::start(cluster(1, 8)).await;
