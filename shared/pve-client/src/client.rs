@@ -7,7 +7,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue,
-    header::{AUTHORIZATION, CONTENT_TYPE, LOCATION},
+    header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER},
 };
 use hyper::ext::ReasonPhrase;
 use patience::{Attempt, Backoff, Deadline, Ended, Patience, never, until};
@@ -26,6 +26,10 @@ use crate::{
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(10), call: Duration::from_secs(45) };
 /// How often a read is tried that the server, or the host behind it, is too busy to answer.
 const TRIES: u32 = 4;
+/// What a proxy in between answers to who asks too often.
+const TOO_MANY: u16 = 429;
+/// How long a call waits at most until it is sent again.
+const LONGEST: Duration = Duration::from_secs(30);
 /// What is said of a task that runs.
 const RUNS: &str = "it runs";
 /// How many of the last lines of a failed task's log are kept.
@@ -126,7 +130,8 @@ impl Client {
     }
 
     /// Sends a call and reads its reply. A read is sent again a few times if the connection was dropped, or if the server
-    /// or the host behind it was too busy.
+    /// or the host behind it was too busy, and once if what came back isn't Proxmox VE's. Any call is sent again if it came
+    /// too often.
     ///
     /// # Errors
     /// No answer, a certificate that isn't trusted, something that isn't Proxmox VE, or a refusal.
@@ -150,16 +155,28 @@ impl Client {
 
     async fn asked<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
         let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(3)).seeded(&request.target());
-        let mut tries = if request.method() == Method::Get { TRIES } else { 1 };
+        let (is_read, mut tries, mut is_odd) = (request.method() == Method::Get, TRIES, false);
         loop {
             tries -= 1;
+            let mut pause = pauses.pause();
             match self.send(request).await {
-                Err(error) if tries > 0 && was_dropped(&error) => {}
-                Ok(reply) if tries > 0 && matches!(reply.status, 502..=504 | 595..=599) => {}
+                Err(error) if is_read && tries > 0 && was_dropped(&error) => {}
                 Err(error) => return Err(self.failure(&error)),
-                Ok(reply) => return self.read(request, &reply),
+                Ok(reply) if is_read && tries > 0 && matches!(reply.status, 502..=504 | 595..=599) => {}
+                Ok(reply) if tries > 0 && reply.status == TOO_MANY => {
+                    pause = reply.retry_after.unwrap_or(pause).min(LONGEST);
+                }
+                Ok(reply) => match self.read(request, &reply) {
+                    Err(Error::Foreign { .. } | Error::Misread { .. }) if is_read && !is_odd => is_odd = true,
+                    // Something in the way answered; the call may be done all the same.
+                    Err(Error::Foreign { what, .. }) if !is_read => return Err(self.unanswered(what)),
+                    Err(Error::Misread { source, .. }) if !is_read => {
+                        return Err(self.unanswered(format!("its reply can't be read: {source}")));
+                    }
+                    answer => return answer,
+                },
             }
-            tokio::time::sleep(pauses.pause()).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -276,6 +293,10 @@ impl Client {
         })
     }
 
+    fn unanswered(&self, why: String) -> Error {
+        Error::Unreachable { endpoint: self.endpoint.clone(), source: Cause(why) }
+    }
+
     /// Something that isn't Proxmox VE.
     pub(crate) fn foreign(&self, what: &str) -> Error {
         Error::Foreign { endpoint: self.endpoint.clone(), what: what.to_owned() }
@@ -298,7 +319,9 @@ impl Client {
 pub(crate) async fn received(response: reqwest::Response) -> Result<Reply, reqwest::Error> {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let reason = response.extensions().get::<ReasonPhrase>();
+    let seconds = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok());
     Ok(Reply {
+        retry_after: seconds.map(Duration::from_secs),
         status: response.status().as_u16(),
         reason: reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned()),
         content_type: header(CONTENT_TYPE),

@@ -149,7 +149,7 @@ impl std::error::Error for Refusal {}
 
 /// Texts of status 500 and of tasks, and what they mean. They are the same from 8.4 to 9.2; the first that is found
 /// counts, so a lock that wasn't got in time comes before the VM that it was for.
-const TEXTS: [(&str, Kind); 33] = [
+const TEXTS: [(&str, Kind); 37] = [
     ("- got timeout", Kind::Busy),
     ("got lock request timeout", Kind::Busy),
     ("got no worker upid", Kind::Busy),
@@ -180,6 +180,11 @@ const TEXTS: [(&str, Kind); 33] = [
     ("no such VM", Kind::NotFound),
     ("not HA managed", Kind::NotFound),
     ("is not available on node", Kind::NotFound),
+    // Of wget, which fetches for the server.
+    ("ERROR 429", Kind::Busy),
+    ("ERROR 502", Kind::Busy),
+    ("ERROR 503", Kind::Busy),
+    ("ERROR 504", Kind::Busy),
     ("Connection timed out", Kind::Busy),
     ("Connection refused", Kind::Busy),
     ("Network is unreachable", Kind::Busy),
@@ -206,7 +211,7 @@ fn kind(status: u16, message: &str, parameters: &[(String, String)]) -> Kind {
         400 if parameters.iter().any(|(_, text)| text.contains("no such task")) => Kind::NotFound,
         400 => Kind::Invalid,
         501 => Kind::Unsupported,
-        502..=504 | 595..=599 => Kind::Busy,
+        429 | 502..=504 | 595..=599 => Kind::Busy,
         _ => by_text(),
     }
 }

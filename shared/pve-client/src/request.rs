@@ -1,6 +1,6 @@
 //! Calls as data: method, path and parameters, and how their replies are read. Nothing here sends anything.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -81,6 +81,8 @@ pub struct Reply {
     pub content_type: Option<String>,
     /// `Location`.
     pub location: Option<String>,
+    /// `Retry-After`, if it is a number of seconds.
+    pub retry_after: Option<Duration>,
     /// The body.
     pub body: Vec<u8>,
 }

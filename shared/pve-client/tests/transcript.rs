@@ -31,8 +31,8 @@ fn reply(exchange: &Value) -> Reply {
         status: exchange["status"].to_string().parse().unwrap(),
         reason: exchange["reason"].as_str().map(Into::into),
         content_type: exchange["ctype"].as_str().map(Into::into),
-        location: None,
         body: body.into_bytes(),
+        ..Reply::default()
     }
 }
 

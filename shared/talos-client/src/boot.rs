@@ -11,8 +11,8 @@ impl Node {
     ///
     /// Any [`Error`] of a call.
     pub async fn boot_id(&self) -> Result<String, Error> {
-        let request = ReadRequest { path: "/proc/sys/kernel/random/boot_id".to_owned() };
-        let bytes = self.bytes("Read", self.machine().read(request)).await?;
+        let request = || ReadRequest { path: "/proc/sys/kernel/random/boot_id".to_owned() };
+        let bytes = self.bytes("Read", || async { self.machine().read(request()).await }).await?;
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 }

@@ -25,6 +25,7 @@ impl Error {
             | Self::Silent { .. }
             | Self::Hanging { .. }
             | Self::Lost { .. }
+            | Self::Garbled { .. }
             | Self::NotYet { .. } => (Code::Unreachable, None),
             Self::OtherTime { .. } => (Code::Unreachable, Some("compare the clocks of this machine and the node")),
             Self::InMaintenance { .. } => (Code::Maintenance, Some("apply a machine config with talos-apply")),

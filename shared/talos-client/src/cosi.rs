@@ -32,7 +32,7 @@ impl Node {
             id: id.to_owned(),
             options: None,
         };
-        match self.reply(kind.call, self.state().get(request)).await {
+        match self.looked(kind.call, || async { self.state().get(request.clone()).await }).await {
             Ok(reply) => Ok(reply.resource),
             Err(Error::Failed { code: tonic::Code::NotFound, .. }) => Ok(None),
             Err(error) => Err(error),
@@ -42,7 +42,8 @@ impl Node {
     /// The IDs and specs of all resources of a kind.
     pub(crate) async fn resources<S: Message + Default>(&self, kind: &Kind) -> Result<Vec<(String, S)>, Error> {
         let request = ListRequest { namespace: kind.namespace.to_owned(), r#type: kind.name.to_owned(), options: None };
-        let replies = self.replies(kind.call, MOST, self.state().list(request)).await?;
+        let replies =
+            self.looked_at_all(kind.call, MOST, || async { self.state().list(request.clone()).await }).await?;
         replies
             .into_iter()
             .filter_map(|reply| reply.resource)

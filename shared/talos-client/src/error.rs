@@ -54,6 +54,14 @@ pub enum Error {
         #[source]
         source: Option<Cause>,
     },
+    /// What came back is not gRPC: something else answered. Whether the call was carried out is unknown.
+    #[error("what came back to {call} from {address} is not gRPC")]
+    Garbled {
+        /// The address.
+        address: Address,
+        /// The call.
+        call: &'static str,
+    },
     /// The other side doesn't speak TLS, or not as a node does.
     #[error("{address} does not speak TLS as a Talos node does")]
     NotTalos {
@@ -203,6 +211,7 @@ impl Error {
             | Self::Silent { .. }
             | Self::Hanging { .. }
             | Self::Lost { .. }
+            | Self::Garbled { .. }
             | Self::InMaintenance { .. }
             | Self::OtherTime { .. }
             | Self::NotYet { .. } => Class::Retry,
@@ -217,6 +226,15 @@ impl Error {
             | Self::NotOffered { .. }
             | Self::Invalid { .. }
             | Self::Unreadable { .. } => Class::Final,
+        }
+    }
+
+    /// Whether what came back to a look says so little that it may be another answer a moment later.
+    pub(crate) fn may_be_a_glitch(&self) -> bool {
+        match self {
+            Self::Failed { code, .. } => matches!(code, Code::Unknown | Code::Internal | Code::DataLoss),
+            Self::Garbled { .. } => true,
+            _ => false,
         }
     }
 
@@ -259,6 +277,8 @@ impl Error {
         }
         let (address, message) = (address.clone(), status.message().to_owned());
         match status.code() {
+            // The text is tonic's (codec/decode.rs): what came back is not gRPC.
+            Code::Internal if message.starts_with("protocol error: ") => Self::Garbled { address, call },
             Code::PermissionDenied if message == "not authorized" => Self::NotAuthorized { address, call },
             Code::PermissionDenied | Code::Unimplemented => Self::NotOffered { address, call, message },
             Code::FailedPrecondition => Self::NotYet { address, call, message },

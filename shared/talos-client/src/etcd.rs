@@ -65,7 +65,7 @@ impl Node {
     pub async fn local_etcd_members(&self) -> Result<Vec<Member>, Error> {
         let call = "EtcdMemberList";
         let request = machine::EtcdMemberListRequest { query_local: true };
-        let reply = self.reply(call, self.machine().etcd_member_list(request)).await?;
+        let reply = self.looked(call, || async { self.machine().etcd_member_list(request).await }).await?;
         let message = self.only(call, reply.messages)?;
         Ok(message.members.into_iter().map(of_member).collect())
     }
@@ -90,7 +90,7 @@ impl Node {
     /// Any [`Error`] of a call.
     pub async fn has_etcd_data(&self) -> Result<bool, Error> {
         let request = machine::ListRequest { root: DATA.to_owned(), ..Default::default() };
-        match self.replies("List", 10_000, self.machine().list(request)).await {
+        match self.looked_at_all("List", 10_000, || async { self.machine().list(request.clone()).await }).await {
             Ok(files) => Ok(files.iter().any(is_content)),
             Err(error) if error.message().is_some_and(says_missing) => Ok(false),
             Err(error) => Err(error),

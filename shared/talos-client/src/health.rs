@@ -48,7 +48,7 @@ impl Node {
     /// The number of the leader that the node's etcd sees, 0 if it sees none.
     async fn etcd_leader(&self) -> Result<u64, Error> {
         let call = "EtcdStatus";
-        let reply = self.reply(call, self.machine().etcd_status(())).await?;
+        let reply = self.looked(call, || async { self.machine().etcd_status(()).await }).await?;
         let message: machine::EtcdStatus = self.only(call, reply.messages)?;
         Ok(message.member_status.map_or(0, |status| status.leader))
     }

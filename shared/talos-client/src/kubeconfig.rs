@@ -32,7 +32,7 @@ impl Node {
     /// authority.
     pub async fn kubeconfig(&self) -> Result<String, Error> {
         let call = "Kubeconfig";
-        let archive = self.bytes(call, self.machine().kubeconfig(())).await?;
+        let archive = self.bytes(call, || async { self.machine().kubeconfig(()).await }).await?;
         first_entry(&archive).map_err(|error| self.unreadable(call, error.to_string()))
     }
 }

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream::BoxStream};
@@ -11,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use talos_proto::{
     common::Data, cosi::resource::state_client::StateClient, machine::machine_service_client::MachineServiceClient,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::{
     Response, Status, Streaming,
     transport::{Channel, Endpoint},
@@ -21,6 +22,8 @@ use crate::{Address, Error, Fingerprint, Limits, Trust, contact::Contact};
 
 /// The largest message that Talos sends or takes.
 const MESSAGE_LIMIT: usize = 32 << 20;
+/// After how long a look is asked for once more.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The HTTP/2 windows that Talos's own client uses.
 const STREAM_WINDOW: u32 = 65_535 * 32;
@@ -85,6 +88,39 @@ impl Node {
         self.within(call, async { answer.await.map(Response::into_inner) }).await
     }
 
+    /// The reply to a call that changes nothing: one that may be a glitch is asked for once more.
+    pub(crate) async fn looked<T, A>(&self, call: &'static str, ask: impl Fn() -> A) -> Result<T, Error>
+    where
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        match self.reply(call, ask()).await {
+            Err(error) if error.may_be_a_glitch() => {
+                sleep(AGAIN).await;
+                self.reply(call, ask()).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// The same for a streamed reply.
+    pub(crate) async fn looked_at_all<T, A>(
+        &self,
+        call: &'static str,
+        most: usize,
+        ask: impl Fn() -> A,
+    ) -> Result<Vec<T>, Error>
+    where
+        A: Future<Output = Result<Response<Streaming<T>>, Status>>,
+    {
+        match self.replies(call, most, ask()).await {
+            Err(error) if error.may_be_a_glitch() => {
+                sleep(AGAIN).await;
+                self.replies(call, most, ask()).await
+            }
+            answer => answer,
+        }
+    }
+
     /// All messages of a streamed reply, within the limit of a call. More than `most` are refused.
     pub(crate) async fn replies<T>(
         &self,
@@ -104,12 +140,11 @@ impl Node {
     }
 
     /// The bytes of a streamed file.
-    pub(crate) async fn bytes(
-        &self,
-        call: &'static str,
-        answer: impl Future<Output = Result<Response<Streaming<Data>>, Status>>,
-    ) -> Result<Vec<u8>, Error> {
-        let frames = self.replies(call, 1 << 16, answer).await?;
+    pub(crate) async fn bytes<A>(&self, call: &'static str, ask: impl Fn() -> A) -> Result<Vec<u8>, Error>
+    where
+        A: Future<Output = Result<Response<Streaming<Data>>, Status>>,
+    {
+        let frames = self.looked_at_all(call, 1 << 16, ask).await?;
         Ok(frames.into_iter().flat_map(|frame| frame.bytes).collect())
     }
 

@@ -52,10 +52,7 @@ impl Node {
             follow: false,
             tail_lines: lines,
         };
-        let reading = async {
-            let mut client = self.machine();
-            self.bytes(call, client.logs(request)).await
-        };
+        let reading = self.bytes(call, || async { self.machine().logs(request.clone()).await });
         let address = self.address().clone();
         let hanging = |_| Error::Hanging { address, call, limit: LIMIT };
         let bytes = timeout(LIMIT, reading).await.map_err(hanging)??;

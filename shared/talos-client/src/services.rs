@@ -117,7 +117,7 @@ impl Node {
     /// Any [`Error`] of a call.
     pub async fn services(&self) -> Result<Vec<Service>, Error> {
         let call = "ServiceList";
-        let reply = self.reply(call, self.machine().service_list(())).await?;
+        let reply = self.looked(call, || async { self.machine().service_list(()).await }).await?;
         Ok(self.only(call, reply.messages)?.services.into_iter().map(of_service).collect())
     }
 

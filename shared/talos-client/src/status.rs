@@ -171,7 +171,7 @@ impl Node {
     /// Any [`Error`] of a call.
     pub async fn version(&self) -> Result<VersionInfo, Error> {
         let call = "Version";
-        let reply = self.reply(call, self.machine().version(())).await?;
+        let reply = self.looked(call, || async { self.machine().version(()).await }).await?;
         let message = self.only(call, reply.messages)?;
         let version = message.version.ok_or_else(|| self.unreadable(call, "it holds no version".to_owned()))?;
         let platform = message.platform.map(|platform| platform.name).filter(|name| !name.is_empty());

@@ -112,6 +112,52 @@ async fn a_read_that_a_host_was_too_busy_for_is_tried_again_and_a_write_is_not()
 }
 
 #[tokio::test]
+async fn a_read_that_something_else_answered_is_asked_once_more_and_believed_the_second_time() {
+    let page = || Answer::html(200, "OK", "<html>please log in</html>");
+    let other = || Answer::json(200, "OK", r#"{"data":[]}"#);
+    let good = || Answer::json(200, "OK", VERSION);
+    let broken = Answer::html(500, "Internal Server Error", "<html>oops</html>");
+    let server = Server::start(vec![page(), good(), other(), good(), broken, good(), page(), page()]).await;
+    let client = pinned(&server);
+
+    for _ in 0..3 {
+        assert!(client.ask(&request::version()).await.is_ok());
+    }
+    let error = client.ask(&request::version()).await.unwrap_err();
+
+    assert!(matches!(error, Error::Foreign { .. }), "{error:?}");
+    assert_eq!(server.requests().len(), 8);
+}
+
+#[tokio::test]
+async fn a_change_that_something_else_answered_may_be_done_and_is_not_sent_again() {
+    let page = Answer::html(200, "OK", "<html>please log in</html>");
+    let server = Server::start(vec![page, Answer::json(200, "OK", r#"{"data":{}}"#)]).await;
+    let client = pinned(&server);
+
+    for _ in 0..2 {
+        let error = client.ask(&request::start("pve1", 100)).await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { .. }) && error.is_transient(), "{error:?}");
+    }
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_came_too_often_is_sent_again_whatever_it_is_and_when_the_answer_says() {
+    let often = || Answer::text(429, "Too Many Requests", "").with("retry-after: 0");
+    let upid = r#"{"data":"UPID:pve1:000073B7:0002752E:6B044D6D:qmstart:100:talos@pve!cli:"}"#;
+    let good = || Answer::json(200, "OK", upid);
+    let server = Server::start(vec![often(), good(), often(), often(), often(), often()]).await;
+    let client = pinned(&server);
+
+    assert!(client.ask(&request::start("pve1", 100)).await.is_ok());
+    let error = client.ask(&request::version()).await.unwrap_err();
+
+    assert_eq!((error.kind(), error.is_transient()), (Some(Kind::Busy), true));
+    assert_eq!(server.requests().len(), 6);
+}
+
+#[tokio::test]
 async fn the_warnings_of_a_task_that_succeeded_are_kept_for_who_asks() {
     let status = r#"{"data":{"status":"stopped","exitstatus":"WARNINGS: 1"}}"#;
     let log =

@@ -26,6 +26,18 @@ impl Answer {
         Self::say(status, reason, "application/json;charset=UTF-8", body)
     }
 
+    pub(crate) fn html(status: u16, reason: &str, body: &str) -> Self {
+        Self::say(status, reason, "text/html", body)
+    }
+
+    /// The same with one more header.
+    pub(crate) fn with(self, header: &str) -> Self {
+        match self {
+            Self::Say(text) => Self::Say(text.replacen("\r\n", &format!("\r\n{header}\r\n"), 1)),
+            Self::Drop => Self::Drop,
+        }
+    }
+
     pub(crate) fn text(status: u16, reason: &str, body: &str) -> Self {
         Self::say(status, reason, "text/plain", body)
     }

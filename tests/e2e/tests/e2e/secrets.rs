@@ -130,7 +130,11 @@ async fn no_secret_of_the_bundle_is_shown_whatever_a_server_says() {
     let scenario = format!(
         "apiVersion: ichor-lab/v1\nkind: Scenario\nname: talkative\nfaults:\n  - {{on: kubernetes, call: GET /readyz*, do: fail, status: 500, message: '{all}'}}\n"
     );
-    let world = World::start_with(SMALL, Some(Scenario::parse(&scenario).unwrap())).await;
+    let world = World::start_with(SMALL, |options| lab::Options {
+        scenario: Some(Scenario::parse(&scenario).unwrap()),
+        ..options
+    })
+    .await;
     let talk = |status| Fault::Fail { status, message: all.clone() };
 
     world.lab.factory().fail_next("/schematics", 400, &all);

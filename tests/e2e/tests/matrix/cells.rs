@@ -1,7 +1,7 @@
 //! What a cell is, and which of them run.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -41,16 +41,27 @@ pub(crate) struct Cell {
     pub(crate) fate: Fate,
 }
 
-impl fmt::Display for Cell {
+impl Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}/{}/{:?}", self.operation, self.call, self.fate)
     }
 }
 
+impl Cell {
+    /// Every call of these operations with everything that may happen to it.
+    pub(crate) fn all(calls: &[(Operation, u64)]) -> Vec<Self> {
+        let of = |(operation, calls): &(Operation, u64)| {
+            let operation = *operation;
+            (0..*calls).flat_map(move |call| Fate::ALL.map(|fate| Self { operation, call, fate }))
+        };
+        calls.iter().flat_map(of).collect()
+    }
+}
+
 /// The cells that run, in their order.
-pub(crate) struct Chosen {
+pub(crate) struct Chosen<C> {
     pub(crate) seed: u64,
-    cells: Vec<Cell>,
+    cells: Vec<C>,
     /// How long cells are begun; a soak has no such bound.
     within: Option<Duration>,
     /// Where a soak notes what has passed.
@@ -60,25 +71,20 @@ pub(crate) struct Chosen {
 /// How long a sample begins cells.
 const SAMPLE: Duration = Duration::from_secs(12);
 
-impl Chosen {
-    /// All cells for a soak, those of `ICHOR_CELL` alone (one by its name, or all of `Adopt/`), or a sample that differs
-    /// from day to day.
-    pub(crate) fn from_environment(calls: &[(Operation, u64)]) -> Self {
-        let all = calls.iter().flat_map(|(operation, calls)| {
-            (0..*calls).flat_map(|call| Fate::ALL.map(|fate| Cell { operation: *operation, call, fate }))
-        });
-        let mut cells: Vec<Cell> = all.collect();
+impl<C: Clone + Display> Chosen<C> {
+    /// All of these cells for a soak, those of `ICHOR_CELL` alone (one by its name, or all of `Adopt/`), or a sample that
+    /// differs from day to day. A soak notes under this name what has passed.
+    pub(crate) fn from_environment(name: &str, mut cells: Vec<C>) -> Self {
         let soak = std::env::var("ICHOR_SOAK").ok();
         let today = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 86_400;
         let seed = soak.as_ref().map_or_else(today, |text| text.parse().expect("ICHOR_SOAK is a number"));
         shuffle(&mut cells, seed);
-        if let Ok(name) = std::env::var("ICHOR_CELL") {
-            let is_it = |cell: String| cell == name || (name.ends_with('/') && cell.starts_with(&name));
+        if let Ok(wanted) = std::env::var("ICHOR_CELL") {
+            let is_it = |cell: String| cell == wanted || (wanted.ends_with('/') && cell.starts_with(&wanted));
             cells.retain(|cell| is_it(cell.to_string()));
-            assert!(!cells.is_empty(), "there is no cell {name}");
             return Self { seed, cells, within: None, notes: None };
         }
-        let notes = soak.map(|_| target().join(format!("soak-pve-{seed}.txt")));
+        let notes = soak.map(|_| target().join(format!("soak-{name}-{seed}.txt")));
         let within = notes.is_none().then_some(SAMPLE);
         Self { seed, cells, within, notes }
     }
@@ -91,7 +97,7 @@ fn target() -> PathBuf {
 }
 
 /// Puts the cells into an order that only the seed decides (SplitMix64, Fisher-Yates).
-fn shuffle(cells: &mut [Cell], seed: u64) {
+fn shuffle<C>(cells: &mut [C], seed: u64) {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -107,8 +113,8 @@ fn shuffle(cells: &mut [Cell], seed: u64) {
 }
 
 /// How far the cells are.
-pub(crate) struct Progress {
-    left: std::vec::IntoIter<Cell>,
+pub(crate) struct Progress<C> {
+    left: std::vec::IntoIter<C>,
     begun: Instant,
     within: Option<Duration>,
     notes: Option<std::fs::File>,
@@ -117,13 +123,13 @@ pub(crate) struct Progress {
     before: usize,
 }
 
-impl Progress {
+impl<C: Clone + Display> Progress<C> {
     /// Leaves out what an earlier soak with this seed has passed.
-    pub(crate) fn begin(chosen: &Chosen) -> Self {
+    pub(crate) fn begin(chosen: &Chosen<C>) -> Self {
         let passed = chosen.notes.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
         let passed: BTreeSet<&str> = passed.lines().collect();
-        let left: Vec<Cell> =
-            chosen.cells.iter().filter(|cell| !passed.contains(cell.to_string().as_str())).copied().collect();
+        let left: Vec<C> =
+            chosen.cells.iter().filter(|cell| !passed.contains(cell.to_string().as_str())).cloned().collect();
         let open = |path: &PathBuf| std::fs::File::options().create(true).append(true).open(path).unwrap();
         let before = chosen.cells.len() - left.len();
         Self {
@@ -137,7 +143,7 @@ impl Progress {
         }
     }
 
-    pub(crate) fn next(&mut self) -> Option<Cell> {
+    pub(crate) fn next(&mut self) -> Option<C> {
         if self.within.is_some_and(|within| self.begun.elapsed() > within) {
             return None;
         }
@@ -149,7 +155,7 @@ impl Progress {
         Some(cell)
     }
 
-    pub(crate) fn passed(&mut self, cell: Cell) {
+    pub(crate) fn passed(&mut self, cell: &C) {
         if let Some(notes) = &mut self.notes {
             writeln!(notes, "{cell}").unwrap();
         }

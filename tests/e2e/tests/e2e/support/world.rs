@@ -41,11 +41,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(shape: Shape) -> Self {
-        Self::start_with(shape, None).await
+        Self::start_with(shape, |options| options).await
     }
 
-    /// The same, with what goes wrong.
-    pub(crate) async fn start_with(shape: Shape, scenario: Option<lab::scenario::Scenario>) -> Self {
+    /// The same, with other options of the lab.
+    pub(crate) async fn start_with(shape: Shape, with: impl FnOnce(Options) -> Options) -> Self {
         let mut scratch = Scratch::new();
         let delays = if shape.realistic { lab::delays::Delays::REALISTIC } else { lab::delays::Delays::ZERO };
         let options = Options {
@@ -55,11 +55,10 @@ impl World {
             dhcp: shape.dhcp,
             hosts: (1..=shape.hosts).map(|number| format!("pve{number}")).collect(),
             delays,
-            scenario,
             dir: Some(scratch.work()),
             ..Options::default()
         };
-        let lab = Lab::start(options).await.unwrap();
+        let lab = Lab::start(with(options)).await.unwrap();
         for (name, value) in lab.env() {
             scratch.set(&name, &value);
         }
