@@ -58,35 +58,58 @@ async fn vote(node: &Node) -> Result<(u64, Vec<Member>), Hold> {
     }
 }
 
-/// Whether etcd keeps its quorum while this member is away.
+/// Whether etcd keeps its quorum while this member is away. `others` are where further control planes of the cluster may
+/// answer, which this one's etcd needn't know.
 ///
 /// # Errors
-/// It doesn't, or not yet.
-pub async fn can_be_spared(node: &Node, identity: Option<&Identity>) -> Result<(), Hold> {
+/// It doesn't, or not yet; or another control plane is a member of another etcd.
+pub async fn can_be_spared(node: &Node, identity: Option<&Identity>, others: &[Address]) -> Result<(), Hold> {
     let (own, members) = vote(node).await?;
-    let members: Vec<_> = members.into_iter().filter(|member| !member.learner).collect();
-    let voters = members.iter().map(|member| async {
-        let is_own = member.id == own;
-        let trouble = if is_own { None } else { trouble(member, identity).await };
-        (voter(member, is_own, trouble.is_none()), trouble)
+    let peers = members.iter().filter(|member| member.id != own).filter_map(Member::address);
+    let asked: BTreeSet<Address> = peers.chain(others.iter().cloned()).collect();
+    let reports = asked.into_iter().map(|address| async {
+        let report = report(&address, identity).await;
+        (address, report)
     });
-    let (voters, troubles): (Vec<_>, Vec<_>) = join_all(voters).await.into_iter().unzip();
+    spared(own, node.address().host(), &members, &join_all(reports).await.into_iter().collect())
+}
+
+/// What a control plane reports of its own member, or why it reports none.
+type Report = Result<(u64, Vec<Member>), String>;
+
+async fn report(address: &Address, identity: Option<&Identity>) -> Report {
+    let answer = async { vote(&ask(address, identity).await?.configured()?.node).await };
+    answer.await.map_err(|hold| match hold {
+        Hold::NotYet(why) => why,
+        Hold::Failed(failure) => failure.message,
+    })
+}
+
+/// What the member `own` that answers at `at` and the other reports come to.
+fn spared(own: u64, at: &str, members: &[Member], reports: &BTreeMap<Address, Report>) -> Result<(), Hold> {
+    let one = OneEtcd::default();
+    one.check(at, members)?;
+    for (address, report) in reports {
+        if let Ok((_, members)) = report {
+            one.check(address.host(), members)?;
+        }
+    }
+    let healthy: BTreeSet<u64> = reports.values().flatten().map(|(id, _)| *id).collect();
+    let trouble = |member: &Member| match member.address().map(|address| reports.get(&address)) {
+        _ if member.id == own || healthy.contains(&member.id) => None,
+        Some(Some(Err(why))) => Some(why.clone()),
+        Some(Some(Ok(_))) => Some("another member answers at its address".to_owned()),
+        Some(None) | None => Some("its address is not known".to_owned()),
+    };
+    let voters = members.iter().filter(|member| !member.learner);
+    let voters = voters.map(|member| (member, trouble(member)));
+    let (voters, troubles): (Vec<_>, Vec<_>) =
+        voters.map(|(member, trouble)| (voter(member, member.id == own, trouble.is_none()), trouble)).unzip();
     without(&voters, Away::ForAWhile).map_err(|loss| {
         let troubles = voters.iter().zip(troubles).filter_map(|(voter, trouble)| Some((&voter.name, trouble?)));
         let troubles = troubles.map(|(name, trouble)| format!("; {name}: {trouble}"));
         Hold::not_yet(format!("{loss}{}", troubles.collect::<String>()))
     })
-}
-
-/// Why a member isn't healthy, if it isn't.
-async fn trouble(member: &Member, identity: Option<&Identity>) -> Option<String> {
-    let Some(address) = member.address() else { return Some("its address is not known".to_owned()) };
-    let answer = async { is_member(&ask(&address, identity).await?.configured()?.node).await };
-    match answer.await {
-        Ok(()) => None,
-        Err(Hold::NotYet(why)) => Some(why),
-        Err(Hold::Failed(failure)) => Some(failure.message),
-    }
 }
 
 fn voter(member: &Member, own: bool, healthy: bool) -> Voter {
@@ -267,6 +290,39 @@ mod tests {
         let seen = vec![votes(1, true, &[1, 2]), votes(2, false, &[1, 2]), votes(3, false, &[3])];
 
         assert_eq!(before_cp_1(&[], &[], seen), "split 10.0.0.1 10.0.0.3");
+    }
+
+    /// What keeps cp-1 from being changed: it reports the members 1 to 3, the others what is given.
+    fn spares_cp_1(reports: Vec<(u64, Report)>) -> Result<(), Hold> {
+        let members: Vec<_> = (1..=3).map(member).collect();
+        let reports = reports.into_iter().map(|(id, report)| (address(id), report)).collect();
+        spared(1, "10.0.0.1", &members, &reports)
+    }
+
+    fn reports(id: u64, members: &[u64]) -> Report {
+        Ok((id, members.iter().map(|id| member(*id)).collect()))
+    }
+
+    #[test]
+    fn a_control_plane_is_spared_by_members_of_its_own_etcd_only() {
+        let of_three = |id| (id, reports(id, &[1, 2, 3]));
+        assert_eq!(spares_cp_1(vec![of_three(2), of_three(3)]), Ok(()));
+        // One that is elsewhere than its peers say is still that member.
+        assert_eq!(spares_cp_1(vec![of_three(2), (9, reports(3, &[1, 2, 3]))]), Ok(()));
+        for (report, why) in [(Err("refuses connections".to_owned()), "refuses"), (reports(4, &[1, 2, 4]), "another")] {
+            let Err(Hold::NotYet(held)) = spares_cp_1(vec![of_three(2), (3, report)]) else { panic!("{why}") };
+            assert!(held.contains("unhealthy: cp-3") && held.contains(&format!("cp-3: {why}")), "{held}");
+        }
+    }
+
+    /// Also one whose address the own etcd takes for a member's: the machine was recreated and bootstrapped.
+    #[test]
+    fn a_control_plane_beside_another_etcd_is_not_spared_whatever_its_own_etcd_knows_of_it() {
+        for at in [3, 7] {
+            let others = vec![(2, reports(2, &[1, 2, 3])), (at, reports(70, &[70]))];
+            let Err(Hold::Failed(failure)) = spares_cp_1(others) else { panic!("no split at {at}") };
+            assert_eq!((failure.exit, failure.code), (record::Exit::Guard, record::Code::Split.to_string()));
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use record::{Change, Code, Effect, Exit, Failure, Impact};
 use rolling::{Permit, Queue, can_be_spared, is_member};
 use step::{Expired, Hold, Stop, Written};
-use talos_access::ask;
-use talos_client::{Class, Delivery as Asked, Mode, Node, Ours};
+use talos_access::{Credentials, ask};
+use talos_client::{Address, Class, Delivery as Asked, Mode, Node, Ours};
 
 use crate::{
     delivery::{Delivery, Observed},
@@ -52,27 +52,27 @@ impl Delivery<'_> {
         }
         let mut permit = queue.wait(self.run).await?;
         // It may have been a long wait: look again.
-        let found = match self.run.wait(self.node).until(|| self.with_config()).await? {
-            (found, None) => found,
-            // Not by way of one more look: that may show a change about which etcd was not asked.
-            (_, Some(runs)) => return Ok(self.unchanged(runs)),
+        let (found, differences, reboots) = match self.until_tried().await? {
+            Trial::Over(written) => return Ok(written),
+            Trial::Would { found, differences, reboots } => (found, differences, reboots),
         };
+        if let Some(held) = self.held(&differences, reboots) {
+            self.show(&differences);
+            return Err(self.fitting(held).into());
+        }
+        if !live::disturbs(&differences, reboots, self.allowed.mode) {
+            return self.act((found, differences, reboots), None, false).await;
+        }
         let member = self.until_etcd_is_healthy(&found.node).await?;
         self.change_now(member.then_some(&mut permit)).await
-    }
-
-    /// The node, and if it has its config already, whether it runs it.
-    async fn with_config(&self) -> Result<(Box<Ours>, Option<bool>), Hold> {
-        match self.look().await? {
-            Observed::Differs(found, _) => Ok((found, None)),
-            Observed::Same { found, runs } => Ok((found, Some(runs))),
-            Observed::Bare(_) => Err(Hold::not_yet("it is in maintenance mode again")),
-        }
     }
 
     /// Reports what a change would do.
     pub(crate) async fn plan_change(&self, found: Box<Ours>, differences: Vec<Difference>) -> Result<Written, Hold> {
         let reboots = self.would_reboot(&found.node, &differences).await?;
+        if self.node.is_control_plane() && live::disturbs(&differences, reboots, self.allowed.mode) {
+            self.would_be_spared(&found.node).await?;
+        }
         self.show(&differences);
         if let Some(held) = self.held(&differences, reboots) {
             // In a plan, what a flag allows is a change that names the flag.
@@ -96,19 +96,32 @@ impl Delivery<'_> {
         }
     }
 
-    /// From the moment at which the config is sent until the node is healthy again, it counts as unhealthy, however
-    /// that ends: only what the node itself refused, or was never sent, leaves it as it was.
-    async fn change_now(&self, mut permit: Option<&mut Permit<'_>>) -> Result<Written, Stop> {
-        let (found, differences, reboots) = match self.run.wait(self.node).until(|| self.tried()).await? {
-            Trial::Over(written) => return Ok(written),
-            Trial::Would { found, differences, reboots } => (found, differences, reboots),
-        };
+    async fn until_tried(&self) -> Result<Trial, Stop> {
+        self.run.wait(self.node).until(|| self.tried()).await
+    }
+
+    async fn change_now(&self, permit: Option<&mut Permit<'_>>) -> Result<Written, Stop> {
+        match self.until_tried().await? {
+            Trial::Over(written) => Ok(written),
+            Trial::Would { found, differences, reboots } => self.act((found, differences, reboots), permit, true).await,
+        }
+    }
+
+    /// Makes a change that the node would make. From the moment at which the config is sent until the node is healthy
+    /// again, it counts as unhealthy, however that ends: only what the node itself refused, or was never sent, leaves it as
+    /// it was. Where the change can't disturb etcd, etcd is not waited for.
+    async fn act(
+        &self,
+        (found, differences, reboots): (Box<Ours>, Vec<Difference>, bool),
+        mut permit: Option<&mut Permit<'_>>,
+        disturbs: bool,
+    ) -> Result<Written, Stop> {
         self.show(&differences);
         if let Some(held) = self.held(&differences, reboots) {
             return Err(self.fitting(held).into());
         }
         let mode = self.allowed.mode;
-        let before = self.before(&found.node, reboots).await?;
+        let before = self.before(&found.node, reboots, disturbs).await?;
         self.send_change(&found.node, &differences).await?;
         if mode != Mode::Staged {
             permit.iter_mut().for_each(|permit| permit.begin(self.node.name()));
@@ -173,9 +186,9 @@ impl Delivery<'_> {
         }
     }
 
-    async fn before(&self, node: &Node, reboots: bool) -> Result<Before, Stop> {
+    async fn before(&self, node: &Node, reboots: bool, disturbs: bool) -> Result<Before, Stop> {
         let boot = if reboots { Some(node.boot_id().await?) } else { None };
-        let member = self.node.is_control_plane() && node.etcd_member_id().await?.is_some();
+        let member = disturbs && self.node.is_control_plane() && node.etcd_member_id().await?.is_some();
         Ok(Before { boot, member })
     }
 
@@ -184,10 +197,37 @@ impl Delivery<'_> {
         let has_data = node.has_etcd_data().await?;
         if has_data {
             self.run.wait(self.node).until(|| is_member(node)).await?;
-            let spared = || can_be_spared(node, self.identity.as_deref());
-            self.run.wait(self.node).until_or(spared, |expired| not_spared(&expired)).await?;
+            self.run.wait(self.node).until_or(|| self.is_spared(node), |expired| not_spared(&expired)).await?;
         }
         Ok(has_data)
+    }
+
+    /// Whether etcd could do without the node now. Control planes that its own etcd doesn't know are asked, too: they may be
+    /// members of another one.
+    async fn is_spared(&self, node: &Node) -> Result<(), Hold> {
+        let came = self.run.control_planes_so_far();
+        let mut others: Vec<Address> =
+            came.iter().filter_map(|node| node.address()).filter_map(|address| address.parse().ok()).collect();
+        // Who answers there is asked if it can be; what isn't found out here is not needed for the quorum.
+        if let Ok(Some(at_hand)) = Credentials::at_hand(self.run) {
+            others.extend(at_hand.endpoints);
+        }
+        others.extend(node.discovered_control_planes().await.unwrap_or_default());
+        others.retain(|address| *address != self.address);
+        can_be_spared(node, self.identity.as_deref(), &others).await
+    }
+
+    /// Says in a plan what a run would wait for before it changes the node; refuses what it would refuse.
+    async fn would_be_spared(&self, node: &Node) -> Result<(), Hold> {
+        if !matches!(node.has_etcd_data().await, Ok(true)) {
+            return Ok(());
+        }
+        match self.is_spared(node).await {
+            Err(Hold::NotYet(why)) => self.run.say(self.node, &format!("would wait: {why}")),
+            Err(failed @ Hold::Failed(_)) => return Err(failed),
+            Ok(()) => {}
+        }
+        Ok(())
     }
 
     /// Waits until the node has the config: runs it (after a reboot, if the change needs one, and as a member of etcd

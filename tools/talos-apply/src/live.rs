@@ -31,6 +31,16 @@ const MACHINE: [&str; 18] = [
 const FEATURES: [&str; 5] =
     ["hostDNS", "imageCache", "kubePrism", "kubernetesTalosAPIAccess", "nodeAddressSortAlgorithm"];
 
+/// What only Kubernetes hears of, from the node: neither etcd nor its machine or network knows of it.
+const TOLD: [&str; 6] = [
+    "machine.nodeAnnotations",
+    "machine.nodeLabels",
+    "machine.nodeTaints",
+    "KubeNodeConfig annotations",
+    "KubeNodeConfig labels",
+    "KubeNodeConfig taints",
+];
+
 /// How many places are named.
 const NAMED: usize = 8;
 
@@ -43,6 +53,15 @@ fn needs_boot(place: &str) -> bool {
         (Some("machine"), Some(section), _) => !MACHINE.contains(&section),
         _ => false,
     }
+}
+
+/// Whether a change may take etcd on the node away for a while: whatever isn't known to be harmless may.
+pub(crate) fn disturbs(differences: &[Difference], reboots: bool, mode: Mode) -> bool {
+    let within =
+        |place: &str, told: &str| place.strip_prefix(told).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let may = |difference: &Difference| !TOLD.iter().any(|told| within(difference.place(), told));
+    // What is staged changes nothing that runs.
+    reboots || (mode != Mode::Staged && differences.iter().any(may))
 }
 
 /// The places that take effect only with a boot, in a sentence; `None` if none of them does.
@@ -110,6 +129,28 @@ mod tests {
         ] {
             assert!(!needs_boot(place), "{place}");
         }
+    }
+
+    #[test]
+    fn only_what_kubernetes_alone_hears_of_leaves_etcd_alone() {
+        let disturbing = |places: &[&str]| disturbs(&at(places), false, Mode::Auto);
+        assert!(!disturbing(&["machine.nodeLabels.zone", "machine.nodeTaints", "KubeNodeConfig labels.a.b/c"]));
+        for place in [
+            "machine.sysctls.x",
+            "machine.network",
+            "machine.kubelet.nodeIP",
+            "machine.nodeLabelsX",
+            "cluster.etcd.extraArgs",
+            "cluster.apiServer",
+            "KubeNodeConfig nodeIP",
+            "KubeNodeConfig",
+            "LinkConfig/labels mtu",
+        ] {
+            assert!(disturbing(&["machine.nodeLabels", place]), "{place}");
+            assert!(!disturbs(&at(&[place]), false, Mode::Staged), "{place}");
+        }
+        assert!(disturbs(&at(&["machine.nodeLabels"]), true, Mode::Auto), "it reboots");
+        assert!(disturbs(&[Difference::Reverted], false, Mode::Auto));
     }
 
     #[test]

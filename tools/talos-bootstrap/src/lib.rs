@@ -12,6 +12,7 @@
 //! another one than `ichor.lock` remembers.
 
 mod args;
+mod dry_run;
 mod error;
 mod observe;
 mod only;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use record::{
-    Change, Code, Effect, Exit, Failure, Impact, LockedEtcd, Node, Role, status,
+    Change, Code, Effect, Exit, Failure, LockedEtcd, Node, Role, status,
     table::{self, Row},
 };
 use step::{Claim, ClusterDir, Expired, Flags, Hold, Job, Run, Source, Step, Stop, Written};
@@ -19,8 +19,8 @@ use crate::{
     args::Args,
     error::Error,
     observe::{ControlPlane, begun, observe},
-    plan::{Before, Decision, Etcd, Observation, decide, doubt, ended, shown},
-    progress::{Progress, bootstrapped, revived},
+    plan::{Before, Decision, Etcd, Observation, decide, ended, shown},
+    progress::Progress,
     request::{Request, may_send},
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Bootstrap {
     credentials: Credentials,
     without: Vec<String>,
     fresh: bool,
-    reboot_stuck: bool,
+    pub(crate) reboot_stuck: bool,
     /// Whether it works without a stream, and so without an `ichor.lock`.
     pub(crate) alone: bool,
 }
@@ -37,11 +37,11 @@ pub(crate) struct Bootstrap {
 /// The result.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
-    bootstrap: status::Bootstrap,
-    effect: Effect,
-    changes: Vec<Change>,
+    pub(crate) bootstrap: status::Bootstrap,
+    pub(crate) effect: Effect,
+    pub(crate) changes: Vec<Change>,
     /// The nodes that reported to be members.
-    members: Vec<String>,
+    pub(crate) members: Vec<String>,
 }
 
 impl Step for Bootstrap {
@@ -103,7 +103,7 @@ impl Bootstrap {
         let control_planes = self.control_planes(run).await?;
         let before = Before { locked: self.locked(run)?, fresh: self.fresh };
         if run.is_dry_run() {
-            return self.plan(&control_planes, identity.as_ref(), &before).await;
+            return self.plan(run, &control_planes, identity.as_ref(), &before).await;
         }
         let Some(identity) = identity else { return Err(Stop::Explained) };
         let progress = Mutex::default();
@@ -328,53 +328,6 @@ pub(crate) async fn configured(name: &str, address: &Address, identity: &Identit
     Ok(ask(address, Some(identity)).await.and_then(talos_access::Answer::configured).map_err(named)?.node)
 }
 
-impl Bootstrap {
-    /// Reports what would be done, from one look. What needs a flag is a change that says so.
-    async fn plan(
-        &self,
-        control_planes: &[ControlPlane],
-        identity: Option<&Arc<Identity>>,
-        before: &Before,
-    ) -> Result<Outcome, Stop> {
-        let seen = match identity {
-            Some(identity) => observe(control_planes, identity).await,
-            None => Vec::new(),
-        };
-        match decide(&seen, before) {
-            Decision::Runs { node, members, .. } => Ok(outcome(&seen, node, members, Effect::Unchanged)),
-            Decision::Other { node, ids, remembered } => {
-                let change = Change::live("etcd").from(shown(&remembered)).to(shown(&ids)).needs("--fresh");
-                Ok(Outcome { changes: vec![change], ..outcome(&seen, node, Vec::new(), Effect::Pending) })
-            }
-            Decision::Stuck(name) => {
-                let change = revived(&name);
-                let change = if self.reboot_stuck { change } else { change.needs("--reboot-stuck") };
-                Ok(Outcome { changes: vec![change], ..outcome(&seen, name, Vec::new(), Effect::Pending) })
-            }
-            Decision::Split(one, other) => Err(Error::Split(one, other).into()),
-            Decision::Refused(failure) => Err(failure.into()),
-            Decision::Explained if identity.is_some() && control_planes.iter().any(ControlPlane::failed) => {
-                Err(Stop::Explained)
-            }
-            Decision::Start(_) | Decision::Lost(_) | Decision::Wait(_) | Decision::Explained => {
-                let first = control_planes.first().ok_or(Stop::Explained)?.name.clone();
-                let changes = vec![would_bootstrap(&first, &seen, before)];
-                Ok(Outcome { changes, ..outcome(&seen, first, Vec::new(), Effect::Pending) })
-            }
-        }
-    }
-}
-
-/// What a run would do once it reaches all control planes and finds no etcd.
-fn would_bootstrap(first: &str, seen: &[Observation], before: &Before) -> Change {
-    match doubt(seen) {
-        _ if !before.locked.is_bootstrapped() => bootstrapped(first),
-        // It may well run: nothing is said that isn't known.
-        Some(doubt) => Change::live("etcd").to(format!("not known yet: {doubt}")),
-        None => Change { impact: Impact::DataLoss, ..bootstrapped(first) }.from("lost").needs("--fresh"),
-    }
-}
-
 fn lost(control_planes: &[ControlPlane], name: &str) -> Error {
     let found = control_planes.iter().find(|control_plane| control_plane.name == name);
     let address = found.and_then(|control_plane| control_plane.address.as_ref());
@@ -385,7 +338,7 @@ fn other(node: String, ids: &BTreeSet<u64>, remembered: &BTreeSet<u64>) -> Error
     Error::Other { node, seen: shown(ids), remembered: shown(remembered) }
 }
 
-fn outcome(seen: &[Observation], node: String, members: Vec<String>, effect: Effect) -> Outcome {
+pub(crate) fn outcome(seen: &[Observation], node: String, members: Vec<String>, effect: Effect) -> Outcome {
     let reported = seen.iter().filter(|seen| matches!(seen.etcd, Etcd::Members(_)));
     Outcome {
         members: reported.map(|seen| seen.name.clone()).collect(),

@@ -177,7 +177,24 @@ async fn no_run_calls_it_done_while_a_second_etcd_may_be_on_its_way_and_every_to
     other.hold_etcd_start(false);
     assert!(other.until(SOON, lab::talos::NodeHandle::is_etcd_member).await);
     assert_eq!(world.lab.talos().etcd_clusters(name), 2);
-    for program in ["talos-bootstrap -f applied.jsonl", &lone, "talos-wait -f applied.jsonl --for etcd"] {
+    world.scratch.write("tier.yaml", "machine: {sysctls: {example.tier: gold}}");
+    world.edit("  controlplane: {", "  controlplane: {patches: [\"@tier.yaml\"], ");
+    world.sh("talos-image | pve-vm | talos-gen > changed.jsonl").await.exits(0);
+    let config = format!("-n {address} --talosconfig {name}/talosconfig -f {name}/nodes/cp-1.yaml");
+    for program in [
+        "talos-bootstrap -f applied.jsonl",
+        "talos-bootstrap -f applied.jsonl --dry-run",
+        &lone,
+        &format!("{lone} --dry-run"),
+        "talos-wait -f applied.jsonl --for etcd",
+        "talos-apply -f changed.jsonl",
+        "talos-apply -f changed.jsonl --dry-run",
+        &format!("talos-apply {config}"),
+        &format!("talos-apply {config} --dry-run"),
+    ] {
         world.sh(program).await.exits(7).says("two etcd clusters");
+    }
+    for node in ["cp-1", "cp-2", "cp-3"] {
+        assert!(!world.node(node).config().unwrap().contains("example.tier"), "{node} was changed");
     }
 }

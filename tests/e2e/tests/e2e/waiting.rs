@@ -172,7 +172,8 @@ async fn a_control_plane_that_must_stay_says_what_is_wrong_with_the_other_one() 
     world.up().await.exits(0);
     world.node("cp-3").refuse(true);
     let address = world.node("cp-3").address().unwrap();
-    world.edit("  controlplane: {", "  controlplane: {labels: {example.com/tier: gold}, ");
+    world.scratch.write("tier.yaml", "machine: {sysctls: {example.tier: gold}}");
+    world.edit("  controlplane: {", "  controlplane: {patches: [\"@tier.yaml\"], ");
 
     let told = world.sh("talos-image | pve-vm | talos-gen | talos-apply --wait-timeout 3s").await.exits(5);
 
@@ -187,9 +188,10 @@ async fn a_control_plane_whose_way_to_the_others_leads_nowhere_can_still_be_chan
     let world = World::start(Shape { workers: 0, ..SMALL }).await;
     world.up().await.exits(0);
     world.node("cp-1").cut_off_from_peers(true);
-    world.edit("  controlplane: {", "  controlplane: {labels: {example.com/tier: gold}, ");
+    world.scratch.write("tier.yaml", "machine: {sysctls: {example.tier: gold}}");
+    world.edit("  controlplane: {", "  controlplane: {patches: [\"@tier.yaml\"], ");
     world.sh("talos-image | pve-vm | talos-gen | talos-apply --wait-timeout 60s").await.exits(0);
-    assert_eq!(world.node("cp-1").label("example.com/tier").as_deref(), Some("gold"));
+    assert!(world.node("cp-1").config().unwrap().contains("example.tier"));
 }
 
 /// Seen on Talos 1.13.9: a learner that joins has no name yet.
