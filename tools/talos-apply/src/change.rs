@@ -87,7 +87,7 @@ impl Delivery<'_> {
     /// one. Each time it is looked at, for it may run the wanted config by then.
     async fn tried(&self) -> Result<Trial, Hold> {
         match self.look().await? {
-            Observed::Same { runs, .. } => Ok(Trial::Over(self.unchanged(runs))),
+            Observed::Same(_, has) => Ok(Trial::Over(self.unchanged(has))),
             Observed::Bare(_) => Err(Hold::not_yet("it is in maintenance mode again")),
             Observed::Differs(found, differences) => {
                 let reboots = self.would_reboot(&found.node, &differences).await?;
@@ -150,19 +150,16 @@ impl Delivery<'_> {
         }
     }
 
-    /// Asks the node whether the change would reboot it.
+    /// Asks the node whether the change would reboot it. It is asked for a try whatever the mode: up to 1.13 even a dry run
+    /// in another one ends a try, and what the node would go back to is somebody's way out.
     async fn would_reboot(&self, node: &Node, differences: &[Difference]) -> Result<bool, Hold> {
-        let mode = match self.allowed.mode {
-            // Up to 1.13 even a dry run in another mode ends a try, and what the node would go back to is somebody's way out.
-            Mode::Auto => Mode::Try(Duration::from_secs(60)),
-            mode => mode,
-        };
-        let asked = Asked { mode, dry_run: true };
-        match node.apply_configuration(self.wanted.text.as_bytes(), asked).await {
-            Ok(trial) => Ok(trial.reboots),
-            Err(error) if error.class() == Class::Retry => Err(Hold::in_spite_of(&error)),
-            Err(error) if self.allowed.mode == Mode::Auto && needs_boot(&error) => Ok(true),
-            Err(error) => {
+        let asked = Asked { mode: Mode::Try(Duration::from_secs(60)), dry_run: true };
+        match (node.apply_configuration(self.wanted.text.as_bytes(), asked).await, self.allowed.mode) {
+            (Ok(_), mode) => Ok(mode == Mode::Reboot),
+            (Err(error), _) if error.class() == Class::Retry => Err(Hold::in_spite_of(&error)),
+            (Err(error), Mode::Auto | Mode::Reboot) if needs_boot(&error) => Ok(true),
+            (Err(error), Mode::Staged) if needs_boot(&error) => Ok(false),
+            (Err(error), _) => {
                 self.show(differences);
                 Err(not_changed(error, differences).into())
             }

@@ -11,6 +11,7 @@ use crate::{
     change::Allowed,
     error::Error,
     machine::{self, Match},
+    next::{Next, minds_a_try, next},
     plan::{self, Difference, Versions, Wanted},
 };
 
@@ -38,15 +39,21 @@ pub(crate) struct Delivery<'a> {
 pub(crate) enum Observed {
     /// It has no config yet.
     Bare(Box<talos_client::Maintenance>),
-    /// It has the wanted config already: runs and keeps it, or keeps it if it is only to be staged.
-    Same {
-        /// The node.
-        found: Box<Ours>,
-        /// Whether it runs it already.
-        runs: bool,
-    },
+    /// It has the wanted config already, as far as the mode asks for that.
+    Same(Box<Ours>, Has),
     /// It has another config; what differs.
     Differs(Box<Ours>, Vec<Difference>),
+}
+
+/// What a node that has its config already does with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Has {
+    /// It runs it, and keeps it.
+    Applied,
+    /// It boots with it.
+    Staged,
+    /// It runs it, and goes back to another one.
+    Tried,
 }
 
 impl Delivery<'_> {
@@ -90,24 +97,18 @@ impl Delivery<'_> {
         }
         let kept = found.node.kept_machine_config().await?;
         let (runs, keeps) = (self.wanted.is_run_by(&running), kept.as_deref().map(|kept| self.wanted.is_run_by(kept)));
-        if plan::is_done(self.allowed.mode, runs, keeps) {
-            // One that is kept, too, may be tried over another: then that one comes back.
-            let stays = !runs || matches!(self.allowed.mode, Mode::Staged | Mode::Try(_));
-            if stays {
-                return Ok(Observed::Same { found, runs });
-            }
-            return match found.node.tries_machine_config().await {
-                Ok(true) => Ok(Observed::Differs(found, vec![Difference::Reverted])),
-                Err(error) if error.class() == Class::Retry => Err(error.into()),
-                // A node without that log says nothing about it.
-                Ok(false) | Err(_) => Ok(Observed::Same { found, runs }),
-            };
-        }
         let compared = match kept.filter(|_| runs || self.allowed.mode == Mode::Staged) {
             Some(kept) => read(&kept)?,
             None => config,
         };
-        Ok(Observed::Differs(found, plan::differences(&compared, &self.wanted.config)))
+        // What is to be applied for good may end a try; nothing else may, for then nothing takes it back any more.
+        let tries = if minds_a_try(self.allowed.mode, runs, keeps) { tries(&found.node).await? } else { None };
+        match next(self.allowed.mode, runs, keeps, tries) {
+            Next::Nothing(has) => Ok(Observed::Same(found, has)),
+            Next::Wait(why) => Err(Hold::not_yet(why)),
+            Next::Send if runs && tries == Some(true) => Ok(Observed::Differs(found, vec![Difference::Reverted])),
+            Next::Send => Ok(Observed::Differs(found, plan::differences(&compared, &self.wanted.config))),
+        }
     }
 
     /// Whether the node is the VM of its record; without one, whether it has the NICs that the config selects.
@@ -180,12 +181,16 @@ impl Delivery<'_> {
     }
 
     /// The record of a node that has its config already.
-    pub(crate) fn unchanged(&self, runs: bool) -> Written {
-        if !runs {
-            self.run.say(self.node, "staged already: it takes effect with the next boot");
-        }
-        let outcome = if runs { "unchanged" } else { "staged" };
-        Written::field(&self.applied(outcome, runs), Effect::Unchanged)
+    pub(crate) fn unchanged(&self, has: Has) -> Written {
+        let (outcome, said) = match has {
+            Has::Applied => ("unchanged", None),
+            Has::Staged => ("staged", Some("staged already: it takes effect with the next boot")),
+            Has::Tried => ("tried", Some(TRIED)),
+        };
+        said.iter().for_each(|said| self.run.say(self.node, said));
+        // For how long it still runs the node doesn't say.
+        let applied = status::Applied { reverts: None, ..self.applied(outcome, has == Has::Applied) };
+        Written::field(&applied, Effect::Unchanged)
     }
 
     /// The field that is written after this outcome.
@@ -196,6 +201,18 @@ impl Delivery<'_> {
             _ => None,
         };
         status::Applied { address, fingerprint: None, outcome: outcome.to_owned(), verified, reverts }
+    }
+}
+
+/// A try of what is tried already.
+const TRIED: &str = "tried already, and not sent: the node reverts it after the time of the first try, or with its next boot; a second try would only make it stay";
+
+/// Whether the node's running config is only tried; `None` if it has no log that says so.
+async fn tries(node: &talos_client::Node) -> Result<Option<bool>, Hold> {
+    match node.tries_machine_config().await {
+        Ok(tries) => Ok(Some(tries)),
+        Err(error) if error.class() == Class::Retry => Err(error.into()),
+        Err(_) => Ok(None),
     }
 }
 

@@ -15,6 +15,7 @@ mod error;
 mod first;
 mod live;
 mod machine;
+mod next;
 mod plan;
 mod run;
 

@@ -140,15 +140,6 @@ fn same_versions(
     }
 }
 
-/// Whether nothing is left to do: the node runs the config and keeps it, or only keeps it, if it is to be staged. A config
-/// that runs and isn't kept goes away, by itself or with the next boot. `keeps` is `None` if the node doesn't show it.
-pub(crate) fn is_done(mode: Mode, runs: bool, keeps: Option<bool>) -> bool {
-    match mode {
-        Mode::Staged => keeps.unwrap_or(runs),
-        Mode::Auto | Mode::NoReboot | Mode::Reboot | Mode::Try(_) => runs && keeps != Some(false),
-    }
-}
-
 /// What an installer's image would install and the node doesn't run: what, what runs, what is wanted. What isn't known
 /// isn't compared.
 pub(crate) fn not_installed<'a>(
@@ -339,18 +330,6 @@ mod tests {
         assert_eq!(talos, Err("the node runs Talos v1.13.8, but the file says v1.13.9".to_owned()));
         let kubernetes = check(&running.replace("v1.36.3", "v1.36.2"), &wanted, "v1.13.9");
         assert_eq!(kubernetes, Err("the node runs Kubernetes v1.36.2, but the file says v1.36.3".to_owned()));
-    }
-
-    #[test]
-    fn a_config_that_runs_and_is_not_kept_is_not_done_and_a_staged_one_need_not_run() {
-        let tried = Mode::Try(std::time::Duration::from_secs(60));
-        for mode in [Mode::Auto, Mode::NoReboot, Mode::Reboot, tried] {
-            assert!(is_done(mode, true, Some(true)) && is_done(mode, true, None), "{mode:?}");
-            assert!(!is_done(mode, true, Some(false)), "{mode:?}: it is reverted");
-            assert!(!is_done(mode, false, Some(true)), "{mode:?}: it is staged");
-        }
-        assert!(is_done(Mode::Staged, false, Some(true)) && is_done(Mode::Staged, true, None));
-        assert!(!is_done(Mode::Staged, true, Some(false)) && !is_done(Mode::Staged, false, None));
     }
 
     #[test]

@@ -98,9 +98,9 @@ impl Step for Apply {
             self.was_met(&run, node)?;
         }
         match seen {
-            Observed::Same { found, runs } => {
+            Observed::Same(found, has) => {
                 delivery.warn_of_what_does_not_run(&found).await;
-                Ok(delivery.unchanged(runs))
+                Ok(delivery.unchanged(has))
             }
             Observed::Bare(_) if self.is_strict() => Err(Error::Maintenance.into()),
             Observed::Bare(_) if node.has::<status::Seed>() => Err(Error::Seeded(delivery.address.to_string()).into()),
@@ -209,9 +209,9 @@ impl Apply {
     /// Reports what would be done, from one look at the node.
     async fn plan(&self, delivery: &Delivery<'_>) -> Result<Written, Stop> {
         match delivery.look().await {
-            Ok(Observed::Same { found, runs }) => {
+            Ok(Observed::Same(found, has)) => {
                 delivery.warn_of_what_does_not_run(&found).await;
-                Ok(delivery.unchanged(runs))
+                Ok(delivery.unchanged(has))
             }
             Ok(Observed::Bare(_)) if self.is_strict() => Err(Error::Maintenance.into()),
             Ok(Observed::Bare(_)) if delivery.node.has::<status::Seed>() => {

@@ -140,8 +140,37 @@ async fn a_config_that_is_tried_after_it_was_staged_is_applied_for_good_and_a_pl
     let silver = with_tier("silver");
     apply(&world, "w-1", &format!("{silver} --mode try --timeout 15s")).await.exits(0).says("tried");
     let other = with_tier("bronze");
-    apply(&world, "w-1", &format!("{other} --dry-run")).await.exits(3);
+    for mode in ["auto", "no-reboot", "reboot --reboot", "staged", "try"] {
+        apply(&world, "w-1", &format!("{other} --mode {mode} --dry-run")).await.exits(3);
+    }
     assert!(node.until(SOON, runs("gold")).await, "the plan ended the try");
+}
+
+/// Seen in the code of 1.13.9 and 1.14.1: a node goes back to what runs when the last try begins, and `staged` ends a try.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_is_neither_repeated_nor_ended_by_another_config_that_is_tried_or_staged() {
+    let world = up().await;
+    let node = world.node("w-1");
+    let gold = with_tier("gold");
+    apply(&world, "w-1", &format!("{gold} --mode try --timeout 90m")).await.exits(0).says("after 1h 30m");
+    let sent = node.counts().applied;
+    let again = apply(&world, "w-1", &format!("{gold} --mode try --timeout 3h")).await.exits(0);
+    let again = again.says("tried already, and not sent");
+    let record = applied(&again);
+    let expected = (&"tried".into(), &false.into(), &false.into(), &serde_json::Value::Null);
+    assert_eq!((&record["outcome"], &record["changed"], &record["verified"], &record["reverts"]), expected, "{again}");
+    for mode in ["try", "staged"] {
+        let other = format!("{} --mode {mode} --wait-timeout 2s", with_tier("silver"));
+        apply(&world, "w-1", &other).await.exits(5).says("it tries another config");
+    }
+    assert_eq!(node.counts().applied, sent);
+    apply(&world, "w-1", "-f lab/nodes/w-1.yaml").await.exits(0).says("1 changed");
+
+    apply(&world, "w-1", &format!("{gold} --mode try --timeout 8s")).await.exits(0);
+    let silver = format!("{} --mode try --timeout 90m", with_tier("silver"));
+    apply(&world, "w-1", &silver).await.exits(0).says("tried: ");
+    apply(&world, "w-1", "-f lab/nodes/w-1.yaml").await.exits(0);
+    assert!(!node.config().unwrap().contains("example.tier"));
 }
 
 /// Role and cluster are the same, so nothing else would refuse it.

@@ -132,7 +132,7 @@ impl World {
         }
         // Whatever comes of it; up to 1.13 a dry run does that, too (1.13.9, `ApplyConfiguration`).
         if apply.mode != Mode::Try && (!apply.dry_run || self.nodes[id].version().minor <= 13) {
-            self.tried.remove(&id);
+            self.end_try(id);
         }
         let loaded = self.load(id, text)?;
         let Some(config) = loaded.config else { return Err(Status::invalid_argument(NO_CONFIG)) };
@@ -176,9 +176,10 @@ impl World {
         let text = config.text.clone();
         match mode {
             Mode::Try => {
-                if let Some(before) = before {
-                    self.tried.entry(id).or_insert(before);
-                }
+                // What is tried already isn't kept for a second try: that goes back to the first one (1.13.9,
+                // `RollbackToConfigAfter`).
+                self.end_try(id);
+                self.tried.extend(before.map(|before| (id, before)));
                 self.activate(id, Arc::new(config));
                 self.plan(id, apply.try_timeout.unwrap_or(TRY), Due::TryEnds);
                 return;
@@ -192,6 +193,12 @@ impl World {
         if mode == Mode::Reboot {
             self.go_down(id, Down::Reboot);
         }
+    }
+
+    /// What is tried goes on running, and is not taken back.
+    fn end_try(&mut self, id: Id) {
+        self.tried.remove(&id);
+        self.timers.retain(|_, timer| timer.node != id || timer.due != Due::TryEnds);
     }
 
     /// Nobody made the tried config permanent: the one before comes back.

@@ -330,6 +330,23 @@ fn a_tried_config_goes_away_by_itself() {
     assert_eq!(world.nodes[0].full_name(), "cp-1");
 }
 
+/// 1.13.9 and 1.14.1, `RollbackToConfigAfter`: it remembers what runs when it is called, and has one timer.
+#[test]
+fn a_second_try_lasts_its_own_time_and_goes_back_to_the_first_one() {
+    let mut world = booted(&["cp-1"], "v1.13.9");
+    let text = Secrets::new().control_plane("cp-1", ENDPOINT);
+    apply(&mut world, 0, &text);
+    pass(&mut world, 1);
+    let named = |name: &str| request(&text.replace("hostname: cp-1", &format!("hostname: {name}")), Mode::Try);
+    world.apply(0, &named("cp-8")).unwrap();
+    pass(&mut world, 40);
+    world.apply(0, &named("cp-9")).unwrap();
+    pass(&mut world, 40);
+    assert_eq!(world.nodes[0].full_name(), "cp-9");
+    pass(&mut world, 40);
+    assert_eq!(world.nodes[0].full_name(), "cp-8");
+}
+
 #[test]
 fn a_held_boot_goes_on_when_it_is_released() {
     let mut world = world();
