@@ -57,9 +57,69 @@ pub(crate) fn devices(world: &World, id: Id) -> Vec<String> {
     std::iter::once("sda".to_owned()).chain(parts).collect()
 }
 
+/// The folders that a configured node keeps as volumes: name, SELinux label, mode, and owner if it isn't root (1.13.9,
+/// vectors/talos-real/configured-before-bootstrap).
+const FOLDERS: &[(&str, &str, u32, Option<u32>)] = &[
+    ("/var/lib", "ephemeral_t", 0o700, None),
+    ("/var/lib/cni", "cni_state_t", 0o700, None),
+    ("/var/lib/containerd", "containerd_state_t", 0, None),
+    ("/var/lib/kubelet", "kubelet_state_t", 0o700, None),
+    ("/var/lib/kubelet/seccomp", "seccomp_profile_t", 0o700, None),
+    ("/var/lib/kubelet/seccomp/profiles", "seccomp_profile_t", 0o700, None),
+    ("/var/log", "var_log_t", 0o755, None),
+    ("/var/log/audit", "audit_log_t", 0o700, None),
+    ("/var/log/audit/kube", "kube_log_t", 0o700, Some(65534)),
+    ("/var/log/containers", "containers_log_t", 0o755, None),
+    ("/var/log/pods", "pods_log_t", 0o755, None),
+    ("/var/mnt", "ephemeral_t", 0o755, None),
+    ("/var/run/lock", "var_lock_t", 0o755, None),
+    ("ETCD", "etcd_data_t", 0o700, Some(60)),
+];
+/// Those whose content is labelled, too.
+const RELABELLED: [&str; 4] = ["/var/lib/cni", "/var/lib/kubelet/seccomp/profiles", "/var/log/audit/kube", "ETCD"];
+
+/// The volumes of a configured node that are no partitions.
+fn folders(world: &World, id: Id) -> Vec<Item> {
+    let node = &world.nodes[id];
+    if node.config.is_none() {
+        return Vec::new();
+    }
+    let ready = |name: &str, yaml: &serde_json::Value| {
+        let spec = proto::VolumeStatusSpec { phase: proto::VolumePhase::Ready as i32, ..Default::default() };
+        Item::new(name, &spec, yaml).labelled("talos.dev/system-volume", "")
+    };
+    let folders = FOLDERS.iter().filter(|(name, ..)| *name != "ETCD" || node.is_control_plane());
+    let folders = folders.map(|(name, label, mode, owner)| {
+        let path = if *name == "ETCD" { "/var/lib/etcd" } else { name };
+        let (parent, target) = path.rsplit_once('/').unwrap_or_default();
+        let parent = if parent == "/var" { "EPHEMERAL" } else { parent };
+        let label = format!("system_u:object_r:{label}:s0");
+        let mut mount = json!({
+            "targetPath": target, "selinuxLabel": label, "projectQuotaSupport": false, "parentId": parent,
+        });
+        if *mode != 0 {
+            mount["fileMode"] = json!(mode);
+        }
+        if let Some(owner) = owner {
+            (mount["uid"], mount["gid"]) = (json!(owner), json!(owner));
+        }
+        if RELABELLED.contains(name) {
+            mount["recursiveRelabel"] = json!(true);
+        }
+        ready(name, &json!({"phase": "ready", "type": "directory", "mountSpec": mount}))
+    });
+    let link = json!({
+        "phase": "ready", "type": "symlink",
+        "mountSpec": {"targetPath": "/var/run", "selinuxLabel": "", "projectQuotaSupport": false},
+        "symlink": {"symlinkTargetPath": "/run", "force": true},
+    });
+    folders.chain([ready("/var/run", &link)]).collect()
+}
+
 fn volumes(world: &World, id: Id) -> Vec<Item> {
     let present = partitions(world, id).into_iter().filter(|(label, ..)| VOLUMES.contains(label));
     let present = present.map(|(label, number, size, filesystem)| volume(label, number, size, filesystem));
+    let present = present.chain(folders(world, id));
     present.chain(world.nodes[id].faults.volume.as_ref().map(|(name, why)| failed(name, why))).collect()
 }
 
@@ -93,6 +153,16 @@ fn volume(label: &str, number: u64, size: u64, filesystem: &str) -> Item {
     });
     if spec.filesystem != 0 {
         yaml["filesystem"] = json!(filesystem);
+    }
+    let mounted = match label {
+        "STATE" => Some(("/system/state", "system_state_t", 0o700)),
+        "EPHEMERAL" => Some(("/var", "ephemeral_t", 0o755)),
+        _ => None,
+    };
+    if let Some((path, label, mode)) = mounted {
+        let label = format!("system_u:object_r:{label}:s0");
+        yaml["mountSpec"] =
+            json!({"targetPath": path, "selinuxLabel": label, "projectQuotaSupport": false, "fileMode": mode});
     }
     Item::new(label, &spec, &yaml).labelled("talos.dev/system-volume", "")
 }

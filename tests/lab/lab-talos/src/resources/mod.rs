@@ -11,6 +11,8 @@ mod kubernetes;
 mod machine;
 mod network;
 mod query;
+#[cfg(test)]
+mod real;
 mod release_specs;
 mod secrets;
 mod spec;

@@ -9,22 +9,23 @@ use crate::testing::{Secrets, machine};
 use crate::world::{Apply, Mode, World};
 use lab_core::delays::Delays;
 
+const TALOS: &str = "v1.13.9";
 const ADDRESS: &str = "127.80.6.11";
 /// An address that the control planes share.
 const SHARED: &str = "127.80.6.10";
 
 /// A control plane in maintenance mode.
-fn bare() -> World {
+pub(super) fn bare(talos: &str) -> World {
     let (net, kube) = ("127.80.6.0/24".parse().unwrap(), std::sync::Arc::new(lab_kube::Kube));
     let mut world = World::new(Delays::ZERO, net, 7, time::OffsetDateTime::UNIX_EPOCH, kube);
-    world.power_on(machine("cp-1", ADDRESS, "v1.13.9"));
+    world.power_on(machine("cp-1", ADDRESS, talos));
     world.advance(Duration::from_secs(1));
     world
 }
 
 /// The same with its config, a shared address, and with etcd's addresses bound to a network.
-fn configured() -> World {
-    let mut world = bare();
+pub(super) fn configured(talos: &str) -> World {
+    let mut world = bare(talos);
     let text = Secrets::new().control_plane("cp-1", &format!("https://{ADDRESS}:6443"));
     let text = text.replace("    etcd: {", "    etcd: {advertisedSubnets: [127.80.6.0/24], ");
     let text = format!("{text}---\napiVersion: v1alpha1\nkind: Layer2VIPConfig\nname: {SHARED}\nlink: eth0\n");
@@ -51,7 +52,7 @@ fn ids(world: &World, kind: &str) -> Vec<String> {
 
 #[test]
 fn a_node_in_maintenance_has_a_machine_type_and_an_identity_and_knows_of_no_pods() {
-    let world = bare();
+    let world = bare(TALOS);
     assert_eq!(all(&world, "MachineTypes.config.talos.dev")[0].2, json!("unknown"));
     assert_eq!(ids(&world, "APIServiceConfigs.runtime.talos.dev"), ["apid"]);
     assert_eq!(ids(&world, "NodeAddresses.net.talos.dev"), ["accumulative", "current", "default", "routed"]);
@@ -63,7 +64,7 @@ fn a_node_in_maintenance_has_a_machine_type_and_an_identity_and_knows_of_no_pods
 
 #[test]
 fn a_configured_node_has_the_sets_endpoints_and_addresses_of_a_real_one() {
-    let world = configured();
+    let world = configured(TALOS);
     let sets = all(&world, "NodeAddresses.net.talos.dev");
     let names: Vec<&str> = sets.iter().map(|(id, ..)| id.as_str()).collect();
     let expected = ["accumulative", "accumulative-no-k8s", "accumulative-only-k8s", "current", "current-no-k8s"];
@@ -87,7 +88,7 @@ fn a_configured_node_has_the_sets_endpoints_and_addresses_of_a_real_one() {
 
 #[test]
 fn what_has_not_run_yet_is_no_service_and_is_missing_in_the_order_of_talos() {
-    let mut world = configured();
+    let mut world = configured(TALOS);
     world.hold_kubelet_pull(0, Some("connection refused"));
     let services = ids(&world, "Services.v1alpha1.talos.dev");
     assert!(services.contains(&"cri".to_owned()), "{services:?}");
@@ -100,7 +101,7 @@ fn what_has_not_run_yet_is_no_service_and_is_missing_in_the_order_of_talos() {
 
 #[test]
 fn a_shared_address_takes_a_kubelet_that_has_started_beside_etcd() {
-    let mut world = configured();
+    let mut world = configured(TALOS);
     let is_held = |world: &World| all(world, "NodeAddresses.net.talos.dev")[0].2.to_string().contains(SHARED);
     world.hold_kubelet_pull(0, Some("connection refused"));
     world.bootstrap(0).unwrap();
