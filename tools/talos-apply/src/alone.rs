@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read};
 
 use go_yaml::Dialect;
-use machine_config::patch;
+use machine_config::{Config, patch, patch::Patch};
 use record::{Code, Exit, Failure, Role};
 use step::Source;
 
@@ -12,20 +12,29 @@ use crate::{args::Args, plan::Wanted};
 /// The largest message that a node accepts, in bytes.
 const MOST: u64 = 32 << 20;
 
+/// What was made of flags.
+pub(crate) struct Prepared {
+    pub(crate) wanted: Wanted,
+    pub(crate) source: Source,
+    /// What Talos loses in silence with the patches, in words.
+    pub(crate) lost: Vec<String>,
+}
+
 /// Reads the machine config that `-f` names, patched, and makes records of the nodes.
-pub(crate) fn prepare(args: &Args) -> Result<(Wanted, Source), Failure> {
+pub(crate) fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let name = args.stream.file.as_deref().ok_or_else(|| {
         usage("no machine config is given".to_owned()).hint("-f names the file; `-f -` reads it from stdin")
     })?;
     let text = read(name)?;
     let is_ours = is_ours(&text);
-    let wanted = patched(text, &args.patches).and_then(|text| Ok(Wanted::read(text, None)?));
-    let wanted = wanted.map_err(|failure| match is_ours {
+    let patched = patched(text, &args.patches);
+    let wanted = patched.and_then(|(text, lost)| Ok((Wanted::read(text, None)?, lost)));
+    let (wanted, lost) = wanted.map_err(|failure| match is_ours {
         true => failure.hint("with -n, -f takes a machine config; --only names nodes of a cluster file"),
         false => failure,
     })?;
-    let role = wanted.role;
-    Ok((wanted, records(args, role)?))
+    let source = records(args, wanted.role)?;
+    Ok(Prepared { wanted, source, lost })
 }
 
 /// Whether a text is a cluster file or records: the hint for those helps nobody whose machine config has a mistake.
@@ -55,10 +64,10 @@ fn read(name: &str) -> Result<String, Failure> {
         .map_err(|_| Failure::new(Exit::Unusable, Code::MachineConfig, format!("{name}: not UTF-8")))
 }
 
-/// Without patches the config stays the same, byte for byte.
-fn patched(text: String, patches: &[String]) -> Result<String, Failure> {
+/// The config after the patches, and what is lost with them. Without patches it stays the same, byte for byte.
+fn patched(text: String, patches: &[String]) -> Result<(String, Vec<String>), Failure> {
     if patches.is_empty() {
-        return Ok(text);
+        return Ok((text, Vec::new()));
     }
     let unusable = |what: &str, error: &dyn std::error::Error| {
         Failure::caused(Exit::Unusable, Code::MachineConfig, format!("--config-patch {what}"), error)
@@ -69,8 +78,21 @@ fn patched(text: String, patches: &[String]) -> Result<String, Failure> {
         read.push(patch::argument(text, file).map_err(|error| unusable("can't be read", &error))?);
     }
     let config = machine_config::load(&text).map_err(|error| unusable("can't patch this machine config", &error))?;
-    let config = patch::apply(&config, &read).map_err(|error| unusable("can't be applied", &error))?;
-    Ok(config.text(Dialect::V3))
+    let patched = patch::apply(&config, &read).map_err(|error| unusable("can't be applied", &error))?;
+    Ok((patched.text(Dialect::V3), lost(config, &read)))
+}
+
+/// The selectors and sizes that patches erase unasked.
+fn lost(mut config: Config, patches: &[Patch]) -> Vec<String> {
+    let mut lost = Vec::new();
+    for (patch, number) in patches.iter().zip(1..) {
+        // A JSON patch may need the next one; it erases nothing unasked.
+        let Ok(patched) = patch::apply(&config, std::slice::from_ref(patch)) else { break };
+        let erased = patch::erased(&config, patch, &patched);
+        lost.extend(erased.iter().map(|erased| format!("--config-patch {number} {erased}")));
+        config = patched;
+    }
+    lost
 }
 
 fn usage(message: String) -> Failure {
@@ -85,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_config_without_patches_is_sent_as_it_was_written() {
-        assert_eq!(patched(CONFIG.to_owned(), &[]).expect("a config"), CONFIG);
+        assert_eq!(patched(CONFIG.to_owned(), &[]).expect("a config"), (CONFIG.to_owned(), Vec::new()));
     }
 
     #[test]
@@ -99,8 +121,24 @@ mod tests {
     fn patches_are_merged_in_order() {
         let patches = ["machine: {nodeLabels: {a: b}}".to_owned(), "machine: {nodeLabels: {a: c}}".to_owned()];
 
-        let text = patched(CONFIG.to_owned(), &patches).expect("a config");
+        let (text, lost) = patched(CONFIG.to_owned(), &patches).expect("a config");
 
-        assert!(text.contains("a: c") && !text.contains("a: b"), "{text}");
+        assert!(text.contains("a: c") && !text.contains("a: b") && lost.is_empty(), "{text}");
+    }
+
+    #[test]
+    fn a_size_that_a_patch_does_not_repeat_is_told_with_the_number_of_the_patch() {
+        let volume = "apiVersion: v1alpha1\nkind: VolumeConfig\nname: EPHEMERAL\nprovisioning:\n";
+        let config = format!("{CONFIG}---\n{volume}    minSize: 2GiB\n");
+        let patches = ["machine: {nodeLabels: {a: b}}".to_owned(), format!("{volume}    grow: true\n")];
+
+        let (text, lost) = patched(config, &patches).expect("a config");
+
+        assert!(!text.contains("minSize"), "{text}");
+        assert_eq!(lost.len(), 1);
+        assert!(
+            lost[0].starts_with("--config-patch 2 erases provisioning.minSize of VolumeConfig/EPHEMERAL"),
+            "{lost:?}"
+        );
     }
 }

@@ -14,7 +14,7 @@ use talos_access::Credentials;
 use talos_client::Fingerprint;
 
 use crate::{
-    alone,
+    alone::{self, Prepared},
     args::Args,
     change::Allowed,
     delivery::{Delivery, Observed},
@@ -38,6 +38,8 @@ struct Alone {
     wanted: Wanted,
     insecure: bool,
     pins: Vec<Fingerprint>,
+    /// What is lost with the patches, in words.
+    lost: Vec<String>,
 }
 
 impl Step for Apply {
@@ -57,9 +59,9 @@ impl Step for Apply {
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
         args.check()?;
         let (alone, source) = if args.talos.is_alone() {
-            let (wanted, source) = alone::prepare(&args)?;
+            let Prepared { wanted, source, lost } = alone::prepare(&args)?;
             let (insecure, pins) = (args.insecure.insecure, args.insecure.cert_fingerprints.clone());
-            (Some(Alone { wanted, insecure, pins }), source)
+            (Some(Alone { wanted, insecure, pins, lost }), source)
         } else {
             refuse_lone_flags(&args)?;
             (None, Source::Input)
@@ -74,7 +76,9 @@ impl Step for Apply {
         Ok(Job::Stream(Self { allowed, credentials, queue, is_wary, alone }, source))
     }
 
-    async fn cluster(&self, _: Run) -> Result<(), Stop> {
+    async fn cluster(&self, run: Run) -> Result<(), Stop> {
+        let lost = self.alone.iter().flat_map(|alone| &alone.lost);
+        lost.for_each(|lost| run.warn(lost));
         Ok(())
     }
 

@@ -96,20 +96,11 @@ pub(crate) fn apply(config: Config, patches: &[Named]) -> Result<Patched, Error>
         if machine_config::is_same(&config, &patched) {
             idle.push(named.name.clone());
         }
-        lost.extend(patch::erased(&config, &named.patch, &patched).iter().map(|erased| said(named, erased)));
+        let erased = patch::erased(&config, &named.patch, &patched);
+        lost.extend(erased.iter().map(|erased| format!("patch {} {erased}", named.name)));
         config = patched;
     }
     Ok(Patched { config, idle, lost })
-}
-
-/// A selector or size that is gone with a patch.
-fn said(named: &Named, erased: &patch::Erased) -> String {
-    let (name, place) = (&named.name, &erased.path);
-    format!(
-        "patch {name} erases {place} of {}: Talos drops a selector or size that a patch to its document doesn't \
-         repeat; repeat {place} in the patch",
-        erased.document
-    )
 }
 
 /// The patches, with adjacent JSON patches joined, as Talos does.

@@ -15,6 +15,17 @@ pub struct Erased {
     pub path: String,
 }
 
+impl std::fmt::Display for Erased {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { document, path } = self;
+        write!(
+            f,
+            "erases {path} of {document}: Talos drops a selector or size that a patch to its document doesn't repeat; \
+             repeat {path} in the patch"
+        )
+    }
+}
+
 /// What a patch erased unasked, by the config before and after it.
 pub fn erased(before: &Config, patch: &Patch, after: &Config) -> Vec<Erased> {
     let Patch::Strategic(parts) = patch else { return Vec::new() };

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 
 mod generated;
+mod migrated;
 mod patches;
 mod verdicts;
 

@@ -243,3 +243,16 @@ async fn a_refusal_over_several_lines_is_readable_and_its_hint_fits_the_machine_
     let unread = world.sh(&format!("talos-apply -n {address} -i -f lab/nodes/wrong.yaml")).await.exits(8);
     unread.never_says("--only names nodes");
 }
+
+/// Talos merges a selector or a size as a whole, nothing included, and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_that_a_patch_erases_is_told_before_the_config_is_sent() {
+    let world = waiting().await;
+    let volume = "apiVersion: v1alpha1\nkind: VolumeConfig\nname: EPHEMERAL\nprovisioning:\n";
+    for (file, more) in [("sized.yaml", "  minSize: 2GiB\n"), ("grows.yaml", "  grow: true\n")] {
+        world.scratch.write(file, format!("{volume}{more}"));
+    }
+    let address = world.node("w-1").address().unwrap();
+    let plan = format!("talos-apply -n {address} -i -f lab/nodes/w-1.yaml -p @sized.yaml -p @grows.yaml --dry-run");
+    world.sh(&plan).await.exits(3).says("--config-patch 2 erases provisioning.minSize of VolumeConfig/EPHEMERAL");
+}
