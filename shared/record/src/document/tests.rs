@@ -91,6 +91,12 @@ fn each_mistake_is_named_with_its_value_and_place() {
         ("version: 1.36.3", "version: v1.36", "v1.36 is not a full version / write major, minor and patch: v1.36.0"),
         ("version: 1.36.3", "version: v1.29.0", "does not run Kubernetes v1.29.0 / Talos v1.13.9 runs Kubernetes 1.31"),
         ("version: v1.13.9", "version: v1.3.0", "v1.3.0 is not supported"),
+        ("version: v1.13.9", "version: v1.15.0-beta.1", "v1.12, v1.13, v1.14; it was not released yet"),
+        (
+            "version: v1.13.9",
+            "version: v1.16.2",
+            "v1.16.2 is not supported / supported releases: v1.12, v1.13, v1.14; it",
+        ),
         ("  worker: {vm", "  workers: {vm", "spec.workers: unknown key; did you mean `worker`?"),
         ("rack: 7", "adress: 10.0.0.12/24", "nodes[1].adress: unknown key; did you mean `address`?"),
         (

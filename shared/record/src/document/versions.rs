@@ -27,9 +27,7 @@ pub(super) fn settle(spec: &mut Map, warnings: &mut Vec<String>) -> Result<(), U
     let talos = version(spec, "talos")?
         .ok_or_else(|| Unusable::new("spec.talos.version is missing").hint("for example: talos: {version: v1.13.9}"))?;
     let Some(release) = release(&talos) else {
-        let known: Vec<_> = talos_releases::piped().map(ToString::to_string).collect();
-        return Err(Unusable::new(format!("spec.talos.version: {talos} is not supported"))
-            .hint(format!("supported releases: {}", known.join(", "))));
+        return Err(Unusable::new(format!("spec.talos.version: {talos} is not supported")).hint(supported(&talos)));
     };
     let Some(kubernetes) = version(spec, "kubernetes")? else {
         let default = release.kubernetes;
@@ -47,6 +45,18 @@ pub(super) fn settle(spec: &mut Map, warnings: &mut Vec<String>) -> Result<(), U
     let (oldest, newest) = release.kubernetes_window();
     Err(Unusable::new(format!("spec.kubernetes.version: Talos {talos} does not run Kubernetes {kubernetes}"))
         .hint(format!("Talos {talos} runs Kubernetes 1.{oldest} to 1.{newest}")))
+}
+
+/// The releases that the pipe runs, in a hint about one that it doesn't run.
+fn supported(talos: &str) -> String {
+    let known: Vec<_> = talos_releases::piped().map(ToString::to_string).collect();
+    let known = format!("supported releases: {}", known.join(", "));
+    match Version::minor_of(talos) {
+        Some(minor) if minor > (1, talos_releases::newest_stable()) => {
+            format!("{known}; it was not released yet when this program was made: look for a newer one")
+        }
+        _ => known,
+    }
 }
 
 /// The version of `part`, complete and with its `v`; written back in that form.
