@@ -300,3 +300,26 @@ fn refuse_lone_flags(args: &Args) -> Result<(), Failure> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_flag_that_only_works_without_a_stream_is_refused_in_one() {
+        let refused = |words: &[&str]| refuse_lone_flags(&Args::parse_from([&["talos-apply"], words].concat()));
+        for words in [
+            &["--insecure"][..],
+            &["--cert-fingerprint", "AAAAMqbUZ/sQyDW1o4kP6c1u1PoB2gRQu8KEV38guAM="],
+            &["-p", "machine: {}"],
+            &["--talosconfig", "x"],
+        ] {
+            let failure = refused(words).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.message.contains("needs -n"), "{words:?}: {}", failure.message);
+        }
+        assert!(refused(&["--mode", "staged", "--dry-run"]).is_ok());
+    }
+}

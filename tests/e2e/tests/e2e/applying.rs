@@ -135,7 +135,11 @@ async fn a_config_that_is_tried_after_it_was_staged_is_applied_for_good_and_a_pl
     apply(&world, "w-1", &format!("{config} --dry-run")).await.exits(3).says("which the node reverts");
     let kept = apply(&world, "w-1", &config).await.exits(0);
     assert_eq!((&applied(&kept)["outcome"], &applied(&kept)["changed"]), (&"applied".into(), &true.into()));
-    apply(&world, "w-1", &config).await.exits(0).says("1 unchanged");
+    // Whether a node has the log that says so is no condition for anything; one that is busy is asked again.
+    for (code, words) in [(Code::Unimplemented, "unknown method Logs"), (Code::Unavailable, "the node is busy")] {
+        node.fail_next(Some("Logs"), code, words);
+        apply(&world, "w-1", &config).await.exits(0).says("1 unchanged");
+    }
 
     let silver = with_tier("silver");
     apply(&world, "w-1", &format!("{silver} --mode try --timeout 15s")).await.exits(0).says("tried");
@@ -255,4 +259,32 @@ async fn a_size_that_a_patch_erases_is_told_before_the_config_is_sent() {
     let address = world.node("w-1").address().unwrap();
     let plan = format!("talos-apply -n {address} -i -f lab/nodes/w-1.yaml -p @sized.yaml -p @grows.yaml --dry-run");
     world.sh(&plan).await.exits(3).says("--config-patch 2 erases provisioning.minSize of VolumeConfig/EPHEMERAL");
+}
+
+/// It runs its config as soon as it is back, and its etcd joins later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_that_reboots_is_waited_for_until_it_is_a_healthy_member_again() {
+    let world = up().await;
+    world.node("cp-1").hold_etcd_start(true);
+    let changed = "-f lab/nodes/cp-1.yaml -p 'machine: {env: {A: b}}'";
+    let waits = apply(&world, "cp-1", &format!("{changed} --reboot --wait-timeout 5s")).await.exits(5);
+    waits.says("it is not a healthy member of etcd");
+    world.node("cp-1").hold_etcd_start(false);
+    apply(&world, "cp-1", changed).await.exits(0).says("1 unchanged");
+}
+
+/// Whoever answers there isn't the node, or the node was reset: with its seed it comes up with its config.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_in_maintenance_where_a_seeded_node_should_be_gets_no_config() {
+    let world = waiting().await;
+    let seed = "{volume: \"local:iso/w-1.iso\", slot: \"ide2\", addresses: .status.addresses}";
+    let seeded = format!("if .name == \"w-1\" then .status.seed = {seed} else . end");
+    world.sh(&format!("jq -c '{seeded}' lab.jsonl > seeded.jsonl")).await.exits(0);
+    for more in ["--dry-run", ""] {
+        let refused = world.sh(&format!("talos-apply -f seeded.jsonl --only w-1 {more}")).await.exits(7);
+        assert_eq!(refused.node("w-1")["status"]["error"]["code"], "other-machine", "{refused}");
+        refused.says("comes up with a config: it got one before");
+    }
+    assert_eq!(world.node("w-1").counts().applied, 0, "it was sent");
+    world.sh("talos-apply -f lab.jsonl --only w-1").await.exits(0).says("w-1 configured");
 }

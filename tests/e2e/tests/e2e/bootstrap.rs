@@ -187,6 +187,7 @@ async fn no_run_calls_it_done_while_a_second_etcd_may_be_on_its_way_and_every_to
         &lone,
         &format!("{lone} --dry-run"),
         "talos-wait -f applied.jsonl --for etcd",
+        "talos-wait -f applied.jsonl --for etcd-healthy",
         "talos-apply -f changed.jsonl",
         "talos-apply -f changed.jsonl --dry-run",
         &format!("talos-apply {config}"),

@@ -57,6 +57,15 @@ async fn nodes_without_an_agent_are_found_by_their_consoles_and_known_from_the_f
     let again = world.sh(&World::pipe()).await.exits(0);
     assert_eq!(again.node("w-1")["status"]["vm"]["addressSource"], "lock");
     assert_eq!(again.node("w-1")["status"]["applied"]["changed"], false);
+
+    // A run that was killed before it noted that the node has its config: the next one sees it, and notes it.
+    let file = format!("{}/ichor.lock", world.lab.name());
+    let noted = world.scratch.read(&file);
+    let forgotten = noted.replace("\"configured\": true", "\"configured\": false");
+    assert_ne!(forgotten, noted);
+    world.scratch.write(&file, forgotten);
+    world.sh("cat lab.jsonl | talos-gen | talos-apply").await.exits(0).says("talos-apply: 2 unchanged");
+    assert_eq!(world.scratch.read(&file), noted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

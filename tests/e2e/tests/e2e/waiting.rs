@@ -208,3 +208,21 @@ async fn a_member_that_has_not_started_is_no_member_without_a_name() {
     world.node("cp-2").hold_etcd_start(false);
     wait(&world, "cp-2", "etcd-healthy").await.exits(0);
 }
+
+/// A plan looks once, and says what a run would wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_kubernetes_is_waited_for_at_the_end_and_a_plan_waits_for_nothing() {
+    let world = applied(Shape { workers: 0, ..SMALL }).await;
+    let plan = world.sh("talos-wait -f applied.jsonl --for etcd --dry-run").await.exits(3);
+    assert_eq!(plan.node("cp-1")["status"]["waited"]["pending"], true, "{plan}");
+    world.sh("talos-bootstrap -f applied.jsonl | kubeconfig-export --to kubeconfig > /dev/null").await.exits(0);
+    world.sh("talos-wait -f applied.jsonl --for etcd").await.exits(0);
+    world.sh("talos-wait -f applied.jsonl --for etcd --dry-run").await.exits(0);
+
+    world.scratch.write("closed", world.scratch.read("kubeconfig").replace(":6443", ":1"));
+    let wait = "talos-wait -f applied.jsonl --for kubernetes --kubeconfig";
+    let unanswered = world.sh(&format!("{wait} closed --wait-timeout 2s")).await.exits(4);
+    assert!(unanswered.end()["status"]["waited"].is_null(), "{unanswered}");
+    let answered = world.sh(&format!("{wait} kubeconfig")).await.exits(0);
+    assert_eq!(answered.end()["status"]["waited"]["for"], "kubernetes", "{answered}");
+}
