@@ -288,3 +288,18 @@ async fn a_machine_in_maintenance_where_a_seeded_node_should_be_gets_no_config()
     assert_eq!(world.node("w-1").counts().applied, 0, "it was sent");
     world.sh("talos-apply -f lab.jsonl --only w-1").await.exits(0).says("w-1 configured");
 }
+
+/// Whether a config arrived whose reply was lost only the node shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_that_never_arrived_is_not_called_staged_nor_applied() {
+    let world = up().await;
+    let node = world.node("w-1");
+    for (mode, unseen) in [("staged", "it doesn't keep the new config yet"), ("auto", "it doesn't ")] {
+        // The node is asked what the change means, and then to make it.
+        node.slow_next("ApplyConfiguration", std::time::Duration::from_millis(1));
+        node.fail_next(Some("ApplyConfiguration"), Code::Unavailable, "the connection is gone");
+        let config = format!("{} --mode {mode} --wait-timeout 3s", with_tier(mode));
+        apply(&world, "w-1", &config).await.exits(5).says(unseen);
+        apply(&world, "w-1", &config).await.exits(0).says("1 changed");
+    }
+}

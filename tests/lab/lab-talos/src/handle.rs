@@ -214,6 +214,11 @@ impl NodeHandle {
         self.next(Some(method), Fault::Hang);
     }
 
+    /// Answers the next call of a method this much later: also to let it pass before a fault of the one after it.
+    pub fn slow_next(&self, method: &str, by: Duration) {
+        self.next(Some(method), Fault::Slow { by: Some(by) });
+    }
+
     /// Fails the next call of a method (any if `None`) without acting on it.
     pub fn fail_next(&self, method: Option<&str>, code: Code, message: &str) {
         self.next(method, Fault::Fail { status: code as u16, message: message.to_owned() });
