@@ -12,7 +12,9 @@ impl Classify for Error {
             Self::Refused { source, .. } if matches!(source.status, 401..=403) => (Exit::NotAllowed, Code::NotAllowed),
             Self::Refused { source, .. } if source.is_transient() => (Exit::Unreachable, Code::Unreachable),
             Self::Unwritten { .. } => (Exit::Failed, Code::File),
-            Self::NoRoots { .. } | Self::Refused { .. } | Self::Foreign { .. } => (Exit::Failed, Code::FactoryRefused),
+            Self::NoRoots { .. } | Self::Refused { .. } | Self::Foreign { .. } | Self::NotTheImage { .. } => {
+                (Exit::Failed, Code::FactoryRefused)
+            }
         };
         Facts::new(exit, code).maybe_hint(self.hint())
     }

@@ -1,47 +1,39 @@
 //! Asks the factory.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use http::{
-    StatusCode,
-    header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE},
-};
+use http::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use patience::Backoff;
-use reqwest::{RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response, redirect::Policy};
 use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use schematic::{FactoryUrl, Image};
 use talos_releases::Version;
 use transport::{Cause, Timeouts};
 
-use crate::{Error, Extension, Refusal, reply::Registered};
+use crate::{Error, Extension, Refusal, content::is_message, reply::Registered};
 
 /// For calls that make the factory build nothing.
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(15), call: Duration::from_secs(60) };
 /// How long a build may take: the factory itself gives up after 20 minutes.
 const BUILD: Duration = Duration::from_secs(22 * 60);
-/// How long a download may bring nothing.
-const STALL: Duration = Duration::from_secs(60);
+/// The longest pause that a factory may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Bytes of the longest list; real ones have some 10 KiB.
+const LARGEST_LIST: u64 = 4 << 20;
+/// Bytes of the longest message of a refusal.
+const LARGEST_MESSAGE: u64 = 64 << 10;
+/// Maximum number of redirects.
+const REDIRECTS: usize = 5;
 /// Maximum number of attempts of a call while the factory fails.
 const TRIES: u32 = 4;
 
 /// A connection to an Image Factory.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    base: FactoryUrl,
-}
-
-/// The digest and size of a downloaded image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
-    /// Its SHA-256, hexadecimal.
-    pub sha256: String,
-    /// Its size in bytes.
-    pub bytes: u64,
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: FactoryUrl,
 }
 
 /// Trust in the system's certificate authorities.
@@ -54,6 +46,19 @@ fn tls(base: &FactoryUrl) -> Result<ClientConfig, Error> {
     }
 }
 
+/// Only images are elsewhere, where the factory keeps them in an object store. What else a redirect leads to is not the
+/// factory, and no redirect leads out of TLS.
+fn redirects() -> Policy {
+    Policy::custom(|attempt| {
+        let (from, to) = (attempt.previous().last(), attempt.url());
+        let Some(from) = from.filter(|_| attempt.previous().len() <= REDIRECTS) else { return attempt.stop() };
+        let is_image = attempt.previous()[0].path().starts_with("/image/");
+        let same_host = from.host_str() == to.host_str();
+        let stays_private = from.scheme() != "https" || to.scheme() == "https";
+        if stays_private && (is_image || same_host) { attempt.follow() } else { attempt.stop() }
+    })
+}
+
 impl Client {
     /// Prepares a client; nothing is sent yet.
     ///
@@ -62,6 +67,7 @@ impl Client {
     pub fn new(base: FactoryUrl) -> Result<Self, Error> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(&base)?)
+            .redirect(redirects())
             .connect_timeout(TIMEOUTS.connect)
             .tcp_keepalive(Duration::from_secs(30))
             .user_agent(concat!("ichor/", env!("CARGO_PKG_VERSION")))
@@ -98,8 +104,14 @@ impl Client {
     pub async fn knows(&self, schematic: &str) -> Result<bool, Error> {
         let path = format!("/schematics/{schematic}");
         let get = || self.http.get(self.base.url(&path)).timeout(TIMEOUTS.call);
-        match self.ask(&format!("GET {path}"), get).await {
-            Ok(_) => Ok(true),
+        let call = format!("GET {path}");
+        let known =
+            |body: &[u8]| match body.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"customization:")) {
+                true => Ok(()),
+                false => Err("no schematic"),
+            };
+        match self.read_as(&call, get, known).await {
+            Ok(()) => Ok(true),
             Err(error) if error.refusal().is_some_and(Refusal::is_unknown_schematic) => Ok(false),
             Err(error) => Err(error),
         }
@@ -122,8 +134,7 @@ impl Client {
     pub async fn extensions(&self, version: Version) -> Result<Vec<Extension>, Error> {
         let path = format!("/version/{version}/extensions/official");
         let get = || self.http.get(self.base.url(&path)).timeout(TIMEOUTS.call);
-        let list: Option<Vec<Extension>> = self.read(&format!("GET {path}"), get).await?;
-        Ok(list.unwrap_or_default())
+        self.read(&format!("GET {path}"), get).await
     }
 
     /// Has an image built, if it isn't yet, and returns its size in bytes if the factory reports it. This can take
@@ -134,92 +145,116 @@ impl Client {
     pub async fn prepare(&self, image: &Image) -> Result<Option<u64>, Error> {
         let path = image.path();
         let head = || self.http.head(self.base.url(&path)).timeout(BUILD);
-        match self.ask(&format!("HEAD {path}"), head).await {
+        match self.announced(image, format!("HEAD {path}"), head).await {
             // A refused HEAD has no message; a GET has one, and is refused before any content is sent.
             Err(Error::Refused { source, .. }) if (400..500).contains(&source.status) => {
                 let get = || self.http.get(self.base.url(&path)).timeout(BUILD);
-                self.ask(&format!("GET {path}"), get).await.map(|reply| length(&reply))
+                self.announced(image, format!("GET {path}"), get).await
             }
-            prepared => prepared.map(|reply| length(&reply)),
+            prepared => prepared,
         }
     }
 
-    /// Downloads an image into `sink`, and computes its digest; `moved` gets how many bytes came, and of how many. A broken
-    /// download continues where it broke, if the server supports that; this factory doesn't when it serves the image itself.
-    ///
-    /// # Errors
-    /// No answer, a refusal, a download that was cut off (begin again with an empty sink), or a sink that can't be written.
-    pub async fn fetch(
+    /// The size of an image that a reply announces.
+    async fn announced(
         &self,
-        url: &str,
-        sink: &mut (impl AsyncWrite + Unpin),
-        moved: impl Fn(u64, Option<u64>),
-    ) -> Result<Fetched, Error> {
-        let call = format!("GET {}", url.strip_prefix(&self.base.to_string()).unwrap_or(url));
-        let mut reply = self.ask(&call, || self.http.get(url)).await?;
-        let etag = reply.headers().get(ETAG).cloned();
-        let whole = length(&reply);
-        let (mut digest, mut received) = (Sha256::new(), 0);
+        image: &Image,
+        call: String,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Option<u64>, Error> {
+        let mut tries = Tries::of(&call);
         loop {
-            let cause = match drain(&mut reply, sink, &mut digest, &mut received, |so_far| moved(so_far, whole)).await?
-            {
-                None if whole.is_none_or(|whole| whole == received) => break,
-                None => Cause(format!("{} bytes were announced", whole.unwrap_or_default())),
-                Some(cause) => cause,
+            let error = match self.once(&call, request()).await {
+                Ok(reply) => match content_type(&reply).filter(|kind| is_message(kind)) {
+                    None => return Ok(length(&reply)),
+                    Some(kind) => Error::NotTheImage { url: self.base.image(image), what: format!("it is {kind}") },
+                },
+                Err(error) => error,
             };
-            let cut = || Error::Cut { url: url.into(), received, source: cause };
-            let Some(etag) = etag.as_ref().filter(|_| received > 0) else { return Err(cut()) };
-            let rest = self.http.get(url).header(RANGE, format!("bytes={received}-")).header(IF_RANGE, etag);
-            reply = rest.send().await.ok().filter(|reply| continues(reply, received)).ok_or_else(cut)?;
+            tries.after(error).await?;
         }
-        sink.flush().await.map_err(|source| Error::Unwritten { source })?;
-        let sha256 = base16ct::lower::encode_string(&digest.finalize());
-        Ok(Fetched { sha256, bytes: received })
     }
 
-    /// Retries until the factory answers or has failed too often. Every call here may be made twice.
-    async fn ask(&self, call: &str, request: impl Fn() -> RequestBuilder) -> Result<Response, Error> {
-        let mut pauses = Backoff::new(Duration::from_millis(200), Duration::from_secs(5)).seeded(call);
-        let mut tries = 1;
+    /// Repeats a call until it is answered, or has failed too often or for good.
+    pub(crate) async fn ask(&self, call: &str, request: impl Fn() -> RequestBuilder) -> Result<Response, Error> {
+        let mut tries = Tries::of(call);
         loop {
             match self.once(call, request()).await {
-                Err(error) if error.is_transient() && tries < TRIES => {
-                    tokio::time::sleep(pauses.pause()).await;
-                    tries += 1;
-                }
-                answer => return answer,
+                Ok(reply) => return Ok(reply),
+                Err(error) => tries.after(error).await?,
             }
         }
     }
 
-    async fn once(&self, call: &str, request: RequestBuilder) -> Result<Response, Error> {
-        let unanswered = |error: reqwest::Error| {
-            let (base, source) = (self.base.clone(), Cause::innermost(&error.without_url()));
-            match source.is_about_certificate() {
-                true => Error::Untrusted { base, source },
-                false => Error::Unreachable { base, source },
-            }
-        };
-        let reply = request.send().await.map_err(unanswered)?;
-        if reply.status().is_success() {
+    pub(crate) async fn once(&self, call: &str, request: RequestBuilder) -> Result<Response, Error> {
+        let mut reply = request.send().await.map_err(|error| self.unanswered(error))?;
+        let (status, kind) = (reply.status(), content_type(&reply));
+        let is_page = kind.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
+        if status.is_success() && !is_page {
             return Ok(reply);
         }
-        let status = reply.status().as_u16();
-        let text = |name: &str| reply.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let request_id = text("x-request-id");
-        if text("content-type").is_some_and(|kind| kind.starts_with("text/html")) && !(500..600).contains(&status) {
-            return Err(self.foreign(format!("it returned status {status} and text/html")));
+        let text =
+            |name: HeaderName| reply.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        if status.is_redirection() {
+            let place: String = text(LOCATION).unwrap_or_default().chars().take(200).collect();
+            return Err(self.foreign(format!("it redirects {call} to {place:?}")));
         }
-        let message = reply.text().await.unwrap_or_default().trim().chars().take(500).collect();
-        Err(Error::Refused { call: call.into(), source: Refusal { status, message, request_id } })
+        if is_page && !status.is_server_error() {
+            return Err(self.foreign(format!("it returned status {} and text/html", status.as_u16())));
+        }
+        let retry_after = text(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        let request_id = text(HeaderName::from_static("x-request-id"));
+        let body = body(&mut reply, LARGEST_MESSAGE).await.unwrap_or_default();
+        let message = String::from_utf8_lossy(&body).trim().chars().take(500).collect();
+        let source = Refusal { status: status.as_u16(), message, request_id, retry_after };
+        Err(Error::Refused { call: call.into(), source })
+    }
+
+    pub(crate) fn unanswered(&self, error: reqwest::Error) -> Error {
+        let (base, source) = (self.base.clone(), Cause::innermost(&error.without_url()));
+        match source.is_about_certificate() {
+            true => Error::Untrusted { base, source },
+            false => Error::Unreachable { base, source },
+        }
     }
 
     async fn read<T: DeserializeOwned>(&self, call: &str, request: impl Fn() -> RequestBuilder) -> Result<T, Error> {
-        let reply = self.ask(call, request).await?;
-        let unreachable = |error| Error::Unreachable { base: self.base.clone(), source: Cause::innermost(&error) };
-        let body = reply.bytes().await.map_err(unreachable)?;
         // Lists come as text/plain, so only the body shows whether it is one.
-        serde_json::from_slice(&body).map_err(|error| self.foreign(format!("its reply to {call} is no list: {error}")))
+        self.read_as(call, request, |body| serde_json::from_slice(body)).await
+    }
+
+    /// The body of a reply, as `parse` reads it. One that it can't read may come from something in between that answers
+    /// for a moment.
+    async fn read_as<T, E: fmt::Display>(
+        &self,
+        call: &str,
+        request: impl Fn() -> RequestBuilder,
+        parse: impl Fn(&[u8]) -> Result<T, E>,
+    ) -> Result<T, Error> {
+        let mut tries = Tries::of(call);
+        loop {
+            let body = match self.once(call, request()).await {
+                Ok(mut reply) => self.whole(call, &mut reply).await,
+                Err(error) => Err(error),
+            };
+            let parsed = body.and_then(|body| {
+                parse(&body).map_err(|error| {
+                    let why: String = error.to_string().chars().take(200).collect();
+                    self.foreign(format!("its reply to {call} can't be read: {why}"))
+                })
+            });
+            match parsed {
+                Ok(parsed) => return Ok(parsed),
+                Err(error) => tries.after(error).await?,
+            }
+        }
+    }
+
+    async fn whole(&self, call: &str, reply: &mut Response) -> Result<Vec<u8>, Error> {
+        body(reply, LARGEST_LIST).await.map_err(|unread| match unread {
+            Unread::TooLarge => self.foreign(format!("its reply to {call} has more than {LARGEST_LIST} bytes")),
+            Unread::Broken(error) => self.unanswered(error),
+        })
     }
 
     fn foreign(&self, what: String) -> Error {
@@ -227,37 +262,56 @@ impl Client {
     }
 }
 
-/// Reads until the end (`None`) or a break. A server that sends nothing for a while has broken, too.
-async fn drain(
-    reply: &mut Response,
-    sink: &mut (impl AsyncWrite + Unpin),
-    digest: &mut Sha256,
-    received: &mut u64,
-    moved: impl Fn(u64),
-) -> Result<Option<Cause>, Error> {
-    loop {
-        match tokio::time::timeout(STALL, reply.chunk()).await {
-            Ok(Ok(Some(piece))) => {
-                digest.update(&piece);
-                sink.write_all(&piece).await.map_err(|source| Error::Unwritten { source })?;
-                *received += piece.len() as u64;
-                moved(*received);
-            }
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Err(error)) => return Ok(Some(Cause::innermost(&error))),
-            Err(_) => return Ok(Some(Cause(format!("nothing came for {}s", STALL.as_secs())))),
-        }
-    }
-}
-
 /// The announced length; a HEAD has it in the header only.
-fn length(reply: &Response) -> Option<u64> {
+pub(crate) fn length(reply: &Response) -> Option<u64> {
     reply.headers().get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whether a reply continues at `offset`.
-fn continues(reply: &Response, offset: u64) -> bool {
-    let range = reply.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
-    let from = range.and_then(|range| range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok());
-    reply.status() == StatusCode::PARTIAL_CONTENT && from == Some(offset)
+/// The attempts of a call. Every call here may be made twice.
+struct Tries {
+    left: u32,
+    pauses: Backoff,
+}
+
+impl Tries {
+    fn of(call: &str) -> Self {
+        Self { left: TRIES, pauses: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)).seeded(call) }
+    }
+
+    /// Pauses before the next attempt, at least as long as the factory says.
+    ///
+    /// # Errors
+    /// The error of the last attempt, if another one is of no use.
+    async fn after(&mut self, error: Error) -> Result<(), Error> {
+        self.left -= 1;
+        if self.left == 0 || !error.is_worth_repeating() {
+            return Err(error);
+        }
+        let asked = error.refusal().and_then(|refusal| refusal.retry_after).unwrap_or_default();
+        tokio::time::sleep(self.pauses.pause().max(asked.min(LONGEST_PAUSE))).await;
+        Ok(())
+    }
+}
+
+/// The content type of a reply.
+pub(crate) fn content_type(reply: &Response) -> Option<String> {
+    reply.headers().get(CONTENT_TYPE)?.to_str().ok().map(|kind| kind.chars().take(100).collect())
+}
+
+/// Why a body can't be read.
+enum Unread {
+    TooLarge,
+    Broken(reqwest::Error),
+}
+
+/// A body of at most so many bytes.
+async fn body(reply: &mut Response, most: u64) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    while let Some(piece) = reply.chunk().await.map_err(Unread::Broken)? {
+        if (body.len() + piece.len()) as u64 > most {
+            return Err(Unread::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }

@@ -52,6 +52,14 @@ pub enum Error {
         /// What it returned.
         what: String,
     },
+    /// Something else came in place of an image.
+    #[error("{url} is not the image ({what})")]
+    NotTheImage {
+        /// What was read.
+        url: String,
+        /// What it is instead.
+        what: String,
+    },
     /// A download ended before its end.
     #[error("{url} was cut off after {received} bytes")]
     Cut {
@@ -89,6 +97,12 @@ impl Error {
         }
     }
 
+    /// Whether the same call may have another answer next time: also what answers in the factory's place may do so only
+    /// for a moment.
+    pub fn is_worth_repeating(&self) -> bool {
+        matches!(self, Self::Foreign { .. } | Self::NotTheImage { .. }) || self.is_transient()
+    }
+
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -96,6 +110,10 @@ impl Error {
             Self::Untrusted { .. } => {
                 Some("add its authority to the system's certificates, or name it in SSL_CERT_FILE".into())
             }
+            Self::Foreign { .. } | Self::NotTheImage { .. } => Some(
+                "something between this machine and the factory answers in its place, such as a proxy or a login page; nothing of it was kept"
+                    .into(),
+            ),
             Self::Unwritten { .. } => {
                 Some("free space in the cluster's folder: the whole image is kept there while it is uploaded".into())
             }

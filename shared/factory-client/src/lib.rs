@@ -7,9 +7,12 @@
 
 mod classify;
 mod client;
+mod content;
+mod download;
 mod error;
 mod reply;
 
-pub use client::{Client, Fetched};
+pub use client::Client;
+pub use download::Fetched;
 pub use error::Error;
 pub use reply::{Extension, Refusal, renamed};

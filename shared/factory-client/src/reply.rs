@@ -1,5 +1,7 @@
 //! The factory's replies, read without any I/O.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// A refusal with the factory's own message: plain text, never JSON.
@@ -12,6 +14,8 @@ pub struct Refusal {
     pub message: String,
     /// The ID by which the factory's operator can find the cause.
     pub request_id: Option<String>,
+    /// How long to wait before asking again, as it says.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -85,7 +89,7 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, message: &str) -> Refusal {
-        Refusal { status, message: message.into(), request_id: Some("r-1".into()) }
+        Refusal { status, message: message.into(), request_id: Some("r-1".into()), retry_after: None }
     }
 
     #[test]

@@ -41,6 +41,10 @@ async fn play(State(script): State<Shared>, request: Request) -> Response {
     if script.answers.is_empty() { answer(500, "nothing left to say") } else { script.answers.remove(0) }
 }
 
+fn typed(kind: &str, body: &[u8]) -> Response {
+    Response::builder().status(200).header("content-type", kind).body(Body::from(body.to_owned())).unwrap()
+}
+
 fn answer(status: u16, body: &str) -> Response {
     let text = Response::builder().status(status).header("content-type", "text/plain; charset=utf-8");
     text.header("x-request-id", "r-1").body(Body::from(body.to_owned())).unwrap()
@@ -100,8 +104,9 @@ async fn an_empty_list_of_versions_may_be_null() {
 
 #[tokio::test]
 async fn a_web_site_is_no_factory() {
-    let page = Response::builder().status(404).header("content-type", "text/html").body(Body::from("<html>")).unwrap();
-    let (client, _) = factory(vec![page]).await;
+    let page =
+        |_| Response::builder().status(404).header("content-type", "text/html").body(Body::from("<html>")).unwrap();
+    let (client, _) = factory((0..4).map(page).collect()).await;
 
     assert!(matches!(client.versions().await, Err(Error::Foreign { .. })));
 }
@@ -117,15 +122,17 @@ async fn an_image_that_can_not_be_built_is_refused_in_words() {
     assert!(asked(&script)[0].starts_with("HEAD "));
 }
 
-/// SHA-256 of `abcdef`.
-const DIGEST: &str = "bef57ec7f53a6d40beb640a780a639c83bc29ac8a9816f1fc6c5c6dcd93c4721";
+/// A very small image.
+const FILE: &[u8] = b"QFI\xfbef";
+/// Its SHA-256.
+const DIGEST: &str = "6bc26ba694734cae8473b18ed1b8b157ff8c7da9a87d16103078b959e7395712";
 
 async fn fetched(client: &Client) -> Result<Fetched, Error> {
-    client.fetch(&client.base().image(&image()), &mut tokio::io::sink(), |_, _| ()).await
+    client.fetch(&image(), None, &mut tokio::io::sink(), |_, _| ()).await
 }
 
 /// A factory that sends these bytes, one reply per connection, and closes it.
-async fn wire(answers: Vec<String>) -> (Client, Shared) {
+async fn wire(answers: Vec<Vec<u8>>) -> (Client, Shared) {
     let script = Shared::default();
     let seen = Arc::clone(&script);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -136,20 +143,21 @@ async fn wire(answers: Vec<String>) -> (Client, Shared) {
             let mut request = [0; 4096];
             let length = stream.read(&mut request).await.unwrap();
             seen.lock().unwrap().asked.push(String::from_utf8_lossy(&request[..length]).into_owned());
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(&answer).await.unwrap();
         }
     });
     (Client::new(base).unwrap(), script)
 }
 
-/// Half of a body of six bytes.
-fn half(header: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n{header}\r\nabc")
+/// Half of the image.
+fn half(header: &str) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n{header}\r\n");
+    [head.as_bytes(), &FILE[..3]].concat()
 }
 
 #[tokio::test]
 async fn an_image_is_read_while_its_digest_is_taken() {
-    let (client, _) = factory(vec![answer(200, "abcdef")]).await;
+    let (client, _) = factory(vec![typed("application/x-qemu-disk", FILE)]).await;
 
     let result = fetched(&client).await;
 
@@ -158,8 +166,8 @@ async fn an_image_is_read_while_its_digest_is_taken() {
 
 #[tokio::test]
 async fn a_download_that_breaks_is_taken_up_where_the_server_can_do_that() {
-    let rest = "HTTP/1.1 206 Partial Content\r\ncontent-length: 3\r\ncontent-range: bytes 3-5/6\r\n\r\ndef";
-    let (client, script) = wire(vec![half("etag: \"e1\"\r\n"), rest.into()]).await;
+    let rest = b"HTTP/1.1 206 Partial Content\r\ncontent-length: 3\r\ncontent-range: bytes 3-5/6\r\n\r\n";
+    let (client, script) = wire(vec![half("etag: \"e1\"\r\n"), [rest, &FILE[3..]].concat()]).await;
 
     let result = fetched(&client).await;
 
@@ -174,4 +182,113 @@ async fn a_download_that_breaks_elsewhere_is_cut_off() {
     let result = fetched(&client).await;
 
     assert!(matches!(result, Err(Error::Cut { received: 3, .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_image_is_refused_and_has_no_digest() {
+    let octets = "application/octet-stream";
+    for (reply, what) in [
+        (typed("text/html", b"<html>please log in</html>"), "status 200 and text/html"),
+        (typed("application/json", b"null"), "it is application/json"),
+        (typed("text/plain; charset=utf-8", FILE), "it is text/plain; charset=utf-8"),
+        (typed(octets, b"<html>please log in</html>"), "it begins with \"<html>please log in</htm\""),
+        (typed(octets, b"null"), "it begins with \"null\""),
+        (typed(octets, b""), "it is empty"),
+    ] {
+        let once = [reply].into_iter().chain((0..3).map(|_| typed("text/html", b""))).collect();
+        let (client, _) = factory(once).await;
+
+        let error = fetched(&client).await.unwrap_err();
+
+        assert!(error.to_string().contains(what) && error.is_worth_repeating(), "{error}");
+        assert_eq!(verdict::Classify::facts(&error).exit, verdict::Exit::Failed, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_of_another_size_than_was_announced_is_refused() {
+    let announced = Response::builder().header("content-length", "7").body(Body::empty()).unwrap();
+    let (client, _) = factory(vec![announced, typed("application/x-qemu-disk", FILE)]).await;
+
+    let size = client.prepare(&image()).await.unwrap();
+    let error = client.fetch(&image(), size, &mut tokio::io::sink(), |_, _| ()).await.unwrap_err();
+
+    assert!(error.to_string().ends_with("is not the image (it has 6 bytes, and 7 were announced)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_ends_where_the_image_would() {
+    let endless = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-qemu-disk\r\n\r\n";
+    let (client, _) = wire(vec![[endless, FILE, FILE].concat()]).await;
+
+    let error = client.fetch(&image(), Some(6), &mut tokio::io::sink(), |_, _| ()).await.unwrap_err();
+
+    assert!(error.to_string().ends_with("(it has more than 6 bytes)"), "{error}");
+}
+
+/// What answers once in the factory's place, and then the factory.
+#[tokio::test]
+async fn an_answer_of_another_shape_is_asked_for_again() {
+    let list = r#"[{"name":"siderolabs/qemu-guest-agent"}]"#;
+    for odd in ["null", "{}", "", "<html>", r#"[{"names":1}]"#] {
+        let (client, script) = factory(vec![answer(200, odd), answer(200, list)]).await;
+        assert_eq!(client.extensions("v1.13.9".parse().unwrap()).await.unwrap().len(), 1, "{odd}");
+        assert_eq!(asked(&script).len(), 2);
+
+        let (client, _) = factory(vec![answer(200, odd), answer(201, &format!(r#"{{"id":"{VANILLA}"}}"#))]).await;
+        assert_eq!(client.register("customization: {}\n").await.unwrap(), VANILLA, "{odd}");
+
+        let (client, _) = factory(vec![answer(200, odd), answer(404, "schematic not found\n")]).await;
+        assert!(!client.knows(VANILLA).await.unwrap(), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn who_always_answers_something_else_is_no_factory_and_is_quoted_in_short() {
+    let odd = format!("\"{}\"", "A".repeat(100_000));
+    let (client, script) = factory((0..4).map(|_| answer(200, &odd)).collect()).await;
+
+    let error = client.extensions("v1.13.9".parse().unwrap()).await.unwrap_err();
+
+    assert!(matches!(error, Error::Foreign { .. }) && error.to_string().len() < 500, "{error}");
+    assert_eq!(asked(&script).len(), 4);
+}
+
+#[tokio::test]
+async fn a_list_without_an_end_is_no_list() {
+    let endless = || b"HTTP/1.1 200 OK\r\n\r\n".iter().copied().chain(std::iter::repeat_n(b'[', 5 << 20)).collect();
+    let (client, _) = wire((0..4).map(|_| endless()).collect()).await;
+
+    let error = client.versions().await.unwrap_err();
+
+    assert!(error.to_string().contains("has more than 4194304 bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn only_an_image_may_be_elsewhere_and_only_where_it_stays_private() {
+    let elsewhere =
+        |place: &str| Response::builder().status(302).header("location", place).body(Body::empty()).unwrap();
+    let (object, script) = factory(vec![typed("application/octet-stream", FILE)]).await;
+    let place = object.base().to_string().replace("127.0.0.1", "localhost") + "/bucket/1";
+
+    let (client, _) = factory(vec![elsewhere(&place)]).await;
+    assert_eq!(fetched(&client).await.unwrap().sha256, DIGEST);
+    let before = asked(&script).len();
+
+    let (client, _) = factory((0..4).map(|_| elsewhere(&place)).collect()).await;
+    let error = client.versions().await.unwrap_err();
+    assert!(error.to_string().contains("it redirects GET /versions to \"http://localhost:"), "{error}");
+    assert_eq!(asked(&script).len(), before);
+}
+
+#[tokio::test]
+async fn who_asks_too_often_waits_as_long_as_the_factory_says() {
+    let busy = Response::builder().status(429).header("retry-after", "1").body(Body::from("too many")).unwrap();
+    let (client, script) = factory(vec![busy, answer(200, "[]")]).await;
+    let begun = std::time::Instant::now();
+
+    assert_eq!(client.versions().await.unwrap(), Vec::<String>::new());
+
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1));
+    assert_eq!(asked(&script).len(), 2);
 }

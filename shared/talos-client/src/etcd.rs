@@ -91,7 +91,7 @@ impl Node {
     pub async fn has_etcd_data(&self) -> Result<bool, Error> {
         let request = machine::ListRequest { root: DATA.to_owned(), ..Default::default() };
         match self.looked_at_all("List", 10_000, || async { self.machine().list(request.clone()).await }).await {
-            Ok(files) => Ok(files.iter().any(is_content)),
+            Ok(files) => content(&files).map_err(|why| self.unreadable("List", why)),
             Err(error) if error.message().is_some_and(says_missing) => Ok(false),
             Err(error) => Err(error),
         }
@@ -128,7 +128,18 @@ fn says_missing(words: &str) -> bool {
     words.contains("no such file or directory")
 }
 
-/// The first entry of a listing is the folder itself; a folder that can't be read is an entry with an error.
+/// Whether a listing of the folder has something in it. Its first entry is the folder itself, so an empty listing is none;
+/// what can't be read is an entry with an error, and may hold data.
+fn content(files: &[machine::FileInfo]) -> Result<bool, String> {
+    let unread = files.iter().find(|file| !file.error.is_empty() && !says_missing(&file.error));
+    match unread {
+        _ if files.iter().any(is_content) => Ok(true),
+        Some(file) => Err(format!("{DATA}: {}", file.error)),
+        None if files.is_empty() => Err(format!("it lists nothing, not even {DATA} itself")),
+        None => Ok(false),
+    }
+}
+
 fn is_content(file: &machine::FileInfo) -> bool {
     file.error.is_empty() && !matches!(file.relative_name.as_str(), "" | ".") && file.name != DATA
 }
@@ -149,6 +160,17 @@ mod tests {
     fn a_folder_without_entries_is_no_data() {
         assert!(!is_content(&file("/var/lib/etcd", ".")));
         assert!(is_content(&file("member", "member")));
+    }
+
+    /// A node that is taken for empty is bootstrapped.
+    #[test]
+    fn a_folder_that_was_not_seen_is_not_empty() {
+        let with = |error: &str| machine::FileInfo { error: error.to_owned(), ..file("/var/lib/etcd", "") };
+        assert_eq!(content(&[file("/var/lib/etcd", ".")]), Ok(false));
+        assert_eq!(content(&[with("lstat /var/lib/etcd: no such file or directory")]), Ok(false));
+        assert!(content(&[]).unwrap_err().contains("it lists nothing"));
+        assert!(content(&[with("open /var/lib/etcd: input/output error")]).unwrap_err().contains("input/output error"));
+        assert_eq!(content(&[with("x"), file("/var/lib/etcd/member", "member")]), Ok(true));
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Bringing the image to every host that has the storage.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use factory_client::Client;
+use factory_client::{Client, Fetched};
 use pve_client::request;
 use record::{Change, Code, Effect, Exit, Failure, spec::Via, status};
 use schematic::Image;
 use step::{Hold, Run, Stop};
-use tokio::{io::AsyncSeekExt, task::JoinSet};
+use tokio::{
+    io::{AsyncSeekExt, AsyncWrite},
+    task::JoinSet,
+};
 
 use crate::{
+    digest::Digest,
     error::Error,
     storage::{Comparison, Copy, Found, Place, is_begun, marked_size, unsure},
 };
@@ -18,6 +22,8 @@ use crate::{
 const AT_ONCE: usize = 4;
 /// How often a download that was cut off is begun again.
 const TRIES: u32 = 3;
+/// The pause before that.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The image, where it comes from and where it goes.
 pub(crate) struct Delivery<'a> {
@@ -41,49 +47,75 @@ impl Delivery<'_> {
         let uploads = self.place.via == Via::Upload;
         // Of two runs the second one finds what the first one uploaded.
         let _claim = if uploads && !self.run.is_dry_run() { Some(self.run.claim().await?) } else { None };
-        let Found { volumes, absent, copies } = self.place.look(&self.pve).await?;
-        status.volumes = volumes;
+        let found = self.place.look(&self.pve).await?;
+        status.volumes.clone_from(&found.volumes);
         let url = status.url.clone();
-        let locked = self.run.dir()?.lock()?.and_then(|lock| lock.image(&url).map(str::to_owned));
         if self.run.is_dry_run() {
-            let found = Found { volumes: status.volumes.clone(), absent, copies };
-            let planned = self.plan(&found, &url, locked.as_deref()).await;
-            status.sha256 = locked;
-            return planned;
+            status.sha256 = self.locked(&url)?;
+            return self.plan(&found, &url, status.sha256.as_deref()).await;
         }
-        let mut kept = None;
-        let sha256 = match locked {
-            Some(sha256) => sha256,
-            None => {
-                let (sha256, read) = self.read(&url, uploads && !absent.is_empty()).await?;
-                kept = read;
-                self.lock(&url, sha256)?
+        let mut refused = None;
+        loop {
+            let (digest, kept) = match self.locked(&url)? {
+                Some(sha256) => (Digest { sha256, is_locked: true }, None),
+                None => {
+                    let (sha256, kept) = self.read(&url, uploads && !found.absent.is_empty()).await?;
+                    (Digest { sha256, is_locked: false }, kept)
+                }
+            };
+            match self.bring(&found, &url, &digest, kept).await {
+                // What was read here isn't what the hosts have or get: perhaps it was no image of this schematic. A digest
+                // is locked only after a host took the image by it, so it is read once more.
+                Err(Stop::Failed(failure))
+                    if !digest.is_locked
+                        && failure.is(Code::DigestMismatch)
+                        && refused.as_ref() != Some(&digest.sha256) =>
+                {
+                    self.run.announce(&format!("{}; reading it once more", failure.message));
+                    refused = Some(digest.sha256);
+                }
+                brought => {
+                    let hosts = brought?;
+                    status.sha256 = Some(digest.sha256);
+                    let effect = if hosts.is_empty() { Effect::Unchanged } else { Effect::Changed };
+                    return Ok((effect, changes(&hosts, &status.volumes)));
+                }
             }
-        };
-        status.sha256 = Some(sha256.clone());
-        let replaced = self.compared(&copies, &url, &sha256).await?;
-        let hosts = || absent.iter().cloned().chain(replaced.iter().map(|copy| copy.host.clone())).collect::<Vec<_>>();
-        if hosts().is_empty() {
-            return Ok((Effect::Unchanged, Vec::new()));
         }
-        if uploads {
+    }
+
+    /// The digest in ichor.lock.
+    fn locked(&self, url: &str) -> Result<Option<String>, Failure> {
+        Ok(self.run.dir()?.lock()?.and_then(|lock| lock.image(url).map(str::to_owned)))
+    }
+
+    /// Has the files that are there compared with the digest, and brings the image to the hosts that lack it: these are
+    /// returned.
+    async fn bring(&self, found: &Found, url: &str, digest: &Digest, kept: Option<Kept>) -> Result<Vec<String>, Stop> {
+        let replaced = self.compared(&found.copies, url, digest).await?;
+        let hosts: Vec<String> =
+            found.absent.iter().cloned().chain(replaced.iter().map(|copy| copy.host.clone())).collect();
+        if hosts.is_empty() {
+            return Ok(hosts);
+        }
+        if self.place.via == Via::Upload {
             let kept = match kept {
                 Some(kept) => kept,
-                None => self.read(&url, true).await?.1.expect("it was asked to keep the file"),
+                None => self.read(url, true).await?.1.expect("it was asked to keep the file"),
             };
-            if kept.sha256 != sha256 {
-                return Err(Error::Rebuilt { url }.into());
+            if kept.sha256 != digest.sha256 {
+                return Err(digest.changed(url, None).into());
             }
-            for host in hosts() {
-                let old = replaced.iter().find(|copy| copy.host == host);
-                self.upload(&host, &kept, old, &url, &sha256).await?;
+            for host in &hosts {
+                let old = replaced.iter().find(|copy| copy.host == *host);
+                self.upload(host, &kept, old, url, digest).await?;
             }
         } else {
             self.factory.prepare(self.image).await?;
-            self.run.announce(&format!("downloading {url} to {} on {}", self.place.storage, hosts().join(", ")));
-            self.download(&hosts(), &url, &sha256).await?;
+            self.run.announce(&format!("downloading {url} to {} on {}", self.place.storage, hosts.join(", ")));
+            self.download(&hosts, url, digest).await?;
         }
-        Ok((Effect::Changed, changes(&hosts(), &status.volumes)))
+        Ok(hosts)
     }
 
     /// What would be done. A file that is there is not trusted by its name: what can be known of it without a download is its
@@ -118,19 +150,19 @@ impl Delivery<'_> {
     }
 
     /// Has the hosts compare the files whose content isn't known; returns those that an upload of ours left unfinished.
-    async fn compared(&self, copies: &[Copy], url: &str, sha256: &str) -> Result<Vec<Copy>, Stop> {
+    async fn compared(&self, copies: &[Copy], url: &str, digest: &Digest) -> Result<Vec<Copy>, Stop> {
         let lock = self.run.dir()?.lock()?;
         let mark = |copy: &Copy| lock.as_ref().and_then(|lock| lock.copy(&copy.place()).map(str::to_owned));
         let mut replaced = Vec::new();
         for copy in copies {
             let mark = mark(copy);
-            if mark.as_ref() == Some(&copy.mark(sha256)) {
+            if digest.is_locked && mark.as_ref() == Some(&copy.mark(&digest.sha256)) {
                 continue;
             }
             let (is_ours, why) = (is_begun(mark.as_deref()), unsure(mark.as_deref()));
             self.run.announce(&format!("{} compares the image that it has with its digest: {why}", copy.host));
-            match self.compare(&copy.host, url, sha256).await? {
-                Comparison::Same => self.remember(copy, sha256)?,
+            match self.compare(&copy.host, url, digest).await? {
+                Comparison::Same => self.remember(copy, url, digest)?,
                 Comparison::Other(_) | Comparison::Forbidden if is_ours && self.place.via == Via::Upload => {
                     let (volume, host) = (self.place.volume(), &copy.host);
                     self.run
@@ -145,13 +177,13 @@ impl Delivery<'_> {
     }
 
     /// Has a host compare its file. One that another run has just uploaded may not be whole yet: then once more.
-    pub(crate) async fn compare(&self, host: &str, url: &str, sha256: &str) -> Result<Comparison, Stop> {
-        let compared = self.place.compare(&self.pve, host, url, sha256).await?;
+    pub(crate) async fn compare(&self, host: &str, url: &str, digest: &Digest) -> Result<Comparison, Stop> {
+        let compared = self.place.compare(&self.pve, host, url, digest).await?;
         if !matches!(compared, Comparison::Other(_)) || !self.is_copying().await? {
             return Ok(compared);
         }
         self.settled().await?;
-        Ok(self.place.compare(&self.pve, host, url, sha256).await?)
+        Ok(self.place.compare(&self.pve, host, url, digest).await?)
     }
 
     /// Whether an uploaded file, of anybody that the token sees, is being put in its place.
@@ -172,23 +204,32 @@ impl Delivery<'_> {
         self.run.wait_for_cluster().until_or(look, expired).await
     }
 
-    /// Notes in ichor.lock that this file was compared with the digest.
-    pub(crate) fn remember(&self, copy: &Copy, sha256: &str) -> Result<(), Failure> {
-        self.run.dir()?.update_lock(|lock| lock.set_copy(&copy.place(), &copy.mark(sha256)))
+    /// Notes in ichor.lock that a host took this file by the digest: from then on it is the image's, unless another run
+    /// has locked another one meanwhile.
+    pub(crate) fn remember(&self, copy: &Copy, url: &str, digest: &Digest) -> Result<(), Failure> {
+        let noted = self.run.dir()?.update_lock(|lock| match lock.image(url) {
+            Some(locked) if locked != digest.sha256 => false,
+            _ => {
+                lock.set_image(url, &digest.sha256);
+                lock.set_copy(&copy.place(), &copy.mark(&digest.sha256));
+                true
+            }
+        })?;
+        if noted { Ok(()) } else { Err(Error::Rebuilt { url: url.into() }.into()) }
     }
 
     /// Downloads the image to each of these hosts, a few at a time.
-    async fn download(&self, hosts: &[String], url: &str, sha256: &str) -> Result<(), Failure> {
+    async fn download(&self, hosts: &[String], url: &str, digest: &Digest) -> Result<(), Failure> {
         let (mut waiting, mut work, mut result) = (hosts.iter().cloned(), JoinSet::new(), Ok(()));
         loop {
             while work.len() < AT_ONCE && result.is_ok() {
                 let Some(host) = waiting.next() else { break };
                 let (place, pve, run) = (self.place.clone(), self.pve.clone(), self.run.clone());
-                let (url, sha256) = (url.to_owned(), sha256.to_owned());
+                let (url, digest) = (url.to_owned(), digest.clone());
                 work.spawn(async move {
                     let progress = run.progress(None, format!("{host} downloads {}", place.file));
                     let saw = |seen: pve_client::Progress| progress.percent(seen.percent, seen.detail.as_deref());
-                    let done = place.download(&pve, &host, &url, &sha256, saw).await;
+                    let done = place.download(&pve, &host, &url, &digest, saw).await;
                     drop(progress);
                     (host, done)
                 });
@@ -197,7 +238,7 @@ impl Delivery<'_> {
                 None => return result,
                 Some(Ok((host, Ok(())))) => {
                     self.run.announce(&format!("{host} has {}", self.place.file));
-                    result = result.and(self.downloaded(&host, sha256).await);
+                    result = result.and(self.downloaded(&host, url, digest).await);
                 }
                 Some(Ok((_, Err(failure)))) => result = result.and(Err(failure)),
                 Some(Err(error)) => result = result.and(Err(crashed(&error))),
@@ -206,16 +247,15 @@ impl Delivery<'_> {
     }
 
     /// What the host has compared itself while it downloaded is known.
-    async fn downloaded(&self, host: &str, sha256: &str) -> Result<(), Failure> {
+    async fn downloaded(&self, host: &str, url: &str, digest: &Digest) -> Result<(), Failure> {
         match self.place.copy(&self.pve, host).await? {
-            Some(copy) => self.remember(&copy, sha256),
+            Some(copy) => self.remember(&copy, url, digest),
             None => Ok(()),
         }
     }
 
     /// Reads the image once, and keeps it on this machine if it is to be uploaded.
     async fn read(&self, url: &str, keep: bool) -> Result<(String, Option<Kept>), Stop> {
-        self.factory.prepare(self.image).await?;
         let why = if keep { "to upload it" } else { "once, to lock its digest" };
         self.run.announce(&format!("reading {url} {why}"));
         let stopping = self.run.stopping();
@@ -237,13 +277,13 @@ impl Delivery<'_> {
                     let mut sink = tokio::fs::File::from_std(file.try_clone().map_err(unwritten)?);
                     sink.set_len(0).await.map_err(unwritten)?;
                     sink.rewind().await.map_err(unwritten)?;
-                    self.factory.fetch(url, &mut sink, moved).await
+                    self.fetch_once(&mut sink, moved).await
                 }
-                None => self.factory.fetch(url, &mut tokio::io::sink(), moved).await,
+                None => self.fetch_once(&mut tokio::io::sink(), moved).await,
             };
             match fetched {
                 // Nothing of it was used, so starting again costs only time.
-                Err(error) if error.is_transient() && tries > 0 => {}
+                Err(error) if error.is_worth_repeating() && tries > 0 => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(error.into()),
                 Ok(fetched) => {
                     let (sha256, size) = (fetched.sha256, fetched.bytes);
@@ -254,16 +294,14 @@ impl Delivery<'_> {
         }
     }
 
-    /// Locks a digest that was just read; if another run locked one meanwhile, that is used, and the host checks against
-    /// it.
-    fn lock(&self, url: &str, sha256: String) -> Result<String, Failure> {
-        self.run.dir()?.update_lock(|lock| match lock.image(url) {
-            Some(locked) => locked.to_owned(),
-            None => {
-                lock.set_image(url, &sha256);
-                sha256
-            }
-        })
+    /// Has the image built, which announces its size, and reads it.
+    async fn fetch_once(
+        &self,
+        sink: &mut (impl AsyncWrite + Unpin),
+        moved: impl Fn(u64, Option<u64>),
+    ) -> Result<Fetched, factory_client::Error> {
+        let size = self.factory.prepare(self.image).await?;
+        self.factory.fetch(self.image, size, sink, moved).await
     }
 }
 

@@ -35,8 +35,10 @@ pub(crate) enum Error {
     NotAnIso(String),
     #[error("{url} no longer matches the digest in ichor.lock")]
     Rebuilt { url: String },
-    #[error("{volume} on {host} is not the image: its SHA-256 differs from the digest in ichor.lock")]
-    WrongFile { volume: String, host: String },
+    #[error("{host} got another file from {url} than this machine")]
+    Differs { url: String, host: String },
+    #[error("{volume} on {host} is not the image: its SHA-256 differs from {}", digest(*.is_locked))]
+    WrongFile { volume: String, host: String, is_locked: bool },
     #[error("{volume} on {host} is not the image: it has {size} bytes, and the image {wanted}")]
     WrongSize { volume: String, host: String, size: u64, wanted: u64 },
     #[error("{host} can't download {url} ({why})")]
@@ -80,8 +82,11 @@ impl Classify for Error {
                 "importing disk images needs Proxmox VE 8.4 or later; on older ones Talos can be installed from an ISO: `images: {storage: NAME, via: iso}`",
             ),
             Self::NotImportable(_) | Self::NotAnIso(_) => failed(Code::Import).hint("remove --image-format"),
-            Self::WrongFile { volume, host } | Self::WrongSize { volume, host, .. } => Facts::new(Exit::Guard, Code::DigestMismatch).hint(format!(
+            Self::WrongFile { volume, host, .. } | Self::WrongSize { volume, host, .. } => Facts::new(Exit::Guard, Code::DigestMismatch).hint(format!(
                 "it was cut, replaced, or downloaded with another digest; if nothing needs it: `pvesm free {volume}` on {host}, then run again"
+            )),
+            Self::Differs { host, .. } => failed(Code::DigestMismatch).hint(format!(
+                "something between the factory and {host} or this machine, such as a proxy, answers with another file; nothing was locked"
             )),
             Self::NotFetched { host, why, storage, volume, via, .. } => {
                 // A certificate stays wrong; a connection may come back.
@@ -101,6 +106,11 @@ impl Classify for Error {
             )),
         }
     }
+}
+
+/// What a file was compared with.
+fn digest(is_locked: bool) -> &'static str {
+    if is_locked { "the digest in ichor.lock" } else { "that of the image that this machine read" }
 }
 
 /// What brings the image, in a word.

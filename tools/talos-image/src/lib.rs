@@ -11,6 +11,7 @@
 mod alone;
 mod args;
 mod delivery;
+mod digest;
 mod error;
 mod plan;
 mod run;

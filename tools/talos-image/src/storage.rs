@@ -9,7 +9,10 @@ use pve_client::{
 };
 use record::{Failure, spec::Via};
 
-use crate::error::{Error, LEAST};
+use crate::{
+    digest::Digest,
+    error::{Error, LEAST},
+};
 
 /// How long a host may take to download an image, or to compare one.
 const DOWNLOAD: Duration = Duration::from_secs(40 * 60);
@@ -200,13 +203,14 @@ impl Place {
         pve: &Client,
         host: &str,
         url: &str,
-        sha256: &str,
+        digest: &Digest,
     ) -> Result<Comparison, Failure> {
-        let request = request::download(&self.stored(host), url, Some(sha256));
+        let request = request::download(&self.stored(host), url, Some(&digest.sha256));
         match pve.run(&request, DOWNLOAD).await {
             Ok(()) => Ok(Comparison::Same),
             Err(error) if mismatch(&error) => {
-                Ok(Comparison::Other(Error::WrongFile { volume: self.volume(), host: host.to_owned() }.into()))
+                let (volume, host, is_locked) = (self.volume(), host.to_owned(), digest.is_locked);
+                Ok(Comparison::Other(Error::WrongFile { volume, host, is_locked }.into()))
             }
             Err(error) if error.kind() == Some(Kind::Forbidden) && self.via == Via::Upload => Ok(Comparison::Forbidden),
             Err(error) => Err(error.into()),
@@ -225,20 +229,20 @@ impl Place {
         pve: &Client,
         host: &str,
         url: &str,
-        sha256: &str,
+        digest: &Digest,
         saw: impl Fn(pve_client::Progress),
     ) -> Result<(), Failure> {
-        let request = request::download(&self.stored(host), url, Some(sha256));
+        let request = request::download(&self.stored(host), url, Some(&digest.sha256));
         let begun = async {
             let upid = pve.ask(&request).await?;
             pve.watch(&upid, DOWNLOAD, LOOK, saw).await
         };
         match begun.await {
             Ok(()) => Ok(()),
-            Err(error) if mismatch(&error) => Err(Error::Rebuilt { url: url.into() }.into()),
+            Err(error) if mismatch(&error) => Err(digest.changed(url, Some(host)).into()),
             // Another run was faster; whether its file is the image is compared.
             Err(error) if matches!(error.kind(), Some(Kind::Exists | Kind::VolumeExists)) => {
-                match self.compare(pve, host, url, sha256).await? {
+                match self.compare(pve, host, url, digest).await? {
                     Comparison::Same => Ok(()),
                     Comparison::Other(failure) => Err(failure),
                     Comparison::Forbidden => Err(self.not_compared(pve, host)),

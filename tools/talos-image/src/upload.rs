@@ -20,6 +20,7 @@ use tokio::io::AsyncSeekExt;
 
 use crate::{
     delivery::{Delivery, Kept, unwritten},
+    digest::Digest,
     error::Error,
     storage::{Comparison, Copy, begun, mismatch},
 };
@@ -45,15 +46,15 @@ impl Delivery<'_> {
         kept: &Kept,
         old: Option<&Copy>,
         url: &str,
-        sha256: &str,
+        digest: &Digest,
     ) -> Result<(), Stop> {
         let (file, storage) = (&self.place.file, &self.place.storage);
         self.run.announce(&format!("uploading {file} to {storage} on {host}"));
         let mut tries = TRIES;
         loop {
             tries -= 1;
-            let failed = match self.attempt(host, kept, old, sha256).await? {
-                Attempt::Done => return self.arrived(host, kept, sha256).await,
+            let failed = match self.attempt(host, kept, old, &digest.sha256).await? {
+                Attempt::Done => return self.arrived(host, kept, url, digest).await,
                 Attempt::Appeared => None,
                 Attempt::Failed(error) if error.is_transient() || mismatch(&error) => Some(error),
                 Attempt::Failed(error) => return Err(error.into()),
@@ -61,7 +62,7 @@ impl Delivery<'_> {
             // The reply may be lost, and the file there all the same; or another run was faster.
             self.settled().await?;
             match (self.place.copy(&self.pve, host).await?.filter(|copy| Some(copy) != old), failed) {
-                (Some(copy), _) => return self.appeared(&copy, url, sha256).await,
+                (Some(copy), _) => return self.appeared(&copy, url, digest).await,
                 (None, Some(error)) if tries == 0 => return Err(error.into()),
                 (None, _) => {}
             }
@@ -69,9 +70,9 @@ impl Delivery<'_> {
     }
 
     /// A file that is there although this run didn't see it arrive.
-    async fn appeared(&self, copy: &Copy, url: &str, sha256: &str) -> Result<(), Stop> {
-        match self.compare(&copy.host, url, sha256).await? {
-            Comparison::Same => Ok(self.remember(copy, sha256)?),
+    async fn appeared(&self, copy: &Copy, url: &str, digest: &Digest) -> Result<(), Stop> {
+        match self.compare(&copy.host, url, digest).await? {
+            Comparison::Same => Ok(self.remember(copy, url, digest)?),
             Comparison::Other(failure) => Err(failure.into()),
             Comparison::Forbidden => Err(self.place.not_compared(&self.pve, &copy.host).into()),
         }
@@ -154,14 +155,14 @@ impl Delivery<'_> {
     }
 
     /// Nobody uses the image before all of it is there: another run may be copying over it at this moment.
-    async fn arrived(&self, host: &str, kept: &Kept, sha256: &str) -> Result<(), Stop> {
+    async fn arrived(&self, host: &str, kept: &Kept, url: &str, digest: &Digest) -> Result<(), Stop> {
         self.settled().await?;
         let copy = self.place.copy(&self.pve, host).await?;
         let Some(copy) = copy.as_ref().filter(|copy| copy.size == kept.size) else {
             let (volume, host, size) = (self.place.volume(), host.to_owned(), copy.map_or(0, |copy| copy.size));
             return Err(Error::CutShort { volume, host, size, wanted: kept.size }.into());
         };
-        self.remember(copy, sha256)?;
+        self.remember(copy, url, digest)?;
         self.run.announce(&format!("{host} has {}", self.place.file));
         Ok(())
     }

@@ -124,9 +124,13 @@ impl<'de> Deserialize<'de> for Config {
                     config.add(Row::deserialize(row).map_err(D::Error::custom)?);
                 }
             }
-            other => return Err(D::Error::custom(format_args!("{other} is no config"))),
+            _ => return Err(D::Error::custom("this is no config")),
         }
-        Ok(config)
+        // Every config has one, of whatever VM. What has none is of something else, and says nothing of this VM.
+        match config.digest() {
+            Some(_) => Ok(config),
+            None => Err(D::Error::custom("a config without `digest`")),
+        }
     }
 }
 
@@ -142,6 +146,14 @@ mod tests {
         assert_eq!((config.get("cores"), config.get("memory"), config.digest()), (Some("2"), Some("2048"), Some("d")));
         assert_eq!(config.uuid().as_deref(), Some("ab-12"));
         assert!(config.is_set("onboot") && !config.is_set("protection"));
+    }
+
+    /// Seen: `{}` in place of a config once, and a VM of the cluster was somebody else's (7).
+    #[test]
+    fn what_is_no_config_says_nothing_of_a_vm() {
+        for json in ["{}", "[]", "null", r#""x""#, r#"{"cores":2}"#, r#"[{"key":"cores","value":2}]"#] {
+            assert!(serde_json::from_str::<Config>(json).is_err(), "{json}");
+        }
     }
 
     #[test]

@@ -195,9 +195,16 @@ async fn two_runs_at_once_upload_the_image_once() {
 /// What the factory sends for the image.
 async fn image(lab: &Lab) -> Vec<u8> {
     let base = schematic::FactoryUrl::parse(&lab.factory().endpoint()).unwrap();
-    let url = format!("{}/image/{AGENT}/v1.13.9/nocloud-amd64.qcow2", lab.factory().endpoint());
+    let image = schematic::Image {
+        schematic: AGENT.into(),
+        version: "v1.13.9".parse().unwrap(),
+        platform: "nocloud".into(),
+        arch: "amd64".into(),
+        format: schematic::Format::qcow2(),
+        secureboot: false,
+    };
     let mut bytes = Vec::new();
-    factory_client::Client::new(base).unwrap().fetch(&url, &mut bytes, |_, _| ()).await.unwrap();
+    factory_client::Client::new(base).unwrap().fetch(&image, None, &mut bytes, |_, _| ()).await.unwrap();
     bytes
 }
 
