@@ -4,6 +4,7 @@
 mod addresses;
 mod answers;
 pub mod console;
+mod endpoint;
 mod error;
 pub mod files;
 mod finder;
@@ -37,13 +38,25 @@ pub struct TokenFlag {
     /// File with the API token for Proxmox VE, instead of PROXMOX_VE_API_TOKEN.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+
+    /// Allow sending the token to another Proxmox VE than the one in ichor.lock, and lock the new one.
+    #[arg(long)]
+    pub new_endpoint: bool,
 }
 
-/// Connects as the spec and the environment say. The token is in `token_file`, else in `PROXMOX_VE_API_TOKEN`.
-///
-/// # Errors
-/// Settings that are missing, or that can't be used (exit 8).
-pub fn connect(spec: &ProxmoxSpec, token_file: Option<PathBuf>) -> Result<Client, Failure> {
+impl TokenFlag {
+    /// Connects as the spec and the environment say. The token is in `token_file`, else in `PROXMOX_VE_API_TOKEN`. `acts`:
+    /// whether the call may change anything, so that it may lock the endpoint.
+    ///
+    /// # Errors
+    /// Settings that are missing, or that can't be used (exit 8), another endpoint than before (7).
+    pub fn connect(&self, run: &step::Run, spec: &ProxmoxSpec, acts: bool) -> Result<Client, Failure> {
+        endpoint::check(run, spec, self.new_endpoint, acts)?;
+        connect(spec, self.token_file.clone())
+    }
+}
+
+fn connect(spec: &ProxmoxSpec, token_file: Option<PathBuf>) -> Result<Client, Failure> {
     if let Some(text) = token_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) {
         step::protect_token(&text);
     }

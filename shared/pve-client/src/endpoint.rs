@@ -71,6 +71,11 @@ impl Endpoint {
         self.port
     }
 
+    /// Whether both name one server. Host names have no case.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
+    }
+
     /// The URL under which all calls live: `https://host:8006/api2/json`.
     pub fn base(&self) -> String {
         format!("https://{self}/api2/json")

@@ -169,6 +169,17 @@ impl Lock {
         self.fields.insert("apiVersion".into(), version.into());
     }
 
+    /// The Proxmox VE of the cluster, as the cluster file named it when it was locked.
+    #[must_use]
+    pub fn proxmox(&self) -> Option<&str> {
+        self.text("proxmox")
+    }
+
+    /// Sets the Proxmox VE of the cluster.
+    pub fn set_proxmox(&mut self, endpoint: &str) {
+        self.fields.insert("proxmox".into(), endpoint.into());
+    }
+
     /// SHA-256 of the image at this URL, hexadecimal.
     #[must_use]
     pub fn image(&self, url: &str) -> Option<&str> {

@@ -127,6 +127,8 @@ codes! {
     Import = "import",
     /// No host can hold the VM.
     Placement = "placement",
+    /// The input names another Proxmox VE than the environment or ichor.lock: the API token is not sent there.
+    OtherEndpoint = "other-endpoint",
     /// A VM of this cluster's name was created from another ichor.lock.
     OtherLock = "other-lock",
     /// A VM of this name doesn't belong to the cluster.

@@ -1,6 +1,6 @@
 //! The step.
 
-use std::{io::IsTerminal, path::PathBuf, sync::OnceLock};
+use std::{io::IsTerminal, sync::OnceLock};
 
 use pve_client::Client;
 use record::{
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
 /// Creates and updates VMs.
 pub(crate) struct PveVm {
     verb: Verb,
-    token_file: Option<PathBuf>,
+    token: pve_access::TokenFlag,
     allowed: Allowed,
     ignore_etcd: bool,
     /// Which VMs that the file doesn't list this call is about.
@@ -103,7 +103,7 @@ impl Step for PveVm {
             verb: args.verb,
             chosen: args.chosen(),
             vms: args.vm,
-            token_file: args.token.token_file,
+            token: args.token,
             allowed: Allowed {
                 reboot: args.reboot,
                 recreate: args.recreate,
@@ -146,7 +146,8 @@ impl Step for PveVm {
     /// Connects and reads the inventory; changes nothing.
     async fn cluster(&self, run: Run) -> Result<Shared, Stop> {
         let spec = run.cluster().typed_spec()?;
-        let pve = pve_access::connect(&spec.proxmox.clone().unwrap_or_default(), self.token_file.clone())?;
+        let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy | Verb::Adopt) && !run.is_dry_run();
+        let pve = self.token.connect(&run, &spec.proxmox.clone().unwrap_or_default(), acts)?;
         let silent = Some(pve_access::Silent::told(&run, &pve));
         if self.verb == Verb::Doctor {
             return self.doctor(&run, pve, spec).await;
@@ -154,7 +155,6 @@ impl Step for PveVm {
         let makes = matches!(self.verb, Verb::Ensure | Verb::Plan);
         let image = if makes { self.image(&run).await? } else { status::Image::default() };
         self.check_vms(&run)?;
-        let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy | Verb::Adopt) && !run.is_dry_run();
         let claim = if acts { Some(run.claim().await?) } else { None };
         let (identity, is_new) = self.identity(&run, &pve).await?;
         if makes {
@@ -282,7 +282,7 @@ impl PveVm {
             };
         }
         let spec = run.cluster().typed_spec()?;
-        let pve = pve_access::connect(&spec.proxmox.unwrap_or_default(), self.token_file.clone())?;
+        let pve = self.token.connect(run, &spec.proxmox.unwrap_or_default(), false)?;
         let (identity, is_new) = self.identity(run, &pve).await?;
         // Without an identity the cluster has no VMs yet.
         let inventory = match is_new {

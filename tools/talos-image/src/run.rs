@@ -1,8 +1,7 @@
 //! The step.
 
-use std::path::PathBuf;
-
 use factory_client::Client;
+use pve_access::TokenFlag;
 use record::{
     Cluster, Code, Effect, Exit, Failure, Node, Roster,
     spec::Via,
@@ -24,7 +23,7 @@ use crate::{
 /// Puts an image where the VMs can use it.
 pub(crate) struct TalosImage {
     kind: Kind,
-    token_file: Option<PathBuf>,
+    token: TokenFlag,
 }
 
 impl Step for TalosImage {
@@ -48,7 +47,7 @@ impl Step for TalosImage {
             }
             None => Source::Input,
         };
-        Ok(Job::Stream(Self { kind: args.kind, token_file: args.token.token_file }, source))
+        Ok(Job::Stream(Self { kind: args.kind, token: args.token }, source))
     }
 
     async fn cluster(&self, run: Run) -> Result<(), Stop> {
@@ -57,7 +56,7 @@ impl Step for TalosImage {
         let client = Client::new(wanted.factory.clone())?;
         let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref().map(|images| (proxmox, images)));
         // What is wrong with the settings or the token is told before the factory is asked for anything.
-        let pve = images.map(|(proxmox, _)| pve_access::connect(proxmox, self.token_file.clone())).transpose()?;
+        let pve = images.map(|(proxmox, _)| self.token.connect(&run, proxmox, true)).transpose()?;
         let _silent = pve.as_ref().map(|pve| pve_access::Silent::told(&run, pve));
         let image = self.registered(&run, &client, &wanted, images.map(|(_, images)| images.via)).await?;
         let mut status = status::Image {

@@ -1,10 +1,10 @@
 //! The step.
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::sync::OnceLock;
 
 use config_rules::{Mode, validate};
 use machine_config::{Contract, MachineType};
-use pve_access::{Silent, Sources};
+use pve_access::{Silent, Sources, TokenFlag};
 use pve_client::{Client, Rights, request};
 use record::{
     Failure, Node, status,
@@ -21,7 +21,7 @@ use crate::{
 
 /// Starts new VMs with their configs.
 pub(crate) struct TalosSeed {
-    token_file: Option<PathBuf>,
+    token: TokenFlag,
 }
 
 /// What the nodes share.
@@ -56,13 +56,13 @@ impl Step for TalosSeed {
     }
 
     fn prepare(args: Args) -> Result<Job<Self>, Failure> {
-        Ok(Job::Stream(Self { token_file: args.token.token_file }, Source::Input))
+        Ok(Job::Stream(Self { token: args.token }, Source::Input))
     }
 
     async fn cluster(&self, run: Run) -> Result<Shared, Stop> {
         let proxmox = run.cluster().typed_spec()?.proxmox.unwrap_or_default();
         let storage = proxmox.seeds.clone().ok_or(Error::NoStorage)?;
-        let pve = pve_access::connect(&proxmox, self.token_file.clone())?;
+        let pve = self.token.connect(&run, &proxmox, true)?;
         let silent = Silent::told(&run, &pve);
         let claim = if run.is_dry_run() { None } else { Some(run.claim().await?) };
         let rights = Rights::from(pve.ask(&request::permissions()).await?);

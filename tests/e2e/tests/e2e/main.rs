@@ -53,6 +53,8 @@ mod support;
 mod swapped;
 /// What people see on a terminal.
 mod terminal;
+/// Where the API token goes.
+mod token;
 /// Waiting says why.
 mod waiting;
 /// Each way of the image to Proxmox VE.
