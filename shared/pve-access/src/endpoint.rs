@@ -79,7 +79,7 @@ pub(crate) fn check(run: &Run, spec: &ProxmoxSpec, is_new: bool, acts: bool) -> 
     // Records without a folder have no lock.
     let dir = run.cluster().dir().map(|_| run.dir()).transpose()?;
     let lock = dir.as_ref().map(step::ClusterDir::lock).transpose()?.flatten();
-    let locked = lock.as_ref().and_then(record::Lock::proxmox);
+    let locked = lock.as_deref().and_then(record::Lock::proxmox);
     let is_unlocked = judge(named, variable.as_deref(), locked, is_new)?;
     if let Some(dir) = dir.filter(|_| is_unlocked && acts && run.is_first() && !run.is_dry_run()) {
         dir.update_lock(|lock| lock.set_proxmox(named))?;
