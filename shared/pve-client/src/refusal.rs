@@ -149,7 +149,7 @@ impl std::error::Error for Refusal {}
 
 /// Texts of status 500 and of tasks, and what they mean. They are the same from 8.4 to 9.2; the first that is found
 /// counts, so a lock that wasn't got in time comes before the VM that it was for.
-const TEXTS: [(&str, Kind); 37] = [
+const TEXTS: [(&str, Kind); 38] = [
     ("- got timeout", Kind::Busy),
     ("got lock request timeout", Kind::Busy),
     ("got no worker upid", Kind::Busy),
@@ -182,6 +182,7 @@ const TEXTS: [(&str, Kind); 37] = [
     ("is not available on node", Kind::NotFound),
     // Of wget, which fetches for the server.
     ("ERROR 429", Kind::Busy),
+    ("ERROR 500", Kind::Busy),
     ("ERROR 502", Kind::Busy),
     ("ERROR 503", Kind::Busy),
     ("ERROR 504", Kind::Busy),
@@ -258,6 +259,10 @@ mod tests {
     #[test]
     fn a_failed_task_is_classified_by_its_last_words() {
         let lock = "unable to create VM 5 - can't lock file '/var/lock/pve-manager/pve-storage-local' - got timeout";
+        let fetched = |status: &str| Refusal::of_task(&format!("download failed: ERROR {status}.")).kind;
+        assert_eq!(fetched("500: Internal Server Error"), Kind::Busy);
+        assert_eq!(fetched("429: Too Many Requests"), Kind::Busy);
+        assert_ne!(fetched("404: Not Found"), Kind::Busy);
         assert_eq!(Refusal::of_task(lock).kind, Kind::Busy);
         let denied = "unable to create VM 700 - 403 Permission check failed (/vms/700, VM.Config.Options)\n";
         assert_eq!(Refusal::of_task(denied).kind, Kind::Forbidden);
