@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -11,11 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::claim::Claim;
 use crate::file;
+use crate::gitignore;
 
 mod locked;
-
-/// The folder's `.gitignore`: only the lock may be committed.
-const GITIGNORE: &str = "*\n!ichor.lock\n";
 
 /// SHA-256 of some bytes, hexadecimal.
 #[must_use]
@@ -95,6 +93,7 @@ impl ClusterDir {
         }
         let temporary = self.temporary(&path, bytes)?;
         temporary.persist(&path).map_err(|error| failed(&path, &error.error))?;
+        file::sync_folder(path.parent().unwrap_or(&self.dir));
         Ok(true)
     }
 
@@ -107,7 +106,10 @@ impl ClusterDir {
         let path = self.path(file);
         let temporary = self.temporary(&path, bytes)?;
         match std::fs::hard_link(temporary.path(), &path) {
-            Ok(()) => Ok(Made::Now),
+            Ok(()) => {
+                file::sync_folder(path.parent().unwrap_or(&self.dir));
+                Ok(Made::Now)
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Made::Before),
             Err(error) => Err(failed(&path, &error)),
         }
@@ -139,12 +141,7 @@ impl ClusterDir {
     /// Makes the folder and its `.gitignore`.
     fn folder(&self) -> Result<(), Failure> {
         make_folder(&self.dir)?;
-        let ignore = self.dir.join(".gitignore");
-        match File::create_new(&ignore) {
-            Ok(mut file) => file.write_all(GITIGNORE.as_bytes()).map_err(|error| failed(&ignore, &error)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(failed(&ignore, &error)),
-        }
+        gitignore::ensure(&self.dir).map_err(|error| failed(&self.dir.join(".gitignore"), &error))
     }
 
     /// Claims the folder for this step, while the claim is held: `None` while another process has it.
@@ -156,14 +153,13 @@ impl ClusterDir {
     pub fn claim(&self, step: &str) -> Result<Option<Claim>, Failure> {
         self.folder()?;
         let path = self.path(&format!(".{step}.lock"));
-        Claim::take(File::options().write(true).create(true).truncate(false).open(&path), &path)
+        Claim::take(File::options().write(true).create(true).truncate(false).mode(0o600).open(&path), &path)
     }
 
     /// Whether the folder's `.gitignore` keeps a file out of version control. A folder that had one keeps it.
     #[must_use]
     pub fn is_ignored(&self, file: &str) -> bool {
-        let text = std::fs::read_to_string(self.dir.join(".gitignore")).unwrap_or_default();
-        text.lines().map(str::trim).any(|line| line == "*" || line.trim_start_matches('/') == file)
+        gitignore::ignores(&self.dir, file)
     }
 }
 
@@ -290,6 +286,7 @@ mod tests {
     fn one_process_at_a_time_has_the_claim_of_a_step() {
         let (_folder, dir) = folder();
         let claim = dir.claim("pve-vm").unwrap();
+        assert_eq!(mode(&dir.path(".pve-vm.lock")), 0o600);
         assert!(claim.is_some() && dir.claim("pve-vm").unwrap().is_none());
         assert!(dir.claim("talos-apply").unwrap().is_some(), "each step has its own");
         drop(claim);

@@ -58,7 +58,15 @@ pub fn write_private(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     let placed = if replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
-    placed.map(drop).map_err(|error| error.error)
+    placed.map(drop).map_err(|error| error.error)?;
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Brings the name of a file that was just placed to disk, so that a power cut doesn't take the file away again. Some file
+/// systems can't sync a folder; what was written is whole there, too.
+pub(crate) fn sync_folder(folder: &Path) {
+    let _unsynced = fs::File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 fn stream(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -25,6 +25,7 @@ mod engine;
 mod env;
 pub mod file;
 mod flags;
+mod gitignore;
 mod intake;
 mod launch;
 mod output;
