@@ -8,6 +8,8 @@ use transport::{Cause, Timeouts};
 
 use crate::{Error, Kubeconfig};
 
+/// Bytes of the largest reply: a node has some 100 KiB.
+const LARGEST: usize = 8 << 20;
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), call: Duration::from_secs(15) };
 
 /// A connection to one API server.
@@ -66,9 +68,16 @@ impl Client {
             Error::Unreachable { server: self.server.clone(), source }
         };
         let request = self.http.get(format!("{}{path}", self.server)).header("accept", "application/json, */*");
-        let reply = request.send().await.map_err(unreachable)?;
+        let mut reply = request.send().await.map_err(unreachable)?;
         let status = reply.status();
-        let body = reply.bytes().await.map_err(unreachable)?.to_vec();
+        let mut body = Vec::new();
+        while let Some(piece) = reply.chunk().await.map_err(unreachable)? {
+            body.extend_from_slice(&piece);
+            if body.len() > LARGEST {
+                let source = Cause(format!("its reply has more than {} MiB", LARGEST >> 20));
+                return Err(Error::Unreachable { server: self.server.clone(), source });
+            }
+        }
         if status.is_success() {
             return Ok(body);
         }

@@ -28,6 +28,8 @@ const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(10), call: Du
 const TRIES: u32 = 4;
 /// What a proxy in between answers to who asks too often.
 const TOO_MANY: u16 = 429;
+/// Bytes of the largest reply: ten thousand VMs are some 8 MiB.
+const LARGEST: usize = 32 << 20;
 /// How long a call waits at most until it is sent again.
 const LONGEST: Duration = Duration::from_secs(30);
 /// What is said of a task that runs.
@@ -316,7 +318,12 @@ impl Client {
     }
 }
 
-pub(crate) async fn received(response: reqwest::Response) -> Result<Reply, reqwest::Error> {
+pub(crate) async fn received(mut response: reqwest::Response) -> Result<Reply, reqwest::Error> {
+    let (mut body, mut is_endless) = (Vec::new(), false);
+    while !is_endless && let Some(piece) = response.chunk().await? {
+        is_endless = body.len() + piece.len() > LARGEST;
+        body.extend_from_slice(&piece);
+    }
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let reason = response.extensions().get::<ReasonPhrase>();
     let seconds = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok());
@@ -326,7 +333,8 @@ pub(crate) async fn received(response: reqwest::Response) -> Result<Reply, reqwe
         reason: reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned()),
         content_type: header(CONTENT_TYPE),
         location: header(LOCATION),
-        body: response.bytes().await?.to_vec(),
+        body: if is_endless { Vec::new() } else { body },
+        is_endless,
     })
 }
 

@@ -85,6 +85,8 @@ pub struct Reply {
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the body was too large to be read; then it is empty here.
+    pub is_endless: bool,
 }
 
 /// Why a reply holds no result.
@@ -157,6 +159,9 @@ struct Envelope<'a> {
 
 /// The `data` of a reply.
 fn data(reply: &Reply) -> Result<&RawValue, Fault> {
+    if reply.is_endless {
+        return Err(Fault::Foreign("its reply is larger than any of Proxmox VE".into()));
+    }
     if let (200..=299, Ok(Envelope { data })) = (reply.status, serde_json::from_slice(&reply.body)) {
         return Ok(data);
     }

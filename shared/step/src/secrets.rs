@@ -16,6 +16,11 @@ use crate::file::read_regular;
 /// Of the process and not of a run: a panic, or a failure before the run begins, must not show them either.
 static SECRETS: LazyLock<RwLock<Redaction>> = LazyLock::new(RwLock::default);
 
+/// How many characters of a line are shown; a list of all nodes fits.
+const LONGEST: usize = 2000;
+/// How many lines of a text are shown; a list of all mistakes of a file fits.
+const LINES: usize = 300;
+
 /// The files with secrets in a cluster's folder.
 const FILES: [&str; 3] = ["secrets.yaml", "talosconfig", "kubeconfig"];
 
@@ -79,9 +84,24 @@ pub(crate) fn keep_out_of_core_dumps() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// A text as it may be shown.
+/// A text as it may be shown: without secrets, and with an end, whoever's words it holds.
 pub(crate) fn redacted(text: &str) -> String {
-    SECRETS.read().unwrap_or_else(PoisonError::into_inner).shown(text)
+    let shown = SECRETS.read().unwrap_or_else(PoisonError::into_inner).shown(text);
+    // Not before: half a secret isn't known for one.
+    if shown.len() <= LONGEST { shown } else { cut(&shown) }
+}
+
+/// The beginning of each line, and of the lines.
+fn cut(text: &str) -> String {
+    let beginning = |line: &str| match line.char_indices().nth(LONGEST) {
+        None => line.to_owned(),
+        Some((end, _)) => format!("{}… ({} characters in all)", &line[..end], line.chars().count()),
+    };
+    let mut lines: Vec<String> = text.lines().take(LINES).map(beginning).collect();
+    if let more @ 1.. = text.lines().count().saturating_sub(LINES) {
+        lines.push(format!("… ({more} more lines)"));
+    }
+    lines.join("\n")
 }
 
 /// A failure as it may be written into a record.
@@ -144,6 +164,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_text_of_others_without_end_is_cut_after_its_secrets_were_hidden() {
+        let secret = "c2VjcmV0LW9mLWEtdGVzdC10aGF0LWlzLWxvbmc";
+        protect([secret]);
+        let long = "ä".repeat(LONGEST - 8) + secret + &"b".repeat(1 << 20);
+        let shown = redacted(&long);
+        assert!(shown.len() < 3 * LONGEST && shown.contains("characters in all)"), "{}", shown.len());
+        assert!(!shown.contains(&secret[..8]), "half a secret is one");
+        let lines = redacted(&"a line\n".repeat(100_000));
+        assert_eq!((lines.lines().count(), lines.ends_with("… (99700 more lines)")), (LINES + 1, true));
+        assert_eq!(redacted(&"short\n".repeat(3)), "short\n".repeat(3));
+    }
 
     #[test]
     fn the_values_of_a_bundle_are_hidden_in_errors_changes_and_fields() {

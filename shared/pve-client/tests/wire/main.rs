@@ -130,6 +130,16 @@ async fn a_read_that_something_else_answered_is_asked_once_more_and_believed_the
 }
 
 #[tokio::test]
+async fn a_reply_without_end_is_refused_before_it_fills_the_memory() {
+    let huge = || Answer::json(200, "OK", &format!(r#"{{"data":"{}"}}"#, "A".repeat(33 << 20)));
+    let server = Server::start(vec![huge(), huge()]).await;
+
+    let error = pinned(&server).ask(&request::version()).await.unwrap_err();
+
+    assert!(matches!(&error, Error::Foreign { what, .. } if what.contains("larger than any")), "{error}");
+}
+
+#[tokio::test]
 async fn a_change_that_something_else_answered_may_be_done_and_is_not_sent_again() {
     let page = Answer::html(200, "OK", "<html>please log in</html>");
     let server = Server::start(vec![page, Answer::json(200, "OK", r#"{"data":{}}"#)]).await;

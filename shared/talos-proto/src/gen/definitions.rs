@@ -360,8 +360,40 @@ pub struct VolumeStatusSpec {
     pub filesystem: i32,
     #[prost(string, tag = "13")]
     pub pretty_size: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "15")]
+    pub mount_spec: ::core::option::Option<VolumeMount>,
     #[prost(int32, tag = "16")]
     pub r#type: i32,
+    #[prost(message, optional, tag = "18")]
+    pub symlink_spec: ::core::option::Option<VolumeLink>,
+}
+/// Where a volume is mounted, and how.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VolumeMount {
+    #[prost(string, tag = "1")]
+    pub target_path: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub selinux_label: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub project_quota_support: bool,
+    #[prost(string, tag = "4")]
+    pub parent_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "5")]
+    pub file_mode: u32,
+    #[prost(int64, tag = "6")]
+    pub uid: i64,
+    #[prost(int64, tag = "7")]
+    pub gid: i64,
+    #[prost(bool, tag = "8")]
+    pub recursive_relabel: bool,
+}
+/// Where a volume that is a link leads.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VolumeLink {
+    #[prost(string, tag = "1")]
+    pub symlink_target_path: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub force: bool,
 }
 /// DiscoveredVolumes.block.talos.dev, namespace `runtime`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

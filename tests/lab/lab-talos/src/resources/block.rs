@@ -84,36 +84,66 @@ fn folders(world: &World, id: Id) -> Vec<Item> {
     if node.config.is_none() {
         return Vec::new();
     }
-    let ready = |name: &str, yaml: &serde_json::Value| {
-        let spec = proto::VolumeStatusSpec { phase: proto::VolumePhase::Ready as i32, ..Default::default() };
-        Item::new(name, &spec, yaml).labelled("talos.dev/system-volume", "")
-    };
     let folders = FOLDERS.iter().filter(|(name, ..)| *name != "ETCD" || node.is_control_plane());
     let folders = folders.map(|(name, label, mode, owner)| {
         let path = if *name == "ETCD" { "/var/lib/etcd" } else { name };
         let (parent, target) = path.rsplit_once('/').unwrap_or_default();
         let parent = if parent == "/var" { "EPHEMERAL" } else { parent };
         let label = format!("system_u:object_r:{label}:s0");
-        let mut mount = json!({
-            "targetPath": target, "selinuxLabel": label, "projectQuotaSupport": false, "parentId": parent,
-        });
-        if *mode != 0 {
-            mount["fileMode"] = json!(mode);
-        }
-        if let Some(owner) = owner {
-            (mount["uid"], mount["gid"]) = (json!(owner), json!(owner));
-        }
-        if RELABELLED.contains(name) {
-            mount["recursiveRelabel"] = json!(true);
-        }
-        ready(name, &json!({"phase": "ready", "type": "directory", "mountSpec": mount}))
+        let owner = i64::from(owner.unwrap_or_default());
+        let mount = proto::VolumeMount {
+            target_path: target.to_owned(),
+            selinux_label: label,
+            parent_id: parent.to_owned(),
+            file_mode: *mode,
+            uid: owner,
+            gid: owner,
+            recursive_relabel: RELABELLED.contains(name),
+            ..proto::VolumeMount::default()
+        };
+        folder(name, "directory", mount, None)
     });
-    let link = json!({
-        "phase": "ready", "type": "symlink",
-        "mountSpec": {"targetPath": "/var/run", "selinuxLabel": "", "projectQuotaSupport": false},
-        "symlink": {"symlinkTargetPath": "/run", "force": true},
+    let mount = proto::VolumeMount { target_path: "/var/run".to_owned(), ..proto::VolumeMount::default() };
+    let link = proto::VolumeLink { symlink_target_path: "/run".to_owned(), force: true };
+    folders.chain([folder("/var/run", "symlink", mount, Some(link))]).collect()
+}
+
+/// A volume that is a folder, or a link to one.
+fn folder(name: &str, kind: &str, mount: proto::VolumeMount, link: Option<proto::VolumeLink>) -> Item {
+    let mut yaml = json!({"phase": "ready", "type": kind, "mountSpec": mounted(&mount)});
+    if let Some(link) = &link {
+        yaml["symlink"] = json!({"symlinkTargetPath": link.symlink_target_path, "force": link.force});
+    }
+    let spec = proto::VolumeStatusSpec {
+        phase: proto::VolumePhase::Ready as i32,
+        // Talos's numbers of the two kinds.
+        r#type: if kind == "directory" { 3 } else { 4 },
+        mount_spec: Some(mount),
+        symlink_spec: link,
+        ..proto::VolumeStatusSpec::default()
+    };
+    Item::new(name, &spec, &yaml).labelled("talos.dev/system-volume", "")
+}
+
+/// A mount as YAML: what is zero is left out where Talos does.
+fn mounted(mount: &proto::VolumeMount) -> serde_json::Value {
+    let mut yaml = json!({
+        "targetPath": mount.target_path, "selinuxLabel": mount.selinux_label,
+        "projectQuotaSupport": mount.project_quota_support,
     });
-    folders.chain([ready("/var/run", &link)]).collect()
+    if !mount.parent_id.is_empty() {
+        yaml["parentId"] = json!(mount.parent_id);
+    }
+    if mount.file_mode != 0 {
+        yaml["fileMode"] = json!(mount.file_mode);
+    }
+    if mount.uid != 0 {
+        (yaml["uid"], yaml["gid"]) = (json!(mount.uid), json!(mount.gid));
+    }
+    if mount.recursive_relabel {
+        yaml["recursiveRelabel"] = json!(true);
+    }
+    yaml
 }
 
 fn volumes(world: &World, id: Id) -> Vec<Item> {
@@ -132,7 +162,7 @@ fn failed(name: &str, why: &str) -> Item {
 
 fn volume(label: &str, number: u64, size: u64, filesystem: &str) -> Item {
     // The numbers of Talos's enumerations: a partition, and the file systems none, xfs and vfat.
-    let spec = proto::VolumeStatusSpec {
+    let mut spec = proto::VolumeStatusSpec {
         phase: proto::VolumePhase::Ready as i32,
         location: format!("/dev/sda{number}"),
         parent_location: "/dev/sda".to_owned(),
@@ -154,15 +184,20 @@ fn volume(label: &str, number: u64, size: u64, filesystem: &str) -> Item {
     if spec.filesystem != 0 {
         yaml["filesystem"] = json!(filesystem);
     }
-    let mounted = match label {
+    let place = match label {
         "STATE" => Some(("/system/state", "system_state_t", 0o700)),
         "EPHEMERAL" => Some(("/var", "ephemeral_t", 0o755)),
         _ => None,
     };
-    if let Some((path, label, mode)) = mounted {
-        let label = format!("system_u:object_r:{label}:s0");
-        yaml["mountSpec"] =
-            json!({"targetPath": path, "selinuxLabel": label, "projectQuotaSupport": false, "fileMode": mode});
+    if let Some((path, label, mode)) = place {
+        let mount = proto::VolumeMount {
+            target_path: path.to_owned(),
+            selinux_label: format!("system_u:object_r:{label}:s0"),
+            file_mode: mode,
+            ..proto::VolumeMount::default()
+        };
+        yaml["mountSpec"] = mounted(&mount);
+        spec.mount_spec = Some(mount);
     }
     Item::new(label, &spec, &yaml).labelled("talos.dev/system-volume", "")
 }
