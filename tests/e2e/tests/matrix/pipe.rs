@@ -121,20 +121,47 @@ pub(crate) async fn cell(cell: Cell) {
     let scenario = Some(Scenario::parse(&text).unwrap());
     let world = World::start_with(SHAPE, |options| Options { scenario, ..options }).await;
 
-    let first = world.up().await;
-    assert!(cell.fate.ends_with().contains(&first.status), "{cell}: {first}");
-    let mut statuses = vec![first.status];
-    for _ in 0..AGAIN {
-        if statuses.last() == Some(&0) {
+    let mut runs = Runs { cell: &cell, world: &world, statuses: Vec::new(), is_met: false };
+    for _ in 0..=AGAIN {
+        if runs.again().await == 0 {
             break;
         }
-        let outcome = world.up().await;
-        assert!(matches!(outcome.status, 0 | 4 | 5), "{cell}, run again after {statuses:?}: {outcome}");
-        statuses.push(outcome.status);
     }
-    assert_eq!(statuses.last(), Some(&0), "{cell}: it never gets done: {statuses:?}");
+    assert_eq!(runs.statuses.last(), Some(&0), "{cell}: it never gets done: {:?}", runs.statuses);
     world.assert_up(&world.names());
+    if matches!(cell.fate, Fate::ForGood(_)) {
+        // Tags that were refused are left out, with a warning, and set by the next run that may.
+        runs.again().await;
+    }
     let touches = world.touches();
-    world.up().await.exits(0);
-    assert_eq!(world.touches(), touches, "{cell}: one more run still changes something");
+    // A run may have made fewer calls than the one that was counted, so that the fault comes only now.
+    let last = match runs.again().await {
+        0 => 0,
+        _ => runs.again().await,
+    };
+    assert_eq!((last, world.touches()), (0, touches), "{cell}: one more run still changes something");
+}
+
+/// The runs of one cell.
+struct Runs<'a> {
+    cell: &'a Cell,
+    world: &'a World,
+    statuses: Vec<i32>,
+    /// Whether a run has ended as only the fault explains.
+    is_met: bool,
+}
+
+impl Runs<'_> {
+    /// Runs the pipe as the last exit status says that it may be run.
+    async fn again(&mut self) -> i32 {
+        let outcome = self.world.up().await;
+        let (cell, before) = (self.cell, &self.statuses);
+        if !matches!(outcome.status, 0 | 4 | 5) {
+            let explained = !self.is_met && cell.fate.ends_with().contains(&outcome.status);
+            assert!(explained, "{cell}, after {before:?}: {outcome}");
+            self.is_met = true;
+        }
+        self.statuses.push(outcome.status);
+        outcome.status
+    }
 }
