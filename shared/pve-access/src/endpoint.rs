@@ -68,25 +68,32 @@ fn judge(named: &str, variable: Option<&str>, locked: Option<&str>, is_new: bool
     }
 }
 
-/// Refuses an endpoint of the input that is another one than the environment's or, without that, the lock's. The first
-/// real run that reads the cluster file itself locks it.
+/// Refuses an endpoint of the input that is another one than the environment's or, without that, the lock's. `Ok(true)` if
+/// it is to be locked once the server has answered: by the first real run that reads the cluster file itself.
 ///
 /// # Errors
-/// Another endpoint (exit 7), a lock that can't be read or written.
-pub(crate) fn check(run: &Run, spec: &ProxmoxSpec, is_new: bool, acts: bool) -> Result<(), Failure> {
-    let Some(named) = spec.endpoint.as_deref() else { return Ok(()) };
+/// Another endpoint (exit 7), a lock that can't be read.
+pub(crate) fn check(run: &Run, spec: &ProxmoxSpec, is_new: bool, acts: bool) -> Result<bool, Failure> {
+    let Some(named) = spec.endpoint.as_deref() else { return Ok(false) };
     let variable = step::variable(VARIABLE);
     // Records without a folder have no lock.
     let dir = run.cluster().dir().map(|_| run.dir()).transpose()?;
     let lock = dir.as_ref().map(step::ClusterDir::lock).transpose()?.flatten();
     let locked = lock.as_deref().and_then(record::Lock::proxmox);
     let is_unlocked = judge(named, variable.as_deref(), locked, is_new)?;
-    if let Some(dir) = dir.filter(|_| is_unlocked && acts && run.is_first() && !run.is_dry_run()) {
-        dir.update_lock(|lock| lock.set_proxmox(named))?;
-        run.announce(&format!(
-            "ichor.lock now names the Proxmox VE of this cluster, {named}: the API token goes to no other without --new-endpoint"
-        ));
-    }
+    Ok(dir.is_some() && is_unlocked && acts && run.is_first() && !run.is_dry_run())
+}
+
+/// Locks the endpoint of a server that has answered as it should: a slip in the file must not be kept.
+///
+/// # Errors
+/// A lock that can't be written.
+pub(crate) fn remember(run: &Run, spec: &ProxmoxSpec) -> Result<(), Failure> {
+    let Some(named) = spec.endpoint.as_deref() else { return Ok(()) };
+    run.dir()?.update_lock(|lock| lock.set_proxmox(named))?;
+    run.announce(&format!(
+        "ichor.lock now names the Proxmox VE of this cluster, {named}: the API token goes to no other without --new-endpoint"
+    ));
     Ok(())
 }
 

@@ -50,9 +50,14 @@ impl TokenFlag {
     ///
     /// # Errors
     /// Settings that are missing, or that can't be used (exit 8), another endpoint than before (7).
-    pub fn connect(&self, run: &step::Run, spec: &ProxmoxSpec, acts: bool) -> Result<Client, Failure> {
-        endpoint::check(run, spec, self.new_endpoint, acts)?;
-        connect(spec, self.token_file.clone())
+    pub async fn connect(&self, run: &step::Run, spec: &ProxmoxSpec, acts: bool) -> Result<Client, Failure> {
+        let is_to_be_locked = endpoint::check(run, spec, self.new_endpoint, acts)?;
+        let pve = connect(spec, self.token_file.clone())?;
+        if is_to_be_locked {
+            pve.ask(&pve_client::request::version()).await?;
+            endpoint::remember(run, spec)?;
+        }
+        Ok(pve)
     }
 }
 

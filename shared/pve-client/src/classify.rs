@@ -9,6 +9,8 @@ impl Classify for Error {
         let (exit, code) = match self {
             Self::Untrusted { .. } => (Exit::NotAllowed, Code::Untrusted),
             Self::Unreachable { .. } | Self::TaskRuns { .. } => (Exit::Unreachable, Code::Unreachable),
+            // It was there when the call was decided: somebody destroyed or moved it, and the next look shows which.
+            Self::Refused { source, .. } if source.is_no_vm() => (Exit::Unreachable, Code::Unreachable),
             Self::Refused { source, .. } => of_refusal(source.kind),
             Self::Task(task) => of_refusal(task.refusal.kind),
             Self::Foreign { .. } | Self::Misread { .. } | Self::Console { .. } => (Exit::Failed, Code::ProxmoxRefused),
@@ -70,6 +72,8 @@ mod tests {
             (error.facts().exit, error.facts().code, error.is_transient()),
             (Exit::Unreachable, Code::NoQuorum, true)
         );
+        let error = refused("Configuration file 'nodes/pve1/qemu-server/100.conf' does not exist");
+        assert_eq!((error.facts().exit, error.is_transient()), (Exit::Unreachable, false), "a VM that vanished");
         let error = refused("can't remove VM 100 - protection mode enabled");
         assert_eq!((error.facts().exit, error.is_transient()), (Exit::Guard, false));
     }

@@ -82,7 +82,9 @@ impl Fleet {
 
     /// Refuses a VM that was made for this node from another `ichor.lock`.
     pub(crate) fn is_no_other_set(&self, config: &Config, vmid: u32, node: &str, made: &Location) -> Result<(), Error> {
-        if self.identity.marks(config) || !is_of_namesake(config, &self.cluster) {
+        // What the list calls nothing yet may be any VM of another cluster that has this one's name.
+        let is_nodes = config.get("name") == Some(&self.identity.vm_name(node));
+        if !is_nodes || self.identity.marks(config) || !is_of_namesake(config, &self.cluster) {
             return Ok(());
         }
         let (own, cluster) = (made.vmid, self.cluster.clone());

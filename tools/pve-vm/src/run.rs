@@ -147,7 +147,7 @@ impl Step for PveVm {
     async fn cluster(&self, run: Run) -> Result<Shared, Stop> {
         let spec = run.cluster().typed_spec()?;
         let acts = matches!(self.verb, Verb::Ensure | Verb::Destroy | Verb::Adopt) && !run.is_dry_run();
-        let pve = self.token.connect(&run, &spec.proxmox.clone().unwrap_or_default(), acts)?;
+        let pve = self.token.connect(&run, &spec.proxmox.clone().unwrap_or_default(), acts).await?;
         let silent = Some(pve_access::Silent::told(&run, &pve));
         if self.verb == Verb::Doctor {
             return self.doctor(&run, pve, spec).await;
@@ -282,7 +282,7 @@ impl PveVm {
             };
         }
         let spec = run.cluster().typed_spec()?;
-        let pve = self.token.connect(run, &spec.proxmox.unwrap_or_default(), false)?;
+        let pve = self.token.connect(run, &spec.proxmox.unwrap_or_default(), false).await?;
         let (identity, is_new) = self.identity(run, &pve).await?;
         // Without an identity the cluster has no VMs yet.
         let inventory = match is_new {

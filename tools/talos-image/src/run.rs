@@ -56,7 +56,10 @@ impl Step for TalosImage {
         let client = Client::new(wanted.factory.clone())?;
         let images = spec.proxmox.as_ref().and_then(|proxmox| proxmox.images.as_ref().map(|images| (proxmox, images)));
         // What is wrong with the settings or the token is told before the factory is asked for anything.
-        let pve = images.map(|(proxmox, _)| self.token.connect(&run, proxmox, true)).transpose()?;
+        let pve = match images {
+            Some((proxmox, _)) => Some(self.token.connect(&run, proxmox, true).await?),
+            None => None,
+        };
         let _silent = pve.as_ref().map(|pve| pve_access::Silent::told(&run, pve));
         let image = self.registered(&run, &client, &wanted, images.map(|(_, images)| images.via)).await?;
         let mut status = status::Image {

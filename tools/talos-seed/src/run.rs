@@ -62,7 +62,7 @@ impl Step for TalosSeed {
     async fn cluster(&self, run: Run) -> Result<Shared, Stop> {
         let proxmox = run.cluster().typed_spec()?.proxmox.unwrap_or_default();
         let storage = proxmox.seeds.clone().ok_or(Error::NoStorage)?;
-        let pve = self.token.connect(&run, &proxmox, true)?;
+        let pve = self.token.connect(&run, &proxmox, true).await?;
         let silent = Silent::told(&run, &pve);
         let claim = if run.is_dry_run() { None } else { Some(run.claim().await?) };
         let rights = Rights::from(pve.ask(&request::permissions()).await?);

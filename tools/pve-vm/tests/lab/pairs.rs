@@ -143,3 +143,24 @@ async fn a_second_set_of_vms_from_another_lock_is_refused_until_one_is_destroyed
     remove(&world, 900);
     world.run(&[]).await.exits(0);
 }
+
+/// For ten seconds the list has no name for a new VM: it may be any VM.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_vm_of_another_cluster_of_this_name_is_no_second_set() {
+    let world = World::start(options()).await;
+    let started = |pve: &lab::pve::Pve| pve.requests().iter().any(|(_, path)| path.ends_with("/status/start"));
+    world.lab.pve().fault("POST", "/status/start", lab::pve::Fault::Slow { by: Some(Duration::from_millis(1500)) });
+    let records = world.records();
+    let running = world.run_beside("own.jsonl", &records, &[]);
+    let other = async {
+        world.lab.pve().until(started).await;
+        let notes = format!(
+            "Worker b-1 of the Talos cluster {}.\n\nichor-uid: 00112233445566778899aabbccddeeff\n",
+            world.lab.name()
+        );
+        world.lab.pve().add_vm(900, "pve1", &[("name", "VM 900"), ("description", &notes)]);
+    };
+    let (outcome, ()) = tokio::join!(running, other);
+
+    outcome.exits(0);
+}
