@@ -97,6 +97,15 @@ impl ClusterDir {
         Ok(true)
     }
 
+    /// Keeps a copy of a file that is about to be changed beside it, see [`file::keep_copy`].
+    ///
+    /// # Errors
+    /// A folder or file that cannot be written.
+    pub fn keep_copy(&self, file: &str, bytes: &[u8], again: bool) -> Result<Option<PathBuf>, Failure> {
+        self.folder()?;
+        file::keep_copy(&self.path(file), bytes, again).map_err(|(path, error)| failed(&path, &error))
+    }
+
     /// Writes a file that must never be replaced: of two runs at the same time, one creates it and the other one reads
     /// it.
     ///

@@ -63,6 +63,33 @@ pub fn write_private(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
     Ok(())
 }
 
+/// Keeps a copy of a file that is about to be changed beside it, for its owner only: `config.before-ichor`, or with a
+/// number if that name is taken. A copy is never overwritten. Returns where a new one is.
+///
+/// One with the same contents is enough, and without `again` any earlier one is.
+///
+/// # Errors
+/// The reason why it can't be written, and where; the file itself must then stay as it is.
+pub fn keep_copy(path: &Path, bytes: &[u8], again: bool) -> std::result::Result<Option<PathBuf>, (PathBuf, Error)> {
+    let mut number = 1;
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(if number == 1 { ".before-ichor".to_owned() } else { format!(".before-ichor-{number}") });
+        let copy = PathBuf::from(name);
+        match fs::symlink_metadata(&copy) {
+            Ok(_) if !again || read_regular(&copy).is_ok_and(|kept| kept == bytes) => return Ok(None),
+            Ok(_) => number += 1,
+            Err(error) if error.kind() == ErrorKind::NotFound => match write_private(&copy, bytes, false) {
+                Ok(()) => return Ok(Some(copy)),
+                // Another run made it since the look above.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err((copy, error)),
+            },
+            Err(error) => return Err((copy, error)),
+        }
+    }
+}
+
 /// Brings the name of a file that was just placed to disk, so that a power cut doesn't take the file away again. Some file
 /// systems can't sync a folder; what was written is whole there, too.
 pub(crate) fn sync_folder(folder: &Path) {
@@ -109,6 +136,26 @@ mod tests {
         assert_eq!(fs::read(&real).unwrap(), b"newest");
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_copy_of_what_was_there_is_for_its_owner_only_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        let copy = |number: &str| folder.path().join(format!("config.before-ichor{number}"));
+
+        assert_eq!(keep_copy(&file, b"one", false).unwrap(), Some(copy("")));
+        assert_eq!(keep_copy(&file, b"two", false).unwrap(), None, "the first one is enough");
+        assert_eq!(keep_copy(&file, b"one", true).unwrap(), None, "it is there already");
+        assert_eq!(keep_copy(&file, b"two", true).unwrap(), Some(copy("-2")));
+        // What else has the name isn't a copy, and isn't waited for.
+        assert!(std::process::Command::new("mkfifo").arg(copy("-3")).status().unwrap().success());
+        assert_eq!(keep_copy(&file, b"three", true).unwrap(), Some(copy("-4")));
+
+        assert_eq!(["", "-2", "-4"].map(|n| fs::read(copy(n)).unwrap()), [&b"one"[..], b"two", b"three"]);
+        assert_eq!(fs::metadata(copy("")).unwrap().permissions().mode() & 0o777, 0o600);
+        let (at, error) = keep_copy(&folder.path().join("config.before-ichor/x"), b"", false).unwrap_err();
+        assert!(at.ends_with("x.before-ichor") && error.kind() == ErrorKind::NotADirectory, "{error:?}");
     }
 
     /// The device is a terminal of the test's own, in a folder where nothing can be made or replaced: whatever a broken

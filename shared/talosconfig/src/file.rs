@@ -75,10 +75,13 @@ impl Talosconfig {
     /// Reads a talosconfig; unknown keys are ignored.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let documents = go_yaml::read(text)?;
-        let root = documents.first().filter(|root| !root.is_null()).ok_or(Error::Empty)?;
+        documents.first().filter(|root| !root.is_null()).map(Self::of_node).ok_or(Error::Empty)
+    }
+
+    pub(crate) fn of_node(root: &Node) -> Self {
         let pairs = root.get("contexts").and_then(Node::pairs).unwrap_or_default();
         let contexts = pairs.iter().map(|(key, node)| (key.text.clone(), Context::read(node)));
-        Ok(Self { context: text_of(root, "context"), contexts: contexts.collect() })
+        Self { context: text_of(root, "context"), contexts: contexts.collect() }
     }
 
     /// The text, as the talosctl that writes in this dialect does.
@@ -137,7 +140,7 @@ impl Context {
         }
     }
 
-    fn written(&self) -> Map {
+    pub(crate) fn written(&self) -> Map {
         let mut out = Map::new();
         out.set("endpoints", self.endpoints.clone());
         if !self.nodes.is_empty() {

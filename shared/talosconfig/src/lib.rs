@@ -6,6 +6,7 @@
 
 pub mod certificate;
 mod file;
+pub mod kept;
 pub mod key;
 mod secret;
 

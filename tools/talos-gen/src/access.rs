@@ -1,10 +1,13 @@
 //! The secrets bundle and the talosconfig in the cluster's folder.
 
+use std::path::PathBuf;
+
 use cluster_pki::{Bundle, Random};
 use machine_config::Contract;
 use record::{Code, Exit, Failure};
 use step::{ClusterDir, Made};
-use talosconfig::{Context, Talosconfig};
+use talosconfig::Context;
+use talosconfig::kept::{KeptTalosconfig, Lost, Unkept};
 use time::{Duration, OffsetDateTime};
 
 use crate::error::Error;
@@ -72,28 +75,47 @@ pub(crate) fn make(dir: &ClusterDir, contract: Contract) -> Result<(Bundle, Made
 
 /// The current talosconfig, and the wanted one.
 pub(crate) struct Access {
-    config: Talosconfig,
+    /// The file as it is.
+    text: String,
+    config: KeptTalosconfig,
     name: String,
     /// Whether its credentials can stay.
     good: bool,
+    /// Whether its context has credentials that the bundle can't make again: those of another cluster.
+    foreign: bool,
+}
+
+/// Reads the talosconfig so that nothing in it is lost when it is written again.
+pub(crate) fn kept(dir: &ClusterDir, name: &str) -> Result<(String, KeptTalosconfig), Failure> {
+    let refused = |source| Error::Talosconfig { path: dir.path(TALOSCONFIG).display().to_string(), source };
+    let bytes = dir.read(TALOSCONFIG)?.unwrap_or_default();
+    let text = String::from_utf8(bytes).map_err(|_| refused(Unkept::Text))?;
+    let config = KeptTalosconfig::parse(&text, name).map_err(refused)?;
+    Ok((text, config))
 }
 
 impl Access {
     /// Reads the file, and checks its credentials against the bundle and the time.
     pub(crate) fn read(dir: &ClusterDir, name: &str, bundle: &Bundle) -> Result<Self, Failure> {
-        let bytes = dir.read(TALOSCONFIG)?;
-        let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let config = text.and_then(|text| Talosconfig::parse(&text).ok()).unwrap_or_default();
+        let (text, config) = kept(dir, name)?;
         let until = OffsetDateTime::now_utc() + RENEW_BEFORE;
-        let good = config.context(name).is_ok_and(|context| {
-            bundle.has_signed(context) && context.not_after().is_ok_and(|not_after| not_after > until)
-        });
-        Ok(Self { config, name: name.to_owned(), good })
+        let (mut good, mut foreign) = (false, false);
+        if let Ok(context) = config.config().context(name) {
+            let ours = bundle.has_signed(context);
+            good = ours && context.not_after().is_ok_and(|not_after| not_after > until);
+            let is_empty = context.ca.is_empty() && context.crt.is_empty() && context.key.is_empty();
+            foreign = !ours && !is_empty;
+        }
+        Ok(Self { text, config, name: name.to_owned(), good, foreign })
+    }
+
+    fn context(&self) -> Option<&Context> {
+        self.config.config().context(&self.name).ok()
     }
 
     /// The endpoints that it has, if its credentials can stay.
     pub(crate) fn endpoints(&self) -> Option<&[String]> {
-        let context = self.config.context(&self.name).ok().filter(|_| self.good)?;
+        let context = self.context().filter(|_| self.good)?;
         Some(&context.endpoints)
     }
 
@@ -102,18 +124,34 @@ impl Access {
         self.endpoints() == Some(endpoints)
     }
 
-    /// Writes it with these endpoints, with new credentials only where the old ones can't stay.
-    pub(crate) fn write(&mut self, dir: &ClusterDir, bundle: &Bundle, endpoints: &[String]) -> Result<(), Failure> {
-        let kept = self.config.context(&self.name).ok().filter(|_| self.good).cloned();
-        let context = match kept {
-            Some(context) => Context { endpoints: endpoints.to_vec(), ..context },
-            None => credentials(bundle, endpoints.to_vec())?,
+    /// Writes it with these endpoints, with new credentials only where the old ones can't stay. Returns where the file is
+    /// kept as it was, if something in it can't be written again.
+    pub(crate) fn write(
+        &mut self,
+        dir: &ClusterDir,
+        bundle: &Bundle,
+        endpoints: &[String],
+    ) -> Result<Option<PathBuf>, Failure> {
+        // Its user may have changed it since the run began.
+        *self = Self::read(dir, &self.name, bundle)?;
+        let dialect = Contract::STABLE.dialect();
+        let before = self.context().cloned().unwrap_or_default();
+        let context = match self.good {
+            true => Context { endpoints: endpoints.to_vec(), ..before },
+            false => {
+                let Context { ca, crt, key, .. } = credentials(bundle, Vec::new())?;
+                Context { endpoints: endpoints.to_vec(), ca, crt, key, ..before }
+            }
+        };
+        let lost = Lost::of(&self.text, self.config.emit(dialect).expose());
+        let copy = match lost != Lost::Nothing || self.foreign {
+            true => dir.keep_copy(TALOSCONFIG, self.text.as_bytes(), lost == Lost::Comments || self.foreign)?,
+            false => None,
         };
         self.config.set(&self.name, context);
-        self.config.context.clone_from(&self.name);
-        self.good = true;
-        dir.write(TALOSCONFIG, self.config.emit(Contract::STABLE.dialect()).expose().as_bytes())?;
-        Ok(())
+        (self.good, self.foreign) = (true, false);
+        dir.write(TALOSCONFIG, self.config.emit(dialect).expose().as_bytes())?;
+        Ok(copy)
     }
 }
 

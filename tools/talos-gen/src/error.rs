@@ -33,6 +33,8 @@ pub(crate) enum Error {
     Spec(#[from] schematic::SpecError),
     #[error("{path}")]
     Bundle { path: String, source: cluster_pki::BundleError },
+    #[error("{path} can't be changed without losing what is in it: {source}")]
+    Talosconfig { path: String, source: talosconfig::kept::Unkept },
     #[error("{path} is missing, but ichor.lock shows that the cluster was created with it")]
     SecretsGone { path: String },
     #[error("keys or certificates can't be generated")]
@@ -62,6 +64,9 @@ impl Classify for Error {
             },
             Self::SecretsGone { path } => Facts::new(Exit::Guard, Code::SecretsGone).hint(format!(
                 "restore {path}: new secrets would not belong to this cluster. For a new cluster, remove its folder"
+            )),
+            Self::Talosconfig { path, .. } => unusable(Code::Talosconfig).hint(format!(
+                "correct it there; or move {path} away, and a new one is made with what this cluster needs"
             )),
             Self::OtherCluster { path, .. } => Facts::new(Exit::Guard, Code::OtherCluster).hint(format!(
                 "restore the {path} that the cluster was created with; for a new cluster, use another folder"

@@ -60,6 +60,8 @@ impl Step for Gen {
             return Err(Stop::Explained);
         }
         shared_patches(run.cluster().spec())?;
+        // One that can't be kept is told before any secrets are made, and by a plan, too.
+        access::kept(&run.dir()?, run.cluster().name())?;
         let (mut prepared, made) = prepare(&run).await?;
         let access = early_access(&run, &prepared, made)?;
         prepared.access = Mutex::new(access);
@@ -189,13 +191,27 @@ fn early_access(run: &Run, prepared: &Prepared, made: Effect) -> Result<Option<A
                 Effect::Pending
             } else {
                 let endpoints = [machine::host(&prepared.plan.endpoint).to_owned()];
-                access.write(&prepared.dir, bundle, &endpoints)?;
+                write_access(run, prepared, &mut access, bundle, &endpoints)?;
                 Effect::Changed
             }
         }
     };
     run.write_cluster(&access_status(prepared, ca256), effect, changes);
     Ok(Some(access))
+}
+
+/// Writes the talosconfig, and says where it is kept as it was.
+fn write_access(
+    run: &Run,
+    prepared: &Prepared,
+    access: &mut Access,
+    bundle: &Bundle,
+    endpoints: &[String],
+) -> Result<(), Stop> {
+    if let Some(copy) = access.write(&prepared.dir, bundle, endpoints)? {
+        run.announce(&format!("talosconfig: not all of it could be kept; as it was, it is in {}", copy.display()));
+    }
+    Ok(())
 }
 
 /// A new file in the cluster's folder.
@@ -225,7 +241,7 @@ async fn settle_endpoints(run: &Run, prepared: &Prepared, access: Option<Access>
         run.write_cluster(&access_status(prepared, ca256), Effect::Pending, changes);
         return Ok(());
     }
-    access.write(&prepared.dir, bundle, &endpoints)?;
+    write_access(run, prepared, &mut access, bundle, &endpoints)?;
     run.announce(&format!("talosconfig: endpoints are {}", endpoints.join(", ")));
     if was_settled {
         let ca256 = bundle.ca256().map_err(Error::Pki)?;
