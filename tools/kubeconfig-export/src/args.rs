@@ -26,11 +26,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
 
-    /// Merge into the file instead of replacing it.
+    /// Merge into the file instead of replacing it; as it was, it stays in FILE.before-ichor if comments are lost.
     #[arg(short, long)]
     pub(crate) merge: bool,
 
-    /// Overwrite a file or entries that belong to another cluster.
+    /// Overwrite a file or entries that belong to another cluster; as it was, the file stays in FILE.before-ichor.
     #[arg(long)]
     pub(crate) force: bool,
 

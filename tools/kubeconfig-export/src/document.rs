@@ -1,7 +1,10 @@
 //! A kubeconfig as a document that keeps everything that is in it.
 
+use std::collections::HashSet;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
-use go_yaml::{Dialect, Map, Value, free_value};
+use go_yaml::{Dialect, Map, Node, Value};
+use talosconfig::kept::{self, Lost, Unkept};
 use time::OffsetDateTime;
 
 /// A kubeconfig.
@@ -51,11 +54,16 @@ pub(crate) struct ResolvedContext {
 
 impl Document {
     /// Reads a kubeconfig; an empty text is an empty one.
+    ///
+    /// # Errors
+    /// It is none, or something in it would be lost when it is written again.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let documents = go_yaml::read(text).map_err(|error| error.to_string())?;
-        match documents.first().filter(|node| !node.is_null()).map(free_value) {
+        match kept::document(text).map_err(|error| error.to_string())? {
             None => Ok(Self { root: [("apiVersion", "v1"), ("kind", "Config")].into_iter().collect() }),
-            Some(Value::Map(root)) if root.get("kind").and_then(Value::as_text) == Some("Config") => Ok(Self { root }),
+            Some((node, Value::Map(root))) if root.get("kind").and_then(Value::as_text) == Some("Config") => {
+                check(&node).map_err(|error| error.to_string())?;
+                Ok(Self { root })
+            }
             Some(_) => Err("it has no `kind: Config`".to_owned()),
         }
     }
@@ -63,6 +71,11 @@ impl Document {
     /// The text.
     pub(crate) fn text(&self) -> String {
         go_yaml::write(&Value::Map(self.root.clone()), Dialect::V3)
+    }
+
+    /// What of the text that this was read from is lost when it is written again.
+    pub(crate) fn lost_of(&self, text: &str) -> Lost {
+        Lost::of(text, &self.text())
     }
 
     /// The content of a named entry.
@@ -82,15 +95,28 @@ impl Document {
     /// Sets the content of a named entry, in place where it exists.
     pub(crate) fn set(&mut self, section: Section, name: &str, content: Map) {
         let (list, key) = section.keys();
-        let mut entry = Map::new();
-        entry.set("name", name);
-        entry.set(key, content);
         let mut entries = self.root.get(list).and_then(Value::as_list).map(<[Value]>::to_vec).unwrap_or_default();
-        match entries.iter_mut().find(|entry| entry.text_at(&["name"]) == Some(name)) {
-            Some(slot) => *slot = entry.into(),
-            None => entries.push(entry.into()),
+        let named = |entry: &&mut Map| entry.get("name").and_then(Value::as_text) == Some(name);
+        match entries.iter_mut().filter_map(Value::as_map_mut).find(named) {
+            Some(entry) => entry.set(key, content),
+            None => {
+                entries.push([("name", Value::from(name)), (key, content.into())].into_iter().collect::<Map>().into());
+            }
         }
         self.root.set(list, entries);
+    }
+
+    /// Renews the content of a named entry: what its user wrote beside `content` stays, and of a context also what its
+    /// user wrote instead of it, such as a namespace.
+    pub(crate) fn renew(&mut self, section: Section, name: &str, content: Map) {
+        let mut renewed = self.entry(section, name).cloned().unwrap_or_default();
+        for (key, value) in content {
+            let is_users = section == Section::Contexts && !matches!(key.as_str(), "cluster" | "user");
+            if !is_users || renewed.get(&key).is_none() {
+                renewed.set(key, value);
+            }
+        }
+        self.set(section, name, renewed);
     }
 
     /// Renames an entry.
@@ -139,6 +165,26 @@ impl Document {
     }
 }
 
+/// Fails where an entry could not be found again, or would have to make room: kubectl reads no such file, either.
+fn check(root: &Node) -> Result<(), Unkept> {
+    kept::text(root.get("current-context"), "current-context")?;
+    for section in [Section::Clusters, Section::Users, Section::Contexts] {
+        let (list, content) = section.keys();
+        let mut names = HashSet::new();
+        for entry in kept::items(root.get(list), list)? {
+            kept::pairs(Some(entry), &format!("an entry of {list}"))?;
+            let name = entry.get("name");
+            let text = kept::text(name, &format!("the name of a {content}"))?;
+            kept::pairs(entry.get(content), &format!("{content} of {text:?}"))?;
+            if !text.is_empty() && !names.insert(text) {
+                let place = name.map_or(entry.place, |name| name.place);
+                return Err(Unkept::Twice { place, what: content, name: text.to_owned() });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// When a certificate (PEM in base64) expires.
 fn not_after(certificate: &str) -> Option<OffsetDateTime> {
     let pem = String::from_utf8(STANDARD.decode(certificate.trim()).ok()?).ok()?;
@@ -178,6 +224,38 @@ pub(crate) mod tests {
         let document = Document::parse(text).expect("a kubeconfig");
 
         assert_eq!(document.text(), text);
+    }
+
+    #[test]
+    fn numbers_stay_as_they_were_written() {
+        let text = "kind: Config\nextensions:\n    - extension:\n        release: 1.10\n        mode: 0644\n        id: 9007199254740993\n        since: 2024-01-02\n";
+
+        let document = Document::parse(text).expect("a kubeconfig");
+
+        assert_eq!(document.text(), text);
+    }
+
+    #[test]
+    fn what_would_be_lost_is_refused_with_its_place() {
+        for (rest, why) in [
+            ("clusters: {a: {server: x}}\n", "line 2, column 11: clusters is a mapping, but has to be a list"),
+            ("users: text\n", "line 2, column 8: users is a text, but has to be a list"),
+            ("contexts: [a]\n", "line 2, column 12: an entry of contexts is a text, but has to be a mapping"),
+            (
+                "contexts: [{name: {a: b}}]\n",
+                "line 2, column 19: the name of a context is a mapping, but has to be a text",
+            ),
+            (
+                "users: [{name: me, user: [x]}]\n",
+                "line 2, column 26: user of \"me\" is a list, but has to be a mapping",
+            ),
+            ("users: [{name: me}, {name: me}]\n", "line 2, column 28: a second user named \"me\""),
+            ("current-context: [a]\n", "line 2, column 18: current-context is a list, but has to be a text"),
+            ("---\nkind: Config\n", "line 3, column 1: a second YAML document begins here, but such a file has one"),
+            ("kind: Config\n", "line 2, column 1: mapping key \"kind\" is already defined on line 1"),
+        ] {
+            assert_eq!(Document::parse(&format!("kind: Config\n{rest}")).expect_err(rest), why);
+        }
     }
 
     #[test]

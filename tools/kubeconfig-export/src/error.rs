@@ -11,7 +11,7 @@ pub(crate) enum Error {
     Read { file: PathBuf, source: std::io::Error },
     #[error("{} can't be written", file.display())]
     Write { file: PathBuf, source: std::io::Error },
-    #[error("{} is not a kubeconfig: {why}", file.display())]
+    #[error("{} is not a kubeconfig that can be kept: {why}", file.display())]
     NotKubeconfig { file: PathBuf, why: String },
     #[error("{} exists and is not a kubeconfig of this cluster", file.display())]
     OtherCluster { file: PathBuf },
@@ -30,7 +30,8 @@ impl Classify for Error {
             Self::OtherCluster { .. } => {
                 Facts::new(Exit::Guard, Code::OtherCluster).hint("use --merge to add to it, or --force to replace it")
             }
-            Self::NotKubeconfig { .. } => Facts::new(Exit::Unusable, Code::Kubeconfig),
+            Self::NotKubeconfig { file, .. } => Facts::new(Exit::Unusable, Code::Kubeconfig)
+                .hint(format!("correct it there, move {} away, or name another file with --to", file.display())),
             Self::Made(_) => Facts::new(Exit::Failed, Code::Kubeconfig),
             Self::SeveralFiles | Self::NoHome => Facts::new(Exit::Usage, Code::Usage).hint("name the file with --to"),
         }

@@ -7,31 +7,64 @@ use crate::{
     plan::is_same_cluster,
 };
 
-/// Adds the current context of `made` to `existing`, and makes it the current one; returns what was renamed.
+/// What a merge did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Merged {
+    /// What was renamed.
+    pub(crate) said: Vec<String>,
+    /// Whether entries of another cluster had to go.
+    pub(crate) replaced: bool,
+}
+
+/// Adds the current context of `made` to `existing`, and makes it the current one.
 ///
 /// Entries of the same cluster are renewed in place. Other entries of the same name are kept, unless `force` is set, and
 /// the new ones get a number.
-pub(crate) fn merge(existing: &mut Document, made: &Document, resolved: &ResolvedContext, force: bool) -> Vec<String> {
+pub(crate) fn merge(existing: &mut Document, made: &Document, resolved: &ResolvedContext, force: bool) -> Merged {
     let known =
         existing.resolved().into_iter().find(|known| is_same_cluster(known, resolved) && known.user == resolved.user);
-    let names = match known {
+    let names = match &known {
         // Another context of the same cluster keeps its name; the wanted one is added beside it.
-        Some(known) => Names { context: resolved.context.clone(), ..Names::of(&known) },
+        Some(known) => {
+            Names { context: context_name(existing, &resolved.context, resolved, force), ..Names::of(known) }
+        }
         None => Names::free(existing, resolved, force),
     };
     let said = names.renamed(resolved);
-    let mut context = made.entry(Section::Contexts, &resolved.context).cloned().unwrap_or_default();
+    let is_ours = |context: &str| existing.resolve(context).is_some_and(|known| is_same_cluster(&known, resolved));
+    let is_there = |section, name: &str| existing.entry(section, name).is_some();
+    let foreign_context = is_there(Section::Contexts, &names.context) && !is_ours(&names.context);
+    let foreign =
+        known.is_none() && (is_there(Section::Clusters, &names.cluster) || is_there(Section::Users, &names.user));
+    let mut context = content(made, Section::Contexts, &resolved.context);
     context.set("cluster", names.cluster.as_str());
     context.set("user", names.user.as_str());
-    existing.set(Section::Clusters, &names.cluster, content(made, Section::Clusters, &resolved.cluster));
-    existing.set(Section::Users, &names.user, content(made, Section::Users, &resolved.user));
-    existing.set(Section::Contexts, &names.context, context);
+    for (section, name, content, foreign) in [
+        (Section::Clusters, &names.cluster, content(made, Section::Clusters, &resolved.cluster), foreign),
+        (Section::Users, &names.user, content(made, Section::Users, &resolved.user), foreign),
+        (Section::Contexts, &names.context, context, foreign_context),
+    ] {
+        match foreign {
+            true => existing.set(section, name, content),
+            false => existing.renew(section, name, content),
+        }
+    }
     existing.set_current(&names.context);
-    said
+    Merged { said, replaced: foreign || foreign_context }
 }
 
 fn content(made: &Document, section: Section, name: &str) -> Map {
     made.entry(section, name).cloned().unwrap_or_default()
+}
+
+/// What the context is called: as wanted, unless a context of another cluster has that name. Then it has a number, the
+/// same in every run.
+pub(crate) fn context_name(existing: &Document, name: &str, made: &ResolvedContext, force: bool) -> String {
+    let is_ours = |name: &str| existing.resolve(name).is_some_and(|known| is_same_cluster(&known, made));
+    let numbered = (1..).map(|number: u32| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    let found = names.find(|name| force || is_ours(name) || existing.entry(Section::Contexts, name).is_none());
+    found.expect("numbers don't end")
 }
 
 /// What the three entries are called.
@@ -85,10 +118,58 @@ mod tests {
     };
 
     fn merged(existing: &str, fresh: &str, overrides: &Overrides, force: bool) -> (Document, Vec<String>) {
+        let (document, merged) = all_merged(existing, fresh, overrides, force);
+        (document, merged.said)
+    }
+
+    fn all_merged(existing: &str, fresh: &str, overrides: &Overrides, force: bool) -> (Document, Merged) {
         let mut existing = Document::parse(existing).expect("a kubeconfig");
         let (fresh, resolved) = made(fresh, overrides).expect("a kubeconfig");
-        let said = merge(&mut existing, &fresh, &resolved, force);
-        (existing, said)
+        let merged = merge(&mut existing, &fresh, &resolved, force);
+        (existing, merged)
+    }
+
+    /// Runs of which each reads what the one before wrote.
+    #[test]
+    fn a_context_of_another_cluster_that_has_the_wanted_name_stays_however_often_it_is_run() {
+        let prod = kubeconfig("prod", "T1RIRVI=", 2029).replace("name: admin@prod\ncurrent", "name: home\ncurrent");
+        let overrides = Overrides { context: Some("home".to_owned()), server: None };
+
+        let (first, _) = merged(&prod, &kubeconfig("lab", "Q0E=", 2031), &overrides, false);
+        let (second, said) = merged(&first.text(), &kubeconfig("lab", "Q0E=", 2032), &overrides, false);
+
+        assert_eq!(contexts(&second), ["home", "home-1"]);
+        assert_eq!(second.resolve("home").map(|resolved| resolved.authority), Some("T1RIRVI=".to_owned()));
+        assert_eq!((second.current(), said.len()), (Some("home-1"), 1));
+    }
+
+    #[test]
+    fn what_its_user_wrote_into_the_entries_stays_when_they_are_renewed() {
+        let old = kubeconfig("lab", "Q0E=", 2029)
+            .replace("namespace: default", "namespace: mine\n    extensions: [{name: x}]")
+            .replace("    server:", "    proxy-url: socks5://localhost:1\n    server:")
+            .replace("    client-key-data:", "    as: root\n    client-key-data:")
+            .replace("- name: lab\n", "- name: lab\n  note: 1.10\n");
+
+        let (document, merged) = all_merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), false);
+
+        let text = document.text();
+        for kept in ["namespace: mine", "- name: x", "proxy-url: socks5://localhost:1", "as: root", "note: 1.10"] {
+            assert!(text.contains(kept), "{kept} is lost: {text}");
+        }
+        let end = document.resolve("admin@lab").and_then(|resolved| resolved.end);
+        assert_eq!((end.map(time::OffsetDateTime::year), merged.replaced), (Some(2031), false));
+    }
+
+    #[test]
+    fn only_force_replaces_entries_of_another_cluster_and_nothing_of_them_stays() {
+        let old = kubeconfig("lab", "T1RIRVI=", 2029)
+            .replace("    server:", "    proxy-url: socks5://localhost:1\n    server:");
+
+        let (document, merged) = all_merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), true);
+
+        assert!(merged.replaced && !document.text().contains("proxy-url"), "{}", document.text());
+        assert!(!all_merged(&old, &kubeconfig("lab", "Q0E=", 2031), &Overrides::default(), false).1.replaced);
     }
 
     fn contexts(document: &Document) -> Vec<String> {

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use step::file::{Existing, existing, target, write_private};
+use step::file::{Existing, existing, keep_copy, target, write_private};
+use talosconfig::kept::{Lost, Unkept};
 
 use crate::error::Error;
 
@@ -41,6 +42,9 @@ pub(crate) fn read(file: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(Error::NotKubeconfig { file: file.to_owned(), why: Unkept::Text.to_string() })
+        }
         Err(source) => Err(Error::Read { file: file.to_owned(), source }),
     }
 }
@@ -70,9 +74,15 @@ pub(crate) fn lock(file: &Path) -> Result<Option<FolderLock>, Error> {
     taken().map_err(|source| Error::Write { file: file.to_owned(), source })
 }
 
-/// Writes the file (0600, atomically).
-pub(crate) fn write(file: &Path, text: &str) -> Result<(), Error> {
-    write_private(file, text.as_bytes(), true).map_err(|source| Error::Write { file: file.to_owned(), source })
+/// Writes the file (0600, atomically). Where something that it held is lost, a copy of it stays beside it: returns where.
+pub(crate) fn replace(file: &Path, existing: Option<&str>, text: &str, lost: Lost) -> Result<Option<PathBuf>, Error> {
+    let copy = match existing.filter(|_| lost != Lost::Nothing) {
+        Some(existing) => keep_copy(file, existing.as_bytes(), lost == Lost::Comments)
+            .map_err(|(file, source)| Error::Write { file, source })?,
+        None => None,
+    };
+    write_private(file, text.as_bytes(), true).map_err(|source| Error::Write { file: file.to_owned(), source })?;
+    Ok(copy)
 }
 
 #[cfg(test)]
@@ -88,6 +98,40 @@ mod tests {
         assert!(lock(&file).expect("a folder").is_none());
         drop(first);
         assert!(lock(&file).expect("a folder").is_some());
+    }
+
+    #[test]
+    fn the_file_is_kept_as_it_was_where_something_is_lost_and_stays_where_it_cannot_be_kept() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        let file = path("config");
+        let text = |name: &str| fs::read_to_string(path(name)).expect("a file");
+
+        assert_eq!(replace(&file, None, "0", Lost::Nothing).expect("a file"), None);
+        assert_eq!(replace(&file, Some("0"), "1", Lost::Nothing).expect("a file"), None);
+        assert_eq!(replace(&file, Some("1"), "2", Lost::Layout).expect("a file"), Some(path("config.before-ichor")));
+        assert_eq!(replace(&file, Some("2"), "3", Lost::Layout).expect("a file"), None);
+        assert_eq!(
+            replace(&file, Some("3"), "4", Lost::Comments).expect("a file"),
+            Some(path("config.before-ichor-2"))
+        );
+
+        assert_eq!([text("config"), text("config.before-ichor"), text("config.before-ichor-2")], ["4", "1", "3"]);
+        // A name that is too long for a copy.
+        let long = path(&"x".repeat(250));
+        replace(&long, None, "1", Lost::Nothing).expect("a file");
+        let error = replace(&long, Some("1"), "2", Lost::Comments).expect_err("no copy");
+        assert!(error.to_string().contains(".before-ichor"), "{error}");
+        assert_eq!(fs::read_to_string(long).expect("a file"), "1");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_no_kubeconfig() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("config");
+        fs::write(&file, b"kind: Config\n# \xff\n").expect("a file");
+
+        assert!(matches!(read(&file), Err(Error::NotKubeconfig { why, .. }) if why.contains("UTF-8")));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! The kubeconfig to write, and whether an existing one is good enough.
 
+use std::path::Path;
+
+use talosconfig::kept::Lost;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
     document::{Document, ResolvedContext, Section},
     error::Error,
+    merge::{Merged, context_name, merge},
 };
 
 /// What the user wants different from the node's kubeconfig.
@@ -39,6 +43,41 @@ pub(crate) fn is_same_cluster(one: &ResolvedContext, other: &ResolvedContext) ->
     !one.authority.is_empty() && one.authority == other.authority
 }
 
+/// What the file is to hold.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) document: Document,
+    /// What was renamed.
+    pub(crate) said: Vec<String>,
+    /// Whether something in the file is lost, and how much: then it is kept as it was.
+    pub(crate) lost: Lost,
+}
+
+/// What the file is to hold, from what it holds.
+///
+/// # Errors
+/// What is in it can't be kept, and nobody said that it may go.
+pub(crate) fn wanted(
+    file: &Path,
+    existing: Option<&str>,
+    (made, resolved): (&Document, &ResolvedContext),
+    (add, force): (bool, bool),
+) -> Result<Wanted, Error> {
+    let new = |lost| Wanted { document: made.clone(), said: Vec::new(), lost };
+    let Some(text) = existing else { return Ok(new(Lost::Nothing)) };
+    let mut document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(_) if force && !add => return Ok(new(Lost::Comments)),
+        Err(why) => return Err(Error::NotKubeconfig { file: file.to_owned(), why }),
+    };
+    if !add && !is_all_of(&document, resolved) {
+        return if force { Ok(new(Lost::Comments)) } else { Err(Error::OtherCluster { file: file.to_owned() }) };
+    }
+    let lost = document.lost_of(text);
+    let Merged { said, replaced } = merge(&mut document, made, resolved, force);
+    Ok(Wanted { document, said, lost: if replaced { Lost::Comments } else { lost } })
+}
+
 /// Whether nothing would be lost by replacing `existing`: every entry in it belongs to a context of this cluster.
 pub(crate) fn is_all_of(existing: &Document, resolved: &ResolvedContext) -> bool {
     let contexts: Vec<ResolvedContext> =
@@ -57,9 +96,11 @@ pub(crate) fn good_enough(
     existing: &Document,
     made: &ResolvedContext,
     overrides: &Overrides,
+    force: bool,
     now: OffsetDateTime,
 ) -> Option<ResolvedContext> {
-    let named = |resolved: &ResolvedContext| overrides.context.as_ref().is_none_or(|name| *name == resolved.context);
+    let wanted = overrides.context.as_ref().map(|name| context_name(existing, name, made, force));
+    let named = |resolved: &ResolvedContext| wanted.as_ref().is_none_or(|name| *name == resolved.context);
     existing.resolved().into_iter().find(|resolved| {
         is_same_cluster(resolved, made)
             && resolved.server == made.server
@@ -100,6 +141,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_goes_is_kept_beside_it_and_goes_only_when_asked_for() {
+        let (document, resolved) = fresh(&Overrides::default());
+        let made = (&document, &resolved);
+        let ours = kubeconfig("lab", "Q0E=", 2029);
+        let (other, commented) = (kubeconfig("lab", "T1RIRVI=", 2029), format!("# mine\n{ours}"));
+        let mine = format!("{}preferences:\n    colors: true\n", document.text());
+        let broken = format!("{ours}---\n{ours}");
+        let (plain, add, force, both) = ((false, false), (true, false), (false, true), (true, true));
+        for (text, flags, lost) in [
+            (None, plain, Some(Lost::Nothing)),
+            (Some(mine.as_str()), plain, Some(Lost::Nothing)),
+            (Some(&ours), plain, Some(Lost::Layout)),
+            (Some(&commented), plain, Some(Lost::Comments)),
+            (Some(&commented), add, Some(Lost::Comments)),
+            (Some(&other), plain, None),
+            (Some(&other), add, Some(Lost::Layout)),
+            (Some(&other), both, Some(Lost::Comments)),
+            (Some(&other), force, Some(Lost::Comments)),
+            (Some(&broken), plain, None),
+            (Some(&broken), add, None),
+            (Some(&broken), both, None),
+            (Some(&broken), force, Some(Lost::Comments)),
+        ] {
+            let found = wanted(Path::new("x"), text, made, flags);
+            assert_eq!(found.as_ref().ok().map(|wanted| wanted.lost), lost, "{text:?} {flags:?}");
+            if let (Some(kept), Ok(wanted)) = (text.and_then(|text| text.find("colors: true")), found) {
+                assert!(kept > 0 && wanted.document.text().contains("colors: true"), "unknown keys stay");
+            }
+        }
+    }
+
     fn fresh(overrides: &Overrides) -> (Document, ResolvedContext) {
         made(&kubeconfig("lab", "Q0E=", 2031), overrides).expect("a kubeconfig")
     }
@@ -122,9 +195,9 @@ mod tests {
         let (_, made) = fresh(&Overrides::default());
         let existing = |year| Document::parse(&kubeconfig("lab", "Q0E=", year)).expect("a kubeconfig");
 
-        assert!(good_enough(&existing(2031), &made, &Overrides::default(), now()).is_some());
-        assert!(good_enough(&existing(2030), &made, &Overrides::default(), now()).is_none());
-        assert!(good_enough(&existing(2031), &made, &overrides(Some("home"), None), now()).is_none());
+        assert!(good_enough(&existing(2031), &made, &Overrides::default(), false, now()).is_some());
+        assert!(good_enough(&existing(2030), &made, &Overrides::default(), false, now()).is_none());
+        assert!(good_enough(&existing(2031), &made, &overrides(Some("home"), None), false, now()).is_none());
     }
 
     #[test]
@@ -132,6 +205,6 @@ mod tests {
         let (_, made) = fresh(&Overrides::default());
         let other = Document::parse(&kubeconfig("lab", "T1RIRVI=", 2031)).expect("a kubeconfig");
 
-        assert!(good_enough(&other, &made, &Overrides::default(), now()).is_none());
+        assert!(good_enough(&other, &made, &Overrides::default(), false, now()).is_none());
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     args::Args,
     document::{Document, ResolvedContext},
     error::Error,
-    merge::merge,
-    place, plan,
+    place,
+    plan::{self, Wanted},
 };
 
 /// Exports the kubeconfig.
@@ -147,43 +147,31 @@ impl Export {
         resolved: &ResolvedContext,
     ) -> Result<(String, ResolvedContext, Effect), Error> {
         let existing = place::read(file)?;
-        let parsed = existing.as_deref().map(Document::parse);
-        if let (Some(text), Some(Ok(document))) = (&existing, &parsed)
-            && let Some(good) = plan::good_enough(document, resolved, &self.overrides, OffsetDateTime::now_utc())
+        if let Some(text) = &existing
+            && let Ok(document) = Document::parse(text)
+            && let Some(good) =
+                plan::good_enough(&document, resolved, &self.overrides, self.force, OffsetDateTime::now_utc())
         {
             return Ok((text.clone(), good, Effect::Unchanged));
         }
-        let (document, said) = self.wanted(file, parsed, made, resolved)?;
+        let flags = (self.merge, self.force);
+        let Wanted { document, said, lost } = plan::wanted(file, existing.as_deref(), (made, resolved), flags)?;
         let context = document.current().unwrap_or_default().to_owned();
         let resolved = document.resolve(&context).unwrap_or_else(|| resolved.clone());
         let text = document.text();
         if run.is_dry_run() {
             return Ok((text, resolved, Effect::Pending));
         }
-        place::write(file, &text)?;
+        if let Some(copy) = place::replace(file, existing.as_deref(), &text, lost)? {
+            run.announce(&format!(
+                "not all of {} could be kept; as it was, it is in {}",
+                file.display(),
+                copy.display()
+            ));
+        }
         said.iter().for_each(|said| run.announce(said));
         run.announce(&format!("wrote {} (context {})", file.display(), resolved.context));
         Ok((text, resolved, Effect::Changed))
-    }
-
-    fn wanted(
-        &self,
-        file: &Path,
-        existing: Option<Result<Document, String>>,
-        made: &Document,
-        resolved: &ResolvedContext,
-    ) -> Result<(Document, Vec<String>), Error> {
-        match existing {
-            Some(Err(why)) if self.merge || !self.force => Err(Error::NotKubeconfig { file: file.to_owned(), why }),
-            Some(Ok(mut existing)) if self.merge => {
-                let said = merge(&mut existing, made, resolved, self.force);
-                Ok((existing, said))
-            }
-            Some(Ok(existing)) if !self.force && !plan::is_all_of(&existing, resolved) => {
-                Err(Error::OtherCluster { file: file.to_owned() })
-            }
-            _ => Ok((made.clone(), Vec::new())),
-        }
     }
 
     fn keep(&self, text: String) {
