@@ -79,6 +79,7 @@ fn with(wanted: &Machine, others: &[Value]) -> Config {
     if !others.iter().any(|row| row["key"] == NOTES) {
         remember(wanted, &mut rows);
     }
+    rows.push(json!({"key": "digest", "value": "d"}));
     serde_json::from_value(Value::Array(rows)).unwrap()
 }
 
