@@ -3,12 +3,13 @@
 //! [`read()`] returns scalars as written, with their place in the file: only the field that takes one knows whether
 //! `1.10` is a number or a version. [`scalar`] types them as Go's own types do, [`free_value`] as Go's `any` does.
 //! [`write()`] reproduces go-yaml's layout and quotes to the byte, in the [`Dialect`] of a Talos release. [`Url`] is
-//! Go's `net/url`.
+//! Go's `net/url`. [`kept`] reads what is to be written again with nothing lost.
 //!
 //! The crate knows nothing of machine configs. It is pure: it reads no file, clock, environment or randomness.
 
 pub mod any;
 mod duration;
+pub mod kept;
 mod layout;
 mod limits;
 mod node;

@@ -93,13 +93,7 @@ impl Node {
     where
         A: Future<Output = Result<Response<T>, Status>>,
     {
-        match self.reply(call, ask()).await {
-            Err(error) if error.may_be_a_glitch() => {
-                sleep(AGAIN).await;
-                self.reply(call, ask()).await
-            }
-            answer => answer,
-        }
+        once_more(|| self.reply(call, ask())).await
     }
 
     /// The same for a streamed reply.
@@ -112,13 +106,7 @@ impl Node {
     where
         A: Future<Output = Result<Response<Streaming<T>>, Status>>,
     {
-        match self.replies(call, most, ask()).await {
-            Err(error) if error.may_be_a_glitch() => {
-                sleep(AGAIN).await;
-                self.replies(call, most, ask()).await
-            }
-            answer => answer,
-        }
+        once_more(|| self.replies(call, most, ask())).await
     }
 
     /// All messages of a streamed reply, within the limit of a call. More than `most` are refused.
@@ -166,6 +154,17 @@ impl Node {
     }
 }
 
+/// Looks again if what came back may be a glitch.
+async fn once_more<T, A: Future<Output = Result<T, Error>>>(look: impl Fn() -> A) -> Result<T, Error> {
+    match look().await {
+        Err(error) if error.may_be_a_glitch() => {
+            sleep(AGAIN).await;
+            look().await
+        }
+        answer => answer,
+    }
+}
+
 /// A channel over this one connection: opening a second one fails.
 async fn channel(contact: Contact, address: &Address, limits: Limits) -> Result<Channel, Error> {
     let call = "the HTTP/2 handshake";
@@ -185,4 +184,38 @@ async fn channel(contact: Contact, address: &Address, limits: Limits) -> Result<
         .await
         .map_err(|_| Error::Hanging { address: address.clone(), call, limit: limits.dial })?
         .map_err(|_| lost())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tonic::Code;
+
+    use super::*;
+
+    /// How often a look is made that answers so at first, and well the second time.
+    async fn looks(code: Code, message: &str) -> (usize, bool) {
+        let (address, looked) = ("10.0.0.11".parse::<Address>().expect("an address"), AtomicUsize::new(0));
+        let answer = once_more(|| async {
+            match looked.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(Error::of_status(&address, "Version", &Status::new(code, message))),
+                _ => Ok(()),
+            }
+        });
+        let is_well = answer.await.is_ok();
+        (looked.load(Ordering::Relaxed), is_well)
+    }
+
+    #[tokio::test]
+    async fn only_what_may_be_a_glitch_is_looked_at_once_more() {
+        for code in [Code::Unknown, Code::Internal, Code::DataLoss] {
+            assert_eq!(looks(code, "oops").await, (2, true), "{code}");
+        }
+        let garbage = "protocol error: received message with invalid compression flag: 60";
+        assert_eq!(looks(Code::Internal, garbage).await, (2, true));
+        for code in [Code::InvalidArgument, Code::PermissionDenied, Code::NotFound, Code::Unavailable] {
+            assert_eq!(looks(code, "no").await, (1, false), "{code}");
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use go_yaml::kept::{self, Lost, Unkept};
 use go_yaml::{Dialect, Map, Node, Value};
-use talosconfig::kept::{self, Lost, Unkept};
 use time::OffsetDateTime;
 
 /// A kubeconfig.

@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use go_yaml::kept::{Lost, Unkept};
 use step::file::{Existing, existing, keep_copy, target, write_private};
-use talosconfig::kept::{Lost, Unkept};
 
 use crate::error::Error;
 

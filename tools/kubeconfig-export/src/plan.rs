@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use talosconfig::kept::Lost;
+use go_yaml::kept::Lost;
 use time::{Duration, OffsetDateTime};
 
 use crate::{

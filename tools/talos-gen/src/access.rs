@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use cluster_pki::{Bundle, Random};
+use go_yaml::kept::{Lost, Unkept};
 use machine_config::Contract;
 use record::{Code, Exit, Failure};
 use step::{ClusterDir, Made};
 use talosconfig::Context;
-use talosconfig::kept::{KeptTalosconfig, Lost, Unkept};
+use talosconfig::kept::KeptTalosconfig;
 use time::{Duration, OffsetDateTime};
 
 use crate::error::Error;

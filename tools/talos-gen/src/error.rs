@@ -34,7 +34,7 @@ pub(crate) enum Error {
     #[error("{path}")]
     Bundle { path: String, source: cluster_pki::BundleError },
     #[error("{path} can't be changed without losing what is in it: {source}")]
-    Talosconfig { path: String, source: talosconfig::kept::Unkept },
+    Talosconfig { path: String, source: go_yaml::kept::Unkept },
     #[error("{path} is missing, but ichor.lock shows that the cluster was created with it")]
     SecretsGone { path: String },
     #[error("keys or certificates can't be generated")]

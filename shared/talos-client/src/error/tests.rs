@@ -68,3 +68,10 @@ fn an_invalid_configuration_is_final_and_keeps_the_words_of_the_node() {
     assert_eq!(error.class(), Class::Final);
     assert_eq!(error.message(), Some("unknown keys found during decoding"));
 }
+
+#[test]
+fn what_is_no_grpc_may_have_been_carried_out_and_a_nodes_own_answer_to_a_change_is_one() {
+    let garbled = of(&Status::internal("protocol error: received message with invalid compression flag: 60"));
+    assert!(matches!(garbled, Error::Garbled { .. }) && garbled.class() == Class::Retry, "{garbled:?}");
+    assert_eq!(of(&Status::internal("failed")).class(), Class::Final);
+}

@@ -87,3 +87,17 @@ async fn an_endpoint_that_moved_is_allowed_once_and_locked() {
     assert_eq!(lock(&world)["proxmox"], pve.as_str());
     world.sh(&format!("{UNSET}talos-image | pve-vm")).await.exits(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slip_in_the_endpoint_of_the_first_run_is_not_locked() {
+    let world = World::start(Shape::SMALL).await;
+    let pve = world.lab.pve().endpoint();
+    let nobody = pve.replace(":8006", ":1");
+    world.edit(&pve, &nobody);
+    world.sh(&format!("{UNSET}talos-image")).await.exits(5).never_says("now names");
+    world.edit(&nobody, &pve);
+
+    world.sh(&format!("{UNSET}talos-image")).await.exits(0).says("ichor.lock now names");
+
+    assert_eq!(lock(&world)["proxmox"], pve.as_str());
+}
