@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use schematic::{FactoryUrl, Image};
 use talos_releases::Version;
-use transport::{Cause, Timeouts};
+use transport::{Cause, Timeouts, body};
 
 use crate::{Error, Extension, Refusal, content::is_message, reply::Registered};
 
@@ -21,9 +21,9 @@ const BUILD: Duration = Duration::from_secs(22 * 60);
 /// The longest pause that a factory may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Bytes of the longest list; real ones have some 10 KiB.
-const LARGEST_LIST: u64 = 4 << 20;
+const LARGEST_LIST: usize = 4 << 20;
 /// Bytes of the longest message of a refusal.
-const LARGEST_MESSAGE: u64 = 64 << 10;
+const LARGEST_MESSAGE: usize = 64 << 10;
 /// Maximum number of redirects.
 const REDIRECTS: usize = 5;
 /// Maximum number of attempts of a call while the factory fails.
@@ -204,7 +204,7 @@ impl Client {
         }
         let retry_after = text(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         let request_id = text(HeaderName::from_static("x-request-id"));
-        let body = body(&mut reply, LARGEST_MESSAGE).await.unwrap_or_default();
+        let body = body(&mut reply, LARGEST_MESSAGE).await.ok().flatten().unwrap_or_default();
         let message = String::from_utf8_lossy(&body).trim().chars().take(500).collect();
         let source = Refusal { status: status.as_u16(), message, request_id, retry_after };
         Err(Error::Refused { call: call.into(), source })
@@ -251,10 +251,8 @@ impl Client {
     }
 
     async fn whole(&self, call: &str, reply: &mut Response) -> Result<Vec<u8>, Error> {
-        body(reply, LARGEST_LIST).await.map_err(|unread| match unread {
-            Unread::TooLarge => self.foreign(format!("its reply to {call} has more than {LARGEST_LIST} bytes")),
-            Unread::Broken(error) => self.unanswered(error),
-        })
+        let body = body(reply, LARGEST_LIST).await.map_err(|error| self.unanswered(error))?;
+        body.ok_or_else(|| self.foreign(format!("its reply to {call} has more than {LARGEST_LIST} bytes")))
     }
 
     fn foreign(&self, what: String) -> Error {
@@ -296,22 +294,4 @@ impl Tries {
 /// The content type of a reply.
 pub(crate) fn content_type(reply: &Response) -> Option<String> {
     reply.headers().get(CONTENT_TYPE)?.to_str().ok().map(|kind| kind.chars().take(100).collect())
-}
-
-/// Why a body can't be read.
-enum Unread {
-    TooLarge,
-    Broken(reqwest::Error),
-}
-
-/// A body of at most so many bytes.
-async fn body(reply: &mut Response, most: u64) -> Result<Vec<u8>, Unread> {
-    let mut body = Vec::new();
-    while let Some(piece) = reply.chunk().await.map_err(Unread::Broken)? {
-        if (body.len() + piece.len()) as u64 > most {
-            return Err(Unread::TooLarge);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
 }

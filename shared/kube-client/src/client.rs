@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use serde_json::Value;
-use transport::{Cause, Timeouts};
+use transport::{Cause, Timeouts, body};
 
 use crate::{Error, Kubeconfig};
 
@@ -70,14 +70,10 @@ impl Client {
         let request = self.http.get(format!("{}{path}", self.server)).header("accept", "application/json, */*");
         let mut reply = request.send().await.map_err(unreachable)?;
         let status = reply.status();
-        let mut body = Vec::new();
-        while let Some(piece) = reply.chunk().await.map_err(unreachable)? {
-            body.extend_from_slice(&piece);
-            if body.len() > LARGEST {
-                let source = Cause(format!("its reply has more than {} MiB", LARGEST >> 20));
-                return Err(Error::Unreachable { server: self.server.clone(), source });
-            }
-        }
+        let Some(body) = body(&mut reply, LARGEST).await.map_err(unreachable)? else {
+            let source = Cause(format!("its reply has more than {} MiB", LARGEST >> 20));
+            return Err(Error::Unreachable { server: self.server.clone(), source });
+        };
         if status.is_success() {
             return Ok(body);
         }

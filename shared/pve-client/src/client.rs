@@ -13,7 +13,7 @@ use hyper::ext::ReasonPhrase;
 use patience::{Attempt, Backoff, Deadline, Ended, Patience, never, until};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
-use transport::{Cause, Timeouts, found};
+use transport::{Cause, Timeouts, body, found};
 
 use crate::{
     BadTrust, Endpoint, Error, FailedTask, Fingerprint, Refusal, Request, Token, Trust, Untrusted, Upid,
@@ -319,11 +319,7 @@ impl Client {
 }
 
 pub(crate) async fn received(mut response: reqwest::Response) -> Result<Reply, reqwest::Error> {
-    let (mut body, mut is_endless) = (Vec::new(), false);
-    while !is_endless && let Some(piece) = response.chunk().await? {
-        is_endless = body.len() + piece.len() > LARGEST;
-        body.extend_from_slice(&piece);
-    }
+    let body = body(&mut response, LARGEST).await?;
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let reason = response.extensions().get::<ReasonPhrase>();
     let seconds = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok());
@@ -333,8 +329,8 @@ pub(crate) async fn received(mut response: reqwest::Response) -> Result<Reply, r
         reason: reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned()),
         content_type: header(CONTENT_TYPE),
         location: header(LOCATION),
-        body: if is_endless { Vec::new() } else { body },
-        is_endless,
+        is_endless: body.is_none(),
+        body: body.unwrap_or_default(),
     })
 }
 

@@ -4,10 +4,14 @@
 //! other side has the certificate's key. [`Cause`] is the innermost reason of a failure; [`Timeouts`] are the time
 //! limits, and the wording of their errors.
 
+#[cfg(feature = "http")]
+mod body;
 mod cause;
 mod timeouts;
 mod tls;
 
+#[cfg(feature = "http")]
+pub use body::body;
 pub use cause::{Cause, found};
 pub use timeouts::Timeouts;
 #[cfg(feature = "system")]
