@@ -1,7 +1,7 @@
 //! A document that its users keep other things in, too: read so that nothing in it is lost when it is written again.
 
 use crate::{
-    Error, Resolved,
+    Error, Resolved, is_plain_in_old_yaml,
     node::{Data, Key, Node, Origin, Place},
     value::{Map, Value},
 };
@@ -99,6 +99,8 @@ fn value(node: &Node) -> Result<Value, Unkept> {
         Data::List(items) => Value::List(items.iter().map(value).collect::<Result<_, _>>()?),
         Data::Scalar(scalar) => match scalar.resolve() {
             Resolved::Null => Value::Null,
+            // Other readers take `yes` for a boolean, as YAML 1.1 does; in quotes it would be a text to them.
+            Resolved::Text if scalar.plain && is_plain_in_old_yaml(&scalar.text) => Value::Number(scalar.text.clone()),
             Resolved::Text | Resolved::Merge => scalar.text.as_str().into(),
             // As it was written: `1.10` may be a version.
             Resolved::Bool(_) | Resolved::Int(_) | Resolved::Float(_) | Resolved::Date => {
@@ -148,6 +150,13 @@ pub fn wrong(node: &Node, what: &str, wanted: &'static str) -> Unkept {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_other_readers_take_for_a_boolean_stays_without_quotes() {
+        let text = "insecure-skip-tls-verify: yes\nname: \"no\"\ntime: 1:20\n";
+        let (_, value) = document(text).unwrap().unwrap();
+        assert_eq!(crate::write(&value, crate::Dialect::V3), text);
+    }
 
     #[test]
     fn comments_and_layout_are_known_to_be_lost() {

@@ -44,7 +44,13 @@ impl Client {
     /// # Errors
     /// No answer, or a refusal with what isn't ready yet.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.ask("/readyz").await.map(drop)
+        let body = self.ask("/readyz").await?;
+        // Anything in between may answer with a page and status 200; the API server answers with one word.
+        if body.trim_ascii() == b"ok" {
+            return Ok(());
+        }
+        let source = Cause("what answers there is not the Kubernetes API".to_owned());
+        Err(Error::Unreachable { server: self.server.clone(), source })
     }
 
     /// Why Kubernetes doesn't report a node Ready: the message of its condition. `None` if it is Ready, or says nothing.

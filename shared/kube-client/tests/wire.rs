@@ -90,6 +90,17 @@ async fn an_api_that_is_ready_is_asked_with_the_credentials_of_a_kubeconfig() {
 }
 
 #[tokio::test]
+async fn a_page_with_status_200_is_no_api_that_is_ready() {
+    let authority = authority();
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>please log in</html>";
+    let address = server(&authority, page).await;
+
+    let error = client(&address, &authority).ready().await.unwrap_err();
+
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn an_api_that_is_not_ready_says_what_is_missing() {
     let authority = authority();
     let answer = "HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n\r\n[-]etcd failed: reason withheld\n";
